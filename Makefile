@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check fix bench build lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# The virtual environment is made anew whenever the lock changes. Everything in it comes from the lock, by hash.
+.venv/.ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/.ready  ## Show row changes of a real PostgreSQL coming out of a Kinesis stream, on this machine alone
+	$(BIN)/forwarder demo
+
+test: .venv/.ready  ## Run every test against a real PostgreSQL and the local Kinesis
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+check: .venv/.ready  ## Lint, type-check and verify that imports point down
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: .venv/.ready  ## Format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.ready  ## Measure writers, drain, latency and memory; print ratios
+	$(BIN)/python -m bench
+
+build: .venv/.ready  ## Build the wheel and the sdist into dist/
+	$(BIN)/python -m hatchling build
+
+lock:  ## Pin every dependency by version and hash (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	    pyproject.toml --output-file requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	    pyproject.toml --extra demo --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## Remove the virtual environment and everything generated
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,204 @@
+"""The settings: what each means, its default and its bounds, read once from a TOML file, the environment and flags."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from forwarder.errors import Misconfigured
+from forwarder.sink_url import nearest
+
+DEFAULT_FILE = Path("forwarder.toml")
+PREFIX = "FORWARDER_"
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Section(BaseModel):
+    """A table of the TOML file. Unknown keys are errors; a value never shows in a message, since it may be a password."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class DatabaseSettings(Section):
+    """``[database]``: where the rows are."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="PostgreSQL connection URL; what it leaves out comes from libpq's variables (PGHOST, PGUSER, …).",
+    )
+    wake: Literal["doorbell", "poll"] = Field(
+        default="doorbell",
+        description="doorbell: writers notify the sleeping listener, for latencies of milliseconds. poll: nobody ever "
+        "notifies, as two-phase commit and poolers in transaction mode need; the latency is poll_interval_seconds.",
+    )
+    poll_interval_seconds: Seconds = Field(
+        default=5.0,
+        description="The longest the listener sleeps without looking; the whole latency under wake = poll.",
+    )
+
+
+class TableRule(Section):
+    """One ``[[table]]``: which tables to capture, and how."""
+
+    match: str = Field(min_length=1, description="A table, or a glob such as public.*; schema public if it names none.")
+    exclude: list[str] = Field(default=[], description="Tables or globs to leave out of this rule's match.")
+    before: Literal["full", "none"] = Field(
+        default="full",
+        description="Whether an update keeps the old row: full costs the writer about 3 µs a row and doubles the record.",
+    )
+
+
+class SinkSettings(Section):
+    """One ``[[sink]]``: where the records go."""
+
+    name: str = Field(
+        default="default", pattern=r"^[A-Za-z0-9_.-]{1,63}$", description="The name its position is kept under."
+    )
+    url: str = Field(min_length=1, description="kinesis://STREAM?region=…, stdout: or file:PATH.")
+
+
+class ListenSettings(Section):
+    """``[listen]``: how much may be under way at once."""
+
+    stop_timeout_seconds: Seconds = Field(
+        default=25.0, description="How long what is in flight may take after SIGTERM; keep it under ECS's stopTimeout."
+    )
+    page_rows: int = Field(
+        default=4000, ge=1, le=50_000, description="Rows read in one statement: larger is faster, smaller is leaner."
+    )
+    page_bytes: int = Field(
+        default=8 << 20, ge=1 << 16, le=1 << 28, description="Bytes of row images read in one statement."
+    )
+    max_events: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Events in memory; a restart after a crash repeats no more than these.",
+    )
+    max_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory.")
+    max_in_flight: int = Field(default=16, ge=1, le=256, description="Requests to the sink under way at once.")
+    checkpoint_interval_seconds: Seconds = Field(
+        default=0.3, description="How often the position is saved: shorter means fewer repeats after a crash."
+    )
+
+
+class HttpSettings(Section):
+    """``[http]``: the health checks of ``listen``."""
+
+    bind: str = Field(
+        default="127.0.0.1:8080",
+        pattern=r"^$|^[^\s]+:\d{1,5}$",
+        description="Address and port, or empty for no HTTP server. Health checks hold no row values.",
+    )
+
+
+class LogSettings(Section):
+    """``[log]``."""
+
+    format: Literal["text", "json"] = Field(default="text", description="text for people, json for machines.")
+
+
+class Settings(Section):
+    """Everything a command may need."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    table: list[TableRule] = []
+    sink: list[SinkSettings] = Field(default=[], max_length=1)
+    listen: ListenSettings = ListenSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+
+def load(
+    environment: Mapping[str, str] = os.environ, *, path: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the settings: the file, then the environment over it, then flags over both.
+
+    Args:
+        path: the TOML file; ``FORWARDER_CONFIG``, else ``forwarder.toml`` if there is one, when not given.
+        flags: values by section and field, such as ``{"log": {"format": "json"}}``.
+
+    Raises:
+        Misconfigured: a file that cannot be read, an unknown name, or a value out of bounds.
+    """
+    named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
+    source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    values = _read(source) if source else {}
+    _overlay(values, _from_environment(environment))
+    _overlay(values, flags or {})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise Misconfigured(_first_problem(error, source)) from None
+
+
+def environment_names() -> dict[str, tuple[str, str]]:
+    """Every variable that sets a field, such as ``FORWARDER_LISTEN_PAGE_ROWS``, with its section and field."""
+    return {
+        f"{PREFIX}{section}_{field}".upper(): (section, field)
+        for section, info in Settings.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section)
+        for field in info.annotation.model_fields
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise Misconfigured(f"cannot read {path}: {error.strerror}; check --config or FORWARDER_CONFIG") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    known = environment_names()
+    values: dict[str, Any] = {}
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name == "FORWARDER_CONFIG":
+            continue
+        if name == "FORWARDER_SINK":
+            values["sink"] = [{"url": environment[name]}]
+        elif name in known:
+            section, field = known[name]
+            values.setdefault(section, {})[field] = environment[name]
+        else:
+            hint = nearest(name, (*known, "FORWARDER_SINK", "FORWARDER_CONFIG"))
+            raise Misconfigured(f"environment variable {name} is unknown; {hint}")
+    return values
+
+
+def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        if isinstance(value, Mapping) and isinstance(values.get(name), dict):
+            _overlay(values[name], value)
+        else:
+            values[name] = value
+
+
+def _first_problem(error: ValidationError, source: Path | None) -> str:
+    problem = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    origin = f"{source} or the environment" if source else "the environment or a flag"
+    if problem["type"] == "extra_forbidden":
+        return f"setting {where} in {origin} is unknown; {nearest(str(problem['loc'][-1]), _siblings(problem))}"
+    if problem["loc"] == ("sink",) and problem["type"] == "too_long":
+        return (
+            f"setting sink in {origin}: one sink is what a listener serves; run another `forwarder listen` for another"
+        )
+    return f"setting {where} in {origin}: {problem['msg'].lower()}"
+
+
+def _siblings(problem: ErrorDetails) -> tuple[str, ...]:
+    model: Any = Settings
+    for part in problem["loc"][:-1]:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = getattr(annotation, "__args__", (annotation,))[0]
+    return tuple(model.model_fields)

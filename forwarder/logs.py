@@ -1,0 +1,70 @@
+"""Structured logs: a short constant message, and facts in fields. Never a row's values, never a password."""
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+LogFormat = Literal["text", "json"]
+
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(log_format: LogFormat, *, stream: TextIO = sys.stderr) -> None:
+    """Send every log of this process to ``stream``, one line an event."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("forwarder").setLevel(logging.INFO)
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-02T03:04:05.678Z info listening sink=default backlog=12``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {name}={_readable(value)}" for name, value in _facts(record).items())
+        line = f"{_timestamp(record)} {record.levelname.lower()} {record.getMessage()}{facts}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """``{"at": "…", "level": "info", "event": "listening", "sink": "default"}``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"at": _timestamp(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        line |= _facts(record)
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    at = datetime.fromtimestamp(record.created, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _readable(value: object) -> str:
+    text = str(value)
+    return json.dumps(text) if not text or any(character in text for character in ' "=\n') else text
+
+
+class Occasional:
+    """Keeps a log line that would repeat from repeating more often than every ``seconds``."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: dict[str, float] = {}
+
+    def due(self, what: str) -> bool:
+        """Whether it is time to say this again."""
+        now = time.monotonic()
+        if now - self._last.get(what, -self._seconds) < self._seconds:
+            return False
+        self._last[what] = now
+        return True
