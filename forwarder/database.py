@@ -1,0 +1,157 @@
+"""Connections to PostgreSQL: how a session of ours is set up, and what each of asyncpg's errors means to us."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
+
+# Quoted: only the type stubs of asyncpg make it generic.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+MINIMUM_VERSION = 14
+# A session that does not answer a trivial request within this is dead, and is replaced.
+ANSWER_SECONDS = 10.0
+
+# Advisory locks live in the two-integer key space under one class number of our own ("fwdr" in ASCII), so that they cannot
+# meet an application's. sql/migrations/0002_capture.sql repeats the doorbell's pair.
+LOCK_CLASS = 0x66776472
+DOORBELL_LOCK = 1
+MIGRATION_LOCK = 2
+# The leaders' locks have a class of their own ("fwdl"); the second number is the hash of the sink's name.
+LEADER_LOCK_CLASS = 0x6677646C
+
+# What waiting cannot mend, and the remedy.
+_REFUSALS: dict[type[Exception], str] = {
+    asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
+    asyncpg.InvalidAuthorizationSpecificationError: "check the user in FORWARDER_DATABASE_URL and the server's pg_hba.conf",
+    asyncpg.InvalidCatalogNameError: "check the database name in FORWARDER_DATABASE_URL",
+    asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or grant it the privilege",
+    asyncpg.InvalidSchemaNameError: "run `forwarder migrate` first",
+    asyncpg.UndefinedTableError: "run `forwarder migrate` first",
+    asyncpg.UndefinedColumnError: "run `forwarder migrate`: the schema is older than this program",
+}
+
+# What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
+_PASSING: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+@contextmanager
+def errors_of(what: str) -> Iterator[None]:
+    """Raise asyncpg's errors as the errors of this program; ``what`` says what was being done.
+
+    Raises:
+        Refused: waiting cannot mend it.
+        Unavailable: it may pass.
+    """
+    try:
+        yield
+    except ForwarderError:
+        raise
+    except tuple(_REFUSALS) as error:
+        raise Refused(f"{what}: {_one_line(error)}; {_remedy(error)}") from error
+    except _PASSING as error:
+        raise Unavailable(f"{what}: {_one_line(error)}") from error
+
+
+async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
+    """Open one session, set up for our kind of work. ``purpose`` shows in ``pg_stat_activity.application_name``.
+
+    Raises:
+        Misconfigured: the URL is malformed.
+        Refused: the server refuses us, or is older than PostgreSQL 14.
+        Unavailable: nobody answers, or not now.
+    """
+    where = f"cannot connect to PostgreSQL at {describe(url)}"
+    try:
+        with errors_of(where):
+            connection = await asyncpg.connect(
+                url,
+                timeout=timeout_seconds,
+                command_timeout=60.0,
+                server_settings={"application_name": f"forwarder {purpose}"},
+            )
+    except (ValueError, asyncpg.ClientConfigurationError) as error:
+        raise Misconfigured(f"{where}: {_one_line(error)}; check FORWARDER_DATABASE_URL") from None
+    try:
+        await _prepare(connection, where)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+@asynccontextmanager
+async def session(url: str, *, purpose: str) -> AsyncIterator[Connection]:
+    """A connection for the length of a block."""
+    connection = await connect(url, purpose=purpose)
+    try:
+        yield connection
+    finally:
+        await close(connection)
+
+
+async def close(connection: Connection) -> None:
+    """Say goodbye if the server still listens; never wait long, never fail."""
+    with suppress(*_PASSING):
+        await connection.close(timeout=2.0)
+
+
+def describe(url: str) -> str:
+    """Host, port and database of a URL, for messages: never the password."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or "localhost"
+        return f"{host}:{parts.port or 5432}{parts.path}"
+    except ValueError:
+        return "an unreadable address"
+
+
+async def _prepare(connection: Connection, where: str) -> None:
+    version = connection.get_server_version()
+    if version.major < MINIMUM_VERSION:
+        raise Refused(f"{where}: PostgreSQL {version.major} is too old; version {MINIMUM_VERSION} or newer is needed")
+    with errors_of(where):
+        # An idle listener is its normal state, so the server must not end its session for that. A statement of ours
+        # that takes this long is stuck. Parallel workers could return the rows of a page out of order.
+        await connection.execute(
+            "SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '50s';"
+            " SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
+        )
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=_microseconds
+    )
+
+
+def _microseconds(value: tuple[int]) -> int:
+    """Microseconds since 2000-01-01 UTC: PostgreSQL's own count, cheaper to format than a datetime."""
+    return value[0]
+
+
+def _unchanged(value: int) -> tuple[int]:
+    return (value,)
+
+
+def _remedy(error: Exception) -> str:
+    return next(remedy for kind, remedy in _REFUSALS.items() if isinstance(error, kind))
+
+
+def _one_line(error: BaseException) -> str:
+    text: Any = getattr(error, "message", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

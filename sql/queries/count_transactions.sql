@@ -1,0 +1,6 @@
+-- How many changes each of these transactions made in all, and how many of them up to a seq.
+--   $1 the transactions, $2 the seq
+SELECT o.txid, count(*) AS total, count(*) FILTER (WHERE o.seq <= $2) AS earlier
+FROM forwarder.outbox AS o
+WHERE o.txid = ANY ($1::xid8[])
+GROUP BY o.txid

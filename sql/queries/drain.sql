@@ -1,0 +1,43 @@
+-- Everything not visible in S1 and visible now, in one statement: its own snapshot is S2.
+--   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most
+-- The first row, op H, is a header: its `after` holds S2, a seq that no change visible in S2 exceeds, and whether the
+-- batch is complete. If the batch is larger than allowed, the header comes alone and the batch is to be read by page.sql.
+-- Branches of `found` walk the (txid, seq) indexes, so at most twice $4 rows are touched however large the batch is.
+WITH found AS MATERIALIZED (
+    SELECT change.*
+    FROM unnest($2::xid8[]) AS running (txid)
+    CROSS JOIN LATERAL (
+        SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+        FROM forwarder.outbox AS o
+        WHERE o.txid = running.txid
+        ORDER BY o.txid, o.seq
+        LIMIT $4 + 1
+    ) AS change
+    UNION ALL
+    (
+        SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+        FROM forwarder.outbox AS o
+        WHERE o.txid >= $1 AND o.seq > $3
+        ORDER BY o.txid, o.seq
+        LIMIT $4 + 1
+    )
+),
+size AS MATERIALIZED (
+    SELECT
+        count(*) <= $4
+        AND coalesce(sum(coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)), 0) <= $5 AS fits
+    FROM found
+)
+SELECT
+    0::bigint AS seq, NULL::xid8 AS txid, NULL::timestamptz AS at, NULL::integer AS table_id, NULL::oid AS relation,
+    'H'::"char" AS op, NULL::text AS before,
+    json_build_object(
+        'snapshot', pg_current_snapshot()::text,
+        'ceiling_seq', (SELECT last_value FROM forwarder.outbox_seq),
+        'complete', size.fits
+    )::text AS after,
+    NULL::text AS fault
+FROM size
+UNION ALL
+SELECT found.* FROM found WHERE (SELECT fits FROM size)
+ORDER BY seq

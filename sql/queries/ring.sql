@@ -1,0 +1,2 @@
+-- Rings the listener's own doorbell.
+SELECT pg_notify('forwarder', '')

@@ -1,0 +1,19 @@
+-- Stores a position and returns a floor for later snapshots. The order of things is what makes the floor true: the
+-- sequence is read before the update is given its transaction id, and a snapshot taken after this commit has an xmax above
+-- that id. So a transaction that such a snapshot counts as not yet begun got its id, and then its seqs, after the reading.
+WITH floor AS MATERIALIZED (
+    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END AS seq FROM forwarder.outbox_seq
+)
+UPDATE forwarder.sink AS sink
+SET
+    delivered = $2,
+    floor_seq = $3,
+    batch = $4,
+    batch_floor_seq = $5,
+    batch_ceiling_seq = $6,
+    batch_last_seq = $7,
+    last_seq = $8,
+    updated_at = now()
+FROM floor
+WHERE sink.name = $1
+RETURNING floor.seq
