@@ -1,0 +1,84 @@
+"""Where a sink stands in the outbox: snapshots, not numbers. Pure.
+
+``seq`` says in which order one row's changes were committed, but not which changes have been seen: a lower ``seq`` may
+commit later. What has been seen is a snapshot. The next batch is every change not visible in the snapshot delivered so far
+(S1) and visible in one taken now (S2), in order of ``seq``. docs/architecture.md explains the bounds that spare a large
+batch from being read to find where it begins and ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+
+class Snapshot(NamedTuple):
+    """PostgreSQL's ``pg_snapshot``: which transactions had ended when it was taken. asyncpg takes it as it is."""
+
+    xmin: int
+    xmax: int
+    # Transactions between xmin and xmax that were still running.
+    running: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Snapshot:
+        """Read ``xmin:xmax:xip,xip,…``, PostgreSQL's text form."""
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), tuple(int(txid) for txid in running.split(",") if txid))
+
+    def __str__(self) -> str:
+        return f"{self.xmin}:{self.xmax}:{','.join(map(str, self.running))}"
+
+    def sees(self, txid: int) -> bool:
+        """Whether the transaction had ended; the same rule as ``pg_visible_in_snapshot``."""
+        return txid < self.xmax and txid not in self.running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch too large for one page, read in order of ``seq`` by one page after another."""
+
+    # S2. It and `floor_seq` become the position's own when the batch is done.
+    snapshot: Snapshot
+    floor_seq: int
+    # Every change visible in S2 has a seq of at most this.
+    ceiling_seq: int
+    # Every change of the batch up to this seq is delivered.
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What is delivered: all that ``delivered`` (S1) sees and, of the batch under way, all up to its ``last_seq``."""
+
+    delivered: Snapshot
+    # No transaction that S1 counts as not yet begun has a change with a seq of at most this.
+    floor_seq: int
+    batch: Batch | None = None
+    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster).
+    last_seq: int = 0
+
+    def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:
+        """At the start of a batch up to ``snapshot`` that takes more than one page."""
+        batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=0)
+        return replace(self, batch=batch)
+
+    def advanced(self, seq: int) -> Position:
+        """Inside the batch, past every change up to ``seq``."""
+        if self.batch is None:
+            raise ValueError("no batch is under way")
+        return replace(self, batch=replace(self.batch, last_seq=seq), last_seq=max(self.last_seq, seq))
+
+    def finished(self) -> Position:
+        """Past the whole batch."""
+        if self.batch is None:
+            raise ValueError("no batch is under way")
+        return Position(delivered=self.batch.snapshot, floor_seq=self.batch.floor_seq, last_seq=self.last_seq)
+
+    def drained(self, snapshot: Snapshot, *, floor_seq: int, last_seq: int) -> Position:
+        """Past a batch that one statement returned as a whole; ``last_seq`` is its last change's, or 0."""
+        return Position(delivered=snapshot, floor_seq=floor_seq, last_seq=max(self.last_seq, last_seq))
+
+    def passes_more_than(self, other: Position) -> bool:
+        """Whether a change lies between the two; a later snapshot alone is not worth storing."""
+        return self.last_seq != other.last_seq or self.batch != other.batch

@@ -1,0 +1,63 @@
+"""What travels: a captured table, one change of it, and the record that a sink is given."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """A captured table, as the registry knows it. Compared and hashed by identity, so that what follows from it can be cached."""
+
+    id: int
+    relation: int
+    schema: str
+    name: str
+    # For each key column, in key order, every name it was seen under, newest first. Empty: the table has no key.
+    key_columns: tuple[tuple[str, ...], ...]
+    before_image: str
+
+
+class Event(msgspec.Struct, kw_only=True, gc=False):
+    """One change of one row (or a TRUNCATE), as the trigger captured it.
+
+    ``before`` and ``after`` are JSON texts written by the server; nothing parses and re-encodes them.
+    """
+
+    seq: int
+    txid: int
+    # Microseconds since 2000-01-01 UTC.
+    at: int
+    table: Table
+    # Name of the partition that was written, where the captured table is partitioned.
+    partition: str | None
+    # I(nsert), U(pdate), D(elete), T(runcate).
+    op: bytes
+    before: str | None
+    after: str | None
+    # SQLSTATE of the error that kept the row from becoming JSON; both images are null then.
+    fault: str | None
+    # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq.
+    index: int
+    count: int
+    # The primary key as a JSON object text, and its bare values; null for a table without one.
+    key: str | None
+    key_values: str | None
+
+
+class Record(msgspec.Struct, gc=False):
+    """What a sink is given: bytes, the key that decides their shard and their order, and whence they came."""
+
+    seq: int
+    partition_key: str
+    data: bytes
+    # Counts the undelivered records of the page this one came with.
+    page: Outstanding
+    # The lane's next record: lanes are chains through their records, see forwarder.lanes.
+    next: Record | None = None
+    attempts: int = 0
+
+
+class Outstanding(msgspec.Struct):
+    """How many records of a page are not delivered yet."""
+
+    records: int

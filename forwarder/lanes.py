@@ -1,0 +1,88 @@
+"""Order per key while many requests are in flight. Pure: no clock, no I/O, O(1) work a record.
+
+PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key
+form a lane, and a lane has at most one record that is offered and not settled; its next waits. Lanes do not wait for each
+other.
+
+    waiting ──becomes head──► ready ──take──► offered ──settle──► gone; the next of the lane becomes head
+                                ▲                │
+                                └────put_back────┘
+
+A lane is a chain: each record points to the next of its key. A record that heads its lane is in ``_ready`` or offered, and
+nothing behind it is reachable but through it, which is the whole proof of the rule.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from forwarder.events import Record
+
+
+class Lanes:
+    """The records in memory, by partition key."""
+
+    __slots__ = ("_ready", "_tails", "bytes", "records")
+
+    def __init__(self) -> None:
+        # The last record of every lane that has one.
+        self._tails: dict[str, Record] = {}
+        # Heads of lanes, none of them offered, in the order they became ready.
+        self._ready: deque[Record] = deque()
+        # What is in memory: waiting, ready or offered.
+        self.records = 0
+        self.bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.records)
+
+    @property
+    def ready(self) -> int:
+        """How many records could be offered now."""
+        return len(self._ready)
+
+    def extend(self, records: Iterable[Record]) -> None:
+        """Append records, each at the end of its lane."""
+        tails, ready = self._tails, self._ready
+        for record in records:
+            tail = tails.get(record.partition_key)
+            if tail is None:
+                ready.append(record)
+            else:
+                tail.next = record
+            tails[record.partition_key] = record
+            self.records += 1
+            self.bytes += len(record.data)
+
+    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]:
+        """Offer ready records, the longest ready first, as many as one request may carry; at least one if any is ready.
+
+        ``max_bytes`` counts data and partition keys, as Kinesis does.
+        """
+        ready = self._ready
+        offered: list[Record] = []
+        room = max_bytes
+        while ready and len(offered) < max_records:
+            record = ready[0]
+            room -= len(record.data) + len(record.partition_key.encode())
+            if room < 0 and offered:
+                break
+            offered.append(ready.popleft())
+        return offered
+
+    def settle(self, records: Iterable[Record]) -> None:
+        """Drop offered records that are delivered; the next of each lane becomes ready."""
+        tails, ready = self._tails, self._ready
+        for record in records:
+            following = record.next
+            if following is None:
+                del tails[record.partition_key]
+            else:
+                record.next = None
+                ready.append(following)
+            self.records -= 1
+            self.bytes -= len(record.data)
+            record.page.records -= 1
+
+    def put_back(self, records: Iterable[Record]) -> None:
+        """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
+        self._ready.extend(records)

@@ -1,0 +1,51 @@
+"""Order for a sink that stores its records in the order of the request, all or nothing: a queue. Pure."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from forwarder.events import Record
+
+
+class Line:
+    """The records in memory, in order of arrival. Meant for one request at a time."""
+
+    __slots__ = ("_ready", "bytes", "records")
+
+    def __init__(self) -> None:
+        self._ready: deque[Record] = deque()
+        # What is in memory, offered or not.
+        self.records = 0
+        self.bytes = 0
+
+    @property
+    def ready(self) -> int:
+        """How many records could be offered now."""
+        return len(self._ready)
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Append records."""
+        self._ready.extend(records)
+        self.records += len(records)
+        self.bytes += sum(len(record.data) for record in records)
+
+    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]:
+        """Offer the first records, as many as one request may carry; at least one if there is one."""
+        offered: list[Record] = []
+        room = max_bytes
+        while self._ready and len(offered) < max_records:
+            room -= len(self._ready[0].data)
+            if room < 0 and offered:
+                break
+            offered.append(self._ready.popleft())
+        return offered
+
+    def settle(self, records: Sequence[Record]) -> None:
+        """Drop offered records that are delivered."""
+        self.records -= len(records)
+        self.bytes -= sum(len(record.data) for record in records)
+        for record in records:
+            record.page.records -= 1
+
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Return offered records to the front."""
+        self._ready.extendleft(reversed(records))

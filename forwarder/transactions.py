@@ -1,0 +1,34 @@
+"""Which change of how many: every change's place in its transaction, across the pages of a batch. Pure."""
+
+from collections.abc import Iterable
+
+
+class Transactions:
+    """Numbers the changes of each transaction in order of ``seq``.
+
+    A transaction is forgotten with its last change, so what is kept is only the transactions that straddle pages.
+    """
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        # By transaction: how many of its changes are numbered, of how many.
+        self._counts: dict[int, tuple[int, int]] = {}
+
+    def unknown(self, txids: Iterable[int]) -> list[int]:
+        """Which of these have to be counted before their changes can be numbered, each once."""
+        return list(set(txids) - self._counts.keys())
+
+    def learn(self, txid: int, *, total: int, earlier: int = 0) -> None:
+        """A transaction has ``total`` changes in the batch; ``earlier`` of them were numbered before."""
+        self._counts[txid] = (earlier, total)
+
+    def number(self, txid: int) -> tuple[int, int]:
+        """The place of the transaction's next change, from 1, and how many changes there are."""
+        numbered, total = self._counts[txid]
+        numbered += 1
+        if numbered == total:
+            del self._counts[txid]
+        else:
+            self._counts[txid] = (numbered, total)
+        return numbered, total
