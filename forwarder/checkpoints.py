@@ -1,0 +1,54 @@
+"""Saves the position after what was delivered, a few times a second at most, and proves the leadership when idle."""
+
+from __future__ import annotations
+
+import anyio
+
+from forwarder.leadership import Leadership
+from forwarder.outbox import Outbox
+from forwarder.positions import Positions
+from forwarder.relay import Relay
+
+HEARTBEAT_SECONDS = 3.0
+
+
+class Checkpoints:
+    """Keeps the stored position close behind the relay's.
+
+    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more.
+    """
+
+    def __init__(self, positions: Positions, leadership: Leadership, *, relay: Relay, outbox: Outbox) -> None:
+        self._positions = positions
+        self._leadership = leadership
+        self._relay = relay
+        self._outbox = outbox
+        self._saved = relay.position
+        self._one_at_a_time = anyio.Lock()
+
+    async def run(self, *, interval_seconds: float) -> None:
+        """Save soon after something was delivered, until cancelled.
+
+        Raises:
+            Unavailable: the session is lost, and with it the leadership.
+        """
+        while True:
+            with anyio.move_on_after(HEARTBEAT_SECONDS) as heartbeat:
+                await self._relay.moved_from(self._saved)
+            if heartbeat.cancelled_caught:
+                await self._leadership.prove()
+            else:
+                await self.save()
+                await anyio.sleep(interval_seconds)
+
+    async def save(self) -> None:
+        """Save the relay's position.
+
+        Raises:
+            Unavailable: the database does not answer; the position saved before still holds.
+        """
+        async with self._one_at_a_time:
+            position = self._relay.position
+            if position.passes_more_than(self._saved):
+                self._outbox.floor_seq = await self._positions.save(position)
+            self._saved = position

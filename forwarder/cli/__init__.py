@@ -1,0 +1,31 @@
+"""The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
+
+import sys
+
+import typer
+
+from forwarder.cli.listen import listen
+from forwarder.cli.local_kinesis import local_kinesis
+from forwarder.cli.migrate import migrate
+from forwarder.errors import ForwarderError
+
+app = typer.Typer(
+    name="forwarder",
+    help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command("migrate")(migrate)
+app.command("listen")(listen)
+app.command("local-kinesis")(local_kinesis)
+
+
+def main() -> None:
+    """Run the command line; an error that a user can cause ends in one line on stderr."""
+    try:
+        app()
+    except ForwarderError as error:
+        sys.stderr.write(f"forwarder: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,62 @@
+"""``forwarder listen``: the service."""
+
+import asyncio
+import signal
+from functools import partial
+from typing import Annotated
+
+import anyio
+import typer
+
+from forwarder import sink_url
+from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.config import Settings
+from forwarder.errors import Misconfigured
+from forwarder.health import health_server
+from forwarder.service import Service
+
+
+def listen(
+    sink: Annotated[
+        str | None,
+        typer.Option(
+            "--sink",
+            metavar="URL",
+            help="Where the records go: kinesis://STREAM?region=…, stdout: or file:PATH; else FORWARDER_SINK or \\[\\[sink]].",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Deliver what there is now, then exit 0.")] = False,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Stream captured changes to the sink, in order per key, until stopped.
+
+    It sleeps until a writer rings, drains the outbox, and saves its position after delivery. SIGTERM and Ctrl-C let what is
+    in flight finish, save the position and exit 0. Run it twice and the second stands by.
+
+    Example: forwarder listen --sink 'kinesis://changes?region=eu-west-1'
+    """
+    flags = {"sink": [{"url": sink}]} if sink else {}
+    loaded = settings(config, log_format, **flags)
+    service = _service(loaded)
+    bind = "" if once else loaded.http.bind
+    anyio.run(partial(_run, service, bind=bind, once=once), backend_options={"use_uvloop": True})
+
+
+def _service(loaded: Settings) -> Service:
+    if not loaded.sink:
+        raise Misconfigured(f"no sink: pass --sink URL or set FORWARDER_SINK; examples: {sink_url.EXAMPLES}")
+    sink = loaded.sink[0]
+    return Service(loaded, sink, sink_url.parse(sink.url), database_url=database_url(loaded))
+
+
+async def _run(service: Service, *, bind: str, once: bool) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    if bind:
+        async with health_server(bind, service.state):
+            await service.run(once=once)
+    else:
+        await service.run(once=once)

@@ -1,0 +1,42 @@
+"""The options that every command takes."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from forwarder import config, logs
+from forwarder.errors import Misconfigured
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file; else FORWARDER_CONFIG, else ./forwarder.toml.", show_default=False),
+]
+LogFormatOption = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option("--log-format", help="How logs are written to stderr.", show_default="text"),
+]
+
+
+def settings(path: Path | None, log_format: str | None, **flags: Any) -> config.Settings:
+    """Read the settings with the flags over them, and set up the logs they ask for."""
+    if log_format:
+        flags["log"] = {"format": log_format}
+    loaded = config.load(path=path, flags=flags)
+    logs.configure(loaded.log.format)
+    return loaded
+
+
+def database_url(loaded: config.Settings) -> str:
+    """The database's URL; what it leaves out is left to libpq's variables.
+
+    Raises:
+        Misconfigured: neither a URL nor a variable of libpq says where the database is.
+    """
+    url = loaded.database.url.get_secret_value()
+    if url:
+        return url
+    if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+        return "postgresql://"
+    raise Misconfigured("no database: set FORWARDER_DATABASE_URL, or url in [database]; PGHOST and its like work too")

@@ -1,0 +1,51 @@
+"""The HTTP side of ``forwarder listen``: health checks for ECS and load balancers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from forwarder.errors import Misconfigured, Refused
+from forwarder.state import ServiceState
+
+
+@asynccontextmanager
+async def health_server(bind: str, state: ServiceState) -> AsyncIterator[None]:
+    """Serve ``/healthz`` (200: the process and its event loop are alive) and ``/readyz`` (200: it delivers or stands by).
+
+    Args:
+        bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
+
+    Raises:
+        Refused: the address is in use, or not ours.
+    """
+    host, _, port = bind.rpartition(":")
+    if int(port) > 65535:
+        raise Misconfigured(f"setting http.bind: port {port} is above 65535")
+    runner = web.AppRunner(_application(state), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Refused(f"cannot serve HTTP on {bind}: {reason}; set bind in [http] or FORWARDER_HTTP_BIND") from None
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _application(state: ServiceState) -> web.Application:
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        body = {"status": "ready" if state.ready else "not ready", "phase": state.phase.value, "trouble": state.trouble}
+        return web.json_response(body, status=200 if state.ready else 503)
+
+    application = web.Application()
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    return application

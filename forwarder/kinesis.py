@@ -1,0 +1,168 @@
+"""The Kinesis sink: one PutRecords request for a batch, and what its answer means for each record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+import anyio
+import botocore.exceptions
+import msgspec
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from forwarder import kinesis_wire
+from forwarder.backoff import Backoff
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Record
+from forwarder.relay import Rejection
+from forwarder.sink_url import KinesisTarget
+
+# https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
+MAX_RECORDS = 500
+MAX_REQUEST_BYTES = 10 << 20
+
+logger = logging.getLogger(__name__)
+
+# What waiting cannot mend when it is met at start, and the remedy.
+_REFUSALS = {
+    "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
+    "AccessDeniedException": "allow kinesis:PutRecords and kinesis:DescribeStreamSummary on it (deploy/ecs/task-policy.json)",
+    "UnrecognizedClientException": "check the AWS credentials",
+    "InvalidSignatureException": "check the AWS credentials and this machine's clock",
+    "InvalidClientTokenId": "check the AWS credentials",
+    "MissingAuthenticationTokenException": "check the AWS credentials",
+    "ValidationException": "correct the stream's name in the sink's URL",
+    "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
+}
+
+_MISSING_SETTINGS: dict[type[Exception], str] = {
+    botocore.exceptions.NoRegionError: "add ?region=… to the sink's URL, or set AWS_REGION",
+    botocore.exceptions.NoCredentialsError: "give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    botocore.exceptions.PartialCredentialsError: "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    botocore.exceptions.InvalidRegionError: "correct the region in the sink's URL",
+    botocore.exceptions.ProfileNotFound: "correct AWS_PROFILE",
+    ValueError: "correct endpoint_url in the sink's URL",
+}
+
+_PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
+
+
+class KinesisSink:
+    """One stream."""
+
+    max_records = MAX_RECORDS
+    max_bytes = MAX_REQUEST_BYTES
+
+    def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int) -> None:
+        self._client = client
+        self._stream = target.stream
+        self.max_in_flight = max_in_flight
+        # The stream's own limit for data and partition key of one record; known once the stream is described.
+        self.max_record_bytes = 1 << 20
+
+    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        """Offer at most 500 records in one request.
+
+        Raises:
+            Unavailable: no answer, or one for the whole request; any of the records may have been stored.
+        """
+        body = kinesis_wire.encode(self._stream, records)
+        try:
+            with _errors_of(self._stream):
+                answer = await self._client.put_records(Records=body)
+        except Refused as error:
+            # It worked at start, so somebody may mend it while we keep trying.
+            raise Unavailable(str(error)) from error
+        try:
+            results = kinesis_wire.decode(answer["Body"])
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
+        if len(results) != len(records):
+            raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
+        return [
+            Rejection(record=record, code=result.error_code)
+            for record, result in zip(records, results, strict=True)
+            if result.error_code
+        ]
+
+    async def describe(self) -> str:
+        """The stream's status, such as ACTIVE; takes its limits over.
+
+        Raises:
+            Refused: there is no such stream, or we may not use it.
+            Unavailable: nobody answers.
+        """
+        with _errors_of(self._stream):
+            answer = await self._client.describe_stream_summary(StreamName=self._stream)
+        summary = answer["StreamDescriptionSummary"]
+        self.max_record_bytes = summary.get("MaxRecordSizeInKiB", 1024) << 10
+        status: str = summary["StreamStatus"]
+        return status
+
+    async def wait_until_writable(self) -> None:
+        """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
+
+        Raises:
+            Refused: waiting cannot mend it.
+        """
+        backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
+        while True:
+            try:
+                status = await self.describe()
+            except Unavailable as error:
+                logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
+            else:
+                if status in ("ACTIVE", "UPDATING"):
+                    return
+                if status == "DELETING":
+                    raise Refused(f"stream {self._stream} is being deleted; create it again or name another")
+                logger.info("waiting for the stream", extra={"stream": self._stream, "status": status})
+            await anyio.sleep(backoff.next())
+
+
+@asynccontextmanager
+async def kinesis_sink(target: KinesisTarget, *, max_in_flight: int) -> AsyncIterator[KinesisSink]:
+    """A client for one stream; closes its connections at the end.
+
+    Raises:
+        Refused: region, credentials or endpoint are missing or malformed.
+    """
+    config = AioConfig(
+        connect_timeout=3,
+        read_timeout=10,
+        max_pool_connections=max_in_flight,
+        parameter_validation=False,
+        # One attempt: the relay retries, record by record and lane by lane.
+        retries={"total_max_attempts": 1},
+    )
+    with _errors_of(target.stream):
+        context = get_session().create_client(
+            "kinesis", region_name=target.region, endpoint_url=target.endpoint_url, config=config
+        )
+        client = await context.__aenter__()
+    try:
+        kinesis_wire.install(client)
+        yield KinesisSink(client, target, max_in_flight=max_in_flight)
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+@contextmanager
+def _errors_of(stream: str) -> Iterator[None]:
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        code = error.response["Error"].get("Code", "Unknown")
+        message = f"stream {stream}: {code}: {error.response['Error'].get('Message', '')}"
+        if code in _REFUSALS:
+            raise Refused(f"{message}; {_REFUSALS[code]}") from error
+        raise Unavailable(message) from error
+    except tuple(_MISSING_SETTINGS) as error:
+        remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
+        raise Refused(f"stream {stream}: {error}; {remedy}") from error
+    except _PASSING as error:
+        raise Unavailable(f"stream {stream}: {error or type(error).__name__}") from error

@@ -1,0 +1,42 @@
+"""One leader a sink: of all the listeners that may run, one reads and sends."""
+
+from __future__ import annotations
+
+import anyio
+
+from forwarder.database import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, errors_of
+from forwarder.queries import query
+
+RETRY_SECONDS = 1.0
+
+
+class Leadership:
+    """A lock on a sink, held as long as its connection lives."""
+
+    def __init__(self, connection: Connection, *, sink: str) -> None:
+        self._connection = connection
+        self._sink = sink
+
+    async def take(self) -> bool:
+        """Take the lock if nobody has it."""
+        with errors_of("cannot ask for the leadership"):
+            taken: bool = await self._connection.fetchval(
+                query("lead"), LEADER_LOCK_CLASS, self._sink, timeout=ANSWER_SECONDS
+            )
+        return taken
+
+    async def wait(self) -> None:
+        """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length."""
+        while True:
+            await anyio.sleep(RETRY_SECONDS)
+            if await self.take():
+                return
+
+    async def prove(self) -> None:
+        """Hear from the session that holds the lock. (Saving a position on the same session proves it as well.)
+
+        Raises:
+            Unavailable: it does not answer; the lock may be somebody else's by now.
+        """
+        with errors_of("cannot prove the leadership"):
+            await self._connection.execute("SELECT 1", timeout=ANSWER_SECONDS)

@@ -1,0 +1,149 @@
+"""Reads the outbox from a position on, page by page, as events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+import asyncpg
+import msgspec
+
+from forwarder.cursor import Position, Snapshot
+from forwarder.database import Connection, errors_of
+from forwarder.events import Event
+from forwarder.queries import query
+from forwarder.registry import Registry
+from forwarder.transactions import Transactions
+
+Rows = Sequence[asyncpg.Record]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some events, and the position that holds once they and all before them are delivered."""
+
+    events: Sequence[Event]
+    position: Position
+    # Whether there may be more to read right now.
+    more: bool
+
+
+class _Header(msgspec.Struct):
+    """What drain.sql says before the rows."""
+
+    snapshot: str
+    ceiling_seq: int
+    complete: bool
+
+
+_HEADER = msgspec.json.Decoder(_Header)
+_TXID = itemgetter(1)
+
+
+class Outbox:
+    """The outbox as one sink sees it: what comes after a position, each page in a short transaction of its own."""
+
+    def __init__(
+        self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
+    ) -> None:
+        self._connection = connection
+        self._registry = registry
+        self._page_rows = page_rows
+        self._page_bytes = page_bytes
+        self._transactions = Transactions()
+        self._position = position
+        # A seq below every change of any transaction that has not begun yet: see docs/architecture.md, "the floor".
+        self.floor_seq = position.floor_seq
+
+    async def read(self) -> Page:
+        """Read the next page.
+
+        Raises:
+            Unavailable: the database does not answer; nothing was skipped, read again on a new connection.
+        """
+        with errors_of("cannot read the outbox"):
+            if self._position.batch is None:
+                rows = await self._drain()
+            else:
+                rows = await self._next_page()
+            events = await self._events(rows)
+        return Page(events=events, position=self._position, more=self._position.batch is not None)
+
+    async def _drain(self) -> Rows:
+        """Read all there is, if it fits in one page; else enter a batch and read its first page."""
+        position, floor_seq = self._position, self.floor_seq
+        header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds(position))
+        header = _HEADER.decode(header_row["after"])
+        snapshot = Snapshot.parse(header.snapshot)
+        if not header.complete:
+            self._position = position.entering(snapshot, floor_seq=floor_seq, ceiling_seq=header.ceiling_seq)
+            return await self._next_page()
+        for txid, total in Counter(map(_TXID, rows)).items():
+            self._transactions.learn(txid, total=total)
+        self._position = position.drained(snapshot, floor_seq=floor_seq, last_seq=rows[-1]["seq"] if rows else 0)
+        return rows
+
+    async def _next_page(self) -> Rows:
+        """Read the next page of the batch under way; none left means the batch is done."""
+        position = self._position
+        batch = position.batch
+        assert batch is not None
+        rows = await self._connection.fetch(
+            query("page"), *self._bounds(position), batch.snapshot, batch.ceiling_seq, batch.last_seq
+        )
+        if not rows:
+            self._position = position.finished()
+            return rows
+        await self._count(map(_TXID, rows), up_to=batch.last_seq)
+        self._position = position.advanced(rows[-1]["seq"])
+        return rows
+
+    def _bounds(self, position: Position) -> tuple[int, Sequence[int], int, int, int]:
+        """The parameters that drain.sql and page.sql have in common."""
+        delivered = position.delivered
+        return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
+
+    async def _count(self, txids: Iterable[int], *, up_to: int) -> None:
+        """Count the transactions that this page meets first; some of their changes may lie beyond it."""
+        for txid, total, earlier in await self._connection.fetch(
+            query("count_transactions"), self._transactions.unknown(txids), up_to
+        ):
+            self._transactions.learn(txid, total=total, earlier=earlier)
+
+    async def _events(self, rows: Rows) -> Sequence[Event]:
+        await self._registry.know(self._connection, rows)
+        events = [self._event(row) for row in rows]
+        if unread := [event for event in events if event.key is None and _should_have_key(event)]:
+            # Most likely a key column was renamed since the registry was read.
+            await self._registry.refresh(self._connection)
+            for event in unread:
+                event.table, event.key, event.key_values = self._registry.key(
+                    event.table.id, event.after or event.before
+                )
+        return events
+
+    def _event(self, row: asyncpg.Record) -> Event:
+        seq, txid, at, table_id, relation, op, before, after, fault = row
+        table, key, key_values = self._registry.key(table_id, after or before)
+        index, count = self._transactions.number(txid)
+        return Event(
+            seq=seq,
+            txid=txid,
+            at=at,
+            table=table,
+            partition=None if relation == table.relation else self._registry.relation_name(relation),
+            op=op,
+            before=before,
+            after=after,
+            fault=fault,
+            index=index,
+            count=count,
+            key=key,
+            key_values=key_values,
+        )
+
+
+def _should_have_key(event: Event) -> bool:
+    return bool(event.table.key_columns and (event.after or event.before))

@@ -1,0 +1,73 @@
+"""Moves changes from the outbox into the relay, and sleeps when there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from forwarder.backoff import Backoff
+from forwarder.doorbell import Doorbell
+from forwarder.events import Event, Outstanding, Record
+from forwarder.outbox import Outbox, Page
+from forwarder.relay import Relay
+
+Encoder = Callable[[Event], bytes]
+KeyChooser = Callable[[Event], str]
+
+# While a writer that will not ring is in flight, we look for its changes this often, and then less and less often.
+FIRST_LOOK_SECONDS = 0.002
+LAST_LOOK_SECONDS = 0.05
+
+
+class Pump:
+    """Reads as long as there is room, encodes, and hands over."""
+
+    def __init__(self, outbox: Outbox, relay: Relay, *, encode: Encoder, choose_key: KeyChooser) -> None:
+        self._outbox = outbox
+        self._relay = relay
+        self._encode = encode
+        self._choose_key = choose_key
+
+    async def drain(self) -> int:
+        """Move all there is, waiting for room in memory between pages; how many changes that was."""
+        moved = 0
+        while True:
+            await self._relay.room()
+            page = await self._move_page()
+            moved += len(page.events)
+            if not page.more:
+                return moved
+
+    async def listen(self, doorbell: Doorbell, *, poll_interval_seconds: float) -> None:
+        """Move changes as they come, woken by the doorbell; until cancelled."""
+        patience = Backoff(first_seconds=FIRST_LOOK_SECONDS, max_seconds=LAST_LOOK_SECONDS)
+        while True:
+            if await self.drain():
+                patience.reset()
+            elif await doorbell.arm():
+                patience.reset()
+                await self._sleep(doorbell, seconds=poll_interval_seconds)
+            else:
+                await anyio.sleep(patience.next())
+
+    async def poll(self, *, interval_seconds: float) -> None:
+        """Move changes at intervals; no writer ever rings. Until cancelled."""
+        while True:
+            if not await self.drain():
+                await anyio.sleep(interval_seconds)
+
+    async def _sleep(self, doorbell: Doorbell, *, seconds: float) -> None:
+        """With the bell armed, look once more, since what ended before is visible now; then sleep."""
+        page = await self._move_page()
+        if not page.events:
+            await doorbell.wait(seconds)
+        await doorbell.disarm()
+
+    async def _move_page(self) -> Page:
+        page = await self._outbox.read()
+        outstanding = Outstanding(len(page.events))
+        encode, choose_key = self._encode, self._choose_key
+        records = [Record(event.seq, choose_key(event), encode(event), outstanding) for event in page.events]
+        self._relay.offer(records, outstanding, page.position)
+        return page

@@ -1,0 +1,77 @@
+"""The captured tables, as schema ``forwarder`` records them, and how their keys are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+import asyncpg
+import msgspec
+
+from forwarder.database import Connection
+from forwarder.errors import Refused
+from forwarder.events import Table
+from forwarder.keys import KeyReader
+from forwarder.queries import query
+
+
+class _KeyColumn(msgspec.Struct):
+    attnum: int
+    names: tuple[str, ...]
+
+
+_KEY_COLUMNS = msgspec.json.Decoder(tuple[_KeyColumn, ...])
+_TABLE_ID = itemgetter(3)
+_RELATION = itemgetter(4)
+
+
+class Registry:
+    """A copy of the registry in memory, read again when a change shows that it is out of date."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, tuple[Table, KeyReader]] = {}
+        self._relation_names: dict[int, str | None] = {}
+
+    async def refresh(self, connection: Connection) -> None:
+        """Read every table's present name, and every name that its key columns have had."""
+        await connection.execute(query("refresh_keys"))
+        tables = [_table(row) for row in await connection.fetch(query("tables"))]
+        self._tables = {table.id: (table, KeyReader(table)) for table in tables}
+        self._relation_names = {table.relation: table.name for table in tables}
+
+    async def know(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+        """Make sure that every table and partition that rows of the outbox name can be looked up.
+
+        Raises:
+            Refused: a row names a table that the registry has not.
+        """
+        if not self._tables.keys() >= set(map(_TABLE_ID, rows)):
+            await self.refresh(connection)
+            for table_id in set(map(_TABLE_ID, rows)) - self._tables.keys():
+                raise Refused(
+                    f"the outbox holds changes of table {table_id}, which forwarder.captured_table does not know; "
+                    "restore that row from a backup, or correct its id"
+                )
+        for relation in set(map(_RELATION, rows)) - self._relation_names.keys():
+            self._relation_names[relation] = await connection.fetchval(query("relation_name"), relation)
+
+    def key(self, table_id: int, image: str | None) -> tuple[Table, str | None, str | None]:
+        """The table and, from a row's image, its key as JSON and as bare values; see KeyReader."""
+        table, reader = self._tables[table_id]
+        key = reader.read(image) if image is not None else None
+        return (table, *key) if key is not None else (table, None, None)
+
+    def relation_name(self, relation: int) -> str | None:
+        """The name of a table or partition; None for one that was dropped since."""
+        return self._relation_names[relation]
+
+
+def _table(row: asyncpg.Record) -> Table:
+    return Table(
+        id=row["id"],
+        relation=row["relation"],
+        schema=row["schema"],
+        name=row["name"],
+        key_columns=tuple(column.names for column in _KEY_COLUMNS.decode(row["key_columns"])),
+        before_image=row["before_image"],
+    )

@@ -1,0 +1,175 @@
+"""Carries records from memory to a sink: as many requests at once as is useful, order kept, nothing given up."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from forwarder.backoff import delay_seconds
+from forwarder.cursor import Position
+from forwarder.errors import Unavailable
+from forwarder.events import Outstanding, Record
+from forwarder.logs import Occasional
+from forwarder.state import ServiceState
+
+RETRY_FIRST_SECONDS = 0.05
+RETRY_MAX_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A record that the sink did not store, and why; it is offered again."""
+
+    record: Record
+    code: str
+
+
+class Sink(Protocol):
+    """The far side.
+
+    A sink stores each record it does not reject, keeps it for good, and may store a record twice. It promises nothing about
+    the order of the records of one request; the relay never offers it two that must be kept in order.
+    """
+
+    # The most that one request may carry, and how many requests may be under way.
+    max_records: int
+    max_bytes: int
+    max_in_flight: int
+
+    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        """Offer records, all in one request.
+
+        Raises:
+            Unavailable: any part of them may have been stored; offer all of them again.
+            Refused: waiting cannot mend it.
+        """
+
+
+class Schedule(Protocol):
+    """Which records may be offered, and when: ``forwarder.lanes.Lanes`` or ``forwarder.line.Line``."""
+
+    records: int
+    bytes: int
+
+    @property
+    def ready(self) -> int: ...
+    def extend(self, records: Sequence[Record]) -> None: ...
+    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]: ...
+    def settle(self, records: Sequence[Record]) -> None: ...
+    def put_back(self, records: Sequence[Record]) -> None: ...
+
+
+class Relay:
+    """The records in memory, the requests under way, and the position up to which everything is delivered."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        schedule: Schedule,
+        *,
+        position: Position,
+        state: ServiceState,
+        max_events: int,
+        max_bytes: int,
+    ) -> None:
+        self._sink = sink
+        self._schedule = schedule
+        self._state = state
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        # Every change up to here is delivered.
+        self.position = position
+        # The pages that are not, or that wait for one before them, oldest first.
+        self._pages: deque[tuple[Outstanding, Position]] = deque()
+        self._in_flight = 0
+        # Set and replaced whenever a record arrives, is delivered or may be offered again.
+        self._changed = anyio.Event()
+        self._complaints = Occasional(seconds=10.0)
+
+    async def room(self) -> None:
+        """Wait until another page may be read. It may overshoot the bounds; the next one waits then."""
+        while self._schedule.records >= self._max_events or self._schedule.bytes >= self._max_bytes:
+            await self._changed.wait()
+
+    def offer(self, records: Sequence[Record], page: Outstanding, position: Position) -> None:
+        """Take a page's records over. Once they and all before them are delivered, ``position`` holds."""
+        self._pages.append((page, position))
+        self._schedule.extend(records)
+        self._advance()
+        self._notify()
+
+    async def settled(self) -> None:
+        """Wait until everything that was offered is delivered."""
+        while self._schedule.records:
+            await self._changed.wait()
+
+    async def moved_from(self, position: Position) -> None:
+        """Wait until the relay's position is another than this one."""
+        while self.position is position:
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Send until cancelled.
+
+        Raises:
+            Refused: the sink refuses a record for good.
+        """
+        async with anyio.create_task_group() as tasks:
+            while True:
+                changed = self._changed
+                while self._schedule.ready and self._in_flight < self._sink.max_in_flight:
+                    records = self._schedule.take(max_records=self._sink.max_records, max_bytes=self._sink.max_bytes)
+                    self._in_flight += 1
+                    tasks.start_soon(self._send, records)
+                await changed.wait()
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        rejections = await self._publish(records)
+        self._in_flight -= 1
+        rejected = {rejection.record.seq for rejection in rejections}
+        self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)
+        self._advance()
+        self._notify()
+        if rejections:
+            await self._retry(rejections)
+
+    async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        try:
+            rejections = await self._sink.publish(records)
+        except Unavailable as error:
+            self._state.trouble = str(error)
+            if self._complaints.due("unavailable"):
+                logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})
+            return [Rejection(record=record, code="Unavailable") for record in records]
+        if self._state.trouble and len(rejections) < len(records):
+            self._state.trouble = None
+            logger.info("sink answers again")
+        for code in {rejection.code for rejection in rejections}:
+            if self._complaints.due(code):
+                logger.warning("records rejected, trying again", extra={"code": code, "records": len(rejections)})
+        return rejections
+
+    async def _retry(self, rejections: Sequence[Rejection]) -> None:
+        """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
+        records = [rejection.record for rejection in rejections]
+        for record in records:
+            record.attempts += 1
+        attempts = max(record.attempts for record in records)
+        await anyio.sleep(delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS))
+        self._schedule.put_back(records)
+        self._notify()
+
+    def _advance(self) -> None:
+        while self._pages and not self._pages[0][0].records:
+            self.position = self._pages.popleft()[1]
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
