@@ -34,6 +34,10 @@ class Snapshot(NamedTuple):
         return txid < self.xmax and txid not in self.running
 
 
+# Sees no transaction at all.
+NOTHING = Snapshot(1, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """A batch too large for one page, read in order of ``seq`` by one page after another."""
@@ -45,6 +49,8 @@ class Batch:
     ceiling_seq: int
     # Every change of the batch up to this seq is delivered.
     last_seq: int
+    # Whether the transaction ids of the batch may come from another cluster, so that only the seqs tell what belongs to it.
+    by_seq: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,12 @@ class Position:
     def drained(self, snapshot: Snapshot, *, floor_seq: int, last_seq: int) -> Position:
         """Past a batch that one statement returned as a whole; ``last_seq`` is its last change's, or 0."""
         return Position(delivered=snapshot, floor_seq=floor_seq, last_seq=max(self.last_seq, last_seq))
+
+    @classmethod
+    def resending(cls, snapshot: Snapshot, *, after_seq: int, floor_seq: int, ceiling_seq: int) -> Position:
+        """Where to go on when transaction ids mean nothing any more: with every change between two seqs, then from S2 on."""
+        batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq, by_seq=True)
+        return cls(delivered=NOTHING, floor_seq=after_seq, batch=batch, last_seq=after_seq)
 
     def passes_more_than(self, other: Position) -> bool:
         """Whether a change lies between the two; a later snapshot alone is not worth storing."""

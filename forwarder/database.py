@@ -26,6 +26,11 @@ MIGRATION_LOCK = 2
 # The leaders' locks have a class of their own ("fwdl"); the second number is the hash of the sink's name.
 LEADER_LOCK_CLASS = 0x6677646C
 
+MALFORMED_URL = (
+    "FORWARDER_DATABASE_URL is malformed; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters"
+    " in the password percent-encoded"
+)
+
 # What waiting cannot mend, and the remedy.
 _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
@@ -64,6 +69,8 @@ def errors_of(what: str) -> Iterator[None]:
         yield
     except ForwarderError:
         raise
+    except asyncpg.ClientConfigurationError:
+        raise Misconfigured(MALFORMED_URL) from None
     except tuple(_REFUSALS) as error:
         raise Refused(f"{what}: {_one_line(error)}; {_remedy(error)}") from error
     except _PASSING as error:
@@ -87,8 +94,9 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
                 command_timeout=60.0,
                 server_settings={"application_name": f"forwarder {purpose}"},
             )
-    except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise Misconfigured(f"{where}: {_one_line(error)}; check FORWARDER_DATABASE_URL") from None
+    except ValueError:
+        # Its text may quote a part of the password.
+        raise Misconfigured(MALFORMED_URL) from None
     try:
         await _prepare(connection, where)
     except BaseException:
@@ -117,10 +125,11 @@ def describe(url: str) -> str:
     """Host, port and database of a URL, for messages: never the password."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or "localhost"
-        return f"{host}:{parts.port or 5432}{parts.path}"
+        if "@" not in parts.path:
+            return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:
-        return "an unreadable address"
+        pass
+    return "an unreadable address"
 
 
 async def _prepare(connection: Connection, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -139,9 +140,11 @@ async def kinesis_sink(target: KinesisTarget, *, max_in_flight: int) -> AsyncIte
         # One attempt: the relay retries, record by record and lane by lane.
         retries={"total_max_attempts": 1},
     )
+    # The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone.
+    region = target.region or os.environ.get("AWS_REGION")
     with _errors_of(target.stream):
         context = get_session().create_client(
-            "kinesis", region_name=target.region, endpoint_url=target.endpoint_url, config=config
+            "kinesis", region_name=region, endpoint_url=target.endpoint_url, config=config
         )
         client = await context.__aenter__()
     try:

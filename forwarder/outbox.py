@@ -91,7 +91,7 @@ class Outbox:
         batch = position.batch
         assert batch is not None
         rows = await self._connection.fetch(
-            query("page"), *self._bounds(position), batch.snapshot, batch.ceiling_seq, batch.last_seq
+            query("page"), *self._bounds(position), batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
         )
         if not rows:
             self._position = position.finished()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+import asyncpg
+
 from forwarder.cursor import Batch, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
-from forwarder.errors import Refused
 from forwarder.queries import query
+
+logger = logging.getLogger(__name__)
 
 
 class Positions:
@@ -18,31 +23,22 @@ class Positions:
     async def load(self) -> Position:
         """The stored position; a new sink begins at the oldest retained change.
 
+        If the position was saved in another cluster (this one was restored from a dump, or took over in a Blue/Green
+        switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
+
         Raises:
-            Refused: the schema is missing, or the position was saved in another cluster's history.
+            Refused: the schema is missing.
             Unavailable: the database does not answer.
         """
         with errors_of(f"cannot read the position of sink {self._sink!r}"):
             await self._connection.execute("SET synchronous_commit = off")
             await self._connection.execute(query("create_sink"), self._sink)
             row = await self._connection.fetchrow(query("load_position"), self._sink)
-        assert row is not None
-        if row["foreign_history"]:
-            raise Refused(
-                f"the position of sink {self._sink!r} was saved in another database cluster, or in a later state of this "
-                'one (a restore?), so what it has delivered cannot be told; see docs/operations.md, "After a restore"'
-            )
-        batch = row["batch"] and Batch(
-            snapshot=Snapshot(*row["batch"]),
-            floor_seq=row["batch_floor_seq"],
-            ceiling_seq=row["batch_ceiling_seq"],
-            last_seq=row["batch_last_seq"],
-        )
-        return Position(
-            delivered=Snapshot(*row["delivered"]), floor_seq=row["floor_seq"], batch=batch, last_seq=row["last_seq"]
-        )
+            assert row is not None
+            position = _position(row)
+            return await self._adopt(position) if row["foreign_history"] else position
 
-    async def save(self, position: Position) -> int:
+    async def save(self, position: Position, *, system_identifier: int | None = None) -> int:
         """Store the position after what was delivered.
 
         Returns:
@@ -62,7 +58,40 @@ class Positions:
                 batch and batch.floor_seq,
                 batch and batch.ceiling_seq,
                 batch and batch.last_seq,
+                batch and batch.by_seq,
                 position.last_seq,
+                system_identifier,
                 timeout=ANSWER_SECONDS,
             )
         return floor_seq
+
+    async def _adopt(self, foreign: Position) -> Position:
+        """A position in this cluster's history that passes over nothing after the last delivered seq."""
+        floor_seq = await self.save(foreign)
+        # Taken after the save, so the floor is true for this snapshot.
+        row = await self._connection.fetchrow(query("history"))
+        assert row is not None
+        # A sequence that stands below was not copied with the rows; then no seq tells what was delivered.
+        after_seq = foreign.last_seq if foreign.last_seq <= row["last_seq"] else 0
+        position = Position.resending(
+            Snapshot(*row["snapshot"]), after_seq=after_seq, floor_seq=floor_seq, ceiling_seq=row["last_seq"]
+        )
+        await self.save(position, system_identifier=row["system_identifier"])
+        logger.warning(
+            "the database is not the one this sink knew: sending again what is retained after the last delivered seq",
+            extra={"sink": self._sink, "after_seq": after_seq, "up_to_seq": row["last_seq"]},
+        )
+        return position
+
+
+def _position(row: asyncpg.Record) -> Position:
+    batch = row["batch"] and Batch(
+        snapshot=Snapshot(*row["batch"]),
+        floor_seq=row["batch_floor_seq"],
+        ceiling_seq=row["batch_ceiling_seq"],
+        last_seq=row["batch_last_seq"],
+        by_seq=row["batch_by_seq"],
+    )
+    return Position(
+        delivered=Snapshot(*row["delivered"]), floor_seq=row["floor_seq"], batch=batch, last_seq=row["last_seq"]
+    )

@@ -17,7 +17,7 @@ from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
 from forwarder.database import Connection, errors_of
 from forwarder.doorbell import Doorbell
-from forwarder.errors import ForwarderError, Refused
+from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.kinesis import kinesis_sink
 from forwarder.lanes import Lanes
 from forwarder.leadership import Leadership
@@ -83,7 +83,7 @@ class Service:
                         await self._serve(sink, schedule(), once=once)
                     return
                 except ForwarderError as error:
-                    if isinstance(error, Refused) and not self._has_led:
+                    if not (self._has_led or isinstance(error, Unavailable)):
                         raise
                     self._report(error)
                 with self._interruptible():

@@ -1,6 +1,7 @@
 """The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -25,7 +26,18 @@ app.command("local-kinesis")(local_kinesis)
 def main() -> None:
     """Run the command line; an error that a user can cause ends in one line on stderr."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except ForwarderError as error:
-        sys.stderr.write(f"forwarder: {error}\n")
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        if not error.format_message():
+            # No arguments at all: typer has printed the help.
+            sys.exit(error.exit_code)
+        _fail(f"{error.format_message()} See `forwarder --help`.", error.exit_code)
+    except typer.Abort:
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"forwarder: {' '.join(message.split())}\n")
+    sys.exit(exit_code)

@@ -65,8 +65,9 @@ CREATE TABLE forwarder.sink (
     batch_floor_seq   bigint,
     batch_ceiling_seq bigint,
     batch_last_seq    bigint,
+    batch_by_seq      boolean,
     last_seq          bigint      NOT NULL,
     updated_at        timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT sink_pkey PRIMARY KEY (name),
-    CONSTRAINT sink_batch_check CHECK (num_nulls(batch, batch_floor_seq, batch_ceiling_seq, batch_last_seq) IN (0, 4))
+    CONSTRAINT sink_batch_check CHECK (num_nulls(batch, batch_floor_seq, batch_ceiling_seq, batch_last_seq, batch_by_seq) IN (0, 5))
 ) WITH (fillfactor = 20);

@@ -6,6 +6,7 @@ SELECT
     sink.batch_floor_seq,
     sink.batch_ceiling_seq,
     sink.batch_last_seq,
+    sink.batch_by_seq,
     sink.last_seq,
     sink.system_identifier <> control.system_identifier
         OR pg_snapshot_xmax(coalesce(sink.batch, sink.delivered)) > pg_snapshot_xmax(pg_current_snapshot())

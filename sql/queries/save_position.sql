@@ -12,7 +12,9 @@ SET
     batch_floor_seq = $5,
     batch_ceiling_seq = $6,
     batch_last_seq = $7,
-    last_seq = $8,
+    batch_by_seq = $8,
+    last_seq = $9,
+    system_identifier = coalesce($10, sink.system_identifier),
     updated_at = now()
 FROM floor
 WHERE sink.name = $1
