@@ -51,4 +51,4 @@ class Checkpoints:
             position = self._relay.position
             if position.passes_more_than(self._saved):
                 self._outbox.floor_seq = await self._positions.save(position)
-            self._saved = position
+                self._saved = position

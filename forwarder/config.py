@@ -164,7 +164,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if not name.startswith(PREFIX) or name == "FORWARDER_CONFIG":
             continue
         if name == "FORWARDER_SINK":
-            values["sink"] = [{"url": environment[name]}]
+            values["sink"] = {"url": environment[name]}
         elif name in known:
             section, field = known[name]
             values.setdefault(section, {})[field] = environment[name]
@@ -176,7 +176,10 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
     for name, value in over.items():
-        if isinstance(value, Mapping) and isinstance(values.get(name), dict):
+        if name == "sink":
+            # A URL from the environment or a flag replaces the file's, but the sink keeps its name, and so its position.
+            values[name] = [dict(*values.get(name, [])[:1], **value)]
+        elif isinstance(value, Mapping) and isinstance(values.get(name), dict):
             _overlay(values[name], value)
         else:
             values[name] = value
@@ -192,7 +195,7 @@ def _first_problem(error: ValidationError, source: Path | None) -> str:
         return (
             f"setting sink in {origin}: one sink is what a listener serves; run another `forwarder listen` for another"
         )
-    return f"setting {where} in {origin}: {problem['msg'].lower()}"
+    return f"setting {where} in {origin}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 
 def _siblings(problem: ErrorDetails) -> tuple[str, ...]:

@@ -125,7 +125,8 @@ def describe(url: str) -> str:
     """Host, port and database of a URL, for messages: never the password."""
     try:
         parts = urlsplit(url)
-        if "@" not in parts.path:
+        # An @ further right means that a special character of the password ended the host part too early.
+        if parts.scheme in ("postgresql", "postgres") and "@" not in parts.path + parts.query + parts.fragment:
             return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:
         pass

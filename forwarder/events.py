@@ -52,8 +52,6 @@ class Record(msgspec.Struct, gc=False):
     data: bytes
     # Counts the undelivered records of the page this one came with.
     page: Outstanding
-    # The lane's next record: lanes are chains through their records, see forwarder.lanes.
-    next: Record | None = None
     attempts: int = 0
 
 

@@ -1,6 +1,7 @@
 """Reads a row's primary key out of its JSON image without parsing the rest. Pure."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,11 +28,8 @@ class KeyReader:
         None if the table has no key, or the image holds none of the names known for a key column.
         """
         for shape in self._shapes:
-            try:
-                values = shape.decode(image)
-            except msgspec.ValidationError:
-                continue
-            return shape.format(values)
+            if (values := shape.read(image)) is not None:
+                return shape.format(values)
         return None
 
 
@@ -42,17 +40,19 @@ class _Shape:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._fields = [f"column_{number}" for number in range(len(names))]
-        struct = msgspec.defstruct(
-            "Key",
-            [(field, msgspec.Raw) for field in self._fields],
-            rename=dict(zip(self._fields, names, strict=True)),
-            gc=False,
-        )
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(struct)
         self._labels = [msgspec.json.encode(name).decode() for name in names]
+        self._decoder = None if any("\\" in label for label in self._labels) else self._decoder_of(names)
 
-    def decode(self, image: str) -> list[str]:
-        key = self._decoder.decode(image)
+    def read(self, image: str) -> list[str] | None:
+        """The key's values as JSON texts, or None if one of the columns is not there."""
+        if self._decoder is None:
+            return self._read_leniently(image)
+        try:
+            key = self._decoder.decode(image)
+        except msgspec.ValidationError:
+            return None
+        except (msgspec.DecodeError, RecursionError):
+            return self._read_leniently(image)
         return [bytes(getattr(key, field)).decode() for field in self._fields]
 
     def format(self, values: Sequence[str]) -> tuple[str, str]:
@@ -60,3 +60,41 @@ class _Shape:
             return f"{{{self._labels[0]}:{values[0]}}}", values[0].strip('"')
         members = ",".join(f"{label}:{value}" for label, value in zip(self._labels, values, strict=True))
         return f"{{{members}}}", ",".join(value.strip('"') for value in values)
+
+    def _decoder_of(self, names: Sequence[str]) -> msgspec.json.Decoder[Any]:
+        """Skips everything but these columns. msgspec takes no names that JSON has to escape."""
+        renamed = dict(zip(self._fields, names, strict=True))
+        struct = msgspec.defstruct("Key", [(field, msgspec.Raw) for field in self._fields], rename=renamed, gc=False)
+        return msgspec.json.Decoder(struct)
+
+    def _read_leniently(self, image: str) -> list[str] | None:
+        found = _top_level_members(image)
+        return [found[label] for label in self._labels] if found.keys() >= set(self._labels) else None
+
+
+# What ends a value: a comma or the closing brace, unless inside a string or a bracket.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+
+
+def _top_level_members(image: str) -> dict[str, str]:
+    """The members of a JSON object, names and values as they are written.
+
+    A column of type json may hold what PostgreSQL takes and other parsers do not: half of a surrogate pair, or a thousand
+    levels of nesting. Neither may keep the row's key from being read.
+    """
+    members: dict[str, str] = {}
+    depth, name, last_string, value_start = 0, "", "", 0
+    for token in _TOKEN.finditer(image):
+        text = token.group()
+        if text in "]}," and depth == 1 and name:
+            members[name] = image[value_start : token.start()].strip()
+            name = ""
+        if text in "{[":
+            depth += 1
+        elif text in "]}":
+            depth -= 1
+        elif text == ":" and depth == 1 and not name:
+            name, value_start = last_string, token.end()
+        else:
+            last_string = text
+    return members

@@ -4,12 +4,12 @@ PutRecords is not atomic: it can refuse one record and store a later one of the 
 form a lane, and a lane has at most one record that is offered and not settled; its next waits. Lanes do not wait for each
 other.
 
-    waiting ──becomes head──► ready ──take──► offered ──settle──► gone; the next of the lane becomes head
-                                ▲                │
-                                └────put_back────┘
+    waiting ──heads its lane──► ready ──take──► offered ──settle──► gone; the next of the lane heads it
+                                  ▲                │
+                                  └────put_back────┘
 
-A lane is a chain: each record points to the next of its key. A record that heads its lane is in ``_ready`` or offered, and
-nothing behind it is reachable but through it, which is the whole proof of the rule.
+A lane exists as long as it has a head. The head is ready or offered; whatever is behind it is reachable only through the
+lane, which gives up its next record when the head is settled, and not before. That is the whole proof of the rule.
 """
 
 from collections import deque
@@ -21,19 +21,16 @@ from forwarder.events import Record
 class Lanes:
     """The records in memory, by partition key."""
 
-    __slots__ = ("_ready", "_tails", "bytes", "records")
+    __slots__ = ("_behind", "_ready", "bytes", "records")
 
     def __init__(self) -> None:
-        # The last record of every lane that has one.
-        self._tails: dict[str, Record] = {}
+        # By key of every lane: what waits behind its head, in order; None as long as nothing ever did.
+        self._behind: dict[str, deque[Record] | None] = {}
         # Heads of lanes, none of them offered, in the order they became ready.
         self._ready: deque[Record] = deque()
         # What is in memory: waiting, ready or offered.
         self.records = 0
         self.bytes = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.records)
 
     @property
     def ready(self) -> int:
@@ -42,14 +39,16 @@ class Lanes:
 
     def extend(self, records: Iterable[Record]) -> None:
         """Append records, each at the end of its lane."""
-        tails, ready = self._tails, self._ready
+        lanes, ready = self._behind, self._ready
         for record in records:
-            tail = tails.get(record.partition_key)
-            if tail is None:
+            key = record.partition_key
+            if key not in lanes:
+                lanes[key] = None
                 ready.append(record)
+            elif (behind := lanes[key]) is None:
+                lanes[key] = deque((record,))
             else:
-                tail.next = record
-            tails[record.partition_key] = record
+                behind.append(record)
             self.records += 1
             self.bytes += len(record.data)
 
@@ -71,14 +70,12 @@ class Lanes:
 
     def settle(self, records: Iterable[Record]) -> None:
         """Drop offered records that are delivered; the next of each lane becomes ready."""
-        tails, ready = self._tails, self._ready
+        lanes, ready = self._behind, self._ready
         for record in records:
-            following = record.next
-            if following is None:
-                del tails[record.partition_key]
+            if behind := lanes[record.partition_key]:
+                ready.append(behind.popleft())
             else:
-                record.next = None
-                ready.append(following)
+                del lanes[record.partition_key]
             self.records -= 1
             self.bytes -= len(record.data)
             record.page.records -= 1

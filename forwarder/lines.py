@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -37,7 +38,8 @@ class LineSink:
         """
         text = b"".join([record.data + b"\n" for record in records])
         try:
-            await to_thread.run_sync(self._write, text)
+            # A pipe may block for ever; a stop does not wait for it. A file does not block.
+            await to_thread.run_sync(self._write, text, abandon_on_cancel=not self._durable)
         except BrokenPipeError:
             raise Refused(f"{self._name} was closed by its reader; start the reader again, then forwarder") from None
         except OSError as error:
@@ -65,7 +67,7 @@ async def stdout_sink() -> AsyncIterator[LineSink]:
 
 @asynccontextmanager
 async def file_sink(path: Path) -> AsyncIterator[LineSink]:
-    """A file that grows; a line that an earlier crash left half written is cut off first, since it will be sent again.
+    """A file (or a device, or a pipe) that grows; a line that an earlier crash left half written is cut off first, since it will be sent again.
 
     Raises:
         Refused: the file cannot be opened for writing.
@@ -76,8 +78,10 @@ async def file_sink(path: Path) -> AsyncIterator[LineSink]:
         reason = os.strerror(error.errno or errno.EIO)
         raise Refused(f"cannot open {path} for writing: {reason}; check the path and its permissions") from None
     try:
-        _cut_off_half_line(descriptor)
-        yield LineSink(descriptor, name=str(path), durable=True)
+        durable = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if durable:
+            _cut_off_half_line(descriptor)
+        yield LineSink(descriptor, name=str(path), durable=durable)
     finally:
         os.close(descriptor)
 

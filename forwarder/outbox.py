@@ -34,7 +34,6 @@ class _Header(msgspec.Struct):
     """What drain.sql says before the rows."""
 
     snapshot: str
-    ceiling_seq: int
     complete: bool
 
 
@@ -54,56 +53,59 @@ class Outbox:
         self._page_bytes = page_bytes
         self._transactions = Transactions()
         self._position = position
-        # A seq below every change of any transaction that has not begun yet: see docs/architecture.md, "the floor".
+        # No transaction that begins from now on has a change with a seq of at most this; see docs/architecture.md, "The floor".
         self.floor_seq = position.floor_seq
 
     async def read(self) -> Page:
         """Read the next page.
 
         Raises:
-            Unavailable: the database does not answer; nothing was skipped, read again on a new connection.
+            Unavailable: the database does not answer; nothing is skipped if a new Outbox reads on from what was delivered.
         """
         with errors_of("cannot read the outbox"):
-            if self._position.batch is None:
-                rows = await self._drain()
-            else:
-                rows = await self._next_page()
+            rows, position = await (self._next_page() if self._position.batch else self._drain())
             events = await self._events(rows)
-        return Page(events=events, position=self._position, more=self._position.batch is not None)
+        self._position = position
+        return Page(events=events, position=position, more=position.batch is not None)
 
-    async def _drain(self) -> Rows:
+    async def _drain(self) -> tuple[Rows, Position]:
         """Read all there is, if it fits in one page; else enter a batch and read its first page."""
         position, floor_seq = self._position, self.floor_seq
-        header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds(position))
+        header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds())
         header = _HEADER.decode(header_row["after"])
-        snapshot = Snapshot.parse(header.snapshot)
         if not header.complete:
-            self._position = position.entering(snapshot, floor_seq=floor_seq, ceiling_seq=header.ceiling_seq)
+            await self._enter_batch()
             return await self._next_page()
         for txid, total in Counter(map(_TXID, rows)).items():
             self._transactions.learn(txid, total=total)
-        self._position = position.drained(snapshot, floor_seq=floor_seq, last_seq=rows[-1]["seq"] if rows else 0)
-        return rows
+        last_seq = rows[-1]["seq"] if rows else 0
+        return rows, position.drained(Snapshot.parse(header.snapshot), floor_seq=floor_seq, last_seq=last_seq)
 
-    async def _next_page(self) -> Rows:
+    async def _enter_batch(self) -> None:
+        """Fix where the batch ends, and the floor of what comes after it, which must be read before."""
+        floor_seq = await self._connection.fetchval(query("floor"))
+        present = await self._connection.fetchrow(query("present"))
+        assert present is not None
+        self._position = self._position.entering(
+            Snapshot(*present["snapshot"]), floor_seq=floor_seq, ceiling_seq=present["last_seq"]
+        )
+
+    async def _next_page(self) -> tuple[Rows, Position]:
         """Read the next page of the batch under way; none left means the batch is done."""
-        position = self._position
-        batch = position.batch
+        batch = self._position.batch
         assert batch is not None
         rows = await self._connection.fetch(
-            query("page"), *self._bounds(position), batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
+            query("page"), *self._bounds(), batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
         )
         if not rows:
-            self._position = position.finished()
-            return rows
+            return rows, self._position.finished()
         await self._count(map(_TXID, rows), up_to=batch.last_seq)
-        self._position = position.advanced(rows[-1]["seq"])
-        return rows
+        return rows, self._position.advanced(rows[-1]["seq"])
 
-    def _bounds(self, position: Position) -> tuple[int, Sequence[int], int, int, int]:
+    def _bounds(self) -> tuple[int, Sequence[int], int, int, int]:
         """The parameters that drain.sql and page.sql have in common."""
-        delivered = position.delivered
-        return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
+        delivered = self._position.delivered
+        return delivered.xmax, delivered.running, self._position.floor_seq, self._page_rows, self._page_bytes
 
     async def _count(self, txids: Iterable[int], *, up_to: int) -> None:
         """Count the transactions that this page meets first; some of their changes may lie beyond it."""

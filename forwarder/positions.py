@@ -8,6 +8,7 @@ import asyncpg
 
 from forwarder.cursor import Batch, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
+from forwarder.errors import Refused
 from forwarder.queries import query
 
 logger = logging.getLogger(__name__)
@@ -45,11 +46,12 @@ class Positions:
             A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
 
         Raises:
+            Refused: somebody has deleted the sink.
             Unavailable: the database does not answer; the position stored before still holds.
         """
         batch = position.batch
         with errors_of(f"cannot save the position of sink {self._sink!r}"):
-            floor_seq: int = await self._connection.fetchval(
+            floor_seq: int | None = await self._connection.fetchval(
                 query("save_position"),
                 self._sink,
                 position.delivered,
@@ -63,13 +65,15 @@ class Positions:
                 system_identifier,
                 timeout=ANSWER_SECONDS,
             )
+        if floor_seq is None:
+            raise Refused(f"the position of sink {self._sink!r} has been deleted from forwarder.sink")
         return floor_seq
 
     async def _adopt(self, foreign: Position) -> Position:
         """A position in this cluster's history that passes over nothing after the last delivered seq."""
         floor_seq = await self.save(foreign)
         # Taken after the save, so the floor is true for this snapshot.
-        row = await self._connection.fetchrow(query("history"))
+        row = await self._connection.fetchrow(query("present"))
         assert row is not None
         # A sequence that stands below was not copied with the rows; then no seq tells what was delivered.
         after_seq = foreign.last_seq if foreign.last_seq <= row["last_seq"] else 0

@@ -111,8 +111,8 @@ class Relay:
             await self._changed.wait()
 
     async def moved_from(self, position: Position) -> None:
-        """Wait until the relay's position is another than this one."""
-        while self.position is position:
+        """Wait until a change is delivered that this position does not pass."""
+        while not self.position.passes_more_than(position):
             await self._changed.wait()
 
     async def run(self) -> None:

@@ -16,6 +16,9 @@ _Choice = TypeVar("_Choice", bound=str)
 FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 
+_COMMON_OPTIONS = ("format", "partition_key", "prefix")
+_KINESIS_OPTIONS = ("region", "endpoint_url")
+
 EXAMPLES = "kinesis://STREAM?region=eu-west-1, stdout: or file:PATH"
 
 
@@ -70,19 +73,22 @@ def parse(url: str) -> SinkUrl:
     """
     try:
         parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
         raise Misconfigured(f"sink URL {url!r} is malformed: {error}; examples: {EXAMPLES}") from None
-    common = SinkUrl(
-        target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
-        format=_choice(url, "format", options.pop("format", FORMATS[0]), FORMATS),
-        partition_key=_choice(url, "partition_key", options.pop("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
-        prefix_key=_choice(url, "prefix", options.pop("prefix", "true"), ("true", "false")) == "true",
-    )
+    options = dict(pairs)
+    known = _COMMON_OPTIONS + (_KINESIS_OPTIONS if parts.scheme == "kinesis" else ())
     for name in options:
-        known = ("format", "partition_key", "prefix", "region", "endpoint_url")
-        raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
-    return common
+        if name not in known:
+            raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
+    if len(options) < len(pairs):
+        raise Misconfigured(f"sink URL {url!r} gives an option twice; leave one of them out")
+    return SinkUrl(
+        target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
+        format=_choice(url, "format", options.get("format", FORMATS[0]), FORMATS),
+        partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
+        prefix_key=_choice(url, "prefix", options.get("prefix", "true"), ("true", "false")) == "true",
+    )
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -95,10 +101,10 @@ def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]
     if scheme == "kinesis":
         if not host or path.strip("/"):
             raise Misconfigured(f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1")
-        return KinesisTarget(
-            stream=host, region=options.pop("region", None), endpoint_url=options.pop("endpoint_url", None)
-        )
+        return KinesisTarget(stream=host, region=options.get("region"), endpoint_url=options.get("endpoint_url"))
     if scheme == "stdout":
+        if host or path:
+            raise Misconfigured(f"sink URL {url!r}: standard output has no name; write stdout:")
         return StdoutTarget()
     if scheme == "file":
         if host or not path:

@@ -25,7 +25,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 @pytest.fixture(scope="session")
 def postgres_binaries() -> Path | None:
     """The PostgreSQL that the suite runs against, if not the one of the wheel: see tests/matrix.py."""
-    directory = os.environ.get("FORWARDER_TEST_POSTGRES_BIN")
+    directory = os.environ.get("TEST_POSTGRES_BIN")
     return Path(directory) if directory else None
 
 

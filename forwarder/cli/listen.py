@@ -37,7 +37,7 @@ def listen(
 
     Example: forwarder listen --sink 'kinesis://changes?region=eu-west-1'
     """
-    flags = {"sink": [{"url": sink}]} if sink else {}
+    flags = {"sink": {"url": sink}} if sink else {}
     loaded = settings(config, log_format, **flags)
     service = _service(loaded)
     bind = "" if once else loaded.http.bind

@@ -26,8 +26,10 @@ CREATE SEQUENCE forwarder.outbox_seq AS bigint CACHE 1;
 -- Writers walk through the eight leaves, 2^18 events each, as seq rises. Rows are never updated and never deleted; a leaf
 -- whose rows are all delivered is truncated as a whole, so vacuum has nothing to do here.
 CREATE TABLE forwarder.outbox (
-    seq      bigint      NOT NULL DEFAULT nextval('forwarder.outbox_seq'),
+    -- Before seq, since defaults are evaluated in this order and the cursor's floor relies on it: a transaction has its id
+    -- before it draws its first seq.
     txid     xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    seq      bigint      NOT NULL DEFAULT nextval('forwarder.outbox_seq'),
     at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     table_id integer     NOT NULL,
     -- The table that was written: a leaf, where the captured table is partitioned.

@@ -1,8 +1,8 @@
 -- Everything not visible in S1 and visible now, in one statement: its own snapshot is S2.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most
--- The first row, op H, is a header: its `after` holds S2, a seq that no change visible in S2 exceeds, and whether the
--- batch is complete. If the batch is larger than allowed, the header comes alone and the batch is to be read by page.sql.
--- Branches of `found` walk the (txid, seq) indexes, so at most twice $4 rows are touched however large the batch is.
+-- The first row, op H, is a header: its `after` holds S2, and whether the batch is complete. If the batch is larger than
+-- allowed, the header comes alone and the batch is to be read by page.sql. The branches of `found` walk the (txid, seq)
+-- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is.
 WITH found AS MATERIALIZED (
     SELECT change.*
     FROM unnest($2::xid8[]) AS running (txid)
@@ -33,7 +33,6 @@ SELECT
     'H'::"char" AS op, NULL::text AS before,
     json_build_object(
         'snapshot', pg_current_snapshot()::text,
-        'ceiling_seq', (SELECT last_value FROM forwarder.outbox_seq),
         'complete', size.fits
     )::text AS after,
     NULL::text AS fault

@@ -2,7 +2,8 @@
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most,
 --   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 whether the seqs alone bound the batch
 -- Returns at least one row unless the batch is done. The images beyond $5 bytes are measured but not fetched. Each branch
--- begins at its own place in an index and stops after $4 rows: finding the page reads nothing of the rest of the batch.
+-- begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the page reads
+-- nothing of the rest of the batch.
 SELECT seq, txid, at, table_id, relation, op, before, after, fault
 FROM (
     SELECT
