@@ -1,0 +1,103 @@
+"""The streams of the one account that this server plays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from forwarder.local.kinesis import errors
+from forwarder.local.kinesis.constraints import ARN, NAME, demand, matches
+from forwarder.local.kinesis.protocol import OfStream
+from forwarder.local.kinesis.shards import uniform
+from forwarder.local.kinesis.stream import Identity, Status, Stream, StreamSettings
+
+SHARD_LIMIT = 20_000
+CREATING_LIMIT = 5
+
+
+class Account:
+    """Creates, finds and forgets streams.
+
+    Args:
+        limits: enforce the rates of the shards.
+        discard: check and answer everything, store no record.
+        transition_seconds: how long a stream stays CREATING, UPDATING or DELETING.
+    """
+
+    def __init__(self, *, account_id: str, region: str, limits: bool, discard: bool, transition_seconds: float) -> None:
+        self.account_id = account_id
+        self.streams: dict[str, Stream] = {}
+        self._region = region
+        self._limits = limits
+        self._discard = discard
+        self._transition_seconds = transition_seconds
+
+    def settle(self, *, now: float) -> None:
+        """Let every change that is due take effect."""
+        for stream in list(self.streams.values()):
+            stream.settle(now=now)
+
+    def create(self, name: str, *, shard_count: int, settings: StreamSettings, now: float) -> None:
+        """Begin a stream; the checks of CreateStream have been made."""
+        stream = Stream(
+            Identity(name=name, account_id=self.account_id, region=self._region),
+            settings=settings,
+            shards=uniform(shard_count, now=now),
+            limits=self._limits,
+            discard=self._discard,
+            now=now,
+        )
+        self.streams[name] = stream
+        self.change(stream, "CREATING", lambda _: None, now=now)
+
+    def change(self, stream: Stream, status: Status, apply: Callable[[float], None], *, now: float) -> None:
+        """Begin a change that takes effect after the transition time."""
+        stream.begin(status, apply, due_at=now + self._transition_seconds)
+        stream.settle(now=now)
+
+    def find(self, request: OfStream) -> Stream:
+        """The stream that a request names by name, ARN or both.
+
+        Only the name inside an ARN counts: a local server has no region or account of its own to insist on.
+        """
+        demand(
+            matches(request.stream_name, "streamName", pattern=NAME),
+            matches(request.stream_arn, "streamARN", pattern=ARN),
+        )
+        name = name_in(request)
+        if name is None:
+            raise errors.invalid_argument("Either StreamName or StreamARN must be provided.")
+        if request.stream_name is not None and request.stream_name != name:
+            raise errors.invalid_argument("StreamName and StreamARN do not refer to the same stream.")
+        return self.named(name)
+
+    def named(self, name: str) -> Stream:
+        stream = self.streams.get(name)
+        if stream is None:
+            raise errors.not_found(f"Stream {name} under account {self.account_id} not found.")
+        return stream
+
+    def find_active(self, request: OfStream) -> Stream:
+        """The stream of a request that changes it: nothing else may be under way."""
+        stream = self.find(request)
+        if stream.status != "ACTIVE":
+            raise errors.in_use(f"{stream.identity} not ACTIVE, instead in state {stream.status}")
+        return stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an operation acts on besides its request: ``failed_records`` maps a position to the error code it must get."""
+
+    account: Account
+    now: float
+    failed_records: Mapping[int, str] = field(default_factory=dict)
+
+
+def name_in(request: OfStream) -> str | None:
+    """The name of the stream that a request is about; that in the ARN if there is one."""
+    if request.stream_arn is not None:
+        return request.stream_arn.rpartition("/")[2]
+    return request.stream_name
+
+
+def open_shard_count(stream: Stream) -> int:
+    return sum(shard.is_open for shard in stream.shards)

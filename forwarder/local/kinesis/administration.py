@@ -1,0 +1,126 @@
+"""CreateStream, DeleteStream, and the settings of a stream."""
+
+from forwarder.local.kinesis import errors
+from forwarder.local.kinesis.account import CREATING_LIMIT, SHARD_LIMIT, Context
+from forwarder.local.kinesis.constraints import NAME, between, demand, matches, one_of, present, sized
+from forwarder.local.kinesis.protocol import (
+    CreateStreamRequest,
+    OfStream,
+    UpdateMaxRecordSizeRequest,
+    UpdateStreamModeRequest,
+    UpdateStreamRecordDistributionStrategyRequest,
+)
+from forwarder.local.kinesis.stream import Stream, StreamSettings
+
+MODES = ("PROVISIONED", "ON_DEMAND")
+DISTRIBUTIONS = ("AUTO", "USER_PARTITION_KEY")
+SMALLEST_MAX_RECORD_KIB = 1024
+LARGEST_MAX_RECORD_KIB = 10_240
+ON_DEMAND_SHARDS = 4
+
+
+def create_stream(request: CreateStreamRequest, context: Context) -> None:
+    mode = request.stream_mode_details.stream_mode if request.stream_mode_details else "PROVISIONED"
+    settings = StreamSettings(
+        mode=mode,
+        max_record_kib=request.max_record_size_in_kib or SMALLEST_MAX_RECORD_KIB,
+        distribution=request.record_distribution_strategy or "USER_PARTITION_KEY",
+    )
+    demand(
+        present(request.stream_name, "streamName"),
+        matches(request.stream_name, "streamName", pattern=NAME),
+        sized(request.stream_name, "streamName", shortest=1, longest=128),
+        between(request.shard_count, "shardCount", lowest=1, highest=SHARD_LIMIT),
+        one_of(mode, "streamModeDetails.streamMode", choices=MODES),
+        *_settings_violations(request.max_record_size_in_kib, request.record_distribution_strategy),
+    )
+    assert request.stream_name is not None
+    _check_distribution(settings.distribution, mode=mode)
+    _check_room(request.stream_name, context)
+    shard_count = ON_DEMAND_SHARDS if mode == "ON_DEMAND" else request.shard_count
+    if shard_count is None:
+        raise errors.invalid_argument("ShardCount must be provided for a stream in PROVISIONED mode.")
+    context.account.create(request.stream_name, shard_count=shard_count, settings=settings, now=context.now)
+
+
+def delete_stream(request: OfStream, context: Context) -> None:
+    stream = context.account.find(request)
+    if stream.status == "DELETING":
+        raise errors.in_use(f"{stream.identity} is being deleted.")
+
+    def forget(_: float) -> None:
+        del context.account.streams[stream.name]
+
+    context.account.change(stream, "DELETING", forget, now=context.now)
+
+
+def update_max_record_size(request: UpdateMaxRecordSizeRequest, context: Context) -> None:
+    demand(
+        present(request.stream_arn, "streamARN"),
+        present(request.max_record_size_in_kib, "maxRecordSizeInKiB"),
+        *_settings_violations(request.max_record_size_in_kib, None),
+    )
+    stream = context.account.find_active(request)
+
+    def apply(_: float) -> None:
+        stream.settings.max_record_kib = request.max_record_size_in_kib or SMALLEST_MAX_RECORD_KIB
+
+    context.account.change(stream, "UPDATING", apply, now=context.now)
+
+
+def update_stream_mode(request: UpdateStreamModeRequest, context: Context) -> None:
+    demand(present(request.stream_arn, "streamARN"), present(request.stream_mode_details, "streamModeDetails"))
+    assert request.stream_mode_details is not None
+    mode = request.stream_mode_details.stream_mode
+    demand(one_of(mode, "streamModeDetails.streamMode", choices=MODES))
+    stream = context.account.find_active(request)
+    _check_distribution(stream.settings.distribution, mode=mode)
+
+    def apply(_: float) -> None:
+        stream.settings.mode = mode
+
+    context.account.change(stream, "UPDATING", apply, now=context.now)
+
+
+def update_stream_record_distribution_strategy(
+    request: UpdateStreamRecordDistributionStrategyRequest, context: Context
+) -> None:
+    """Takes effect at once, as on AWS, whatever the transition time."""
+    demand(
+        present(request.stream_arn, "streamARN"),
+        present(request.record_distribution_strategy, "recordDistributionStrategy"),
+        *_settings_violations(None, request.record_distribution_strategy),
+    )
+    assert request.record_distribution_strategy is not None
+    stream = context.account.find_active(request)
+    _check_distribution(request.record_distribution_strategy, mode=stream.settings.mode)
+    stream.settings.distribution = request.record_distribution_strategy
+
+
+def check_provisioned(stream: Stream) -> None:
+    """Refuse to change the shards of an on-demand stream by hand."""
+    if stream.settings.mode == "ON_DEMAND":
+        raise errors.KinesisError("ValidationException", f"Request is invalid. {stream.identity} is in On-Demand mode.")
+
+
+def _settings_violations(max_record_kib: int | None, distribution: str | None) -> tuple[str | None, ...]:
+    return (
+        between(max_record_kib, "maxRecordSizeInKiB", lowest=SMALLEST_MAX_RECORD_KIB, highest=LARGEST_MAX_RECORD_KIB),
+        one_of(distribution, "recordDistributionStrategy", choices=DISTRIBUTIONS),
+    )
+
+
+def _check_distribution(distribution: str, *, mode: str) -> None:
+    if distribution == "AUTO" and mode == "PROVISIONED":
+        raise errors.invalid_argument("Record distribution strategy AUTO is only supported in ON_DEMAND mode.")
+
+
+def _check_room(name: str, context: Context) -> None:
+    account = context.account
+    if name in account.streams:
+        raise errors.in_use(f"Stream {name} under account {account.account_id} already exists.")
+    creating = sum(stream.status == "CREATING" for stream in account.streams.values())
+    if creating >= CREATING_LIMIT:
+        raise errors.limit_exceeded(
+            f"No more than {CREATING_LIMIT} streams of account {account.account_id} may be in CREATING state at once."
+        )

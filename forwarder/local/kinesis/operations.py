@@ -1,0 +1,130 @@
+"""The operations of the API: the request that each one reads, and the function that answers it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from forwarder.local.kinesis import administration, description, errors, iterators, reading, resharding, writing
+from forwarder.local.kinesis.account import Context, name_in
+from forwarder.local.kinesis.protocol import (
+    CreateStreamRequest,
+    DescribeStreamRequest,
+    GetRecordsRequest,
+    GetShardIteratorRequest,
+    ListShardsRequest,
+    ListStreamsRequest,
+    MergeShardsRequest,
+    OfStream,
+    OperationName,
+    PutRecordRequest,
+    PutRecordsRequest,
+    Shape,
+    SplitShardRequest,
+    UpdateMaxRecordSizeRequest,
+    UpdateShardCountRequest,
+    UpdateStreamModeRequest,
+    UpdateStreamRecordDistributionStrategyRequest,
+)
+from forwarder.local.kinesis.shard_listing import list_shards
+
+TARGET_PREFIX = "Kinesis_20131202."
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation: reads a request of its shape and acts on an account."""
+
+    name: str
+    decode: Callable[[bytes], Any]
+    act: Callable[[Any, Context], Shape | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, read but not yet acted upon."""
+
+    operation: Operation
+    request: Any
+
+    @classmethod
+    def read(cls, target: str, body: bytes) -> "Call":
+        """Read a request.
+
+        Args:
+            target: the ``X-Amz-Target`` header.
+
+        Raises:
+            KinesisError: there is no such operation, or the body does not have its shape.
+        """
+        operation = OPERATIONS.get(target.removeprefix(TARGET_PREFIX)) if target.startswith(TARGET_PREFIX) else None
+        if operation is None:
+            raise errors.unknown_operation()
+        try:
+            return cls(operation=operation, request=operation.decode(body))
+        except msgspec.DecodeError as error:
+            raise errors.serialization(str(error)) from error
+
+    @property
+    def stream(self) -> str | None:
+        """The name of the stream that the request is about, if it is about one."""
+        match self.request:
+            case OfStream():
+                return name_in(self.request)
+            case CreateStreamRequest():
+                return self.request.stream_name
+            case GetRecordsRequest():
+                return iterators.decode(self.request.shard_iterator).stream
+            case _:
+                return None
+
+    @property
+    def partition_keys(self) -> Sequence[str]:
+        """Those of its records, in order."""
+        match self.request:
+            case PutRecordsRequest():
+                return [entry.partition_key or "" for entry in self.request.records]
+            case PutRecordRequest():
+                return [self.request.partition_key or ""]
+            case _:
+                return ()
+
+    def answer(self, context: Context) -> bytes:
+        """Act, and answer the body of the response; empty for an operation without a result.
+
+        Raises:
+            KinesisError: the request is refused.
+        """
+        context.account.settle(now=context.now)
+        response = self.operation.act(self.request, context)
+        return b"" if response is None else _encode(response)
+
+
+_TABLE: Mapping[OperationName, tuple[type[Shape], Callable[[Any, Context], Shape | None]]] = {
+    "CreateStream": (CreateStreamRequest, administration.create_stream),
+    "DeleteStream": (OfStream, administration.delete_stream),
+    "DescribeLimits": (Shape, description.describe_limits),
+    "DescribeStream": (DescribeStreamRequest, description.describe_stream),
+    "DescribeStreamSummary": (OfStream, description.describe_stream_summary),
+    "GetRecords": (GetRecordsRequest, reading.get_records),
+    "GetShardIterator": (GetShardIteratorRequest, reading.get_shard_iterator),
+    "ListShards": (ListShardsRequest, list_shards),
+    "ListStreams": (ListStreamsRequest, description.list_streams),
+    "MergeShards": (MergeShardsRequest, resharding.merge_shards),
+    "PutRecord": (PutRecordRequest, writing.put_record),
+    "PutRecords": (PutRecordsRequest, writing.put_records),
+    "SplitShard": (SplitShardRequest, resharding.split_shard),
+    "UpdateMaxRecordSize": (UpdateMaxRecordSizeRequest, administration.update_max_record_size),
+    "UpdateShardCount": (UpdateShardCountRequest, resharding.update_shard_count),
+    "UpdateStreamMode": (UpdateStreamModeRequest, administration.update_stream_mode),
+    "UpdateStreamRecordDistributionStrategy": (
+        UpdateStreamRecordDistributionStrategyRequest,
+        administration.update_stream_record_distribution_strategy,
+    ),
+}
+OPERATIONS: Mapping[str, Operation] = {
+    name: Operation(name=name, decode=msgspec.json.Decoder(shape).decode, act=act)
+    for name, (shape, act) in _TABLE.items()
+}
