@@ -23,7 +23,7 @@ class Checkpoints:
         self._leadership = leadership
         self._relay = relay
         self._outbox = outbox
-        self._saved = relay.position
+        self._saved = relay.progress
         self._one_at_a_time = anyio.Lock()
 
     async def run(self, *, interval_seconds: float) -> None:
@@ -42,13 +42,13 @@ class Checkpoints:
                 await anyio.sleep(interval_seconds)
 
     async def save(self) -> None:
-        """Save the relay's position.
+        """Save the relay's position, if it is worth it.
 
         Raises:
             Unavailable: the database does not answer; the position saved before still holds.
         """
         async with self._one_at_a_time:
-            position = self._relay.position
-            if position.passes_more_than(self._saved):
-                self._outbox.floor_seq = await self._positions.save(position)
-                self._saved = position
+            progress = self._relay.progress
+            if progress != self._saved:
+                self._outbox.floor_seq = await self._positions.save(self._relay.position)
+                self._saved = progress

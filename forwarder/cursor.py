@@ -90,7 +90,3 @@ class Position:
         """Where to go on when transaction ids mean nothing any more: with every change between two seqs, then from S2 on."""
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq, by_seq=True)
         return cls(delivered=NOTHING, floor_seq=after_seq, batch=batch, last_seq=after_seq)
-
-    def passes_more_than(self, other: Position) -> bool:
-        """Whether a change lies between the two; a later snapshot alone is not worth storing."""
-        return self.last_seq != other.last_seq or self.batch != other.batch

@@ -144,9 +144,14 @@ async def _prepare(connection: Connection, where: str) -> None:
             "SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '50s';"
             " SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
         )
-    await connection.set_type_codec(
-        "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=_microseconds
-    )
+        # If this machine vanishes, the server shall notice within seconds and give the leader's lock to another.
+        await connection.execute(
+            "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;"
+            " SET tcp_user_timeout = '15s'"
+        )
+        await connection.set_type_codec(
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=_microseconds
+        )
 
 
 def _microseconds(value: tuple[int]) -> int:

@@ -79,7 +79,7 @@ class KinesisSink:
             # It worked at start, so somebody may mend it while we keep trying.
             raise Unavailable(str(error)) from error
         try:
-            results = kinesis_wire.decode(answer["Body"])
+            results = kinesis_wire.decode(answer.get("Body", b""))
         except msgspec.DecodeError as error:
             raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
         if len(results) != len(records):
@@ -99,7 +99,11 @@ class KinesisSink:
         """
         with _errors_of(self._stream):
             answer = await self._client.describe_stream_summary(StreamName=self._stream)
-        summary = answer["StreamDescriptionSummary"]
+        summary = answer.get("StreamDescriptionSummary", {})
+        if "StreamStatus" not in summary:
+            raise Refused(
+                f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"
+            )
         self.max_record_bytes = summary.get("MaxRecordSizeInKiB", 1024) << 10
         status: str = summary["StreamStatus"]
         return status

@@ -7,12 +7,13 @@ from forwarder.events import Record
 
 
 class Line:
-    """The records in memory, in order of arrival. Meant for one request at a time."""
+    """The records in memory, in order of arrival. One request at a time: what is offered comes back or is settled first."""
 
-    __slots__ = ("_ready", "bytes", "records")
+    __slots__ = ("_offered", "_ready", "bytes", "records")
 
     def __init__(self) -> None:
         self._ready: deque[Record] = deque()
+        self._offered = 0
         # What is in memory, offered or not.
         self.records = 0
         self.bytes = 0
@@ -20,7 +21,7 @@ class Line:
     @property
     def ready(self) -> int:
         """How many records could be offered now."""
-        return len(self._ready)
+        return 0 if self._offered else len(self._ready)
 
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
@@ -37,10 +38,12 @@ class Line:
             if room < 0 and offered:
                 break
             offered.append(self._ready.popleft())
+        self._offered = len(offered)
         return offered
 
     def settle(self, records: Sequence[Record]) -> None:
         """Drop offered records that are delivered."""
+        self._offered -= len(records)
         self.records -= len(records)
         self.bytes -= sum(len(record.data) for record in records)
         for record in records:
@@ -48,4 +51,5 @@ class Line:
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Return offered records to the front."""
+        self._offered -= len(records)
         self._ready.extendleft(reversed(records))

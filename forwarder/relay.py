@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from forwarder.backoff import delay_seconds
 from forwarder.cursor import Position
@@ -66,6 +67,15 @@ class Schedule(Protocol):
     def put_back(self, records: Sequence[Record]) -> None: ...
 
 
+@dataclass(slots=True, kw_only=True)
+class _Page:
+    """A page that is not delivered, or that waits for one before it."""
+
+    outstanding: Outstanding
+    records: int
+    position: Position
+
+
 class Relay:
     """The records in memory, the requests under way, and the position up to which everything is delivered."""
 
@@ -86,8 +96,9 @@ class Relay:
         self._max_bytes = max_bytes
         # Every change up to here is delivered.
         self.position = position
-        # The pages that are not, or that wait for one before them, oldest first.
-        self._pages: deque[tuple[Outstanding, Position]] = deque()
+        # Grows whenever the position has become worth saving again; a later snapshot alone is not worth it.
+        self.progress = 0
+        self._pages: deque[_Page] = deque()
         self._in_flight = 0
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
@@ -100,7 +111,10 @@ class Relay:
 
     def offer(self, records: Sequence[Record], page: Outstanding, position: Position) -> None:
         """Take a page's records over. Once they and all before them are delivered, ``position`` holds."""
-        self._pages.append((page, position))
+        if self._pages and not records:
+            self._pages[-1].position = position
+        else:
+            self._pages.append(_Page(outstanding=page, records=len(records), position=position))
         self._schedule.extend(records)
         self._advance()
         self._notify()
@@ -110,9 +124,9 @@ class Relay:
         while self._schedule.records:
             await self._changed.wait()
 
-    async def moved_from(self, position: Position) -> None:
-        """Wait until a change is delivered that this position does not pass."""
-        while not self.position.passes_more_than(position):
+    async def moved_from(self, progress: int) -> None:
+        """Wait until the position has become worth saving since this progress."""
+        while self.progress == progress:
             await self._changed.wait()
 
     async def run(self) -> None:
@@ -127,18 +141,23 @@ class Relay:
                 while self._schedule.ready and self._in_flight < self._sink.max_in_flight:
                     records = self._schedule.take(max_records=self._sink.max_records, max_bytes=self._sink.max_bytes)
                     self._in_flight += 1
-                    tasks.start_soon(self._send, records)
+                    tasks.start_soon(self._send, tasks, records)
                 await changed.wait()
 
-    async def _send(self, records: Sequence[Record]) -> None:
+    async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         rejections = await self._publish(records)
         self._in_flight -= 1
         rejected = {rejection.record.seq for rejection in rejections}
         self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)
         self._advance()
         self._notify()
-        if rejections:
-            await self._retry(rejections)
+        for record in (again := [rejection.record for rejection in rejections]):
+            record.attempts += 1
+        # A record that is new to rejection need not wait as long as an old hand. But if all were rejected, the sink itself
+        # is in trouble, and they keep their order, which a line relies on.
+        groups = [again] if len(again) == len(records) else _by_attempts(again)
+        for group in groups:
+            tasks.start_soon(self._retry, group)
 
     async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         try:
@@ -156,20 +175,27 @@ class Relay:
                 logger.warning("records rejected, trying again", extra={"code": code, "records": len(rejections)})
         return rejections
 
-    async def _retry(self, rejections: Sequence[Rejection]) -> None:
+    async def _retry(self, records: Sequence[Record]) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
-        records = [rejection.record for rejection in rejections]
-        for record in records:
-            record.attempts += 1
         attempts = max(record.attempts for record in records)
         await anyio.sleep(delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS))
         self._schedule.put_back(records)
         self._notify()
 
     def _advance(self) -> None:
-        while self._pages and not self._pages[0][0].records:
-            self.position = self._pages.popleft()[1]
+        while self._pages and not self._pages[0].outstanding.records:
+            page = self._pages.popleft()
+            batch_is_done = self.position.batch is not None and page.position.batch is None
+            self.progress += page.records + batch_is_done
+            self.position = page.position
 
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _by_attempts(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
+    groups: dict[int, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.attempts, []).append(record)
+    return groups.values()
