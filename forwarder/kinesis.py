@@ -65,6 +65,26 @@ class KinesisSink:
         # The stream's own limit for data and partition key of one record; known once the stream is described.
         self.max_record_bytes = 1 << 20
 
+    async def prepare(self) -> None:
+        """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
+
+        Raises:
+            Refused: waiting cannot mend it.
+        """
+        backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
+        while True:
+            try:
+                status = await self._describe()
+            except Unavailable as error:
+                logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
+            else:
+                if status in ("ACTIVE", "UPDATING"):
+                    return
+                if status == "DELETING":
+                    raise Refused(f"stream {self._stream} is being deleted; create it again or name another")
+                logger.info("waiting for the stream", extra={"stream": self._stream, "status": status})
+            await anyio.sleep(backoff.next())
+
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer at most 500 records in one request.
 
@@ -90,7 +110,7 @@ class KinesisSink:
             if result.error_code
         ]
 
-    async def describe(self) -> str:
+    async def _describe(self) -> str:
         """The stream's status, such as ACTIVE; takes its limits over.
 
         Raises:
@@ -107,26 +127,6 @@ class KinesisSink:
         self.max_record_bytes = summary.get("MaxRecordSizeInKiB", 1024) << 10
         status: str = summary["StreamStatus"]
         return status
-
-    async def wait_until_writable(self) -> None:
-        """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
-
-        Raises:
-            Refused: waiting cannot mend it.
-        """
-        backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
-        while True:
-            try:
-                status = await self.describe()
-            except Unavailable as error:
-                logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
-            else:
-                if status in ("ACTIVE", "UPDATING"):
-                    return
-                if status == "DELETING":
-                    raise Refused(f"stream {self._stream} is being deleted; create it again or name another")
-                logger.info("waiting for the stream", extra={"stream": self._stream, "status": status})
-            await anyio.sleep(backoff.next())
 
 
 @asynccontextmanager

@@ -23,11 +23,15 @@ class LineSink:
     max_records = 1000
     max_bytes = 4 << 20
     max_in_flight = 1
+    max_record_bytes = sys.maxsize
 
     def __init__(self, descriptor: int, *, name: str, durable: bool) -> None:
         self._descriptor = descriptor
         self._name = name
         self._durable = durable
+
+    async def prepare(self) -> None:
+        """Nothing to wait for."""
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Write the records; when this returns they are on disk, if the target is a file.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from forwarder.backoff import Backoff
 from forwarder.doorbell import Doorbell
+from forwarder.errors import Refused
 from forwarder.events import Event, Outstanding, Record
 from forwarder.outbox import Outbox, Page
 from forwarder.relay import Relay
@@ -23,9 +24,12 @@ LAST_LOOK_SECONDS = 0.05
 class Pump:
     """Reads as long as there is room, encodes, and hands over."""
 
-    def __init__(self, outbox: Outbox, relay: Relay, *, encode: Encoder, choose_key: KeyChooser) -> None:
+    def __init__(
+        self, outbox: Outbox, relay: Relay, *, encode: Encoder, choose_key: KeyChooser, max_record_bytes: int
+    ) -> None:
         self._outbox = outbox
         self._relay = relay
+        self._max_record_bytes = max_record_bytes
         self._encode = encode
         self._choose_key = choose_key
 
@@ -69,5 +73,16 @@ class Pump:
         outstanding = Outstanding(len(page.events))
         encode, choose_key = self._encode, self._choose_key
         records = [Record(event.seq, choose_key(event), encode(event), outstanding) for event in page.events]
+        self._refuse_too_large(page.events, records)
         self._relay.offer(records, outstanding, page.position)
         return page
+
+    def _refuse_too_large(self, events: Sequence[Event], records: Sequence[Record]) -> None:
+        """Stop before a record that the sink would refuse for ever, and its whole request with it."""
+        for event, record in zip(events, records, strict=True):
+            size = len(record.data) + len(record.partition_key.encode())
+            if size > self._max_record_bytes:
+                raise Refused(
+                    f"change {event.seq} of {event.table.schema}.{event.table.name} makes a record of {size} bytes, and "
+                    f"the stream takes {self._max_record_bytes}; raise its limit (aws kinesis update-max-record-size)"
+                )

@@ -43,6 +43,15 @@ class Sink(Protocol):
     max_records: int
     max_bytes: int
     max_in_flight: int
+    # The most that one record may hold, data and partition key together.
+    max_record_bytes: int
+
+    async def prepare(self) -> None:
+        """Wait until the sink can be written to, and learn its limits.
+
+        Raises:
+            Refused: waiting cannot mend it.
+        """
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer records, all in one request.

@@ -94,10 +94,7 @@ class Service:
         target = self._sink_url.target
         if isinstance(target, KinesisTarget):
             max_in_flight = self._listen.max_in_flight
-            kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
-            with self._interruptible():
-                await kinesis.wait_until_writable()
-            return kinesis, Lanes
+            return await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight)), Lanes
         if isinstance(target, StdoutTarget):
             return await stack.enter_async_context(stdout_sink()), Line
         return await stack.enter_async_context(file_sink(Path(target.path))), Line
@@ -126,6 +123,7 @@ class Service:
 
     async def _begin(self, stack: AsyncExitStack, sink: Sink, schedule: Schedule, *, once: bool) -> _Tenure:
         """Connect, take the leadership, and find out where to go on."""
+        await sink.prepare()
         session = await self._connect(stack, "leader")
         leadership = Leadership(session, sink=self._sink_name)
         await self._take_leadership(leadership, wait=not once)
@@ -162,6 +160,7 @@ class Service:
             relay,
             encode=native.encoder(system_identifier),
             choose_key=partition_key.chooser(self._sink_url.partition_key, prefix=self._sink_url.prefix_key),
+            max_record_bytes=sink.max_record_bytes,
         )
         self._has_led = True
         self._backoff.reset()
