@@ -18,15 +18,18 @@ class Checkpoints:
     Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more.
     """
 
-    def __init__(self, positions: Positions, leadership: Leadership, *, relay: Relay, outbox: Outbox) -> None:
+    def __init__(
+        self, positions: Positions, leadership: Leadership, *, relay: Relay, outbox: Outbox, interval_seconds: float
+    ) -> None:
         self._positions = positions
         self._leadership = leadership
         self._relay = relay
         self._outbox = outbox
+        self._interval_seconds = interval_seconds
         self._saved = relay.progress
         self._one_at_a_time = anyio.Lock()
 
-    async def run(self, *, interval_seconds: float) -> None:
+    async def run(self) -> None:
         """Save soon after something was delivered, until cancelled.
 
         Raises:
@@ -39,7 +42,7 @@ class Checkpoints:
                 await self._leadership.prove()
             else:
                 await self.save()
-                await anyio.sleep(interval_seconds)
+                await anyio.sleep(self._interval_seconds)
 
     async def save(self) -> None:
         """Save the relay's position, if it is worth it.

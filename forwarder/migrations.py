@@ -1,0 +1,131 @@
+"""The schema ``forwarder``: numbered SQL files, each applied once, in a transaction of its own, and recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from forwarder.backoff import Backoff
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.errors import Refused
+from forwarder.logs import Occasional
+from forwarder.queries import SQL, query
+
+logger = logging.getLogger(__name__)
+
+_FILE = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file of ``sql/migrations``. Once released it is never edited; its checksum would tell."""
+
+    version: int
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"migration {self.version:04} {self.name}"
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def sql(self) -> str:
+        """The file and its record in the log, to be run in one transaction."""
+        return (
+            f"{self.text}\nINSERT INTO forwarder.migration (version, name, checksum)"
+            f" VALUES ({self.version}, '{self.name}', '{self.checksum}');"
+        )
+
+
+def shipped(directory: Path = SQL / "migrations") -> list[Migration]:
+    """The migrations that this program brings, oldest first."""
+    matches = (_FILE.fullmatch(path.name) for path in sorted(directory.iterdir()))
+    return [
+        Migration(version=int(match[1]), name=match[2], text=(directory / match[0]).read_text("utf-8"))
+        for match in matches
+        if match
+    ]
+
+
+async def pending(connection: Connection, *, known: Sequence[Migration] | None = None) -> list[Migration]:
+    """Which migrations this database has not seen yet, oldest first. Changes nothing.
+
+    Raises:
+        Refused: the schema is somebody else's, or was migrated by a newer program, or by a file that was edited since.
+    """
+    known = shipped() if known is None else known
+    with errors_of("cannot read which migrations were applied"):
+        state = await connection.fetchrow(query("migration_log"))
+        assert state is not None
+        if not state["recorded"]:
+            if state["occupied"]:
+                raise Refused("schema forwarder holds objects but no record of migrations; rename or drop that schema")
+            return list(known)
+        applied = await connection.fetch(query("applied_migrations"))
+    return unapplied(known, {row["version"]: (row["name"], row["checksum"]) for row in applied})
+
+
+def unapplied(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> list[Migration]:
+    """Those of ``known`` that are not among the ``applied``, by version with name and checksum.
+
+    Raises:
+        Refused: one that was applied is not known, or its file is another now.
+    """
+    by_version = {migration.version: migration for migration in known}
+    for version, (name, checksum) in sorted(applied.items()):
+        if version not in by_version:
+            raise Refused(
+                f"the database was migrated by a newer forwarder: migration {version:04} {name} is unknown to this one;"
+                " upgrade it"
+            )
+        if by_version[version].checksum != checksum:
+            raise Refused(
+                f"{by_version[version]} is not the file that was applied to this database; released migrations are never"
+                " edited: restore it and write a new one"
+            )
+    return [migration for migration in known if migration.version not in applied]
+
+
+async def apply(connection: Connection, *, report: Callable[[Migration], None] = lambda _: None) -> None:
+    """Bring the schema up to date. Safe to run twice, also at the same time; ``report`` hears of each one applied.
+
+    Raises:
+        Refused: see ``pending``; or the role may not create the schema.
+        Unavailable: the database does not answer; what was applied before stays applied.
+    """
+    async with alone(connection):
+        for migration in await pending(connection):
+            with errors_of(f"{migration} failed"):
+                async with connection.transaction():
+                    await connection.execute(migration.sql)
+            report(migration)
+
+
+@asynccontextmanager
+async def alone(connection: Connection) -> AsyncIterator[None]:
+    """Hold the lock under which one `forwarder migrate` at a time works on a database. May be nested in one session.
+
+    It is tried again and again: a session that waits inside PostgreSQL keeps a snapshot, which holds back vacuum.
+    """
+    backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Occasional(seconds=10.0)
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK):
+        if occasional.due("waiting"):
+            holder = await connection.fetchval(query("advisory_lock_holder"), LOCK_CLASS, MIGRATION_LOCK)
+            logger.info("waiting for another `forwarder migrate` on this database", extra={"pid": holder})
+        await anyio.sleep(backoff.next())
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, MIGRATION_LOCK)
