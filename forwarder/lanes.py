@@ -13,7 +13,7 @@ lane, which gives up its next record when the head is settled, and not before. T
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from forwarder.events import Record
 
@@ -37,7 +37,7 @@ class Lanes:
         """How many records could be offered now."""
         return len(self._ready)
 
-    def extend(self, records: Iterable[Record]) -> None:
+    def extend(self, records: Sequence[Record]) -> None:
         """Append records, each at the end of its lane."""
         lanes, ready = self._behind, self._ready
         for record in records:
@@ -49,8 +49,8 @@ class Lanes:
                 lanes[key] = deque((record,))
             else:
                 behind.append(record)
-            self.records += 1
-            self.bytes += len(record.data)
+        self.records += len(records)
+        self.bytes += sum([len(record.data) for record in records])
 
     def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]:
         """Offer ready records, the longest ready first, as many as one request may carry; at least one if any is ready.
@@ -68,7 +68,7 @@ class Lanes:
             offered.append(ready.popleft())
         return offered
 
-    def settle(self, records: Iterable[Record]) -> None:
+    def settle(self, records: Sequence[Record]) -> None:
         """Drop offered records that are delivered; the next of each lane becomes ready."""
         lanes, ready = self._behind, self._ready
         for record in records:
@@ -76,10 +76,10 @@ class Lanes:
                 ready.append(behind.popleft())
             else:
                 del lanes[record.partition_key]
-            self.records -= 1
-            self.bytes -= len(record.data)
             record.page.records -= 1
+        self.records -= len(records)
+        self.bytes -= sum([len(record.data) for record in records])
 
-    def put_back(self, records: Iterable[Record]) -> None:
+    def put_back(self, records: Sequence[Record]) -> None:
         """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
         self._ready.extend(records)

@@ -77,7 +77,8 @@ class Outbox:
             await self._enter_batch()
             return await self._next_page()
         for txid, total in Counter(map(_TXID, rows)).items():
-            self._transactions.learn(txid, total=total)
+            if total > 1:
+                self._transactions.learn(txid, total=total)
         last_seq = rows[-1]["seq"] if rows else 0
         return rows, position.drained(Snapshot.parse(header.snapshot), floor_seq=floor_seq, last_seq=last_seq)
 

@@ -20,6 +20,9 @@ KeyChooser = Callable[[Event], str]
 FIRST_LOOK_SECONDS = 0.002
 LAST_LOOK_SECONDS = 0.05
 
+# 256 characters of up to four bytes.
+MAX_KEY_BYTES = 1024
+
 
 class Pump:
     """Reads as long as there is room, encodes, and hands over."""
@@ -79,6 +82,8 @@ class Pump:
 
     def _refuse_too_large(self, events: Sequence[Event], records: Sequence[Record]) -> None:
         """Stop before a record that the sink would refuse for ever, and its whole request with it."""
+        if max((len(record.data) for record in records), default=0) <= self._max_record_bytes - MAX_KEY_BYTES:
+            return
         for event, record in zip(events, records, strict=True):
             size = len(record.data) + len(record.partition_key.encode())
             if size > self._max_record_bytes:

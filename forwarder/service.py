@@ -86,8 +86,13 @@ class Service:
                 return
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(current.serve)
-                with self._interruptible():
-                    await (current.deliver_all() if once else current.listen())
+                try:
+                    with self._interruptible():
+                        await (current.deliver_all() if once else current.listen())
+                except Refused:
+                    # A change that cannot be sent must not keep those before it from being passed.
+                    await current.finish()
+                    raise
                 await current.finish()
                 tasks.cancel_scope.cancel()
 

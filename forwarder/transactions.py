@@ -12,7 +12,7 @@ class Transactions:
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        # By transaction: how many of its changes are numbered, of how many.
+        # By transaction of more than one change: how many of them are numbered, of how many.
         self._counts: dict[int, tuple[int, int]] = {}
 
     def unknown(self, txids: Iterable[int]) -> list[int]:
@@ -20,11 +20,16 @@ class Transactions:
         return list(set(txids) - self._counts.keys())
 
     def learn(self, txid: int, *, total: int, earlier: int = 0) -> None:
-        """A transaction has ``total`` changes in the batch; ``earlier`` of them were numbered before."""
+        """A transaction has ``total`` changes in the batch, at least two; ``earlier`` of them were numbered before."""
         self._counts[txid] = (earlier, total)
 
     def number(self, txid: int) -> tuple[int, int]:
-        """The place of the transaction's next change, from 1, and how many changes there are."""
+        """The place of the transaction's next change, from 1, and how many changes there are.
+
+        A transaction that nobody taught has one change: it is what most have, so it is what costs nothing.
+        """
+        if txid not in self._counts:
+            return 1, 1
         numbered, total = self._counts[txid]
         numbered += 1
         if numbered == total:

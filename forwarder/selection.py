@@ -1,0 +1,151 @@
+"""Which tables to capture. Pure: rules with names and globs, and the tables there are, make the tables that are chosen."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+from forwarder.errors import Misconfigured
+from forwarder.sink_url import nearest
+
+BeforeImage = Literal["full", "none"]
+
+DEFAULT_SCHEMA = "public"
+# How many names an error shows when none of them is near.
+_SHOWN_NAMES = 8
+
+_QUOTED = r'"(?:[^"]|"")+"'
+_PART = rf'{_QUOTED}|[^".]+'
+_PATTERN = re.compile(rf"(?:({_PART})\.)?({_PART})")
+
+
+class Candidate(Protocol):
+    """A table as the selection sees it. ``ancestors`` are the partitioned tables that it is a partition of."""
+
+    @property
+    def relation(self) -> int: ...
+    @property
+    def schema(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def ancestors(self) -> Sequence[int]: ...
+
+
+_Table = TypeVar("_Table", bound=Candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A table's name, or a glob.
+
+    ``orders`` is in schema public; ``*`` and ``?`` stand for characters of a schema's or a table's name, but never for the
+    dot between them. Case counts. What is in double quotes is taken literally: ``"my.schema"."Order Items"``.
+
+    Raises:
+        Misconfigured: it is not a name or a glob.
+    """
+
+    text: str
+    _schema: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _table: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        match = _PATTERN.fullmatch(self.text)
+        if match is None:
+            raise Misconfigured(
+                f"table pattern {self.text!r} is malformed; write TABLE or SCHEMA.TABLE, with * and ? as wildcards, and"
+                ' "double quotes" around a name that holds a dot or a wildcard'
+            )
+        object.__setattr__(self, "_schema", _glob(match[1] or DEFAULT_SCHEMA))
+        object.__setattr__(self, "_table", _glob(match[2]))
+
+    def matches(self, table: Candidate) -> bool:
+        """Whether it names this table."""
+        return bool(self._schema.fullmatch(table.schema) and self._table.fullmatch(table.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What matches ``match`` and none of ``exclude`` is captured, with this image of the old row."""
+
+    match: Pattern
+    exclude: tuple[Pattern, ...] = ()
+    before: BeforeImage = "full"
+
+    def applies(self, table: Candidate) -> bool:
+        """Whether this rule chooses the table."""
+        return self.match.matches(table) and not _any_matches(self.exclude, table)
+
+
+def choose(
+    tables: Sequence[_Table], rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()
+) -> list[tuple[_Table, BeforeImage]]:
+    """The chosen tables by schema and name, each with the old row's image as the last rule that applies has it.
+
+    ``exclude`` wins over every rule. A partition of a chosen table is covered by it and not chosen by itself.
+
+    Raises:
+        Misconfigured: a rule matches no table at all, or excludes a partition of a table that is chosen.
+    """
+    for rule in rules:
+        _require_match(rule.match, tables)
+    chosen = {
+        table.relation: rule
+        for table in tables
+        for rule in rules
+        if rule.applies(table) and not _any_matches(exclude, table)
+    }
+    _refuse_excluded_partitions(tables, chosen, exclude)
+    return [
+        (table, chosen[table.relation].before)
+        for table in sorted(tables, key=lambda table: (table.schema, table.name))
+        if table.relation in chosen and chosen.keys().isdisjoint(table.ancestors)
+    ]
+
+
+def _glob(part: str) -> re.Pattern[str]:
+    if part.startswith('"'):
+        return re.compile(re.escape(part[1:-1].replace('""', '"')))
+    return re.compile(re.escape(part).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def _any_matches(patterns: Iterable[Pattern], table: Candidate) -> bool:
+    return any(pattern.matches(table) for pattern in patterns)
+
+
+def _require_match(pattern: Pattern, tables: Sequence[Candidate]) -> None:
+    if not any(pattern.matches(table) for table in tables):
+        raise Misconfigured(f"table pattern {pattern.text!r} matches no table; {_known(pattern, tables)}")
+
+
+def _known(pattern: Pattern, tables: Sequence[Candidate]) -> str:
+    names = sorted(f"{table.schema}.{table.name}" for table in tables)
+    if not names:
+        return "the database has no table that can be captured"
+    schemas = sorted({f"{table.schema}.*" for table in tables})
+    text = pattern.text if "." in pattern.text else f"{DEFAULT_SCHEMA}.{pattern.text}"
+    hint = nearest(text, [*names, *schemas])
+    if hint.startswith("did you mean"):
+        return hint
+    return nearest(text, [*names[:_SHOWN_NAMES], *(["…"] if len(names) > _SHOWN_NAMES else [])])
+
+
+def _refuse_excluded_partitions(
+    tables: Sequence[Candidate], chosen: dict[int, Rule], exclude: Sequence[Pattern]
+) -> None:
+    """The triggers of a partitioned table reach every partition, so leaving one out must not seem to have worked."""
+    for table, rule in _covered(tables, chosen):
+        if _any_matches((*exclude, *rule.exclude), table):
+            raise Misconfigured(
+                f"table {table.schema}.{table.name} is excluded, but it is a partition of a table that is selected: a"
+                " partition cannot be left out; exclude the partitioned table, or do not exclude its partition"
+            )
+
+
+def _covered(tables: Sequence[Candidate], chosen: dict[int, Rule]) -> Iterator[tuple[Candidate, Rule]]:
+    """Each partition whose ancestors are chosen, with the rule that chose them."""
+    for table in tables:
+        for ancestor in table.ancestors:
+            if ancestor in chosen:
+                yield table, chosen[ancestor]
