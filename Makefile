@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check fix bench build lock clean
+.PHONY: help demo test test-matrix check fix bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,6 +20,12 @@ demo: .venv/.ready  ## Show row changes of a real PostgreSQL coming out of a Kin
 
 test: .venv/.ready  ## Run every test against a real PostgreSQL and the local Kinesis
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+test-matrix: .venv/.ready  ## Run every test against each supported PostgreSQL, oldest first (Linux, needs npm)
+	@set -euo pipefail; directories=$$($(BIN)/python -m tests.matrix .postgres); \
+	while IFS= read -r directory; do printf '\n==> %s\n' "$$("$$directory/postgres" --version)"; \
+	    TEST_POSTGRES_BIN="$$directory" $(BIN)/pytest --numprocesses 2 --dist worksteal < /dev/null; \
+	done <<< "$$directories"
 
 check: .venv/.ready  ## Lint, type-check and verify that imports point down
 	$(BIN)/ruff format --check .
@@ -42,6 +48,8 @@ lock:  ## Pin every dependency by version and hash (needs uv)
 	    pyproject.toml --output-file requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	    pyproject.toml --extra demo --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	echo 'hatchling>=1.27' | uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	    --constraint requirements-dev.lock --output-file requirements-build.lock
 
 clean:  ## Remove the virtual environment and everything generated
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .postgres dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

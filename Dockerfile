@@ -1,0 +1,47 @@
+# Pin the base by digest where that matters: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:…
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# Dependencies before code: this layer is built again only when the lock changes. Wheels only, so nothing needs a compiler.
+# pip stays outside the virtual environment, and so out of the image's path.
+COPY requirements.lock ./
+RUN python -m venv --without-pip /opt/forwarder \
+    && python -m pip --python /opt/forwarder install \
+        --require-hashes --only-binary :all: --requirement requirements.lock
+
+# The build backend comes from a lock as well: pip alone would fetch whatever version is the newest today.
+COPY requirements-build.lock ./
+RUN python -m pip install --require-hashes --only-binary :all: --requirement requirements-build.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY sql sql
+COPY forwarder forwarder
+RUN python -m hatchling build --target wheel --directory dist \
+    && python -m pip --python /opt/forwarder install --no-deps --no-index dist/*.whl
+
+
+FROM ${PYTHON_IMAGE}
+# Orchestrators that insist on a non-root user compare numbers, so USER below is one. The name is for libpq's default user.
+RUN groupadd --gid 65532 forwarder \
+    && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin forwarder
+COPY --from=build /opt/forwarder /opt/forwarder
+
+# Nothing is ever written: run it with a read-only root. HOME is set because runtimes differ in what they make of it, and
+# asyncpg fails on a home directory that it may not look into.
+ENV PATH=/opt/forwarder/bin:$PATH \
+    HOME=/nonexistent \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+# A forwarder.toml mounted here is read without further settings.
+WORKDIR /etc/forwarder
+USER 65532:65532
+
+# Asks the process itself, past any proxy of the environment. It follows the port of FORWARDER_HTTP_BIND's default.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+
+ENTRYPOINT ["forwarder"]
+CMD ["listen"]

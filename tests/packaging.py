@@ -1,0 +1,35 @@
+"""How the program is packaged, as its files say: the image's instructions, and the command lines that others give it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import typer.main
+
+from forwarder.cli import app
+
+ROOT = Path(__file__).parents[1]
+
+
+def instructions(keyword: str) -> list[str]:
+    """The Dockerfile's instructions of one kind, each as one line without its keyword."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [line.removeprefix(f"{keyword} ") for line in lines if line.startswith(f"{keyword} ")]
+
+
+def health_check() -> list[str]:
+    """The command of the image's health check."""
+    (instruction,) = instructions("HEALTHCHECK")
+    command: list[str] = json.loads(instruction.partition(" CMD ")[2])
+    return command
+
+
+def parse_command_line(arguments: list[str]) -> None:
+    """Read the arguments as ``forwarder`` would, and run nothing; a usage error is raised."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    name, *rest = arguments
+    group.commands[name].make_context(name, rest)
