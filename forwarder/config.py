@@ -178,11 +178,18 @@ def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
     for name, value in over.items():
         if name == "sink":
             # A URL from the environment or a flag replaces the file's, but the sink keeps its name, and so its position.
-            values[name] = [dict(*values.get(name, [])[:1], **value)]
+            values[name] = _with_url(values.get(name, []), value)
         elif isinstance(value, Mapping) and isinstance(values.get(name), dict):
             _overlay(values[name], value)
         else:
             values[name] = value
+
+
+def _with_url(sinks: Any, url: Mapping[str, Any]) -> Any:
+    if not (isinstance(sinks, list) and all(isinstance(sink, dict) for sink in sinks)):
+        # Not what the file should hold; validation will say so.
+        return sinks
+    return [{**(sinks[0] if sinks else {}), **url}, *sinks[1:]]
 
 
 def _first_problem(error: ValidationError, source: Path | None) -> str:

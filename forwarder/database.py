@@ -107,12 +107,14 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
 
 @asynccontextmanager
 async def session(url: str, *, purpose: str) -> AsyncIterator[Connection]:
-    """A connection for the length of a block."""
+    """A connection for the length of a block; one that ends in an error is dropped without a goodbye."""
     connection = await connect(url, purpose=purpose)
     try:
         yield connection
-    finally:
-        await close(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    await close(connection)
 
 
 async def close(connection: Connection) -> None:
