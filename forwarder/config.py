@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from forwarder.errors import Misconfigured
-from forwarder.sink_url import nearest
+from forwarder.suggestions import nearest
 
 DEFAULT_FILE = Path("forwarder.toml")
 PREFIX = "FORWARDER_"

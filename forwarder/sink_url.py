@@ -1,12 +1,11 @@
 """What a sink URL says. Pure: a text goes in, a frozen description or an error with the remedy comes out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from forwarder.errors import Misconfigured
+from forwarder.suggestions import nearest
 
 Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
@@ -89,12 +88,6 @@ def parse(url: str) -> SinkUrl:
         partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
         prefix_key=_choice(url, "prefix", options.get("prefix", "true"), ("true", "false")) == "true",
     )
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The end of an error message about an unknown name: the name most likely meant, or all there are."""
-    matches = get_close_matches(name, known, n=1)
-    return f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(known)}"
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:
