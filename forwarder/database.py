@@ -86,6 +86,8 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
         Unavailable: nobody answers, or not now.
     """
     where = f"cannot connect to PostgreSQL at {describe(url)}"
+    if _splits_badly(url):
+        raise Misconfigured(MALFORMED_URL)
     try:
         with errors_of(where):
             connection = await asyncpg.connect(
@@ -125,14 +127,20 @@ async def close(connection: Connection) -> None:
 
 def describe(url: str) -> str:
     """Host, port and database of a URL, for messages: never the password."""
+    if _splits_badly(url):
+        return "an unreadable address"
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+def _splits_badly(url: str) -> bool:
+    """Whether the parts of a URL are not what they seem: an @ too far right means a special character in the password."""
     try:
         parts = urlsplit(url)
-        # An @ further right means that a special character of the password ended the host part too early.
-        if parts.scheme in ("postgresql", "postgres") and "@" not in parts.path + parts.query + parts.fragment:
-            return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+        _ = parts.port
     except ValueError:
-        pass
-    return "an unreadable address"
+        return True
+    return parts.scheme not in ("postgresql", "postgres") or "@" in parts.path + parts.query + parts.fragment
 
 
 async def _prepare(connection: Connection, where: str) -> None:

@@ -17,5 +17,9 @@ class Refused(ForwarderError):
     """Waiting cannot mend it: wrong password, no such stream, no schema. Reaction: stop and tell the operator."""
 
 
+class Gone(Refused):
+    """The far side has left for good. Reaction: stop, even after things went well for long."""
+
+
 class Unavailable(ForwarderError):
     """The far side does not answer, or not now. Reaction: try again later."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Gone, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.relay import Rejection
 
@@ -38,14 +38,14 @@ class LineSink:
 
         Raises:
             Unavailable: the disk is full, say; part of the records may have been written.
-            Refused: nobody reads the pipe any more.
+            Gone: nobody reads the pipe any more.
         """
         text = b"".join([record.data + b"\n" for record in records])
         try:
             # A pipe may block for ever; a stop does not wait for it. A file does not block.
             await to_thread.run_sync(self._write, text, abandon_on_cancel=not self._durable)
         except BrokenPipeError:
-            raise Refused(f"{self._name} was closed by its reader; start the reader again, then forwarder") from None
+            raise Gone(f"{self._name} was closed by its reader; start the reader again, then forwarder") from None
         except OSError as error:
             raise Unavailable(f"cannot write to {self._name}: {error.strerror}") from error
         return ()

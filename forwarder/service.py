@@ -12,7 +12,7 @@ import anyio
 from forwarder import tenure
 from forwarder.backoff import Backoff
 from forwarder.config import Settings, SinkSettings
-from forwarder.errors import ForwarderError, Refused, Unavailable
+from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.kinesis import kinesis_sink
 from forwarder.lanes import Lanes
 from forwarder.line import Line
@@ -64,7 +64,7 @@ class Service:
                         await self._serve(sink, schedule(), once=once)
                     return
                 except ForwarderError as error:
-                    if not isinstance(error, Unavailable) and (once or not self._has_led):
+                    if not self._may_pass(error, once=once):
                         raise
                     self._report(error)
                 if anyio.current_time() - began > STEADY_SECONDS:
@@ -112,6 +112,10 @@ class Service:
         if self._stopping:
             self._interruptible_scope.cancel()
         return self._interruptible_scope
+
+    def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
+        """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
+        return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
 
     def _report(self, error: ForwarderError) -> None:
         self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
