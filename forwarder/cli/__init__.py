@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import typer
 
+from forwarder.cli.demo import demo
 from forwarder.cli.listen import listen
 from forwarder.cli.local_kinesis import local_kinesis
 from forwarder.cli.migrate import migrate
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo)
 app.command("migrate")(migrate)
 app.command("listen")(listen)
 app.command("local-kinesis")(local_kinesis)

@@ -1,0 +1,53 @@
+"""The listener of the demo: ``forwarder listen``, killed once in the middle and started again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from forwarder.demo.audit import Outage
+from forwarder.demo.processes import Program, program
+from forwarder.demo.stage import Stage
+
+
+class Listener:
+    """Runs it, and knows when it was away."""
+
+    def __init__(self, stage: Stage, *, logs: Path, step: Callable[[str], None]) -> None:
+        self._stage = stage
+        self._logs = logs
+        self._step = step
+        self.outages: list[Outage] = []
+        self.state = "starting"
+        self.ready = anyio.Event()
+
+    async def run(self, *, kill_after_seconds: float) -> None:
+        """Listen until cancelled, except for the time between the kill and the restart.
+
+        Raises:
+            ProgramEnded: by itself.
+        """
+        async with self._listening() as first:
+            self.ready.set()
+            with anyio.move_on_after(kill_after_seconds):
+                await first.fail()
+            killed_at = time.time()
+            await first.kill()
+        self.state = "killed"
+        self._step("listener killed (kill -9)")
+        async with self._listening() as second:
+            self.outages.append(Outage(began_at=killed_at, ended_at=time.time()))
+            self._step("listener started again")
+            await second.fail()
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[Program]:
+        environment = {"FORWARDER_DATABASE_URL": self._stage.database_url, "FORWARDER_HTTP_BIND": ""}
+        async with program("listen", "--sink", self._stage.sink, logs=self._logs, environment=environment) as running:
+            await running.says(" info listening ")
+            self.state = f"listening, pid {running.pid}"
+            yield running
