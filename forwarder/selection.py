@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Literal, Protocol, TypeVar
 
 from forwarder.errors import Misconfigured
-from forwarder.sink_url import nearest
 
 BeforeImage = Literal["full", "none"]
 
@@ -120,15 +120,20 @@ def _require_match(pattern: Pattern, tables: Sequence[Candidate]) -> None:
 
 
 def _known(pattern: Pattern, tables: Sequence[Candidate]) -> str:
-    names = sorted(f"{table.schema}.{table.name}" for table in tables)
-    if not names:
-        return "the database has no table that can be captured"
-    schemas = sorted({f"{table.schema}.*" for table in tables})
-    text = pattern.text if "." in pattern.text else f"{DEFAULT_SCHEMA}.{pattern.text}"
-    hint = nearest(text, [*names, *schemas])
-    if hint.startswith("did you mean"):
-        return hint
-    return nearest(text, [*names[:_SHOWN_NAMES], *(["…"] if len(names) > _SHOWN_NAMES else [])])
+    """The table most likely meant, or else the schema, or else some names that there are."""
+    schema, _, name = pattern.text.rpartition(".")
+    # Of equal names, the one in the schema that was asked for.
+    by_name = {
+        table.name: f"{table.schema}.{table.name}"
+        for table in sorted(tables, key=lambda table: table.schema == (schema or DEFAULT_SCHEMA))
+    }
+    by_schema = {table.schema: f"{table.schema}.*" for table in tables}
+    for wanted, known in ((name, by_name), (schema, by_schema)):
+        if near := get_close_matches(wanted.strip('"'), known, n=1):
+            return f"did you mean {known[near[0]]!r}?"
+    names = sorted(by_name.values())
+    shown = [*names[:_SHOWN_NAMES], *(["…"] if len(names) > _SHOWN_NAMES else [])]
+    return f"known: {', '.join(shown)}" if shown else "the database has no table that can be captured"
 
 
 def _refuse_excluded_partitions(

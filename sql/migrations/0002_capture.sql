@@ -11,6 +11,8 @@ CREATE FUNCTION forwarder.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET datestyle = 'ISO, YMD'
+SET lc_monetary = 'C'
 SET bytea_output = 'hex'
 SET extra_float_digits = 1
 SET intervalstyle = 'postgres'

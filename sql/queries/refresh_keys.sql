@@ -1,4 +1,5 @@
--- Learns the new names of key columns that were renamed since `forwarder migrate`; no name is ever forgotten.
+-- Learns the new names of key columns that were renamed since `forwarder migrate`; no name is ever forgotten. Only tables that
+-- bear our trigger with their id: the oid of another may by now be a stranger's (after a restore).
 UPDATE forwarder.captured_table AS captured
 SET key_columns = renamed.key_columns
 FROM (
@@ -12,6 +13,10 @@ FROM (
             ORDER BY key.ordinality
         ) AS key_columns
     FROM forwarder.captured_table AS registered
+    JOIN pg_catalog.pg_trigger AS trigger
+        ON trigger.tgrelid = registered.relation
+        AND trigger.tgname = '00_forwarder_capture'
+        AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = registered.id::text
     CROSS JOIN LATERAL jsonb_array_elements(registered.key_columns) WITH ORDINALITY AS key
     LEFT JOIN pg_catalog.pg_attribute AS attribute
         ON attribute.attrelid = registered.relation

@@ -1,4 +1,5 @@
--- Every table that is or was captured, under the name it has now (a rename needs no migrate to show).
+-- Every table that is or was captured, under the name it has now: a rename needs no migrate to show. Where a table no longer
+-- bears our trigger with this id, its oid may by now be another's (after a restore), and the name last seen holds.
 SELECT
     captured.id,
     captured.relation,
@@ -7,5 +8,9 @@ SELECT
     captured.key_columns::text AS key_columns,
     captured.before_image
 FROM forwarder.captured_table AS captured
-LEFT JOIN pg_catalog.pg_class AS class ON class.oid = captured.relation
+LEFT JOIN pg_catalog.pg_trigger AS trigger
+    ON trigger.tgrelid = captured.relation
+    AND trigger.tgname = '00_forwarder_capture'
+    AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
+LEFT JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
 LEFT JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace

@@ -1,0 +1,189 @@
+"""``forwarder migrate``: the schema, and the triggers of the selected tables."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Annotated, Literal, get_args
+
+import anyio
+import typer
+
+from forwarder import difference, migrations
+from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.config import Settings
+from forwarder.database import Connection, describe, errors_of, session
+from forwarder.difference import Difference
+from forwarder.errors import Misconfigured, Refused
+from forwarder.installation import Installation
+from forwarder.selection import Pattern, Rule
+from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
+
+Mode = Literal["apply", "plan", "check", "sql"]
+Ask = Callable[[Connection], Awaitable[Difference]]
+
+
+def migrate(
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            metavar="PATTERN",
+            help="Capture these tables, such as orders, sales.* or '\"odd.schema\".*' (repeatable); else \\[\\[table]].",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="PATTERN", help="But never these (repeatable).", show_default=False),
+    ] = None,
+    show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
+    down: Annotated[
+        bool,
+        typer.Option("--down", help="Remove all triggers and schema forwarder; refused while changes are undelivered."),
+    ] = False,
+    discard_undelivered: Annotated[
+        bool, typer.Option("--discard-undelivered", help="With --down: undelivered changes may be lost.")
+    ] = False,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Create or upgrade schema forwarder, and capture exactly the selected tables.
+
+    Safe to run again, at the same time, and on a busy system: it touches only what differs, never lets writers queue for
+    long, and comes back to tables that are locked. Without a selection, what is captured stays so and is mended.
+
+    Example: forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan
+    """
+    mode = _mode(plan=show_plan, check=check, sql=sql)
+    if down and (table or exclude):
+        raise Misconfigured("--down removes everything; leave out --table and --exclude")
+    if discard_undelivered and not down:
+        raise Misconfigured("--discard-undelivered is only for --down; leave it out")
+    flags = {"table": [{"match": pattern} for pattern in table]} if table else {}
+    loaded = settings(config, log_format, **flags)
+    ask: Ask = difference.from_nothing
+    if not down:
+        ask = partial(difference.from_selection, rules=_rules(loaded), exclude=_exclusions(loaded, exclude))
+    run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
+    anyio.run(run, backend_options={"use_uvloop": True})
+
+
+def _mode(**flags: bool) -> Mode:
+    chosen = [mode for mode in get_args(Mode) if flags.get(mode)]
+    if len(chosen) > 1:
+        raise Misconfigured(f"--{' and --'.join(chosen)} exclude each other; give one of them")
+    return chosen[0] if chosen else "apply"
+
+
+def _rules(loaded: Settings) -> list[Rule]:
+    return [
+        Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), before=rule.before)
+        for rule in loaded.table
+    ]
+
+
+def _exclusions(loaded: Settings, exclude: Sequence[str] | None) -> list[Pattern]:
+    if exclude and not loaded.table:
+        raise Misconfigured("--exclude leaves tables out of a selection, and there is none; add --table 'public.*'")
+    return [Pattern(pattern) for pattern in exclude or ()]
+
+
+async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool) -> None:
+    async with session(url, purpose="migrate") as connection:
+        if mode == "apply":
+            await _require_writable(connection, url)
+            async with migrations.alone(connection):
+                await _make(connection, await ask(connection), discard=discard)
+        elif mode == "sql":
+            typer.echo(_guarded(await ask(connection), discard=discard).script())
+        else:
+            _show(await ask(connection), mode)
+
+
+async def _require_writable(connection: Connection, url: str) -> None:
+    if await connection.fetchval("SELECT current_setting('transaction_read_only')::boolean"):
+        raise Refused(f"PostgreSQL at {describe(url)} is read-only; connect to the primary, not to a replica")
+
+
+def _show(found: Difference, mode: Mode) -> None:
+    """A line for each thing that would be done."""
+    for migration in found.pending:
+        typer.echo(f"{migration}: would be applied")
+    for decision in found.decisions:
+        typer.echo(_line(decision, would=True))
+    if found.drops_schema:
+        typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
+    typer.echo(_summary(found, would=True))
+    if mode == "check" and found.exists:
+        raise typer.Exit(1)
+
+
+async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
+    """Do it, with a line for each thing done."""
+    _guarded(found, discard=discard)
+    if found.pending:
+        await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
+    for decision in found.decisions:
+        if isinstance(decision, Keep):
+            typer.echo(_line(decision))
+    installation = Installation(connection, _report)
+    await installation.carry_out(found.changes)
+    if installation.failures:
+        raise Refused(
+            f"{installation.failures} of {len(found.changes)} changes failed, as said above; mend it and run again"
+        )
+    if found.drops_schema:
+        await _drop_schema(connection, discard=discard)
+    typer.echo(_summary(found))
+
+
+async def _drop_schema(connection: Connection, *, discard: bool) -> None:
+    """Drop it, unless something was captured between the first look and the removal of the last trigger."""
+    _guarded(await difference.from_nothing(connection), discard=discard)
+    with errors_of("cannot drop schema forwarder"):
+        await connection.execute(difference.DROP_SCHEMA)
+    typer.echo("schema forwarder: dropped")
+
+
+def _guarded(found: Difference, *, discard: bool) -> Difference:
+    if found.undelivered and not discard:
+        raise Refused(
+            f"{found.undelivered} changes are not delivered to every sink; deliver them by `forwarder listen --once`, or give"
+            " them up by --discard-undelivered"
+        )
+    return found
+
+
+def _report(change: Change, *, problem: str | None = None) -> None:
+    if problem is None:
+        typer.echo(_line(change))
+    else:
+        typer.echo(f"forwarder: {change.table}: {problem}", err=True)
+
+
+def _line(decision: Decision, *, would: bool = False) -> str:
+    if isinstance(decision, Keep):
+        return f"{decision.table}: unchanged"
+    return f"{decision.table}: capture {'would be ' if would else ''}{_participle(decision)}"
+
+
+def _participle(change: Change) -> str:
+    match change:
+        case Install(registered_id=None):
+            return "installed"
+        case Install(reasons=reasons):
+            return f"corrected ({', '.join(reasons)})"
+        case Record(reasons=reasons):
+            return f"registered anew ({', '.join(reasons)})"
+        case Remove():
+            return "removed"
+        case Forget():
+            return "ended (the table is gone, or captured through its parent)"
+
+
+def _summary(found: Difference, *, would: bool = False) -> str:
+    to = "to be " if would else ""
+    migrated, changed = len(found.pending), len(found.changes)
+    counts = f"migrations {to}applied: {migrated}, tables {to}changed: {changed}, unchanged: {len(found.decisions) - changed}"
+    return f"{counts}; {found.remark}" if found.remark else counts

@@ -1,0 +1,109 @@
+"""What sets a database apart from what is asked of it, for `forwarder migrate` to show, to print as SQL or to make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forwarder import __version__, migrations
+from forwarder.catalog import read_registry, read_tables
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.installation import transaction
+from forwarder.migrations import Migration
+from forwarder.queries import query
+from forwarder.selection import Pattern, Rule, choose
+from forwarder.tables import registered
+from forwarder.triggers import Change, Decision, Forget, Keep, plan
+
+DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
+
+NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Migrations to apply, decisions about tables, and whether the schema goes in the end. In the order to be made."""
+
+    pending: tuple[Migration, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    drops_schema: bool = False
+    # What would go with the schema.
+    undelivered: int = 0
+    # What a person should know when it is less than expected.
+    remark: str = ""
+
+    @property
+    def changes(self) -> list[Change]:
+        """The decisions that change something."""
+        return [decision for decision in self.decisions if not isinstance(decision, Keep)]
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything would change."""
+        return bool(self.pending or self.changes or self.drops_schema)
+
+    def script(self) -> str:
+        """All of it as a script for psql."""
+        transactions = [migration.sql for migration in self.pending] + [transaction(change) for change in self.changes]
+        if self.drops_schema:
+            transactions.append(DROP_SCHEMA)
+        return "\n\n".join(
+            [
+                f"-- By forwarder {__version__}. Run it with: psql --no-psqlrc --set=ON_ERROR_STOP=1 --file=THIS_FILE",
+                f"SET client_encoding = 'UTF8';\nSELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
+                *(f"BEGIN;\n{statements}\nCOMMIT;" for statements in transactions),
+                f"SELECT pg_advisory_unlock({LOCK_CLASS}, {MIGRATION_LOCK});",
+            ]
+        )
+
+
+async def from_selection(
+    connection: Connection, rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()
+) -> Difference:
+    """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
+
+    Without rules nothing is selected anew: the tables that are captured shall be captured soundly.
+
+    Raises:
+        Misconfigured: the rules do not fit the tables.
+        Refused: the schema is somebody else's or newer.
+        Unavailable: the database does not answer.
+    """
+    pending = await migrations.pending(connection)
+    tables, registry = await read_tables(connection), await read_registry(connection)
+    if rules:
+        desired = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
+    else:
+        desired = registered(tables, registry)
+    return Difference(
+        pending=tuple(pending),
+        decisions=tuple(plan(tables, registry, desired, prune=bool(rules))),
+        remark="" if desired else NO_SELECTION,
+    )
+
+
+async def from_nothing(connection: Connection) -> Difference:
+    """What sets the database apart from one without any trace of us. Changes nothing.
+
+    Raises:
+        Refused: the schema is somebody else's or newer.
+        Unavailable: the database does not answer.
+    """
+    pending = await migrations.pending(connection)
+    if len(pending) == len(migrations.shipped()):
+        return Difference(remark="there is no schema forwarder to remove")
+    removals = plan(await read_tables(connection), await read_registry(connection), {}, prune=True)
+    # The registry goes with the schema.
+    return Difference(
+        decisions=tuple(removal for removal in removals if not isinstance(removal, Forget)),
+        drops_schema=True,
+        undelivered=await _undelivered(connection),
+    )
+
+
+async def _undelivered(connection: Connection) -> int:
+    with errors_of("cannot count the undelivered changes"):
+        if await connection.fetchval("SELECT to_regclass('forwarder.sink')") is None:
+            return 0
+        count: int = await connection.fetchval(query("undelivered"))
+        return count

@@ -1,0 +1,104 @@
+"""Carries changes of triggers out: each in a transaction of its own, under locks that no writer queues behind for long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+import asyncpg
+
+from forwarder.backoff import Backoff
+from forwarder.database import Connection, errors_of
+from forwarder.logs import Occasional
+from forwarder.queries import query
+from forwarder.triggers import Change, Remove
+
+logger = logging.getLogger(__name__)
+
+# Whoever wants to write to a table queues behind us while we wait for our lock on it.
+LOCK_TIMEOUT_MS = 500
+PATIENCE_SECONDS = 60.0
+
+_OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+# What is wrong with one table and need not keep us from the others: dropped meanwhile, or an event trigger's veto.
+_REFUSALS = (asyncpg.SyntaxOrAccessError, asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.PLPGSQLError)
+
+
+class Report(Protocol):
+    """Hears what became of a change: ``problem`` is None if it was carried out, else says why not, and the remedy."""
+
+    def __call__(self, change: Change, *, problem: str | None = None) -> None: ...
+
+
+class Installation:
+    """One run of `forwarder migrate` over the tables."""
+
+    def __init__(self, connection: Connection, report: Report, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.failures = 0
+        self._connection = connection
+        self._report = report
+        self._patience_seconds = patience_seconds
+        self._occasional = Occasional(seconds=10.0)
+        self._lock_timeouts_ms: dict[Change, int] = {}
+
+    async def carry_out(self, changes: Sequence[Change]) -> None:
+        """Carry the changes out in this order, but come back to tables that are locked after all the others.
+
+        Raises:
+            Unavailable: the connection was lost; what was reported as done is done.
+        """
+        backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
+        with errors_of("cannot change the triggers"):
+            locked = [change for change in changes if not await self._attempt(change)]
+            deadline = anyio.current_time() + self._patience_seconds
+            while locked and anyio.current_time() < deadline:
+                await anyio.sleep(backoff.next())
+                locked = [change for change in locked if not await self._attempt(change)]
+        for change in locked:
+            self._fail(change, f"still locked after {self._patience_seconds:g} seconds; run it again in a quieter hour")
+
+    async def _attempt(self, change: Change) -> bool:
+        """Try once. Returns whether there is nothing more to do; if not, somebody holds a lock on the table."""
+        timeout_ms = self._lock_timeouts_ms.get(change, LOCK_TIMEOUT_MS)
+        try:
+            async with self._connection.transaction():
+                await self._connection.execute(transaction(change, lock_timeout_ms=timeout_ms))
+        except _OCCUPIED:
+            await self._explain(change)
+            return False
+        except asyncpg.InsufficientPrivilegeError as error:
+            self._fail(change, f"{error.args[0]}; {await self._remedy(change)}")
+        except _REFUSALS as error:
+            self._fail(change, " ".join(str(error.args[0]).split()))
+        else:
+            self._report(change)
+        return True
+
+    async def _explain(self, change: Change) -> None:
+        """Say who is in the way, and be patient enough with those who step aside for a waiter."""
+        obstacle = await self._connection.fetchrow(query("lock_conflicts"), change.table, isinstance(change, Remove))
+        facts = dict(obstacle or {})
+        deadlock_timeout_ms = facts.pop("deadlock_timeout_ms", 0)
+        if facts.get("mode") == "ShareUpdateExclusiveLock":
+            # An autovacuum gives way, but only to whoever has waited for it this long.
+            self._lock_timeouts_ms[change] = deadlock_timeout_ms + LOCK_TIMEOUT_MS
+        if self._occasional.due(change.table):
+            logger.info("waiting for a lock", extra={"table": change.table, **facts})
+
+    async def _remedy(self, change: Change) -> str:
+        names = await self._connection.fetchrow(query("owner"), change.table)
+        role, owner = names.values() if names else ("this role", "its owner")
+        if isinstance(change, Remove):
+            return f"run as {owner}: {' '.join(change.drops)}"
+        return f"run as {owner}: GRANT TRIGGER ON {change.table} TO {role}; and on its partitions, if it has any"
+
+    def _fail(self, change: Change, problem: str) -> None:
+        self.failures += 1
+        self._report(change, problem=problem)
+
+
+def transaction(change: Change, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> str:
+    """The statements of a change's transaction."""
+    return f"SET LOCAL lock_timeout = '{lock_timeout_ms}ms';\n{change.sql}"

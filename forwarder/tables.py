@@ -1,0 +1,118 @@
+"""The tables that can be captured and the tables that are registered, as found, and which of them is which. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from forwarder.selection import BeforeImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """One of ours, as found. ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger."""
+
+    relation: str
+    name: str
+    arguments: tuple[str, ...]
+    sound: bool
+    inherited: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A captured table itself, or one of its partitions; ``truncates``: it needs a trigger of its own for TRUNCATE."""
+
+    quoted: str
+    truncates: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table that can be captured, as found. ``relation`` is its oid, ``quoted`` its name as SQL."""
+
+    relation: int
+    schema: str
+    name: str
+    quoted: str
+    ancestors: tuple[int, ...]
+    # Names by attribute number, and the attribute numbers of what identifies a row, in order.
+    columns: Mapping[int, str]
+    has_primary_key: bool
+    key: tuple[int, ...]
+    members: tuple[Member, ...]
+    triggers: tuple[Trigger, ...]
+
+    @property
+    def own_triggers(self) -> tuple[Trigger, ...]:
+        """Those that go only if this table is no longer captured."""
+        return tuple(trigger for trigger in self.triggers if trigger.relation == self.quoted and not trigger.inherited)
+
+    @property
+    def captured_id(self) -> int | None:
+        """The id that its trigger writes to the outbox."""
+        arguments = chain.from_iterable(trigger.arguments[:1] for trigger in self.own_triggers)
+        return next((int(argument) for argument in arguments if argument.isdecimal()), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyColumn:
+    """A column of a key, with every name that it was ever seen under, the newest first."""
+
+    attnum: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A row of ``forwarder.captured_table``; not ``active`` once its triggers were removed."""
+
+    id: int
+    relation: int
+    schema: str
+    name: str
+    quoted: str
+    key_columns: tuple[KeyColumn, ...]
+    before: BeforeImage
+    active: bool
+
+
+def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, Registered]:
+    """The row of each table that has one, by relation.
+
+    A table is known again by its oid, if its trigger or its name agrees; and after a restore, which changes every oid, by what
+    its trigger says, if its name agrees.
+    """
+    by_id = {row.id: row for row in registry}
+    by_place = {(row.relation, row.schema, row.name): row for row in registry}
+    places = {table.relation: (table.relation, table.schema, table.name) for table in tables}
+    reinstalled = {relation: by_place[place] for relation, place in places.items() if place in by_place}
+    said = {table.relation: by_id[table.captured_id] for table in tables if table.captured_id in by_id}
+    same = {relation: row for relation, row in said.items() if row.relation == relation}
+    taken = {row.id for row in same.values()}
+    restored = {
+        relation: row
+        for relation, row in said.items()
+        if row.id not in taken and (row.schema, row.name) == places[relation][1:]
+    }
+    return reinstalled | restored | same
+
+
+def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, BeforeImage]:
+    """The tables that the registry says are captured, by relation; also one that was dropped and created again since."""
+    rows = rows_of(tables, registry)
+    by_name = {(row.schema, row.name): row for row in registry if row.active}
+    found = ((table.relation, rows.get(table.relation) or by_name.get((table.schema, table.name))) for table in tables)
+    return {relation: row.before for relation, row in found if row and row.active}
+
+
+def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
+    """What identifies a row of the table: its columns in order, none of whose names is ever forgotten.
+
+    A table that has lost its primary key keeps the columns that it had, so that its events keep their partition keys.
+    """
+    earlier = {column.attnum: column.names for column in row.key_columns} if row else {}
+    keeps = bool(earlier) and not table.has_primary_key and earlier.keys() <= table.columns.keys()
+    return tuple(
+        KeyColumn(attnum=attnum, names=tuple(dict.fromkeys((table.columns[attnum], *earlier.get(attnum, ())))))
+        for attnum in (earlier if keeps else table.key)
+    )

@@ -1,0 +1,194 @@
+"""What has to change so that exactly the desired tables are captured. Pure: what was found goes in, decisions come out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from forwarder.selection import BeforeImage
+from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, rows_of
+
+# PostgreSQL fires the triggers of one event in byte order of their names: ours before the application's.
+CAPTURE = "00_forwarder_capture"
+TRUNCATE = "00_forwarder_truncate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Nothing to do."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """Create or correct the triggers of a table. ``registered_id`` is None for one that is new to the registry."""
+
+    table: str
+    before: BeforeImage
+    key_columns: tuple[KeyColumn, ...]
+    registered_id: int | None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """One statement; takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        return _call("install", self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Bring the registry in line with a table whose triggers are as they should be."""
+
+    table: str
+    before: BeforeImage
+    key_columns: tuple[KeyColumn, ...]
+    registered_id: int
+    reasons: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """One statement; locks no table."""
+        return _call("register", self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remove:
+    """Drop our triggers on a table that is no longer captured; its row stays, since the outbox may hold its changes."""
+
+    table: str
+    triggers: tuple[Trigger, ...]
+    registered_id: int | None
+
+    @property
+    def drops(self) -> list[str]:
+        """A statement for each trigger; each takes ACCESS EXCLUSIVE on its table, and on the partitions if it has any."""
+        return [f'DROP TRIGGER IF EXISTS "{trigger.name}" ON {trigger.relation};' for trigger in self.triggers]
+
+    @property
+    def sql(self) -> str:
+        """The drops and, if it is registered, one more statement."""
+        return "\n".join(self.drops if self.registered_id is None else [*self.drops, _forget(self.registered_id)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Mark a row of the registry whose table was dropped, or is captured as a partition of another now."""
+
+    table: str
+    registered_id: int
+
+    @property
+    def sql(self) -> str:
+        """One statement; locks no table."""
+        return _forget(self.registered_id)
+
+
+Change = Install | Record | Remove | Forget
+Decision = Keep | Change
+
+
+def plan(
+    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage], *, prune: bool
+) -> list[Decision]:
+    """What to do so that the ``desired`` tables, by relation, are captured: removals first, then each in order of ``tables``.
+
+    ``prune`` says whether other tables lose their triggers.
+    """
+    rows = rows_of(tables, registry)
+    extra = [table for table in tables if prune and _is_extra(table, rows, desired)]
+    removed = {table.relation for table in extra}
+    known = {rows[relation].id for relation in removed | desired.keys() if relation in rows}
+    present = known if prune else {row.id for row in rows.values()}
+    return [
+        *(Forget(table=row.quoted, registered_id=row.id) for row in registry if row.active and row.id not in present),
+        *(_removal(table, rows) for table in extra if removed.isdisjoint(table.ancestors)),
+        *(
+            _decision(table, rows.get(table.relation), desired[table.relation])
+            for table in tables
+            if table.relation in desired
+        ),
+    ]
+
+
+def literal(text: str) -> str:
+    """A string constant of SQL, whatever ``standard_conforming_strings`` is."""
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
+
+
+def _is_extra(table: Table, rows: Mapping[int, Registered], desired: Mapping[int, BeforeImage]) -> bool:
+    """Whether it is captured by itself and should not be."""
+    row = rows.get(table.relation)
+    wanted = table.relation in desired or not desired.keys().isdisjoint(table.ancestors)
+    return not wanted and bool(table.own_triggers or (row and row.active))
+
+
+def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
+    row = rows.get(table.relation)
+    ids = {trigger.arguments[:1] for trigger in table.own_triggers}
+    return Remove(
+        table=table.quoted,
+        # The leaves' own triggers for TRUNCATE carry the table's id.
+        triggers=tuple(trigger for trigger in table.triggers if not trigger.inherited and trigger.arguments[:1] in ids),
+        registered_id=row.id if row and row.active else None,
+    )
+
+
+def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Decision:
+    columns = key_columns(table, row)
+    if row is None:
+        return Install(table=table.quoted, before=before, key_columns=columns, registered_id=None)
+    if reasons := _differences(table, row, before):
+        return Install(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
+    if reasons := _news(table, row, columns):
+        return Record(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
+    return Keep(table=table.quoted)
+
+
+def _differences(table: Table, row: Registered, before: BeforeImage) -> tuple[str, ...]:
+    """Why the table's triggers, or its row's claim to them, have to be corrected."""
+    found = {(trigger.relation, trigger.name): trigger for trigger in table.triggers}
+    wanted = _wanted(table)
+    arguments = (str(row.id), before)
+    checks = {
+        "triggers were missing": any(place not in found for place in wanted),
+        "a trigger was disabled or altered": any(not found[place].sound for place in wanted if place in found),
+        f"before image: {row.before} -> {before}": row.before != before,
+        "a trigger had other arguments": row.before == before
+        and any(found[place].arguments != arguments for place in wanted if place in found),
+        "the table was restored": row.relation != table.relation,
+        "it was registered as removed": not row.active,
+    }
+    return tuple(reason for reason, applies in checks.items() if applies)
+
+
+def _wanted(table: Table) -> list[tuple[str, str]]:
+    """Where which trigger should be."""
+    return [
+        *((member.quoted, CAPTURE) for member in table.members),
+        *((member.quoted, TRUNCATE) for member in table.members if member.truncates),
+    ]
+
+
+def _news(table: Table, row: Registered, columns: tuple[KeyColumn, ...]) -> tuple[str, ...]:
+    """What the registry does not know of the table yet."""
+    checks = {
+        f"renamed from {row.quoted}": (row.schema, row.name) != (table.schema, table.name),
+        "its key changed": columns != row.key_columns,
+    }
+    return tuple(reason for reason, applies in checks.items() if applies)
+
+
+def _json(columns: Sequence[KeyColumn]) -> str:
+    return json.dumps([{"attnum": column.attnum, "names": column.names} for column in columns], ensure_ascii=False)
+
+
+def _call(function: str, change: Install | Record) -> str:
+    arguments = [f"{literal(change.table)}::regclass", literal(change.before), literal(_json(change.key_columns))]
+    if change.registered_id is not None:
+        arguments.append(str(change.registered_id))
+    return f"SELECT forwarder.{function}({', '.join(arguments)});"
+
+
+def _forget(registered_id: int) -> str:
+    return f"SELECT forwarder.forget({registered_id});"

@@ -1,0 +1,13 @@
+-- Every row of the registry, as one JSON object each: forwarder.triggers.Registered says what is in it.
+SELECT json_build_object(
+    'id', captured.id,
+    'relation', captured.relation::bigint,
+    'schema', captured.schema_name,
+    'name', captured.table_name,
+    'quoted', format('%I.%I', captured.schema_name, captured.table_name),
+    'key_columns', captured.key_columns,
+    'before', captured.before_image,
+    'active', captured.removed_at IS NULL
+)::text
+FROM forwarder.captured_table AS captured
+ORDER BY captured.id

@@ -1,0 +1,354 @@
+"""The trigger: it never fails a write, and what it captures is what was written, whoever wrote it and however."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from tests.databases import Database
+from tests.migrating import Captured, captured, migrate
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+
+@pytest.fixture
+async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+    """The role that owns the tables and migrates."""
+    session = await asyncpg.connect(bare_database.url)
+    yield session
+    await session.close()
+
+
+@pytest.fixture
+async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+    """A role that may write to the tables and has no grant of ours."""
+    session = await asyncpg.connect(bare_database.writer_url)
+    yield session
+    await session.close()
+
+
+async def create(owner: Connection, *statements: str, **options: Any) -> None:
+    """Run the statements and capture every table that they made."""
+    for statement in statements:
+        await owner.execute(statement)
+    assert not (await migrate(owner, "public.*", **options)).problems
+
+
+def operations(events: list[Captured]) -> list[tuple[str, str]]:
+    return [(event.op, event.table) for event in events]
+
+
+async def test_a_writer_without_any_grant_of_ours_is_captured(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id bigint PRIMARY KEY, name text)")
+    await writer.execute("INSERT INTO public.item VALUES (1, 'pen'), (2, 'ink')")
+    await writer.execute("UPDATE public.item SET name = 'nib' WHERE id = 1")
+    await writer.execute("DELETE FROM public.item WHERE id = 2")
+    await writer.execute("TRUNCATE public.item")
+    pen, ink, nib = {"id": 1, "name": "pen"}, {"id": 2, "name": "ink"}, {"id": 1, "name": "nib"}
+    assert [(event.op, event.before, event.after) for event in await captured(owner)] == [
+        ("I", None, pen),
+        ("I", None, ink),
+        ("U", pen, nib),
+        ("D", ink, None),
+        ("T", None, None),
+    ]
+
+
+async def test_without_a_before_image_an_update_keeps_only_the_new_row(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id bigint PRIMARY KEY, name text)", before="none")
+    await writer.execute("INSERT INTO public.item VALUES (1, 'pen')")
+    await writer.execute("UPDATE public.item SET name = 'nib'")
+    await writer.execute("DELETE FROM public.item")
+    assert [(event.before, event.after) for event in await captured(owner)] == [
+        (None, {"id": 1, "name": "pen"}),
+        (None, {"id": 1, "name": "nib"}),
+        ({"id": 1, "name": "nib"}, None),
+    ]
+
+
+ODD_VALUES = [
+    ("bigint", "9223372036854775807", 9223372036854775807),
+    ("numeric", "repeat('9', 1000)::numeric", int("9" * 1000)),
+    ("numeric", "'1.50'", Decimal("1.50")),
+    ("numeric", "'NaN'", "NaN"),
+    ("double precision", "'NaN'", "NaN"),
+    ("double precision", "'-Infinity'", "-Infinity"),
+    ("double precision", "0.1::float8 + 0.2::float8", Decimal("0.30000000000000004")),
+    ("date", "'infinity'", "infinity"),
+    ("timestamptz", "'-infinity'", "-infinity"),
+    ("timestamptz", "'2026-01-02 03:04:05.678901+05:30'", "2026-01-01T21:34:05.678901+00:00"),
+    ("interval", "'1 year 2 days 03:04:05.6'", "1 year 2 days 03:04:05.6"),
+    ("bytea", r"'\x00ff'", r"\x00ff"),
+    ("text[]", "ARRAY['a', NULL, '']", ["a", None, ""]),
+    ("integer[]", "'[0:1][1:2]={{1,2},{3,4}}'", [[1, 2], [3, 4]]),
+    ("public.point_of_sale", "ROW(1, 'a \"b\"')", {"till": 1, "label": 'a "b"'}),
+    ("jsonb", """'{"a": {"b": [1.10, {"c": null}]}}'""", {"a": {"b": [Decimal("1.10"), {"c": None}]}}),
+    ("json", """E'{"a":\\n  1}\\n'""", {"a": 1}),
+    ("text", r"E'\x01\x1f\b\t\n\r\"\\\u2028'", '\x01\x1f\b\t\n\r"\\\u2028'),
+    ("text", "''", ""),
+    ("text", "NULL", None),
+    ("boolean", "true", True),
+    ("tstzrange", "'empty'", "empty"),
+    ("uuid", "'00000000-0000-0000-0000-00000000000a'", "00000000-0000-0000-0000-00000000000a"),
+]
+
+
+@pytest.mark.parametrize(("type_name", "sql", "expected"), ODD_VALUES)
+async def test_an_odd_value_is_captured_exactly(
+    owner: Connection, writer: Connection, type_name: str, sql: str, expected: object
+) -> None:
+    await create(
+        owner,
+        "CREATE TYPE public.point_of_sale AS (till integer, label text)",
+        f"CREATE TABLE public.item (id integer PRIMARY KEY, value {type_name})",
+    )
+    await writer.execute(f"INSERT INTO public.item VALUES (1, {sql})")
+    (event,) = await captured(owner)
+    assert event.fault is None
+    assert event.after == {"id": 1, "value": expected}
+
+
+async def test_an_image_does_not_depend_on_the_writers_settings(owner: Connection, writer: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.item (at timestamptz, day date, span interval, raw bytea, ratio float8, period tstzrange)",
+    )
+    insert = r"""
+        INSERT INTO public.item VALUES
+            (timestamptz '2026-01-02 03:04:05+00', '2026-01-02', '1 day 02:03', '\x00ff', 1::float8 / 3,
+             tstzrange(timestamptz '2026-01-02 03:04:05+00', NULL))
+    """
+    await writer.execute(insert)
+    for setting in (
+        "DateStyle = 'German, DMY'",
+        "TimeZone = 'Asia/Kolkata'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -5",
+        "IntervalStyle = 'sql_standard'",
+        "search_path = ''",
+    ):
+        await writer.execute(f"SET {setting}")
+        await writer.execute(insert)
+    images = await owner.fetch("SELECT DISTINCT after FROM forwarder.outbox")
+    assert len(images) == 1
+
+
+async def test_a_value_that_cannot_become_json_is_written_and_its_fault_recorded(
+    owner: Connection, writer: Connection
+) -> None:
+    await create(
+        owner,
+        "CREATE TYPE public.mood AS ENUM ('good', 'bad')",
+        "CREATE FUNCTION public.mood_to_json(public.mood) RETURNS json LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'UE001'; END $$",
+        "CREATE CAST (public.mood AS json) WITH FUNCTION public.mood_to_json(public.mood)",
+        "CREATE TABLE public.item (id integer PRIMARY KEY, mood public.mood)",
+    )
+    await writer.execute("INSERT INTO public.item VALUES (1, 'bad')")
+    assert await owner.fetchval("SELECT count(*) FROM public.item") == 1
+    assert await captured(owner) == [Captured("I", "item", None, None, "UE001")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE public.item RENAME COLUMN id TO item_id",
+        "ALTER TABLE public.item RENAME TO thing",
+        "ALTER TABLE public.item ADD added text DEFAULT 'x'",
+        "ALTER TABLE public.item DROP note",
+        "ALTER TABLE public.item DROP CONSTRAINT item_pkey",
+        "ALTER TABLE public.item DROP id",
+        "ALTER TABLE public.item ALTER id TYPE numeric",
+        "ALTER TABLE public.item ADD doubled integer GENERATED ALWAYS AS (id * 2) STORED",
+        "ALTER TABLE public.item SET SCHEMA other",
+    ],
+)
+async def test_no_ddl_on_a_captured_table_makes_a_write_fail(owner: Connection, change: str) -> None:
+    await create(owner, "CREATE SCHEMA other", "CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+    await owner.execute("INSERT INTO public.item VALUES (1, 'a')")
+    await owner.execute(change)
+    table = (await captured(owner))[0].table
+    await owner.execute(f"INSERT INTO {table} VALUES (2)")
+    await owner.execute(f"DELETE FROM {table} WHERE ctid = '(0,1)'")
+    events = await captured(owner)
+    assert [event.op for event in events] == ["I", "I", "D"]
+    assert events[1].after == json.loads(
+        await owner.fetchval(f"SELECT row_to_json({table.split('.')[-1]}) FROM {table}")
+    )
+
+
+async def test_generated_columns_are_captured_with_their_values(owner: Connection, writer: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.item (id integer GENERATED ALWAYS AS IDENTITY, net integer,"
+        " gross integer GENERATED ALWAYS AS (net * 2) STORED)",
+    )
+    await writer.execute("INSERT INTO public.item (net) VALUES (21)")
+    await writer.execute("UPDATE public.item SET net = 4")
+    assert [event.after for event in await captured(owner)] == [
+        {"id": 1, "net": 21, "gross": 42},
+        {"id": 1, "net": 4, "gross": 8},
+    ]
+
+
+PARTITIONED = (
+    "CREATE TABLE public.sale (id integer, region text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)",
+    "CREATE TABLE public.sale_eu PARTITION OF public.sale FOR VALUES IN ('eu') PARTITION BY RANGE (id)",
+    "CREATE TABLE public.sale_eu_low PARTITION OF public.sale_eu FOR VALUES FROM (0) TO (100)",
+    "CREATE TABLE public.sale_us PARTITION OF public.sale FOR VALUES IN ('us')",
+)
+
+
+async def test_writes_to_partitions_are_captured_whichever_table_they_name(
+    owner: Connection, writer: Connection
+) -> None:
+    await create(owner, *PARTITIONED)
+    await writer.execute("INSERT INTO public.sale VALUES (1, 'eu')")
+    await writer.execute("INSERT INTO public.sale_us VALUES (2, 'us')")
+    await writer.execute("DELETE FROM public.sale_eu")
+    assert operations(await captured(owner)) == [("I", "sale_eu_low"), ("I", "sale_us"), ("D", "sale_eu_low")]
+    assert await owner.fetchval("SELECT count(DISTINCT table_id) FROM forwarder.outbox") == 1
+
+
+async def test_an_update_that_moves_a_row_to_another_partition_is_captured_as_both(
+    owner: Connection, writer: Connection
+) -> None:
+    await create(owner, *PARTITIONED)
+    await writer.execute("INSERT INTO public.sale VALUES (1, 'eu')")
+    await writer.execute("UPDATE public.sale SET region = 'us'")
+    assert operations(await captured(owner))[1:] == [("D", "sale_eu_low"), ("I", "sale_us")]
+
+
+async def test_a_truncated_partition_is_captured(owner: Connection, writer: Connection) -> None:
+    await create(owner, *PARTITIONED)
+    await writer.execute("TRUNCATE public.sale_us")
+    assert operations(await captured(owner)) == [("T", "sale_us")]
+
+
+async def test_truncating_a_partitioned_table_is_captured_for_it_first(owner: Connection, writer: Connection) -> None:
+    await create(owner, *PARTITIONED)
+    await writer.execute("TRUNCATE public.sale")
+    first, *rest = operations(await captured(owner))
+    assert first == ("T", "sale")
+    assert sorted(rest) == [("T", "sale_eu_low"), ("T", "sale_us")]
+
+
+async def test_a_partition_attached_later_is_captured_and_a_detached_one_no_more(owner: Connection) -> None:
+    await create(owner, *PARTITIONED)
+    await owner.execute("CREATE TABLE public.sale_asia (id integer NOT NULL, region text NOT NULL)")
+    await owner.execute("ALTER TABLE public.sale ATTACH PARTITION public.sale_asia FOR VALUES IN ('asia')")
+    await owner.execute("INSERT INTO public.sale VALUES (1, 'asia')")
+    await owner.execute("ALTER TABLE public.sale DETACH PARTITION public.sale_us")
+    await owner.execute("INSERT INTO public.sale_us VALUES (2, 'us')")
+    assert operations(await captured(owner)) == [("I", "sale_asia")]
+
+
+async def test_on_conflict_is_captured_as_what_it_did(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
+    upsert = "INSERT INTO public.item VALUES (1, $1) ON CONFLICT (id)"
+    await writer.execute(f"{upsert} DO UPDATE SET name = excluded.name", "a")
+    await writer.execute(f"{upsert} DO UPDATE SET name = excluded.name", "b")
+    await writer.execute(f"{upsert} DO NOTHING", "c")
+    assert [(event.op, event.after["name"]) for event in await captured(owner)] == [("I", "a"), ("U", "b")]
+
+
+async def test_merge_is_captured_as_what_it_did(owner: Connection, writer: Connection) -> None:
+    if owner.get_server_version().major < 15:
+        pytest.skip("MERGE came with PostgreSQL 15")
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
+    await writer.execute("INSERT INTO public.item VALUES (1, 'a'), (2, 'b')")
+    await writer.execute(
+        "MERGE INTO public.item USING (VALUES (1, 'x'), (2, NULL), (3, 'c')) AS source (id, name) ON item.id = source.id"
+        " WHEN MATCHED AND source.name IS NULL THEN DELETE"
+        " WHEN MATCHED THEN UPDATE SET name = source.name"
+        " WHEN NOT MATCHED THEN INSERT VALUES (source.id, source.name)"
+    )
+    assert sorted(event.op for event in (await captured(owner))[2:]) == ["D", "I", "U"]
+
+
+async def test_copy_is_captured(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await writer.copy_records_to_table("item", schema_name="public", records=[(number,) for number in range(100)])
+    assert [event.after["id"] for event in await captured(owner)] == list(range(100))
+
+
+async def test_what_foreign_keys_cascade_to_is_captured(owner: Connection, writer: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.customer (id integer PRIMARY KEY)",
+        "CREATE TABLE public.orders (id integer, customer integer REFERENCES public.customer ON UPDATE CASCADE ON DELETE CASCADE)",
+    )
+    await writer.execute("INSERT INTO public.customer VALUES (1)")
+    await writer.execute("INSERT INTO public.orders VALUES (7, 1)")
+    await writer.execute("UPDATE public.customer SET id = 2")
+    await writer.execute("DELETE FROM public.customer")
+    events = await captured(owner)
+    assert operations(events) == [
+        ("I", "customer"),
+        ("I", "orders"),
+        ("U", "customer"),
+        ("U", "orders"),
+        ("D", "customer"),
+        ("D", "orders"),
+    ]
+    assert events[3].after == {"id": 7, "customer": 2}
+
+
+async def test_truncate_cascade_is_captured_for_each_table(owner: Connection, writer: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.customer (id integer PRIMARY KEY)",
+        "CREATE TABLE public.orders (id integer, customer integer REFERENCES public.customer)",
+    )
+    await writer.execute("TRUNCATE public.customer CASCADE")
+    assert sorted(operations(await captured(owner))) == [("T", "customer"), ("T", "orders")]
+
+
+async def test_a_row_that_the_applications_own_trigger_changes_again_keeps_its_order(
+    owner: Connection, writer: Connection
+) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.item (id integer PRIMARY KEY, version integer)",
+        "CREATE FUNCTION public.again() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE public.item SET version = version + 1 WHERE id = NEW.id; RETURN NULL; END $$",
+        'CREATE TRIGGER "0_first" AFTER INSERT ON public.item FOR EACH ROW EXECUTE FUNCTION public.again()',
+    )
+    await writer.execute("INSERT INTO public.item VALUES (1, 1)")
+    assert [(event.op, event.after["version"]) for event in await captured(owner)] == [("I", 1), ("U", 2)]
+
+
+async def test_what_is_rolled_back_leaves_nothing(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
+    async with writer.transaction():
+        await writer.execute("INSERT INTO public.item VALUES (1)")
+        await writer.execute("SAVEPOINT here; INSERT INTO public.item VALUES (2); ROLLBACK TO here")
+        await writer.execute("INSERT INTO public.item VALUES (3)")
+    await writer.execute("BEGIN; INSERT INTO public.item VALUES (4); ROLLBACK")
+    assert [event.after["id"] for event in await captured(owner)] == [1, 3]
+
+
+async def test_a_transaction_can_be_prepared_while_nobody_sleeps(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'awake'")
+    await writer.execute("COMMIT PREPARED 'awake'")
+    assert len(await captured(owner)) == 1
+
+
+async def test_a_transaction_can_be_prepared_in_poll_mode(owner: Connection, writer: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
+    # As a sleeping listener holds it; then writers ring, and a transaction that notifies cannot be prepared.
+    await owner.execute("SELECT pg_advisory_lock(1719100530, 1)")
+    with pytest.raises(asyncpg.FeatureNotSupportedError):
+        await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
+    await writer.execute("ROLLBACK")
+    await writer.execute("SET forwarder.wake = 'poll'")
+    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
+    await writer.execute("COMMIT PREPARED 'asleep'")
+    assert len(await captured(owner)) == 1

@@ -1,0 +1,76 @@
+"""`forwarder migrate` inside the test's own session, and what the triggers then captured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from forwarder import difference, migrations
+from forwarder.installation import Installation
+from forwarder.selection import BeforeImage, Pattern, Rule
+from forwarder.triggers import Change
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done, and what could not be."""
+
+    done: list[Change] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, change: Change, *, problem: str | None = None) -> None:
+        if problem is None:
+            self.done.append(change)
+        else:
+            self.problems[change.table] = problem
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that something was done to, in that order."""
+        return [change.table for change in self.done]
+
+
+async def migrate(
+    connection: Connection,
+    *patterns: str,
+    exclude: Sequence[str] = (),
+    before: BeforeImage = "full",
+    patience_seconds: float = 10.0,
+) -> Outcome:
+    """Apply the migrations and bring the triggers in line with the patterns, or with the registry if there are none."""
+    await migrations.apply(connection)
+    rules = [Rule(match=Pattern(pattern), before=before) for pattern in patterns]
+    found = await difference.from_selection(connection, rules, exclude=[Pattern(pattern) for pattern in exclude])
+    outcome = Outcome()
+    await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(found.changes)
+    return outcome
+
+
+class Captured(NamedTuple):
+    """A row of the outbox, its images read as JSON, with every number exact."""
+
+    op: str
+    table: str
+    before: Any
+    after: Any
+    fault: str | None
+
+
+async def captured(connection: Connection) -> list[Captured]:
+    """Everything in the outbox, in order of seq; ``table`` is the one that was written, as SQL writes its name."""
+    rows = await connection.fetch(
+        "SELECT op::text, relation::regclass::text AS table, before, after, fault FROM forwarder.outbox ORDER BY seq"
+    )
+    return [
+        Captured(row["op"], row["table"], _image(row["before"]), _image(row["after"]), row["fault"]) for row in rows
+    ]
+
+
+def _image(text: str | None) -> Any:
+    return None if text is None else json.loads(text, parse_float=Decimal)
