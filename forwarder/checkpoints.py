@@ -39,7 +39,7 @@ class Checkpoints:
             with anyio.move_on_after(HEARTBEAT_SECONDS) as heartbeat:
                 await self._relay.moved_from(self._saved)
             if heartbeat.cancelled_caught:
-                await self._leadership.prove()
+                await self._prove()
             else:
                 await self.save()
                 await anyio.sleep(self._interval_seconds)
@@ -55,3 +55,7 @@ class Checkpoints:
             if progress != self._saved:
                 self._outbox.floor_seq = await self._positions.save(self._relay.position)
                 self._saved = progress
+
+    async def _prove(self) -> None:
+        async with self._one_at_a_time:
+            await self._leadership.prove()

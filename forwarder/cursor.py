@@ -81,6 +81,16 @@ class Position:
             raise ValueError("no batch is under way")
         return Position(delivered=self.batch.snapshot, floor_seq=self.batch.floor_seq, last_seq=self.last_seq)
 
+    def within(self, end: Position, *, before_seq: int, ceiling_seq: int) -> Position:
+        """Inside the page that leads from here to ``end``, past every change below ``before_seq``.
+
+        ``ceiling_seq`` is the seq of the page's last change. A page that was a batch of its own becomes one that is under way.
+        """
+        batch = end.batch or Batch(
+            snapshot=end.delivered, floor_seq=end.floor_seq, ceiling_seq=ceiling_seq, last_seq=before_seq - 1
+        )
+        return replace(self, batch=replace(batch, last_seq=before_seq - 1))
+
     def drained(self, snapshot: Snapshot, *, floor_seq: int, last_seq: int) -> Position:
         """Past a batch that one statement returned as a whole; ``last_seq`` is its last change's, or 0."""
         return Position(delivered=snapshot, floor_seq=floor_seq, last_seq=max(self.last_seq, last_seq))

@@ -50,12 +50,6 @@ class Record(msgspec.Struct, gc=False):
     seq: int
     partition_key: str
     data: bytes
-    # Counts the undelivered records of the page this one came with.
-    page: Outstanding
+    # The seqs of the page this one came with that are not delivered yet.
+    undelivered: set[int]
     attempts: int = 0
-
-
-class Outstanding(msgspec.Struct):
-    """How many records of a page are not delivered yet."""
-
-    records: int

@@ -73,7 +73,7 @@ class _Shape:
 
 
 # What ends a value: a comma or the closing brace, unless inside a string or a bracket.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]')
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]')
 
 
 def _top_level_members(image: str) -> dict[str, str]:

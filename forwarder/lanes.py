@@ -76,7 +76,7 @@ class Lanes:
                 ready.append(behind.popleft())
             else:
                 del lanes[record.partition_key]
-            record.page.records -= 1
+            record.undelivered.remove(record.seq)
         self.records -= len(records)
         self.bytes -= sum([len(record.data) for record in records])
 

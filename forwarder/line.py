@@ -47,7 +47,7 @@ class Line:
         self.records -= len(records)
         self.bytes -= sum(len(record.data) for record in records)
         for record in records:
-            record.page.records -= 1
+            record.undelivered.remove(record.seq)
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Return offered records to the front."""

@@ -70,7 +70,9 @@ class Outbox:
 
     async def _drain(self) -> tuple[Rows, Position]:
         """Read all there is, if it fits in one page; else enter a batch and read its first page."""
-        position, floor_seq = self._position, self.floor_seq
+        position = self._position
+        # Both hold for the snapshot to be taken, the later one is the better.
+        floor_seq = max(self.floor_seq, position.floor_seq)
         header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds())
         header = _HEADER.decode(header_row["after"])
         if not header.complete:

@@ -9,7 +9,7 @@ import anyio
 from forwarder.backoff import Backoff
 from forwarder.doorbell import Doorbell
 from forwarder.errors import Refused
-from forwarder.events import Event, Outstanding, Record
+from forwarder.events import Event, Record
 from forwarder.outbox import Outbox, Page
 from forwarder.relay import Relay
 
@@ -73,11 +73,11 @@ class Pump:
 
     async def _move_page(self) -> Page:
         page = await self._outbox.read()
-        outstanding = Outstanding(len(page.events))
+        undelivered = {event.seq for event in page.events}
         encode, choose_key = self._encode, self._choose_key
-        records = [Record(event.seq, choose_key(event), encode(event), outstanding) for event in page.events]
+        records = [Record(event.seq, choose_key(event), encode(event), undelivered) for event in page.events]
         self._refuse_too_large(page.events, records)
-        self._relay.offer(records, outstanding, page.position)
+        self._relay.offer(records, undelivered, page.position)
         return page
 
     def _refuse_too_large(self, events: Sequence[Event], records: Sequence[Record]) -> None:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from forwarder.backoff import delay_seconds
 from forwarder.cursor import Position
 from forwarder.errors import Unavailable
-from forwarder.events import Outstanding, Record
+from forwarder.events import Record
 from forwarder.logs import Occasional
 from forwarder.state import ServiceState
 
@@ -80,8 +80,10 @@ class Schedule(Protocol):
 class _Page:
     """A page that is not delivered, or that waits for one before it."""
 
-    outstanding: Outstanding
-    records: int
+    undelivered: set[int]
+    first_seq: int
+    last_seq: int
+    # What holds once the page and all before it are delivered.
     position: Position
 
 
@@ -103,9 +105,9 @@ class Relay:
         self._state = state
         self._max_events = max_events
         self._max_bytes = max_bytes
-        # Every change up to here is delivered.
-        self.position = position
-        # Grows whenever the position has become worth saving again; a later snapshot alone is not worth it.
+        # Every change up to here is delivered, the whole of the last page that is done.
+        self._position = position
+        # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
         self._pages: deque[_Page] = deque()
         self._in_flight = 0
@@ -118,12 +120,25 @@ class Relay:
         while self._schedule.records >= self._max_events or self._schedule.bytes >= self._max_bytes:
             await self._changed.wait()
 
-    def offer(self, records: Sequence[Record], page: Outstanding, position: Position) -> None:
+    @property
+    def position(self) -> Position:
+        """Every change up to here is delivered. Inside a page, it stands before the first change that is not."""
+        if not self._pages:
+            return self._position
+        page = self._pages[0]
+        before_seq = min(page.undelivered)
+        if before_seq == page.first_seq:
+            return self._position
+        return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
+
+    def offer(self, records: Sequence[Record], undelivered: set[int], position: Position) -> None:
         """Take a page's records over. Once they and all before them are delivered, ``position`` holds."""
         if self._pages and not records:
             self._pages[-1].position = position
         else:
-            self._pages.append(_Page(outstanding=page, records=len(records), position=position))
+            first_seq, last_seq = (records[0].seq, records[-1].seq) if records else (0, 0)
+            page = _Page(undelivered=undelivered, first_seq=first_seq, last_seq=last_seq, position=position)
+            self._pages.append(page)
         self._schedule.extend(records)
         self._advance()
         self._notify()
@@ -158,6 +173,7 @@ class Relay:
         self._in_flight -= 1
         rejected = {rejection.record.seq for rejection in rejections}
         self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)
+        self.progress += len(records) - len(rejected)
         self._advance()
         self._notify()
         for record in (again := [rejection.record for rejection in rejections]):
@@ -192,11 +208,11 @@ class Relay:
         self._notify()
 
     def _advance(self) -> None:
-        while self._pages and not self._pages[0].outstanding.records:
+        while self._pages and not self._pages[0].undelivered:
             page = self._pages.popleft()
-            batch_is_done = self.position.batch is not None and page.position.batch is None
-            self.progress += page.records + batch_is_done
-            self.position = page.position
+            batch_is_done = self._position.batch is not None and page.position.batch is None
+            self.progress += batch_is_done
+            self._position = page.position
 
     def _notify(self) -> None:
         self._changed.set()
