@@ -6,7 +6,7 @@
         client = session.create_client("kinesis", endpoint_url=endpoint.url, ...)
 
 ``protocol`` and ``constraints`` are the API's shapes and rules, ``operations`` its table; ``stream`` and what it is made
-of (``shards``, ``log``, ``sequence``, ``budget``, ``throughput``) is pure; ``faults`` decides and ``server`` carries out.
+of (``shards``, ``log``, ``sequence``, ``budget``) is pure; ``faults`` decides and ``server`` carries out.
 """
 
 from forwarder.local.kinesis.local_kinesis import LocalKinesis

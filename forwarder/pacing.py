@@ -1,0 +1,121 @@
+"""How fast each shard may be written to: its quotas, or less where it says that even that is too much. Pure.
+
+Every shard has two token buckets, one of records and one of bytes (both counted as Kinesis does, data and partition key), that
+refill at the shard's quotas. Their burst is half a second: the shard's own is a second, and the rest absorbs what the network
+does to our timing. A shard that throttles us all the same is shared with somebody, so its buckets refill at a share of the
+quotas: it falls by a factor at each throttle and rises steadily while records get through.
+
+A shard that refuses a record is closed for some milliseconds. So requests do not shrink to the one record that has just
+become possible, and small records do not overtake a large one for ever.
+
+Source of the quotas: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
+"""
+
+RECORDS_PER_SECOND = 1000.0
+BYTES_PER_SECOND = float(1 << 20)
+BURST_SECONDS = 0.5
+
+# A refused record waits at least this long, and so do those behind it.
+REFILL_SECONDS = 0.02
+# A throttled shard is left alone for this long, and what else was on its way to it says nothing new.
+HOLD_SECONDS = 0.1
+
+FACTOR_ON_THROTTLE = 0.8
+RISE_PER_SECOND = 0.05
+LEAST_SHARE = 0.02
+
+# What the arithmetic of floats may take from a wait, and more.
+_ROUNDING_SECONDS = 1e-5
+
+_BURST_RECORDS = RECORDS_PER_SECOND * BURST_SECONDS
+_BURST_BYTES = BYTES_PER_SECOND * BURST_SECONDS
+
+
+class _Pace:
+    """One shard. Buckets as in ``forwarder.token_bucket``, but two at once and of a varying rate: this runs for every record."""
+
+    __slots__ = ("bytes", "closed_until", "held_until", "records", "refilled_at", "risen_at", "share")
+
+    def __init__(self, now: float) -> None:
+        self.records = _BURST_RECORDS
+        self.bytes = _BURST_BYTES
+        self.refilled_at = now
+        self.share = 1.0
+        self.risen_at = now
+        # Admits nothing until then; a throttle counts only after the hold that the one before it brought about.
+        self.closed_until = now
+        self.held_until = now
+
+    def refill(self, now: float) -> None:
+        """Add what has flowed in since the last time."""
+        seconds = max(0.0, now - self.refilled_at) * self.share
+        self.refilled_at = now
+        self.records = min(_BURST_RECORDS, self.records + seconds * RECORDS_PER_SECOND)
+        self.bytes = min(_BURST_BYTES, self.bytes + seconds * BYTES_PER_SECOND)
+
+    def seconds_until(self, size: int) -> float:
+        """How long until a record of this size can pass; a record above the burst needs a full bucket."""
+        for_record = (1.0 - self.records) / RECORDS_PER_SECOND
+        for_bytes = (min(size, _BURST_BYTES) - self.bytes) / BYTES_PER_SECOND
+        return max(0.0, for_record, for_bytes) / self.share + _ROUNDING_SECONDS
+
+
+class Pacing:
+    """The paces of all shards. ``now`` is seconds of any steady clock; an unknown shard, None, is never paced."""
+
+    __slots__ = ("_paces",)
+
+    def __init__(self) -> None:
+        self._paces: dict[str, _Pace] = {}
+
+    def admits(self, shard: str | None, size: int, now: float) -> bool:
+        """Whether a record of ``size`` bytes may go to this shard now; if so, its share is spent.
+
+        A record that is larger than the burst passes a full bucket and leaves it in debt.
+        """
+        if shard is None:
+            return True
+        pace = self._paces.get(shard) or self._begin(shard, now)
+        if now < pace.closed_until:
+            return False
+        if now != pace.refilled_at:
+            pace.refill(now)
+        if pace.records >= 1.0 and (pace.bytes >= size or pace.bytes >= _BURST_BYTES):
+            pace.records -= 1.0
+            pace.bytes -= size
+            return True
+        pace.closed_until = now + max(REFILL_SECONDS, pace.seconds_until(size))
+        return False
+
+    def wait_seconds(self, shard: str | None, now: float) -> float:
+        """How long this shard admits nothing; 0.0 when it is worth asking."""
+        pace = self._paces.get(shard) if shard is not None else None
+        return max(0.0, pace.closed_until - now) if pace else 0.0
+
+    def throttled(self, shard: str | None, now: float) -> None:
+        """The shard has refused a record as too much: slow down, and leave it alone for a moment."""
+        if shard is None:
+            return
+        pace = self._paces.get(shard) or self._begin(shard, now)
+        if now < pace.held_until:
+            return
+        pace.refill(now)
+        pace.share = max(LEAST_SHARE, pace.share * FACTOR_ON_THROTTLE)
+        pace.risen_at = now
+        pace.held_until = now + HOLD_SECONDS
+        pace.closed_until = max(pace.closed_until, pace.held_until)
+
+    def succeeded(self, shard: str | None, now: float) -> None:
+        """The shard has stored records: after a throttle, speed up by as much as the time since the last news allows."""
+        pace = self._paces.get(shard) if shard is not None else None
+        if pace is None or pace.share >= 1.0 or now < pace.held_until:
+            return
+        # Silence is no news: a shard that was not written to for a minute has not proved anything in it.
+        seconds = min(1.0, max(0.0, now - pace.risen_at))
+        pace.refill(now)
+        pace.share = min(1.0, pace.share + seconds * RISE_PER_SECOND)
+        pace.risen_at = now
+
+    def _begin(self, shard: str, now: float) -> _Pace:
+        pace = self._paces[shard] = _Pace(now)
+        return pace

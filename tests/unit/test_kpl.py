@@ -1,0 +1,101 @@
+"""Our encoder against the library that AWS gives to consumers written in Python."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from forwarder import kpl
+
+keys = st.text(min_size=1, max_size=256)
+# Lengths about which the varints of a payload, and of the record around it, grow by a byte.
+lengths = st.one_of(
+    st.integers(0, 300),
+    st.sampled_from([114, 121, 122, 123, 127, 128, 16_372, 16_377, 16_378, 16_379, 16_383, 16_384]),
+)
+payloads = st.lists(st.one_of(st.binary(max_size=300), lengths.map(bytes)), min_size=1, max_size=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """aws_kinesis_agg: an encoder and a decoder that are not ours."""
+
+    aggregator: ModuleType
+    deaggregator: ModuleType
+
+    def encode(self, partition_key: str, payloads: list[bytes]) -> bytes:
+        record = self.aggregator.AggRecord()
+        for payload in payloads:
+            assert record.add_user_record(partition_key, payload)
+        data: bytes = record.get_contents()[2]
+        return data
+
+    def decode(self, partition_key: str, data: bytes) -> list[dict[str, Any]]:
+        record = {
+            "kinesisSchemaVersion": "1.0",
+            "sequenceNumber": "49",
+            "approximateArrivalTimestamp": 0.0,
+            "partitionKey": partition_key,
+            "data": base64.b64encode(data),
+        }
+        user_records = self.deaggregator.deaggregate_records([{"kinesis": record}])
+        return [user_record["kinesis"] for user_record in user_records]
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[Oracle]:
+    # It puts its own directory first on sys.path, for a module of the name config_pb2: neither may outlive these tests.
+    path = list(sys.path)
+    try:
+        yield Oracle(
+            aggregator=importlib.import_module("aws_kinesis_agg.aggregator"),
+            deaggregator=importlib.import_module("aws_kinesis_agg.deaggregator"),
+        )
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("config_pb2", None)
+
+
+@given(key=keys, payloads=payloads)
+@example(key="public.orders.42", payloads=[b""])
+def test_an_aggregate_is_the_oracles_byte_for_byte(oracle: Oracle, key: str, payloads: list[bytes]) -> None:
+    assert kpl.encode(key, payloads) == oracle.encode(key, payloads)
+
+
+@given(key=keys, payloads=payloads)
+def test_consumers_read_every_payload_back_in_order_under_its_key(
+    oracle: Oracle, key: str, payloads: list[bytes]
+) -> None:
+    read = oracle.decode(key, kpl.encode(key, payloads))
+    assert [base64.b64decode(record["data"]) for record in read] == payloads
+    assert [record["subSequenceNumber"] for record in read] == list(range(len(payloads)))
+    assert {record["partitionKey"] for record in read} == {key}
+    assert {record["explicitHashKey"] for record in read} == {None}
+
+
+@given(key=keys, payloads=payloads)
+def test_the_size_is_known_before_encoding(key: str, payloads: list[bytes]) -> None:
+    size = kpl.overhead_bytes(key) + sum(kpl.entry_bytes(len(payload)) for payload in payloads)
+    assert size == len(kpl.encode(key, payloads))
+
+
+@pytest.mark.parametrize("length", [1 << 20, (1 << 21) - 7, 1 << 21, 10 << 20])
+def test_a_payload_may_be_as_large_as_a_stream_allows(oracle: Oracle, length: int) -> None:
+    data = kpl.encode("key", [bytes(length)])
+    assert len(data) == kpl.overhead_bytes("key") + kpl.entry_bytes(length)
+    assert [len(base64.b64decode(record["data"])) for record in oracle.decode("key", data)] == [length]
+
+
+def test_an_aggregate_is_laid_out_as_the_format_says() -> None:
+    message = b"\x0a\x01k" + b"\x1a\x05\x08\x00\x1a\x01a" + b"\x1a\x06\x08\x00\x1a\x02bc"
+    assert kpl.encode("k", [b"a", b"bc"]) == b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message).digest()
