@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from forwarder import migrations
+from forwarder.database import session
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.queries import SQL
 
 OWNER = "app_owner"
 WRITER = "app_writer"
@@ -60,8 +61,8 @@ async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Da
 
 
 async def _migrate(url: str) -> None:
-    scripts = [script.read_text() for script in sorted((SQL / "migrations").glob("*.sql"))]
-    await _execute(url, "CREATE SCHEMA forwarder", *scripts)
+    async with session(url, purpose="tests") as connection:
+        await migrations.apply(connection)
 
 
 async def _execute(url: str, *statements: str) -> None:

@@ -1,0 +1,224 @@
+"""The real command, as a process: killed, stopped, doubled, asked for its health, and read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import anyio
+import asyncpg
+import pytest
+
+from forwarder.local.kinesis.faults import Delay, Hang
+from tests.databases import Database
+from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
+from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream
+from tests.waiting import eventually
+
+KILLS = 20
+PAUSE_SECONDS = 0.1
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    await create_accounts(database.url)
+    return Ledger()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with kinesis_with_stream() as served:
+        # A round trip to a real stream, so that there is always something under way.
+        served.kinesis.faults.replace([Delay(operation="PutRecords", seconds=0.02)])
+        yield served
+
+
+@pytest.fixture
+def env(database: Database, served: Served) -> Mapping[str, str]:
+    return {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
+
+
+async def saved_seq(database: Database) -> int:
+    """How far the saved position says that everything is delivered."""
+    connection = await asyncpg.connect(database.url)
+    try:
+        return int(await connection.fetchval("SELECT last_seq FROM forwarder.sink WHERE name = 'default'"))
+    finally:
+        await connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_killed_at_any_moment_it_loses_nothing_and_keeps_the_order(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    random = Random(11)
+    async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
+        for number in range(KILLS):
+            async with command("listen", env=env, directory=tmp_path / f"{number}") as listener:
+                await listener.says("listening")
+                # The moments are the point of this test: catching up, idle, between delivery and checkpoint.
+                await anyio.sleep(random.uniform(0, 0.4))
+                await listener.kill()
+    async with command("listen", env=env, directory=tmp_path / "last") as listener:
+        found = await all_delivered(ledger, served.data)
+        assert await listener.stop() == 0
+    assert found.repeats > 0
+
+
+async def test_killed_while_it_writes_a_file_it_leaves_no_half_line_and_loses_nothing(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    random = Random(12)
+    path = tmp_path / "changes.jsonl"
+    env = {**env, "FORWARDER_SINK": f"file:{path}"}
+    async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
+        for number in range(4):
+            async with command("listen", env=env, directory=tmp_path / f"{number}") as listener:
+                await listener.says("listening")
+                await anyio.sleep(random.uniform(0, 0.1))
+                await listener.kill()
+    async with command("listen", "--once", env=env, directory=tmp_path / "last") as listener:
+        assert await listener.ends() == 0
+    audit(ledger, path.read_bytes().splitlines()).assert_faultless()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stop_in_order_saves_the_position_and_repeats_nothing(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    random = Random(number)
+    async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
+        for run in range(3):
+            async with command("listen", env=env, directory=tmp_path / f"{run}") as listener:
+                await listener.says("listening")
+                await anyio.sleep(random.uniform(0, 0.4))
+                listener.process.send_signal(number)
+                assert await listener.ends() == 0
+                assert "stopped" in listener.stderr
+            seqs = [json.loads(data)["seq"] for data in served.data()]
+            assert await saved_seq(database) == max(seqs, default=0)
+    async with command("listen", "--once", env=env, directory=tmp_path / "last") as listener:
+        assert await listener.ends() == 0
+    found = audit(ledger, served.data())
+    found.assert_faultless()
+    assert found.repeats == 0
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_sink_that_hangs(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    hanging = Hang(operation="PutRecords")
+    served.kinesis.faults.replace([hanging])
+    env = {**env, "FORWARDER_LISTEN_STOP_TIMEOUT_SECONDS": "0.3"}
+    async with command("listen", env=env, directory=tmp_path / "listen") as listener:
+        await write_rows(ledger, database.writer_url, 100)
+
+        async def hangs() -> bool:
+            return served.kinesis.faults.struck(hanging) > 0
+
+        await eventually(hangs)
+        listener.process.send_signal(signal.SIGTERM)
+        assert await listener.ends(within_seconds=8) == 0
+        assert "stopped before all was delivered" in listener.stderr
+
+
+async def test_once_delivers_what_there_is_and_ends(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await write(ledger, database.writer_url, transactions=20)
+    for run in range(2):
+        async with command("listen", "--once", env=env, directory=tmp_path / f"{run}") as listener:
+            assert await listener.ends() == 0
+        found = audit(ledger, served.data())
+        found.assert_faultless()
+        assert found.repeats == 0
+
+
+async def test_a_second_listener_stands_by_and_takes_over_when_the_first_is_killed(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    second_env = {**env, "FORWARDER_HTTP_BIND": f"127.0.0.1:{port}"}
+    async with (
+        writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS),
+        command("listen", env=env, directory=tmp_path / "first") as first,
+    ):
+        await first.says("listening")
+        async with command("listen", env=second_env, directory=tmp_path / "second") as second:
+            await second.says("standing by")
+            assert (await get(port, "readyz"))[1]["phase"] == "standby"
+            async with command("listen", "--once", env=env, directory=tmp_path / "once") as third:
+                assert await third.ends() == 1
+                assert "another `forwarder listen` serves sink" in third.stderr
+            await first.kill()
+            await second.says("listening")
+            count = served.kinesis.stream(STREAM).record_count
+            await served.kinesis.wait_for_records(count + 20, stream=STREAM)
+            assert (await get(port, "readyz"))[1]["phase"] == "leading"
+            assert await second.stop() == 0
+    async with command("listen", "--once", env=env, directory=tmp_path / "last") as last:
+        assert await last.ends() == 0
+    audit(ledger, served.data()).assert_faultless()
+
+
+async def get(port: int, page: str) -> tuple[int, dict[str, object]]:
+    async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/{page}") as answer:
+        return answer.status, await answer.json()
+
+
+async def test_health_tells_alive_from_ready(
+    database: Database, served: Served, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    port, nowhere = free_port(), free_port()
+    env = {**env, "FORWARDER_HTTP_BIND": f"127.0.0.1:{port}"}
+    unreachable = {**env, "FORWARDER_DATABASE_URL": f"postgresql://any:secret@127.0.0.1:{nowhere}/app"}
+    async with command("listen", env=unreachable, directory=tmp_path / "waiting") as listener:
+        await listener.says("trying again")
+        assert (await get(port, "healthz"))[0] == 200
+        status, body = await get(port, "readyz")
+        assert status == 503
+        assert f"127.0.0.1:{nowhere}/app" in str(body["trouble"])
+        assert "secret" not in str(body)
+        assert await listener.stop() == 0
+    async with command("listen", env=env, directory=tmp_path / "listening") as listener:
+        await listener.says("listening")
+        assert (await get(port, "readyz")) == (200, {"status": "ready", "phase": "leading", "trouble": None})
+
+
+async def test_standard_output_holds_the_records_and_nothing_else_and_logs_are_json(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await write(ledger, database.writer_url, transactions=20)
+    arguments = ("listen", "--sink", "stdout:", "--log-format", "json")
+    async with command(*arguments, env=env, directory=tmp_path / "listen") as listener:
+        await all_delivered(ledger, lambda: listener.stdout.splitlines())
+        assert await listener.stop() == 0
+        assert listener.stdout.endswith(b"\n")
+        log = [json.loads(line) for line in listener.stderr.splitlines()]
+    assert [line["event"] for line in log] == ["listening", "stopped"]
+    assert all(line.keys() >= {"at", "level", "event"} for line in log)
+
+
+async def test_a_reader_that_goes_away_ends_it_in_one_line(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await write(ledger, database.writer_url, transactions=20)
+    reading, output = os.pipe()
+    os.close(reading)
+    async with command("listen", "--sink", "stdout:", env=env, directory=tmp_path / "l", stdout=output) as listener:
+        os.close(output)
+        assert await listener.ends() == 1
+        assert "standard output was closed by its reader" in listener.stderr
+        assert "Traceback" not in listener.stderr

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+import pytest
+
+from forwarder import database as database_module
+from forwarder.database import close, connect, describe, errors_of, session
+from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.local.postgres import EmbeddedPostgres
+from tests.databases import Database
+from tests.proxy import proxy
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+SECRET = "hunter2"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def failure_of(url: str, *, timeout_seconds: float = 5.0) -> ForwarderError:
+    with pytest.raises(ForwarderError) as error:
+        await close(await connect(url, purpose="test", timeout_seconds=timeout_seconds))
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+async def test_a_session_says_what_it_is_for(database: Database) -> None:
+    async with session(database.url, purpose="reader") as connection:
+        assert await connection.fetchval("SHOW application_name") == "forwarder reader"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("idle_session_timeout", "0"),
+        ("statement_timeout", "50s"),
+        ("lock_timeout", "10s"),
+        ("TimeZone", "UTC"),
+        ("max_parallel_workers_per_gather", "0"),
+    ],
+)
+async def test_a_session_does_not_depend_on_the_settings_of_its_role(
+    database: Database, connection: Connection, setting: str, value: str
+) -> None:
+    await connection.execute(
+        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET idle_session_timeout = '1s';"
+        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET statement_timeout = '1s';"
+        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET timezone = 'Asia/Tokyo'"
+    )
+
+    async with session(database.url, purpose="reader") as ours:
+        assert await ours.fetchval(f"SHOW {setting}") == value
+
+
+async def test_a_timestamp_is_microseconds_since_2000(database: Database) -> None:
+    async with session(database.url, purpose="reader") as connection:
+        assert await connection.fetchval("SELECT timestamptz '2000-01-01 00:00:01.000002+00'") == 1_000_002
+        assert await connection.fetchval("SELECT timestamptz '1999-12-31 23:59:59+00'") == -1_000_000
+        assert await connection.fetchval("SELECT $1::timestamptz = '2000-01-01 00:00:00.000007+00'", 7)
+
+
+async def test_a_role_that_does_not_exist_is_refused(postgres: EmbeddedPostgres) -> None:
+    error = await failure_of(postgres.url(user="nobody_such").replace("@", f":{SECRET}@"))
+
+    assert isinstance(error, Refused)
+    assert "check the user" in str(error)
+    assert SECRET not in str(error)
+
+
+async def test_a_database_that_does_not_exist_is_refused(postgres: EmbeddedPostgres) -> None:
+    error = await failure_of(postgres.url("no_such_database").replace("@", f":{SECRET}@"))
+
+    assert isinstance(error, Refused)
+    assert "check the database name" in str(error)
+    assert SECRET not in str(error)
+
+
+async def test_a_refused_port_is_unavailable() -> None:
+    port = free_port()
+
+    error = await failure_of(f"postgresql://app:{SECRET}@127.0.0.1:{port}/app")
+
+    assert isinstance(error, Unavailable)
+    assert f"cannot connect to PostgreSQL at 127.0.0.1:{port}/app" in str(error)
+    assert SECRET not in str(error)
+
+
+async def test_a_server_that_hangs_up_is_unavailable(database: Database) -> None:
+    async with proxy(database.url) as between:
+        between.refuse()
+        assert isinstance(await failure_of(between.url), Unavailable)
+
+
+async def test_a_server_that_does_not_answer_is_unavailable(database: Database) -> None:
+    async with proxy(database.url) as between:
+        between.stall()
+        assert isinstance(await failure_of(between.url, timeout_seconds=0.2), Unavailable)
+
+
+async def test_a_host_that_does_not_exist_is_unavailable() -> None:
+    assert isinstance(await failure_of(f"postgresql://app:{SECRET}@host.invalid/app"), Unavailable)
+
+
+async def test_a_server_that_is_too_old_is_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "MINIMUM_VERSION", 99)
+
+    error = await failure_of(database.url)
+
+    assert isinstance(error, Refused)
+    assert "is too old; version 99 or newer is needed" in str(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:hun/ter2@127.0.0.1:1/app",
+        "postgresql://app:hun?ter2@127.0.0.1:1/app",
+        "postgresql://app:hun#ter2@127.0.0.1:1/app",
+        "postgresql://app:12/ter2@127.0.0.1:1/app",
+        "postgresql://app:hun[ter2@127.0.0.1:1/app",
+        "postgresql://app:hun%ter2@127.0.0.1:1/app",
+        "postgresql://app:hunter2@127.0.0.1:port/app",
+        "postgresql://127.0.0.1:1/app?password=hunter2&hun",
+        "postgresql://app:hunter2@127.0.0.1:1/app?sslmode=hun",
+        "postgres//app:hunter2@127.0.0.1/app",
+        "app:hunter2@127.0.0.1/app",
+        "mysql://app:hunter2@127.0.0.1/app",
+    ],
+)
+async def test_no_part_of_a_password_shows_in_a_message(url: str) -> None:
+    error = await failure_of(url, timeout_seconds=1.0)
+
+    assert "hun" not in str(error)
+    assert "ter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://app@127.0.0.1/app",
+        "127.0.0.1/app",
+        "postgresql://app@127.0.0.1:port/app",
+        "postgresql://app@127.0.0.1/app?sslmode=bogus",
+    ],
+)
+async def test_a_malformed_url_is_misconfigured(url: str) -> None:
+    assert isinstance(await failure_of(url), Misconfigured)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://app:hunter2@db.example:6432/app?sslmode=require", "db.example:6432/app"),
+        ("postgresql:///app", "localhost:5432/app"),
+        ("postgresql://", "localhost:5432"),
+        ("postgresql://app:hun/ter2@db/app", "an unreadable address"),
+        ("postgresql://app:hun?ter2@db/app", "an unreadable address"),
+        ("app:hunter2@db/app", "an unreadable address"),
+    ],
+)
+def test_an_address_is_described_without_user_and_password(url: str, shown: str) -> None:
+    assert describe(url) == shown
+
+
+async def test_a_missing_schema_is_refused_with_the_remedy(bare_database: Database) -> None:
+    async with session(bare_database.url, purpose="test") as connection:
+        with pytest.raises(Refused, match=r"cannot look: .*; run `forwarder migrate` first"), errors_of("cannot look"):
+            await connection.fetchval("SELECT 1 FROM forwarder.outbox")
+
+
+async def test_a_missing_privilege_is_refused_with_the_remedy(database: Database) -> None:
+    async with session(database.writer_url, purpose="test") as connection:
+        with pytest.raises(Refused, match="connect as the role that ran `forwarder migrate`"), errors_of("cannot look"):
+            await connection.fetchval("SELECT 1 FROM forwarder.outbox")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "SELECT pg_cancel_backend(pg_backend_pid())",
+        "SET statement_timeout = 10; SELECT pg_sleep(5)",
+        "BEGIN READ ONLY; CREATE TABLE t ()",
+    ],
+)
+async def test_what_passes_by_itself_is_unavailable(database: Database, statement: str) -> None:
+    connection = await connect(database.url, purpose="test")
+    with pytest.raises(Unavailable), errors_of("cannot look"):
+        await connection.execute(statement)
+    await close(connection)
+
+
+async def test_a_bug_is_no_error_of_ours(database: Database) -> None:
+    async with session(database.url, purpose="test") as connection:
+        with pytest.raises(asyncpg.PostgresSyntaxError), errors_of("cannot look"):
+            await connection.execute("SELEKT")
+
+
+async def test_closing_does_not_wait_for_a_server_that_went_dark(database: Database) -> None:
+    async with proxy(database.url) as between:
+        connection = await connect(between.url, purpose="test")
+        between.stall()
+        with anyio.fail_after(10):
+            await close(connection)
+        assert connection.is_closed()

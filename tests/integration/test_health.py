@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import socket
+
+import aiohttp
+import pytest
+
+from forwarder.errors import Misconfigured, Refused
+from forwarder.health import health_server
+from forwarder.state import Phase, ServiceState
+
+
+@pytest.fixture
+def bind() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+async def get(bind: str, path: str) -> tuple[int, dict[str, object]]:
+    async with aiohttp.ClientSession() as client, client.get(f"http://{bind}{path}") as response:
+        return response.status, json.loads(await response.text())
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+async def test_the_process_is_alive_in_every_phase(bind: str, phase: Phase) -> None:
+    async with health_server(bind, ServiceState(phase=phase, trouble="any")):
+        assert await get(bind, "/healthz") == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("phase", "trouble", "status"),
+    [
+        (Phase.STARTING, None, 503),
+        (Phase.STANDBY, None, 200),
+        (Phase.LEADING, None, 200),
+        (Phase.LEADING, "the stream does not answer", 503),
+        (Phase.RECONNECTING, "the database does not answer", 503),
+        (Phase.STOPPING, None, 503),
+    ],
+)
+async def test_it_is_ready_when_it_delivers_or_stands_by(
+    bind: str, phase: Phase, trouble: str | None, status: int
+) -> None:
+    async with health_server(bind, ServiceState(phase=phase, trouble=trouble)):
+        body = {"status": "ready" if status == 200 else "not ready", "phase": phase.value, "trouble": trouble}
+        assert await get(bind, "/readyz") == (status, body)
+
+
+async def test_a_change_of_state_shows_at_once(bind: str) -> None:
+    state = ServiceState()
+    async with health_server(bind, state):
+        assert (await get(bind, "/readyz"))[0] == 503
+        state.phase = Phase.LEADING
+        assert (await get(bind, "/readyz"))[0] == 200
+
+
+async def test_an_address_in_use_is_refused_with_the_remedy(bind: str) -> None:
+    async with health_server(bind, ServiceState()):
+        with pytest.raises(Refused, match="FORWARDER_HTTP_BIND"):
+            async with health_server(bind, ServiceState()):
+                pass
+
+
+async def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(Refused, match=r"cannot serve HTTP on 192\.0\.2\.1:8080"):
+        async with health_server("192.0.2.1:8080", ServiceState()):
+            pass
+
+
+async def test_a_port_that_cannot_be_is_misconfigured() -> None:
+    with pytest.raises(Misconfigured, match="port 65536"):
+        async with health_server("127.0.0.1:65536", ServiceState()):
+            pass
+
+
+async def test_the_address_is_free_again_afterwards(bind: str) -> None:
+    for _ in range(2):
+        async with health_server(bind, ServiceState()):
+            assert (await get(bind, "/healthz"))[0] == 200

@@ -1,0 +1,121 @@
+# ruff: noqa: ASYNC240 - a file of a few bytes on a local disk
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Record
+from forwarder.lines import PipeSink, file_sink
+
+
+def records_of(*texts: str) -> Sequence[Record]:
+    return [Record(seq, "key", text.encode(), set()) for seq, text in enumerate(texts, start=1)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "changes.jsonl"
+
+
+async def test_records_are_lines_in_their_order(path: Path) -> None:
+    async with file_sink(path) as sink:
+        assert await sink.publish(records_of("1", "ü")) == ()
+        assert await sink.publish(records_of("3")) == ()
+
+    assert path.read_text() == "1\nü\n3\n"
+
+
+@pytest.mark.parametrize("kept", ["", "1\n2\n"])
+@pytest.mark.parametrize("half", ["", '{"half', "x" * 200_000])
+async def test_a_half_written_line_is_cut_off_at_start(path: Path, kept: str, half: str) -> None:
+    path.write_text(kept + half)
+
+    async with file_sink(path) as sink:
+        await sink.publish(records_of("3"))
+
+    assert path.read_text() == kept + "3\n"
+
+
+async def test_records_are_on_disk_when_they_are_published(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path.read_text()))
+
+    async with file_sink(path) as sink:
+        await sink.publish(records_of("1"))
+        await sink.publish(records_of("2", "3"))
+
+    assert synced == ["1\n", "1\n2\n3\n"]
+
+
+async def test_a_write_that_fails_half_way_leaves_no_half_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def write_until_the_disk_is_full(descriptor: int, data: memoryview) -> int:
+        if path.stat().st_size >= 5:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:5])
+
+    async with file_sink(path) as sink:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write_until_the_disk_is_full)
+            with pytest.raises(Unavailable, match="No space left on device"):
+                await sink.publish(records_of("123", "456", "789"))
+        assert path.read_text() == "123\n"
+
+        await sink.publish(records_of("123", "456", "789"))
+
+    assert path.read_text() == "123\n123\n456\n789\n"
+
+
+async def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"cannot open .* for writing: No such file or directory"):
+        async with file_sink(tmp_path / "missing" / "changes.jsonl"):
+            pass
+
+
+async def test_a_file_is_not_writable_for_others(path: Path) -> None:
+    async with file_sink(path):
+        assert not stat.S_IMODE(path.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+async def test_a_device_takes_records_although_it_has_no_disk() -> None:
+    async with file_sink(Path("/dev/null")) as sink:
+        assert await sink.publish(records_of("1")) == ()
+
+
+async def test_a_pipe_that_nobody_reads_is_refused() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with pytest.raises(Refused, match="closed by its reader"):
+            await PipeSink(writing, name="standard output").publish(records_of("1"))
+    finally:
+        os.close(writing)
+
+
+async def test_a_pipe_whose_reader_stalls_holds_nobody_up_and_gets_whole_lines_later() -> None:
+    reading, writing = os.pipe()
+    sink = PipeSink(writing, name="standard output")
+    long = "x" * 1_000_000
+    try:
+        with anyio.move_on_after(0.1) as stop:
+            await sink.publish(records_of(long))
+        assert stop.cancelled_caught
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.publish, records_of(long, "2"))
+            text = b""
+            while not text.endswith(b"2\n"):
+                await anyio.wait_readable(reading)
+                text += os.read(reading, 1 << 16)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert text.decode().split() == [long, long, "2"]

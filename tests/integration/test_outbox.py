@@ -1,0 +1,544 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from forwarder.cursor import Position, Snapshot
+from forwarder.database import session
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Event
+from forwarder.outbox import Outbox
+from forwarder.positions import Positions
+from forwarder.queries import query
+from forwarder.registry import Registry
+from tests.capture import capture
+from tests.databases import Database
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
+
+
+@pytest.fixture
+async def reader(database: Database) -> AsyncIterator[Connection]:
+    """A session with the settings of the listener's."""
+    async with session(database.url, purpose="reader") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def item(connection: Connection) -> int:
+    """A captured table, empty, as a writer of the application sees it."""
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY, name text)")
+    return await capture(connection, "public.item")
+
+
+@pytest.fixture
+async def writers(database: Database) -> AsyncIterator[Sequence[Connection]]:
+    """Two sessions of the application."""
+    sessions = [await asyncpg.connect(database.writer_url) for _ in range(2)]
+    yield sessions
+    for writer in sessions:
+        await writer.close()
+
+
+def outbox_of(
+    reader: Connection, *, position: Position = BEGINNING, page_rows: int = 1000, page_bytes: int = 1 << 20
+) -> Outbox:
+    return Outbox(reader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=page_bytes)
+
+
+async def drain(outbox: Outbox) -> list[Event]:
+    events: list[Event] = []
+    while True:
+        page = await outbox.read()
+        events += page.events
+        if not page.more:
+            return events
+
+
+def ids(events: Sequence[Event]) -> list[int]:
+    return [json.loads(event.key or "{}").get("id", 0) for event in events]
+
+
+def names(events: Sequence[Event]) -> list[Any]:
+    return [event.after and json.loads(event.after)["name"] for event in events]
+
+
+async def insert(writer: Connection, *keys: int) -> None:
+    await writer.executemany("INSERT INTO item VALUES ($1, 'new')", [(key,) for key in keys])
+
+
+# What a change looks like.
+
+
+async def test_every_operation_is_read_with_its_images(
+    reader: Connection, writers: Sequence[Connection], item: int
+) -> None:
+    writer = writers[0]
+    await writer.execute("INSERT INTO item VALUES (1, 'pen')")
+    await writer.execute("UPDATE item SET name = 'ink'")
+    await writer.execute("DELETE FROM item")
+    await writer.execute("TRUNCATE item")
+
+    events = await drain(outbox_of(reader))
+
+    assert [(event.op, event.before, event.after, event.key) for event in events] == [
+        (b"I", None, '{"id":1,"name":"pen"}', '{"id":1}'),
+        (b"U", '{"id":1,"name":"pen"}', '{"id":1,"name":"ink"}', '{"id":1}'),
+        (b"D", '{"id":1,"name":"ink"}', None, '{"id":1}'),
+        (b"T", None, None, None),
+    ]
+    assert {(event.table.id, event.table.schema, event.table.name) for event in events} == {(item, "public", "item")}
+
+
+async def test_the_time_of_a_change_counts_from_2000(reader: Connection, connection: Connection, item: int) -> None:
+    await insert(connection, 1)
+    now = await connection.fetchval(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 946684800000000"
+    )
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert 0 <= now - event.at < 60_000_000
+
+
+async def test_a_row_that_cannot_become_json_is_read_without_images(reader: Connection, connection: Connection) -> None:
+    await connection.execute(
+        "CREATE TYPE odd AS ENUM ('a');"
+        "CREATE FUNCTION odd_to_json(odd) RETURNS json LANGUAGE plpgsql AS $$BEGIN RAISE division_by_zero; END$$;"
+        "CREATE CAST (odd AS json) WITH FUNCTION odd_to_json(odd);"
+        "CREATE TABLE strange (id int PRIMARY KEY, value odd)"
+    )
+    await capture(connection, "strange")
+    await connection.execute("INSERT INTO strange VALUES (1, 'a')")
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.before, event.after, event.key, event.fault) == (None, None, None, "22012")
+
+
+@pytest.mark.parametrize("document", ['"\\ud800"', "[" * 3000 + "]" * 3000, '{\n"a" : 1.0}'])
+async def test_a_json_document_that_other_parsers_refuse_is_read_with_its_key(
+    reader: Connection, connection: Connection, document: str
+) -> None:
+    await connection.execute("CREATE TABLE document (body json, id int PRIMARY KEY)")
+    await capture(connection, "document")
+    await connection.execute("INSERT INTO document VALUES ($1, 7)", document)
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.key, event.key_values) == ('{"id":7}', "7")
+    assert event.after == f'{{"body":{document},"id":7}}'
+
+
+async def test_odd_names_are_read_exactly(reader: Connection, connection: Connection) -> None:
+    await connection.execute(
+        'CREATE SCHEMA "Größe ""x"".y"; CREATE TABLE "Größe ""x"".y"."a.b" ("k""\\\n1" text, "k.2" int, PRIMARY KEY ("k.2", "k""\\\n1"))'
+    )
+    await capture(connection, '"Größe ""x"".y"."a.b"')
+    await connection.execute('INSERT INTO "Größe ""x"".y"."a.b" VALUES ($1, 2)', 'v"\n\\')
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.table.schema, event.table.name) == ('Größe "x".y', "a.b")
+    assert list(json.loads(event.key or "").items()) == [("k.2", 2), ('k"\\\n1', 'v"\n\\')]
+
+
+async def test_a_change_of_a_partition_names_the_table_and_the_partition(
+    reader: Connection, connection: Connection
+) -> None:
+    await connection.execute(
+        "CREATE TABLE sale (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);"
+        "CREATE TABLE sale_low PARTITION OF sale FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE sale_high PARTITION OF sale FOR VALUES FROM (10) TO (20)"
+    )
+    await capture(connection, "sale")
+    await connection.execute("INSERT INTO sale VALUES (1, 'a'), (11, 'b')")
+    await connection.execute("UPDATE sale SET id = 12 WHERE id = 1")
+
+    events = await drain(outbox_of(reader))
+
+    assert {event.table.name for event in events} == {"sale"}
+    assert [(event.op, event.partition) for event in events] == [
+        (b"I", "sale_low"),
+        (b"I", "sale_high"),
+        (b"D", "sale_low"),
+        (b"I", "sale_high"),
+    ]
+
+
+async def test_a_change_of_a_partition_that_was_dropped_is_read(reader: Connection, connection: Connection) -> None:
+    await connection.execute(
+        "CREATE TABLE sale (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE sale_low PARTITION OF sale FOR VALUES FROM (0) TO (10)"
+    )
+    await capture(connection, "sale")
+    await connection.execute("INSERT INTO sale VALUES (1)")
+    await connection.execute("DROP TABLE sale_low")
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.table.name, event.partition, event.key) == ("sale", None, '{"id":1}')
+
+
+@pytest.mark.usefixtures("item")
+@pytest.mark.parametrize("drop", ["DROP TABLE item", 'DROP TRIGGER "00_forwarder_capture" ON item'])
+async def test_a_change_of_a_table_that_is_captured_no_longer_is_read(
+    reader: Connection, connection: Connection, drop: str
+) -> None:
+    await insert(connection, 1)
+    await connection.execute(drop)
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.table.schema, event.table.name, event.key) == ("public", "item", '{"id":1}')
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_key_column_renamed_between_capture_and_read_is_found(
+    reader: Connection, connection: Connection
+) -> None:
+    outbox = outbox_of(reader)
+    await insert(connection, 1)
+    assert ids(await drain(outbox)) == [1]
+
+    await insert(connection, 2)
+    await connection.execute("ALTER TABLE item RENAME id TO item_id")
+    await insert(connection, 3)
+
+    assert [event.key for event in await drain(outbox)] == ['{"id":2}', '{"item_id":3}']
+    assert [event.key for event in await drain(outbox_of(reader))] == ['{"id":1}', '{"id":2}', '{"item_id":3}']
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_renamed_table_is_read_under_its_present_name(reader: Connection, connection: Connection) -> None:
+    await insert(connection, 1)
+    await connection.execute("ALTER TABLE item RENAME TO article")
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert event.table.name == "article"
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_change_of_a_table_that_the_registry_has_not_is_refused(
+    reader: Connection, connection: Connection
+) -> None:
+    await insert(connection, 1)
+    await connection.execute("DELETE FROM forwarder.captured_table")
+
+    with pytest.raises(Refused, match=r"forwarder\.captured_table does not know"):
+        await outbox_of(reader).read()
+
+
+# Which changes are read, and in which order.
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_change_is_read_once(reader: Connection, connection: Connection) -> None:
+    outbox = outbox_of(reader)
+    await insert(connection, 1, 2)
+
+    assert ids(await drain(outbox)) == [1, 2]
+    assert ids(await drain(outbox)) == []
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_rolled_back_change_is_not_read(reader: Connection, connection: Connection) -> None:
+    async with connection.transaction():
+        await insert(connection, 1)
+        nested = connection.transaction()
+        await nested.start()
+        await insert(connection, 2)
+        await nested.rollback()
+    outer = connection.transaction()
+    await outer.start()
+    await insert(connection, 3)
+    await outer.rollback()
+
+    (event,) = await drain(outbox_of(reader))
+
+    assert (event.key, event.index, event.count) == ('{"id":1}', 1, 1)
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_lower_seq_that_commits_late_is_not_passed_over(
+    reader: Connection, writers: Sequence[Connection]
+) -> None:
+    late, prompt = writers
+    outbox = outbox_of(reader)
+    transaction = late.transaction()
+    await transaction.start()
+    await insert(late, 1)
+    await insert(prompt, 2)
+    assert ids(await drain(outbox)) == [2]
+
+    await transaction.commit()
+
+    (event,) = await drain(outbox)
+    assert (event.key, event.seq) == ('{"id":1}', 1)
+
+
+@pytest.mark.usefixtures("item")
+async def test_two_changes_of_one_row_are_not_reversed_by_their_transaction_ids(
+    reader: Connection, writers: Sequence[Connection]
+) -> None:
+    early, other = writers
+    await insert(other, 1, 2)
+    outbox = outbox_of(reader)
+    await drain(outbox)
+    transaction = early.transaction()
+    await transaction.start()
+    await early.execute("UPDATE item SET name = 'takes the lower id' WHERE id = 2")
+    await other.execute("UPDATE item SET name = 'first' WHERE id = 1")
+    await early.execute("UPDATE item SET name = 'second' WHERE id = 1")
+    await transaction.commit()
+
+    events = await drain(outbox)
+
+    assert [name for name, key in zip(names(events), ids(events), strict=True) if key == 1] == ["first", "second"]
+    assert events[0].txid == events[2].txid < events[1].txid
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_long_transaction_does_not_hold_up_others_and_arrives_when_it_commits(
+    reader: Connection, writers: Sequence[Connection]
+) -> None:
+    long, short = writers
+    outbox = outbox_of(reader, page_rows=2)
+    transaction = long.transaction()
+    await transaction.start()
+    await insert(long, 1, 2, 3)
+    for first in range(10, 40, 10):
+        await insert(short, *range(first, first + 5))
+        assert ids(await drain(outbox)) == list(range(first, first + 5))
+
+    await transaction.commit()
+    await insert(short, 100)
+    events = await drain(outbox)
+
+    assert ids(events) == [1, 2, 3, 100]
+    assert [(event.index, event.count) for event in events] == [(1, 3), (2, 3), (3, 3), (1, 1)]
+
+
+# Large batches.
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_large_batch_is_read_in_pages_each_change_once(
+    reader: Connection, writers: Sequence[Connection]
+) -> None:
+    bulk, interleaved = writers
+    transaction = bulk.transaction()
+    await transaction.start()
+    for start in range(0, 300, 100):
+        await bulk.execute("INSERT INTO item SELECT generate_series($1::int, $1::int + 99)", start)
+        await insert(interleaved, start + 1000)
+    await transaction.commit()
+    outbox = outbox_of(reader, page_rows=37)
+
+    pages = []
+    while (page := await outbox.read()).more:
+        pages.append(page)
+
+    assert max(len(page.events) for page in pages) == 37
+    events = [event for page in pages for event in page.events]
+    assert sorted(ids(events)) == [*range(300), 1000, 1100, 1200]
+    assert [event.seq for event in events] == sorted(event.seq for event in events)
+    of_bulk = [(event.index, event.count) for event in events if event.count > 1]
+    assert of_bulk == [(index, 300) for index in range(1, 301)]
+    assert [(event.index, event.count) for event in events if event.count == 1] == [(1, 1)] * 3
+
+
+@pytest.mark.usefixtures("item")
+async def test_what_is_committed_while_a_batch_is_read_comes_after_it(
+    reader: Connection, writers: Sequence[Connection]
+) -> None:
+    before, during = writers
+    transaction = during.transaction()
+    await transaction.start()
+    await insert(during, 100)
+    await insert(before, *range(10))
+    outbox = outbox_of(reader, page_rows=3)
+    first = await outbox.read()
+
+    await transaction.commit()
+    await insert(during, 101)
+
+    assert ids([*first.events, *await drain(outbox)]) == list(range(10))
+    assert ids(await drain(outbox)) == [100, 101]
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_restart_in_the_middle_of_a_batch_goes_on_where_it_was(
+    reader: Connection, connection: Connection
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 10)")
+    before = outbox_of(reader, page_rows=3)
+    first, second = await before.read(), await before.read()
+    await insert(connection, 11)
+
+    after = outbox_of(reader, position=second.position, page_rows=4)
+    events = await drain(after)
+
+    assert ids([*first.events, *second.events]) == [1, 2, 3, 4, 5, 6]
+    assert ids(events) == [7, 8, 9, 10]
+    assert [(event.index, event.count) for event in events] == [(7, 10), (8, 10), (9, 10), (10, 10)]
+    assert ids(await drain(after)) == [11]
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_page_is_bounded_by_bytes_but_has_one_row_at_least(reader: Connection, connection: Connection) -> None:
+    for key, size in enumerate([100, 100, 100_000, 100, 100], start=1):
+        await connection.execute("INSERT INTO item VALUES ($1, repeat('x', $2))", key, size)
+    outbox = outbox_of(reader, page_bytes=500)
+
+    pages = []
+    while (page := await outbox.read()).more:
+        pages.append(ids(page.events))
+
+    assert pages == [[1, 2], [3], [4, 5]]
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_drain_is_bounded_by_bytes(reader: Connection, connection: Connection) -> None:
+    await connection.execute("INSERT INTO item SELECT key, repeat('x', 1000) FROM generate_series(1, 5) AS key")
+
+    small = await outbox_of(reader, page_bytes=2500).read()
+    large = await outbox_of(reader, page_bytes=25000).read()
+
+    assert (ids(small.events), small.more) == ([1, 2], True)
+    assert (ids(large.events), large.more) == ([1, 2, 3, 4, 5], False)
+
+
+# What reading costs others.
+
+
+@pytest.mark.usefixtures("item")
+async def test_nothing_holds_back_vacuum_between_pages(
+    reader: Connection, connection: Connection, database: Database
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 100)")
+    outbox = outbox_of(reader, page_rows=10)
+    pid = reader.get_server_pid()
+    superuser = await asyncpg.connect(database.superuser_url)
+    try:
+        for _ in range(3):
+            assert (await outbox.read()).more
+            held = await superuser.fetchrow(
+                "SELECT backend_xmin, backend_xid, state FROM pg_stat_activity WHERE pid = $1", pid
+            )
+            assert held is not None
+            assert tuple(held) == (None, None, "idle")
+    finally:
+        await superuser.close()
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_lost_connection_is_unavailable_and_skips_nothing(
+    reader: Connection, connection: Connection, database: Database
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 10)")
+    outbox = outbox_of(reader, page_rows=3)
+    first = await outbox.read()
+    await connection.execute("SELECT pg_terminate_backend($1)", reader.get_server_pid())
+
+    with pytest.raises(Unavailable):
+        await outbox.read()
+
+    async with session(database.url, purpose="reader") as replacement:
+        events = await drain(outbox_of(replacement, position=first.position))
+    assert ids([*first.events, *events]) == list(range(1, 11))
+
+
+# Plans, as the listener's own session makes them. Statistics are missing, or as stale as a backlog makes them.
+
+HUNDRED_A_TRANSACTION = """
+    INSERT INTO forwarder.outbox (seq, txid, table_id, relation, op, after)
+    SELECT seq, ($3::bigint + (seq - $1) / 100)::text::xid8, 1, 1, 'I', '{"id":' || seq || '}'
+    FROM generate_series($1::bigint, $1::bigint + $2::bigint - 1) AS seq
+"""
+
+
+@pytest.fixture(params=["never analysed", "analysed before the backlog"])
+async def backlog(request: pytest.FixtureRequest, connection: Connection) -> None:
+    """20,000 changes of transactions from 1000 on, then 200,000 of transactions from 2000 on."""
+    await connection.execute("ALTER TABLE forwarder.outbox_0 SET (autovacuum_enabled = off)")
+    await connection.execute(HUNDRED_A_TRANSACTION, 1, 20_000, 1000)
+    if request.param != "never analysed":
+        await connection.execute("ANALYZE forwarder.outbox")
+    await connection.execute(HUNDRED_A_TRANSACTION, 20_001, 200_000, 2000)
+
+
+async def rows_read(reader: Connection, name: str, *parameters: str) -> int:
+    """How many rows of the outbox a query touches."""
+    await reader.execute(f"PREPARE measured AS {query(name)}")
+    lines = await reader.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) EXECUTE measured ({', '.join(parameters)})")
+    plan = "\n".join(line[0] for line in lines)
+    assert "Seq Scan on outbox" not in plan
+    scans = re.findall(r"Scan .*on outbox_\d .*\(actual rows=(\d+)\S* loops=(\d+)\)", plan)
+    assert scans, plan
+    filtered = re.findall(r"Rows Removed by (?:Filter|Index Recheck): (\d+)", plan)
+    return sum(int(rows) * int(loops) for rows, loops in scans) + sum(map(int, filtered))
+
+
+@pytest.mark.usefixtures("backlog")
+async def test_a_drain_of_the_tail_reads_what_is_new_and_what_was_running(reader: Connection) -> None:
+    assert await rows_read(reader, "drain", "'3999'", "'{2500,2600}'", "219000", "4000", "8388608") == 300
+
+
+@pytest.mark.usefixtures("backlog")
+async def test_a_drain_that_finds_too_much_stops_at_a_page(reader: Connection) -> None:
+    assert await rows_read(reader, "drain", "'2000'", "'{}'", "20000", "1000", "8388608") < 1100
+
+
+@pytest.mark.usefixtures("backlog")
+@pytest.mark.parametrize("last_seq", ["0", "120000"])
+async def test_a_page_of_a_large_batch_reads_nothing_of_the_rest(reader: Connection, last_seq: str) -> None:
+    bounds = ("'2000'", "'{}'", "20000", "1000", "8388608")
+
+    assert await rows_read(reader, "page", *bounds, "'9000:9000:'", "220000", last_seq, "false") < 1100
+
+
+@pytest.mark.usefixtures("backlog")
+async def test_a_count_reads_the_transactions_of_a_page_only(reader: Connection) -> None:
+    assert await rows_read(reader, "count_transactions", "'{2500,2501,2502}'", "70050") == 300
+
+
+@pytest.mark.usefixtures("item")
+async def test_the_batch_after_a_large_one_begins_without_reading_it_again(
+    reader: Connection, connection: Connection, database: Database
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 20000)")
+    outbox = outbox_of(reader, page_rows=5000)
+    await outbox.read()
+    await connection.execute("INSERT INTO item SELECT generate_series(20001, 26000)")
+    while (page := await outbox.read()).more:
+        pass
+
+    position = page.position
+    bounds = (f"'{position.delivered.xmax}'", "'{}'", str(position.floor_seq), "5000", "8388608")
+    async with session(database.url, purpose="reader") as other:
+        assert await rows_read(other, "page", *bounds, "'900000:900000:'", "26000", "0", "false") < 5100
+    assert len(await drain(outbox)) == 6000
+
+
+async def test_the_floor_of_a_saved_position_is_the_newest_seq(
+    reader: Connection, connection: Connection, item: int
+) -> None:
+    await insert(connection, *range(1, 8))
+    positions = Positions(reader, sink="default")
+    outbox = outbox_of(reader, position=await positions.load())
+    page = await outbox.read()
+
+    outbox.floor_seq = await positions.save(page.position)
+
+    assert outbox.floor_seq == 7
+    assert (await outbox.read()).position.floor_seq == 7

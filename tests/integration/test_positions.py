@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from forwarder.cursor import Position, Snapshot
+from forwarder.database import session
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Event
+from forwarder.outbox import Outbox
+from forwarder.positions import Positions
+from forwarder.registry import Registry
+from tests.capture import capture
+from tests.databases import Database
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+IN_A_BATCH = (
+    Position(delivered=Snapshot(3, 9, (3, 7)), floor_seq=11, last_seq=25)
+    .entering(Snapshot(8, 12, (8, 10, 11)), floor_seq=20, ceiling_seq=40)
+    .advanced(22)
+)
+
+
+@pytest.fixture
+async def leader(database: Database) -> AsyncIterator[Connection]:
+    async with session(database.url, purpose="leader") as connection:
+        yield connection
+
+
+@pytest.fixture
+async def item(connection: Connection) -> int:
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
+    return await capture(connection, "public.item")
+
+
+async def drain(leader: Connection, position: Position, *, page_rows: int = 1000) -> tuple[list[Event], Position]:
+    outbox = Outbox(leader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=1 << 20)
+    events: list[Event] = []
+    while (page := await outbox.read()).more:
+        events += page.events
+    # What came after the batch, if it was one.
+    last = await outbox.read()
+    return [*events, *page.events, *last.events], last.position
+
+
+def keys(events: Sequence[Event]) -> list[int]:
+    return [int(event.key_values or 0) for event in events]
+
+
+async def set_sink(connection: Connection, assignments: str) -> None:
+    await connection.execute(f"UPDATE forwarder.sink SET {assignments}")
+
+
+async def test_a_new_sink_begins_with_the_oldest_change(leader: Connection, connection: Connection, item: int) -> None:
+    await connection.execute("INSERT INTO item VALUES (1)")
+
+    events, _ = await drain(leader, await Positions(leader, sink="new").load())
+
+    assert keys(events) == [1]
+
+
+@pytest.mark.parametrize("position", [IN_A_BATCH, IN_A_BATCH.finished()], ids=["in a batch", "between batches"])
+async def test_a_saved_position_is_loaded_as_it_was(
+    leader: Connection, connection: Connection, position: Position
+) -> None:
+    positions = Positions(leader, sink="default")
+    await positions.load()
+
+    await positions.save(position)
+
+    assert await positions.load() == position
+
+
+async def test_sinks_do_not_share_a_position(leader: Connection) -> None:
+    one, other = Positions(leader, sink="one"), Positions(leader, sink="other")
+    fresh = await other.load()
+    await one.load()
+
+    await one.save(IN_A_BATCH)
+
+    assert await other.load() == fresh
+
+
+async def test_no_transaction_that_begins_after_a_save_has_a_seq_up_to_the_floor(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    assert await positions.save(position) == 0
+
+    await connection.execute("INSERT INTO item VALUES (1), (2), (3)")
+    floor_seq = await positions.save(position)
+    await connection.execute("INSERT INTO item VALUES (4)")
+
+    assert floor_seq == 3
+    assert await connection.fetchval("SELECT max(seq) FROM forwarder.outbox") == 4
+
+
+async def test_saving_waits_for_no_disk(leader: Connection) -> None:
+    await Positions(leader, sink="default").load()
+
+    assert await leader.fetchval("SHOW synchronous_commit") == "off"
+
+
+async def test_a_sink_that_was_deleted_meanwhile_is_refused(leader: Connection, connection: Connection) -> None:
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    await connection.execute("DELETE FROM forwarder.sink")
+
+    with pytest.raises(Refused, match="deleted"):
+        await positions.save(position)
+
+
+async def test_a_database_without_our_schema_is_refused_with_the_remedy(bare_database: Database) -> None:
+    async with session(bare_database.url, purpose="leader") as leader:
+        with pytest.raises(Refused, match="run `forwarder migrate` first"):
+            await Positions(leader, sink="default").load()
+
+
+async def test_a_lost_session_is_unavailable(leader: Connection, connection: Connection) -> None:
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    await connection.execute("SELECT pg_terminate_backend($1)", leader.get_server_pid())
+
+    with pytest.raises(Unavailable):
+        await positions.save(position)
+
+
+# Another cluster, or a restored one: the snapshots of the position mean nothing.
+
+ANOTHER_CLUSTER = "system_identifier = system_identifier + 1"
+A_LATER_STATE = "delivered = '1000000000:1000000000:'"
+
+
+@pytest.mark.parametrize("foreign", [ANOTHER_CLUSTER, A_LATER_STATE])
+@pytest.mark.parametrize("page_rows", [1, 2, 100])
+async def test_in_another_cluster_what_is_retained_after_the_last_delivered_seq_is_sent_again(
+    leader: Connection, connection: Connection, item: int, foreign: str, page_rows: int
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 5)")
+    # As a dump brings them along: with ids of transactions that this cluster has yet to see.
+    await connection.execute("UPDATE forwarder.outbox SET txid = '900000000' WHERE seq IN (2, 4)")
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, f"last_seq = 3, {foreign}")
+
+    position = await positions.load()
+    await connection.execute("INSERT INTO item VALUES (6)")
+    events, after = await drain(leader, position, page_rows=page_rows)
+
+    assert keys(events)[:3] == [4, 5, 6]
+    again, _ = await drain(leader, after)
+    assert keys(again) == []
+
+
+async def test_a_sequence_that_stands_lower_than_the_last_delivered_seq_means_that_everything_is_sent_again(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, f"last_seq = 1000, {ANOTHER_CLUSTER}")
+    await connection.execute("INSERT INTO item VALUES (1), (2)")
+
+    events, _ = await drain(leader, await positions.load())
+
+    assert keys(events) == [1, 2]
+
+
+async def test_a_writer_in_flight_while_another_cluster_is_adopted_is_not_lost(
+    leader: Connection, connection: Connection, database: Database, item: int
+) -> None:
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, ANOTHER_CLUSTER)
+    writer = await asyncpg.connect(database.writer_url)
+    try:
+        transaction = writer.transaction()
+        await transaction.start()
+        await writer.execute("INSERT INTO item VALUES (1)")
+        await connection.execute("INSERT INTO item VALUES (2)")
+        position = await positions.load()
+        first, after = await drain(leader, position)
+        await transaction.commit()
+        second, _ = await drain(leader, after)
+    finally:
+        await writer.close()
+
+    assert keys(first) == [2]
+    assert keys(second) == [1]
+
+
+async def test_an_adopted_cluster_is_known_at_the_next_start(leader: Connection, connection: Connection) -> None:
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, ANOTHER_CLUSTER)
+    adopted = await positions.load()
+
+    assert adopted.batch is not None
+    assert adopted.batch.by_seq
+    assert await positions.load() == adopted

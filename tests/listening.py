@@ -1,0 +1,190 @@
+"""The service under test: in this process, where its state can be looked at, or as the real command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import pytest
+from aiobotocore.config import AioConfig
+from anyio.abc import Process
+
+from forwarder import sink_url
+from forwarder.config import DatabaseSettings, ListenSettings, Settings, SinkSettings
+from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
+from forwarder.local.kinesis.stream import Stream
+from forwarder.service import Service
+from forwarder.state import Phase
+from tests.waiting import eventually
+
+STREAM = "changes"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+STOP_SECONDS = 30.0
+
+
+class Served:
+    """A local Kinesis with one stream, and the sink URL that names it."""
+
+    def __init__(self, kinesis: LocalKinesis, endpoint: Endpoint) -> None:
+        self.kinesis = kinesis
+        self.endpoint_url = endpoint.url
+        self.sink = f"kinesis://{STREAM}?region=us-east-1&endpoint_url={endpoint.url}"
+        self._read: tuple[Stream | None, int] = (None, 0)
+        self._data: Sequence[bytes] = ()
+
+    def data(self) -> Sequence[bytes]:
+        """The data of all records, the records of one key in their order."""
+        stream = self.kinesis.stream(STREAM)
+        if self._read != (stream, stream.record_count):
+            self._read = (stream, stream.record_count)
+            self._data = [record.data for record in stream.records()]
+        return self._data
+
+
+@asynccontextmanager
+async def kinesis_with_stream(
+    *, shards: int = 4, limits: bool = False, transition_seconds: float = 0.0
+) -> AsyncIterator[Served]:
+    """A local Kinesis without limits of rate, unless asked for."""
+    kinesis = LocalKinesis(limits=limits, transition_seconds=transition_seconds)
+    kinesis.create_stream(STREAM, shards=shards)
+    async with serve(kinesis) as endpoint:
+        yield Served(kinesis, endpoint)
+
+
+def service_of(
+    database_url: str,
+    sink: str,
+    *,
+    wake: Literal["doorbell", "poll"] = "doorbell",
+    poll_interval_seconds: float = 5.0,
+    **listen: Any,
+) -> Service:
+    """A service as `forwarder listen` makes one; ``listen`` are its settings of that section."""
+    settings = Settings(
+        database=DatabaseSettings(wake=wake, poll_interval_seconds=poll_interval_seconds),
+        listen=ListenSettings(**listen),
+    )
+    return Service(settings, SinkSettings(url=sink), sink_url.parse(sink), database_url=database_url)
+
+
+@asynccontextmanager
+async def listening(database_url: str, sink: str, **settings: Any) -> AsyncIterator[Service]:
+    """A service that runs for the length of a block and is then stopped in good order."""
+    service = service_of(database_url, sink, **settings)
+    ended = anyio.Event()
+
+    async def run() -> None:
+        await service.run()
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        yield service
+        service.stop()
+        with anyio.fail_after(STOP_SECONDS):
+            await ended.wait()
+
+
+async def leads(service: Service) -> None:
+    """Wait until the service delivers."""
+
+    async def leading() -> bool:
+        return service.state.phase is Phase.LEADING
+
+    await eventually(leading, within_seconds=20)
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, *, read_timeout: float = 0.5) -> None:
+    """Shrink what the client grants the stream for an answer, so that a test need not sit out ten seconds."""
+
+    def config(**options: Any) -> AioConfig:
+        return AioConfig(**{**options, "read_timeout": read_timeout})
+
+    monkeypatch.setattr("forwarder.kinesis.AioConfig", config)
+
+
+class Command:
+    """The real command in a process of its own; what it prints goes to files."""
+
+    def __init__(self, process: Process, directory: Path) -> None:
+        self.process = process
+        self._directory = directory
+
+    @property
+    def stdout(self) -> bytes:
+        return (self._directory / "stdout").read_bytes()
+
+    @property
+    def stderr(self) -> str:
+        return (self._directory / "stderr").read_text()
+
+    async def says(self, text: str, *, within_seconds: float = 30.0) -> None:
+        """Wait until it has written this to stderr; fails at once if it ends before."""
+
+        async def said() -> bool:
+            ended = self.process.returncode is not None
+            assert text in self.stderr or not ended, f"ended with {self.process.returncode}: {self.stderr}"
+            return text in self.stderr
+
+        await eventually(said, within_seconds=within_seconds)
+
+    async def ends(self, *, within_seconds: float = 30.0) -> int:
+        """Wait for its end; its exit status."""
+        with anyio.fail_after(within_seconds):
+            return await self.process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ends()
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def command(
+    *arguments: str, env: Mapping[str, str], directory: Path, stdout: int | None = None
+) -> AsyncIterator[Command]:
+    """``forwarder ARGUMENT...`` in ``directory``, which is made, for at most the length of a block.
+
+    Its standard output goes to a file in that directory, if it is not to go to this descriptor.
+    """
+    await anyio.Path(directory).mkdir(parents=True)
+    with (directory / "stdout").open("wb") as output, (directory / "stderr").open("wb") as stderr:
+        process = await anyio.open_process(
+            (sys.executable, "-m", "forwarder", *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=output if stdout is None else stdout,
+            stderr=stderr,
+            cwd=directory,
+            env=environment(**env),
+        )
+    try:
+        yield Command(process, directory)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.wait()
+
+
+def environment(**own: str) -> dict[str, str]:
+    """The environment without anybody's settings and credentials, and these variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FORWARDER_", "AWS_", "PG"))}
+    nobodys = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    return {**inherited, **nobodys, "FORWARDER_HTTP_BIND": "", **own}

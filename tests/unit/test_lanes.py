@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from forwarder.events import Record
+from forwarder.lanes import Lanes
+
+KEYS = ("a", "b", "c", "schlüssel")
+MANY = 10**9
+
+
+def records_of(*keys: str, size: int = 1) -> list[Record]:
+    undelivered = set(range(1, len(keys) + 1))
+    return [Record(seq, key, b"x" * size, undelivered) for seq, key in enumerate(keys, start=1)]
+
+
+def take_all(lanes: Lanes) -> list[Record]:
+    return list(lanes.take(max_records=MANY, max_bytes=MANY))
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """Any order of arrivals, offers, deliveries and rejections, against one list a key."""
+
+    @initialize()
+    def start(self) -> None:
+        self.lanes = Lanes()
+        self.waiting: dict[str, list[Record]] = {key: [] for key in KEYS}
+        self.offered: list[Record] = []
+        self.settled: dict[str, list[int]] = {key: [] for key in KEYS}
+        self.arrived: dict[str, list[int]] = {key: [] for key in KEYS}
+        self.seq = 0
+
+    @rule(keys=st.lists(st.sampled_from(KEYS), max_size=6), size=st.integers(0, 20))
+    def arrive(self, keys: list[str], size: int) -> None:
+        undelivered = set(range(self.seq + 1, self.seq + len(keys) + 1))
+        arrivals = []
+        for key in keys:
+            self.seq += 1
+            arrivals.append(Record(self.seq, key, b"x" * size, undelivered))
+        self.lanes.extend(arrivals)
+        for record in arrivals:
+            self.waiting[record.partition_key].append(record)
+            self.arrived[record.partition_key].append(record.seq)
+
+    @rule(max_records=st.integers(1, 4), max_bytes=st.integers(1, 40))
+    def take(self, max_records: int, max_bytes: int) -> None:
+        ready = self.lanes.ready
+        taken = self.lanes.take(max_records=max_records, max_bytes=max_bytes)
+
+        assert len(taken) <= max_records
+        assert bool(taken) == bool(ready)
+        size = sum(len(record.data) + len(record.partition_key.encode()) for record in taken)
+        assert size <= max_bytes or len(taken) == 1
+        for record in taken:
+            assert record is self.waiting[record.partition_key][0]
+        self.offered.extend(taken)
+
+    @precondition(lambda self: self.offered)
+    @rule(picks=st.lists(st.integers(0, 5), min_size=1, max_size=4))
+    def settle(self, picks: list[int]) -> None:
+        delivered = self.remove_from_offered(picks)
+        self.lanes.settle(delivered)
+        for record in delivered:
+            self.waiting[record.partition_key].remove(record)
+            self.settled[record.partition_key].append(record.seq)
+
+    @precondition(lambda self: self.offered)
+    @rule(picks=st.lists(st.integers(0, 5), min_size=1, max_size=4))
+    def put_back(self, picks: list[int]) -> None:
+        self.lanes.put_back(self.remove_from_offered(picks))
+
+    def remove_from_offered(self, picks: list[int]) -> list[Record]:
+        return [self.offered.pop(pick % len(self.offered)) for pick in picks if self.offered]
+
+    @invariant()
+    def a_key_has_one_record_offered_at_most(self) -> None:
+        keys = [record.partition_key for record in self.offered]
+        assert len(keys) == len(set(keys))
+
+    @invariant()
+    def a_key_is_settled_in_the_order_of_arrival(self) -> None:
+        for key in KEYS:
+            assert self.settled[key] == self.arrived[key][: len(self.settled[key])]
+
+    @invariant()
+    def the_counters_are_exact(self) -> None:
+        records = [record for lane in self.waiting.values() for record in lane]
+        assert self.lanes.records == len(records)
+        assert self.lanes.bytes == sum(len(record.data) for record in records)
+        lanes = sum(1 for lane in self.waiting.values() if lane)
+        assert self.lanes.ready == lanes - len(self.offered)
+        assert set().union(*(record.undelivered for record in records)) == {record.seq for record in records}
+
+    def teardown(self) -> None:
+        self.lanes.put_back(self.offered)
+        while taken := take_all(self.lanes):
+            self.lanes.settle(taken)
+            for record in taken:
+                self.settled[record.partition_key].append(record.seq)
+        assert self.settled == self.arrived
+        assert (self.lanes.records, self.lanes.bytes, self.lanes.ready) == (0, 0, 0)
+
+
+TestLanes = LanesMachine.TestCase
+TestLanes.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+def test_a_record_larger_than_a_request_is_offered_alone() -> None:
+    lanes = Lanes()
+    lanes.extend(records_of("a", "b", size=100))
+
+    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10)] == [1]
+    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10)] == [2]
+
+
+def test_the_request_limit_counts_the_bytes_of_partition_keys() -> None:
+    lanes = Lanes()
+    lanes.extend(records_of("ä", "ö", size=1))
+
+    assert len(lanes.take(max_records=500, max_bytes=5)) == 1
+    assert len(lanes.take(max_records=500, max_bytes=5)) == 1
+
+
+def test_a_rejected_record_does_not_hold_up_other_lanes() -> None:
+    lanes = Lanes()
+    lanes.extend(records_of("a", "a", "b", "b"))
+    a, b = take_all(lanes)
+
+    lanes.settle([b])
+
+    assert [record.seq for record in take_all(lanes)] == [4]
+    lanes.put_back([a])
+    assert [record.seq for record in take_all(lanes)] == [1]
+
+
+def test_a_lane_of_a_million_records_can_be_dropped() -> None:
+    lanes = Lanes()
+    lanes.extend(records_of(*["hot"] * 1_000_000))
+
+    del lanes  # A chain of that length, freed record by record, would overflow the stack.

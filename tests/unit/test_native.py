@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forwarder.events import Event, Table
+from forwarder.native import encoder, timestamp
+
+ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
+MICROSECOND, SECOND, DAY = 1, 1_000_000, 86_400 * 1_000_000
+
+
+def event(**changes: Any) -> Event:
+    values: dict[str, Any] = {
+        "seq": 267505,
+        "txid": 1140,
+        "at": 820_638_245_123_456,
+        "table": ORDERS,
+        "partition": None,
+        "op": b"U",
+        "before": '{"id":42,"price":1.10}',
+        "after": '{"id":42,"price":12345678901234567890.10}',
+        "fault": None,
+        "index": 1,
+        "count": 2,
+        "key": '{"id":42}',
+        "key_values": "42",
+    }
+    return Event(**(values | changes))
+
+
+encode = encoder(7312459)
+
+
+def test_a_record_is_one_line_of_json_with_the_images_as_the_server_wrote_them() -> None:
+    assert encode(event()).decode() == (
+        '{"id":"7312459/00000000000414f1","seq":267505,"op":"update","schema":"public","table":"orders","key":{"id":42},'
+        '"at":"2026-01-02T03:04:05.123456Z","txid":"1140","tx":{"index":1,"count":2},'
+        '"before":{"id":42,"price":1.10},"after":{"id":42,"price":12345678901234567890.10}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "before", "after", "name"),
+    [
+        (b"I", None, "{}", "insert"),
+        (b"U", "{}", "{}", "update"),
+        (b"D", "{}", None, "delete"),
+        (b"T", None, None, "truncate"),
+    ],
+)
+def test_what_an_operation_does_not_have_is_null(op: bytes, before: str | None, after: str | None, name: str) -> None:
+    record = json.loads(encode(event(op=op, before=before, after=after, key=None)))
+
+    assert record["op"] == name
+    assert record["before"] == (None if before is None else {})
+    assert record["after"] == (None if after is None else {})
+    assert record["key"] is None
+
+
+def test_a_partition_is_named_beside_its_table() -> None:
+    record = json.loads(encode(event(partition="orders_2026")))
+
+    assert (record["table"], record["partition"]) == ("orders", "orders_2026")
+    assert "partition" not in json.loads(encode(event()))
+
+
+def test_a_fault_takes_the_place_of_the_images() -> None:
+    record = json.loads(encode(event(before=None, after=None, fault="54000")))
+
+    assert (record["before"], record["after"], record["fault"]) == (None, None, "54000")
+    assert "fault" not in json.loads(encode(event()))
+
+
+@pytest.mark.parametrize("op", [b"U", b"D"])
+def test_a_table_that_keeps_no_before_image_shows_none(op: bytes) -> None:
+    table = Table(id=1, relation=1, schema="s", name="t", key_columns=(), before_image="none")
+
+    record = json.loads(encode(event(table=table, op=op)))
+
+    assert record["before"] is None
+    assert record["key"] == {"id": 42}
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n"])
+def test_line_breaks_between_the_tokens_of_a_json_column_leave_one_line(line_break: str) -> None:
+    written = f'{{"document":{{{line_break}  "a":{line_break}1,{line_break}"b":"x\\ny"}}}}'
+
+    line = encode(event(after=written))
+
+    assert len(line.splitlines()) == 1
+    assert json.loads(line)["after"] == {"document": {"a": 1, "b": "x\ny"}}
+
+
+@given(names=st.tuples(*[st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)] * 3))
+def test_any_name_makes_valid_json(names: tuple[str, str, str]) -> None:
+    schema, name, partition = names
+    table = Table(id=1, relation=1, schema=schema, name=name, key_columns=(), before_image="full")
+
+    record = json.loads(encode(event(table=table, partition=partition)))
+
+    assert (record["schema"], record["table"], record["partition"]) == names
+
+
+def test_a_renamed_table_shows_under_its_new_name() -> None:
+    def named(name: str) -> Table:
+        return Table(id=1, relation=1, schema="public", name=name, key_columns=(), before_image="full")
+
+    names = [json.loads(encode(event(table=named(name))))["table"] for name in ("orders", "purchases")]
+
+    assert names == ["orders", "purchases"]
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [
+        (0, "2000-01-01T00:00:00.000000Z"),
+        (-MICROSECOND, "1999-12-31T23:59:59.999999Z"),
+        (-SECOND, "1999-12-31T23:59:59.000000Z"),
+        (-30 * 365 * DAY, "1970-01-08T00:00:00.000000Z"),
+        (59 * DAY, "2000-02-29T00:00:00.000000Z"),
+        (7 * SECOND + 42, "2000-01-01T00:00:07.000042Z"),
+    ],
+)
+def test_a_timestamp_is_exact_to_the_microsecond(microseconds: int, text: str) -> None:
+    assert timestamp(microseconds) == text
+
+
+def test_the_id_is_the_same_over_every_resend_and_sorts_by_seq() -> None:
+    ids = [json.loads(encode(event(seq=seq)))["id"] for seq in (9, 10, 255, 256, 2**40)]
+
+    assert ids == sorted(ids)
+    assert json.loads(encode(event(seq=9, index=1)))["id"] == ids[0]

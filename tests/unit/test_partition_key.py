@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from forwarder.events import Event, Table
+from forwarder.partition_key import chooser, shortened
+
+
+def event(key_values: str | None, *, table: str = "orders") -> Event:
+    return Event(
+        seq=1,
+        txid=1,
+        at=0,
+        table=Table(id=1, relation=1, schema="public", name=table, key_columns=(("id",),), before_image="full"),
+        partition=None,
+        op=b"I",
+        before=None,
+        after="{}",
+        fault=None,
+        index=1,
+        count=1,
+        key=None,
+        key_values=key_values,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key_values", "prefix", "expected"),
+    [
+        ("42", True, "public.orders.42"),
+        ("42", False, "42"),
+        ("eu,7", True, "public.orders.eu,7"),
+        ("", True, "public.orders."),
+        ("", False, "orders"),  # Kinesis refuses an empty partition key.
+        (None, True, "public.orders"),
+        (None, False, "orders"),
+    ],
+)
+def test_a_row_travels_under_its_key(key_values: str | None, *, prefix: bool, expected: str) -> None:
+    assert chooser("primary-key", prefix=prefix)(event(key_values)) == expected
+
+
+@pytest.mark.parametrize(("prefix", "expected"), [(True, "public.orders"), (False, "orders")])
+def test_a_table_travels_under_its_name(*, prefix: bool, expected: str) -> None:
+    assert chooser("table", prefix=prefix)(event("42")) == expected
+
+
+def test_the_limit_counts_characters_and_not_bytes() -> None:
+    assert shortened("é" * 256) == "é" * 256
+    assert shortened("🐘" * 256) == "🐘" * 256
+
+
+def test_a_longer_key_is_hashed() -> None:
+    assert shortened("é" * 257) == hashlib.sha256(("é" * 257).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_the_limit_holds_with_and_without_the_prefix(*, prefix: bool) -> None:
+    choose = chooser("primary-key", prefix=prefix)
+
+    assert len(choose(event("x" * 257))) == 64
+    assert choose(event("x" * 257)) != choose(event("y" * 257))
+
+
+def test_two_tables_do_not_share_a_lane_by_their_keys() -> None:
+    choose = chooser("primary-key")
+
+    assert choose(event("1", table="orders")) != choose(event("1", table="invoices"))

@@ -1,0 +1,447 @@
+"""The relay against the far side of its seam: a sink that rejects, fails after storing, holds, is slow, or stores a part."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+
+from forwarder import relay as relay_module
+from forwarder.cursor import Position, Snapshot
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Record
+from forwarder.lanes import Lanes
+from forwarder.line import Line
+from forwarder.relay import Rejection, Relay, Schedule
+from forwarder.state import ServiceState
+
+START = Position(delivered=Snapshot(1, 1), floor_seq=0)
+
+Answer = Sequence[Rejection]
+
+
+class ScriptedSink:
+    """Keeps what it stores in a list, and does with a request what its script says."""
+
+    def __init__(
+        self, script: Callable[[ScriptedSink, Sequence[Record]], Awaitable[Answer]], *, max_in_flight: int = 16
+    ) -> None:
+        self.max_records = 500
+        self.max_bytes = 1 << 20
+        self.max_record_bytes = 1 << 20
+        self.max_in_flight = max_in_flight
+        self.stored: list[Record] = []
+        self.under_way: list[Sequence[Record]] = []
+        self.most_in_flight = 0
+        self._script = script
+
+    async def prepare(self) -> None:
+        """Always ready."""
+
+    async def publish(self, records: Sequence[Record]) -> Answer:
+        keys = [record.partition_key for request in [*self.under_way, records] for record in request]
+        assert len(keys) == len(set(keys)), "two records of one key are under way"
+        assert len(records) <= self.max_records
+        self.under_way.append(records)
+        self.most_in_flight = max(self.most_in_flight, len(self.under_way))
+        try:
+            return await self._script(self, records)
+        finally:
+            self.under_way.remove(records)
+
+    def first_occurrences(self) -> dict[str, list[int]]:
+        """By key, the seqs in the order they were stored first."""
+        first = dict.fromkeys((record.partition_key, record.seq) for record in self.stored)
+        by_key: dict[str, list[int]] = {}
+        for key, seq in first:
+            by_key.setdefault(key, []).append(seq)
+        return by_key
+
+    def stored_without_gap(self) -> int:
+        """The seq up to which all is stored."""
+        stored = {record.seq for record in self.stored}
+        return next(seq for seq in range(len(stored) + 1) if seq + 1 not in stored)
+
+
+async def store(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+    sink.stored += records
+    return ()
+
+
+class Gate:
+    """A script that holds every request until it is told how to answer."""
+
+    def __init__(self) -> None:
+        self._answers: list[tuple[Sequence[Record], anyio.Event]] = []
+
+    async def __call__(self, sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        opened = anyio.Event()
+        self._answers.append((records, opened))
+        await opened.wait()
+        return await store(sink, records)
+
+    def held(self) -> list[list[int]]:
+        return [[record.seq for record in records] for records, opened in self._answers if not opened.is_set()]
+
+    def open(self, seq: int) -> None:
+        """Let the request with this seq pass."""
+        next(opened for records, opened in self._answers if seq in [record.seq for record in records]).set()
+
+
+def relay_to(
+    sink: ScriptedSink, *, schedule: Schedule | None = None, max_events: int = 1000, max_bytes: int = 1 << 20
+) -> Relay:
+    return Relay(
+        sink,
+        schedule or Lanes(),
+        position=START,
+        state=ServiceState(),
+        max_events=max_events,
+        max_bytes=max_bytes,
+    )
+
+
+def offer(relay: Relay, *records: tuple[int, str], size: int = 1) -> Position:
+    """Offer one page; the position after it is told by its last seq."""
+    undelivered = {seq for seq, _ in records}
+    last_seq = records[-1][0] if records else relay.position.last_seq
+    position = Position(delivered=Snapshot(1, 1), floor_seq=0, last_seq=last_seq)
+    relay.offer([Record(seq, key, b"x" * size, undelivered) for seq, key in records], undelivered, position)
+    return position
+
+
+@asynccontextmanager
+async def running(relay: Relay) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(relay.run)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "RETRY_FIRST_SECONDS", 0.0001)
+    monkeypatch.setattr(relay_module, "RETRY_MAX_SECONDS", 0.001)
+
+
+class Chaos:
+    """A script of chances: rejections, failures before, amid and after storing, pauses; in the end all is stored."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.relay: Relay | None = None
+
+    async def __call__(self, sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        assert self.relay is not None
+        for _ in range(self.chance.randrange(5)):
+            await anyio.lowlevel.checkpoint()
+        fate = self.chance.choice(["store", "store", "reject", "reject all", "lose", "lose after", "lose amid", "slow"])
+        kept = list(records)
+        if fate in ("reject", "lose amid"):
+            kept = [record for record in records if self.chance.random() < 0.5]
+        elif fate in ("lose", "reject all"):
+            kept = []
+        self.chance.shuffle(kept)
+        sink.stored += kept
+        assert self.relay.position.last_seq <= sink.stored_without_gap()
+        if fate == "slow":
+            await anyio.sleep(0.002)
+        if fate.startswith("lose"):
+            raise Unavailable("the response was lost")
+        return [Rejection(record=record, code="Throttled") for record in records if record not in kept]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_order_per_key_survives_rejections_and_lost_responses(seed: int) -> None:
+    chaos = Chaos(seed)
+    sink = ScriptedSink(chaos, max_in_flight=chaos.chance.choice([1, 3, 16]))
+    sink.max_records = chaos.chance.choice([1, 3, 500])
+    relay = chaos.relay = relay_to(sink, max_events=40)
+    keys = [f"key {chaos.chance.randrange(8)}" for _ in range(200)]
+    changes = list(enumerate(keys, start=1))
+
+    with anyio.fail_after(30):
+        async with running(relay):
+            for start in range(0, 200, 10):
+                await relay.room()
+                offer(relay, *changes[start : start + 10])
+            await relay.settled()
+
+    assert sink.first_occurrences() == {key: [seq for seq, k in changes if k == key] for key in set(keys)}
+    assert relay.position.last_seq == 200
+
+
+async def test_many_requests_are_in_flight_and_never_two_of_one_key() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate, max_in_flight=4)
+    sink.max_records = 1
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, *[(seq, f"key {seq % 3}") for seq in range(1, 10)])
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [2], [3]]
+
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [3], [5]]
+
+
+async def test_no_more_requests_are_in_flight_than_the_sink_takes() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate, max_in_flight=2)
+    sink.max_records = 1
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "b"), (3, "c"))
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [2]]
+
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [3]]
+
+
+async def test_lost_response_delivers_the_batch_again() -> None:
+    async def lose_the_first(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        first = not sink.stored
+        await store(sink, records)
+        if first:
+            raise Unavailable("the response was lost")
+        return ()
+
+    sink = ScriptedSink(lose_the_first)
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "b"), (3, "a"))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert sorted(record.seq for record in sink.stored) == [1, 1, 2, 2, 3]
+    assert sink.first_occurrences() == {"a": [1, 3], "b": [2]}
+
+
+async def test_a_rejected_record_holds_up_its_own_lane_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "RETRY_FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(relay_module, "RETRY_MAX_SECONDS", 3600.0)
+
+    async def reject_a(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        await store(sink, [record for record in records if record.partition_key != "a"])
+        return [Rejection(record=record, code="Throttled") for record in records if record.partition_key == "a"]
+
+    sink = ScriptedSink(reject_a)
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "b"), (3, "a"), (4, "b"))
+        await anyio.wait_all_tasks_blocked()
+
+    assert [record.seq for record in sink.stored] == [2, 4]
+
+
+async def test_the_position_moves_only_past_a_gap_free_prefix() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 1
+    relay = relay_to(sink)
+
+    async with running(relay):
+        first = offer(relay, (1, "a"), (2, "b"))
+        second = offer(relay, (3, "c"))
+        await anyio.wait_all_tasks_blocked()
+
+        gate.open(3)
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert relay.position is START
+
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert relay.position is second
+        assert first is not second
+
+
+async def test_inside_a_page_the_position_stands_before_the_first_undelivered_change() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 1
+    relay = relay_to(sink)
+
+    async with running(relay):
+        end = offer(relay, (1, "a"), (2, "b"), (5, "c"))
+        await anyio.wait_all_tasks_blocked()
+        gate.open(1)
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+
+        assert relay.position == START.within(end, before_seq=5, ceiling_seq=5)
+        assert relay.position.batch is not None
+        assert relay.position.batch.last_seq == 4
+
+
+async def test_a_page_without_records_moves_the_position_when_its_turn_comes() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+
+    async with running(relay):
+        offer(relay, (1, "a"))
+        await anyio.wait_all_tasks_blocked()
+        empty = offer(relay)
+        assert relay.position is START
+
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert relay.position is empty
+
+
+async def test_a_later_snapshot_alone_is_no_progress() -> None:
+    relay = relay_to(ScriptedSink(store))
+    before = relay.progress
+
+    empty = offer(relay)
+
+    assert relay.position is empty
+    assert relay.progress == before
+
+
+async def test_the_end_of_a_batch_is_progress_even_without_records() -> None:
+    relay = relay_to(ScriptedSink(store))
+    entered = START.entering(Snapshot(5, 5), floor_seq=1, ceiling_seq=9)
+    undelivered = {1}
+    async with running(relay):
+        relay.offer([Record(1, "a", b"x", undelivered)], undelivered, entered.advanced(1))
+        await relay.settled()
+    before = relay.progress
+
+    relay.offer([], set(), entered.advanced(1).finished())
+
+    assert relay.progress > before
+
+
+async def test_whoever_waits_for_progress_is_woken_by_a_delivery() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+    progress = relay.progress
+
+    async with running(relay), anyio.create_task_group() as tasks:
+        tasks.start_soon(relay.moved_from, progress)
+        offer(relay, (1, "a"))
+        await anyio.wait_all_tasks_blocked()
+        assert relay.progress == progress
+        gate.open(1)
+
+    assert relay.progress != progress
+
+
+@pytest.mark.parametrize(("max_events", "max_bytes"), [(3, 1000), (1000, 30)])
+async def test_reading_waits_while_memory_is_full(max_events: int, max_bytes: int) -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 1
+    relay = relay_to(sink, max_events=max_events, max_bytes=max_bytes)
+    has_room = anyio.Event()
+
+    async def wait_for_room() -> None:
+        await relay.room()
+        has_room.set()
+
+    async with running(relay), anyio.create_task_group() as tasks:
+        await relay.room()
+        offer(relay, (1, "a"), (2, "b"), (3, "c"), size=10)
+        tasks.start_soon(wait_for_room)
+        await anyio.wait_all_tasks_blocked()
+        assert not has_room.is_set()
+
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert has_room.is_set()
+
+
+async def test_settled_waits_for_the_last_record_and_its_retries() -> None:
+    attempts = 0
+
+    async def fail_twice(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            return [Rejection(record=record, code="Throttled") for record in records]
+        return await store(sink, records)
+
+    sink = ScriptedSink(fail_twice)
+    relay = relay_to(sink)
+
+    async with running(relay):
+        await relay.settled()
+        offer(relay, (1, "a"))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert [record.seq for record in sink.stored] == [1]
+
+
+async def test_a_refusal_ends_the_relay() -> None:
+    async def refuse(_: ScriptedSink, __: Sequence[Record]) -> Answer:
+        raise Refused("the record is too large")
+
+    relay = relay_to(ScriptedSink(refuse))
+    offer(relay, (1, "a"))
+
+    with pytest.raises(ExceptionGroup) as error:
+        await relay.run()
+
+    assert error.group_contains(Refused, match="too large")
+
+
+async def test_trouble_shows_until_the_sink_stores_something_again() -> None:
+    answers = [Unavailable("no answer"), "reject", "store"]
+    state = ServiceState()
+    seen: list[str | None] = []
+
+    async def scripted(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        seen.append(state.trouble)
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        if answer == "reject":
+            return [Rejection(record=record, code="Throttled") for record in records]
+        return await store(sink, records)
+
+    relay = Relay(ScriptedSink(scripted), Lanes(), position=START, state=state, max_events=10, max_bytes=1000)
+    async with running(relay):
+        offer(relay, (1, "a"))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert seen == [None, "no answer", "no answer"]
+    assert state.trouble is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_line_keeps_the_order_of_all_records_over_failed_writes(seed: int) -> None:
+    chance = random.Random(seed)
+
+    async def write_or_fail(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        await anyio.lowlevel.checkpoint()
+        written = chance.randrange(len(records) + 1)
+        if chance.random() < 0.5:
+            sink.stored += records[:written]
+            raise Unavailable("the disk is full")
+        return await store(sink, records)
+
+    sink = ScriptedSink(write_or_fail, max_in_flight=1)
+    sink.max_records = 3
+    relay = relay_to(sink, schedule=Line())
+    async with running(relay):
+        for start in range(1, 40, 4):
+            # Unlike a lane's, a line's records need no keys in common to keep their order.
+            offer(relay, *[(seq, str(seq)) for seq in range(start, start + 4)])
+            await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(10):
+            await relay.settled()
+
+    assert list(dict.fromkeys(record.seq for record in sink.stored)) == list(range(1, 41))

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from forwarder.errors import Misconfigured
+from forwarder.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
+
+
+def test_a_stream_is_named_with_its_region() -> None:
+    assert parse("kinesis://changes?region=eu-west-1") == SinkUrl(
+        target=KinesisTarget(stream="changes", region="eu-west-1", endpoint_url=None),
+        format="native",
+        partition_key="primary-key",
+        prefix_key=True,
+    )
+
+
+def test_an_endpoint_may_be_given_percent_encoded_or_not() -> None:
+    for written in ("http://127.0.0.1:4567", "http%3A%2F%2F127.0.0.1%3A4567"):
+        target = parse(f"kinesis://changes?endpoint_url={written}").target
+        assert target == KinesisTarget(stream="changes", region=None, endpoint_url="http://127.0.0.1:4567")
+
+
+def test_options_decide_key_and_prefix() -> None:
+    url = parse("kinesis://changes?partition_key=table&prefix=false&format=native")
+
+    assert (url.partition_key, url.prefix_key, url.format) == ("table", False, "native")
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:changes.jsonl", "changes.jsonl"),
+        ("file:/var/tmp/changes.jsonl", "/var/tmp/changes.jsonl"),
+        ("file:///var/tmp/changes.jsonl", "/var/tmp/changes.jsonl"),
+        ("file:with%20space%3F.jsonl", "with space?.jsonl"),
+    ],
+)
+def test_a_file_is_named_by_its_path(url: str, path: str) -> None:
+    assert parse(url).target == FileTarget(path=path)
+
+
+@pytest.mark.parametrize("url", ["stdout:", "stdout:?partition_key=table"])
+def test_standard_output_needs_no_name(url: str) -> None:
+    assert parse(url).target == StdoutTarget()
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("", "examples: kinesis://STREAM"),
+        ("changes", "unknown sink kind ''"),
+        ("kafka://changes", "unknown sink kind 'kafka'; examples"),
+        ("kinesis:changes", "names no stream"),
+        ("kinesis://", "names no stream"),
+        ("kinesis://changes/more", "names no stream"),
+        ("file:", "names no path"),
+        ("file://changes.jsonl", "names no path"),
+        ("stdout://name", "standard output has no name"),
+        ("kinesis://changes?regoin=eu-west-1", "unknown option 'regoin'; did you mean 'region'?"),
+        ("kinesis://changes?xyz=1", "unknown option 'xyz'; known: "),
+        ("kinesis://changes?region", "malformed"),
+        ("kinesis://changes?region=a&region=b", "gives an option twice"),
+        ("kinesis://changes?format=debezum", "format='debezum' is unknown; known: native"),
+        ("kinesis://changes?partition_key=primary_key", "did you mean 'primary-key'?"),
+        ("kinesis://changes?prefix=no", "prefix='no' is unknown"),
+        ("kinesis://[changes", "malformed"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(url: str, remedy: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        parse(url)
+
+    assert remedy in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["stdout:?region=eu-west-1", "file:changes.jsonl?endpoint_url=http://x"])
+def test_an_option_of_another_kind_of_sink_is_unknown(url: str) -> None:
+    with pytest.raises(Misconfigured, match="unknown option") as error:
+        parse(url)
+
+    assert "did you mean 'region'" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["kinesis://changes?region=eu-west-1", "stdout:", "file:/tmp/x.jsonl"])
+def test_a_target_says_where_records_go(url: str) -> None:
+    assert str(parse(url).target) == url.partition("?")[0]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forwarder.transactions import Transactions
+
+
+@given(txids=st.lists(st.integers(1, 5), max_size=40), page_size=st.integers(1, 7))
+def test_changes_are_numbered_within_their_transaction_across_pages(txids: list[int], page_size: int) -> None:
+    totals = Counter(txids)
+    transactions = Transactions()
+    numbered: dict[int, list[tuple[int, int]]] = {}
+    for start in range(0, len(txids), page_size):
+        page = txids[start : start + page_size]
+        for txid in transactions.unknown(page):
+            if totals[txid] > 1:
+                transactions.learn(txid, total=totals[txid])
+        for txid in page:
+            numbered.setdefault(txid, []).append(transactions.number(txid))
+
+    assert numbered == {txid: [(place, total) for place in range(1, total + 1)] for txid, total in totals.items()}
+    assert sorted(transactions.unknown(totals)) == sorted(totals), "none is remembered after its last change"
+
+
+def test_numbering_goes_on_after_what_was_delivered_before_a_restart() -> None:
+    transactions = Transactions()
+    transactions.learn(7, total=5, earlier=3)
+
+    assert [transactions.number(7), transactions.number(7)] == [(4, 5), (5, 5)]
+
+
+def test_a_transaction_is_asked_for_once() -> None:
+    transactions = Transactions()
+
+    assert sorted(transactions.unknown([7, 8, 7])) == [7, 8]
+    transactions.learn(7, total=2)
+    assert transactions.unknown([7, 8, 7]) == [8]
+
+
+def test_a_transaction_is_forgotten_with_its_last_change() -> None:
+    transactions = Transactions()
+    transactions.learn(7, total=2)
+    assert [transactions.number(7), transactions.number(7)] == [(1, 2), (2, 2)]
+
+    assert transactions.unknown([7]) == [7]
+
+
+def test_a_transaction_that_was_not_counted_has_one_change() -> None:
+    assert Transactions().number(7) == (1, 1)
