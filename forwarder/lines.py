@@ -106,8 +106,8 @@ class PipeSink(LineSink):
 
 @asynccontextmanager
 async def stdout_sink() -> AsyncIterator[LineSink]:
-    """Standard output."""
-    yield _sink(sys.stdout.fileno(), name="standard output")
+    """Standard output. Into a file, too, it is only written: a shell's redirection cannot be read back."""
+    yield _sink(sys.stdout.fileno(), name="standard output", is_ours=False)
 
 
 @asynccontextmanager
@@ -123,16 +123,16 @@ async def file_sink(path: Path) -> AsyncIterator[LineSink]:
         reason = os.strerror(error.errno or errno.EIO)
         raise Refused(f"cannot open {path} for writing: {reason}; check the path and its permissions") from None
     try:
-        yield _sink(descriptor, name=str(path))
+        yield _sink(descriptor, name=str(path), is_ours=True)
     finally:
         os.close(descriptor)
 
 
-def _sink(descriptor: int, *, name: str) -> LineSink:
+def _sink(descriptor: int, *, name: str, is_ours: bool) -> LineSink:
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor):
         return PipeSink(descriptor, name=name)
-    return FileSink(descriptor, name=name, durable=stat.S_ISREG(mode))
+    return FileSink(descriptor, name=name, durable=is_ours and stat.S_ISREG(mode))
 
 
 def _cut_off_half_line(descriptor: int) -> None:

@@ -211,6 +211,23 @@ async def test_standard_output_holds_the_records_and_nothing_else_and_logs_are_j
     assert all(line.keys() >= {"at", "level", "event"} for line in log)
 
 
+async def test_standard_output_may_be_appended_to_a_file(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await write(ledger, database.writer_url, transactions=5)
+    path = tmp_path / "changes.jsonl"
+    await anyio.Path(path).write_text("not ours\n")
+    output = os.open(path, os.O_WRONLY | os.O_APPEND)
+    arguments = ("listen", "--once", "--sink", "stdout:")
+    async with command(*arguments, env=env, directory=tmp_path / "listen", stdout=output) as listener:
+        os.close(output)
+        assert await listener.ends() == 0
+
+    first, *records = (await anyio.Path(path).read_text()).splitlines()
+    assert first == "not ours"
+    await all_delivered(ledger, lambda: [record.encode() for record in records])
+
+
 async def test_a_reader_that_goes_away_ends_it_in_one_line(
     database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
 ) -> None:
