@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -53,3 +55,5 @@ class Record(msgspec.Struct, gc=False):
     # The seqs of the page this one came with that are not delivered yet.
     undelivered: set[int]
     attempts: int = 0
+    # What travels in the same Kinesis record, after this one; the lanes alone change it.
+    followers: Sequence[Record] = ()

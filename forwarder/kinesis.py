@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import anyio
-import botocore.exceptions
 import msgspec
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -19,6 +17,9 @@ from forwarder import __version__, kinesis_wire
 from forwarder.backoff import Backoff
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
+from forwarder.kinesis_errors import errors_of
+from forwarder.kinesis_shards import KinesisShards
+from forwarder.lanes import Lanes
 from forwarder.relay import Rejection
 from forwarder.sink_url import KinesisTarget
 
@@ -27,29 +28,6 @@ MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
 
 logger = logging.getLogger(__name__)
-
-# What waiting cannot mend when it is met at start, and the remedy.
-_REFUSALS = {
-    "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
-    "AccessDeniedException": "allow kinesis:PutRecords and kinesis:DescribeStreamSummary on it (deploy/ecs/task-policy.json)",
-    "UnrecognizedClientException": "check the AWS credentials",
-    "InvalidSignatureException": "check the AWS credentials and this machine's clock",
-    "InvalidClientTokenId": "check the AWS credentials",
-    "MissingAuthenticationTokenException": "check the AWS credentials",
-    "ValidationException": "correct the stream's name in the sink's URL",
-    "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
-}
-
-_MISSING_SETTINGS: dict[type[Exception], str] = {
-    botocore.exceptions.NoRegionError: "add ?region=… to the sink's URL, or set AWS_REGION",
-    botocore.exceptions.NoCredentialsError: "give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    botocore.exceptions.PartialCredentialsError: "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    botocore.exceptions.InvalidRegionError: "correct the region in the sink's URL",
-    botocore.exceptions.ProfileNotFound: "correct AWS_PROFILE",
-    ValueError: "correct endpoint_url in the sink's URL",
-}
-
-_PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class KinesisSink:
@@ -61,9 +39,14 @@ class KinesisSink:
     def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int) -> None:
         self._client = client
         self._stream = target.stream
+        self._shards = KinesisShards(client, target.stream, aggregates=target.aggregation == "kpl")
         self.max_in_flight = max_in_flight
         # The stream's own limit for data and partition key of one record; known once the stream is described.
         self.max_record_bytes = 1 << 20
+
+    def new_lanes(self) -> Lanes:
+        """Empty lanes, which keep the order of this stream's keys and the pace of its shards."""
+        return self._shards.new_lanes()
 
     async def prepare(self) -> None:
         """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
@@ -93,7 +76,7 @@ class KinesisSink:
         """
         body = kinesis_wire.encode(self._stream, records)
         try:
-            with _errors_of(self._stream):
+            with errors_of(self._stream):
                 answer = await self._client.put_records(Records=body)
         except Refused as error:
             # It worked at start, so somebody may mend it while we keep trying.
@@ -104,6 +87,7 @@ class KinesisSink:
             raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
         if len(results) != len(records):
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
+        await self._shards.heed(records, results, now=anyio.current_time())
         return [
             Rejection(record=record, code=result.error_code)
             for record, result in zip(records, results, strict=True)
@@ -117,7 +101,7 @@ class KinesisSink:
             Refused: there is no such stream, or we may not use it.
             Unavailable: nobody answers.
         """
-        with _errors_of(self._stream):
+        with errors_of(self._stream):
             answer = await self._client.describe_stream_summary(StreamName=self._stream)
         summary = answer.get("StreamDescriptionSummary", {})
         if "StreamStatus" not in summary:
@@ -148,7 +132,7 @@ async def kinesis_sink(target: KinesisTarget, *, max_in_flight: int) -> AsyncIte
     )
     # The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone.
     region = target.region or os.environ.get("AWS_REGION")
-    with _errors_of(target.stream):
+    with errors_of(target.stream):
         context = get_session().create_client(
             "kinesis", region_name=region, endpoint_url=target.endpoint_url, config=config
         )
@@ -158,20 +142,3 @@ async def kinesis_sink(target: KinesisTarget, *, max_in_flight: int) -> AsyncIte
         yield KinesisSink(client, target, max_in_flight=max_in_flight)
     finally:
         await context.__aexit__(None, None, None)
-
-
-@contextmanager
-def _errors_of(stream: str) -> Iterator[None]:
-    try:
-        yield
-    except botocore.exceptions.ClientError as error:
-        code = error.response["Error"].get("Code", "Unknown")
-        message = f"stream {stream}: {code}: {error.response['Error'].get('Message', '')}"
-        if code in _REFUSALS:
-            raise Refused(f"{message}; {_REFUSALS[code]}") from error
-        raise Unavailable(message) from error
-    except tuple(_MISSING_SETTINGS) as error:
-        remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
-        raise Refused(f"stream {stream}: {error}; {remedy}") from error
-    except _PASSING as error:
-        raise Unavailable(f"stream {stream}: {error or type(error).__name__}") from error

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from forwarder import kpl
 from forwarder.events import Record
 
 _OPERATION = "kinesis.PutRecords"
@@ -54,8 +55,10 @@ def install(client: Any) -> None:
 
 
 def encode(stream: str, records: Sequence[Record]) -> bytes:
-    """The body of a PutRecords request."""
-    entries = [_Entry(record.data, record.partition_key) for record in records]
+    """The body of a PutRecords request; a record with followers travels with them as one aggregate."""
+    entries = [
+        _Entry(_aggregate(record) if record.followers else record.data, record.partition_key) for record in records
+    ]
     return _ENCODER.encode(_Request(stream, entries))
 
 
@@ -66,6 +69,10 @@ def decode(answer: bytes) -> Sequence[Result]:
         msgspec.DecodeError: the answer is not one of PutRecords.
     """
     return _DECODER.decode(answer).records
+
+
+def _aggregate(head: Record) -> bytes:
+    return kpl.encode(head.partition_key, [head.data, *(record.data for record in head.followers)])
 
 
 def _take_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

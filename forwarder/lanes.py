@@ -1,4 +1,4 @@
-"""Order per key while many requests are in flight. Pure: no clock, no I/O, O(1) work a record.
+"""Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument, O(1) work a record.
 
 PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key
 form a lane, and a lane has at most one record that is offered and not settled; its next waits. Lanes do not wait for each
@@ -10,76 +10,260 @@ other.
 
 A lane exists as long as it has a head. The head is ready or offered; whatever is behind it is reachable only through the
 lane, which gives up its next record when the head is settled, and not before. That is the whole proof of the rule.
+
+Ready heads stand in the queue of the shard they are predicted to go to. The queues take turns. One whose shard admits nothing
+now rests until it does, so a hot shard slows its own lanes and costs the others nothing:
+
+    idle ──a head is ready──► in turn ──the shard refuses its first head──► resting
+      ▲                        │   ▲                                          │
+      └────no head is left─────┘   └───────────────it is time─────────────────┘
+
+With aggregation a head takes what waits behind it along, up to a number of bytes: one Kinesis record, stored whole or not at
+all. These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it
+had, and no other join it: what was perhaps stored is sent again as it was.
 """
 
-from collections import deque
-from collections.abc import Sequence
+from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Protocol
+
+import msgspec
+
+from forwarder import kpl
 from forwarder.events import Record
+
+# How many records a shard may add to a request at its turn, even if there are very many shards.
+LEAST_SHARE = 32
+
+ShardOf = Callable[[str], str | None]
+
+
+class Pace(Protocol):
+    """``forwarder.pacing.Pacing``."""
+
+    def admits(self, shard: str, size: int, now: float) -> bool: ...
+    def wait_seconds(self, shard: str, now: float) -> float: ...
+
+
+class _Lane(msgspec.Struct, gc=False):
+    """The records of one partition key."""
+
+    head: Record
+    queue: _Queue
+    # What waits behind the head, in order; None as long as nothing ever did.
+    behind: deque[Record] | None = None
+
+
+class _Queue:
+    """The lanes of one shard whose heads are ready, the longest ready first."""
+
+    __slots__ = ("is_idle", "is_resting", "lanes", "shard")
+
+    def __init__(self, shard: str | None) -> None:
+        self.shard = shard
+        self.lanes: deque[_Lane] = deque()
+        self.is_idle = True
+        self.is_resting = False
 
 
 class Lanes:
-    """The records in memory, by partition key."""
+    """The records in memory, by partition key, and the ready ones of them by shard."""
 
-    __slots__ = ("_behind", "_ready", "bytes", "records")
+    __slots__ = (
+        "_aggregate_bytes",
+        "_lanes",
+        "_pacing",
+        "_queues",
+        "_resting",
+        "_shard_of",
+        "_turn",
+        "bytes",
+        "ready",
+        "records",
+    )
 
-    def __init__(self) -> None:
-        # By key of every lane: what waits behind its head, in order; None as long as nothing ever did.
-        self._behind: dict[str, deque[Record] | None] = {}
-        # Heads of lanes, none of them offered, in the order they became ready.
-        self._ready: deque[Record] = deque()
-        # What is in memory: waiting, ready or offered.
+    def __init__(self, pacing: Pace, *, aggregate_bytes: int = 0) -> None:
+        """``aggregate_bytes``: how large an aggregate may be, data and partition key together; 0: none is made."""
+        self._pacing = pacing
+        self._aggregate_bytes = aggregate_bytes
+        self._shard_of: ShardOf = _unknown
+        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str | None, _Queue] = {}
+        # Queues with ready heads that are not resting.
+        self._turn: deque[_Queue] = deque()
+        # The others with ready heads, by the time at which they take turns again.
+        self._resting: list[tuple[float, str, _Queue]] = []
+        # How many heads are ready in queues that do not rest.
+        self.ready = 0
+        # What is in memory: waiting, ready or offered; followers included.
         self.records = 0
         self.bytes = 0
 
-    @property
-    def ready(self) -> int:
-        """How many records could be offered now."""
-        return len(self._ready)
-
     def extend(self, records: Sequence[Record]) -> None:
         """Append records, each at the end of its lane."""
-        lanes, ready = self._behind, self._ready
+        lanes, queues, shard_of = self._lanes, self._queues, self._shard_of
+        count = size = 0
         for record in records:
             key = record.partition_key
-            if key not in lanes:
-                lanes[key] = None
-                ready.append(record)
-            elif (behind := lanes[key]) is None:
-                lanes[key] = deque((record,))
+            lane = lanes.get(key)
+            if lane is None:
+                lane = lanes[key] = _Lane(record, queues.get(shard_of(key)) or self._queue_of(key))
+                self._make_ready(lane)
+            elif lane.behind is None:
+                lane.behind = deque((record,))
             else:
-                behind.append(record)
-        self.records += len(records)
-        self.bytes += sum([len(record.data) for record in records])
+                lane.behind.append(record)
+            count += 1
+            size += len(record.data)
+        self.records += count
+        self.bytes += size
 
-    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]:
-        """Offer ready records, the longest ready first, as many as one request may carry; at least one if any is ready.
+    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
+        """Offer ready records that their shards admit now, as many as one request may carry.
 
+        Empty if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, whatever its size.
         ``max_bytes`` counts data and partition keys, as Kinesis does.
         """
-        ready = self._ready
+        self._wake(now)
         offered: list[Record] = []
-        room = max_bytes
-        while ready and len(offered) < max_records:
-            record = ready[0]
-            room -= len(record.data) + len(record.partition_key.encode())
-            if room < 0 and offered:
-                break
-            offered.append(ready.popleft())
+        turn, room = self._turn, max_bytes
+        # Equal parts, if they are not too small to be worth a turn.
+        share = max(LEAST_SHARE, max_records // max(1, len(turn)))
+        while turn and room > 0 and (left := max_records - len(offered)):
+            room = self._take_from(turn.popleft(), offered, min(share, left), room, now)
+        self.ready -= len(offered)
         return offered
 
     def settle(self, records: Sequence[Record]) -> None:
-        """Drop offered records that are delivered; the next of each lane becomes ready."""
-        lanes, ready = self._behind, self._ready
+        """Drop offered records that are delivered, and their followers; the next of each lane becomes ready."""
+        lanes = self._lanes
+        count = size = 0
         for record in records:
-            if behind := lanes[record.partition_key]:
-                ready.append(behind.popleft())
+            count += 1
+            size += len(record.data)
+            record.undelivered.remove(record.seq)
+            lane = lanes[record.partition_key]
+            if record.followers:
+                self._drop(record)
+            if lane.behind:
+                lane.head = lane.behind.popleft()
+                self._make_ready(lane)
             else:
                 del lanes[record.partition_key]
-            record.undelivered.remove(record.seq)
-        self.records -= len(records)
-        self.bytes -= sum([len(record.data) for record in records])
+        self.records -= count
+        self.bytes -= size
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
-        self._ready.extend(records)
+        for record in records:
+            self._make_ready(self._lanes[record.partition_key])
+
+    def regroup(self, shard_of: ShardOf) -> None:
+        """Predict shards in this way from now on; what is ready now keeps its order of readiness."""
+        ready = [lane for queue in self._queues.values() for lane in queue.lanes]
+        self._shard_of = shard_of
+        self._queues.clear()
+        self._turn.clear()
+        self._resting.clear()
+        self.ready = 0
+        for lane in self._lanes.values():
+            lane.queue = self._queue_of(lane.head.partition_key)
+        for lane in ready:
+            self._make_ready(lane)
+
+    def next_due(self) -> float | None:
+        """When the first of the resting shards is worth another try; None if none is resting."""
+        return self._resting[0][0] if self._resting else None
+
+    def _queue_of(self, key: str) -> _Queue:
+        shard = self._shard_of(key)
+        queue = self._queues.get(shard)
+        if queue is None:
+            queue = self._queues[shard] = _Queue(shard)
+        return queue
+
+    def _make_ready(self, lane: _Lane) -> None:
+        queue = lane.queue
+        queue.lanes.append(lane)
+        if queue.is_resting:
+            return
+        self.ready += 1
+        if queue.is_idle:
+            queue.is_idle = False
+            self._turn.append(queue)
+
+    def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
+        """Offer up to ``share`` heads of a queue; how much room is left in the request, 0 or less when it is full."""
+        lanes, shard, admits, aggregates = queue.lanes, queue.shard, self._pacing.admits, self._aggregate_bytes
+        for _ in range(min(share, len(lanes))):
+            lane = lanes[0]
+            head = lane.head
+            size = len(head.data) + len(head.partition_key.encode())
+            if aggregates and (head.followers or lane.behind):
+                size, followers = self._gather(lane, size, room)
+            else:
+                followers = ()
+            if size > room and offered:
+                self._turn.appendleft(queue)
+                return 0
+            if shard is not None and not admits(shard, size, now):
+                _send_back(lane, followers)
+                self._rest(queue, shard, now)
+                return room
+            if followers:
+                head.followers = followers
+            offered.append(head)
+            lanes.popleft()
+            room -= size
+        if lanes:
+            self._turn.append(queue)
+        else:
+            queue.is_idle = True
+        return room
+
+    def _gather(self, lane: _Lane, size: int, room: int) -> tuple[int, Sequence[Record]]:
+        """The followers of a lane's head, whose size alone is ``size``, and the size of them all together."""
+        head, behind = lane.head, lane.behind
+        total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
+        if head.followers:
+            return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
+        limit = min(room, self._aggregate_bytes)
+        followers: list[Record] = []
+        while behind and (more := total + kpl.entry_bytes(len(behind[0].data))) <= limit:
+            followers.append(behind.popleft())
+            total = more
+        return (total, followers) if followers else (size, ())
+
+    def _rest(self, queue: _Queue, shard: str, now: float) -> None:
+        queue.is_resting = True
+        self.ready -= len(queue.lanes)
+        # No two queues are of the same shard, so queues are never compared.
+        heappush(self._resting, (now + self._pacing.wait_seconds(shard, now), shard, queue))
+
+    def _wake(self, now: float) -> None:
+        while self._resting and self._resting[0][0] <= now:
+            queue = heappop(self._resting)[2]
+            queue.is_resting = False
+            self.ready += len(queue.lanes)
+            self._turn.append(queue)
+
+    def _drop(self, head: Record) -> None:
+        """Drop the followers of a head that is delivered."""
+        for record in head.followers:
+            self.records -= 1
+            self.bytes -= len(record.data)
+            record.undelivered.remove(record.seq)
+        head.followers = ()
+
+
+def _unknown(_: str) -> None:
+    return None
+
+
+def _send_back(lane: _Lane, followers: Sequence[Record]) -> None:
+    """Let followers wait again that a head has gathered in vain; it keeps those it was offered with before."""
+    if not lane.head.followers and lane.behind is not None:
+        lane.behind.extendleft(reversed(followers))

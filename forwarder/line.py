@@ -29,8 +29,10 @@ class Line:
         self.records += len(records)
         self.bytes += sum(len(record.data) for record in records)
 
-    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]:
-        """Offer the first records, as many as one request may carry; at least one if there is one."""
+    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
+        """Offer the first records, as many as one request may carry; none while others are offered."""
+        if self._offered:
+            return ()
         offered: list[Record] = []
         room = max_bytes
         while self._ready and len(offered) < max_records:
@@ -40,6 +42,9 @@ class Line:
             offered.append(self._ready.popleft())
         self._offered = len(offered)
         return offered
+
+    def next_due(self) -> None:
+        """Nothing here becomes ready by the mere passing of time."""
 
     def settle(self, records: Sequence[Record]) -> None:
         """Drop offered records that are delivered."""

@@ -1,9 +1,10 @@
-"""How fast each shard may be written to: its quotas, or less where it says that even that is too much. Pure.
+"""How fast a shard that throttles may be written to: its quotas, or less where it says that even that is too much. Pure.
 
-Every shard has two token buckets, one of records and one of bytes (both counted as Kinesis does, data and partition key), that
-refill at the shard's quotas. Their burst is half a second: the shard's own is a second, and the rest absorbs what the network
-does to our timing. A shard that throttles us all the same is shared with somebody, so its buckets refill at a share of the
-quotas: it falls by a factor at each throttle and rises steadily while records get through.
+A shard is not paced until it throttles: an on-demand stream, or a shard that has room, takes what it is given. From then on it
+has two token buckets, one of records and one of bytes (both counted as Kinesis does, data and partition key), that refill at
+the shard's quotas. Their burst is half a second: the shard's own is a second, and the rest absorbs what the network does to our
+timing. A shard that throttles us all the same is shared with somebody, so its buckets refill at a share of the quotas: it falls
+by a factor at each throttle and rises steadily while records get through. After a quiet minute the shard is free again.
 
 A shard that refuses a record is closed for some milliseconds. So requests do not shrink to the one record that has just
 become possible, and small records do not overtake a large one for ever.
@@ -20,6 +21,9 @@ REFILL_SECONDS = 0.02
 # A throttled shard is left alone for this long, and what else was on its way to it says nothing new.
 HOLD_SECONDS = 0.1
 
+# Without a throttle for this long, the shard is paced no more.
+CALM_SECONDS = 60.0
+
 FACTOR_ON_THROTTLE = 0.8
 RISE_PER_SECOND = 0.05
 LEAST_SHARE = 0.02
@@ -34,11 +38,13 @@ _BURST_BYTES = BYTES_PER_SECOND * BURST_SECONDS
 class _Pace:
     """One shard. Buckets as in ``forwarder.token_bucket``, but two at once and of a varying rate: this runs for every record."""
 
-    __slots__ = ("bytes", "closed_until", "held_until", "records", "refilled_at", "risen_at", "share")
+    __slots__ = ("bytes", "calm_at", "closed_until", "held_until", "records", "refilled_at", "risen_at", "share")
 
     def __init__(self, now: float) -> None:
-        self.records = _BURST_RECORDS
-        self.bytes = _BURST_BYTES
+        # It has just throttled, so there is nothing left in it.
+        self.records = 0.0
+        self.bytes = 0.0
+        self.calm_at = now
         self.refilled_at = now
         self.share = 1.0
         self.risen_at = now
@@ -61,23 +67,26 @@ class _Pace:
 
 
 class Pacing:
-    """The paces of all shards. ``now`` is seconds of any steady clock; an unknown shard, None, is never paced."""
+    """The paces of the shards that have throttled. ``now`` is seconds of any steady clock."""
 
     __slots__ = ("_paces",)
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
 
-    def admits(self, shard: str | None, size: int, now: float) -> bool:
+    def admits(self, shard: str, size: int, now: float) -> bool:
         """Whether a record of ``size`` bytes may go to this shard now; if so, its share is spent.
 
         A record that is larger than the burst passes a full bucket and leaves it in debt.
         """
-        if shard is None:
+        pace = self._paces.get(shard)
+        if pace is None:
             return True
-        pace = self._paces.get(shard) or self._begin(shard, now)
         if now < pace.closed_until:
             return False
+        if now >= pace.calm_at:
+            del self._paces[shard]
+            return True
         if now != pace.refilled_at:
             pace.refill(now)
         if pace.records >= 1.0 and (pace.bytes >= size or pace.bytes >= _BURST_BYTES):
@@ -87,27 +96,29 @@ class Pacing:
         pace.closed_until = now + max(REFILL_SECONDS, pace.seconds_until(size))
         return False
 
-    def wait_seconds(self, shard: str | None, now: float) -> float:
+    def wait_seconds(self, shard: str, now: float) -> float:
         """How long this shard admits nothing; 0.0 when it is worth asking."""
-        pace = self._paces.get(shard) if shard is not None else None
+        pace = self._paces.get(shard)
         return max(0.0, pace.closed_until - now) if pace else 0.0
 
-    def throttled(self, shard: str | None, now: float) -> None:
+    def throttled(self, shard: str, now: float) -> None:
         """The shard has refused a record as too much: slow down, and leave it alone for a moment."""
-        if shard is None:
+        pace = self._paces.get(shard)
+        if pace is None:
+            pace = self._paces[shard] = _Pace(now)
+        elif now < pace.held_until:
             return
-        pace = self._paces.get(shard) or self._begin(shard, now)
-        if now < pace.held_until:
-            return
-        pace.refill(now)
-        pace.share = max(LEAST_SHARE, pace.share * FACTOR_ON_THROTTLE)
+        else:
+            pace.refill(now)
+            pace.share = max(LEAST_SHARE, pace.share * FACTOR_ON_THROTTLE)
         pace.risen_at = now
+        pace.calm_at = now + CALM_SECONDS
         pace.held_until = now + HOLD_SECONDS
         pace.closed_until = max(pace.closed_until, pace.held_until)
 
-    def succeeded(self, shard: str | None, now: float) -> None:
+    def succeeded(self, shard: str, now: float) -> None:
         """The shard has stored records: after a throttle, speed up by as much as the time since the last news allows."""
-        pace = self._paces.get(shard) if shard is not None else None
+        pace = self._paces.get(shard)
         if pace is None or pace.share >= 1.0 or now < pace.held_until:
             return
         # Silence is no news: a shard that was not written to for a minute has not proved anything in it.
@@ -115,7 +126,3 @@ class Pacing:
         pace.refill(now)
         pace.share = min(1.0, pace.share + seconds * RISE_PER_SECOND)
         pace.risen_at = now
-
-    def _begin(self, shard: str, now: float) -> _Pace:
-        pace = self._paces[shard] = _Pace(now)
-        return pace

@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.backoff import delay_seconds
+from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
 from forwarder.errors import Unavailable
 from forwarder.events import Record
@@ -68,10 +69,9 @@ class Schedule(Protocol):
     records: int
     bytes: int
 
-    @property
-    def ready(self) -> int: ...
     def extend(self, records: Sequence[Record]) -> None: ...
-    def take(self, *, max_records: int, max_bytes: int) -> Sequence[Record]: ...
+    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
+    def next_due(self) -> float | None: ...
     def settle(self, records: Sequence[Record]) -> None: ...
     def put_back(self, records: Sequence[Record]) -> None: ...
 
@@ -111,6 +111,7 @@ class Relay:
         self.progress = 0
         self._pages: deque[_Page] = deque()
         self._in_flight = 0
+        self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
         self._complaints = Occasional(seconds=10.0)
@@ -162,14 +163,30 @@ class Relay:
         async with anyio.create_task_group() as tasks:
             while True:
                 changed = self._changed
-                while self._schedule.ready and self._in_flight < self._sink.max_in_flight:
-                    records = self._schedule.take(max_records=self._sink.max_records, max_bytes=self._sink.max_bytes)
+                while self._in_flight < self._concurrency.limit and (records := self._take()):
                     self._in_flight += 1
                     tasks.start_soon(self._send, tasks, records)
-                await changed.wait()
+                due = self._schedule.next_due()
+                with anyio.move_on_after(None if due is None else max(0.0, due - anyio.current_time())):
+                    await changed.wait()
+
+    def _take(self) -> Sequence[Record]:
+        return self._schedule.take(
+            max_records=self._sink.max_records, max_bytes=self._sink.max_bytes, now=anyio.current_time()
+        )
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
+        began = anyio.current_time()
         rejections = await self._publish(records)
+        if len(rejections) == len(records):
+            self._concurrency.failed()
+        else:
+            self._concurrency.finished(
+                anyio.current_time() - began,
+                in_flight=self._in_flight,
+                rejected=len(rejections),
+                records=len(records),
+            )
         self._in_flight -= 1
         rejected = {rejection.record.seq for rejection in rejections}
         self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)

@@ -14,7 +14,6 @@ from forwarder.backoff import Backoff
 from forwarder.config import Settings, SinkSettings
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.kinesis import kinesis_sink
-from forwarder.lanes import Lanes
 from forwarder.line import Line
 from forwarder.lines import file_sink, stdout_sink
 from forwarder.relay import Schedule, Sink
@@ -101,7 +100,8 @@ class Service:
         target = self._terms.sink_url.target
         if isinstance(target, KinesisTarget):
             max_in_flight = self._terms.settings.listen.max_in_flight
-            return await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight)), Lanes
+            kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
+            return kinesis, kinesis.new_lanes
         if isinstance(target, StdoutTarget):
             return await stack.enter_async_context(stdout_sink()), Line
         return await stack.enter_async_context(file_sink(Path(target.path))), Line

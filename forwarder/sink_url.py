@@ -9,14 +9,16 @@ from forwarder.suggestions import nearest
 
 Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
+Aggregation = Literal["none", "kpl"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
 FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
+AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
-_KINESIS_OPTIONS = ("region", "endpoint_url")
+_KINESIS_OPTIONS = ("region", "endpoint_url", "aggregation")
 
 EXAMPLES = "kinesis://STREAM?region=eu-west-1, stdout: or file:PATH"
 
@@ -28,6 +30,7 @@ class KinesisTarget:
     stream: str
     region: str | None
     endpoint_url: str | None
+    aggregation: Aggregation
 
     def __str__(self) -> str:
         return f"kinesis://{self.stream}"
@@ -94,7 +97,12 @@ def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]
     if scheme == "kinesis":
         if not host or path.strip("/"):
             raise Misconfigured(f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1")
-        return KinesisTarget(stream=host, region=options.get("region"), endpoint_url=options.get("endpoint_url"))
+        return KinesisTarget(
+            stream=host,
+            region=options.get("region"),
+            endpoint_url=options.get("endpoint_url"),
+            aggregation=_choice(url, "aggregation", options.get("aggregation", AGGREGATIONS[0]), AGGREGATIONS),
+        )
     if scheme == "stdout":
         if host or path:
             raise Misconfigured(f"sink URL {url!r}: standard output has no name; write stdout:")

@@ -73,7 +73,7 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
             marks.events = max(marks.events, self.records)
             marks.bytes = max(marks.bytes, self.bytes)
 
-    monkeypatch.setattr("forwarder.service.Lanes", MarkedLanes)
+    monkeypatch.setattr("forwarder.kinesis_shards.Lanes", MarkedLanes)
     return marks
 
 

@@ -18,6 +18,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
 from forwarder.outbox import Outbox
+from forwarder.pacing import Pacing
 from forwarder.pump import Pump
 from forwarder.registry import Registry
 from forwarder.relay import Rejection, Relay
@@ -319,7 +320,7 @@ class Latencies:
 async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     """`forwarder listen` between its connections and its sink."""
     position = Position(delivered=Snapshot(1, 1), floor_seq=0)
-    relay = Relay(sink, Lanes(), position=position, state=ServiceState(), max_events=10_000, max_bytes=1 << 24)
+    relay = Relay(sink, Lanes(Pacing()), position=position, state=ServiceState(), max_events=10_000, max_bytes=1 << 24)
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()

@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forwarder.events import Record
 from forwarder.lanes import Lanes
+from forwarder.pacing import Pacing
 
 KEYS = ("a", "b", "c", "schlüssel")
 MANY = 10**9
@@ -17,7 +18,7 @@ def records_of(*keys: str, size: int = 1) -> list[Record]:
 
 
 def take_all(lanes: Lanes) -> list[Record]:
-    return list(lanes.take(max_records=MANY, max_bytes=MANY))
+    return list(lanes.take(max_records=MANY, max_bytes=MANY, now=0.0))
 
 
 class LanesMachine(RuleBasedStateMachine):
@@ -25,7 +26,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.lanes = Lanes()
+        self.lanes = Lanes(Pacing())
         self.waiting: dict[str, list[Record]] = {key: [] for key in KEYS}
         self.offered: list[Record] = []
         self.settled: dict[str, list[int]] = {key: [] for key in KEYS}
@@ -47,7 +48,7 @@ class LanesMachine(RuleBasedStateMachine):
     @rule(max_records=st.integers(1, 4), max_bytes=st.integers(1, 40))
     def take(self, max_records: int, max_bytes: int) -> None:
         ready = self.lanes.ready
-        taken = self.lanes.take(max_records=max_records, max_bytes=max_bytes)
+        taken = self.lanes.take(max_records=max_records, max_bytes=max_bytes, now=0.0)
 
         assert len(taken) <= max_records
         assert bool(taken) == bool(ready)
@@ -108,23 +109,23 @@ TestLanes.settings = settings(max_examples=60, stateful_step_count=50, deadline=
 
 
 def test_a_record_larger_than_a_request_is_offered_alone() -> None:
-    lanes = Lanes()
+    lanes = Lanes(Pacing())
     lanes.extend(records_of("a", "b", size=100))
 
-    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10)] == [1]
-    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10)] == [2]
+    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10, now=0.0)] == [1]
+    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10, now=0.0)] == [2]
 
 
 def test_the_request_limit_counts_the_bytes_of_partition_keys() -> None:
-    lanes = Lanes()
+    lanes = Lanes(Pacing())
     lanes.extend(records_of("ä", "ö", size=1))
 
-    assert len(lanes.take(max_records=500, max_bytes=5)) == 1
-    assert len(lanes.take(max_records=500, max_bytes=5)) == 1
+    assert len(lanes.take(max_records=500, max_bytes=5, now=0.0)) == 1
+    assert len(lanes.take(max_records=500, max_bytes=5, now=0.0)) == 1
 
 
 def test_a_rejected_record_does_not_hold_up_other_lanes() -> None:
-    lanes = Lanes()
+    lanes = Lanes(Pacing())
     lanes.extend(records_of("a", "a", "b", "b"))
     a, b = take_all(lanes)
 
@@ -136,7 +137,7 @@ def test_a_rejected_record_does_not_hold_up_other_lanes() -> None:
 
 
 def test_a_lane_of_a_million_records_can_be_dropped() -> None:
-    lanes = Lanes()
+    lanes = Lanes(Pacing())
     lanes.extend(records_of(*["hot"] * 1_000_000))
 
     del lanes  # A chain of that length, freed record by record, would overflow the stack.

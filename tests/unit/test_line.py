@@ -14,7 +14,7 @@ def line_of(*sizes: int) -> tuple[Line, set[int]]:
 
 
 def seqs(line: Line, *, max_records: int = 1000, max_bytes: int = 1000) -> list[int]:
-    return [record.seq for record in line.take(max_records=max_records, max_bytes=max_bytes)]
+    return [record.seq for record in line.take(max_records=max_records, max_bytes=max_bytes, now=0.0)]
 
 
 @given(
@@ -29,7 +29,7 @@ def test_records_leave_in_order_whatever_fails(
     line, undelivered = line_of(*sizes)
     delivered: list[int] = []
     while line.records:
-        taken = line.take(max_records=max_records, max_bytes=max_bytes)
+        taken = line.take(max_records=max_records, max_bytes=max_bytes, now=0.0)
         assert len(taken) <= max_records
         assert sum(len(record.data) for record in taken) <= max_bytes or len(taken) == 1
         if failures and failures.pop():
@@ -45,7 +45,7 @@ def test_records_leave_in_order_whatever_fails(
 def test_nothing_is_ready_while_a_request_is_under_way() -> None:
     line, _ = line_of(1, 1, 1)
 
-    taken = line.take(max_records=2, max_bytes=100)
+    taken = line.take(max_records=2, max_bytes=100, now=0.0)
     assert line.ready == 0
 
     line.put_back(taken)
@@ -55,7 +55,7 @@ def test_nothing_is_ready_while_a_request_is_under_way() -> None:
 
 def test_what_arrives_during_a_request_waits_behind_what_is_put_back() -> None:
     line, _ = line_of(1, 1)
-    taken = line.take(max_records=2, max_bytes=100)
+    taken = line.take(max_records=2, max_bytes=100, now=0.0)
 
     line.extend([Record(3, "key", b"x", {3})])
     line.put_back(taken)
@@ -72,7 +72,7 @@ def test_a_record_larger_than_a_request_is_offered_alone() -> None:
 def test_bytes_and_records_count_what_is_offered_too() -> None:
     line, undelivered = line_of(10, 20)
 
-    taken = line.take(max_records=1, max_bytes=100)
+    taken = line.take(max_records=1, max_bytes=100, now=0.0)
     assert (line.records, line.bytes, undelivered) == (2, 30, {1, 2})
 
     line.settle(taken)

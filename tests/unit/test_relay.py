@@ -15,6 +15,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
 from forwarder.line import Line
+from forwarder.pacing import Pacing
 from forwarder.relay import Rejection, Relay, Schedule
 from forwarder.state import ServiceState
 
@@ -96,7 +97,7 @@ def relay_to(
 ) -> Relay:
     return Relay(
         sink,
-        schedule or Lanes(),
+        schedule or Lanes(Pacing()),
         position=START,
         state=ServiceState(),
         max_events=max_events,
@@ -411,7 +412,7 @@ async def test_trouble_shows_until_the_sink_stores_something_again() -> None:
             return [Rejection(record=record, code="Throttled") for record in records]
         return await store(sink, records)
 
-    relay = Relay(ScriptedSink(scripted), Lanes(), position=START, state=state, max_events=10, max_bytes=1000)
+    relay = Relay(ScriptedSink(scripted), Lanes(Pacing()), position=START, state=state, max_events=10, max_bytes=1000)
     async with running(relay):
         offer(relay, (1, "a"))
         with anyio.fail_after(5):

@@ -8,7 +8,7 @@ from forwarder.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget,
 
 def test_a_stream_is_named_with_its_region() -> None:
     assert parse("kinesis://changes?region=eu-west-1") == SinkUrl(
-        target=KinesisTarget(stream="changes", region="eu-west-1", endpoint_url=None),
+        target=KinesisTarget(stream="changes", region="eu-west-1", endpoint_url=None, aggregation="none"),
         format="native",
         partition_key="primary-key",
         prefix_key=True,
@@ -18,7 +18,9 @@ def test_a_stream_is_named_with_its_region() -> None:
 def test_an_endpoint_may_be_given_percent_encoded_or_not() -> None:
     for written in ("http://127.0.0.1:4567", "http%3A%2F%2F127.0.0.1%3A4567"):
         target = parse(f"kinesis://changes?endpoint_url={written}").target
-        assert target == KinesisTarget(stream="changes", region=None, endpoint_url="http://127.0.0.1:4567")
+        assert target == KinesisTarget(
+            stream="changes", region=None, endpoint_url="http://127.0.0.1:4567", aggregation="none"
+        )
 
 
 def test_options_decide_key_and_prefix() -> None:

@@ -1,0 +1,15 @@
+"""How much is measured."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    round_seconds: int
+    drain_events: int
+    latency_seconds: int
+    memory_events: int
+
+
+FULL = Size(round_seconds=5, drain_events=300_000, latency_seconds=10, memory_events=1_000_000)
+QUICK = Size(round_seconds=1, drain_events=30_000, latency_seconds=2, memory_events=100_000)
