@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder import kpl
+from tests.kpl_oracle import Oracle, kpl_oracle
 
 keys = st.text(min_size=1, max_size=256)
 # Lengths about which the varints of a payload, and of the record around it, grow by a byte.
@@ -26,44 +22,10 @@ lengths = st.one_of(
 payloads = st.lists(st.one_of(st.binary(max_size=300), lengths.map(bytes)), min_size=1, max_size=20)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Oracle:
-    """aws_kinesis_agg: an encoder and a decoder that are not ours."""
-
-    aggregator: ModuleType
-    deaggregator: ModuleType
-
-    def encode(self, partition_key: str, payloads: list[bytes]) -> bytes:
-        record = self.aggregator.AggRecord()
-        for payload in payloads:
-            assert record.add_user_record(partition_key, payload)
-        data: bytes = record.get_contents()[2]
-        return data
-
-    def decode(self, partition_key: str, data: bytes) -> list[dict[str, Any]]:
-        record = {
-            "kinesisSchemaVersion": "1.0",
-            "sequenceNumber": "49",
-            "approximateArrivalTimestamp": 0.0,
-            "partitionKey": partition_key,
-            "data": base64.b64encode(data),
-        }
-        user_records = self.deaggregator.deaggregate_records([{"kinesis": record}])
-        return [user_record["kinesis"] for user_record in user_records]
-
-
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    # It puts its own directory first on sys.path, for a module of the name config_pb2: neither may outlive these tests.
-    path = list(sys.path)
-    try:
-        yield Oracle(
-            aggregator=importlib.import_module("aws_kinesis_agg.aggregator"),
-            deaggregator=importlib.import_module("aws_kinesis_agg.deaggregator"),
-        )
-    finally:
-        sys.path[:] = path
-        sys.modules.pop("config_pb2", None)
+    with kpl_oracle() as oracle:
+        yield oracle
 
 
 @given(key=keys, payloads=payloads)

@@ -1,0 +1,90 @@
+"""Lanes that get more than their shard takes one by one: aggregated on request, and paced when the shard throttles."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from forwarder import kinesis_wire
+from forwarder.local.kinesis.faults import Delay, FailRecords, LoseResponse
+from tests.databases import Database
+from tests.kpl_oracle import kpl_oracle
+from tests.ledger import Ledger, all_delivered, create_accounts, write, write_rows
+from tests.listening import CREDENTIALS, STREAM, Served, kinesis_with_stream, leads, listening
+
+Decode = Callable[[bytes], Sequence[kinesis_wire.Result]]
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    await create_accounts(database.url)
+    return Ledger()
+
+
+def taken_apart(served: Served) -> list[bytes]:
+    """What a consumer with the library of AWS reads, in the order of the stream."""
+    with kpl_oracle() as oracle:
+        return [
+            base64.b64decode(user_record["data"])
+            for record in served.kinesis.stream(STREAM).records()
+            for user_record in oracle.decode(record.partition_key, record.data)
+        ]
+
+
+async def test_an_aggregated_lane_keeps_its_order_while_records_fail_and_answers_are_lost(
+    database: Database, ledger: Ledger
+) -> None:
+    async with kinesis_with_stream() as served:
+        served.kinesis.faults.replace(
+            [
+                FailRecords(probability=0.2),
+                LoseResponse(operation="PutRecords", probability=0.1),
+                Delay(operation="PutRecords", seconds=0.005),
+            ]
+        )
+        sink = f"{served.sink}&partition_key=table&aggregation=kpl"
+        async with listening(database.url, sink) as service:
+            await leads(service)
+            await write(ledger, database.writer_url, transactions=150)
+            await all_delivered(ledger, lambda: taken_apart(served))
+        # One lane only; one by one, it would have been a record for each change.
+        assert served.kinesis.stream(STREAM).record_count < ledger.changes / 2
+
+
+async def test_a_hot_lane_moves_thousands_of_changes_in_a_handful_of_records(
+    database: Database, ledger: Ledger
+) -> None:
+    await write_rows(ledger, database.url, *range(1000, 9000))
+    async with kinesis_with_stream(shards=1, limits=True) as served:
+        sink = f"{served.sink}&partition_key=table&aggregation=kpl"
+        async with listening(database.url, sink):
+            await all_delivered(ledger, lambda: taken_apart(served))
+        assert served.kinesis.stream(STREAM).record_count < 80
+
+
+async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = 0
+
+    def count_refusals(answer: bytes, *, decode: Decode = kinesis_wire.decode) -> Sequence[kinesis_wire.Result]:
+        nonlocal refused
+        results = decode(answer)
+        refused += sum(1 for result in results if result.error_code)
+        return results
+
+    monkeypatch.setattr(kinesis_wire, "decode", count_refusals)
+    await write_rows(ledger, database.url, *range(1000, 5000))
+    async with kinesis_with_stream(shards=1, limits=True) as served, listening(database.url, served.sink):
+        await all_delivered(ledger, served.data)
+
+    # The first requests cannot know better: as many as were under way when the first refusal came back.
+    assert 0 < refused < ledger.changes
