@@ -21,6 +21,8 @@ from forwarder.state import ServiceState
 
 RETRY_FIRST_SECONDS = 0.05
 RETRY_MAX_SECONDS = 2.0
+# The sink is well, and refuses single records: a shard that is at its limit for a moment, most likely.
+REJECTED_MAX_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -176,17 +178,7 @@ class Relay:
         )
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
-        began = anyio.current_time()
         rejections = await self._publish(records)
-        if len(rejections) == len(records):
-            self._concurrency.failed()
-        else:
-            self._concurrency.finished(
-                anyio.current_time() - began,
-                in_flight=self._in_flight,
-                rejected=len(rejections),
-                records=len(records),
-            )
         self._in_flight -= 1
         rejected = {rejection.record.seq for rejection in rejections}
         self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)
@@ -197,18 +189,24 @@ class Relay:
             record.attempts += 1
         # A record that is new to rejection need not wait as long as an old hand. But if all were rejected, the sink itself
         # is in trouble, and they keep their order, which a line relies on.
-        groups = [again] if len(again) == len(records) else _by_attempts(again)
-        for group in groups:
-            tasks.start_soon(self._retry, group)
+        if len(again) == len(records):
+            tasks.start_soon(self._retry, again, RETRY_MAX_SECONDS)
+            return
+        for group in _by_attempts(again):
+            tasks.start_soon(self._retry, group, REJECTED_MAX_SECONDS)
 
     async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        began = anyio.current_time()
         try:
             rejections = await self._sink.publish(records)
         except Unavailable as error:
+            self._concurrency.failed()
             self._state.trouble = str(error)
             if self._complaints.due("unavailable"):
                 logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})
             return [Rejection(record=record, code="Unavailable") for record in records]
+        seconds = anyio.current_time() - began
+        self._concurrency.finished(seconds, in_flight=self._in_flight, rejected=len(rejections), records=len(records))
         if self._state.trouble and len(rejections) < len(records):
             self._state.trouble = None
             logger.info("sink answers again")
@@ -217,10 +215,10 @@ class Relay:
                 logger.warning("records rejected, trying again", extra={"code": code, "records": len(rejections)})
         return rejections
 
-    async def _retry(self, records: Sequence[Record]) -> None:
+    async def _retry(self, records: Sequence[Record], max_seconds: float) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
         attempts = max(record.attempts for record in records)
-        await anyio.sleep(delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS))
+        await anyio.sleep(delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=max_seconds))
         self._schedule.put_back(records)
         self._notify()
 
