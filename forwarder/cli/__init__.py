@@ -16,7 +16,7 @@ app = typer.Typer(
     help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo)

@@ -24,7 +24,7 @@ def demo(*, seconds: SecondsOption = 15, rate: RateOption = 200, keep: KeepOptio
     listener once in the middle. Needs no AWS account and no network, and leaves nothing behind. Exit status 0: nothing was
     lost, and each row's changes came out in order.
 
-    Example: forwarder demo --seconds 60 --rate 400
+    Example: `forwarder demo --seconds 60 --rate 400`
     """
     screen = Screen(Console(highlight=False, force_interactive=sys.stdout.isatty()))
     screen.step("forwarder demo: a shop in PostgreSQL, its changes in a Kinesis stream")

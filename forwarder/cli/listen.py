@@ -35,7 +35,7 @@ def listen(
     It sleeps until a writer rings, drains the outbox, and saves its position after delivery. SIGTERM and Ctrl-C let what is
     in flight finish, save the position and exit 0. Run it twice and the second stands by.
 
-    Example: forwarder listen --sink 'kinesis://changes?region=eu-west-1'
+    Example: `forwarder listen --sink 'kinesis://changes?region=eu-west-1'`
     """
     flags = {"sink": {"url": sink}} if sink else {}
     loaded = settings(config, log_format, **flags)

@@ -38,7 +38,7 @@ def local_kinesis(
 
     For development, tests and docker-compose; any AWS SDK works with it, with any credentials.
 
-    Example: forwarder local-kinesis --stream orders --shards 2 --faults faults.toml
+    Example: `forwarder local-kinesis --stream orders --shards 2 --faults faults.toml`
     """
     kinesis = LocalKinesis(limits=not no_limits, discard=discard, faults=load(faults) if faults else ())
     anyio.run(_serve, kinesis, host, port, stream or [], shards, backend_options={"use_uvloop": True})

@@ -53,7 +53,7 @@ def migrate(
     Safe to run again, at the same time, and on a busy system: it touches only what differs, never lets writers queue for
     long, and comes back to tables that are locked. Without a selection, what is captured stays so and is mended.
 
-    Example: forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan
+    Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
     if down and (table or exclude):

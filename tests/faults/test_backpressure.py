@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,13 @@ from forwarder.local.kinesis.faults import Error, Hang
 from forwarder.relay import Relay
 from forwarder.state import Phase
 from tests.databases import Database
-from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows
+from tests.ledger import Ledger, all_delivered, audit, write, write_rows
 from tests.listening import (
     CREDENTIALS,
     STREAM,
     Served,
     command,
     impatient,
-    kinesis_with_stream,
     leads,
     listening,
 )
@@ -35,24 +34,6 @@ from tests.waiting import eventually
 MAX_EVENTS, PAGE_ROWS = 200, 50
 MAX_BYTES = PAGE_BYTES = 1 << 20
 HANG = Hang(operation="PutRecords")
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with kinesis_with_stream() as served:
-        yield served
 
 
 class Marks:

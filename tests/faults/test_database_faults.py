@@ -18,19 +18,13 @@ from forwarder.state import Phase
 from tests.conftest import memory_disk
 from tests.databases import MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
-from tests.listening import CREDENTIALS, STREAM, Served, kinesis_with_stream, leads, listening
+from tests.listening import STREAM, Served, leads, listening
 from tests.proxy import proxy
 from tests.waiting import eventually
 
 # Longer than any test: whoever is woken was woken by the bell.
 NEVER_SECONDS = 3600.0
 PAUSE_SECONDS = 0.02
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -41,18 +35,6 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("leadership", "positions", "doorbell"):
         monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
     monkeypatch.setitem(connections.connect.__kwdefaults__ or {}, "timeout_seconds", 1.0)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with kinesis_with_stream() as served:
-        yield served
 
 
 @pytest.fixture

@@ -11,22 +11,10 @@ from forwarder import kinesis_wire
 from forwarder.local.kinesis.faults import Delay, FailRecords, LoseResponse
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
-from tests.ledger import Ledger, all_delivered, create_accounts, write, write_rows
-from tests.listening import CREDENTIALS, STREAM, Served, kinesis_with_stream, leads, listening
+from tests.ledger import Ledger, all_delivered, write, write_rows
+from tests.listening import STREAM, Served, kinesis_with_stream, leads, listening
 
 Decode = Callable[[bytes], Sequence[kinesis_wire.Result]]
-
-
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
 
 
 def taken_apart(served: Served) -> list[bytes]:

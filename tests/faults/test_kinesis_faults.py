@@ -33,13 +33,11 @@ from tests.ledger import (
     Ledger,
     all_delivered,
     audit,
-    create_accounts,
     write,
     write_rows,
     writing,
 )
 from tests.listening import (
-    CREDENTIALS,
     STREAM,
     Served,
     impatient,
@@ -52,24 +50,6 @@ from tests.waiting import eventually
 
 PUT: Literal["PutRecords"] = "PutRecords"
 HOT_KEY = f"public.account.{HOT_ID}"
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with kinesis_with_stream() as served:
-        yield served
 
 
 @asynccontextmanager
