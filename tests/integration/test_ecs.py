@@ -84,7 +84,8 @@ def calls_of_listen() -> set[str]:
     assert [module for module, text in texts.items() if "create_client(" in text] == ["forwarder.kinesis"]
     model = botocore.session.Session().get_service_model("kinesis")
     operations = {xform_name(name): name for name in model.operation_names}
-    return {f"kinesis:{operations[name]}" for name in _methods_called(texts["forwarder.kinesis"], on="self._client")}
+    called = {name for text in texts.values() for name in _methods_called(text, on="self._client")}
+    return {f"kinesis:{operations[name]}" for name in called}
 
 
 def _methods_called(source: str, *, on: str) -> set[str]:
