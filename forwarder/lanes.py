@@ -81,7 +81,6 @@ class Lanes:
         "_shard_of",
         "_turn",
         "bytes",
-        "ready",
         "records",
     )
 
@@ -96,8 +95,6 @@ class Lanes:
         self._turn: deque[_Queue] = deque()
         # The others with ready heads, by the time at which they take turns again.
         self._resting: list[tuple[float, str, _Queue]] = []
-        # How many heads are ready in queues that do not rest.
-        self.ready = 0
         # What is in memory: waiting, ready or offered; followers included.
         self.records = 0
         self.bytes = 0
@@ -134,7 +131,6 @@ class Lanes:
         share = max(LEAST_SHARE, max_records // max(1, len(turn)))
         while turn and room > 0 and (left := max_records - len(offered)):
             room = self._take_from(turn.popleft(), offered, min(share, left), room, now)
-        self.ready -= len(offered)
         return offered
 
     def settle(self, records: Sequence[Record]) -> None:
@@ -168,7 +164,6 @@ class Lanes:
         self._queues.clear()
         self._turn.clear()
         self._resting.clear()
-        self.ready = 0
         for lane in self._lanes.values():
             lane.queue = self._queue_of(lane.head.partition_key)
         for lane in ready:
@@ -190,7 +185,6 @@ class Lanes:
         queue.lanes.append(lane)
         if queue.is_resting:
             return
-        self.ready += 1
         if queue.is_idle:
             queue.is_idle = False
             self._turn.append(queue)
@@ -239,7 +233,6 @@ class Lanes:
 
     def _rest(self, queue: _Queue, shard: str, now: float) -> None:
         queue.is_resting = True
-        self.ready -= len(queue.lanes)
         # No two queues are of the same shard, so queues are never compared.
         heappush(self._resting, (now + self._pacing.wait_seconds(shard, now), shard, queue))
 
@@ -247,7 +240,6 @@ class Lanes:
         while self._resting and self._resting[0][0] <= now:
             queue = heappop(self._resting)[2]
             queue.is_resting = False
-            self.ready += len(queue.lanes)
             self._turn.append(queue)
 
     def _drop(self, head: Record) -> None:

@@ -18,11 +18,6 @@ class Line:
         self.records = 0
         self.bytes = 0
 
-    @property
-    def ready(self) -> int:
-        """How many records could be offered now."""
-        return 0 if self._offered else len(self._ready)
-
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
         self._ready.extend(records)

@@ -14,6 +14,7 @@ from forwarder.errors import Unavailable
 from forwarder.leadership import Leadership
 from tests.databases import Database
 from tests.proxy import proxy
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -51,17 +52,29 @@ async def test_databases_do_not_share_a_leader(sessions: Sequence[Connection], b
 async def test_the_second_takes_over_when_the_first_ones_session_ends(
     sessions: Sequence[Connection], connection: Connection
 ) -> None:
-    first, second = (Leadership(each, sink="default") for each in sessions)
+    first = Leadership(sessions[0], sink="default")
     await first.take()
     leads = anyio.Event()
+    refusals = 0
 
     async def stand_by() -> None:
         await second.wait()
         leads.set()
 
+    class Counting(Leadership):
+        async def take(self) -> bool:
+            nonlocal refusals
+            taken = await super().take()
+            refusals += not taken
+            return taken
+
+    async def was_refused_again_and_again() -> bool:
+        return refusals >= 3
+
+    second = Counting(sessions[1], sink="default")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stand_by)
-        await anyio.sleep(0.05)
+        await eventually(was_refused_again_and_again)
         assert not leads.is_set()
         await connection.execute("SELECT pg_terminate_backend($1)", sessions[0].get_server_pid())
         with anyio.fail_after(10):
