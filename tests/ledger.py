@@ -49,7 +49,6 @@ _OPERATIONS: dict[Kind, str] = {
     "late": "update",
     "delete": "delete",
 }
-_TXID = "pg_current_xact_id()::text::bigint AS txid"
 
 
 class Ledger:
@@ -58,35 +57,36 @@ class Ledger:
     def __init__(self) -> None:
         self.commits: list[Commit] = []
         self.unanswered: dict[int, Commit] = {}
+        self._attempts = 0
 
     @property
     def changes(self) -> int:
         """How many changes were committed."""
         return sum(len(commit.changes) for commit in self.commits)
 
-    def attempt(self, txid: int, changes: Sequence[Change]) -> None:
-        """COMMIT is about to be sent."""
-        self.unanswered[txid] = Commit(at=time.time(), changes=changes)
+    def attempt(self, changes: Sequence[Change]) -> int:
+        """COMMIT is about to be sent. The number that this answers goes into the table ``journal`` with the changes."""
+        self._attempts += 1
+        self.unanswered[self._attempts] = Commit(at=time.time(), changes=changes)
+        return self._attempts
 
-    def confirm(self, txid: int) -> None:
+    def confirm(self, number: int) -> None:
         """COMMIT was answered."""
-        self.commits.append(self.unanswered.pop(txid))
+        self.commits.append(self.unanswered.pop(number))
 
     def inserted(self, *ids: int) -> None:
         """A transaction was committed that inserted these rows, in version 1."""
         self.commits.append(Commit(at=time.time(), changes=[_change(identity, "insert", 1) for identity in ids]))
 
     async def settle(self, url: str) -> None:
-        """Ask the server what became of the transactions whose answer was lost."""
-        if not self.unanswered:
-            return
+        """Ask the journal what became of the transactions whose answer was lost.
+
+        ``pg_xact_status`` would not do: a crashed server gives a transaction id that never reached the disk to another.
+        """
         connection = await asyncpg.connect(url)
         try:
-            for txid in list(self.unanswered):
-                status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", str(txid))
-                assert status in ("committed", "aborted")
-                if status == "committed":
-                    self.confirm(txid)
+            for row in await connection.fetch("SELECT number FROM journal WHERE number = ANY ($1)", [*self.unanswered]):
+                self.confirm(row["number"])
         finally:
             await connection.close()
         self.unanswered.clear()
@@ -97,6 +97,7 @@ async def create_accounts(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("CREATE TABLE account (id bigint PRIMARY KEY, version bigint NOT NULL, note text)")
+        await connection.execute("CREATE TABLE journal (number bigint PRIMARY KEY)")
         await connection.execute(f"INSERT INTO account SELECT id, 0 FROM generate_series(0, {SHARED_IDS - 1}) AS id")
         table_id = await connection.fetchval(
             "INSERT INTO forwarder.captured_table (relation, schema_name, table_name, key_columns)"
@@ -156,17 +157,17 @@ class Writer:
         if kind == "rollback" or not rows:
             await connection.execute("ROLLBACK")
             return
-        txid = rows[0]["txid"]
-        self._ledger.attempt(txid, [_change(row["id"], _OPERATIONS[kind], row["version"]) for row in rows])
+        number = self._ledger.attempt([_change(row["id"], _OPERATIONS[kind], row["version"]) for row in rows])
+        await connection.execute("INSERT INTO journal VALUES ($1)", number)
         await connection.execute("COMMIT")
-        self._ledger.confirm(txid)
+        self._ledger.confirm(number)
         if kind == "delete":
             self._deleted.extend((row["id"], row["version"]) for row in rows)
 
     async def _write(
         self, connection: Connection, kind: Kind, reinserted: tuple[int, int] | None
     ) -> list[asyncpg.Record]:
-        returning = f"RETURNING account.id, account.version, {_TXID}"
+        returning = "RETURNING account.id, account.version"
         if kind == "insert":
             if reinserted is None:
                 self._new_id += 1
@@ -174,7 +175,7 @@ class Writer:
             insert = f"INSERT INTO account VALUES ($1, $2, 'a note') {returning}"
             return await connection.fetch(insert, identity, version + 1)
         if kind == "delete":
-            delete = f"DELETE FROM account WHERE id = $1 RETURNING id, version + 1 AS version, {_TXID}"
+            delete = "DELETE FROM account WHERE id = $1 RETURNING id, version + 1 AS version"
             return await connection.fetch(delete, self._random.randrange(1, SHARED_IDS))
         if kind == "hot":
             return await connection.fetch(f"UPDATE account SET version = version + 1 WHERE id = {HOT_ID} {returning}")
