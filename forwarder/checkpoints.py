@@ -7,6 +7,7 @@ import anyio
 from forwarder.leadership import Leadership
 from forwarder.outbox import Outbox
 from forwarder.positions import Positions
+from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
 
 HEARTBEAT_SECONDS = 3.0
@@ -15,19 +16,29 @@ HEARTBEAT_SECONDS = 3.0
 class Checkpoints:
     """Keeps the stored position close behind the relay's.
 
-    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more.
+    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more. ``turn`` is the
+    lock by which the parts of the leader share that session.
     """
 
     def __init__(
-        self, positions: Positions, leadership: Leadership, *, relay: Relay, outbox: Outbox, interval_seconds: float
+        self,
+        positions: Positions,
+        leadership: Leadership,
+        turn: anyio.Lock,
+        *,
+        relay: Relay,
+        quarantine: Quarantine,
+        outbox: Outbox,
+        interval_seconds: float,
     ) -> None:
         self._positions = positions
         self._leadership = leadership
         self._relay = relay
+        self._quarantine = quarantine
         self._outbox = outbox
         self._interval_seconds = interval_seconds
         self._saved = relay.progress
-        self._one_at_a_time = anyio.Lock()
+        self._turn = turn
 
     async def run(self) -> None:
         """Save soon after something was delivered, until cancelled.
@@ -50,12 +61,13 @@ class Checkpoints:
         Raises:
             Unavailable: the database does not answer; the position saved before still holds.
         """
-        async with self._one_at_a_time:
+        async with self._turn:
             progress = self._relay.progress
             if progress != self._saved:
-                self._outbox.floor_seq = await self._positions.save(self._relay.position)
+                position, aside = self._relay.position, self._quarantine.take()
+                self._outbox.floor_seq = await self._positions.save(position, aside=aside)
                 self._saved = progress
 
     async def _prove(self) -> None:
-        async with self._one_at_a_time:
+        async with self._turn:
             await self._leadership.prove()

@@ -17,6 +17,17 @@ class Refused(ForwarderError):
     """Waiting cannot mend it: wrong password, no such stream, no schema. Reaction: stop and tell the operator."""
 
 
+class Invalid(Refused):
+    """The far side refuses a request for what is in it. Reaction: find the record, set it aside, go on with the others.
+
+    ``code`` is the far side's own word for it. The message may quote the record: it is not for logs.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Gone(Refused):
     """The far side has left for good. Reaction: stop, even after things went well for long."""
 

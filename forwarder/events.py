@@ -44,6 +44,17 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     # The primary key as a JSON object text, and its bare values; null for a table without one.
     key: str | None
     key_values: str | None
+    # Images left out of the record because it would be too large, and where the whole record is then, if anywhere.
+    omitted: tuple[str, ...] = ()
+    stored_at: str | None = None
+
+
+class Attachment(msgspec.Struct, frozen=True, gc=False):
+    """The whole of a record that was too large: an object that has to be in S3 before the record that points to it is sent."""
+
+    bucket: str
+    key: str
+    data: bytes
 
 
 class Record(msgspec.Struct, gc=False):
@@ -57,3 +68,17 @@ class Record(msgspec.Struct, gc=False):
     attempts: int = 0
     # What travels in the same Kinesis record, after this one; the lanes alone change it.
     followers: Sequence[Record] = ()
+    attachment: Attachment | None = None
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A change that the sink cannot be given, or refuses for good: it goes to ``forwarder.dead_letter`` instead."""
+
+    seq: int
+    partition_key: str
+    # Of the record, data and partition key together.
+    size: int
+    # What was wrong: `oversize`, or the sink's error code.
+    code: str
+    # In words; it may quote the record.
+    reason: str

@@ -15,12 +15,12 @@ from aiobotocore.session import get_session
 
 from forwarder import __version__, kinesis_wire
 from forwarder.backoff import Backoff
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_errors import errors_of
+from forwarder.kinesis_errors import INVALID, errors_of
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.lanes import Lanes
-from forwarder.relay import Rejection
+from forwarder.quarantine import Rejection
 from forwarder.sink_url import KinesisTarget
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
@@ -72,12 +72,15 @@ class KinesisSink:
         """Offer at most 500 records in one request.
 
         Raises:
+            Invalid: at least one of the records is refused for what it is; none is stored.
             Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
         body = kinesis_wire.encode(self._stream, records)
         try:
             with errors_of(self._stream):
                 answer = await self._client.put_records(Records=body)
+        except Invalid:
+            raise
         except Refused as error:
             # It worked at start, so somebody may mend it while we keep trying.
             raise Unavailable(str(error)) from error
@@ -89,7 +92,12 @@ class KinesisSink:
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
         await self._shards.heed(records, results, now=anyio.current_time())
         return [
-            Rejection(record=record, code=result.error_code)
+            Rejection(
+                record=record,
+                code=result.error_code,
+                reason=result.error_message,
+                is_final=result.error_code in INVALID,
+            )
             for record, result in zip(records, results, strict=True)
             if result.error_code
         ]

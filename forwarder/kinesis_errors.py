@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import aiohttp
 import botocore.exceptions
 
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Invalid, Refused, Unavailable
 
 # What waiting cannot mend when it is met at start, and the remedy.
 _REFUSALS = {
@@ -18,8 +18,14 @@ _REFUSALS = {
     "InvalidSignatureException": "check the AWS credentials and this machine's clock",
     "InvalidClientTokenId": "check the AWS credentials",
     "MissingAuthenticationTokenException": "check the AWS credentials",
-    "ValidationException": "correct the stream's name in the sink's URL",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
+}
+
+# What is wrong with a request, or with one of its records: it would be refused again.
+INVALID = {
+    "ValidationException": "correct the stream's name in the sink's URL",
+    "InvalidArgumentException": "correct the stream's name in the sink's URL",
+    "SerializationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
 }
 
 _MISSING_SETTINGS: dict[type[Exception], str] = {
@@ -39,6 +45,7 @@ def errors_of(stream: str) -> Iterator[None]:
     """Raise what botocore and aiohttp raise as the errors of this program.
 
     Raises:
+        Invalid: the request itself is refused; the remedy is for one that holds no records.
         Refused: waiting cannot mend it.
         Unavailable: it may pass.
     """
@@ -47,6 +54,8 @@ def errors_of(stream: str) -> Iterator[None]:
     except botocore.exceptions.ClientError as error:
         code = error.response["Error"].get("Code", "Unknown")
         message = f"stream {stream}: {code}: {error.response['Error'].get('Message', '')}"
+        if code in INVALID:
+            raise Invalid(f"{message}; {INVALID[code]}", code=code) from error
         if code in _REFUSALS:
             raise Refused(f"{message}; {_REFUSALS[code]}") from error
         raise Unavailable(message) from error

@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from forwarder.errors import Gone, Refused, Unavailable
 from forwarder.events import Record
-from forwarder.relay import Rejection
+from forwarder.quarantine import Rejection
 
 # What a pipe that can be written to takes without blocking (POSIX, PIPE_BUF on Linux).
 PIPE_BYTES = 4096

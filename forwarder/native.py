@@ -25,11 +25,12 @@ def encoder(system_identifier: int) -> Encoder:
         before = "null" if event.before is None or event.table.before_image == "none" else event.before
         after = "null" if event.after is None else event.after
         fault = f',"fault":"{event.fault}"' if event.fault else ""
+        omitted = _omitted(event) if event.omitted else ""
         line = (
             f'{{"id":"{system_identifier}/{seq:016x}","seq":{seq},"op":"{_OPERATIONS[event.op]}",'
             f'{_table(event.table, event.partition)},"key":{event.key or "null"},"at":"{timestamp(event.at)}",'
             f'"txid":"{event.txid}","tx":{{"index":{event.index},"count":{event.count}}},'
-            f'"before":{before},"after":{after}{fault}}}'
+            f'"before":{before},"after":{after}{fault}{omitted}}}'
         )
         # A column of type json keeps the line breaks it was written with; between the tokens of JSON a space is as good.
         return (line.replace("\n", " ").replace("\r", " ") if "\n" in line or "\r" in line else line).encode()
@@ -54,5 +55,10 @@ def _table(table: Table, partition: str | None) -> str:
     return named if partition is None else f'{named},"partition":{_json(partition)}'
 
 
-def _json(text: str) -> str:
-    return msgspec.json.encode(text).decode()
+def _omitted(event: Event) -> str:
+    stored_at = f',"stored_at":{_json(event.stored_at)}' if event.stored_at else ""
+    return f',"omitted":{_json(event.omitted)}{stored_at}'
+
+
+def _json(value: str | tuple[str, ...]) -> str:
+    return msgspec.json.encode(value).decode()

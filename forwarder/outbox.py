@@ -12,6 +12,7 @@ import msgspec
 
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import Connection, errors_of
+from forwarder.event_reader import EventReader
 from forwarder.events import Event
 from forwarder.queries import query
 from forwarder.registry import Registry
@@ -48,10 +49,10 @@ class Outbox:
         self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
     ) -> None:
         self._connection = connection
-        self._registry = registry
         self._page_rows = page_rows
         self._page_bytes = page_bytes
         self._transactions = Transactions()
+        self._reader = EventReader(registry, self._transactions)
         self._position = position
         # No transaction that begins from now on has a change with a seq of at most this; see docs/architecture.md, "The floor".
         self.floor_seq = position.floor_seq
@@ -64,7 +65,7 @@ class Outbox:
         """
         with errors_of("cannot read the outbox"):
             rows, position = await (self._next_page() if self._position.batch else self._drain())
-            events = await self._events(rows)
+            events = await self._reader.read(self._connection, rows)
         self._position = position
         return Page(events=events, position=position, more=position.batch is not None)
 
@@ -116,39 +117,3 @@ class Outbox:
             query("count_transactions"), self._transactions.unknown(txids), up_to
         ):
             self._transactions.learn(txid, total=total, earlier=earlier)
-
-    async def _events(self, rows: Rows) -> Sequence[Event]:
-        await self._registry.know(self._connection, rows)
-        events = [self._event(row) for row in rows]
-        if unread := [event for event in events if event.key is None and _should_have_key(event)]:
-            # Most likely a key column was renamed since the registry was read.
-            await self._registry.refresh(self._connection)
-            for event in unread:
-                event.table, event.key, event.key_values = self._registry.key(
-                    event.table.id, event.after or event.before
-                )
-        return events
-
-    def _event(self, row: asyncpg.Record) -> Event:
-        seq, txid, at, table_id, relation, op, before, after, fault = row
-        table, key, key_values = self._registry.key(table_id, after or before)
-        index, count = self._transactions.number(txid)
-        return Event(
-            seq=seq,
-            txid=txid,
-            at=at,
-            table=table,
-            partition=None if relation == table.relation else self._registry.relation_name(relation),
-            op=op,
-            before=before,
-            after=after,
-            fault=fault,
-            index=index,
-            count=count,
-            key=key,
-            key_values=key_values,
-        )
-
-
-def _should_have_key(event: Event) -> bool:
-    return bool(event.table.key_columns and (event.after or event.before))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import asyncpg
 
+from forwarder import dead_letters
 from forwarder.cursor import Batch, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Refused
+from forwarder.events import SetAside
 from forwarder.queries import query
 
 logger = logging.getLogger(__name__)
@@ -39,8 +42,10 @@ class Positions:
             position = _position(row)
             return await self._adopt(position) if row["foreign_history"] else position
 
-    async def save(self, position: Position, *, system_identifier: int | None = None) -> int:
-        """Store the position after what was delivered.
+    async def save(
+        self, position: Position, *, aside: Sequence[SetAside] = (), system_identifier: int | None = None
+    ) -> int:
+        """Store the position after what was delivered or set aside, and with it, in one transaction, what was set aside.
 
         Returns:
             A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
@@ -49,22 +54,29 @@ class Positions:
             Refused: somebody has deleted the sink.
             Unavailable: the database does not answer; the position stored before still holds.
         """
-        batch = position.batch
         with errors_of(f"cannot save the position of sink {self._sink!r}"):
-            floor_seq: int | None = await self._connection.fetchval(
-                query("save_position"),
-                self._sink,
-                position.delivered,
-                position.floor_seq,
-                batch and batch.snapshot,
-                batch and batch.floor_seq,
-                batch and batch.ceiling_seq,
-                batch and batch.last_seq,
-                batch and batch.by_seq,
-                position.last_seq,
-                system_identifier,
-                timeout=ANSWER_SECONDS,
-            )
+            if not aside:
+                return await self._save(position, system_identifier)
+            async with self._connection.transaction():
+                await dead_letters.keep(self._connection, aside, sink=self._sink)
+                return await self._save(position, system_identifier)
+
+    async def _save(self, position: Position, system_identifier: int | None) -> int:
+        batch = position.batch
+        floor_seq: int | None = await self._connection.fetchval(
+            query("save_position"),
+            self._sink,
+            position.delivered,
+            position.floor_seq,
+            batch and batch.snapshot,
+            batch and batch.floor_seq,
+            batch and batch.ceiling_seq,
+            batch and batch.last_seq,
+            batch and batch.by_seq,
+            position.last_seq,
+            system_identifier,
+            timeout=ANSWER_SECONDS,
+        )
         if floor_seq is None:
             raise Refused(f"the position of sink {self._sink!r} has been deleted from forwarder.sink")
         return floor_seq

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import anyio
 
 from forwarder.backoff import Backoff
 from forwarder.doorbell import Doorbell
-from forwarder.errors import Refused
-from forwarder.events import Event, Record
 from forwarder.outbox import Outbox, Page
+from forwarder.packing import Packer
 from forwarder.relay import Relay
-
-Encoder = Callable[[Event], bytes]
-KeyChooser = Callable[[Event], str]
 
 # While a writer that will not ring is in flight, we look for its changes this often, and then less and less often.
 FIRST_LOOK_SECONDS = 0.002
@@ -27,21 +21,14 @@ MAX_LINGER_SECONDS = 0.02
 # This many fill a request, and more are no cheaper.
 MANY_CHANGES = 500
 
-# 256 characters of up to four bytes.
-MAX_KEY_BYTES = 1024
-
 
 class Pump:
-    """Reads as long as there is room, encodes, and hands over."""
+    """Reads as long as there is room, packs, and hands over."""
 
-    def __init__(
-        self, outbox: Outbox, relay: Relay, *, encode: Encoder, choose_key: KeyChooser, max_record_bytes: int
-    ) -> None:
+    def __init__(self, outbox: Outbox, relay: Relay, packer: Packer) -> None:
         self._outbox = outbox
         self._relay = relay
-        self._max_record_bytes = max_record_bytes
-        self._encode = encode
-        self._choose_key = choose_key
+        self._packer = packer
 
     async def drain(self) -> int:
         """Move all there is, waiting for room in memory between pages; how many changes that was."""
@@ -81,24 +68,8 @@ class Pump:
 
     async def _move_page(self) -> Page:
         page = await self._outbox.read()
-        undelivered = {event.seq for event in page.events}
-        encode, choose_key = self._encode, self._choose_key
-        records = [Record(event.seq, choose_key(event), encode(event), undelivered) for event in page.events]
-        self._refuse_too_large(page.events, records)
-        self._relay.offer(records, undelivered, page.position)
+        self._relay.offer(self._packer.pack(page.events), page.position)
         return page
-
-    def _refuse_too_large(self, events: Sequence[Event], records: Sequence[Record]) -> None:
-        """Stop before a record that the sink would refuse for ever, and its whole request with it."""
-        if max((len(record.data) for record in records), default=0) <= self._max_record_bytes - MAX_KEY_BYTES:
-            return
-        for event, record in zip(events, records, strict=True):
-            size = len(record.data) + len(record.partition_key.encode())
-            if size > self._max_record_bytes:
-                raise Refused(
-                    f"change {event.seq} of {event.table.schema}.{event.table.name} makes a record of {size} bytes, and "
-                    f"the stream takes {self._max_record_bytes}; raise its limit (aws kinesis update-max-record-size)"
-                )
 
 
 def linger_seconds(moved: int) -> float:

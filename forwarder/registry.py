@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
+from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
@@ -13,6 +14,9 @@ from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.keys import KeyReader
 from forwarder.queries import query
+
+# seq, txid, at, table_id, relation, op, before, after and fault, in this order.
+Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"
 
 
 class _KeyColumn(msgspec.Struct):
@@ -39,7 +43,7 @@ class Registry:
         self._tables = {table.id: (table, KeyReader(table)) for table in tables}
         self._relation_names = {table.relation: table.name for table in tables}
 
-    async def know(self, connection: Connection, rows: Sequence[asyncpg.Record]) -> None:
+    async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Make sure that every table and partition that rows of the outbox name can be looked up.
 
         Raises:

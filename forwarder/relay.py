@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import anyio
@@ -14,25 +15,21 @@ from anyio.abc import TaskGroup
 from forwarder.backoff import delay_seconds
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
-from forwarder.errors import Unavailable
-from forwarder.events import Record
+from forwarder.errors import Invalid, Unavailable
+from forwarder.events import Record, SetAside
 from forwarder.logs import Occasional
+from forwarder.packing import Packed
+from forwarder.quarantine import Quarantine, Rejection
 from forwarder.state import ServiceState
 
 RETRY_FIRST_SECONDS = 0.05
 RETRY_MAX_SECONDS = 2.0
 # The sink is well, and refuses single records: a shard that is at its limit for a moment, most likely.
 REJECTED_MAX_SECONDS = 0.25
+# A record that is refused for good, and whose lane waits for somebody to mend it. Each try costs its request a search.
+REFUSED_RETRY_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A record that the sink did not store, and why; it is offered again."""
-
-    record: Record
-    code: str
 
 
 class Sink(Protocol):
@@ -46,8 +43,10 @@ class Sink(Protocol):
     max_records: int
     max_bytes: int
     max_in_flight: int
-    # The most that one record may hold, data and partition key together.
-    max_record_bytes: int
+
+    @property
+    def max_record_bytes(self) -> int:
+        """The most that one record may hold now, data and partition key together."""
 
     async def prepare(self) -> None:
         """Wait until the sink can be written to, and learn its limits.
@@ -60,6 +59,7 @@ class Sink(Protocol):
         """Offer records, all in one request.
 
         Raises:
+            Invalid: one of them is refused for what it is, nobody says which; none is stored.
             Unavailable: any part of them may have been stored; offer all of them again.
             Refused: waiting cannot mend it.
         """
@@ -87,6 +87,7 @@ class _Page:
     last_seq: int
     # What holds once the page and all before it are delivered.
     position: Position
+    attached_bytes: int
 
 
 class Relay:
@@ -99,6 +100,7 @@ class Relay:
         *,
         position: Position,
         state: ServiceState,
+        quarantine: Quarantine,
         max_events: int,
         max_bytes: int,
     ) -> None:
@@ -107,11 +109,13 @@ class Relay:
         self._state = state
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._quarantine = quarantine
         # Every change up to here is delivered, the whole of the last page that is done.
         self._position = position
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
         self._pages: deque[_Page] = deque()
+        self._attached_bytes = 0
         self._in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
@@ -120,7 +124,9 @@ class Relay:
 
     async def room(self) -> None:
         """Wait until another page may be read. It may overshoot the bounds; the next one waits then."""
-        while self._schedule.records >= self._max_events or self._schedule.bytes >= self._max_bytes:
+        while (
+            self._schedule.records >= self._max_events or self._schedule.bytes + self._attached_bytes >= self._max_bytes
+        ):
             await self._changed.wait()
 
     @property
@@ -134,17 +140,44 @@ class Relay:
             return self._position
         return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
 
-    def offer(self, records: Sequence[Record], undelivered: set[int], position: Position) -> None:
-        """Take a page's records over. Once they and all before them are delivered, ``position`` holds."""
+    def offer(self, packed: Packed, position: Position) -> None:
+        """Take a page over. Once its records and all before them are delivered, ``position`` holds.
+
+        It passes over what the page has set aside.
+        """
+        records = packed.records
+        self._isolate(packed.aside)
         if self._pages and not records:
             self._pages[-1].position = position
         else:
             first_seq, last_seq = (records[0].seq, records[-1].seq) if records else (0, 0)
-            page = _Page(undelivered=undelivered, first_seq=first_seq, last_seq=last_seq, position=position)
+            page = _Page(
+                undelivered=packed.undelivered,
+                first_seq=first_seq,
+                last_seq=last_seq,
+                position=position,
+                attached_bytes=packed.attached_bytes,
+            )
+            self._attached_bytes += packed.attached_bytes
             self._pages.append(page)
         self._schedule.extend(records)
         self._advance()
         self._notify()
+
+    async def deliver_again(self, packed: Packed) -> None:
+        """Deliver what was set aside before, and wait for it. The position passed over it long ago.
+
+        Each change is delivered then, or set aside again.
+        """
+        self._isolate(packed.aside)
+        self._schedule.extend(packed.records)
+        self._notify()
+        while packed.undelivered:
+            await self._changed.wait()
+
+    def _isolate(self, changes: Sequence[SetAside]) -> None:
+        self._quarantine.isolate(changes)
+        self.progress += len(changes)
 
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered."""
@@ -180,12 +213,19 @@ class Relay:
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         rejections = await self._publish(records)
         self._in_flight -= 1
-        rejected = {rejection.record.seq for rejection in rejections}
-        self._schedule.settle([record for record in records if record.seq not in rejected] if rejected else records)
-        self.progress += len(records) - len(rejected)
+        again = [rejection.record for rejection in rejections if not rejection.is_final]
+        halted = self._quarantine.admit(
+            [rejection for rejection in rejections if rejection.is_final], accepted=len(records) - len(rejections)
+        )
+        unsettled = {record.seq for record in chain(again, halted)}
+        self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
+        self.progress += len(records) - len(unsettled)
         self._advance()
         self._notify()
-        for record in (again := [rejection.record for rejection in rejections]):
+        if halted:
+            self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
+            tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
+        for record in again:
             record.attempts += 1
         # A record that is new to rejection need not wait as long as an old hand. But if all were rejected, the sink itself
         # is in trouble, and they keep their order, which a line relies on.
@@ -196,9 +236,15 @@ class Relay:
             tasks.start_soon(self._retry, group, REJECTED_MAX_SECONDS)
 
     async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found."""
         began = anyio.current_time()
         try:
             rejections = await self._sink.publish(records)
+        except Invalid as error:
+            if len(records) == 1:
+                return [Rejection(record=records[0], code=error.code, reason=str(error), is_final=True)]
+            middle = len(records) // 2
+            return [*await self._publish(records[:middle]), *await self._publish(records[middle:])]
         except Unavailable as error:
             self._concurrency.failed()
             self._state.trouble = str(error)
@@ -216,15 +262,20 @@ class Relay:
         return rejections
 
     async def _retry(self, records: Sequence[Record], max_seconds: float) -> None:
-        """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
         attempts = max(record.attempts for record in records)
-        await anyio.sleep(delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=max_seconds))
+        seconds = delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=max_seconds)
+        await self._put_back_after(seconds, records)
+
+    async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
+        """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
+        await anyio.sleep(seconds)
         self._schedule.put_back(records)
         self._notify()
 
     def _advance(self) -> None:
         while self._pages and not self._pages[0].undelivered:
             page = self._pages.popleft()
+            self._attached_bytes -= page.attached_bytes
             batch_is_done = self._position.batch is not None and page.position.batch is None
             self.progress += batch_is_done
             self._position = page.position

@@ -19,15 +19,20 @@ _PART = rf'{_QUOTED}|[^".]+'
 _PATTERN = re.compile(rf"(?:({_PART})\.)?({_PART})")
 
 
-class Candidate(Protocol):
-    """A table as the selection sees it. ``ancestors`` are the partitioned tables that it is a partition of."""
+class Named(Protocol):
+    """What a pattern looks at."""
 
-    @property
-    def relation(self) -> int: ...
     @property
     def schema(self) -> str: ...
     @property
     def name(self) -> str: ...
+
+
+class Candidate(Named, Protocol):
+    """A table as the selection sees it. ``ancestors`` are the partitioned tables that it is a partition of."""
+
+    @property
+    def relation(self) -> int: ...
     @property
     def ancestors(self) -> Sequence[int]: ...
 
@@ -60,7 +65,7 @@ class Pattern:
         object.__setattr__(self, "_schema", _glob(match[1] or DEFAULT_SCHEMA))
         object.__setattr__(self, "_table", _glob(match[2]))
 
-    def matches(self, table: Candidate) -> bool:
+    def matches(self, table: Named) -> bool:
         """Whether it names this table."""
         return bool(self._schema.fullmatch(table.schema) and self._table.fullmatch(table.name))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 
 from forwarder import tenure
+from forwarder.attachments import attachment_sink
 from forwarder.backoff import Backoff
 from forwarder.config import Settings, SinkSettings
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
@@ -101,6 +102,8 @@ class Service:
         if isinstance(target, KinesisTarget):
             max_in_flight = self._terms.settings.listen.max_in_flight
             kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
+            if target.oversize.kind == "s3":
+                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_lanes
             return kinesis, kinesis.new_lanes
         if isinstance(target, StdoutTarget):
             return await stack.enter_async_context(stdout_sink()), Line

@@ -10,17 +10,34 @@ from forwarder.suggestions import nearest
 Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
+OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
+OnPoison = Literal["dead-letter", "halt-lane"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
 FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
+ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
 
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
-_KINESIS_OPTIONS = ("region", "endpoint_url", "aggregation")
+_KINESIS_OPTIONS = ("region", "endpoint_url", "aggregation", "oversize", "on_poison")
+_OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
 
 EXAMPLES = "kinesis://STREAM?region=eu-west-1, stdout: or file:PATH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversize:
+    """What becomes of a record above the stream's limit; ``bucket`` and ``prefix`` say where s3 puts it."""
+
+    kind: OversizeKind
+    bucket: str = ""
+    # Empty, or with a slash at its end.
+    prefix: str = ""
+
+
+DEAD_LETTER = Oversize(kind="dead-letter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +48,8 @@ class KinesisTarget:
     region: str | None
     endpoint_url: str | None
     aggregation: Aggregation
+    oversize: Oversize = DEAD_LETTER
+    on_poison: OnPoison = "dead-letter"
 
     def __str__(self) -> str:
         return f"kinesis://{self.stream}"
@@ -102,6 +121,8 @@ def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]
             region=options.get("region"),
             endpoint_url=options.get("endpoint_url"),
             aggregation=_choice(url, "aggregation", options.get("aggregation", AGGREGATIONS[0]), AGGREGATIONS),
+            oversize=_oversize(url, options.get("oversize", DEAD_LETTER.kind)),
+            on_poison=_choice(url, "on_poison", options.get("on_poison", ON_POISON[0]), ON_POISON),
         )
     if scheme == "stdout":
         if host or path:
@@ -114,6 +135,16 @@ def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]
             )
         return FileTarget(path=path)
     raise Misconfigured(f"sink URL {url!r}: unknown sink kind {scheme!r}; examples: {EXAMPLES}")
+
+
+def _oversize(url: str, value: str) -> Oversize:
+    kind, _, place = value.partition("://")
+    bucket, _, prefix = place.partition("/")
+    if _choice(url, "oversize", kind, _OVERSIZE_KINDS) != "s3":
+        return Oversize(kind=_choice(url, "oversize", value, _OVERSIZE_KINDS))
+    if not bucket:
+        raise Misconfigured(f"sink URL {url!r}: oversize={value!r} names no bucket; write oversize=s3://BUCKET/PREFIX")
+    return Oversize(kind="s3", bucket=bucket, prefix=f"{prefix.rstrip('/')}/" if prefix.strip("/") else "")
 
 
 def _choice(url: str, option: str, value: str, known: tuple[_Choice, ...]) -> _Choice:

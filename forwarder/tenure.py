@@ -17,12 +17,15 @@ from forwarder.doorbell import Doorbell
 from forwarder.errors import Refused
 from forwarder.leadership import Leadership
 from forwarder.outbox import Outbox
+from forwarder.packing import Packer
 from forwarder.positions import Positions
 from forwarder.pump import Pump
+from forwarder.quarantine import Quarantine
 from forwarder.queries import query
+from forwarder.redelivery import Redelivery
 from forwarder.registry import Registry
 from forwarder.relay import Relay, Schedule, Sink
-from forwarder.sink_url import SinkUrl
+from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.state import Phase, ServiceState
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ class Tenure:
     pump: Pump
     relay: Relay
     checkpoints: Checkpoints
+    redelivery: Redelivery
     doorbell: Doorbell | None
     settings: Settings
 
@@ -58,6 +62,7 @@ class Tenure:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.relay.run)
             tasks.start_soon(self.checkpoints.run)
+            tasks.start_soon(self.redelivery.run)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
@@ -99,26 +104,41 @@ async def begin(stack: AsyncExitStack, terms: Terms, *, sink: Sink, schedule: Sc
     doorbell = None if once or terms.settings.database.wake == "poll" else await _doorbell(stack, terms)
     positions = Positions(session, sink=terms.sink_name)
     position = await positions.load()
-    outbox, system_identifier = await _outbox(stack, terms, position)
-    relay = _relay(terms, sink, schedule, position)
-    pump = Pump(
-        outbox,
-        relay,
-        encode=native.encoder(system_identifier),
-        choose_key=partition_key.chooser(terms.sink_url.partition_key, prefix=terms.sink_url.prefix_key),
-        max_record_bytes=sink.max_record_bytes,
-    )
+    registry = Registry()
+    outbox, system_identifier = await _outbox(stack, terms, position, registry)
+    quarantine = Quarantine(halts_lanes=_halts_lanes(terms.sink_url))
+    relay = _relay(terms, sink, schedule, position, quarantine)
+    packer = _packer(terms.sink_url, sink, system_identifier)
+    turn = anyio.Lock()
     checkpoints = Checkpoints(
         positions,
         leadership,
+        turn,
         relay=relay,
+        quarantine=quarantine,
         outbox=outbox,
         interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
+    )
+    redelivery = Redelivery(
+        session,
+        turn,
+        sink=terms.sink_name,
+        registry=registry,
+        packer=packer,
+        relay=relay,
+        checkpoints=checkpoints,
     )
     terms.state.phase, terms.state.trouble = Phase.LEADING, None
     facts = {"sink": terms.sink_name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
     logger.info("listening", extra=facts)
-    return Tenure(pump=pump, relay=relay, checkpoints=checkpoints, doorbell=doorbell, settings=terms.settings)
+    return Tenure(
+        pump=Pump(outbox, relay, packer),
+        relay=relay,
+        checkpoints=checkpoints,
+        redelivery=redelivery,
+        doorbell=doorbell,
+        settings=terms.settings,
+    )
 
 
 async def _connect(stack: AsyncExitStack, terms: Terms, purpose: str) -> Connection:
@@ -141,10 +161,9 @@ async def _doorbell(stack: AsyncExitStack, terms: Terms) -> Doorbell:
     return doorbell
 
 
-async def _outbox(stack: AsyncExitStack, terms: Terms, position: Position) -> tuple[Outbox, int]:
+async def _outbox(stack: AsyncExitStack, terms: Terms, position: Position, registry: Registry) -> tuple[Outbox, int]:
     """The reader of the outbox, and the identity of the cluster that it reads in."""
     connection = await _connect(stack, terms, "reader")
-    registry = Registry()
     with errors_of("cannot read the registry of captured tables"):
         await registry.refresh(connection)
         system_identifier: int = await connection.fetchval(query("system_identifier"))
@@ -155,13 +174,28 @@ async def _outbox(stack: AsyncExitStack, terms: Terms, position: Position) -> tu
     return outbox, system_identifier
 
 
-def _relay(terms: Terms, sink: Sink, schedule: Schedule, position: Position) -> Relay:
+def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int) -> Packer:
+    return Packer(
+        sink,
+        cluster=system_identifier,
+        encode=native.encoder(system_identifier),
+        choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
+        oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
+    )
+
+
+def _halts_lanes(sink_url: SinkUrl) -> bool:
+    return isinstance(sink_url.target, KinesisTarget) and sink_url.target.on_poison == "halt-lane"
+
+
+def _relay(terms: Terms, sink: Sink, schedule: Schedule, position: Position, quarantine: Quarantine) -> Relay:
     listen = terms.settings.listen
     return Relay(
         sink,
         schedule,
         position=position,
         state=terms.state,
+        quarantine=quarantine,
         max_events=listen.max_events,
         max_bytes=listen.max_bytes,
     )

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import typer
 
+from forwarder.cli.dead_letters import dead_letters
 from forwarder.cli.demo import demo
 from forwarder.cli.listen import listen
 from forwarder.cli.local_kinesis import local_kinesis
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("migrate")(migrate)
 app.command("listen")(listen)
+app.command("dead-letters")(dead_letters)
 app.command("local-kinesis")(local_kinesis)
 
 

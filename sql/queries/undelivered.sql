@@ -1,6 +1,6 @@
--- How many changes a sink has not delivered yet; where no sink has ever run, all of them. A sink's snapshots mean nothing in
--- another cluster than its own; then the last seq that it delivered must do.
-SELECT count(*)
+-- How many changes a sink has not delivered yet, dead letters included; where no sink has ever run, all of them. A sink's
+-- snapshots mean nothing in another cluster than its own; then the last seq that it delivered must do.
+SELECT count(*) + (SELECT count(*) FROM forwarder.dead_letter)
 FROM forwarder.outbox AS change
 WHERE NOT EXISTS (SELECT FROM forwarder.sink)
    OR EXISTS (

@@ -297,14 +297,14 @@ async def more_shards(served: Served, *, than: int) -> None:
     await served.kinesis.wait_for_records(count + 50, stream=STREAM)
 
 
-async def test_an_event_above_the_streams_limit_stops_delivery_there_and_says_why(
+async def test_oversize_stop_ends_delivery_before_an_event_above_the_streams_limit_and_says_why(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forwarder.service.STEADY_SECONDS", 0)
     await write_rows(ledger, database.writer_url, *range(100, 150))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
     served.kinesis.faults.replace([Delay(operation=PUT, seconds=0.05)])
-    async with listening(database.url, served.sink, page_rows=10) as service:
+    async with listening(database.url, f"{served.sink}&oversize=stop", page_rows=10) as service:
 
         async def refuses() -> bool:
             return "1048576" in (service.state.trouble or "") and audit(ledger, served.data()).lost_ids == {200}

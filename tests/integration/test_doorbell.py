@@ -19,9 +19,11 @@ from forwarder.events import Record
 from forwarder.lanes import Lanes
 from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
+from forwarder.packing import Packer
 from forwarder.pump import Pump
+from forwarder.quarantine import Quarantine, Rejection
 from forwarder.registry import Registry
-from forwarder.relay import Rejection, Relay
+from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database
@@ -320,18 +322,26 @@ class Latencies:
 async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     """`forwarder listen` between its connections and its sink."""
     position = Position(delivered=Snapshot(1, 1), floor_seq=0)
-    relay = Relay(sink, Lanes(Pacing()), position=position, state=ServiceState(), max_events=10_000, max_bytes=1 << 24)
+    relay = Relay(
+        sink,
+        Lanes(Pacing()),
+        position=position,
+        state=ServiceState(),
+        quarantine=Quarantine(),
+        max_events=10_000,
+        max_bytes=1 << 24,
+    )
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()
         outbox = Outbox(reader, position=position, registry=Registry(), page_rows=50, page_bytes=1 << 20)
-        pump = Pump(
-            outbox,
-            relay,
+        packer = Packer(
+            sink,
+            cluster=7,
             encode=lambda event: str(event.key_values).encode(),
             choose_key=lambda event: str(event.key_values),
-            max_record_bytes=sink.max_record_bytes,
         )
+        pump = Pump(outbox, relay, packer)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relay.run)
 

@@ -30,9 +30,10 @@ PLACEHOLDERS = {
     "REGION": REGION,
     "STREAM": "changes",
     "TAG": "0.1.0",
+    "BUCKET": "large-changes",
     "SECRET_ARN": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:forwarder/database-url-AbCdEf",
 }
-POLICIES = ("task-policy.json", "execution-policy.json")
+POLICIES = ("task-policy.json", "execution-policy.json", "attachments-policy.json")
 
 
 def read(name: str) -> Any:
@@ -76,16 +77,16 @@ def actions_of(policy: dict[str, Any]) -> set[str]:
     }
 
 
-def calls_of_listen() -> set[str]:
-    """The operations that any module of the service calls on a client of AWS, as IAM names them."""
+def methods_of_listen(client: str) -> set[str]:
+    """The methods that any module of the service calls on this client of AWS."""
     modules = grimp.build_graph("forwarder", cache_dir=None).find_upstream_modules("forwarder.service")
     sources = {module: ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in modules}
     texts = {module: path.read_text() for module, path in sources.items() if path.is_file()}
-    assert [module for module, text in texts.items() if "create_client(" in text] == ["forwarder.kinesis"]
-    model = botocore.session.Session().get_service_model("kinesis")
-    operations = {xform_name(name): name for name in model.operation_names}
-    called = {name for text in texts.values() for name in _methods_called(text, on="self._client")}
-    return {f"kinesis:{operations[name]}" for name in called}
+    assert sorted(module for module, text in texts.items() if "create_client(" in text) == [
+        "forwarder.attachments",
+        "forwarder.kinesis",
+    ]
+    return {name for text in texts.values() for name in _methods_called(text, on=client)}
 
 
 def _methods_called(source: str, *, on: str) -> set[str]:
@@ -134,7 +135,17 @@ def test_iam_accepts_the_roles_and_their_policies(aws: botocore.session.Session,
 
 
 def test_the_task_may_make_exactly_the_calls_that_listen_makes() -> None:
-    assert actions_of(read("task-policy.json")) == calls_of_listen()
+    model = botocore.session.Session().get_service_model("kinesis")
+    operations = {xform_name(name): name for name in model.operation_names}
+    called = {f"kinesis:{operations[name]}" for name in methods_of_listen("self._client")}
+    assert actions_of(read("task-policy.json")) == called
+
+
+def test_a_task_with_attachments_may_make_exactly_the_calls_that_these_take() -> None:
+    # HeadBucket has no action of its own.
+    actions = {"put_object": "s3:PutObject", "head_bucket": "s3:ListBucket"}
+    called = {actions[name] for name in methods_of_listen("self._s3")}
+    assert actions_of(read("attachments-policy.json")) == called
 
 
 def test_the_task_may_write_to_one_stream_only(container: dict[str, Any]) -> None:

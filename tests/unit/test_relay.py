@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from forwarder import relay as relay_module
 from forwarder.cursor import Position, Snapshot
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
 from forwarder.line import Line
 from forwarder.pacing import Pacing
-from forwarder.relay import Rejection, Relay, Schedule
+from forwarder.packing import Packed
+from forwarder.quarantine import Quarantine, Rejection
+from forwarder.relay import Relay, Schedule
 from forwarder.state import ServiceState
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
@@ -93,13 +96,20 @@ class Gate:
 
 
 def relay_to(
-    sink: ScriptedSink, *, schedule: Schedule | None = None, max_events: int = 1000, max_bytes: int = 1 << 20
+    sink: ScriptedSink,
+    *,
+    schedule: Schedule | None = None,
+    quarantine: Quarantine | None = None,
+    state: ServiceState | None = None,
+    max_events: int = 1000,
+    max_bytes: int = 1 << 20,
 ) -> Relay:
     return Relay(
         sink,
         schedule or Lanes(Pacing()),
         position=START,
-        state=ServiceState(),
+        state=state or ServiceState(),
+        quarantine=quarantine or Quarantine(),
         max_events=max_events,
         max_bytes=max_bytes,
     )
@@ -110,7 +120,8 @@ def offer(relay: Relay, *records: tuple[int, str], size: int = 1) -> Position:
     undelivered = {seq for seq, _ in records}
     last_seq = records[-1][0] if records else relay.position.last_seq
     position = Position(delivered=Snapshot(1, 1), floor_seq=0, last_seq=last_seq)
-    relay.offer([Record(seq, key, b"x" * size, undelivered) for seq, key in records], undelivered, position)
+    packed = [Record(seq, key, b"x" * size, undelivered) for seq, key in records]
+    relay.offer(Packed(records=packed, undelivered=undelivered), position)
     return position
 
 
@@ -315,11 +326,11 @@ async def test_the_end_of_a_batch_is_progress_even_without_records() -> None:
     entered = START.entering(Snapshot(5, 5), floor_seq=1, ceiling_seq=9)
     undelivered = {1}
     async with running(relay):
-        relay.offer([Record(1, "a", b"x", undelivered)], undelivered, entered.advanced(1))
+        relay.offer(Packed(records=[Record(1, "a", b"x", undelivered)], undelivered=undelivered), entered.advanced(1))
         await relay.settled()
     before = relay.progress
 
-    relay.offer([], set(), entered.advanced(1).finished())
+    relay.offer(Packed(records=[], undelivered=set()), entered.advanced(1).finished())
 
     assert relay.progress > before
 
@@ -412,7 +423,7 @@ async def test_trouble_shows_until_the_sink_stores_something_again() -> None:
             return [Rejection(record=record, code="Throttled") for record in records]
         return await store(sink, records)
 
-    relay = Relay(ScriptedSink(scripted), Lanes(Pacing()), position=START, state=state, max_events=10, max_bytes=1000)
+    relay = relay_to(ScriptedSink(scripted), state=state)
     async with running(relay):
         offer(relay, (1, "a"))
         with anyio.fail_after(5):
@@ -446,3 +457,88 @@ async def test_a_line_keeps_the_order_of_all_records_over_failed_writes(seed: in
             await relay.settled()
 
     assert list(dict.fromkeys(record.seq for record in sink.stored)) == list(range(1, 41))
+
+
+def poisoned(*seqs: int) -> Callable[[ScriptedSink, Sequence[Record]], Awaitable[Answer]]:
+    """A script that refuses any request with one of these, and does not say for which."""
+
+    async def refuse(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        if not {record.seq for record in records}.isdisjoint(seqs):
+            raise Invalid("one of them is odd", code="ValidationException")
+        return await store(sink, records)
+
+    return refuse
+
+
+async def test_poison_is_found_set_aside_and_holds_nothing_else_up() -> None:
+    sink, quarantine = ScriptedSink(poisoned(7, 300)), Quarantine()
+    relay = relay_to(sink, quarantine=quarantine)
+    async with running(relay):
+        last = offer(relay, *((seq, f"key {seq}") for seq in range(1, 501)))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert sorted(record.seq for record in sink.stored) == [seq for seq in range(1, 501) if seq not in (7, 300)]
+    assert sorted(change.seq for change in quarantine.take()) == [7, 300]
+    assert relay.position is last
+
+
+async def test_behind_poison_its_own_lane_goes_on() -> None:
+    sink, quarantine = ScriptedSink(poisoned(1)), Quarantine()
+    relay = relay_to(sink, quarantine=quarantine)
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "a"), (3, "b"))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert sink.first_occurrences() == {"a": [2], "b": [3]}
+
+
+async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    poison = {1}
+    sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
+    state = ServiceState()
+    relay = relay_to(sink, quarantine=Quarantine(halts_lanes=True), state=state)
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "a"), (3, "b"), (4, "b"))
+        with anyio.fail_after(5):
+            while sink.first_occurrences() != {"b": [3, 4]}:
+                await anyio.lowlevel.checkpoint()
+        assert relay.position is START
+        poison.clear()
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert sink.first_occurrences() == {"b": [3, 4], "a": [1, 2]}
+
+
+async def test_what_was_set_aside_is_delivered_again_without_moving_the_position() -> None:
+    sink = ScriptedSink(store)
+    relay = relay_to(sink)
+    undelivered = {5}
+    async with running(relay):
+        last = offer(relay, (8, "a"), (9, "b"))
+        with anyio.fail_after(5):
+            await relay.deliver_again(Packed(records=[Record(5, "a", b"x", undelivered)], undelivered=undelivered))
+            await relay.settled()
+
+    assert 5 in [record.seq for record in sink.stored]
+    assert relay.position is last
+
+
+async def test_attachments_count_as_memory_until_their_page_is_delivered() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate), max_bytes=1000)
+    undelivered = {1}
+    relay.offer(
+        Packed(records=[Record(1, "a", b"x", undelivered)], undelivered=undelivered, attached_bytes=1000), START
+    )
+    async with running(relay):
+        await anyio.wait_all_tasks_blocked()
+        with anyio.move_on_after(0.01) as waited:
+            await relay.room()
+        assert waited.cancelled_caught
+        gate.open(1)
+        with anyio.fail_after(5):
+            await relay.room()

@@ -1,0 +1,107 @@
+"""Changes that could not be delivered, in ``forwarder.dead_letter``: kept, looked at, sent again or given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from forwarder.database import Connection, errors_of
+from forwarder.event_reader import EventReader
+from forwarder.events import Event, SetAside
+from forwarder.queries import query
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter without its row images. ``schema`` and ``name`` are those of its table."""
+
+    sink: str
+    seq: int
+    schema: str
+    name: str
+    # I(nsert), U(pdate), D(elete), T(runcate).
+    op: str
+    code: str
+    record_bytes: int
+    attempts: int
+    changed_at: datetime
+    set_aside_at: datetime
+    # Since when it waits to be sent again.
+    retry_at: datetime | None
+
+
+_LETTER = msgspec.json.Decoder(Letter)
+
+# The columns of the outbox; behind them come a change's place in its transaction, and how many changes that made.
+_OUTBOX_COLUMNS = 9
+# How many are sent again at once.
+_BATCH_LETTERS = 500
+
+
+async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> None:
+    """Store what was set aside; to be called in the transaction that saves the position after it."""
+    columns = zip(
+        *((change.seq, change.partition_key, change.size, change.code, change.reason) for change in changes),
+        strict=True,
+    )
+    await connection.execute(query("set_aside"), sink, *map(list, columns))
+
+
+async def due(connection: Connection, reader: EventReader, *, sink: str) -> Sequence[Event]:
+    """Some of the letters that somebody wants to be sent again, the oldest first."""
+    with errors_of("cannot read the dead letters"):
+        rows = await connection.fetch(query("due_letters"), sink, _BATCH_LETTERS)
+        events = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
+    for event, row in zip(events, rows, strict=True):
+        event.index, event.count = row[_OUTBOX_COLUMNS:]
+    return events
+
+
+async def drop_delivered(connection: Connection, events: Sequence[Event], *, sink: str) -> None:
+    """Drop the letters of events that were due; one that was set aside again meanwhile stays."""
+    with errors_of("cannot drop delivered dead letters"):
+        await connection.execute(query("drop_delivered_letters"), sink, [event.seq for event in events])
+
+
+async def find(
+    connection: Connection,
+    *,
+    sink: str | None = None,
+    seqs: Sequence[int] | None = None,
+    code: str | None = None,
+    since: datetime | None = None,
+) -> Sequence[Letter]:
+    """The dead letters that pass all filters, the newest first.
+
+    Raises:
+        Refused: the schema is missing or older than this program.
+        Unavailable: the database does not answer.
+    """
+    with errors_of("cannot read the dead letters"):
+        since_text = since and since.isoformat()
+        rows = await connection.fetch(query("dead_letters"), sink, seqs, code, since_text)
+        return [_LETTER.decode(row[0]) for row in rows]
+
+
+async def read(connection: Connection, letter: Letter) -> str:
+    """All that is known of a letter, its row images included, as a JSON object; ``null`` if it is gone."""
+    with errors_of("cannot read a dead letter"):
+        found: str | None = await connection.fetchval(query("dead_letter"), letter.sink, letter.seq)
+        return found or "null"
+
+
+async def retry(connection: Connection, letters: Sequence[Letter]) -> None:
+    """Ask the listener of each sink to send these letters again."""
+    await _change(connection, "retry_letters", letters)
+
+
+async def discard(connection: Connection, letters: Sequence[Letter]) -> None:
+    """Give these letters up."""
+    await _change(connection, "discard_letters", letters)
+
+
+async def _change(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:
+    with errors_of("cannot change the dead letters"):
+        sinks, seqs = [letter.sink for letter in letters], [letter.seq for letter in letters]
+        await connection.execute(query(statement), sinks, seqs)

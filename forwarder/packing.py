@@ -1,0 +1,127 @@
+"""Turns events into records that the sink takes, and says what is to become of those that are too large for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from forwarder.errors import Refused
+from forwarder.events import Attachment, Event, Record, SetAside
+from forwarder.native import Encoder
+from forwarder.partition_key import Chooser
+from forwarder.sink_url import DEAD_LETTER, Oversize
+
+# 256 characters of up to four bytes.
+MAX_KEY_BYTES = 1024
+
+OVERSIZE = "oversize"
+
+
+class Limits(Protocol):
+    """What a sink takes: ``forwarder.relay.Sink``. The limit may change while the sink is in use."""
+
+    @property
+    def max_record_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """The records of some events, in their order, and what cannot be one. ``undelivered`` are the seqs of the records."""
+
+    records: Sequence[Record]
+    undelivered: set[int]
+    aside: Sequence[SetAside] = ()
+    # Of what is attached to the records.
+    attached_bytes: int = 0
+
+
+class Packer:
+    """Encodes events, chooses their keys, and fits what is too large by the sink's policy."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        cluster: int,
+        encode: Encoder,
+        choose_key: Chooser,
+        oversize: Oversize = DEAD_LETTER,
+    ) -> None:
+        """``cluster`` is the system identifier: with the seq it tells a change from every other."""
+        self._cluster = cluster
+        self._limits = limits
+        self._encode = encode
+        self._choose_key = choose_key
+        self._oversize = oversize
+
+    def pack(self, events: Sequence[Event]) -> Packed:
+        """The events as records.
+
+        Raises:
+            Refused: one is too large, and the policy is to stop.
+        """
+        encode, choose_key = self._encode, self._choose_key
+        undelivered = {event.seq for event in events}
+        records = [Record(event.seq, choose_key(event), encode(event), undelivered) for event in events]
+        largest = max((len(record.data) for record in records), default=0)
+        if largest <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+            return Packed(records=records, undelivered=undelivered)
+        return self._fit(events, records, undelivered)
+
+    def _fit(self, events: Sequence[Event], records: Sequence[Record], undelivered: set[int]) -> Packed:
+        fitting: list[Record] = []
+        aside: list[SetAside] = []
+        for event, record in zip(events, records, strict=True):
+            fitted = record if self._fits(record) else self._reduce(event, record)
+            if self._fits(fitted):
+                fitting.append(fitted)
+            else:
+                aside.append(self._set_aside(fitted))
+        undelivered.difference_update(change.seq for change in aside)
+        attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
+        return Packed(records=fitting, undelivered=undelivered, aside=aside, attached_bytes=attached_bytes)
+
+    def _fits(self, record: Record) -> bool:
+        return _size(record) <= self._limits.max_record_bytes
+
+    def _reduce(self, event: Event, record: Record) -> Record:
+        """The record made smaller, if the policy knows how to."""
+        if self._oversize.kind == "stop":
+            raise Refused(
+                f"change {event.seq} of {event.table.schema}.{event.table.name} {self._excess(record)}; raise the stream's"
+                " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL"
+            )
+        if self._oversize.kind == "drop-before":
+            event.before, event.omitted = None, ("before",)
+            return self._again(event, record)
+        if self._oversize.kind == "s3":
+            table = f"{event.table.schema}.{event.table.name}"
+            key = f"{self._oversize.prefix}{table}/{self._cluster}/{event.seq:016x}.json"
+            attachment = Attachment(self._oversize.bucket, key, record.data)
+            event.before, event.after, event.omitted = None, None, ("before", "after")
+            event.stored_at = f"s3://{self._oversize.bucket}/{key}"
+            pointer = self._again(event, record)
+            pointer.attachment = attachment
+            return pointer
+        return record
+
+    def _again(self, event: Event, record: Record) -> Record:
+        return Record(record.seq, record.partition_key, self._encode(event), record.undelivered)
+
+    def _set_aside(self, record: Record) -> SetAside:
+        return SetAside(
+            seq=record.seq,
+            partition_key=record.partition_key,
+            size=_size(record),
+            code=OVERSIZE,
+            reason=self._excess(record),
+        )
+
+    def _excess(self, record: Record) -> str:
+        return f"makes a record of {_size(record)} bytes, and the stream takes {self._limits.max_record_bytes}"
+
+
+def _size(record: Record) -> int:
+    """As Kinesis counts it."""
+    return len(record.data) + len(record.partition_key.encode())

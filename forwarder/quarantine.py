@@ -1,0 +1,82 @@
+"""Changes that the sink cannot take, from the moment that shows until they are stored with the position that passes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from forwarder.events import Record, SetAside
+from forwarder.logs import Occasional
+
+# Poison is rare. If so many are refused for good and none is accepted in between, it is not the records that are at fault.
+MAX_IN_A_ROW = 20
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A record that the sink did not store, and why. It is offered again, unless it would be refused for ever."""
+
+    record: Record
+    code: str
+    # In words; they may quote the record.
+    reason: str = ""
+    is_final: bool = False
+
+
+class Quarantine:
+    """Decides which refused records are set aside, and keeps what was since the last ``take``."""
+
+    def __init__(self, *, halts_lanes: bool = False) -> None:
+        """``halts_lanes``: nothing that the sink refuses is set aside; its lane waits until somebody mends it."""
+        self._halts_lanes = halts_lanes
+        self._waiting: list[SetAside] = []
+        self._in_a_row = 0
+        self._complaints = Occasional(seconds=10.0)
+        # How many changes were ever set aside.
+        self.count = 0
+
+    def isolate(self, changes: Sequence[SetAside]) -> None:
+        """Set changes aside."""
+        self._waiting += changes
+        self.count += len(changes)
+        for change in changes:
+            logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
+
+    def admit(self, refused: Sequence[Rejection], *, accepted: int) -> Sequence[Record]:
+        """Set aside what was refused for good while ``accepted`` others were not; the records that have to wait instead."""
+        if accepted:
+            self._in_a_row = 0
+        waiting = []
+        for rejection in refused:
+            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW:
+                waiting.append(rejection.record)
+                self._complain(rejection)
+            else:
+                self._in_a_row += 1
+                self.isolate(list(_changes(rejection)))
+        return waiting
+
+    def take(self) -> Sequence[SetAside]:
+        """What was set aside since the last call. Whoever saves a position has to store it in the same transaction."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _complain(self, rejection: Rejection) -> None:
+        event = "record refused for good, its lane waits" if self._halts_lanes else "the sink refuses every record"
+        if self._complaints.due(event):
+            logger.error(event, extra={"seq": rejection.record.seq, "code": rejection.code})
+
+
+def _changes(rejection: Rejection) -> Iterable[SetAside]:
+    """A refused record; one that carries followers was refused with them."""
+    for record in (rejection.record, *rejection.record.followers):
+        yield SetAside(
+            seq=record.seq,
+            partition_key=record.partition_key,
+            size=len(record.data) + len(record.partition_key.encode()),
+            code=rejection.code,
+            reason=rejection.reason,
+        )

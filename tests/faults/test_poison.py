@@ -1,0 +1,277 @@
+"""A change that the stream will not have is set aside, and nothing else waits for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+from aiobotocore.session import get_session
+from moto.server import ThreadedMotoServer
+
+from forwarder.local.kinesis.faults import Error, FailRecords
+from forwarder.service import Service
+from tests.databases import Database
+from tests.ledger import Ledger, all_delivered, audit, write, write_rows
+from tests.listening import STREAM, Served, leads, listening
+from tests.waiting import eventually
+
+LARGE = "x" * (1 << 20)
+MEDIUM = "x" * (700 << 10)
+BUCKET = "large-changes"
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
+    monkeypatch.setattr("forwarder.relay.REFUSED_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
+
+
+async def letters(database: Database, what: str = "seq") -> list[Any]:
+    connection = await asyncpg.connect(database.url)
+    try:
+        return [row[0] for row in await connection.fetch(f"SELECT {what} FROM forwarder.dead_letter ORDER BY seq")]
+    finally:
+        await connection.close()
+
+
+async def execute(database: Database, statement: str) -> None:
+    connection = await asyncpg.connect(database.url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def bodies(served: Served) -> list[dict[str, Any]]:
+    return [json.loads(data) for data in served.data()]
+
+
+def poison(*ids: int) -> Error:
+    return Error(
+        operation="PutRecords",
+        error_code="ValidationException",
+        partition_keys=frozenset(f"public.account.{identity}" for identity in ids),
+    )
+
+
+async def delivered_but(served: Served, ledger: Ledger, *ids: int) -> None:
+    """Wait until all is delivered but what was done to these rows."""
+
+    async def arrived() -> bool:
+        return audit(ledger, served.data()).lost_ids == set(ids)
+
+    await eventually(arrived, within_seconds=30)
+
+
+async def set_aside(database: Database, count: int) -> None:
+    async def kept() -> bool:
+        return len(await letters(database)) == count
+
+    await eventually(kept, within_seconds=20)
+
+
+async def test_a_request_refused_for_one_record_sets_that_aside_and_delivers_the_others(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(7)])
+    await write_rows(ledger, database.writer_url, *range(100, 400))
+    await execute(database, "UPDATE account SET version = version + 1 WHERE id = 7")
+    async with listening(database.url, served.sink) as service:
+        await delivered_but(served, ledger)
+        await set_aside(database, 1)
+        assert await letters(database, "code") == ["ValidationException"]
+        assert service.state.ready
+
+
+async def test_a_single_record_that_the_stream_rejects_for_good_is_set_aside(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    rejecting = FailRecords(partition_keys=frozenset({"public.account.100"}), error_code="InvalidArgumentException")
+    served.kinesis.faults.replace([rejecting])
+    await write_rows(ledger, database.writer_url, *range(100, 130))
+    async with listening(database.url, served.sink):
+        await delivered_but(served, ledger, 100)
+        await set_aside(database, 1)
+
+
+async def test_a_change_above_the_streams_limit_is_set_aside_and_its_row_goes_on(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    await write_rows(ledger, database.writer_url, 100, note=LARGE)
+    await write_rows(ledger, database.writer_url, *range(101, 120))
+    await execute(database, "UPDATE account SET note = NULL WHERE id = 100")
+    await execute(database, "UPDATE account SET version = 2 WHERE id = 100")
+    async with listening(database.url, served.sink) as service:
+        await set_aside(database, 2)
+        assert await letters(database, "code") == ["oversize", "oversize"]
+        await delivered_but(served, ledger, 100)
+
+        async def later_change_arrived() -> bool:
+            return any(body["key"] == {"id": 100} for body in bodies(served))
+
+        await eventually(later_change_arrived)
+        assert service.state.ready
+
+
+async def test_a_letter_keeps_the_whole_change_and_its_place_in_the_transaction(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(101)])
+    await write_rows(ledger, database.writer_url, 100, 101, 102, note="a note")
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+    assert await letters(database, "(tx_index, tx_count)") == [(2, 3)]
+    assert await letters(database, "after::jsonb") == ['{"id": 101, "note": "a note", "version": 1}']
+
+
+async def test_a_change_that_is_met_again_after_a_crash_has_one_letter(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await write_rows(ledger, database.writer_url, 100, 101)
+    for attempt in (1, 2):
+        async with listening(database.url, served.sink):
+            await eventually(attempts_are(database, attempt), within_seconds=20)
+        # As if the position had never been saved.
+        await execute(database, "DELETE FROM forwarder.sink")
+
+
+def attempts_are(database: Database, *attempts: int) -> Any:
+    async def are() -> bool:
+        return await letters(database, "attempts") == [*attempts]
+
+    return are
+
+
+async def test_a_letter_that_is_retried_arrives_with_its_id_and_is_gone(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await write_rows(ledger, database.writer_url, 100, 101)
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await set_aside(database, 0)
+        found = await all_delivered(ledger, served.data)
+    assert found.repeats == 0
+
+
+async def test_a_letter_that_is_retried_in_vain_stays_and_waits_for_the_operator(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await write_rows(ledger, database.writer_url, 100, 101)
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+
+        async def tried_again() -> bool:
+            return await letters(database, "(attempts, retry_at IS NULL)") == [(2, True)]
+
+        await eventually(tried_again, within_seconds=20)
+
+
+async def test_with_halt_lane_the_poisoned_row_waits_until_the_stream_takes_it(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await write_rows(ledger, database.writer_url, *range(100, 130))
+    async with listening(database.url, f"{served.sink}&on_poison=halt-lane"):
+        await write(ledger, database.writer_url, transactions=20)
+        await delivered_but(served, ledger, 100)
+        assert not await letters(database)
+        served.kinesis.faults.replace([])
+        await all_delivered(ledger, served.data)
+
+
+async def test_a_stream_that_refuses_every_record_is_waited_for_and_not_emptied_into_dead_letters(
+    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.quarantine.MAX_IN_A_ROW", 5)
+    served.kinesis.faults.replace([Error(operation="PutRecords", error_code="ValidationException")])
+    await write_rows(ledger, database.writer_url, *range(100, 160))
+    async with listening(database.url, served.sink) as service:
+        await eventually(in_trouble(service), within_seconds=20)
+        await set_aside(database, 5)
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await set_aside(database, 0)
+        await all_delivered(ledger, served.data)
+
+
+def in_trouble(service: Service) -> Any:
+    async def is_in_trouble() -> bool:
+        return "refuses records for good" in (service.state.trouble or "")
+
+    return is_in_trouble
+
+
+async def test_drop_before_sends_a_change_without_its_old_image(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    await write_rows(ledger, database.writer_url, 100, note=MEDIUM)
+    await execute(database, "UPDATE account SET version = 2 WHERE id = 100")
+    async with listening(database.url, f"{served.sink}&oversize=drop-before"):
+        await served.kinesis.wait_for_records(2, stream=STREAM)
+    inserted, updated = bodies(served)
+    assert inserted["after"]["note"] == MEDIUM
+    assert updated["before"] is None
+    assert updated["omitted"] == ["before"]
+    assert updated["after"]["version"] == 2
+    assert not await letters(database)
+
+
+@pytest.fixture
+def s3_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+async def s3(s3_url: str) -> AsyncIterator[Any]:
+    async with get_session().create_client("s3", region_name="us-east-1", endpoint_url=s3_url) as client:
+        await client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+async def test_with_s3_a_pointer_is_sent_and_the_whole_record_is_there_before_it(
+    database: Database, ledger: Ledger, served: Served, s3: Any
+) -> None:
+    await write_rows(ledger, database.writer_url, 100, note=LARGE)
+    await write_rows(ledger, database.writer_url, 101)
+    async with listening(database.url, f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"):
+        await served.kinesis.wait_for_records(2, stream=STREAM)
+        (pointer,) = [body for body in bodies(served) if body["key"] == {"id": 100}]
+        bucket, _, key = pointer["stored_at"].removeprefix("s3://").partition("/")
+        answer = await s3.get_object(Bucket=bucket, Key=key)
+        stored = json.loads(await answer["Body"].read())
+    assert (pointer["before"], pointer["after"], pointer["omitted"]) == (None, None, ["before", "after"])
+    assert stored["after"]["note"] == LARGE
+    assert stored["id"] == pointer["id"]
+    assert not await letters(database)
+
+
+async def test_while_s3_does_not_take_the_record_its_pointer_waits_and_other_rows_go_on(
+    database: Database, ledger: Ledger, served: Served, s3: Any
+) -> None:
+    sink = f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"
+    async with listening(database.url, sink) as service:
+        await leads(service)
+        await s3.delete_bucket(Bucket=BUCKET)
+        await write_rows(ledger, database.writer_url, 100, note=LARGE)
+        await write_rows(ledger, database.writer_url, *range(101, 120))
+        await served.kinesis.wait_for_records(19, stream=STREAM)
+        assert not any(body["key"] == {"id": 100} for body in bodies(served))
+        await s3.create_bucket(Bucket=BUCKET)
+        await served.kinesis.wait_for_records(20, stream=STREAM)
+    assert any(body["key"] == {"id": 100} for body in bodies(served))

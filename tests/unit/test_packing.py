@@ -1,0 +1,125 @@
+"""What becomes of records above the stream's limit, policy by policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from forwarder.errors import Refused
+from forwarder.events import Event, Table
+from forwarder.native import encoder
+from forwarder.packing import Packed, Packer
+from forwarder.partition_key import chooser
+from forwarder.sink_url import DEAD_LETTER, Oversize
+
+LIMIT = 10_000
+ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
+SMALL = '{"id":1}'
+LARGE = json.dumps({"id": 1, "note": "x" * LIMIT})
+
+
+class Limits:
+    max_record_bytes = LIMIT
+
+
+def change(seq: int, *, before: str | None = None, after: str | None = SMALL, key: str = "1") -> Event:
+    return Event(
+        seq=seq,
+        txid=1,
+        at=0,
+        table=ORDERS,
+        partition=None,
+        op=b"U",
+        before=before,
+        after=after,
+        fault=None,
+        index=1,
+        count=1,
+        key=f'{{"id":{key}}}',
+        key_values=key,
+    )
+
+
+def pack(*events: Event, oversize: Oversize = DEAD_LETTER) -> Packed:
+    return Packer(Limits(), cluster=7, encode=encoder(7), choose_key=chooser("primary-key"), oversize=oversize).pack(
+        events
+    )
+
+
+def bodies(packed: Packed) -> Sequence[dict[str, Any]]:
+    return [json.loads(record.data) for record in packed.records]
+
+
+@pytest.mark.parametrize("kind", ["dead-letter", "drop-before", "stop"])
+def test_what_fits_is_left_as_it_is(kind: Any) -> None:
+    packed = pack(change(1), change(2), oversize=Oversize(kind=kind))
+
+    assert [record.seq for record in packed.records] == [1, 2]
+    assert packed.undelivered == {1, 2}
+    assert all(record.undelivered is packed.undelivered for record in packed.records)
+    assert not packed.aside
+
+
+def test_a_record_exactly_at_the_limit_fits_and_one_byte_more_does_not() -> None:
+    room = LIMIT - len(pack(change(1, after='""')).records[0].data) - len("public.orders.1")
+
+    fitting = pack(change(1, after=json.dumps("x" * room)))
+    too_large = pack(change(1, after=json.dumps("x" * (room + 1))))
+
+    assert not fitting.aside
+    assert [aside.size for aside in too_large.aside] == [LIMIT + 1]
+
+
+def test_a_change_that_is_too_large_is_set_aside_and_holds_nothing_up() -> None:
+    packed = pack(change(1), change(2, after=LARGE), change(3))
+
+    assert [record.seq for record in packed.records] == [1, 3]
+    assert packed.undelivered == {1, 3}
+    assert [(aside.seq, aside.code) for aside in packed.aside] == [(2, "oversize")]
+    assert str(LIMIT) in packed.aside[0].reason
+
+
+def test_drop_before_sends_it_without_the_old_image_and_says_so() -> None:
+    packed = pack(change(1, before=LARGE), oversize=Oversize(kind="drop-before"))
+
+    (body,) = bodies(packed)
+    assert body["before"] is None
+    assert body["after"] == {"id": 1}
+    assert body["omitted"] == ["before"]
+    assert not packed.aside
+
+
+def test_drop_before_sets_aside_what_is_still_too_large() -> None:
+    packed = pack(change(1, before=LARGE, after=LARGE), oversize=Oversize(kind="drop-before"))
+
+    assert not packed.records
+    assert [aside.seq for aside in packed.aside] == [1]
+
+
+def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
+    with pytest.raises(Refused, match=r"change 2 of public\.orders .* update-max-record-size"):
+        pack(change(1), change(2, after=LARGE), oversize=Oversize(kind="stop"))
+
+
+def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() -> None:
+    whole = encoder(7)(change(0x2A, before=LARGE, after=LARGE))
+
+    packed = pack(
+        change(0x2A, before=LARGE, after=LARGE), oversize=Oversize(kind="s3", bucket="large", prefix="changes/")
+    )
+
+    (body,) = bodies(packed)
+    attachment = packed.records[0].attachment
+    assert attachment is not None
+    assert (attachment.bucket, attachment.key) == ("large", "changes/public.orders/7/000000000000002a.json")
+    assert attachment.data == whole
+    assert body["stored_at"] == f"s3://large/{attachment.key}"
+    assert body["omitted"] == ["before", "after"]
+    assert (body["before"], body["after"]) == (None, None)
+    assert {name: body[name] for name in ("id", "seq", "key")} == {
+        name: json.loads(whole)[name] for name in ("id", "seq", "key")
+    }
+    assert packed.attached_bytes == len(whole)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from forwarder.events import Record
+from forwarder.quarantine import MAX_IN_A_ROW, Quarantine, Rejection
+
+
+def refusal(seq: int, *, followers: tuple[Record, ...] = ()) -> Rejection:
+    record = Record(seq, "public.orders.é", b"12345", {seq}, followers=followers)
+    return Rejection(record=record, code="ValidationException", reason="too odd", is_final=True)
+
+
+def test_what_is_set_aside_is_taken_once_with_the_word_of_the_sink() -> None:
+    quarantine = Quarantine()
+
+    assert not quarantine.admit([refusal(7)], accepted=3)
+    (change,) = quarantine.take()
+
+    assert (change.seq, change.partition_key, change.code, change.reason) == (
+        7,
+        "public.orders.é",
+        "ValidationException",
+        "too odd",
+    )
+    assert change.size == 5 + len("public.orders.é".encode())
+    assert not quarantine.take()
+    assert quarantine.count == 1
+
+
+def test_the_followers_of_a_refused_record_are_set_aside_with_it() -> None:
+    quarantine = Quarantine()
+    followers = (Record(8, "k", b"", {8}), Record(9, "k", b"", {9}))
+
+    quarantine.admit([refusal(7, followers=followers)], accepted=0)
+
+    assert [change.seq for change in quarantine.take()] == [7, 8, 9]
+
+
+def test_a_sink_that_refuses_everything_is_not_believed() -> None:
+    quarantine = Quarantine()
+    for seq in range(MAX_IN_A_ROW):
+        assert not quarantine.admit([refusal(seq)], accepted=0)
+
+    waiting = quarantine.admit([refusal(100)], accepted=0)
+
+    assert [record.seq for record in waiting] == [100]
+    assert len(quarantine.take()) == MAX_IN_A_ROW
+
+
+def test_a_record_that_was_accepted_restores_the_trust() -> None:
+    quarantine = Quarantine()
+    for seq in range(MAX_IN_A_ROW):
+        quarantine.admit([refusal(seq)], accepted=0)
+    quarantine.take()
+
+    assert not quarantine.admit([refusal(100)], accepted=1)
+    assert [change.seq for change in quarantine.take()] == [100]
+
+
+def test_a_lane_is_halted_if_that_is_the_policy_and_nothing_is_set_aside(caplog: pytest.LogCaptureFixture) -> None:
+    quarantine = Quarantine(halts_lanes=True)
+
+    waiting = quarantine.admit([refusal(7)], accepted=3)
+
+    assert [record.seq for record in waiting] == [7]
+    assert not quarantine.take()
+    assert [record.getMessage() for record in caplog.records] == ["record refused for good, its lane waits"]
+
+
+def test_no_log_quotes_the_record(caplog: pytest.LogCaptureFixture) -> None:
+    Quarantine().admit([refusal(7)], accepted=3)
+
+    (record,) = caplog.records
+    assert "orders" not in str(vars(record))
+    assert "too odd" not in str(vars(record))
