@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
 import msgspec
@@ -168,6 +168,10 @@ class Lanes:
             lane.queue = self._queue_of(lane.head.partition_key)
         for lane in ready:
             self._make_ready(lane)
+
+    def hottest(self, count: int) -> Sequence[int]:
+        """How many records the longest lanes hold, the longest first. Looks at every lane."""
+        return nlargest(count, (1 + len(lane.behind or ()) for lane in self._lanes.values()))
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from forwarder.events import Record, SetAside
 from forwarder.logs import Occasional
+from forwarder.metrics import SinkMetrics
 
 # Poison is rare. If so many are refused for good and none is accepted in between, it is not the records that are at fault.
 MAX_IN_A_ROW = 20
@@ -29,20 +30,19 @@ class Rejection:
 class Quarantine:
     """Decides which refused records are set aside, and keeps what was since the last ``take``."""
 
-    def __init__(self, *, halts_lanes: bool = False) -> None:
+    def __init__(self, metrics: SinkMetrics, *, halts_lanes: bool = False) -> None:
         """``halts_lanes``: nothing that the sink refuses is set aside; its lane waits until somebody mends it."""
+        self._metrics = metrics
         self._halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
         self._in_a_row = 0
         self._complaints = Occasional(seconds=10.0)
-        # How many changes were ever set aside.
-        self.count = 0
 
     def isolate(self, changes: Sequence[SetAside]) -> None:
         """Set changes aside."""
         self._waiting += changes
-        self.count += len(changes)
         for change in changes:
+            self._metrics.set_aside(change.code)
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
     def admit(self, refused: Sequence[Rejection], *, accepted: int) -> Sequence[Record]:

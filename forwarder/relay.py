@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
@@ -17,7 +16,9 @@ from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record, SetAside
+from forwarder.frontier import Frontier
 from forwarder.logs import Occasional
+from forwarder.metrics import SinkMetrics
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.state import ServiceState
@@ -71,23 +72,12 @@ class Schedule(Protocol):
     records: int
     bytes: int
 
+    def hottest(self, count: int) -> Sequence[int]: ...
     def extend(self, records: Sequence[Record]) -> None: ...
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
     def next_due(self) -> float | None: ...
     def settle(self, records: Sequence[Record]) -> None: ...
     def put_back(self, records: Sequence[Record]) -> None: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class _Page:
-    """A page that is not delivered, or that waits for one before it."""
-
-    undelivered: set[int]
-    first_seq: int
-    last_seq: int
-    # What holds once the page and all before it are delivered.
-    position: Position
-    attached_bytes: int
 
 
 class Relay:
@@ -100,6 +90,7 @@ class Relay:
         *,
         position: Position,
         state: ServiceState,
+        metrics: SinkMetrics,
         quarantine: Quarantine,
         max_events: int,
         max_bytes: int,
@@ -110,58 +101,57 @@ class Relay:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._quarantine = quarantine
-        # Every change up to here is delivered, the whole of the last page that is done.
-        self._position = position
-        # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
-        self.progress = 0
-        self._pages: deque[_Page] = deque()
-        self._attached_bytes = 0
-        self._in_flight = 0
+        self._metrics = metrics
+        metrics.watch(self)
+        self._frontier = Frontier(position)
+        # How many requests are under way.
+        self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
         self._complaints = Occasional(seconds=10.0)
 
+    @property
+    def records(self) -> int:
+        """How many records are in memory."""
+        return self._schedule.records
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of data are in memory, attachments included."""
+        return self._schedule.bytes + self._frontier.attached_bytes
+
+    def oldest_seconds(self) -> float:
+        """How long the oldest page that is not delivered has been in memory."""
+        return self._frontier.oldest_seconds(now=anyio.current_time())
+
+    def hottest(self, count: int) -> Sequence[int]:
+        """How many records the longest lanes hold, the longest first."""
+        return self._schedule.hottest(count)
+
     async def room(self) -> None:
         """Wait until another page may be read. It may overshoot the bounds; the next one waits then."""
-        while (
-            self._schedule.records >= self._max_events or self._schedule.bytes + self._attached_bytes >= self._max_bytes
-        ):
+        while self._schedule.records >= self._max_events or self.bytes >= self._max_bytes:
             await self._changed.wait()
 
     @property
     def position(self) -> Position:
-        """Every change up to here is delivered. Inside a page, it stands before the first change that is not."""
-        if not self._pages:
-            return self._position
-        page = self._pages[0]
-        before_seq = min(page.undelivered)
-        if before_seq == page.first_seq:
-            return self._position
-        return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
+        """Every change up to here is delivered or set aside. Inside a page, it stands before the first that is not."""
+        return self._frontier.position
+
+    @property
+    def progress(self) -> int:
+        """Grows whenever the position may have become worth saving again."""
+        return self._frontier.progress
 
     def offer(self, packed: Packed, position: Position) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
         It passes over what the page has set aside.
         """
-        records = packed.records
         self._isolate(packed.aside)
-        if self._pages and not records:
-            self._pages[-1].position = position
-        else:
-            first_seq, last_seq = (records[0].seq, records[-1].seq) if records else (0, 0)
-            page = _Page(
-                undelivered=packed.undelivered,
-                first_seq=first_seq,
-                last_seq=last_seq,
-                position=position,
-                attached_bytes=packed.attached_bytes,
-            )
-            self._attached_bytes += packed.attached_bytes
-            self._pages.append(page)
-        self._schedule.extend(records)
-        self._advance()
+        self._frontier.enter(packed, position, now=anyio.current_time())
+        self._schedule.extend(packed.records)
         self._notify()
 
     async def deliver_again(self, packed: Packed) -> None:
@@ -177,7 +167,7 @@ class Relay:
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)
-        self.progress += len(changes)
+        self._frontier.delivered(len(changes))
 
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered."""
@@ -198,8 +188,8 @@ class Relay:
         async with anyio.create_task_group() as tasks:
             while True:
                 changed = self._changed
-                while self._in_flight < self._concurrency.limit and (records := self._take()):
-                    self._in_flight += 1
+                while self.in_flight < self._concurrency.limit and (records := self._take()):
+                    self.in_flight += 1
                     tasks.start_soon(self._send, tasks, records)
                 due = self._schedule.next_due()
                 with anyio.move_on_after(None if due is None else max(0.0, due - anyio.current_time())):
@@ -212,16 +202,11 @@ class Relay:
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         rejections = await self._publish(records)
-        self._in_flight -= 1
+        self.in_flight -= 1
         again = [rejection.record for rejection in rejections if not rejection.is_final]
-        halted = self._quarantine.admit(
-            [rejection for rejection in rejections if rejection.is_final], accepted=len(records) - len(rejections)
-        )
-        unsettled = {record.seq for record in chain(again, halted)}
-        self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
-        self.progress += len(records) - len(unsettled)
-        self._advance()
-        self._notify()
+        final = [rejection for rejection in rejections if rejection.is_final]
+        halted = self._quarantine.admit(final, accepted=len(records) - len(rejections))
+        self._settle(records, unsettled={record.seq for record in chain(again, halted)})
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
             tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
@@ -235,6 +220,11 @@ class Relay:
         for group in _by_attempts(again):
             tasks.start_soon(self._retry, group, REJECTED_MAX_SECONDS)
 
+    def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
+        self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
+        self._frontier.delivered(len(records) - len(unsettled))
+        self._notify()
+
     async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found."""
         began = anyio.current_time()
@@ -247,19 +237,27 @@ class Relay:
             return [*await self._publish(records[:middle]), *await self._publish(records[middle:])]
         except Unavailable as error:
             self._concurrency.failed()
+            self._metrics.rejected("Unavailable", len(records))
             self._state.trouble = str(error)
             if self._complaints.due("unavailable"):
                 logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})
             return [Rejection(record=record, code="Unavailable") for record in records]
         seconds = anyio.current_time() - began
-        self._concurrency.finished(seconds, in_flight=self._in_flight, rejected=len(rejections), records=len(records))
+        self._concurrency.finished(seconds, in_flight=self.in_flight, rejected=len(rejections), records=len(records))
+        self._count(records, rejections, seconds)
         if self._state.trouble and len(rejections) < len(records):
             self._state.trouble = None
             logger.info("sink answers again")
-        for code in {rejection.code for rejection in rejections}:
-            if self._complaints.due(code):
-                logger.warning("records rejected, trying again", extra={"code": code, "records": len(rejections)})
         return rejections
+
+    def _count(self, records: Sequence[Record], rejections: Sequence[Rejection], seconds: float) -> None:
+        refused = {rejection.record.seq for rejection in rejections}
+        size = sum(len(record.data) for record in records if record.seq not in refused)
+        self._metrics.request(seconds=seconds, records=len(records) - len(refused), size=size)
+        for code, count in Counter(rejection.code for rejection in rejections).items():
+            self._metrics.rejected(code, count)
+            if self._complaints.due(code):
+                logger.warning("records rejected, trying again", extra={"code": code, "records": count})
 
     async def _retry(self, records: Sequence[Record], max_seconds: float) -> None:
         attempts = max(record.attempts for record in records)
@@ -271,14 +269,6 @@ class Relay:
         await anyio.sleep(seconds)
         self._schedule.put_back(records)
         self._notify()
-
-    def _advance(self) -> None:
-        while self._pages and not self._pages[0].undelivered:
-            page = self._pages.popleft()
-            self._attached_bytes -= page.attached_bytes
-            batch_is_done = self._position.batch is not None and page.position.batch is None
-            self.progress += batch_is_done
-            self._position = page.position
 
     def _notify(self) -> None:
         self._changed.set()

@@ -17,6 +17,7 @@ from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.kinesis import kinesis_sink
 from forwarder.line import Line
 from forwarder.lines import file_sink, stdout_sink
+from forwarder.metrics import Metrics
 from forwarder.relay import Schedule, Sink
 from forwarder.sink_url import KinesisTarget, SinkUrl, StdoutTarget
 from forwarder.state import Phase, ServiceState
@@ -30,10 +31,17 @@ logger = logging.getLogger(__name__)
 class Service:
     """Reads one database's outbox and delivers it to one sink, until stopped."""
 
-    def __init__(self, settings: Settings, sink: SinkSettings, sink_url: SinkUrl, *, database_url: str) -> None:
+    def __init__(
+        self, settings: Settings, sink: SinkSettings, sink_url: SinkUrl, *, database_url: str, metrics: Metrics
+    ) -> None:
         self.state = ServiceState()
         self._terms = tenure.Terms(
-            database_url=database_url, sink_name=sink.name, sink_url=sink_url, settings=settings, state=self.state
+            database_url=database_url,
+            sink_name=sink.name,
+            sink_url=sink_url,
+            settings=settings,
+            state=self.state,
+            metrics=metrics.sink(sink.name),
         )
         self._stopping = False
         self._has_led = False

@@ -16,6 +16,7 @@ from forwarder.database import Connection, errors_of
 from forwarder.doorbell import Doorbell
 from forwarder.errors import Refused
 from forwarder.leadership import Leadership
+from forwarder.metrics import SinkMetrics
 from forwarder.outbox import Outbox
 from forwarder.packing import Packer
 from forwarder.positions import Positions
@@ -40,6 +41,7 @@ class Terms:
     sink_url: SinkUrl
     settings: Settings
     state: ServiceState
+    metrics: SinkMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ async def begin(stack: AsyncExitStack, terms: Terms, *, sink: Sink, schedule: Sc
     position = await positions.load()
     registry = Registry()
     outbox, system_identifier = await _outbox(stack, terms, position, registry)
-    quarantine = Quarantine(halts_lanes=_halts_lanes(terms.sink_url))
+    quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     relay = _relay(terms, sink, schedule, position, quarantine)
     packer = _packer(terms.sink_url, sink, system_identifier)
     turn = anyio.Lock()
@@ -195,6 +197,7 @@ def _relay(terms: Terms, sink: Sink, schedule: Schedule, position: Position, qua
         schedule,
         position=position,
         state=terms.state,
+        metrics=terms.metrics,
         quarantine=quarantine,
         max_events=listen.max_events,
         max_bytes=listen.max_bytes,

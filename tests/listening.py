@@ -20,6 +20,7 @@ from forwarder import sink_url
 from forwarder.config import DatabaseSettings, ListenSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.local.kinesis.stream import Stream
+from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
 from tests.waiting import eventually
@@ -72,7 +73,7 @@ def service_of(
         database=DatabaseSettings(wake=wake, poll_interval_seconds=poll_interval_seconds),
         listen=ListenSettings(**listen),
     )
-    return Service(settings, SinkSettings(url=sink), sink_url.parse(sink), database_url=database_url)
+    return Service(settings, SinkSettings(url=sink), sink_url.parse(sink), database_url=database_url, metrics=Metrics())
 
 
 @asynccontextmanager

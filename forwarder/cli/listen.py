@@ -12,7 +12,8 @@ from forwarder import sink_url
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import Settings
 from forwarder.errors import Misconfigured
-from forwarder.health import health_server
+from forwarder.http_server import http_server
+from forwarder.metrics import Metrics
 from forwarder.service import Service
 
 
@@ -39,24 +40,25 @@ def listen(
     """
     flags = {"sink": {"url": sink}} if sink else {}
     loaded = settings(config, log_format, **flags)
-    service = _service(loaded)
+    metrics = Metrics()
+    service = _service(loaded, metrics)
     bind = "" if once else loaded.http.bind
-    anyio.run(partial(_run, service, bind=bind, once=once), backend_options={"use_uvloop": True})
+    anyio.run(partial(_run, service, metrics, bind=bind, once=once), backend_options={"use_uvloop": True})
 
 
-def _service(loaded: Settings) -> Service:
+def _service(loaded: Settings, metrics: Metrics) -> Service:
     if not loaded.sink:
         raise Misconfigured(f"no sink: pass --sink URL or set FORWARDER_SINK; examples: {sink_url.EXAMPLES}")
     sink = loaded.sink[0]
-    return Service(loaded, sink, sink_url.parse(sink.url), database_url=database_url(loaded))
+    return Service(loaded, sink, sink_url.parse(sink.url), database_url=database_url(loaded), metrics=metrics)
 
 
-async def _run(service: Service, *, bind: str, once: bool) -> None:
+async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     if bind:
-        async with health_server(bind, service.state):
+        async with http_server(bind, service.state, metrics):
             await service.run(once=once)
     else:
         await service.run(once=once)

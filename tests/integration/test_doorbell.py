@@ -17,6 +17,7 @@ from forwarder.doorbell import CHANNEL, Doorbell
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
+from forwarder.metrics import Metrics
 from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
 from forwarder.packing import Packer
@@ -322,12 +323,14 @@ class Latencies:
 async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     """`forwarder listen` between its connections and its sink."""
     position = Position(delivered=Snapshot(1, 1), floor_seq=0)
+    metrics = Metrics().sink("default")
     relay = Relay(
         sink,
         Lanes(Pacing()),
         position=position,
         state=ServiceState(),
-        quarantine=Quarantine(),
+        metrics=metrics,
+        quarantine=Quarantine(metrics),
         max_events=10_000,
         max_bytes=1 << 24,
     )

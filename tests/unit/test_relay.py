@@ -16,12 +16,14 @@ from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
 from forwarder.line import Line
+from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.relay import Relay, Schedule
 from forwarder.state import ServiceState
 
+SINK_METRICS = Metrics().sink("default")
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
 Answer = Sequence[Rejection]
@@ -109,7 +111,8 @@ def relay_to(
         schedule or Lanes(Pacing()),
         position=START,
         state=state or ServiceState(),
-        quarantine=quarantine or Quarantine(),
+        metrics=SINK_METRICS,
+        quarantine=quarantine or Quarantine(SINK_METRICS),
         max_events=max_events,
         max_bytes=max_bytes,
     )
@@ -471,7 +474,7 @@ def poisoned(*seqs: int) -> Callable[[ScriptedSink, Sequence[Record]], Awaitable
 
 
 async def test_poison_is_found_set_aside_and_holds_nothing_else_up() -> None:
-    sink, quarantine = ScriptedSink(poisoned(7, 300)), Quarantine()
+    sink, quarantine = ScriptedSink(poisoned(7, 300)), Quarantine(SINK_METRICS)
     relay = relay_to(sink, quarantine=quarantine)
     async with running(relay):
         last = offer(relay, *((seq, f"key {seq}") for seq in range(1, 501)))
@@ -484,7 +487,7 @@ async def test_poison_is_found_set_aside_and_holds_nothing_else_up() -> None:
 
 
 async def test_behind_poison_its_own_lane_goes_on() -> None:
-    sink, quarantine = ScriptedSink(poisoned(1)), Quarantine()
+    sink, quarantine = ScriptedSink(poisoned(1)), Quarantine(SINK_METRICS)
     relay = relay_to(sink, quarantine=quarantine)
     async with running(relay):
         offer(relay, (1, "a"), (2, "a"), (3, "b"))
@@ -499,7 +502,7 @@ async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.Mon
     poison = {1}
     sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
     state = ServiceState()
-    relay = relay_to(sink, quarantine=Quarantine(halts_lanes=True), state=state)
+    relay = relay_to(sink, quarantine=Quarantine(SINK_METRICS, halts_lanes=True), state=state)
     async with running(relay):
         offer(relay, (1, "a"), (2, "a"), (3, "b"), (4, "b"))
         with anyio.fail_after(5):

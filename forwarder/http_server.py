@@ -1,4 +1,4 @@
-"""The HTTP side of ``forwarder listen``: health checks for ECS and load balancers."""
+"""The HTTP side of ``forwarder listen``: health checks for ECS and load balancers, and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from forwarder.errors import Misconfigured, Refused
+from forwarder.metrics import CONTENT_TYPE, Metrics
 from forwarder.state import ServiceState
 
 
 @asynccontextmanager
-async def health_server(bind: str, state: ServiceState) -> AsyncIterator[None]:
-    """Serve ``/healthz`` (200: the process and its event loop are alive) and ``/readyz`` (200: it delivers or stands by).
+async def http_server(bind: str, state: ServiceState, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: it delivers or stands by), ``/metrics``.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
@@ -24,7 +25,7 @@ async def health_server(bind: str, state: ServiceState) -> AsyncIterator[None]:
     host, _, port = bind.rpartition(":")
     if int(port) > 65535:
         raise Misconfigured(f"setting http.bind: port {port} is above 65535")
-    runner = web.AppRunner(_application(state), access_log=None)
+    runner = web.AppRunner(_application(state, metrics), access_log=None)
     await runner.setup()
     try:
         try:
@@ -37,7 +38,7 @@ async def health_server(bind: str, state: ServiceState) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-def _application(state: ServiceState) -> web.Application:
+def _application(state: ServiceState, metrics: Metrics) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
@@ -45,7 +46,11 @@ def _application(state: ServiceState) -> web.Application:
         body = {"status": "ready" if state.ready else "not ready", "phase": state.phase.value, "trouble": state.trouble}
         return web.json_response(body, status=200 if state.ready else 503)
 
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
     application = web.Application()
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
+    application.router.add_get("/metrics", exposition)
     return application

@@ -1,0 +1,134 @@
+"""What each sink has done and what it holds, for Prometheus. Counted by the request, not by the record; no label holds a value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_HOT_LANES = 10
+
+
+class Holder(Protocol):
+    """What is in memory for one sink right now: ``forwarder.relay.Relay``."""
+
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+    def oldest_seconds(self) -> float: ...
+    def hottest(self, count: int) -> Sequence[int]: ...
+
+
+class SinkMetrics:
+    """The counters of one sink."""
+
+    def __init__(self, families: _Families, sink: str) -> None:
+        self._families = families
+        self._sink = sink
+        self._requests = families.requests.labels(sink)
+        self._records = families.records.labels(sink)
+        self._bytes = families.bytes.labels(sink)
+
+    def request(self, *, seconds: float, records: int, size: int) -> None:
+        """A request was answered after so long, and so many records were stored, ``size`` bytes of data."""
+        self._requests.observe(seconds)
+        self._records.inc(records)
+        self._bytes.inc(size)
+
+    def rejected(self, code: str, count: int) -> None:
+        """So many records were not stored for this reason; they are retried, unless they are set aside."""
+        self._families.rejected.labels(self._sink, code).inc(count)
+
+    def set_aside(self, code: str) -> None:
+        """A change went to the dead letters."""
+        self._families.set_aside.labels(self._sink, code).inc()
+
+    def throttled(self, shard: str) -> None:
+        """A shard refused records as too many."""
+        self._families.throttled.labels(self._sink, shard).inc()
+
+    def out_of_order(self) -> None:
+        """The stream gave a record a lower sequence number than an earlier one of its key on the same shard."""
+        self._families.out_of_order.labels(self._sink).inc()
+
+    def watch(self, holder: Holder) -> None:
+        """Report what this holds, from now on, whenever somebody asks."""
+        self._families.holders[self._sink] = holder
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._families = _Families(self._registry)
+
+    def sink(self, name: str) -> SinkMetrics:
+        """The counters of a sink."""
+        return SinkMetrics(self._families, name)
+
+    def exposition(self) -> bytes:
+        """All of them in Prometheus' text format: see ``CONTENT_TYPE``."""
+        return generate_latest(self._registry)
+
+
+class _Families(Collector):
+    """What the sinks have in common, and at the time of a scrape what they hold."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.holders: dict[str, Holder] = {}
+        self.requests = Histogram(
+            "forwarder_sink_request_seconds",
+            "Time from a request to its answer.",
+            ["sink"],
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
+        self.records = Counter("forwarder_sink_records", "Records stored.", ["sink"], registry=registry)
+        self.bytes = Counter("forwarder_sink_bytes", "Bytes of data stored.", ["sink"], registry=registry)
+        self.rejected = Counter(
+            "forwarder_sink_rejected_records", "Records not stored, by code.", ["sink", "code"], registry=registry
+        )
+        self.set_aside = Counter(
+            "forwarder_sink_dead_letters", "Changes set aside, by code.", ["sink", "code"], registry=registry
+        )
+        self.throttled = Counter(
+            "forwarder_sink_throttled_requests",
+            "Requests that a shard throttled.",
+            ["sink", "shard"],
+            registry=registry,
+        )
+        self.out_of_order = Counter(
+            "forwarder_sink_order_regressions", "Sequence numbers that fell within a key.", ["sink"], registry=registry
+        )
+        registry.register(self)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """What every sink holds now."""
+        in_flight = GaugeMetricFamily("forwarder_sink_requests_in_flight", "Requests under way.", labels=["sink"])
+        records = GaugeMetricFamily("forwarder_sink_memory_records", "Records in memory.", labels=["sink"])
+        size = GaugeMetricFamily("forwarder_sink_memory_bytes", "Bytes of records in memory.", labels=["sink"])
+        oldest = GaugeMetricFamily(
+            "forwarder_sink_oldest_page_seconds", "How long the oldest undelivered page waits.", labels=["sink"]
+        )
+        hot = GaugeMetricFamily(
+            "forwarder_sink_hot_lane_records", "Records in the longest lanes, by rank.", labels=["sink", "rank"]
+        )
+        for sink, holder in self.holders.items():
+            in_flight.add_metric([sink], holder.in_flight)
+            records.add_metric([sink], holder.records)
+            size.add_metric([sink], holder.bytes)
+            oldest.add_metric([sink], holder.oldest_seconds())
+            for rank, length in enumerate(holder.hottest(_HOT_LANES), start=1):
+                hot.add_metric([sink, str(rank)], length)
+        return in_flight, records, size, oldest, hot
