@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 
 from forwarder.leadership import Leadership
-from forwarder.outbox import Outbox
 from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
@@ -28,14 +29,15 @@ class Checkpoints:
         *,
         relay: Relay,
         quarantine: Quarantine,
-        outbox: Outbox,
+        raise_floor: Callable[[int], None],
         interval_seconds: float,
     ) -> None:
+        """``raise_floor`` is told each floor that a save brings; see docs/architecture.md, "The floor"."""
         self._positions = positions
         self._leadership = leadership
         self._relay = relay
         self._quarantine = quarantine
-        self._outbox = outbox
+        self._raise_floor = raise_floor
         self._interval_seconds = interval_seconds
         self._saved = relay.progress
         self._turn = turn
@@ -65,7 +67,7 @@ class Checkpoints:
             progress = self._relay.progress
             if progress != self._saved:
                 position, aside = self._relay.position, self._quarantine.take()
-                self._outbox.floor_seq = await self._positions.save(position, aside=aside)
+                self._raise_floor(await self._positions.save(position, aside=aside))
                 self._saved = progress
 
     async def _prove(self) -> None:

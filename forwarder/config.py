@@ -1,12 +1,15 @@
 """The settings: what each means, its default and its bounds, read once from a TOML file, the environment and flags."""
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from forwarder.errors import Misconfigured
@@ -14,6 +17,11 @@ from forwarder.suggestions import nearest
 
 DEFAULT_FILE = Path("forwarder.toml")
 PREFIX = "FORWARDER_"
+
+# The name of a sink that is not given any.
+DEFAULT_SINK = "default"
+_SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
+_NAMED_URL = re.compile(rf"({_SINK_NAME})=(.+)")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -57,9 +65,17 @@ class SinkSettings(Section):
     """One ``[[sink]]``: where the records go."""
 
     name: str = Field(
-        default="default", pattern=r"^[A-Za-z0-9_.-]{1,63}$", description="The name its position is kept under."
+        default=DEFAULT_SINK, pattern=f"^{_SINK_NAME}$", description="The name its position is kept under."
     )
     url: str = Field(min_length=1, description="kinesis://STREAM?region=…, stdout: or file:PATH.")
+    tables: list[str] = Field(
+        default=[], description="Tables or globs whose changes it is for; empty for all that are captured."
+    )
+    start: Literal["now", "oldest"] | None = Field(
+        default=None,
+        description="Where a new sink begins: with the oldest retained change, or with what is committed from now on. Not "
+        "given: oldest for the first sink of a database, now for one that is added.",
+    )
 
 
 class ListenSettings(Section):
@@ -108,10 +124,20 @@ class Settings(Section):
 
     database: DatabaseSettings = DatabaseSettings()
     table: list[TableRule] = []
-    sink: list[SinkSettings] = Field(default=[], max_length=1)
+    sink: list[SinkSettings] = []
     listen: ListenSettings = ListenSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+    @field_validator("sink")
+    @classmethod
+    def _names_are_unique(cls, sinks: list[SinkSettings]) -> list[SinkSettings]:
+        name, count = max(Counter(sink.name for sink in sinks).items(), key=itemgetter(1), default=("", 0))
+        if count > 1:
+            raise ValueError(
+                f"{count} sinks are named {name!r}; give each a name of its own, since its position is kept under it"
+            )
+        return sinks
 
 
 def load(
@@ -164,7 +190,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if not name.startswith(PREFIX) or name == "FORWARDER_CONFIG":
             continue
         if name == "FORWARDER_SINK":
-            values["sink"] = {"url": environment[name]}
+            values["sink"] = [environment[name]]
         elif name in known:
             section, field = known[name]
             values.setdefault(section, {})[field] = environment[name]
@@ -177,19 +203,30 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
     for name, value in over.items():
         if name == "sink":
-            # A URL from the environment or a flag replaces the file's, but the sink keeps its name, and so its position.
-            values[name] = _with_url(values.get(name, []), value)
+            values[name] = _with_urls(values.get(name, []), value)
         elif isinstance(value, Mapping) and isinstance(values.get(name), dict):
             _overlay(values[name], value)
         else:
             values[name] = value
 
 
-def _with_url(sinks: Any, url: Mapping[str, Any]) -> Any:
+def _with_urls(sinks: Any, urls: Sequence[str]) -> Any:
+    """The sinks with these URLs instead of the file's, each ``URL`` or ``NAME=URL``.
+
+    The name is what a sink's position is kept under: it and all else that the file says of that sink stay.
+    """
     if not (isinstance(sinks, list) and all(isinstance(sink, dict) for sink in sinks)):
         # Not what the file should hold; validation will say so.
         return sinks
-    return [{**(sinks[0] if sinks else {}), **url}, *sinks[1:]]
+    by_name = {sink.get("name", DEFAULT_SINK): sink for sink in sinks}
+    only_name = next(iter(by_name)) if len(by_name) == 1 else DEFAULT_SINK
+    named = [_named(url, default=only_name) for url in urls]
+    return [{**by_name.get(name, {}), "name": name, "url": url} for name, url in named]
+
+
+def _named(url: str, *, default: str) -> tuple[str, str]:
+    found = _NAMED_URL.fullmatch(url)
+    return (found[1], found[2]) if found else (default, url)
 
 
 def _first_problem(error: ValidationError, source: Path | None) -> str:
@@ -198,10 +235,6 @@ def _first_problem(error: ValidationError, source: Path | None) -> str:
     origin = f"{source} or the environment" if source else "the environment or a flag"
     if problem["type"] == "extra_forbidden":
         return f"setting {where} in {origin} is unknown; {nearest(str(problem['loc'][-1]), _siblings(problem))}"
-    if problem["loc"] == ("sink",) and problem["type"] == "too_long":
-        return (
-            f"setting sink in {origin}: one sink is what a listener serves; run another `forwarder listen` for another"
-        )
     return f"setting {where} in {origin}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 

@@ -95,6 +95,10 @@ class Position:
         """Past a batch that one statement returned as a whole; ``last_seq`` is its last change's, or 0."""
         return Position(delivered=snapshot, floor_seq=floor_seq, last_seq=max(self.last_seq, last_seq))
 
+    def at_least(self, last_seq: int) -> Position:
+        """The same position of a sink that has delivered ``last_seq`` as well."""
+        return self if last_seq <= self.last_seq else replace(self, last_seq=last_seq)
+
     @classmethod
     def resending(cls, snapshot: Snapshot, *, after_seq: int, floor_seq: int, ceiling_seq: int) -> Position:
         """Where to go on when transaction ids mean nothing any more: with every change between two seqs, then from S2 on."""

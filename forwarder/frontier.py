@@ -70,7 +70,7 @@ class Frontier:
         self._advance()
 
     def delivered(self, count: int) -> None:
-        """So many records have left their pages' ``undelivered``."""
+        """So many changes need not be delivered any more; records have left their pages' ``undelivered``."""
         self.progress += count
         self._advance()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -13,8 +13,8 @@ from forwarder.state import ServiceState
 
 
 @asynccontextmanager
-async def http_server(bind: str, state: ServiceState, metrics: Metrics) -> AsyncIterator[None]:
-    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: it delivers or stands by), ``/metrics``.
+async def http_server(bind: str, states: Mapping[str, ServiceState], metrics: Metrics) -> AsyncIterator[None]:
+    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to or stood by for), ``/metrics``.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
@@ -25,7 +25,7 @@ async def http_server(bind: str, state: ServiceState, metrics: Metrics) -> Async
     host, _, port = bind.rpartition(":")
     if int(port) > 65535:
         raise Misconfigured(f"setting http.bind: port {port} is above 65535")
-    runner = web.AppRunner(_application(state, metrics), access_log=None)
+    runner = web.AppRunner(_application(states, metrics), access_log=None)
     await runner.setup()
     try:
         try:
@@ -38,13 +38,15 @@ async def http_server(bind: str, state: ServiceState, metrics: Metrics) -> Async
         await runner.cleanup()
 
 
-def _application(state: ServiceState, metrics: Metrics) -> web.Application:
+def _application(states: Mapping[str, ServiceState], metrics: Metrics) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        body = {"status": "ready" if state.ready else "not ready", "phase": state.phase.value, "trouble": state.trouble}
-        return web.json_response(body, status=200 if state.ready else 503)
+        is_ready = all(state.ready for state in states.values())
+        sinks = {name: {"phase": state.phase.value, "trouble": state.trouble} for name, state in states.items()}
+        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks}
+        return web.json_response(body, status=200 if is_ready else 503)
 
     async def exposition(_: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,9 +1,10 @@
-"""Reads the outbox from a position on, page by page, as events."""
+"""Reads the outbox, as events: all that is new in one statement, or a large batch page by page."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -18,8 +19,6 @@ from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.transactions import Transactions
 
-Rows = Sequence[asyncpg.Record]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -27,8 +26,6 @@ class Page:
 
     events: Sequence[Event]
     position: Position
-    # Whether there may be more to read right now.
-    more: bool
 
 
 class _Header(msgspec.Struct):
@@ -43,77 +40,102 @@ _TXID = itemgetter(1)
 
 
 class Outbox:
-    """The outbox as one sink sees it: what comes after a position, each page in a short transaction of its own."""
+    """The outbox, on a connection that all its readers in a process share, page by page.
+
+    Every method raises ``Unavailable`` if the database does not answer; nothing is skipped if somebody reads on from what was
+    delivered.
+    """
 
     def __init__(
-        self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
+        self,
+        connection: Connection,
+        turn: AbstractAsyncContextManager[object],
+        *,
+        registry: Registry,
+        page_rows: int,
+        page_bytes: int,
     ) -> None:
+        """``turn`` is the lock of the connection."""
         self._connection = connection
+        self._turn = turn
+        self._registry = registry
         self._page_rows = page_rows
         self._page_bytes = page_bytes
-        self._transactions = Transactions()
-        self._reader = EventReader(registry, self._transactions)
-        self._position = position
-        # No transaction that begins from now on has a change with a seq of at most this; see docs/architecture.md, "The floor".
-        self.floor_seq = position.floor_seq
 
-    async def read(self) -> Page:
-        """Read the next page.
+    async def drain(self, position: Position, *, floor_seq: int) -> Page | None:
+        """All that comes after a position; None if that is more than a page.
 
-        Raises:
-            Unavailable: the database does not answer; nothing is skipped if a new Outbox reads on from what was delivered.
+        ``floor_seq``: no transaction that begins from now on has a change with a seq of at most this; see
+        docs/architecture.md, "The floor".
         """
-        with errors_of("cannot read the outbox"):
-            rows, position = await (self._next_page() if self._position.batch else self._drain())
-            events = await self._reader.read(self._connection, rows)
-        self._position = position
-        return Page(events=events, position=position, more=position.batch is not None)
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds(position))
+                header = _HEADER.decode(header_row["after"])
+                if not header.complete:
+                    return None
+                transactions = Transactions()
+                for txid, total in Counter(map(_TXID, rows)).items():
+                    if total > 1:
+                        transactions.learn(txid, total=total)
+                events = await EventReader(self._registry, transactions).read(self._connection, rows)
+        # Both floors hold for the snapshot that was taken, the later one is the better.
+        after = position.drained(
+            Snapshot.parse(header.snapshot),
+            floor_seq=max(floor_seq, position.floor_seq),
+            last_seq=rows[-1]["seq"] if rows else 0,
+        )
+        return Page(events=events, position=after)
 
-    async def _drain(self) -> tuple[Rows, Position]:
-        """Read all there is, if it fits in one page; else enter a batch and read its first page."""
-        position = self._position
-        # Both hold for the snapshot to be taken, the later one is the better.
-        floor_seq = max(self.floor_seq, position.floor_seq)
-        header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds())
-        header = _HEADER.decode(header_row["after"])
-        if not header.complete:
-            await self._enter_batch()
-            return await self._next_page()
-        for txid, total in Counter(map(_TXID, rows)).items():
-            if total > 1:
-                self._transactions.learn(txid, total=total)
-        last_seq = rows[-1]["seq"] if rows else 0
-        return rows, position.drained(Snapshot.parse(header.snapshot), floor_seq=floor_seq, last_seq=last_seq)
+    async def read(self, position: Position, transactions: Transactions) -> Page:
+        """The next page of the batch that is under way at a position; without events, it is the end of the batch.
 
-    async def _enter_batch(self) -> None:
-        """Fix where the batch ends, and the floor of what comes after it, which must be read before."""
-        floor_seq = await self._connection.fetchval(query("floor"))
+        ``transactions`` is the reader's own, the same for all pages of a batch.
+        """
+        batch = position.batch
+        if batch is None:
+            raise ValueError("no batch is under way")
+        bounds = self._bounds(position)
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                rows = await self._connection.fetch(
+                    query("page"), *bounds, batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
+                )
+                if not rows:
+                    return Page(events=(), position=position.finished())
+                await self._count(transactions, map(_TXID, rows), up_to=batch.last_seq)
+                events = await EventReader(self._registry, transactions).read(self._connection, rows)
+        return Page(events=events, position=position.advanced(rows[-1]["seq"]))
+
+    async def here(self) -> Position:
+        """A position that sees all there is now."""
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                # The floor is read first, so it holds for the snapshot.
+                floor_seq: int = await self._connection.fetchval(query("floor"))
+                present = await self._present()
+        return Position(delivered=Snapshot(*present["snapshot"]), floor_seq=floor_seq)
+
+    async def entering(self, position: Position, *, head: Position) -> Position:
+        """The position at the start of a batch that leads from there to the head."""
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                present = await self._present()
+        return position.entering(head.delivered, floor_seq=head.floor_seq, ceiling_seq=present["last_seq"])
+
+    async def _present(self) -> asyncpg.Record:
         present = await self._connection.fetchrow(query("present"))
         assert present is not None
-        self._position = self._position.entering(
-            Snapshot(*present["snapshot"]), floor_seq=floor_seq, ceiling_seq=present["last_seq"]
-        )
+        return present
 
-    async def _next_page(self) -> tuple[Rows, Position]:
-        """Read the next page of the batch under way; none left means the batch is done."""
-        batch = self._position.batch
-        assert batch is not None
-        rows = await self._connection.fetch(
-            query("page"), *self._bounds(), batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
-        )
-        if not rows:
-            return rows, self._position.finished()
-        await self._count(map(_TXID, rows), up_to=batch.last_seq)
-        return rows, self._position.advanced(rows[-1]["seq"])
-
-    def _bounds(self) -> tuple[int, Sequence[int], int, int, int]:
+    def _bounds(self, position: Position) -> tuple[int, Sequence[int], int, int, int]:
         """The parameters that drain.sql and page.sql have in common."""
-        delivered = self._position.delivered
-        return delivered.xmax, delivered.running, self._position.floor_seq, self._page_rows, self._page_bytes
+        delivered = position.delivered
+        return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
 
-    async def _count(self, txids: Iterable[int], *, up_to: int) -> None:
+    async def _count(self, transactions: Transactions, txids: Iterable[int], *, up_to: int) -> None:
         """Count the transactions that this page meets first; some of their changes may lie beyond it."""
         for txid, total, earlier in await self._connection.fetch(
-            query("count_transactions"), self._transactions.unknown(txids), up_to
+            query("count_transactions"), transactions.unknown(txids), up_to
         ):
-            self._transactions.learn(txid, total=total, earlier=earlier)
+            transactions.learn(txid, total=total, earlier=earlier)

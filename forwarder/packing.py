@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from forwarder.errors import Refused
 from forwarder.events import Attachment, Event, Record, SetAside
 from forwarder.native import Encoder
@@ -93,20 +95,21 @@ class Packer:
                 " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL"
             )
         if self._oversize.kind == "drop-before":
-            event.before, event.omitted = None, ("before",)
-            return self._again(event, record)
+            return self._again(record, replace(event, before=None, omitted=("before",)))
         if self._oversize.kind == "s3":
             table = f"{event.table.schema}.{event.table.name}"
             key = f"{self._oversize.prefix}{table}/{self._cluster}/{event.seq:016x}.json"
             attachment = Attachment(self._oversize.bucket, key, record.data)
-            event.before, event.after, event.omitted = None, None, ("before", "after")
-            event.stored_at = f"s3://{self._oversize.bucket}/{key}"
-            pointer = self._again(event, record)
+            stored_at = f"s3://{self._oversize.bucket}/{key}"
+            pointer = self._again(
+                record, replace(event, before=None, after=None, omitted=("before", "after"), stored_at=stored_at)
+            )
             pointer.attachment = attachment
             return pointer
         return record
 
-    def _again(self, event: Event, record: Record) -> Record:
+    def _again(self, record: Record, event: Event) -> Record:
+        """The record of an event that was changed for this sink alone."""
         return Record(record.seq, record.partition_key, self._encode(event), record.undelivered)
 
     def _set_aside(self, record: Record) -> SetAside:

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import asyncpg
 
 from forwarder import dead_letters
 from forwarder.cursor import Batch, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
-from forwarder.errors import Refused
+from forwarder.errors import Unavailable
 from forwarder.events import SetAside
 from forwarder.queries import query
 
+Start = Literal["now", "oldest"]
+
 logger = logging.getLogger(__name__)
+
+
+class Newcomers:
+    """The sinks that a process finds missing: they are new together, so none of them counts as there before the others."""
+
+    def __init__(self) -> None:
+        self._since: int | None = None
+
+    async def since(self, connection: Connection) -> int:
+        """When the first of them was found missing, by the database's clock."""
+        if self._since is None:
+            now: int = await connection.fetchval(query("clock"))
+            self._since = self._since or now
+        return self._since
 
 
 class Positions:
     """One sink's stored position. Losing its last write costs repeats only, so no commit waits for the disk."""
 
-    def __init__(self, connection: Connection, *, sink: str) -> None:
+    def __init__(self, connection: Connection, *, sink: str, newcomers: Newcomers | None = None) -> None:
         self._connection = connection
         self._sink = sink
+        self._newcomers = newcomers or Newcomers()
+        self._epoch = 0
 
-    async def load(self) -> Position:
-        """The stored position; a new sink begins at the oldest retained change.
+    async def load(self, *, start: Start | None = None) -> Position:
+        """The stored position; from now on only whoever has loaded it last can save one.
+
+        A new sink begins with the oldest retained change, or with what is committed from now on. Not told which, the first of a
+        database does the former, since nobody has delivered anything yet, and one that is added does the latter.
 
         If the position was saved in another cluster (this one was restored from a dump, or took over in a Blue/Green
         switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
@@ -36,9 +58,15 @@ class Positions:
         """
         with errors_of(f"cannot read the position of sink {self._sink!r}"):
             await self._connection.execute("SET synchronous_commit = off")
-            await self._connection.execute(query("create_sink"), self._sink)
             row = await self._connection.fetchrow(query("load_position"), self._sink)
+            if row is None:
+                since = await self._newcomers.since(self._connection)
+                # Read before the snapshot is taken, so it is true for it.
+                floor_seq = await self._connection.fetchval(query("floor"))
+                await self._connection.execute(query("create_sink"), self._sink, start, floor_seq, since)
+                row = await self._connection.fetchrow(query("load_position"), self._sink)
             assert row is not None
+            self._epoch = row["epoch"]
             position = _position(row)
             return await self._adopt(position) if row["foreign_history"] else position
 
@@ -51,8 +79,8 @@ class Positions:
             A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
 
         Raises:
-            Refused: somebody has deleted the sink.
-            Unavailable: the database does not answer; the position stored before still holds.
+            Unavailable: the database does not answer, or somebody else leads the sink, has set it back or removed it; what is
+                stored holds.
         """
         with errors_of(f"cannot save the position of sink {self._sink!r}"):
             if not aside:
@@ -75,10 +103,11 @@ class Positions:
             batch and batch.by_seq,
             position.last_seq,
             system_identifier,
+            self._epoch,
             timeout=ANSWER_SECONDS,
         )
         if floor_seq is None:
-            raise Refused(f"the position of sink {self._sink!r} has been deleted from forwarder.sink")
+            raise Unavailable(f"somebody else leads sink {self._sink!r} now, has set it back or removed it")
         return floor_seq
 
     async def _adopt(self, foreign: Position) -> Position:

@@ -1,4 +1,4 @@
-"""Moves changes from the outbox into the relay, and sleeps when there are none."""
+"""Reads the outbox on for those who wait at the head of the feed, and sleeps when there is nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import anyio
 
 from forwarder.backoff import Backoff
 from forwarder.doorbell import Doorbell
-from forwarder.outbox import Outbox, Page
-from forwarder.packing import Packer
-from forwarder.relay import Relay
+from forwarder.feed import Feed
+from forwarder.outbox import Outbox
 
 # While a writer that will not ring is in flight, we look for its changes this often, and then less and less often.
 FIRST_LOOK_SECONDS = 0.002
@@ -23,30 +22,29 @@ MANY_CHANGES = 500
 
 
 class Pump:
-    """Reads as long as there is room, packs, and hands over."""
+    """Moves the head of a feed. Nothing is read that nobody waits for, so a slow sink costs the database nothing."""
 
-    def __init__(self, outbox: Outbox, relay: Relay, packer: Packer) -> None:
+    def __init__(self, outbox: Outbox, feed: Feed) -> None:
         self._outbox = outbox
-        self._relay = relay
-        self._packer = packer
+        self._feed = feed
+        self._floor_seq = feed.head.floor_seq
 
-    async def drain(self) -> int:
-        """Move all there is, waiting for room in memory between pages; how many changes that was."""
-        moved = 0
-        while True:
-            await self._relay.room()
-            page = await self._move_page()
-            moved += len(page.events)
-            if not page.more:
-                return moved
+    def raise_floor(self, floor_seq: int) -> None:
+        """From now on, no transaction begins that has a change with a seq of at most this."""
+        self._floor_seq = max(self._floor_seq, floor_seq)
 
     async def listen(self, doorbell: Doorbell, *, poll_interval_seconds: float) -> None:
-        """Move changes as they come, woken by the doorbell; until cancelled."""
+        """Read changes as they come, woken by the doorbell; until cancelled.
+
+        Raises:
+            Unavailable: a connection is lost.
+        """
         patience = Backoff(first_seconds=FIRST_LOOK_SECONDS, max_seconds=LAST_LOOK_SECONDS)
         while True:
-            if moved := await self.drain():
+            await self._feed.wanted()
+            if found := await self._read():
                 patience.reset()
-                await anyio.sleep(linger_seconds(moved))
+                await anyio.sleep(linger_seconds(found))
             elif await doorbell.arm():
                 patience.reset()
                 await self._sleep(doorbell, seconds=poll_interval_seconds)
@@ -54,24 +52,32 @@ class Pump:
                 await anyio.sleep(patience.next())
 
     async def poll(self, *, interval_seconds: float) -> None:
-        """Move changes at intervals; no writer ever rings. Until cancelled."""
+        """Read changes at intervals; no writer ever rings. Until cancelled.
+
+        Raises:
+            Unavailable: a connection is lost.
+        """
         while True:
-            if not await self.drain():
+            await self._feed.wanted()
+            if not await self._read():
                 await anyio.sleep(interval_seconds)
 
     async def _sleep(self, doorbell: Doorbell, *, seconds: float) -> None:
         """With the bell armed, look once more, since what ended before is visible now; then sleep."""
-        page = await self._move_page()
-        if not page.events:
+        if not await self._read():
             await doorbell.wait(seconds)
         await doorbell.disarm()
 
-    async def _move_page(self) -> Page:
-        page = await self._outbox.read()
-        self._relay.offer(self._packer.pack(page.events), page.position)
-        return page
+    async def _read(self) -> int:
+        """Read what is new; how many changes that was."""
+        page = await self._outbox.drain(self._feed.head, floor_seq=self._floor_seq)
+        if page is None:
+            self._feed.jump(await self._outbox.here())
+            return MANY_CHANGES
+        self._feed.publish(page)
+        return len(page.events)
 
 
-def linger_seconds(moved: int) -> float:
+def linger_seconds(found: int) -> float:
     """How long to wait for more, when so many changes were there at once. Next to nothing on a quiet system."""
-    return min(moved * LINGER_SECONDS_A_CHANGE, MAX_LINGER_SECONDS) if moved < MANY_CHANGES else 0.0
+    return min(found * LINGER_SECONDS_A_CHANGE, MAX_LINGER_SECONDS) if found < MANY_CHANGES else 0.0

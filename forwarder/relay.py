@@ -144,13 +144,14 @@ class Relay:
         """Grows whenever the position may have become worth saving again."""
         return self._frontier.progress
 
-    def offer(self, packed: Packed, position: Position) -> None:
+    def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
-        It passes over what the page has set aside.
+        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for.
         """
         self._isolate(packed.aside)
         self._frontier.enter(packed, position, now=anyio.current_time())
+        self._frontier.delivered(skipped)
         self._schedule.extend(packed.records)
         self._notify()
 

@@ -1,155 +1,106 @@
-"""What ``forwarder listen`` runs: it keeps one tenure going after another, and stops in order."""
+"""What ``forwarder listen`` runs: a delivery for each sink, and the source that they share."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import anyio
 
-from forwarder import tenure
-from forwarder.attachments import attachment_sink
-from forwarder.backoff import Backoff
+from forwarder import sink_url
 from forwarder.config import Settings, SinkSettings
-from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
-from forwarder.kinesis import kinesis_sink
-from forwarder.line import Line
-from forwarder.lines import file_sink, stdout_sink
+from forwarder.delivery import Delivery, plain_errors
+from forwarder.errors import Misconfigured, Refused
 from forwarder.metrics import Metrics
-from forwarder.relay import Schedule, Sink
-from forwarder.sink_url import KinesisTarget, SinkUrl, StdoutTarget
-from forwarder.state import Phase, ServiceState
+from forwarder.positions import Newcomers
+from forwarder.selection import Pattern
+from forwarder.source import Source
+from forwarder.state import ServiceState
+from forwarder.tenure import Terms
 
-# A tenure that lasted so long was a success: the next attempt after it comes soon.
-STEADY_SECONDS = 15.0
+# A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
+REFUSED_RETRY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
 
 class Service:
-    """Reads one database's outbox and delivers it to one sink, until stopped."""
+    """Reads one database's outbox and delivers it to its sinks, none of which waits for another, until stopped."""
 
     def __init__(
-        self, settings: Settings, sink: SinkSettings, sink_url: SinkUrl, *, database_url: str, metrics: Metrics
+        self, settings: Settings, sinks: Sequence[SinkSettings], *, database_url: str, metrics: Metrics
     ) -> None:
-        self.state = ServiceState()
-        self._terms = tenure.Terms(
-            database_url=database_url,
-            sink_name=sink.name,
-            sink_url=sink_url,
-            settings=settings,
-            state=self.state,
-            metrics=metrics.sink(sink.name),
-        )
-        self._stopping = False
-        self._has_led = False
-        self._interruptible_scope: anyio.CancelScope | None = None
+        """Take the settings.
+
+        Raises:
+            Misconfigured: a sink's URL, or one of its table patterns, is malformed.
+        """
+        self._settings = settings
+        self._database_url = database_url
+        newcomers = Newcomers()
+        self._deliveries = [
+            Delivery(
+                Terms(
+                    database_url=database_url,
+                    sink=_checked(sink),
+                    sink_url=sink_url.parse(sink.url),
+                    settings=settings,
+                    state=ServiceState(),
+                    metrics=metrics.sink(sink.name),
+                    newcomers=newcomers,
+                )
+            )
+            for sink in sinks
+        ]
+        # The sinks that are refused right now, and why.
+        self._refused: dict[str, Refused] = {}
+
+    @property
+    def states(self) -> Mapping[str, ServiceState]:
+        """What each sink is doing, by its name."""
+        return {delivery.sink_name: delivery.state for delivery in self._deliveries}
 
     def stop(self) -> None:
-        """Stop reading, let what is in flight finish, save the position, and return from ``run``."""
-        self._stopping = True
-        self.state.phase = Phase.STOPPING
-        if self._interruptible_scope:
-            self._interruptible_scope.cancel()
+        """Stop reading, let what is in flight finish, save the positions, and return from ``run``."""
+        for delivery in self._deliveries:
+            delivery.stop()
 
     async def run(self, *, once: bool = False) -> None:
         """Deliver until stopped; with ``once``, until all there is now is delivered.
 
-        Waits for a database and a stream that do not answer yet. Once it has been delivering, it retries everything.
-
         Raises:
-            Refused: at start, or with ``once``, something that waiting cannot mend.
+            Refused: something that waiting cannot mend; of several sinks, only if it is so for all, or with ``once``.
         """
-        backoff = Backoff(first_seconds=0.1, max_seconds=15.0)
-        async with AsyncExitStack() as stack:
-            sink, schedule = await self._open_sink(stack)
-            while not self._stopping:
-                began = anyio.current_time()
-                try:
-                    with _plain_errors():
-                        await self._serve(sink, schedule(), once=once)
-                    return
-                except ForwarderError as error:
-                    if not self._may_pass(error, once=once):
-                        raise
-                    self._report(error)
-                if anyio.current_time() - began > STEADY_SECONDS:
-                    backoff.reset()
-                with self._interruptible():
-                    await anyio.sleep(backoff.next())
+        with plain_errors():
+            async with anyio.create_task_group() as connections:
+                source = Source(connections, self._settings, database_url=self._database_url, once=once)
+                async with anyio.create_task_group() as tasks:
+                    for delivery in self._deliveries:
+                        tasks.start_soon(self._deliver, delivery, source, once)
+        if once and self._refused:
+            raise next(iter(self._refused.values()))
 
-    async def _serve(self, sink: Sink, schedule: Schedule, *, once: bool) -> None:
-        """Lead until stopped, or until all is delivered with ``once``.
-
-        Raises:
-            Unavailable: a connection is lost, and the leadership with it; what is in memory will be read again.
-        """
-        async with AsyncExitStack() as stack:
-            with self._interruptible():
-                current = await tenure.begin(stack, self._terms, sink=sink, schedule=schedule, once=once)
-                self._has_led = True
-            if self._stopping:
+    async def _deliver(self, delivery: Delivery, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
+        """Keep one sink going. As long as another is served, being refused is no reason to end."""
+        while True:
+            try:
+                await delivery.run(source, once=once)
                 return
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(current.serve)
-                try:
-                    with self._interruptible():
-                        await (current.deliver_all() if once else current.listen())
-                except Refused:
-                    # A change that cannot be sent must not keep those before it from being passed.
-                    await current.finish()
+            except Refused as error:
+                self._refused[delivery.sink_name] = error
+                if once:
+                    return
+                if len(self._refused) == len(self._deliveries):
                     raise
-                await current.finish()
-                tasks.cancel_scope.cancel()
-
-    async def _open_sink(self, stack: AsyncExitStack) -> tuple[Sink, Callable[[], Schedule]]:
-        """The sink, and what keeps its order."""
-        target = self._terms.sink_url.target
-        if isinstance(target, KinesisTarget):
-            max_in_flight = self._terms.settings.listen.max_in_flight
-            kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
-            if target.oversize.kind == "s3":
-                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_lanes
-            return kinesis, kinesis.new_lanes
-        if isinstance(target, StdoutTarget):
-            return await stack.enter_async_context(stdout_sink()), Line
-        return await stack.enter_async_context(file_sink(Path(target.path))), Line
-
-    def _interruptible(self) -> anyio.CancelScope:
-        """A scope that ``stop`` ends at once."""
-        self._interruptible_scope = anyio.CancelScope()
-        if self._stopping:
-            self._interruptible_scope.cancel()
-        return self._interruptible_scope
-
-    def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
-        """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
-        return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
-
-    def _report(self, error: ForwarderError) -> None:
-        self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
-        self.state.trouble = str(error)
-        logger.warning("trying again", extra={"reason": str(error)})
+                logger.error("sink refused, others go on", extra={"sink": delivery.sink_name, "reason": str(error)})
+            await delivery.pause(REFUSED_RETRY_SECONDS)
+            self._refused.pop(delivery.sink_name)
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Raise, for the group of errors that a task group ends in, the one that says what to do.
-
-    Of several, a refusal wins over what may pass. An error that is neither is a bug and leaves as it came.
-    """
+def _checked(sink: SinkSettings) -> SinkSettings:
     try:
-        yield
-    except BaseExceptionGroup as group:
-        known, bugs = group.split(ForwarderError)
-        if bugs or known is None:
-            raise
-        refusals = known.subgroup(Refused)
-        raise _first(refusals or known) from None
-
-
-def _first(group: BaseExceptionGroup[ForwarderError]) -> ForwarderError:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+        for pattern in sink.tables:
+            Pattern(pattern)
+    except Misconfigured as error:
+        raise Misconfigured(f"setting tables of sink {sink.name!r}: {error}") from None
+    return sink

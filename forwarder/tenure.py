@@ -1,4 +1,4 @@
-"""What lives from taking the leadership to losing a connection: the parts that move changes, put together."""
+"""What lives from taking the leadership to losing a connection: the parts that move one sink's changes, put together."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ import anyio
 
 from forwarder import database, native, partition_key
 from forwarder.checkpoints import Checkpoints
-from forwarder.config import Settings
+from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
-from forwarder.database import Connection, errors_of
-from forwarder.doorbell import Doorbell
 from forwarder.errors import Refused
+from forwarder.events import Table
+from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.metrics import SinkMetrics
-from forwarder.outbox import Outbox
 from forwarder.packing import Packer
-from forwarder.positions import Positions
-from forwarder.pump import Pump
+from forwarder.positions import Newcomers, Positions
 from forwarder.quarantine import Quarantine
-from forwarder.queries import query
 from forwarder.redelivery import Redelivery
-from forwarder.registry import Registry
 from forwarder.relay import Relay, Schedule, Sink
+from forwarder.selection import Pattern
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
+from forwarder.source import Source
 from forwarder.state import Phase, ServiceState
 
 logger = logging.getLogger(__name__)
@@ -34,25 +32,25 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What every tenure of a service has in common."""
+    """What every tenure of a sink has in common."""
 
     database_url: str
-    sink_name: str
+    sink: SinkSettings
     sink_url: SinkUrl
     settings: Settings
     state: ServiceState
     metrics: SinkMetrics
+    newcomers: Newcomers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenure:
-    """The parts of one tenure; ``doorbell`` is None if nobody is to ring."""
+    """The parts of one tenure."""
 
-    pump: Pump
+    intake: Intake
     relay: Relay
     checkpoints: Checkpoints
     redelivery: Redelivery
-    doorbell: Doorbell | None
     settings: Settings
 
     async def serve(self) -> None:
@@ -68,15 +66,11 @@ class Tenure:
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
-        interval_seconds = self.settings.database.poll_interval_seconds
-        if self.doorbell:
-            await self.pump.listen(self.doorbell, poll_interval_seconds=interval_seconds)
-        else:
-            await self.pump.poll(interval_seconds=interval_seconds)
+        await self.intake.run()
 
     async def deliver_all(self) -> None:
         """Move the changes there are now, and wait until they are delivered."""
-        await self.pump.drain()
+        await self.intake.catch_up()
         await self.relay.settled()
 
     async def finish(self) -> None:
@@ -89,28 +83,27 @@ class Tenure:
         logger.info("stopped", extra={"last_seq": self.relay.position.last_seq})
 
 
-async def begin(stack: AsyncExitStack, terms: Terms, *, sink: Sink, schedule: Schedule, once: bool) -> Tenure:
+async def begin(
+    stack: AsyncExitStack, terms: Terms, *, source: Source, sink: Sink, schedule: Schedule, once: bool
+) -> Tenure:
     """Wait for the sink, connect, take the leadership, and find out where to go on.
 
-    The connections are closed by ``stack``. ``once`` neither stands by nor listens for notifications.
+    The connections are closed by ``stack``. ``once`` does not stand by.
 
     Raises:
         Refused: waiting cannot mend it.
         Unavailable: the database does not answer.
     """
     await sink.prepare()
-    session = await _connect(stack, terms, "leader")
-    leadership = Leadership(session, sink=terms.sink_name)
+    session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
+    leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, terms, wait=not once)
-    # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-    doorbell = None if once or terms.settings.database.wake == "poll" else await _doorbell(stack, terms)
-    positions = Positions(session, sink=terms.sink_name)
-    position = await positions.load()
-    registry = Registry()
-    outbox, system_identifier = await _outbox(stack, terms, position, registry)
+    inflow = await stack.enter_async_context(source.joined())
+    positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
+    position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     relay = _relay(terms, sink, schedule, position, quarantine)
-    packer = _packer(terms.sink_url, sink, system_identifier)
+    packer = _packer(terms.sink_url, sink, inflow.system_identifier)
     turn = anyio.Lock()
     checkpoints = Checkpoints(
         positions,
@@ -118,62 +111,51 @@ async def begin(stack: AsyncExitStack, terms: Terms, *, sink: Sink, schedule: Sc
         turn,
         relay=relay,
         quarantine=quarantine,
-        outbox=outbox,
+        raise_floor=inflow.pump.raise_floor,
         interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
     )
     redelivery = Redelivery(
         session,
         turn,
-        sink=terms.sink_name,
-        registry=registry,
+        sink=terms.sink.name,
+        registry=inflow.registry,
         packer=packer,
         relay=relay,
         checkpoints=checkpoints,
     )
-    terms.state.phase, terms.state.trouble = Phase.LEADING, None
-    facts = {"sink": terms.sink_name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
-    logger.info("listening", extra=facts)
-    return Tenure(
-        pump=Pump(outbox, relay, packer),
-        relay=relay,
-        checkpoints=checkpoints,
-        redelivery=redelivery,
-        doorbell=doorbell,
-        settings=terms.settings,
+    intake = Intake(
+        inflow.feed, inflow.outbox, position=position, relay=relay, packer=packer, wants=_wants(terms.sink.tables)
     )
-
-
-async def _connect(stack: AsyncExitStack, terms: Terms, purpose: str) -> Connection:
-    return await stack.enter_async_context(database.session(terms.database_url, purpose=purpose))
+    terms.state.phase, terms.state.trouble = Phase.LEADING, None
+    facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
+    logger.info("listening", extra=facts)
+    return Tenure(intake=intake, relay=relay, checkpoints=checkpoints, redelivery=redelivery, settings=terms.settings)
 
 
 async def _take(leadership: Leadership, terms: Terms, *, wait: bool) -> None:
     if await leadership.take():
         return
     if not wait:
-        raise Refused(f"another `forwarder listen` serves sink {terms.sink_name!r}; stop it first")
+        raise Refused(f"another `forwarder listen` serves sink {terms.sink.name!r}; stop it first")
     terms.state.phase, terms.state.trouble = Phase.STANDBY, None
-    logger.info("standing by: another listener leads", extra={"sink": terms.sink_name})
+    logger.info("standing by: another listener leads", extra={"sink": terms.sink.name})
     await leadership.wait()
 
 
-async def _doorbell(stack: AsyncExitStack, terms: Terms) -> Doorbell:
-    doorbell = Doorbell(await _connect(stack, terms, "doorbell"))
-    await doorbell.install()
-    return doorbell
+def _wants(patterns: list[str]) -> Wants | None:
+    """Whether a sink is for a table; remembered by table, since it is asked for every change. None: it is for all."""
+    if not patterns:
+        return None
+    selected = [Pattern(pattern) for pattern in patterns]
+    answers: dict[Table, bool] = {}
 
+    def wants(table: Table) -> bool:
+        answer = answers.get(table)
+        if answer is None:
+            answer = answers[table] = any(pattern.matches(table) for pattern in selected)
+        return answer
 
-async def _outbox(stack: AsyncExitStack, terms: Terms, position: Position, registry: Registry) -> tuple[Outbox, int]:
-    """The reader of the outbox, and the identity of the cluster that it reads in."""
-    connection = await _connect(stack, terms, "reader")
-    with errors_of("cannot read the registry of captured tables"):
-        await registry.refresh(connection)
-        system_identifier: int = await connection.fetchval(query("system_identifier"))
-    listen = terms.settings.listen
-    outbox = Outbox(
-        connection, position=position, registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
-    )
-    return outbox, system_identifier
+    return wants
 
 
 def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int) -> Packer:

@@ -16,7 +16,6 @@ import pytest
 from aiobotocore.config import AioConfig
 from anyio.abc import Process
 
-from forwarder import sink_url
 from forwarder.config import DatabaseSettings, ListenSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.local.kinesis.stream import Stream
@@ -73,7 +72,7 @@ def service_of(
         database=DatabaseSettings(wake=wake, poll_interval_seconds=poll_interval_seconds),
         listen=ListenSettings(**listen),
     )
-    return Service(settings, SinkSettings(url=sink), sink_url.parse(sink), database_url=database_url, metrics=Metrics())
+    return Service(settings, [SinkSettings(url=sink)], database_url=database_url, metrics=Metrics())
 
 
 @asynccontextmanager
@@ -98,7 +97,7 @@ async def leads(service: Service) -> None:
     """Wait until the service delivers."""
 
     async def leading() -> bool:
-        return service.state.phase is Phase.LEADING
+        return service.states["default"].phase is Phase.LEADING
 
     await eventually(leading, within_seconds=20)
 

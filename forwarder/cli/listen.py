@@ -19,11 +19,12 @@ from forwarder.service import Service
 
 def listen(
     sink: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--sink",
-            metavar="URL",
-            help="Where the records go: kinesis://STREAM?region=…, stdout: or file:PATH; else FORWARDER_SINK or \\[\\[sink]].",
+            metavar="[NAME=]URL",
+            help="Where the records go: kinesis://STREAM?region=…, stdout: or file:PATH (repeatable, each with a name of its own);"
+            " else FORWARDER_SINK or \\[\\[sink]].",
             show_default=False,
         ),
     ] = None,
@@ -31,14 +32,14 @@ def listen(
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Stream captured changes to the sink, in order per key, until stopped.
+    """Stream captured changes to the sinks, in order per key, until stopped.
 
-    It sleeps until a writer rings, drains the outbox, and saves its position after delivery. SIGTERM and Ctrl-C let what is
+    It sleeps until a writer rings, drains the outbox, and saves each sink's position after delivery. SIGTERM and Ctrl-C let what is
     in flight finish, save the position and exit 0. Run it twice and the second stands by.
 
     Example: `forwarder listen --sink 'kinesis://changes?region=eu-west-1'`
     """
-    flags = {"sink": {"url": sink}} if sink else {}
+    flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
     metrics = Metrics()
     service = _service(loaded, metrics)
@@ -49,8 +50,7 @@ def listen(
 def _service(loaded: Settings, metrics: Metrics) -> Service:
     if not loaded.sink:
         raise Misconfigured(f"no sink: pass --sink URL or set FORWARDER_SINK; examples: {sink_url.EXAMPLES}")
-    sink = loaded.sink[0]
-    return Service(loaded, sink, sink_url.parse(sink.url), database_url=database_url(loaded), metrics=metrics)
+    return Service(loaded, loaded.sink, database_url=database_url(loaded), metrics=metrics)
 
 
 async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> None:
@@ -58,7 +58,7 @@ async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     if bind:
-        async with http_server(bind, service.state, metrics):
+        async with http_server(bind, service.states, metrics):
             await service.run(once=once)
     else:
         await service.run(once=once)

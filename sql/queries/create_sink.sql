@@ -1,4 +1,17 @@
--- A new sink begins before every transaction, so with the oldest retained change. Does nothing to a sink that is known.
+-- A new sink begins before every transaction, so with the oldest retained change, or with what is not visible now. Does nothing
+-- to a sink that is known.
+--   $1 its name, $2 'oldest', 'now' or null: 'now' if another sink is older than $4, else 'oldest', $3 a floor for a snapshot of
+--   now, $4 the time since which sinks count as new as well
 INSERT INTO forwarder.sink (name, system_identifier, delivered, floor_seq, last_seq)
-SELECT $1, system_identifier, '1:1:', 0, 0 FROM pg_catalog.pg_control_system()
+SELECT
+    $1,
+    control.system_identifier,
+    CASE WHEN start.is_now THEN pg_current_snapshot() ELSE '1:1:' END,
+    CASE WHEN start.is_now THEN $3::bigint ELSE 0 END,
+    CASE WHEN start.is_now THEN $3::bigint ELSE 0 END
+FROM
+    pg_catalog.pg_control_system() AS control,
+    LATERAL (
+        SELECT coalesce($2::text = 'now', EXISTS (SELECT FROM forwarder.sink WHERE created_at < $4)) AS is_now
+    ) AS start
 ON CONFLICT (name) DO NOTHING

@@ -1,4 +1,4 @@
--- Stores a position and returns a floor for later snapshots. The order of things is what makes the floor true: the
+-- Stores a position, if it is still the epoch $11, and returns a floor for later snapshots. The order of things is what makes the floor true: the
 -- sequence is read before the update is given its transaction id, and a snapshot taken after this commit has an xmax above
 -- that id. So a transaction that such a snapshot counts as not yet begun got its id, and then its seqs, after the reading.
 WITH floor AS MATERIALIZED (
@@ -17,5 +17,5 @@ SET
     system_identifier = coalesce($10, sink.system_identifier),
     updated_at = now()
 FROM floor
-WHERE sink.name = $1
+WHERE sink.name = $1 AND sink.epoch = $11
 RETURNING floor.seq

@@ -16,6 +16,7 @@ import pytest
 
 from forwarder.lanes import Lanes
 from forwarder.local.kinesis.faults import Error, Hang
+from forwarder.outbox import Outbox, Page
 from forwarder.relay import Relay
 from forwarder.state import Phase
 from tests.databases import Database
@@ -127,14 +128,21 @@ async def test_looking_again_and_again_while_the_sink_stalls_piles_nothing_up(
 ) -> None:
     """An open transaction keeps the listener looking every 50 ms at most."""
     monkeypatch.setattr("forwarder.pump.LAST_LOOK_SECONDS", 0.003)
+    looks = 0
     pages: list[int] = []
-    offer = Relay.offer
+    offer, drain = Relay.offer, Outbox.drain
 
     def counted(self: Relay, *arguments: Any) -> None:
         offer(self, *arguments)
         pages.append(self._frontier.pages)
 
+    async def looked(self: Outbox, *arguments: Any, **options: Any) -> Page | None:
+        nonlocal looks
+        looks += 1
+        return await drain(self, *arguments, **options)
+
     monkeypatch.setattr(Relay, "offer", counted)
+    monkeypatch.setattr(Outbox, "drain", looked)
     served.kinesis.faults.replace([Error(operation="PutRecords")])
     writer = await asyncpg.connect(database.writer_url)
     async with listening(database.url, served.sink):
@@ -142,7 +150,7 @@ async def test_looking_again_and_again_while_the_sink_stalls_piles_nothing_up(
         await write_rows(ledger, database.writer_url, 101)
 
         async def has_looked_often() -> bool:
-            return len(pages) > 100
+            return looks > 100
 
         await eventually(has_looked_often)
         assert max(pages) <= 3
@@ -246,7 +254,7 @@ def pipe() -> Iterator[Pipe]:
 async def test_a_stalled_reader_of_standard_output_gets_whole_lines_in_order_after_a_reconnect(
     database: Database, ledger: Ledger, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.service.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0.0)
     monkeypatch.setattr("forwarder.lines.sys.stdout", pipe)
     await write_rows(ledger, database.writer_url, *range(100, 500), note="x" * 1000)
     async with listening(database.url, "stdout:") as service:
@@ -264,7 +272,7 @@ async def test_a_stalled_reader_of_standard_output_gets_whole_lines_in_order_aft
         await superuser.close()
 
         async def ended() -> bool:
-            return service.state.phase is Phase.RECONNECTING
+            return service.states["default"].phase is Phase.RECONNECTING
 
         await eventually(ended)
         await leads(service)

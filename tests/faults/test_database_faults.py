@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.02
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
-    monkeypatch.setattr("forwarder.service.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0.0)
     monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.2)
     for module in ("leadership", "positions", "doorbell"):
         monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
@@ -117,7 +117,7 @@ async def test_a_network_that_goes_dark_is_noticed_and_loses_nothing(
         way.stall()
         await write(ledger, database.writer_url, transactions=20, first_writer=10)
         await eventually(is_in(service, Phase.RECONNECTING))
-        assert not service.state.ready
+        assert not service.states["default"].ready
         way.resume()
         await all_delivered(ledger, served.data)
         await leads(service)
@@ -263,15 +263,15 @@ async def test_a_database_that_cannot_be_reached_at_start_is_waited_for(
         async with listening(way.url, served.sink) as service:
             await write(ledger, database.writer_url, transactions=10)
             await eventually(says(service, "cannot connect to PostgreSQL"))
-            assert service.state.phase is Phase.STARTING
+            assert service.states["default"].phase is Phase.STARTING
             way.accept()
             await all_delivered(ledger, served.data)
-            assert service.state.ready
+            assert service.states["default"].ready
 
 
 def says(service: Service, text: str) -> Callable[[], Awaitable[bool]]:
     async def said() -> bool:
-        return text in (service.state.trouble or "")
+        return text in (service.states["default"].trouble or "")
 
     return said
 
@@ -302,7 +302,7 @@ async def test_a_second_listener_stands_by_and_takes_over_from_one_that_lost_its
             writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS),
         ):
             await eventually(is_in(second, Phase.STANDBY))
-            assert second.state.ready
+            assert second.states["default"].ready
             await served.kinesis.wait_for_records(50, stream=STREAM)
             way.refuse()
             way.cut()
@@ -328,6 +328,6 @@ async def test_a_privilege_revoked_while_it_runs_is_waited_for(
 
 def is_in(service: Service, phase: Phase) -> Callable[[], Awaitable[bool]]:
     async def is_in_it() -> bool:
-        return service.state.phase is phase
+        return service.states["default"].phase is phase
 
     return is_in_it

@@ -205,12 +205,12 @@ async def test_a_stream_whose_endpoint_is_gone_for_seconds_is_waited_for_and_rea
         async with writing(ledger, database.writer_url):
 
             async def in_trouble() -> bool:
-                return not service.state.ready and STREAM in (service.state.trouble or "")
+                return not service.states["default"].ready and STREAM in (service.states["default"].trouble or "")
 
             await leads(service)
             await eventually(in_trouble)
         await all_delivered(ledger, served.data)
-        assert service.state.ready
+        assert service.states["default"].ready
 
 
 async def test_a_stream_that_is_deleted_and_created_again_gets_what_the_old_one_had_not(
@@ -224,7 +224,7 @@ async def test_a_stream_that_is_deleted_and_created_again_gets_what_the_old_one_
             await client.delete_stream(StreamName=STREAM)
 
             async def in_trouble() -> bool:
-                return "ResourceNotFoundException" in (service.state.trouble or "")
+                return "ResourceNotFoundException" in (service.states["default"].trouble or "")
 
             await eventually(in_trouble)
             served.kinesis.create_stream(STREAM, shards=2)
@@ -243,7 +243,7 @@ async def test_a_stream_that_is_being_created_at_start_is_waited_for(database: D
         assert served.kinesis.stream(STREAM).status == "CREATING"
         async with listening(database.url, served.sink) as service:
             found = await all_delivered(ledger, served.data)
-            assert service.state.phase is Phase.LEADING
+            assert service.states["default"].phase is Phase.LEADING
     assert found.repeats == 0
 
 
@@ -254,7 +254,7 @@ async def test_an_endpoint_that_is_gone_at_start_is_waited_for(database: Databas
         served = Served(kinesis, endpoint)
     async with listening(database.url, served.sink) as service:
         await write(ledger, database.writer_url, transactions=20)
-        assert service.state.phase is Phase.STARTING
+        assert service.states["default"].phase is Phase.STARTING
         async with serve(kinesis, port=endpoint.port):
             await all_delivered(ledger, served.data)
 
@@ -300,14 +300,16 @@ async def more_shards(served: Served, *, than: int) -> None:
 async def test_oversize_stop_ends_delivery_before_an_event_above_the_streams_limit_and_says_why(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.service.STEADY_SECONDS", 0)
+    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0)
     await write_rows(ledger, database.writer_url, *range(100, 150))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
     served.kinesis.faults.replace([Delay(operation=PUT, seconds=0.05)])
     async with listening(database.url, f"{served.sink}&oversize=stop", page_rows=10) as service:
 
         async def refuses() -> bool:
-            return "1048576" in (service.state.trouble or "") and audit(ledger, served.data()).lost_ids == {200}
+            return "1048576" in (service.states["default"].trouble or "") and audit(ledger, served.data()).lost_ids == {
+                200
+            }
 
         # More than once, and nothing of what lies before is sent again.
         for _ in range(3):

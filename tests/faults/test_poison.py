@@ -85,7 +85,7 @@ async def test_a_request_refused_for_one_record_sets_that_aside_and_delivers_the
         await delivered_but(served, ledger)
         await set_aside(database, 1)
         assert await letters(database, "code") == ["ValidationException"]
-        assert service.state.ready
+        assert service.states["default"].ready
 
 
 async def test_a_single_record_that_the_stream_rejects_for_good_is_set_aside(
@@ -115,7 +115,7 @@ async def test_a_change_above_the_streams_limit_is_set_aside_and_its_row_goes_on
             return any(body["key"] == {"id": 100} for body in bodies(served))
 
         await eventually(later_change_arrived)
-        assert service.state.ready
+        assert service.states["default"].ready
 
 
 async def test_a_letter_keeps_the_whole_change_and_its_place_in_the_transaction(
@@ -207,7 +207,7 @@ async def test_a_stream_that_refuses_every_record_is_waited_for_and_not_emptied_
 
 def in_trouble(service: Service) -> Any:
     async def is_in_trouble() -> bool:
-        return "refuses records for good" in (service.state.trouble or "")
+        return "refuses records for good" in (service.states["default"].trouble or "")
 
     return is_in_trouble
 

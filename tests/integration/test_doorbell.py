@@ -16,6 +16,8 @@ from forwarder.database import session
 from forwarder.doorbell import CHANNEL, Doorbell
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
+from forwarder.feed import Feed
+from forwarder.intake import Intake
 from forwarder.lanes import Lanes
 from forwarder.metrics import Metrics
 from forwarder.outbox import Outbox
@@ -337,14 +339,16 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()
-        outbox = Outbox(reader, position=position, registry=Registry(), page_rows=50, page_bytes=1 << 20)
+        outbox = Outbox(reader, anyio.Lock(), registry=Registry(), page_rows=50, page_bytes=1 << 20)
+        feed = Feed(await outbox.here())
+        pump = Pump(outbox, feed)
         packer = Packer(
             sink,
             cluster=7,
             encode=lambda event: str(event.key_values).encode(),
             choose_key=lambda event: str(event.key_values),
         )
-        pump = Pump(outbox, relay, packer)
+        intake = Intake(feed, outbox, position=position, relay=relay, packer=packer)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relay.run)
 
@@ -352,6 +356,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
                 await pump.listen(doorbell, poll_interval_seconds=POLL_INTERVAL_SECONDS)
 
             tasks.start_soon(listen)
+            tasks.start_soon(intake.run)
             yield
             tasks.cancel_scope.cancel()
 

@@ -201,7 +201,7 @@ async def test_the_health_check_tells_a_living_listener_from_a_dead_one() -> Non
     assert program == "python"
     command = [sys.executable, *(argument.replace("8080", port) for argument in arguments)]
 
-    async with http_server(f"127.0.0.1:{port}", ServiceState(), Metrics()):
+    async with http_server(f"127.0.0.1:{port}", {"default": ServiceState()}, Metrics()):
         alive = await anyio.run_process(command, check=False)
     dead = await anyio.run_process(command, check=False)
 

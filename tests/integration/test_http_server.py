@@ -26,7 +26,7 @@ async def get(bind: str, path: str) -> tuple[int, dict[str, object]]:
 
 @pytest.mark.parametrize("phase", list(Phase))
 async def test_the_process_is_alive_in_every_phase(bind: str, phase: Phase) -> None:
-    async with http_server(bind, ServiceState(phase=phase, trouble="any"), Metrics()):
+    async with http_server(bind, {"default": ServiceState(phase=phase, trouble="any")}, Metrics()):
         assert await get(bind, "/healthz") == (200, {"status": "ok"})
 
 
@@ -44,39 +44,40 @@ async def test_the_process_is_alive_in_every_phase(bind: str, phase: Phase) -> N
 async def test_it_is_ready_when_it_delivers_or_stands_by(
     bind: str, phase: Phase, trouble: str | None, status: int
 ) -> None:
-    async with http_server(bind, ServiceState(phase=phase, trouble=trouble), Metrics()):
-        body = {"status": "ready" if status == 200 else "not ready", "phase": phase.value, "trouble": trouble}
+    async with http_server(bind, {"default": ServiceState(phase=phase, trouble=trouble)}, Metrics()):
+        sinks = {"default": {"phase": phase.value, "trouble": trouble}}
+        body = {"status": "ready" if status == 200 else "not ready", "sinks": sinks}
         assert await get(bind, "/readyz") == (status, body)
 
 
 async def test_a_change_of_state_shows_at_once(bind: str) -> None:
     state = ServiceState()
-    async with http_server(bind, state, Metrics()):
+    async with http_server(bind, {"default": state}, Metrics()):
         assert (await get(bind, "/readyz"))[0] == 503
         state.phase = Phase.LEADING
         assert (await get(bind, "/readyz"))[0] == 200
 
 
 async def test_an_address_in_use_is_refused_with_the_remedy(bind: str) -> None:
-    async with http_server(bind, ServiceState(), Metrics()):
+    async with http_server(bind, {"default": ServiceState()}, Metrics()):
         with pytest.raises(Refused, match="FORWARDER_HTTP_BIND"):
-            async with http_server(bind, ServiceState(), Metrics()):
+            async with http_server(bind, {"default": ServiceState()}, Metrics()):
                 pass
 
 
 async def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(Refused, match=r"cannot serve HTTP on 192\.0\.2\.1:8080"):
-        async with http_server("192.0.2.1:8080", ServiceState(), Metrics()):
+        async with http_server("192.0.2.1:8080", {"default": ServiceState()}, Metrics()):
             pass
 
 
 async def test_a_port_that_cannot_be_is_misconfigured() -> None:
     with pytest.raises(Misconfigured, match="port 65536"):
-        async with http_server("127.0.0.1:65536", ServiceState(), Metrics()):
+        async with http_server("127.0.0.1:65536", {"default": ServiceState()}, Metrics()):
             pass
 
 
 async def test_the_address_is_free_again_afterwards(bind: str) -> None:
     for _ in range(2):
-        async with http_server(bind, ServiceState(), Metrics()):
+        async with http_server(bind, {"default": ServiceState()}, Metrics()):
             assert (await get(bind, "/healthz"))[0] == 200

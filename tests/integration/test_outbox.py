@@ -12,12 +12,12 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.database import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event
-from forwarder.outbox import Outbox
 from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.registry import Registry
 from tests.capture import capture
 from tests.databases import Database
+from tests.reading import Reader
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -50,11 +50,11 @@ async def writers(database: Database) -> AsyncIterator[Sequence[Connection]]:
 
 def outbox_of(
     reader: Connection, *, position: Position = BEGINNING, page_rows: int = 1000, page_bytes: int = 1 << 20
-) -> Outbox:
-    return Outbox(reader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=page_bytes)
+) -> Reader:
+    return Reader(reader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=page_bytes)
 
 
-async def drain(outbox: Outbox) -> list[Event]:
+async def drain(outbox: Reader) -> list[Event]:
     events: list[Event] = []
     while True:
         page = await outbox.read()

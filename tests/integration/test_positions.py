@@ -10,11 +10,11 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.database import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event
-from forwarder.outbox import Outbox
 from forwarder.positions import Positions
 from forwarder.registry import Registry
 from tests.capture import capture
 from tests.databases import Database
+from tests.reading import Reader
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -39,7 +39,7 @@ async def item(connection: Connection) -> int:
 
 
 async def drain(leader: Connection, position: Position, *, page_rows: int = 1000) -> tuple[list[Event], Position]:
-    outbox = Outbox(leader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=1 << 20)
+    outbox = Reader(leader, position=position, registry=Registry(), page_rows=page_rows, page_bytes=1 << 20)
     events: list[Event] = []
     while (page := await outbox.read()).more:
         events += page.events
@@ -107,12 +107,12 @@ async def test_saving_waits_for_no_disk(leader: Connection) -> None:
     assert await leader.fetchval("SHOW synchronous_commit") == "off"
 
 
-async def test_a_sink_that_was_deleted_meanwhile_is_refused(leader: Connection, connection: Connection) -> None:
+async def test_a_sink_that_was_removed_meanwhile_is_not_saved(leader: Connection, connection: Connection) -> None:
     positions = Positions(leader, sink="default")
     position = await positions.load()
     await connection.execute("DELETE FROM forwarder.sink")
 
-    with pytest.raises(Refused, match="deleted"):
+    with pytest.raises(Unavailable, match="removed"):
         await positions.save(position)
 
 
@@ -203,3 +203,13 @@ async def test_an_adopted_cluster_is_known_at_the_next_start(leader: Connection,
     assert adopted.batch is not None
     assert adopted.batch.by_seq
     assert await positions.load() == adopted
+
+
+async def test_whoever_has_loaded_the_position_last_is_the_only_one_who_can_save_it(leader: Connection) -> None:
+    frozen, successor = Positions(leader, sink="default"), Positions(leader, sink="default")
+    position = await frozen.load()
+    await successor.load()
+
+    with pytest.raises(Unavailable, match="somebody else leads"):
+        await frozen.save(position)
+    await successor.save(position)

@@ -21,10 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forwarder.cursor import Batch, Position, Snapshot
 from forwarder.events import Event
-from forwarder.outbox import Outbox, Page
 from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.registry import Registry
+from tests.reading import Reader, Reading
 
 T = TypeVar("T")
 
@@ -197,7 +197,7 @@ class Session:
         if text == query("present"):
             return {"snapshot": self._world.snapshot(), "last_seq": max(self._world.last_seq, 1)}
         assert text == query("load_position")
-        return self._world.stored | {"foreign_history": False}
+        return self._world.stored | {"foreign_history": False, "epoch": 1}
 
     async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int:  # noqa: ASYNC109 - asyncpg's own
         """save_position.sql and floor.sql: they read the sequence, then take a transaction id, then commit."""
@@ -208,8 +208,9 @@ class Session:
         self._world.assign_xid(own)
         await Pause()
         if text == query("save_position"):
-            _name, *position, system_identifier = arguments
+            _name, *position, system_identifier, epoch = arguments
             assert system_identifier is None
+            assert epoch == 1
             self._world.stored = dict(zip(self._world.stored, position, strict=True))
         else:
             assert text == query("floor")
@@ -254,7 +255,7 @@ class Steps:
 class Waiting:
     """A page in memory, and which of its events the sink has."""
 
-    page: Page
+    page: Reading
     delivered: set[int] = field(default_factory=set)
 
     @property
@@ -281,7 +282,7 @@ class CursorMachine(RuleBasedStateMachine):
         position = finish(self.store.load())
         registry = Registry()
         finish(registry.refresh(session))
-        self.outbox = Outbox(
+        self.outbox = Reader(
             session, position=position, registry=registry, page_rows=self.page_rows, page_bytes=self.page_bytes
         )
         self.relay_position = self.saved = position

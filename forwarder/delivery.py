@@ -1,0 +1,148 @@
+"""One sink of ``forwarder listen``: keeps one tenure going after another, and stops in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+
+from forwarder import tenure
+from forwarder.attachments import attachment_sink
+from forwarder.backoff import Backoff
+from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
+from forwarder.kinesis import kinesis_sink
+from forwarder.line import Line
+from forwarder.lines import file_sink, stdout_sink
+from forwarder.relay import Schedule, Sink
+from forwarder.sink_url import KinesisTarget, StdoutTarget
+from forwarder.source import Source
+from forwarder.state import Phase
+from forwarder.tenure import Terms
+
+# A tenure that lasted so long was a success: the next attempt after it comes soon.
+STEADY_SECONDS = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Reads what the source gives and delivers it to one sink, until stopped."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.state = terms.state
+        self.sink_name = terms.sink.name
+        self._terms = terms
+        self._stopping = False
+        self._has_led = False
+        self._interruptible_scope: anyio.CancelScope | None = None
+
+    def stop(self) -> None:
+        """Stop reading, let what is in flight finish, save the position, and return from ``run``."""
+        self._stopping = True
+        self.state.phase = Phase.STOPPING
+        if self._interruptible_scope:
+            self._interruptible_scope.cancel()
+
+    async def run(self, source: Source, *, once: bool = False) -> None:
+        """Deliver until stopped; with ``once``, until all there is now is delivered.
+
+        Waits for a database and a stream that do not answer yet. Once it has been delivering, it retries everything.
+
+        Raises:
+            Refused: at start, or with ``once``, something that waiting cannot mend.
+        """
+        backoff = Backoff(first_seconds=0.1, max_seconds=15.0)
+        async with AsyncExitStack() as stack:
+            sink, schedule = await self._open_sink(stack)
+            while not self._stopping:
+                began = anyio.current_time()
+                try:
+                    with plain_errors():
+                        await self._serve(source, sink, schedule(), once=once)
+                    return
+                except ForwarderError as error:
+                    self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
+                    self.state.trouble = str(error)
+                    if not self._may_pass(error, once=once):
+                        raise
+                    logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
+                if anyio.current_time() - began > STEADY_SECONDS:
+                    backoff.reset()
+                await self.pause(backoff.next())
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until stopped."""
+        with self._interruptible():
+            await anyio.sleep(seconds)
+
+    async def _serve(self, source: Source, sink: Sink, schedule: Schedule, *, once: bool) -> None:
+        """Lead until stopped, or until all is delivered with ``once``.
+
+        Raises:
+            Unavailable: a connection is lost, and the leadership with it; what is in memory will be read again.
+        """
+        async with AsyncExitStack() as stack:
+            with self._interruptible():
+                current = await tenure.begin(stack, self._terms, source=source, sink=sink, schedule=schedule, once=once)
+                self._has_led = True
+            if self._stopping:
+                return
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(current.serve)
+                try:
+                    with self._interruptible():
+                        await (current.deliver_all() if once else current.listen())
+                except Refused:
+                    # A change that cannot be sent must not keep those before it from being passed.
+                    await current.finish()
+                    raise
+                await current.finish()
+                tasks.cancel_scope.cancel()
+
+    async def _open_sink(self, stack: AsyncExitStack) -> tuple[Sink, Callable[[], Schedule]]:
+        """The sink, and what keeps its order."""
+        target = self._terms.sink_url.target
+        if isinstance(target, KinesisTarget):
+            max_in_flight = self._terms.settings.listen.max_in_flight
+            kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
+            if target.oversize.kind == "s3":
+                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_lanes
+            return kinesis, kinesis.new_lanes
+        if isinstance(target, StdoutTarget):
+            return await stack.enter_async_context(stdout_sink()), Line
+        return await stack.enter_async_context(file_sink(Path(target.path))), Line
+
+    def _interruptible(self) -> anyio.CancelScope:
+        """A scope that ``stop`` ends at once."""
+        self._interruptible_scope = anyio.CancelScope()
+        if self._stopping:
+            self._interruptible_scope.cancel()
+        return self._interruptible_scope
+
+    def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
+        """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
+        return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise, for the group of errors that a task group ends in, the one that says what to do.
+
+    Of several, a refusal wins over what may pass. An error that is neither is a bug and leaves as it came.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known, bugs = group.split(ForwarderError)
+        if bugs or known is None:
+            raise
+        refusals = known.subgroup(Refused)
+        raise _first(refusals or known) from None
+
+
+def _first(group: BaseExceptionGroup[ForwarderError]) -> ForwarderError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -1,0 +1,153 @@
+"""The outbox, read once for all sinks that have come equally far. No I/O: what was read comes in, and is handed on.
+
+The head is how far the outbox has been read. A sink that keeps up waits at the head and is handed each page that follows. One
+that is slower finds what it missed among the pages that are kept. One that is slower still reads up to the head by itself, and
+joins the others again. When more is new than one page holds, the head goes past it all, and everybody reads it by himself:
+
+    behind ──has read up to the head──► at a kept page ◄──► at the head
+       ▲                                      │                  │
+       └────what follows is not kept──────────┴──────────────────┘
+
+Two sinks that are behind by the same, as after a start, share the pages that they read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeAlias
+
+import anyio
+
+from forwarder.cursor import Position, Snapshot
+from forwarder.errors import ForwarderError, Unavailable
+from forwarder.outbox import Page
+
+# What is kept for sinks that are a little slower: so many pages, with so many bytes of row images.
+KEPT_PAGES = 512
+KEPT_BYTES = 32 << 20
+
+_Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int, bool]"
+
+
+class Feed:
+    """Pages in order, each for everybody who has come as far as where it begins."""
+
+    def __init__(self, head: Position) -> None:
+        self.head = head
+        self._pages: OrderedDict[_Mark, Page] = OrderedDict()
+        self._bytes = 0
+        self._readers = 0
+        self._waiting = 0
+        self._advanced = anyio.Event()
+        self._wanted = anyio.Event()
+        self._failure: ForwarderError | None = None
+        # Those who are behind read one after the other, so that each may find what the one before it has read.
+        self.behind = anyio.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """For the length of this block, somebody reads along, and pages are kept for as long as he may want them."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    def is_head(self, position: Position) -> bool:
+        """Whether nothing that was read follows this position."""
+        return _mark(position) == _mark(self.head)
+
+    async def after(self, position: Position) -> Page | None:
+        """The page that follows a position; at the head, waits for it. None if it is not kept.
+
+        Raises:
+            Unavailable: nothing more will come.
+        """
+        while self.is_head(position):
+            await self._advance()
+        self._check()
+        return self.kept(position)
+
+    def kept(self, position: Position) -> Page | None:
+        """The page that follows a position, if it is kept."""
+        page = self._pages.get(_mark(position))
+        if page and self._readers == 1:
+            self._forget_first()
+        return page and replace(page, position=page.position.at_least(position.last_seq))
+
+    def publish(self, page: Page) -> None:
+        """This page follows the head, and now the head follows it."""
+        if self.is_head(page.position):
+            # Nothing has happened in the database at all.
+            return
+        if self._waiting or self._readers > 1:
+            self._keep(self.head, page)
+        self._move(page.position)
+
+    def jump(self, head: Position) -> None:
+        """The head is here now; what lies between was more than a page, and nobody has read it."""
+        self._move(head)
+
+    def share(self, position: Position, page: Page) -> None:
+        """Somebody who is behind has read this page, which follows a position: others may be there soon."""
+        if self._readers > 1:
+            self._keep(position, page)
+
+    async def wanted(self) -> None:
+        """Wait until somebody waits at the head."""
+        while not self._waiting:
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+
+    def fail(self, error: ForwarderError) -> None:
+        """Nothing more can be read: everybody who asks is told."""
+        self._failure = error
+        self._notify()
+
+    def _move(self, head: Position) -> None:
+        self.head = head
+        self._notify()
+
+    def _notify(self) -> None:
+        self._advanced.set()
+        self._advanced = anyio.Event()
+
+    async def _advance(self) -> None:
+        self._check()
+        self._waiting += 1
+        self._wanted.set()
+        try:
+            await self._advanced.wait()
+        finally:
+            self._waiting -= 1
+
+    def _keep(self, position: Position, page: Page) -> None:
+        if earlier := self._pages.pop(_mark(position), None):
+            self._bytes -= _size(earlier)
+        self._pages[_mark(position)] = page
+        self._bytes += _size(page)
+        while len(self._pages) > 1 and (self._bytes > KEPT_BYTES or len(self._pages) > KEPT_PAGES):
+            self._forget_first()
+
+    def _check(self) -> None:
+        if self._failure:
+            raise Unavailable(str(self._failure)) from self._failure
+
+    def _forget_first(self) -> None:
+        _, page = self._pages.popitem(last=False)
+        self._bytes -= _size(page)
+
+
+def _size(page: Page) -> int:
+    return sum(len(event.before or "") + len(event.after or "") for event in page.events)
+
+
+def _mark(position: Position) -> _Mark:
+    """What decides which page follows: two sinks at the same mark read the same."""
+    batch = position.batch
+    if batch is None:
+        return position.delivered, None, 0, False
+    return position.delivered, batch.snapshot, batch.last_seq, batch.by_seq

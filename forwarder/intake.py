@@ -1,0 +1,83 @@
+"""What one sink takes from the feed: reads along, reads by itself what it has missed, and hands records to its relay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from forwarder.cursor import Position
+from forwarder.events import Table
+from forwarder.feed import Feed
+from forwarder.outbox import Outbox, Page
+from forwarder.packing import Packer
+from forwarder.relay import Relay
+from forwarder.transactions import Transactions
+
+Wants = Callable[[Table], bool]
+
+
+class Intake:
+    """Takes as long as there is room in memory. Slow or stuck, it holds up nobody but itself."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        outbox: Outbox,
+        *,
+        position: Position,
+        relay: Relay,
+        packer: Packer,
+        wants: Wants | None = None,
+    ) -> None:
+        """``wants`` tells which tables the sink is for; None: for all."""
+        self._feed = feed
+        self._outbox = outbox
+        self._position = position
+        self._relay = relay
+        self._packer = packer
+        self._wants = wants
+        # Of the batch that this sink reads by itself.
+        self._transactions = Transactions()
+
+    async def run(self) -> None:
+        """Take changes as they come, until cancelled.
+
+        Raises:
+            Unavailable: a connection is lost.
+            Refused: a change is too large, and the policy is to stop.
+        """
+        with self._feed.reading():
+            while True:
+                await self._take()
+
+    async def catch_up(self) -> None:
+        """Take what there was when the feed began."""
+        with self._feed.reading():
+            while not self._feed.is_head(self._position):
+                await self._take()
+
+    async def _take(self) -> None:
+        await self._relay.room()
+        page = await self._next_page()
+        wants = self._wants
+        events = [event for event in page.events if wants(event.table)] if wants else page.events
+        self._relay.offer(self._packer.pack(events), page.position, skipped=len(page.events) - len(events))
+        self._position = page.position
+
+    async def _next_page(self) -> Page:
+        page = await self._feed.after(self._position)
+        if page is None:
+            async with self._feed.behind:
+                page = self._feed.kept(self._position)
+                if page is None:
+                    return await self._read()
+        # What somebody else has read, we have not numbered: the next transaction that straddles pages is counted anew.
+        self._transactions = Transactions()
+        return page
+
+    async def _read(self) -> Page:
+        """Read on in the batch that is under way, or in one that leads up to the head."""
+        if self._position.batch is None:
+            self._position = await self._outbox.entering(self._position, head=self._feed.head)
+        page = await self._outbox.read(self._position, self._transactions)
+        self._feed.share(self._position, page)
+        return page

@@ -1,0 +1,118 @@
+"""The database's side of a process: its connections for reading, and the feed that they fill."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from forwarder import database
+from forwarder.config import Settings
+from forwarder.cursor import Position
+from forwarder.database import Connection, errors_of
+from forwarder.doorbell import Doorbell
+from forwarder.errors import ForwarderError
+from forwarder.feed import Feed
+from forwarder.outbox import Outbox
+from forwarder.pump import Pump
+from forwarder.queries import query
+from forwarder.registry import Registry
+
+
+class Inflow:
+    """What the sinks of a process read from, for as long as its connections hold."""
+
+    def __init__(self, outbox: Outbox, head: Position, *, registry: Registry, system_identifier: int) -> None:
+        self.outbox = outbox
+        self.registry = registry
+        self.system_identifier = system_identifier
+        self.feed = Feed(head)
+        self.pump = Pump(outbox, self.feed)
+        self.users = 0
+        self.scope = anyio.CancelScope()
+
+
+class Source:
+    """Opens an inflow for the first sink that leads, shares it with the others, and closes it behind the last.
+
+    A listener that leads nothing must not keep the doorbell armed: only one can.
+    """
+
+    def __init__(self, tasks: TaskGroup, settings: Settings, *, database_url: str, once: bool) -> None:
+        """``once``: the feed ends where the outbox ended when it was opened; nobody listens for more."""
+        self._tasks = tasks
+        self._settings = settings
+        self._database_url = database_url
+        self._once = once
+        self._opening = anyio.Lock()
+        self._inflow: Inflow | None = None
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[Inflow]:
+        """The inflow for the length of a block.
+
+        Raises:
+            Refused: waiting cannot mend it.
+            Unavailable: the database does not answer.
+        """
+        async with self._opening:
+            inflow = self._inflow or await self._tasks.start(self._run)
+            inflow.users += 1
+        try:
+            yield inflow
+        finally:
+            inflow.users -= 1
+            if not inflow.users:
+                self._end(inflow)
+
+    async def _run(self, *, task_status: TaskStatus[Inflow]) -> None:
+        """Fill a feed until nobody reads along any more, or a connection is lost."""
+        async with AsyncExitStack() as stack:
+            # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
+            doorbell = await self._doorbell(stack)
+            inflow = self._inflow = await self._open(stack)
+            with inflow.scope:
+                task_status.started(inflow)
+                try:
+                    await self._fill(inflow, doorbell)
+                except ForwarderError as error:
+                    inflow.feed.fail(error)
+            self._end(inflow)
+
+    async def _fill(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
+        interval_seconds = self._settings.database.poll_interval_seconds
+        if self._once:
+            await anyio.sleep_forever()
+        elif doorbell:
+            await inflow.pump.listen(doorbell, poll_interval_seconds=interval_seconds)
+        else:
+            await inflow.pump.poll(interval_seconds=interval_seconds)
+
+    def _end(self, inflow: Inflow) -> None:
+        if self._inflow is inflow:
+            self._inflow = None
+        inflow.scope.cancel()
+
+    async def _doorbell(self, stack: AsyncExitStack) -> Doorbell | None:
+        if self._once or self._settings.database.wake == "poll":
+            return None
+        doorbell = Doorbell(await self._connect(stack, "doorbell"))
+        await doorbell.install()
+        return doorbell
+
+    async def _open(self, stack: AsyncExitStack) -> Inflow:
+        connection = await self._connect(stack, "reader")
+        registry = Registry()
+        with errors_of("cannot read the registry of captured tables"):
+            await registry.refresh(connection)
+            system_identifier: int = await connection.fetchval(query("system_identifier"))
+        listen = self._settings.listen
+        outbox = Outbox(
+            connection, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
+        )
+        return Inflow(outbox, await outbox.here(), registry=registry, system_identifier=system_identifier)
+
+    async def _connect(self, stack: AsyncExitStack, purpose: str) -> Connection:
+        return await stack.enter_async_context(database.session(self._database_url, purpose=purpose))

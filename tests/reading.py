@@ -1,0 +1,49 @@
+"""One reader of the outbox by itself: what the feed's pump and a sink's intake do together, one page a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from forwarder.cursor import Position
+from forwarder.database import Connection
+from forwarder.events import Event
+from forwarder.outbox import Outbox, Page
+from forwarder.registry import Registry
+from forwarder.transactions import Transactions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A page, and whether there may be more to read right now."""
+
+    events: Sequence[Event]
+    position: Position
+    more: bool
+
+
+class Reader:
+    """Drains; where that is more than a page, reads up to a head that it fixes then."""
+
+    def __init__(
+        self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
+    ) -> None:
+        # Nobody else uses the connection; and some tests have no event loop that a lock could belong to.
+        self._outbox = Outbox(connection, nullcontext(), registry=registry, page_rows=page_rows, page_bytes=page_bytes)
+        self._position = position
+        self._transactions = Transactions()
+        self.floor_seq = position.floor_seq
+
+    async def read(self) -> Reading:
+        page = await self._next_page()
+        self._position = page.position
+        return Reading(events=page.events, position=page.position, more=page.position.batch is not None)
+
+    async def _next_page(self) -> Page:
+        if self._position.batch is None:
+            if page := await self._outbox.drain(self._position, floor_seq=self.floor_seq):
+                return page
+            self._transactions = Transactions()
+            self._position = await self._outbox.entering(self._position, head=await self._outbox.here())
+        return await self._outbox.read(self._position, self._transactions)
