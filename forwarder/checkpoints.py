@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import anyio
 
-from forwarder.leadership import Leadership
 from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
@@ -24,7 +23,6 @@ class Checkpoints:
     def __init__(
         self,
         positions: Positions,
-        leadership: Leadership,
         turn: anyio.Lock,
         *,
         relay: Relay,
@@ -34,7 +32,6 @@ class Checkpoints:
     ) -> None:
         """``raise_floor`` is told each floor that a save brings; see docs/architecture.md, "The floor"."""
         self._positions = positions
-        self._leadership = leadership
         self._relay = relay
         self._quarantine = quarantine
         self._raise_floor = raise_floor
@@ -72,4 +69,4 @@ class Checkpoints:
 
     async def _prove(self) -> None:
         async with self._turn:
-            await self._leadership.prove()
+            await self._positions.prove()

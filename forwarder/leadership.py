@@ -31,12 +31,3 @@ class Leadership:
             await anyio.sleep(RETRY_SECONDS)
             if await self.take():
                 return
-
-    async def prove(self) -> None:
-        """Hear from the session that holds the lock. (Saving a position on the same session proves it as well.)
-
-        Raises:
-            Unavailable: it does not answer; the lock may be somebody else's by now.
-        """
-        with errors_of("cannot prove the leadership"):
-            await self._connection.execute("SELECT 1", timeout=ANSWER_SECONDS)

@@ -89,6 +89,17 @@ class Positions:
                 await dead_letters.keep(self._connection, aside, sink=self._sink)
                 return await self._save(position, system_identifier)
 
+    async def prove(self) -> None:
+        """Hear from the session, and that the position is still ours to move.
+
+        Raises:
+            Unavailable: it does not answer, or the position is not.
+        """
+        with errors_of("cannot prove the leadership"):
+            epoch = await self._connection.fetchval(query("epoch"), self._sink, timeout=ANSWER_SECONDS)
+        if epoch != self._epoch:
+            raise self._lost()
+
     async def _save(self, position: Position, system_identifier: int | None) -> int:
         batch = position.batch
         floor_seq: int | None = await self._connection.fetchval(
@@ -107,8 +118,11 @@ class Positions:
             timeout=ANSWER_SECONDS,
         )
         if floor_seq is None:
-            raise Unavailable(f"somebody else leads sink {self._sink!r} now, has set it back or removed it")
+            raise self._lost()
         return floor_seq
+
+    def _lost(self) -> Unavailable:
+        return Unavailable(f"somebody else leads sink {self._sink!r} now, has set it back or removed it")
 
     async def _adopt(self, foreign: Position) -> Position:
         """A position in this cluster's history that passes over nothing after the last delivered seq."""

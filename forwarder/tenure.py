@@ -107,7 +107,6 @@ async def begin(
     turn = anyio.Lock()
     checkpoints = Checkpoints(
         positions,
-        leadership,
         turn,
         relay=relay,
         quarantine=quarantine,

@@ -10,6 +10,7 @@ from forwarder.cli.demo import demo
 from forwarder.cli.listen import listen
 from forwarder.cli.local_kinesis import local_kinesis
 from forwarder.cli.migrate import migrate
+from forwarder.cli.replay import replay
 from forwarder.errors import ForwarderError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("migrate")(migrate)
 app.command("listen")(listen)
+app.command("replay")(replay)
 app.command("dead-letters")(dead_letters)
 app.command("local-kinesis")(local_kinesis)
 

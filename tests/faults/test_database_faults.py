@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from forwarder import database as connections
-from forwarder.leadership import Leadership
 from forwarder.local.postgres import EmbeddedPostgres, StopMode, embedded_postgres
+from forwarder.positions import Positions
 from forwarder.service import Service
 from forwarder.state import Phase
 from tests.conftest import memory_disk
@@ -199,12 +199,12 @@ async def test_a_stop_saves_the_position_while_the_leadership_is_being_proved(
 ) -> None:
     proving = anyio.Event()
 
-    async def slowly(self: Leadership) -> None:
+    async def slowly(self: Positions) -> None:
         proving.set()
         with connections.errors_of("cannot prove the leadership"):
             await self._connection.execute("SELECT pg_sleep(0.3)")
 
-    monkeypatch.setattr(Leadership, "prove", slowly)
+    monkeypatch.setattr(Positions, "prove", slowly)
     monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.05)
     async with listening(database.url, served.sink):
         await proving.wait()

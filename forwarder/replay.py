@@ -1,0 +1,123 @@
+"""Sets a sink back inside what the outbox retains, or has the changes of some tables sent to it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from forwarder.catalog import read_registry
+from forwarder.cursor import Snapshot
+from forwarder.database import Connection, errors_of
+from forwarder.errors import Refused
+from forwarder.queries import query
+from forwarder.selection import Pattern
+
+# The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.
+CLOCK_SLACK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What will be sent again: from the change with this seq, which was made ``at``."""
+
+    seq: int
+    at: str
+    # How many changes, where that is known.
+    changes: int | None = None
+
+
+class Replay:
+    """A sink that is to be set back. All of its methods raise ``Refused`` with the remedy, or ``Unavailable``."""
+
+    def __init__(self, connection: Connection, *, sink: str) -> None:
+        self._connection = connection
+        self._sink = sink
+
+    async def set_back(self, start: datetime | int | None) -> Replayed:
+        """Send everything again from a time or a seq on; None: all that is retained. A listener that runs does so at once.
+
+        What is not delivered yet is sent as well, whatever its seq.
+        """
+        with errors_of("cannot set the sink back"):
+            floor_seq: int = await self._connection.fetchval(query("floor"))
+            async with self._connection.transaction():
+                sink = await self._locked()
+                first = await self._first(start)
+                present = await self._connection.fetchrow(query("present"))
+                assert present is not None
+                after_seq = min(first["seq"], await self._first_undelivered(sink, default=first["seq"])) - 1
+                arguments = (self._sink, after_seq, present["snapshot"], floor_seq, present["last_seq"])
+                await self._connection.execute(query("set_back"), *arguments)
+        return Replayed(seq=first["seq"], at=first["at"])
+
+    async def send_tables(self, start: datetime | int | None, patterns: Sequence[Pattern]) -> Replayed:
+        """Send the delivered changes of some tables again, from a time or a seq on, beside what else is sent."""
+        registry = await read_registry(self._connection)
+        tables = [row.id for row in registry if any(pattern.matches(row) for pattern in patterns)]
+        if not tables:
+            names = ", ".join(sorted(f"{row.schema}.{row.name}" for row in registry if row.active))
+            raise Refused(f"no captured table is like that; captured: {names or 'none'}")
+        with errors_of("cannot send the changes again"):
+            async with self._connection.transaction():
+                await self._locked()
+                first = await self._first(start)
+                status = await self._connection.execute(query("replay_tables"), self._sink, first["seq"], tables)
+        return Replayed(seq=first["seq"], at=first["at"], changes=int(status.split()[-1]))
+
+    async def _locked(self) -> asyncpg.Record:
+        sink = await self._connection.fetchrow(query("lock_sink"), self._sink)
+        if sink is None:
+            raise Refused(f"there is no sink {self._sink!r}; `forwarder sinks list` shows those there are")
+        if not sink["is_ours"]:
+            raise Refused(
+                f"sink {self._sink!r} was last served in another cluster; run `forwarder listen`, which goes on from there"
+            )
+        return sink
+
+    async def _first(self, start: datetime | int | None) -> asyncpg.Record:
+        """The change to begin with."""
+        oldest = await self._change_from(0)
+        if oldest is None:
+            raise Refused("the outbox is empty: there is nothing to send again")
+        if start is None:
+            return oldest
+        known = f"the oldest retained change is {oldest['seq']} of {oldest['at']}; see retention_seconds in [outbox]"
+        if isinstance(start, int):
+            if start < oldest["seq"]:
+                raise Refused(f"change {start} is not retained any more: {known}")
+            found = await self._change_from(start)
+        else:
+            if start.timestamp() < oldest["at_seconds"]:
+                raise Refused(f"{start:%Y-%m-%d %H:%M:%S%z} is not retained any more: {known}")
+            found = await self._change_at(start.timestamp() - CLOCK_SLACK_SECONDS, oldest)
+        if found is None:
+            raise Refused(f"no change is as late as that; {known}")
+        return found
+
+    async def _change_at(self, seconds: float, oldest: asyncpg.Record) -> asyncpg.Record | None:
+        """The first change at a time or later, by halving."""
+        present = await self._connection.fetchrow(query("present"))
+        assert present is not None
+        low, high = oldest["seq"], present["last_seq"] + 1
+        found: asyncpg.Record | None = oldest if oldest["at_seconds"] >= seconds else None
+        while low < high:
+            middle = (low + high) // 2
+            change = await self._change_from(middle)
+            if change is None or change["at_seconds"] >= seconds:
+                found, high = change or found, middle
+            else:
+                low = change["seq"] + 1
+        return found
+
+    async def _change_from(self, seq: int) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(query("oldest_change"), seq)
+
+    async def _first_undelivered(self, sink: asyncpg.Record, *, default: int) -> int:
+        delivered = Snapshot(*sink["delivered"])
+        seq: int | None = await self._connection.fetchval(
+            query("first_undelivered"), delivered.xmax, delivered.running, sink["floor_seq"]
+        )
+        return default if seq is None else seq
