@@ -11,6 +11,7 @@ from forwarder.cli.listen import listen
 from forwarder.cli.local_kinesis import local_kinesis
 from forwarder.cli.migrate import migrate
 from forwarder.cli.replay import replay
+from forwarder.cli.sinks import sinks
 from forwarder.errors import ForwarderError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app.command("demo")(demo)
 app.command("migrate")(migrate)
 app.command("listen")(listen)
 app.command("replay")(replay)
+app.command("sinks")(sinks)
 app.command("dead-letters")(dead_letters)
 app.command("local-kinesis")(local_kinesis)
 

@@ -71,11 +71,29 @@ def test_a_sink_that_is_no_list_is_an_error_of_the_file(tmp_path: Path, text: st
     assert "setting sink in" in problem(environment, path=file(tmp_path, text))
 
 
-@pytest.mark.parametrize("environment", [{}, {"FORWARDER_SINK": "stdout:"}])
-def test_a_second_sink_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_there_may_be_many_sinks_each_with_a_name_of_its_own(tmp_path: Path) -> None:
     path = file(tmp_path, "[[sink]]\nurl = 'stdout:'\n[[sink]]\nname = 'b'\nurl = 'stdout:'\n")
 
-    assert "one sink is what a listener serves" in problem(environment, path=path)
+    assert [sink.name for sink in load({}, path=path).sink] == ["default", "b"]
+
+
+def test_two_sinks_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = file(tmp_path, "[[sink]]\nurl = 'stdout:'\n[[sink]]\nurl = 'file:x'\n")
+
+    assert "2 sinks are named 'default'" in problem(path=path)
+
+
+def test_a_flag_names_its_sink_and_keeps_what_the_file_says_of_it(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, "[[sink]]\nname = 'a'\nurl = 'stdout:'\ntables = ['x']\n[[sink]]\nname = 'b'\nurl = 'file:b'\n"
+    )
+
+    sinks = load({}, path=path, flags={"sink": ["a=kinesis://changes?region=eu-west-1", "c=file:c"]}).sink
+
+    assert [(sink.name, sink.url, sink.tables) for sink in sinks] == [
+        ("a", "kinesis://changes?region=eu-west-1", ["x"]),
+        ("c", "file:c", []),
+    ]
 
 
 @pytest.mark.parametrize(
