@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-matrix check fix bench build lock clean
+.PHONY: help demo test test-long test-matrix check fix bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ demo: .venv/.ready  ## Show row changes of a real PostgreSQL coming out of a Kin
 
 test: .venv/.ready  ## Run every test against a real PostgreSQL and the local Kinesis
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+test-long: .venv/.ready  ## Run the long versions of tests that "make test" runs scaled down
+	$(BIN)/pytest -m long
 
 test-matrix: .venv/.ready  ## Run every test against each supported PostgreSQL, oldest first (Linux, needs npm)
 	@set -euo pipefail; directories=$$($(BIN)/python -m tests.matrix .postgres); \

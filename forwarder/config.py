@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from forwarder.errors import Misconfigured
 from forwarder.suggestions import nearest
@@ -22,6 +22,9 @@ PREFIX = "FORWARDER_"
 DEFAULT_SINK = "default"
 _SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
 _NAMED_URL = re.compile(rf"({_SINK_NAME})=(.+)")
+# Below, a busy system would lap the ring between two rounds of the janitor; above, closing a leaf takes too long.
+MIN_LEAF_EVENTS = 1 << 10
+MAX_LEAF_EVENTS = 1 << 24
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -103,6 +106,49 @@ class ListenSettings(Section):
     )
 
 
+class OutboxSettings(Section):
+    """``[outbox]``: how long changes are kept, and when there are too many of them."""
+
+    retention_seconds: float = Field(
+        default=86_400.0,
+        ge=0,
+        le=366 * 86_400,
+        description="How long a delivered change is kept, for replay, if the ring is large enough; on a quiet system it stays "
+        "up to a quarter longer. 0: no longer than it takes every sink to deliver it.",
+    )
+    leaf_events: int | None = Field(
+        default=None,
+        ge=MIN_LEAF_EVENTS,
+        le=MAX_LEAF_EVENTS,
+        description="Changes in each of the ring's eight leaves, a power of two, made so by `forwarder migrate`; 262144 at "
+        "first, then as it is. Larger keeps more history on a busy system and takes more disk.",
+    )
+    warn_bytes: int = Field(
+        default=10 << 30, ge=1 << 20, description="Warn while the outbox takes more than this on disk."
+    )
+    max_bytes: int | None = Field(
+        default=None,
+        ge=1 << 20,
+        description="Above this size on disk the retention is given up, and then on_outbox_full counts.",
+    )
+    on_outbox_full: Literal["keep", "pause-capture"] = Field(
+        default="keep",
+        description="Above max_bytes of undelivered changes. keep: the disk fills. pause-capture: changes are not captured until "
+        "it is four fifths, and are lost to the sinks; records of kind gap say so.",
+    )
+    warn_age_seconds: float = Field(
+        default=300.0, gt=0, description="Warn while a sink has not delivered a change for longer than this."
+    )
+
+    @field_validator("leaf_events")
+    @classmethod
+    def _power_of_two(cls, value: int | None) -> int | None:
+        if value is not None and value & (value - 1):
+            lower = 1 << (value.bit_length() - 1)
+            raise PydanticCustomError("power_of_two", f"not a power of two; the nearest are {lower} and {2 * lower}")
+        return value
+
+
 class HttpSettings(Section):
     """``[http]``: the health checks of ``listen``."""
 
@@ -126,6 +172,7 @@ class Settings(Section):
     table: list[TableRule] = []
     sink: list[SinkSettings] = []
     listen: ListenSettings = ListenSettings()
+    outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

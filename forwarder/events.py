@@ -32,11 +32,11 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     table: Table
     # Name of the partition that was written, where the captured table is partitioned.
     partition: str | None
-    # I(nsert), U(pdate), D(elete), T(runcate).
+    # I(nsert), U(pdate), D(elete), T(runcate), or G(ap): from here on, or up to here, changes of the table were not captured.
     op: bytes
     before: str | None
     after: str | None
-    # SQLSTATE of the error that kept the row from becoming JSON; both images are null then.
+    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about; both images are null then.
     fault: str | None
     # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq.
     index: int

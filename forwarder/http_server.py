@@ -9,11 +9,13 @@ from aiohttp import web
 
 from forwarder.errors import Misconfigured, Refused
 from forwarder.metrics import CONTENT_TYPE, Metrics
-from forwarder.state import ServiceState
+from forwarder.state import OutboxState, ServiceState
 
 
 @asynccontextmanager
-async def http_server(bind: str, states: Mapping[str, ServiceState], metrics: Metrics) -> AsyncIterator[None]:
+async def http_server(
+    bind: str, states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics
+) -> AsyncIterator[None]:
     """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to or stood by for), ``/metrics``.
 
     Args:
@@ -25,7 +27,7 @@ async def http_server(bind: str, states: Mapping[str, ServiceState], metrics: Me
     host, _, port = bind.rpartition(":")
     if int(port) > 65535:
         raise Misconfigured(f"setting http.bind: port {port} is above 65535")
-    runner = web.AppRunner(_application(states, metrics), access_log=None)
+    runner = web.AppRunner(_application(states, outbox, metrics), access_log=None)
     await runner.setup()
     try:
         try:
@@ -38,14 +40,14 @@ async def http_server(bind: str, states: Mapping[str, ServiceState], metrics: Me
         await runner.cleanup()
 
 
-def _application(states: Mapping[str, ServiceState], metrics: Metrics) -> web.Application:
+def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         is_ready = all(state.ready for state in states.values())
         sinks = {name: {"phase": state.phase.value, "trouble": state.trouble} for name, state in states.items()}
-        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks}
+        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": outbox.warnings}
         return web.json_response(body, status=200 if is_ready else 503)
 
     async def exposition(_: web.Request) -> web.Response:

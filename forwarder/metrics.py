@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -66,12 +66,39 @@ class SinkMetrics:
         self._families.holders[self._sink] = holder
 
 
+class OutboxMetrics:
+    """What the janitor sees and does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._bytes = Gauge("forwarder_outbox_bytes", "The outbox on disk, with indexes.", registry=registry)
+        self._reclaimed = Counter("forwarder_outbox_reclaimed_leaves", "Leaves emptied.", registry=registry)
+        self._waiting = Gauge(
+            "forwarder_outbox_waiting_seconds",
+            "Age of a sink's oldest undelivered change.",
+            ["sink"],
+            registry=registry,
+        )
+
+    def measured(self, size: int) -> None:
+        """The outbox takes so many bytes now."""
+        self._bytes.set(size)
+
+    def waiting(self, sink: str, seconds: float) -> None:
+        """A sink's oldest undelivered change is so old now; 0 if there is none."""
+        self._waiting.labels(sink).set(seconds)
+
+    def reclaimed(self) -> None:
+        """A leaf was emptied."""
+        self._reclaimed.inc()
+
+
 class Metrics:
     """The metrics of one process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._families = _Families(self._registry)
+        self.outbox = OutboxMetrics(self._registry)
 
     def sink(self, name: str) -> SinkMetrics:
         """The counters of a sink."""

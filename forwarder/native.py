@@ -10,7 +10,7 @@ from forwarder.events import Event, Table
 
 Encoder = Callable[[Event], bytes]
 
-_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate"}
+_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 

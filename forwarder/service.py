@@ -11,11 +11,12 @@ from forwarder import sink_url
 from forwarder.config import Settings, SinkSettings
 from forwarder.delivery import Delivery, plain_errors
 from forwarder.errors import Misconfigured, Refused
+from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Newcomers
 from forwarder.selection import Pattern
 from forwarder.source import Source
-from forwarder.state import ServiceState
+from forwarder.state import OutboxState, ServiceState
 from forwarder.tenure import Terms
 
 # A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
@@ -37,6 +38,8 @@ class Service:
         """
         self._settings = settings
         self._database_url = database_url
+        self._outbox_metrics = metrics.outbox
+        self.outbox_state = OutboxState()
         newcomers = Newcomers()
         self._deliveries = [
             Delivery(
@@ -73,7 +76,13 @@ class Service:
         """
         with plain_errors():
             async with anyio.create_task_group() as connections:
-                source = Source(connections, self._settings, database_url=self._database_url, once=once)
+                janitor = Janitor(
+                    self._database_url,
+                    settings=self._settings.outbox,
+                    state=self.outbox_state,
+                    metrics=self._outbox_metrics,
+                )
+                source = Source(connections, self._settings, janitor, database_url=self._database_url, once=once)
                 async with anyio.create_task_group() as tasks:
                     for delivery in self._deliveries:
                         tasks.start_soon(self._deliver, delivery, source, once)

@@ -15,6 +15,7 @@ from forwarder.database import Connection, errors_of
 from forwarder.doorbell import Doorbell
 from forwarder.errors import ForwarderError
 from forwarder.feed import Feed
+from forwarder.janitor import Janitor
 from forwarder.outbox import Outbox
 from forwarder.pump import Pump
 from forwarder.queries import query
@@ -40,10 +41,13 @@ class Source:
     A listener that leads nothing must not keep the doorbell armed: only one can.
     """
 
-    def __init__(self, tasks: TaskGroup, settings: Settings, *, database_url: str, once: bool) -> None:
+    def __init__(
+        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, once: bool
+    ) -> None:
         """``once``: the feed ends where the outbox ended when it was opened; nobody listens for more."""
         self._tasks = tasks
         self._settings = settings
+        self._janitor = janitor
         self._database_url = database_url
         self._once = once
         self._opening = anyio.Lock()
@@ -75,11 +79,18 @@ class Source:
             inflow = self._inflow = await self._open(stack)
             with inflow.scope:
                 task_status.started(inflow)
-                try:
-                    await self._fill(inflow, doorbell)
-                except ForwarderError as error:
-                    inflow.feed.fail(error)
+                await self._serve(inflow, doorbell)
             self._end(inflow)
+
+    async def _serve(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
+        """Fill the feed, and tidy behind it, until cancelled or a connection is lost."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._janitor.run)
+            try:
+                await self._fill(inflow, doorbell)
+            except ForwarderError as error:
+                inflow.feed.fail(error)
+            tasks.cancel_scope.cancel()
 
     async def _fill(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
         interval_seconds = self._settings.database.poll_interval_seconds

@@ -1,5 +1,6 @@
-"""What the service is doing right now, for its health checks."""
+"""What the service is doing right now, and what it sees, for its health checks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,3 +27,11 @@ class ServiceState:
     def ready(self) -> bool:
         """Whether the service delivers, or stands by to take over."""
         return self.trouble is None and self.phase in (Phase.LEADING, Phase.STANDBY)
+
+
+@dataclass(slots=True)
+class OutboxState:
+    """Written by the janitor, read by the health checks."""
+
+    # What an operator should look at although everything is delivered, or will be.
+    warnings: Sequence[str] = ()

@@ -16,7 +16,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from anyio.abc import Process
 
-from forwarder.config import DatabaseSettings, ListenSettings, Settings, SinkSettings
+from forwarder.config import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.local.kinesis.stream import Stream
 from forwarder.metrics import Metrics
@@ -65,11 +65,13 @@ def service_of(
     *,
     wake: Literal["doorbell", "poll"] = "doorbell",
     poll_interval_seconds: float = 5.0,
+    outbox: OutboxSettings | None = None,
     **listen: Any,
 ) -> Service:
     """A service as `forwarder listen` makes one; ``listen`` are its settings of that section."""
     settings = Settings(
         database=DatabaseSettings(wake=wake, poll_interval_seconds=poll_interval_seconds),
+        outbox=outbox or OutboxSettings(),
         listen=ListenSettings(**listen),
     )
     return Service(settings, [SinkSettings(url=sink)], database_url=database_url, metrics=Metrics())

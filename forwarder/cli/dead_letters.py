@@ -20,7 +20,7 @@ from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
 from forwarder.selection import Pattern
 
-_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate"}
+_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap"}
 
 Action = Literal["list", "show", "retry", "discard"]
 

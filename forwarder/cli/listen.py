@@ -58,7 +58,7 @@ async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     if bind:
-        async with http_server(bind, service.states, metrics):
+        async with http_server(bind, service.states, service.outbox_state, metrics):
             await service.run(once=once)
     else:
         await service.run(once=once)

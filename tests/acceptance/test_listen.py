@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 import anyio
@@ -158,7 +159,7 @@ async def test_a_second_listener_stands_by_and_takes_over_when_the_first_is_kill
         await first.says("listening")
         async with command("listen", env=second_env, directory=tmp_path / "second") as second:
             await second.says("standing by")
-            assert (await get(port, "readyz"))[1]["phase"] == "standby"
+            assert await phase(port) == "standby"
             async with command("listen", "--once", env=env, directory=tmp_path / "once") as third:
                 assert await third.ends() == 1
                 assert "another `forwarder listen` serves sink" in third.stderr
@@ -166,16 +167,23 @@ async def test_a_second_listener_stands_by_and_takes_over_when_the_first_is_kill
             await second.says("listening")
             count = served.kinesis.stream(STREAM).record_count
             await served.kinesis.wait_for_records(count + 20, stream=STREAM)
-            assert (await get(port, "readyz"))[1]["phase"] == "leading"
+            assert await phase(port) == "leading"
             assert await second.stop() == 0
     async with command("listen", "--once", env=env, directory=tmp_path / "last") as last:
         assert await last.ends() == 0
     audit(ledger, served.data()).assert_faultless()
 
 
-async def get(port: int, page: str) -> tuple[int, dict[str, object]]:
+async def get(port: int, page: str) -> tuple[int, dict[str, Any]]:
     async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/{page}") as answer:
         return answer.status, await answer.json()
+
+
+async def phase(port: int) -> str:
+    """What the listener's only sink is doing."""
+    _, body = await get(port, "readyz")
+    answered: str = body["sinks"]["default"]["phase"]
+    return answered
 
 
 async def test_health_tells_alive_from_ready(
@@ -189,12 +197,13 @@ async def test_health_tells_alive_from_ready(
         assert (await get(port, "healthz"))[0] == 200
         status, body = await get(port, "readyz")
         assert status == 503
-        assert f"127.0.0.1:{nowhere}/app" in str(body["trouble"])
+        assert f"127.0.0.1:{nowhere}/app" in str(body["sinks"])
         assert "secret" not in str(body)
         assert await listener.stop() == 0
     async with command("listen", env=env, directory=tmp_path / "listening") as listener:
         await listener.says("listening")
-        assert (await get(port, "readyz")) == (200, {"status": "ready", "phase": "leading", "trouble": None})
+        sinks = {"default": {"phase": "leading", "trouble": None}}
+        assert (await get(port, "readyz")) == (200, {"status": "ready", "sinks": sinks, "warnings": []})
 
 
 async def test_standard_output_holds_the_records_and_nothing_else_and_logs_are_json(

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.databases import Database
+from forwarder import database as connections
+from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from tests.conftest import memory_disk
+from tests.databases import Database, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import CREDENTIALS, Served, kinesis_with_stream
 
@@ -27,3 +30,24 @@ async def ledger(database: Database) -> Ledger:
 async def served() -> AsyncIterator[Served]:
     async with kinesis_with_stream() as served:
         yield served
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
+    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.2)
+    for module in ("leadership", "positions", "doorbell"):
+        monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
+    monkeypatch.setitem(connections.connect.__kwdefaults__ or {}, "timeout_seconds", 1.0)
+
+
+@pytest.fixture
+async def own_postgres(postgres: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """A server that nobody else uses, so that it can be stopped."""
+    settings = {"max_connections": 50}
+    async with embedded_postgres(
+        bin_directory=postgres.binaries, settings=settings, durable=False, parent_directory=memory_disk()
+    ) as server:
+        await create_templates(server)
+        yield server

@@ -11,12 +11,11 @@ import asyncpg
 import pytest
 
 from forwarder import database as connections
-from forwarder.local.postgres import EmbeddedPostgres, StopMode, embedded_postgres
+from forwarder.local.postgres import EmbeddedPostgres, StopMode
 from forwarder.positions import Positions
 from forwarder.service import Service
 from forwarder.state import Phase
-from tests.conftest import memory_disk
-from tests.databases import MIGRATED_TEMPLATE, Database, copy_of, create_templates
+from tests.databases import MIGRATED_TEMPLATE, Database, copy_of
 from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, leads, listening
 from tests.proxy import proxy
@@ -25,27 +24,6 @@ from tests.waiting import eventually
 # Longer than any test: whoever is woken was woken by the bell.
 NEVER_SECONDS = 3600.0
 PAUSE_SECONDS = 0.02
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
-    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0.0)
-    monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.2)
-    for module in ("leadership", "positions", "doorbell"):
-        monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
-    monkeypatch.setitem(connections.connect.__kwdefaults__ or {}, "timeout_seconds", 1.0)
-
-
-@pytest.fixture
-async def own_postgres(postgres: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
-    """A server that nobody else uses, so that it can be stopped."""
-    settings = {"max_connections": 50}
-    async with embedded_postgres(
-        bin_directory=postgres.binaries, settings=settings, durable=False, parent_directory=memory_disk()
-    ) as server:
-        await create_templates(server)
-        yield server
 
 
 @asynccontextmanager

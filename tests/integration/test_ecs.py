@@ -22,7 +22,7 @@ from moto import mock_aws
 from forwarder import config, sink_url
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
-from forwarder.state import ServiceState
+from forwarder.state import OutboxState, ServiceState
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 REGION = "eu-west-1"
@@ -201,7 +201,7 @@ async def test_the_health_check_tells_a_living_listener_from_a_dead_one() -> Non
     assert program == "python"
     command = [sys.executable, *(argument.replace("8080", port) for argument in arguments)]
 
-    async with http_server(f"127.0.0.1:{port}", {"default": ServiceState()}, Metrics()):
+    async with http_server(f"127.0.0.1:{port}", {"default": ServiceState()}, OutboxState(), Metrics()):
         alive = await anyio.run_process(command, check=False)
     dead = await anyio.run_process(command, check=False)
 

@@ -9,7 +9,7 @@ import pytest
 from forwarder.errors import Misconfigured, Refused
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
-from forwarder.state import Phase, ServiceState
+from forwarder.state import OutboxState, Phase, ServiceState
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def get(bind: str, path: str) -> tuple[int, dict[str, object]]:
 
 @pytest.mark.parametrize("phase", list(Phase))
 async def test_the_process_is_alive_in_every_phase(bind: str, phase: Phase) -> None:
-    async with http_server(bind, {"default": ServiceState(phase=phase, trouble="any")}, Metrics()):
+    async with http_server(bind, {"default": ServiceState(phase=phase, trouble="any")}, OutboxState(), Metrics()):
         assert await get(bind, "/healthz") == (200, {"status": "ok"})
 
 
@@ -44,40 +44,48 @@ async def test_the_process_is_alive_in_every_phase(bind: str, phase: Phase) -> N
 async def test_it_is_ready_when_it_delivers_or_stands_by(
     bind: str, phase: Phase, trouble: str | None, status: int
 ) -> None:
-    async with http_server(bind, {"default": ServiceState(phase=phase, trouble=trouble)}, Metrics()):
+    async with http_server(bind, {"default": ServiceState(phase=phase, trouble=trouble)}, OutboxState(), Metrics()):
         sinks = {"default": {"phase": phase.value, "trouble": trouble}}
-        body = {"status": "ready" if status == 200 else "not ready", "sinks": sinks}
+        body: dict[str, object] = {"status": "ready" if status == 200 else "not ready", "sinks": sinks, "warnings": []}
         assert await get(bind, "/readyz") == (status, body)
+
+
+async def test_a_warning_shows_and_changes_no_status(bind: str) -> None:
+    async with http_server(
+        bind, {"default": ServiceState(phase=Phase.LEADING)}, OutboxState(warnings=("the outbox is large",)), Metrics()
+    ):
+        status, body = await get(bind, "/readyz")
+    assert (status, body["warnings"]) == (200, ["the outbox is large"])
 
 
 async def test_a_change_of_state_shows_at_once(bind: str) -> None:
     state = ServiceState()
-    async with http_server(bind, {"default": state}, Metrics()):
+    async with http_server(bind, {"default": state}, OutboxState(), Metrics()):
         assert (await get(bind, "/readyz"))[0] == 503
         state.phase = Phase.LEADING
         assert (await get(bind, "/readyz"))[0] == 200
 
 
 async def test_an_address_in_use_is_refused_with_the_remedy(bind: str) -> None:
-    async with http_server(bind, {"default": ServiceState()}, Metrics()):
+    async with http_server(bind, {"default": ServiceState()}, OutboxState(), Metrics()):
         with pytest.raises(Refused, match="FORWARDER_HTTP_BIND"):
-            async with http_server(bind, {"default": ServiceState()}, Metrics()):
+            async with http_server(bind, {"default": ServiceState()}, OutboxState(), Metrics()):
                 pass
 
 
 async def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(Refused, match=r"cannot serve HTTP on 192\.0\.2\.1:8080"):
-        async with http_server("192.0.2.1:8080", {"default": ServiceState()}, Metrics()):
+        async with http_server("192.0.2.1:8080", {"default": ServiceState()}, OutboxState(), Metrics()):
             pass
 
 
 async def test_a_port_that_cannot_be_is_misconfigured() -> None:
     with pytest.raises(Misconfigured, match="port 65536"):
-        async with http_server("127.0.0.1:65536", {"default": ServiceState()}, Metrics()):
+        async with http_server("127.0.0.1:65536", {"default": ServiceState()}, OutboxState(), Metrics()):
             pass
 
 
 async def test_the_address_is_free_again_afterwards(bind: str) -> None:
     for _ in range(2):
-        async with http_server(bind, {"default": ServiceState()}, Metrics()):
+        async with http_server(bind, {"default": ServiceState()}, OutboxState(), Metrics()):
             assert (await get(bind, "/healthz"))[0] == 200

@@ -1,0 +1,149 @@
+"""Tidies the database while a listener leads: empties leaves of the outbox, and watches how much is waiting in it.
+
+Nothing here is needed for delivery, and nothing here holds it up: the janitor has a connection of its own, every lock is taken
+at once or not at all, and what fails is tried again. Two janitors on one database do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import asyncpg
+
+from forwarder import database
+from forwarder.backoff import Backoff
+from forwarder.config import OutboxSettings
+from forwarder.database import Connection, errors_of
+from forwarder.errors import ForwarderError
+from forwarder.guard_rails import Backlog, is_to_pause, warnings
+from forwarder.logs import Occasional
+from forwarder.metrics import OutboxMetrics
+from forwarder.queries import query
+from forwarder.ring import Leaf, Ring
+from forwarder.state import OutboxState
+
+ROUND_SECONDS = 2.0
+# A reader has a leaf locked for the milliseconds that a page takes; we come back in between.
+LOCKED_TRIES = 10
+LOCKED_PAUSE_SECONDS = 0.02
+# One statement holds a snapshot for some 20 milliseconds.
+SEQS_A_DRAW = 1 << 16
+# The positions fit on one page. So many hold some 800 dead versions: four minutes of a busy listener with vacuum held back.
+MAX_SINK_PAGES = 16
+
+logger = logging.getLogger(__name__)
+
+
+class Janitor:
+    """Keeps the outbox small."""
+
+    def __init__(
+        self, database_url: str, *, settings: OutboxSettings, state: OutboxState, metrics: OutboxMetrics
+    ) -> None:
+        self._database_url = database_url
+        self._settings = settings
+        self._state = state
+        self._metrics = metrics
+        self._occasional = Occasional(seconds=300.0)
+
+    async def run(self) -> None:
+        """Make one round after another, until cancelled; whatever fails is logged and tried again."""
+        backoff = Backoff(first_seconds=1.0, max_seconds=60.0)
+        while True:
+            try:
+                async with database.session(self._database_url, purpose="janitor") as connection:
+                    await self._make_rounds(connection, backoff)
+            except (ForwarderError, asyncpg.PostgresError) as error:
+                # What nobody measures any more must not go on as a warning.
+                self._state.warnings = ()
+                logger.warning("the outbox is not tidied; trying again", extra={"reason": str(error)})
+            await anyio.sleep(backoff.next())
+
+    async def _make_rounds(self, connection: Connection, backoff: Backoff) -> None:
+        while True:
+            with errors_of("cannot tidy the outbox"):
+                await self.make_round(connection)
+            backoff.reset()
+            await anyio.sleep(ROUND_SECONDS)
+
+    async def make_round(self, connection: Connection) -> None:
+        """Look at everything once, and do what is due."""
+        ring = await read_ring(connection)
+        await self._make_room(connection, ring)
+        await connection.fetchval(query("compact_sinks"), MAX_SINK_PAGES)
+        outbox_bytes = (await read_ring(connection)).bytes
+        is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
+        self._report(await _read_backlogs(connection), outbox_bytes=outbox_bytes, is_paused=is_paused)
+
+    async def _make_room(self, connection: Connection, ring: Ring) -> None:
+        """Empty the leaves that are due, and close the one in use."""
+        max_bytes = self._settings.max_bytes
+        retention_seconds = 0.0 if max_bytes and ring.bytes > max_bytes else self._settings.retention_seconds
+        for leaf, seconds in ring.to_reclaim(retention_seconds=retention_seconds):
+            if await _reclaim(connection, leaf, older_than_seconds=seconds):
+                self._metrics.reclaimed()
+                self._remark_on(leaf)
+        await _draw(connection, ring.to_draw(retention_seconds=retention_seconds))
+
+    async def _pause(self, connection: Connection, *, outbox_bytes: int) -> bool:
+        """Pause capture, or resume it, if that is due. Whether it is paused now."""
+        was_paused: bool = await connection.fetchval(query("is_paused"))
+        max_bytes = self._settings.max_bytes if self._settings.on_outbox_full == "pause-capture" else None
+        is_paused = is_to_pause(outbox_bytes=outbox_bytes, max_bytes=max_bytes, is_paused=was_paused)
+        for (table,) in await connection.fetch(query("set_paused"), is_paused):
+            logger.error("capture paused" if is_paused else "capture resumed", extra={"table": table})
+        return is_paused
+
+    def _remark_on(self, leaf: Leaf) -> None:
+        """Say when history is shorter than asked for, which nobody would notice before he needs it."""
+        age_seconds = leaf.newest_age_seconds
+        if age_seconds is not None and age_seconds < self._settings.retention_seconds and self._occasional.due("short"):
+            logger.info(
+                "the ring is too small for the retention; a larger leaf_events would keep more",
+                extra={"kept_seconds": round(age_seconds), "retention_seconds": self._settings.retention_seconds},
+            )
+
+    def _report(self, backlogs: list[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
+        limits = self._settings
+        self._metrics.measured(outbox_bytes)
+        for backlog in backlogs:
+            self._metrics.waiting(backlog.sink, backlog.waiting_seconds or 0.0)
+        self._state.warnings = warnings(
+            backlogs,
+            outbox_bytes=outbox_bytes,
+            warn_bytes=limits.warn_bytes,
+            warn_age_seconds=limits.warn_age_seconds,
+            is_paused=is_paused,
+        )
+        if self._state.warnings and self._occasional.due("limits"):
+            for warning in self._state.warnings:
+                logger.warning("a limit of the outbox is passed", extra={"what": warning})
+
+
+async def read_ring(connection: Connection) -> Ring:
+    """The ring as it is now."""
+    head = await connection.fetchrow(query("head"))
+    assert head is not None
+    leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
+    return Ring(leaves=leaves, **head)
+
+
+async def _reclaim(connection: Connection, leaf: Leaf, *, older_than_seconds: float) -> bool:
+    """Try to empty a leaf, again if somebody has it locked. Whether it worked."""
+    for _ in range(LOCKED_TRIES):
+        reclaimed: bool | None = await connection.fetchval(query("reclaim"), leaf.name, older_than_seconds)
+        if reclaimed is not None:
+            return reclaimed
+        await anyio.sleep(LOCKED_PAUSE_SECONDS)
+    return False
+
+
+async def _draw(connection: Connection, count: int) -> None:
+    """Draw so many seqs, so that writers go on to the next leaf."""
+    for drawn in range(0, count, SEQS_A_DRAW):
+        await connection.fetchval(query("draw"), min(SEQS_A_DRAW, count - drawn))
+
+
+async def _read_backlogs(connection: Connection) -> list[Backlog]:
+    return [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
