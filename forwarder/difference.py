@@ -9,6 +9,7 @@ from forwarder import __version__, migrations
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.installation import transaction
+from forwarder.layout import layout
 from forwarder.migrations import Migration
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
@@ -58,11 +59,16 @@ class Difference:
 
 
 async def from_selection(
-    connection: Connection, rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()
+    connection: Connection,
+    rules: Sequence[Rule],
+    *,
+    exclude: Sequence[Pattern] = (),
+    leaf_events: int | None = None,
 ) -> Difference:
     """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
 
-    Without rules nothing is selected anew: the tables that are captured shall be captured soundly.
+    Without rules nothing is selected anew: the tables that are captured shall be captured soundly. ``leaf_events`` is how
+    large the leaves of the outbox shall be, if not as they are.
 
     Raises:
         Misconfigured: the rules do not fit the tables.
@@ -77,7 +83,10 @@ async def from_selection(
         desired = registered(tables, registry)
     return Difference(
         pending=tuple(pending),
-        decisions=tuple(plan(tables, registry, desired, prune=bool(rules))),
+        decisions=(
+            *layout(await _leaf_events(connection), leaf_events),
+            *plan(tables, registry, desired, prune=bool(rules)),
+        ),
         remark="" if desired else NO_SELECTION,
     )
 
@@ -99,6 +108,12 @@ async def from_nothing(connection: Connection) -> Difference:
         drops_schema=True,
         undelivered=await _undelivered(connection),
     )
+
+
+async def _leaf_events(connection: Connection) -> int | None:
+    with errors_of("cannot read the layout of the outbox"):
+        events: int | None = await connection.fetchval(query("leaf_events"))
+        return events
 
 
 async def _undelivered(connection: Connection) -> int:

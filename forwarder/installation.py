@@ -11,6 +11,7 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.database import Connection, errors_of
+from forwarder.layout import LayOut
 from forwarder.logs import Occasional
 from forwarder.queries import query
 from forwarder.triggers import Change, Remove
@@ -50,7 +51,7 @@ class Installation:
             Unavailable: the connection was lost; what was reported as done is done.
         """
         backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
-        with errors_of("cannot change the triggers"):
+        with errors_of("cannot make the changes"):
             locked = [change for change in changes if not await self._attempt(change)]
             deadline = anyio.current_time() + self._patience_seconds
             while locked and anyio.current_time() < deadline:
@@ -78,7 +79,9 @@ class Installation:
 
     async def _explain(self, change: Change) -> None:
         """Say who is in the way, and be patient enough with those who step aside for a waiter."""
-        obstacle = await self._connection.fetchrow(query("lock_conflicts"), change.table, isinstance(change, Remove))
+        obstacle = await self._connection.fetchrow(
+            query("lock_conflicts"), change.table, isinstance(change, Remove | LayOut)
+        )
         facts = dict(obstacle or {})
         deadlock_timeout_ms = facts.pop("deadlock_timeout_ms", 0)
         if facts.get("mode") == "ShareUpdateExclusiveLock":
@@ -90,6 +93,8 @@ class Installation:
     async def _remedy(self, change: Change) -> str:
         names = await self._connection.fetchrow(query("owner"), change.table)
         role, owner = names.values() if names else ("this role", "its owner")
+        if isinstance(change, LayOut):
+            return f"run as {owner}"
         if isinstance(change, Remove):
             return f"run as {owner}: {' '.join(change.drops)}"
         return f"run as {owner}: GRANT TRIGGER ON {change.table} TO {role}; and on its partitions, if it has any"

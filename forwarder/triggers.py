@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from forwarder.layout import LayOut
 from forwarder.selection import BeforeImage
 from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, rows_of
 
@@ -83,7 +84,7 @@ class Forget:
         return _forget(self.registered_id)
 
 
-Change = Install | Record | Remove | Forget
+Change = LayOut | Install | Record | Remove | Forget
 Decision = Keep | Change
 
 

@@ -14,6 +14,7 @@ from forwarder.database import Connection, describe, errors_of, session
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
+from forwarder.layout import LayOut
 from forwarder.selection import Pattern, Rule
 from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
 
@@ -64,7 +65,12 @@ def migrate(
     loaded = settings(config, log_format, **flags)
     ask: Ask = difference.from_nothing
     if not down:
-        ask = partial(difference.from_selection, rules=_rules(loaded), exclude=_exclusions(loaded, exclude))
+        ask = partial(
+            difference.from_selection,
+            rules=_rules(loaded),
+            exclude=_exclusions(loaded, exclude),
+            leaf_events=loaded.outbox.leaf_events,
+        )
     run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
     anyio.run(run, backend_options={"use_uvloop": True})
 
@@ -165,10 +171,15 @@ def _report(change: Change, *, problem: str | None = None) -> None:
 def _line(decision: Decision, *, would: bool = False) -> str:
     if isinstance(decision, Keep):
         return f"{decision.table}: unchanged"
-    return f"{decision.table}: capture {'would be ' if would else ''}{_participle(decision)}"
+    to_be = "would be " if would else ""
+    if isinstance(decision, LayOut):
+        return (
+            f"{decision.table}: {to_be}laid out anew (events a leaf: {decision.found_events} -> {decision.leaf_events})"
+        )
+    return f"{decision.table}: capture {to_be}{_participle(decision)}"
 
 
-def _participle(change: Change) -> str:
+def _participle(change: Install | Record | Remove | Forget) -> str:
     match change:
         case Install(registered_id=None):
             return "installed"

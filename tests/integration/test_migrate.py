@@ -512,6 +512,94 @@ async def test_a_table_without_the_privilege_is_named_with_its_remedy_and_the_ot
     assert 'DROP TRIGGER IF EXISTS "00_forwarder_capture"' in outcome.problems["public.foreign_to_us"]
 
 
+# The leaves of the outbox
+
+
+async def seqs(connection: Connection) -> list[tuple[str, int]]:
+    """Which leaf every change is in."""
+    rows = await connection.fetch("SELECT tableoid::regclass::text, seq FROM forwarder.outbox ORDER BY seq")
+    return [(row[0], row[1]) for row in rows]
+
+
+async def test_the_outbox_of_the_previous_layout_keeps_what_is_undelivered(
+    bare_database: Database, owner: Connection, other: Connection, tmp_path: Path
+) -> None:
+    await owner.execute(ORDERS)
+    for migration in migrations.shipped()[:4]:
+        await owner.execute(migration.sql)
+    await owner.fetchval("SELECT forwarder.install('public.orders', 'full', '[]')")
+    await owner.execute("INSERT INTO public.orders SELECT generate_series(1, 1500)")
+    (tmp_path / "forwarder.toml").write_text("[outbox]\nleaf_events = 1024\n")
+    plan = await forwarder(bare_database, "--check", directory=tmp_path, status=1)
+    assert "forwarder.outbox: would be laid out anew (events a leaf: 262144 -> 1024)" in plan.stdout
+
+    done = await forwarder(bare_database, directory=tmp_path)
+
+    assert "forwarder.outbox: laid out anew (events a leaf: 262144 -> 1024)" in done.stdout
+    await owner.execute("INSERT INTO public.orders VALUES (0)")
+    found = await seqs(owner)
+    assert [seq for _, seq in found] == list(range(1, 1502))
+    assert {leaf for leaf, seq in found if seq < 1024} == {"forwarder.outbox_10_0"}
+    assert {leaf for leaf, seq in found if seq >= 1024} == {"forwarder.outbox_10_1"}
+    await forwarder(bare_database, "--check", directory=tmp_path)
+
+
+async def test_leaves_stay_as_they_are_unless_asked_for(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute("SELECT forwarder.lay_out(1024)")
+    for leaf_events, exists in ((None, False), (1024, False), (2048, True)):
+        assert (await difference.from_selection(owner, [], leaf_events=leaf_events)).exists is exists
+
+
+async def test_what_every_sink_has_stays_behind_when_leaves_are_laid_out_anew(owner: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute("SELECT forwarder.lay_out(16)")
+    await owner.execute("INSERT INTO public.orders SELECT generate_series(1, 16)")
+    await owner.execute(
+        "INSERT INTO forwarder.sink (name, system_identifier, delivered, floor_seq, last_seq)"
+        " SELECT 'sink', system_identifier, pg_current_snapshot(), 0, 16 FROM pg_control_system()"
+    )
+    await owner.execute("INSERT INTO public.orders SELECT generate_series(17, 20)")
+
+    await owner.execute("SELECT forwarder.lay_out(32)")
+
+    assert await seqs(owner) == [("forwarder.outbox_5_0", seq) for seq in range(16, 21)]
+
+
+async def test_a_size_that_is_no_power_of_two_is_refused(
+    bare_database: Database, owner: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "forwarder.toml").write_text("[outbox]\nleaf_events = 3000\n")
+    done = await forwarder(bare_database, directory=tmp_path, status=2)
+    assert "outbox.leaf_events" in done.stderr
+    assert "nearest are 2048 and 4096" in done.stderr
+    await migrate(owner)
+    with pytest.raises(asyncpg.RaiseError, match="power of two"):
+        await owner.execute("SELECT forwarder.lay_out(3000)")
+
+
+async def test_leaves_that_a_writer_has_locked_are_laid_out_later(owner: Connection, other: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("INSERT INTO public.orders VALUES (1)")
+    found = await difference.from_selection(owner, [], leaf_events=1024)
+    outcome = Outcome()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Installation(owner, outcome).carry_out, found.changes)
+        await eventually(partial(_waits_for_a_lock, other, owner))
+        await transaction.rollback()
+    assert outcome.tables == ["forwarder.outbox"]
+
+
+async def _waits_for_a_lock(observer: Connection, waiter: Connection) -> bool:
+    return bool(
+        await observer.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = $1", waiter.get_server_pid())
+    )
+
+
 # The command
 
 
