@@ -30,8 +30,10 @@ MOTO_DIFFERS = {
     "test_an_explicit_hash_key_beyond_the_hash_space_is_refused": "answers another type, InvalidArgument, without wording",
     "test_a_request_of_eight_mebibytes_is_accepted": "still has the limit of 5 MiB that AWS raised in October 2025",
     "test_a_raised_record_size_lets_larger_records_in": "answers HTTP 500 to UpdateMaxRecordSize",
-    "test_a_summary_tells_the_record_size_and_the_distribution": "does not know these members",
+    "test_a_summary_tells_the_record_size_and_on_demand_the_distribution": "does not know these members",
     "test_a_dry_run_stores_nothing": "ignores DryRun",
+    "test_a_dry_run_of_many_stores_nothing": "ignores DryRun",
+    "test_an_on_demand_stream_can_ignore_partition_keys": "does not know the operation",
     "test_a_split_parent_keeps_its_records_and_ends": "moves the records to the children, the parent never ends",
     "test_records_after_a_split_go_to_the_children": "keeps writing to the closed parent",
     "test_at_latest_lists_only_open_shards": "ignores ShardFilter",
@@ -154,8 +156,11 @@ async def test_an_explicit_hash_key_overrides_the_partition_key(client: Any, str
 
 async def test_a_stream_can_be_named_by_its_arn(client: Any, stream: str) -> None:
     summary = (await client.describe_stream_summary(StreamName=stream))["StreamDescriptionSummary"]
-    answer = await client.put_records(StreamARN=summary["StreamARN"], Records=[entry("key")])
+    arn = summary["StreamARN"]
+    answer = await client.put_records(StreamARN=arn, Records=[entry("key")])
     assert answer["FailedRecordCount"] == 0
+    assert (await client.describe_stream_summary(StreamARN=arn))["StreamDescriptionSummary"] == summary
+    assert len((await client.list_shards(StreamARN=arn, ShardFilter={"Type": "AT_LATEST"}))["Shards"]) == 2
 
 
 async def test_records_of_a_request_are_read_in_its_order_with_rising_sequence_numbers(
@@ -228,6 +233,12 @@ async def test_a_dry_run_stores_nothing(client: Any, stream: str) -> None:
     assert [await read(client, stream, shard["ShardId"]) for shard in await shards_of(client, stream)] == [[], []]
 
 
+async def test_a_dry_run_of_many_stores_nothing(client: Any, stream: str) -> None:
+    async with refused("DryRunOperationException"):
+        await client.put_records(StreamName=stream, Records=[entry("one"), entry("two")], DryRun=True)
+    assert [await read(client, stream, shard["ShardId"]) for shard in await shards_of(client, stream)] == [[], []]
+
+
 async def test_an_unknown_stream_is_named_in_the_error(client: Any) -> None:
     async with refused("ResourceNotFoundException", "Stream nowhere under account "):
         await client.put_records(StreamName="nowhere", Records=[entry("key")])
@@ -293,10 +304,27 @@ async def test_a_summary_counts_the_open_shards(client: Any, stream: str) -> Non
     assert summary["StreamModeDetails"] == {"StreamMode": "PROVISIONED"}
 
 
-async def test_a_summary_tells_the_record_size_and_the_distribution(client: Any, stream: str) -> None:
+async def test_a_summary_tells_the_record_size_and_on_demand_the_distribution(client: Any, stream: str) -> None:
     summary = (await client.describe_stream_summary(StreamName=stream))["StreamDescriptionSummary"]
     assert summary["MaxRecordSizeInKiB"] == 1024
+    assert "RecordDistributionStrategy" not in summary
+    on_demand = {"StreamARN": summary["StreamARN"], "StreamModeDetails": {"StreamMode": "ON_DEMAND"}}
+    await client.update_stream_mode(**on_demand)
+    summary = (await client.describe_stream_summary(StreamName=stream))["StreamDescriptionSummary"]
     assert summary["RecordDistributionStrategy"] == "USER_PARTITION_KEY"
+
+
+async def test_an_on_demand_stream_can_ignore_partition_keys(client: Any) -> None:
+    name = f"on-demand-{uuid.uuid4()}"
+    await client.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    summary = (await client.describe_stream_summary(StreamName=name))["StreamDescriptionSummary"]
+    await client.update_stream_record_distribution_strategy(
+        StreamARN=summary["StreamARN"], RecordDistributionStrategy="AUTO"
+    )
+    summary = (await client.describe_stream_summary(StreamName=name))["StreamDescriptionSummary"]
+    assert summary["RecordDistributionStrategy"] == "AUTO"
+    answer = await client.put_records(StreamName=name, Records=[entry("same") for _ in range(8)])
+    assert len({result["ShardId"] for result in answer["Records"]}) > 1
 
 
 async def test_a_name_can_be_taken_only_once(client: Any, stream: str) -> None:

@@ -62,7 +62,7 @@ def describe_stream_summary(request: OfStream, context: Context) -> DescribeStre
             open_shard_count=open_shard_count(stream),
             consumer_count=0,
             max_record_size_in_kib=stream.settings.max_record_kib,
-            record_distribution_strategy=stream.settings.distribution,
+            record_distribution_strategy=stream.settings.distribution if stream.settings.mode == "ON_DEMAND" else None,
         )
     )
 

@@ -191,7 +191,8 @@ class StreamDescriptionSummary(StreamFacts):
     open_shard_count: int
     consumer_count: int
     max_record_size_in_kib: int
-    record_distribution_strategy: str
+    # Only of a stream in on-demand mode.
+    record_distribution_strategy: str | None = None
 
 
 class DescribeStreamResponse(Shape):
