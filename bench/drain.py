@@ -16,6 +16,7 @@ from forwarder.config import ListenSettings
 from forwarder.database import session
 from forwarder.events import Record
 from forwarder.kinesis import MAX_RECORDS, KinesisSink, kinesis_sink
+from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget, parse
 
 _LISTEN = ListenSettings()
@@ -77,7 +78,7 @@ async def _put(records: Path, sink_url: str) -> float:
     """Seconds that the sink takes for the records, as many requests in flight as the listener has."""
     target = parse(sink_url).target
     assert isinstance(target, KinesisTarget)
-    async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight) as sink:
+    async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight, metrics=Metrics().sink("bench")) as sink:
         began, requests = time.perf_counter(), _requests(records)
         async with anyio.create_task_group() as tasks:
             for _ in range(_LISTEN.max_in_flight):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import anyio
 import botocore.exceptions
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 
+from forwarder.aws_session import region_of, session_of
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_errors import errors_of
@@ -104,9 +103,7 @@ async def attachment_sink(sink: Sink, target: KinesisTarget) -> AsyncIterator[At
     bucket = target.oversize.bucket
     config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
     with errors_of(f"bucket {bucket}"):
-        context = get_session().create_client(
-            "s3", region_name=target.region or os.environ.get("AWS_REGION"), config=config
-        )
+        context = session_of(target).create_client("s3", region_name=region_of(target), config=config)
         client = await context.__aenter__()
     try:
         yield AttachmentSink(sink, client, bucket=bucket)

@@ -107,7 +107,8 @@ class Delivery:
         target = self._terms.sink_url.target
         if isinstance(target, KinesisTarget):
             max_in_flight = self._terms.settings.listen.max_in_flight
-            kinesis = await stack.enter_async_context(kinesis_sink(target, max_in_flight=max_in_flight))
+            context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=self._terms.metrics)
+            kinesis = await stack.enter_async_context(context)
             if target.oversize.kind == "s3":
                 return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_lanes
             return kinesis, kinesis.new_lanes

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import msgspec
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 
-from forwarder import __version__, kinesis_wire
+from forwarder import kinesis_wire
 from forwarder.backoff import Backoff
 from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
+from forwarder.kinesis_client import kinesis_client
 from forwarder.kinesis_errors import INVALID, errors_of
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.lanes import Lanes
+from forwarder.metrics import SinkMetrics
 from forwarder.quarantine import Rejection
 from forwarder.sink_url import KinesisTarget
 
@@ -36,10 +35,16 @@ class KinesisSink:
     max_records = MAX_RECORDS
     max_bytes = MAX_REQUEST_BYTES
 
-    def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int) -> None:
+    def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics) -> None:
         self._client = client
         self._stream = target.stream
-        self._shards = KinesisShards(client, target.stream, aggregates=target.aggregation == "kpl")
+        self._shards = KinesisShards(
+            client,
+            target.stream,
+            aggregates=target.aggregation == "kpl",
+            metrics=metrics,
+        )
+        kinesis_wire.install(client)
         self.max_in_flight = max_in_flight
         # The stream's own limit for data and partition key of one record; known once the stream is described.
         self.max_record_bytes = 1 << 20
@@ -78,7 +83,7 @@ class KinesisSink:
         body = kinesis_wire.encode(self._stream, records)
         try:
             with errors_of(self._stream):
-                answer = await self._client.put_records(Records=body)
+                answer = await self._client.put_records(Records=body, **kinesis_wire.naming(self._stream))
         except Invalid:
             raise
         except Refused as error:
@@ -110,7 +115,7 @@ class KinesisSink:
             Unavailable: nobody answers.
         """
         with errors_of(self._stream):
-            answer = await self._client.describe_stream_summary(StreamName=self._stream)
+            answer = await self._client.describe_stream_summary(**kinesis_wire.naming(self._stream))
         summary = answer.get("StreamDescriptionSummary", {})
         if "StreamStatus" not in summary:
             raise Refused(
@@ -122,31 +127,13 @@ class KinesisSink:
 
 
 @asynccontextmanager
-async def kinesis_sink(target: KinesisTarget, *, max_in_flight: int) -> AsyncIterator[KinesisSink]:
-    """A client for one stream; closes its connections at the end.
+async def kinesis_sink(
+    target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics
+) -> AsyncIterator[KinesisSink]:
+    """A sink for one stream; closes its connections at the end.
 
     Raises:
-        Refused: region, credentials or endpoint are missing or malformed.
+        Refused: region, credentials, profile or endpoint are missing or malformed.
     """
-    config = AioConfig(
-        connect_timeout=3,
-        read_timeout=10,
-        max_pool_connections=max_in_flight,
-        parameter_validation=False,
-        # A fixed one: botocore's own is put together anew for every request, at 0.1 ms.
-        user_agent=f"forwarder/{__version__}",
-        # One attempt: the relay retries, record by record and lane by lane.
-        retries={"total_max_attempts": 1},
-    )
-    # The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone.
-    region = target.region or os.environ.get("AWS_REGION")
-    with errors_of(target.stream):
-        context = get_session().create_client(
-            "kinesis", region_name=region, endpoint_url=target.endpoint_url, config=config
-        )
-        client = await context.__aenter__()
-    try:
-        kinesis_wire.install(client)
-        yield KinesisSink(client, target, max_in_flight=max_in_flight)
-    finally:
-        await context.__aexit__(None, None, None)
+    async with kinesis_client(target, max_connections=max_in_flight) as client:
+        yield KinesisSink(client, target, max_in_flight=max_in_flight, metrics=metrics)

@@ -13,12 +13,22 @@ from forwarder.errors import Invalid, Refused, Unavailable
 # What waiting cannot mend when it is met at start, and the remedy.
 _REFUSALS = {
     "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
-    "AccessDeniedException": "allow what deploy/ecs/task-policy.json allows on it",
+    "AccessDeniedException": "allow kinesis:{operation} on it, as deploy/ecs/task-policy.json does",
     "UnrecognizedClientException": "check the AWS credentials",
     "InvalidSignatureException": "check the AWS credentials and this machine's clock",
     "InvalidClientTokenId": "check the AWS credentials",
     "MissingAuthenticationTokenException": "check the AWS credentials",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
+}
+
+# What STS says when it does not let us be the role of `role_arn`. It also says it of a role that does not exist.
+_ROLE_REFUSALS = {
+    "AccessDenied": "allow this identity sts:AssumeRole on it; its trust policy must name us, and the external_id if any",
+    "ValidationError": "correct role_arn or external_id in the sink's URL",
+    "InvalidClientTokenId": "check the AWS credentials",
+    "SignatureDoesNotMatch": "check the AWS credentials and this machine's clock",
+    "ExpiredToken": "renew the AWS credentials",
+    "RegionDisabledException": "activate STS in this region for the role's account",
 }
 
 # What is wrong with a request, or with one of its records: it would be refused again.
@@ -33,7 +43,7 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.NoCredentialsError: "give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     botocore.exceptions.PartialCredentialsError: "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     botocore.exceptions.InvalidRegionError: "correct the region in the sink's URL",
-    botocore.exceptions.ProfileNotFound: "correct AWS_PROFILE",
+    botocore.exceptions.ProfileNotFound: "correct profile in the sink's URL, or AWS_PROFILE",
     ValueError: "correct endpoint_url in the sink's URL",
 }
 
@@ -52,15 +62,38 @@ def errors_of(stream: str) -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        code = error.response["Error"].get("Code", "Unknown")
-        message = f"stream {stream}: {code}: {error.response['Error'].get('Message', '')}"
-        if code in INVALID:
-            raise Invalid(f"{message}; {INVALID[code]}", code=code) from error
-        if code in _REFUSALS:
-            raise Refused(f"{message}; {_REFUSALS[code]}") from error
-        raise Unavailable(message) from error
+        raise _refusal_of_role(stream, error) or _refusal(stream, error) from error
     except tuple(_MISSING_SETTINGS) as error:
         remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
         raise Refused(f"stream {stream}: {error}; {remedy}") from error
     except _PASSING as error:
         raise Unavailable(f"stream {stream}: {error or type(error).__name__}") from error
+
+
+def code_of(error: botocore.exceptions.ClientError) -> str:
+    """AWS's name for the error."""
+    code: str = error.response["Error"].get("Code", "Unknown")
+    return code
+
+
+def _refusal(stream: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
+    code = code_of(error)
+    message = f"stream {stream}: {code}: {_text(error)}"
+    if code in INVALID:
+        return Invalid(f"{message}; {INVALID[code]}", code=code)
+    if code in _REFUSALS:
+        return Refused(f"{message}; {_REFUSALS[code].format(operation=error.operation_name)}")
+    return Unavailable(message)
+
+
+def _refusal_of_role(stream: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable | None:
+    """The role is assumed in the middle of any request, whenever the credentials have to be renewed."""
+    if error.operation_name != "AssumeRole":
+        return None
+    code = code_of(error)
+    message = f"stream {stream}: cannot assume the role of role_arn: {code}: {_text(error)}"
+    return Refused(f"{message}; {_ROLE_REFUSALS[code]}") if code in _ROLE_REFUSALS else Unavailable(message)
+
+
+def _text(error: botocore.exceptions.ClientError) -> str:
+    return " ".join(error.response["Error"].get("Message", "").split())

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
+from forwarder import kinesis_wire
 from forwarder.errors import ForwarderError
 from forwarder.events import Record
 from forwarder.kinesis_errors import errors_of
 from forwarder.kinesis_wire import Result
 from forwarder.lanes import Lanes
+from forwarder.metrics import SinkMetrics
 from forwarder.pacing import Pacing
 from forwarder.shard_map import ShardMap
 
@@ -33,9 +35,10 @@ logger = logging.getLogger(__name__)
 class KinesisShards:
     """The shards of one stream, as far as pacing needs them: nothing is asked until the first one throttles."""
 
-    def __init__(self, client: Any, stream: str, *, aggregates: bool) -> None:
+    def __init__(self, client: Any, stream: str, *, aggregates: bool, metrics: SinkMetrics) -> None:
         self._client = client
         self._stream = stream
+        self._metrics = metrics
         self._aggregate_bytes = AGGREGATE_BYTES if aggregates else 0
         self._pacing = Pacing()
         self._map: ShardMap | None = None
@@ -54,6 +57,7 @@ class KinesisShards:
         throttled = {shard for result in results if result.error_code == THROTTLED and (shard := _shard_of(result))}
         for shard in throttled:
             self._pacing.throttled(shard, now)
+            self._metrics.throttled(shard)
         if self._map is None and not throttled:
             return
         stored = {result.shard_id for result in results if result.shard_id}
@@ -75,7 +79,7 @@ class KinesisShards:
     async def _list_shards(self) -> None:
         """Learn the open shards. Without them there is no pacing, and lanes that are throttled back off by themselves."""
         shards: list[dict[str, Any]] = []
-        page: dict[str, Any] = {"StreamName": self._stream, "ShardFilter": {"Type": "AT_LATEST"}}
+        page: dict[str, Any] = {**kinesis_wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
         try:
             while page:
                 with errors_of(self._stream):

@@ -33,11 +33,6 @@ class _Entry(msgspec.Struct, rename="pascal", gc=False):
     partition_key: str
 
 
-class _Request(msgspec.Struct, rename="pascal", gc=False):
-    stream_name: str
-    records: list[_Entry]
-
-
 class _Answer(msgspec.Struct, rename="pascal", gc=False):
     records: list[Result]
 
@@ -47,19 +42,28 @@ _DECODER = msgspec.json.Decoder(_Answer)
 
 
 def install(client: Any) -> None:
-    """Teach a client, made with ``parameter_validation=False``, to take PutRecords' body as bytes in ``Records``."""
-    events = client.meta.events
-    events.register(f"before-parameter-build.{_OPERATION}", _take_body)
-    events.register(f"before-call.{_OPERATION}", _send_body)
-    events.register(f"before-parse.{_OPERATION}", _keep_answer)
+    """Teach a client, made with ``parameter_validation=False``, to take PutRecords' body as bytes in ``Records``.
+
+    The answer then has its body as bytes in ``Body``.
+    """
+    for event, handler in _HOOKS:
+        client.meta.events.register(event, handler)
+
+
+def naming(stream: str) -> dict[str, str]:
+    """The member of any request that names the stream, by name or by ARN."""
+    return {"StreamARN" if stream.startswith("arn:") else "StreamName": stream}
 
 
 def encode(stream: str, records: Sequence[Record]) -> bytes:
     """The body of a PutRecords request; a record with followers travels with them as one aggregate."""
-    entries = [
-        _Entry(_aggregate(record) if record.followers else record.data, record.partition_key) for record in records
-    ]
-    return _ENCODER.encode(_Request(stream, entries))
+    entries = [_Entry(payload(record), record.partition_key) for record in records]
+    return _ENCODER.encode({**naming(stream), "Records": entries})
+
+
+def payload(record: Record) -> bytes:
+    """What a record and its followers are in the stream."""
+    return _aggregate(record) if record.followers else record.data
 
 
 def decode(answer: bytes) -> Sequence[Result]:
@@ -87,3 +91,10 @@ def _keep_answer(response_dict: dict[str, Any], customized_response_dict: dict[s
     if response_dict["status_code"] == 200:
         customized_response_dict["Body"] = response_dict["body"]
         response_dict["body"] = b"{}"
+
+
+_HOOKS = (
+    (f"before-parameter-build.{_OPERATION}", _take_body),
+    (f"before-call.{_OPERATION}", _send_body),
+    (f"before-parse.{_OPERATION}", _keep_answer),
+)

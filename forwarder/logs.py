@@ -18,6 +18,7 @@ def configure(log_format: LogFormat, *, stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("forwarder").setLevel(logging.INFO)
+    logging.getLogger("aiobotocore.credentials").addFilter(_in_one_line)
 
 
 class TextFormatter(logging.Formatter):
@@ -38,6 +39,14 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """aiobotocore tells with a traceback of credentials that it cannot renew; once they are overdue it raises the error as well."""
+    if record.exc_info:
+        record.__dict__["reason"] = str(record.exc_info[1])
+        record.exc_info = None
+    return record.args != ("mandatory",)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:

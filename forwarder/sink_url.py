@@ -1,5 +1,6 @@
 """What a sink URL says. Pure: a text goes in, a frozen description or an error with the remedy comes out."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -19,10 +20,17 @@ FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
+_OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
+_BOOLEANS = ("false", "true")
 
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
-_KINESIS_OPTIONS = ("region", "endpoint_url", "aggregation", "oversize", "on_poison")
-_OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
+_ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
+_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "oversize", "on_poison")
+
+# As botocore's model of Kinesis has them, with the region for us to find.
+_STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
+_STREAM_ARN = re.compile(r"arn:aws[a-z-]*:kinesis:(?P<region>[a-z0-9-]+):\d{12}:stream/[a-zA-Z0-9_.-]{1,128}")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 EXAMPLES = "kinesis://STREAM?region=eu-west-1, stdout: or file:PATH"
 
@@ -42,12 +50,18 @@ DEAD_LETTER = Oversize(kind="dead-letter")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KinesisTarget:
-    """A Kinesis data stream. Region and endpoint fall back to what the AWS SDK finds in its environment."""
+    """A Kinesis data stream. What is None is what the AWS SDK finds in its environment."""
 
+    # Its name or its ARN, which tell themselves apart by the colons.
     stream: str
-    region: str | None
-    endpoint_url: str | None
-    aggregation: Aggregation
+    region: str | None = None
+    endpoint_url: str | None = None
+    fips: bool = False
+    profile: str | None = None
+    # The role to assume for this stream, with the id that its owner may demand.
+    role_arn: str | None = None
+    external_id: str | None = None
+    aggregation: Aggregation = "none"
     oversize: Oversize = DEAD_LETTER
     on_poison: OnPoison = "dead-letter"
 
@@ -108,22 +122,13 @@ def parse(url: str) -> SinkUrl:
         target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
         format=_choice(url, "format", options.get("format", FORMATS[0]), FORMATS),
         partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
-        prefix_key=_choice(url, "prefix", options.get("prefix", "true"), ("true", "false")) == "true",
+        prefix_key=_choice(url, "prefix", options.get("prefix", "true"), _BOOLEANS) == "true",
     )
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:
     if scheme == "kinesis":
-        if not host or path.strip("/"):
-            raise Misconfigured(f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1")
-        return KinesisTarget(
-            stream=host,
-            region=options.get("region"),
-            endpoint_url=options.get("endpoint_url"),
-            aggregation=_choice(url, "aggregation", options.get("aggregation", AGGREGATIONS[0]), AGGREGATIONS),
-            oversize=_oversize(url, options.get("oversize", DEAD_LETTER.kind)),
-            on_poison=_choice(url, "on_poison", options.get("on_poison", ON_POISON[0]), ON_POISON),
-        )
+        return _kinesis_target(url, host and f"{host}{path}".rstrip("/"), options)
     if scheme == "stdout":
         if host or path:
             raise Misconfigured(f"sink URL {url!r}: standard output has no name; write stdout:")
@@ -145,6 +150,42 @@ def _oversize(url: str, value: str) -> Oversize:
     if not bucket:
         raise Misconfigured(f"sink URL {url!r}: oversize={value!r} names no bucket; write oversize=s3://BUCKET/PREFIX")
     return Oversize(kind="s3", bucket=bucket, prefix=f"{prefix.rstrip('/')}/" if prefix.strip("/") else "")
+
+
+def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTarget:
+    arn = _STREAM_ARN.fullmatch(stream)
+    if not arn and not _STREAM_NAME.fullmatch(stream):
+        raise Misconfigured(
+            f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1 or kinesis://arn:aws:kinesis:…"
+        )
+    target = KinesisTarget(
+        stream=stream,
+        region=options.get("region", arn and arn["region"]),
+        endpoint_url=options.get("endpoint_url"),
+        fips=_choice(url, "fips", options.get("fips", "false"), _BOOLEANS) == "true",
+        profile=options.get("profile"),
+        role_arn=options.get("role_arn"),
+        external_id=options.get("external_id"),
+        aggregation=_choice(url, "aggregation", options.get("aggregation", AGGREGATIONS[0]), AGGREGATIONS),
+        oversize=_oversize(url, options.get("oversize", DEAD_LETTER.kind)),
+        on_poison=_choice(url, "on_poison", options.get("on_poison", ON_POISON[0]), ON_POISON),
+    )
+    if arn and target.region != arn["region"]:
+        raise Misconfigured(f"sink URL {url!r} gives another region than its ARN; leave region out")
+    if contradiction := _contradiction(target):
+        raise Misconfigured(f"sink URL {url!r}: {contradiction}")
+    return target
+
+
+def _contradiction(target: KinesisTarget) -> str | None:
+    """What options of a stream cannot mean together, or by themselves, and the remedy."""
+    if target.role_arn is not None and not _ROLE_ARN.fullmatch(target.role_arn):
+        return f"role_arn={target.role_arn!r} is no role; write arn:aws:iam::ACCOUNT:role/NAME"
+    if target.external_id is not None and target.role_arn is None:
+        return "external_id is shown when a role is assumed; add role_arn"
+    if target.fips and target.endpoint_url is not None:
+        return "fips chooses an endpoint and endpoint_url names one; leave one of them out"
+    return None
 
 
 def _choice(url: str, option: str, value: str, known: tuple[_Choice, ...]) -> _Choice:

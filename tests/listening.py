@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import anyio
 import pytest
 from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
 from anyio.abc import Process
 
 from forwarder.config import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
@@ -26,6 +28,7 @@ from tests.waiting import eventually
 
 STREAM = "changes"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+OPERATOR = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
 STOP_SECONDS = 30.0
 
 
@@ -50,13 +53,28 @@ class Served:
 
 @asynccontextmanager
 async def kinesis_with_stream(
-    *, shards: int = 4, limits: bool = False, transition_seconds: float = 0.0
+    *, shards: int = 4, limits: bool = False, transition_seconds: float = 0.0, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Served]:
     """A local Kinesis without limits of rate, unless asked for."""
-    kinesis = LocalKinesis(limits=limits, transition_seconds=transition_seconds)
+    kinesis = LocalKinesis(limits=limits, transition_seconds=transition_seconds, clock=clock)
     kinesis.create_stream(STREAM, shards=shards)
     async with serve(kinesis) as endpoint:
         yield Served(kinesis, endpoint)
+
+
+@asynccontextmanager
+async def client_of(served: Served) -> AsyncIterator[Any]:
+    """An ordinary AWS client of it."""
+    async with get_session().create_client(
+        "kinesis", region_name="us-east-1", endpoint_url=served.endpoint_url, **OPERATOR
+    ) as client:
+        yield client
+
+
+async def switch(client: Any, distribution: Literal["AUTO", "USER_PARTITION_KEY"], *, arn: str) -> None:
+    """Put the stream into on-demand mode, and let it heed partition keys or not."""
+    await client.update_stream_mode(StreamARN=arn, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    await client.update_stream_record_distribution_strategy(StreamARN=arn, RecordDistributionStrategy=distribution)
 
 
 def service_of(
@@ -110,7 +128,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, *, read_timeout: float = 0.5) -> 
     def config(**options: Any) -> AioConfig:
         return AioConfig(**{**options, "read_timeout": read_timeout})
 
-    monkeypatch.setattr("forwarder.kinesis.AioConfig", config)
+    monkeypatch.setattr("forwarder.kinesis_client.AioConfig", config)
 
 
 class Command:

@@ -92,6 +92,7 @@ USAGE = [
     Case(id="sink without a kind", status=2, env=sink("changes"), says=("changes", "kinesis://")),
     Case(id="kinesis without a stream", status=2, env=sink("kinesis://?region=eu-west-1"), says=("kinesis://STREAM",)),
     Case(id="sink option without a value", status=2, env=sink("kinesis://changes?region"), says=("malformed",)),
+    Case(id="malformed stream name", status=2, env=sink("kinesis://a b?region=x"), says=("a b", "names no stream")),
     Case(id="unknown sink option", status=2, env=sink("kinesis://changes?regoin=x"), says=("regoin", "region")),
     Case(id="unknown format", status=2, env=sink("stdout:?format=nativ"), says=("format='nativ'", "native")),
     Case(id="file without a path", status=2, env=sink("file:"), says=("file:",)),
@@ -152,7 +153,6 @@ WORLD = [
         env=sink("kinesis://changes?region=eu-west-1&endpoint_url={web}"),
         says=("endpoint_url",),
     ),
-    Case(id="malformed stream name", status=1, env=sink("{kinesis:a b}"), says=("a b",)),
     Case(id="file in a missing directory", status=1, env=sink("file:gone/changes.jsonl"), says=("gone/changes.jsonl",)),
     Case(id="file that is a directory", status=1, env=sink("file:/"), says=("cannot open /",)),
     Case(
@@ -224,7 +224,6 @@ def names(
         "{writer}": database.writer_url,
         "{kinesis:nowhere}": served.sink.replace("changes", "nowhere"),
         "{kinesis:changes}": served.sink,
-        "{kinesis:a b}": served.sink.replace("changes", "a b"),
         "{endpoint}": served.endpoint_url,
         "{web}": web_server,
         **ports,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import anyio
 import pytest
-from aiobotocore.session import get_session
 
 from forwarder.errors import Refused
 from forwarder.local.kinesis import LocalKinesis, serve
@@ -39,6 +36,7 @@ from tests.ledger import (
 from tests.listening import (
     STREAM,
     Served,
+    client_of,
     impatient,
     kinesis_with_stream,
     leads,
@@ -49,14 +47,6 @@ from tests.waiting import eventually
 
 PUT: Literal["PutRecords"] = "PutRecords"
 HOT_KEY = f"public.account.{HOT_ID}"
-
-
-@asynccontextmanager
-async def client_of(served: Served) -> AsyncIterator[Any]:
-    async with get_session().create_client(
-        "kinesis", region_name="us-east-1", endpoint_url=served.endpoint_url
-    ) as client:
-        yield client
 
 
 async def survive(database: Database, ledger: Ledger, served: Served, *faults: AnyFault, **settings: Any) -> Audit:
@@ -120,7 +110,14 @@ async def test_a_connection_dropped_before_the_commit_repeats_nothing(
 
 
 @pytest.mark.parametrize(
-    "code", ["InternalFailure", "ServiceUnavailable", "AccessDeniedException", "KMSThrottlingException"]
+    "code",
+    [
+        "InternalFailure",
+        "ServiceUnavailable",
+        "AccessDeniedException",
+        "KMSThrottlingException",
+        "KMSDisabledException",
+    ],
 )
 async def test_a_request_refused_as_a_whole_is_made_again(
     database: Database, ledger: Ledger, served: Served, code: str

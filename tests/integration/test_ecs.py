@@ -85,7 +85,7 @@ def methods_of_listen(client: str) -> set[str]:
     texts = {module: path.read_text() for module, path in sources.items() if path.is_file()}
     assert sorted(module for module, text in texts.items() if "create_client(" in text) == [
         "forwarder.attachments",
-        "forwarder.kinesis",
+        "forwarder.kinesis_client",
     ]
     return {name for text in texts.values() for name in _methods_called(text, on=client)}
 

@@ -112,3 +112,17 @@ def test_a_line_is_due_right_after_the_machine_started(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "monotonic", lambda: 0.5)
 
     assert Occasional(seconds=10).due("a")
+
+
+@pytest.mark.parametrize(("period", "lines"), [("advisory", 1), ("mandatory", 0)])
+def test_credentials_that_cannot_be_renewed_are_told_of_in_one_line_until_they_are_missing(
+    stream: io.StringIO, period: str, lines: int
+) -> None:
+    logged(stream, "text")
+    try:
+        raise ValueError("no answer")
+    except ValueError:
+        logging.getLogger("aiobotocore.credentials").warning("Failed during %s period.", period, exc_info=True)
+
+    assert stream.getvalue().count("\n") == lines
+    assert stream.getvalue().count('reason="no answer"') == lines

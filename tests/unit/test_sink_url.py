@@ -23,6 +23,20 @@ def test_an_endpoint_may_be_given_percent_encoded_or_not() -> None:
         )
 
 
+def test_a_stream_may_be_named_by_its_arn_which_tells_the_region() -> None:
+    arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"
+    for url in (f"kinesis://{arn}", f"kinesis://{arn}?region=eu-west-1"):
+        assert parse(url).target == KinesisTarget(stream=arn, region="eu-west-1")
+
+
+def test_a_stream_is_used_as_whom_and_through_which_endpoint_the_options_say() -> None:
+    role = "arn:aws:iam::123456789012:role/teams/writer"
+    url = f"kinesis://changes?profile=data&role_arn={role}&external_id=7f%2B3a&fips=true"
+    assert parse(url).target == KinesisTarget(
+        stream="changes", profile="data", role_arn=role, external_id="7f+3a", fips=True
+    )
+
+
 def test_options_decide_key_and_prefix() -> None:
     url = parse("kinesis://changes?partition_key=table&prefix=false&format=native")
 
@@ -67,6 +81,16 @@ def test_standard_output_needs_no_name(url: str) -> None:
         ("kinesis://changes?partition_key=primary_key", "did you mean 'primary-key'?"),
         ("kinesis://changes?prefix=no", "prefix='no' is unknown"),
         ("kinesis://[changes", "malformed"),
+        ("kinesis://arn:aws:sqs:eu-west-1:123456789012:changes", "names no stream"),
+        ("kinesis://arn:aws:kinesis:eu-west-1:12:stream/changes", "names no stream"),
+        (
+            "kinesis://arn:aws:kinesis:eu-west-1:123456789012:stream/changes?region=us-east-1",
+            "gives another region than its ARN; leave region out",
+        ),
+        ("kinesis://changes?role_arn=writer", "write arn:aws:iam::ACCOUNT:role/NAME"),
+        ("kinesis://changes?external_id=7f3a", "add role_arn"),
+        ("kinesis://changes?fips=true&endpoint_url=https://x", "leave one of them out"),
+        ("kinesis://changes?fips=yes", "fips='yes' is unknown"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(url: str, remedy: str) -> None:

@@ -1,0 +1,65 @@
+"""Whose credentials a sink uses with AWS, and in which region."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
+from aiobotocore.session import AioSession
+from botocore.exceptions import NoCredentialsError
+
+from forwarder.sink_url import KinesisTarget
+
+# What the role's owner sees in the log of his account.
+ROLE_SESSION_NAME = "forwarder"
+
+
+def session_of(target: KinesisTarget) -> AioSession:
+    """What makes the clients of a target: for its profile and role, with FIPS endpoints if it is to be.
+
+    A role is assumed by the first request of a client, not before.
+    """
+    session = _session_of_profile(target)
+    if target.role_arn:
+        session.register_component("credential_provider", _Role(_session_of_profile(target), target))
+    return session
+
+
+def region_of(target: KinesisTarget) -> str | None:
+    """The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone."""
+    return target.region or os.environ.get("AWS_REGION")
+
+
+def _session_of_profile(target: KinesisTarget) -> AioSession:
+    session = AioSession(profile=target.profile)
+    if target.fips:
+        session.set_config_variable("use_fips_endpoint", value=True)
+    return session
+
+
+class _Role:
+    """Credentials by AssumeRole, begun with those that ``source`` has.
+
+    botocore renews them a quarter of an hour before they end, when a request is signed; those of ``source`` it renews too.
+    """
+
+    def __init__(self, source: AioSession, target: KinesisTarget) -> None:
+        config = AioConfig(connect_timeout=3, read_timeout=10)
+        self._source = source
+        self._connect = partial(source.create_client, region_name=region_of(target), config=config)
+        self._role_arn = target.role_arn
+        self._extra_args = {"RoleSessionName": ROLE_SESSION_NAME}
+        if target.external_id is not None:
+            self._extra_args["ExternalId"] = target.external_id
+
+    async def load_credentials(self) -> AioDeferredRefreshableCredentials:
+        """What a session asks of its component ``credential_provider``."""
+        credentials = await self._source.get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        fetcher = AioAssumeRoleCredentialFetcher(
+            self._connect, credentials, self._role_arn, extra_args=self._extra_args
+        )
+        return AioDeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")

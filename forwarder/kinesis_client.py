@@ -1,0 +1,42 @@
+"""The AWS client of a stream: where it connects, how long it waits, and that it tries once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiobotocore.config import AioConfig
+
+from forwarder import __version__
+from forwarder.aws_session import region_of, session_of
+from forwarder.kinesis_errors import errors_of
+from forwarder.sink_url import KinesisTarget
+
+
+@asynccontextmanager
+async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> AsyncIterator[Any]:
+    """A client for one stream; closes its connections at the end.
+
+    Raises:
+        Refused: region, credentials, profile or endpoint are missing or malformed.
+    """
+    config = AioConfig(
+        connect_timeout=3,
+        read_timeout=10,
+        max_pool_connections=max_connections,
+        parameter_validation=False,
+        # A fixed one: botocore's own is put together anew for every request, at 0.1 ms.
+        user_agent=f"forwarder/{__version__}",
+        # One attempt: the relay retries, record by record and lane by lane.
+        retries={"total_max_attempts": 1},
+    )
+    with errors_of(target.stream):
+        context = session_of(target).create_client(
+            "kinesis", region_name=region_of(target), endpoint_url=target.endpoint_url, config=config
+        )
+        client = await context.__aenter__()
+    try:
+        yield client
+    finally:
+        await context.__aexit__(None, None, None)
