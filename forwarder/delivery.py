@@ -110,8 +110,8 @@ class Delivery:
             context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=self._terms.metrics)
             kinesis = await stack.enter_async_context(context)
             if target.oversize.kind == "s3":
-                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_lanes
-            return kinesis, kinesis.new_lanes
+                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_schedule
+            return kinesis, kinesis.new_schedule
         if isinstance(target, StdoutTarget):
             return await stack.enter_async_context(stdout_sink()), Line
         return await stack.enter_async_context(file_sink(Path(target.path))), Line

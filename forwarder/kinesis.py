@@ -12,6 +12,7 @@ import msgspec
 
 from forwarder import kinesis_wire
 from forwarder.backoff import Backoff
+from forwarder.crowd import Crowd
 from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
@@ -41,6 +42,7 @@ class KinesisSink:
         self._shards = KinesisShards(
             client,
             target.stream,
+            is_ordered=target.ordering == "strict",
             aggregates=target.aggregation == "kpl",
             metrics=metrics,
         )
@@ -49,9 +51,9 @@ class KinesisSink:
         # The stream's own limit for data and partition key of one record; known once the stream is described.
         self.max_record_bytes = 1 << 20
 
-    def new_lanes(self) -> Lanes:
-        """Empty lanes, which keep the order of this stream's keys and the pace of its shards."""
-        return self._shards.new_lanes()
+    def new_schedule(self) -> Lanes | Crowd:
+        """An empty schedule, which keeps the order of this stream's keys, if it is to, and the pace of its shards."""
+        return self._shards.new_schedule()
 
     async def prepare(self) -> None:
         """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.

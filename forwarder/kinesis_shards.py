@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from forwarder import kinesis_wire
+from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError
 from forwarder.events import Record
 from forwarder.kinesis_errors import errors_of
@@ -35,22 +36,26 @@ logger = logging.getLogger(__name__)
 class KinesisShards:
     """The shards of one stream, as far as pacing needs them: nothing is asked until the first one throttles."""
 
-    def __init__(self, client: Any, stream: str, *, aggregates: bool, metrics: SinkMetrics) -> None:
+    def __init__(self, client: Any, stream: str, *, is_ordered: bool, aggregates: bool, metrics: SinkMetrics) -> None:
         self._client = client
         self._stream = stream
         self._metrics = metrics
+        self._is_ordered = is_ordered
         self._aggregate_bytes = AGGREGATE_BYTES if aggregates else 0
         self._pacing = Pacing()
         self._map: ShardMap | None = None
         self._listed_at = -inf
-        self._lanes = Lanes(self._pacing)
+        self._schedule = self._empty()
 
-    def new_lanes(self) -> Lanes:
-        """Empty lanes, at the pace that is known so far."""
-        self._lanes = Lanes(self._pacing, aggregate_bytes=self._aggregate_bytes)
+    def new_schedule(self) -> Lanes | Crowd:
+        """An empty one, at the pace that is known so far: lanes if order is to be kept, else a crowd."""
+        self._schedule = self._empty()
         if self._map:
-            self._lanes.regroup(self._map.shard_of)
-        return self._lanes
+            self._schedule.regroup(self._map.shard_of)
+        return self._schedule
+
+    def _empty(self) -> Lanes | Crowd:
+        return Lanes(self._pacing, aggregate_bytes=self._aggregate_bytes) if self._is_ordered else Crowd(self._pacing)
 
     async def heed(self, records: Sequence[Record], results: Sequence[Result], *, now: float) -> None:
         """Take in what became of the records of one request, at this time of the event loop's clock."""
@@ -90,7 +95,7 @@ class KinesisShards:
         except (ForwarderError, ValueError) as error:
             logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
             return
-        self._lanes.regroup(self._map.shard_of)
+        self._schedule.regroup(self._map.shard_of)
 
 
 def _shard_of(refused: Result) -> str | None:

@@ -67,7 +67,7 @@ class Sink(Protocol):
 
 
 class Schedule(Protocol):
-    """Which records may be offered, and when: ``forwarder.lanes.Lanes`` or ``forwarder.line.Line``."""
+    """Which records may be offered, and when: ``forwarder.lanes.Lanes``, ``Crowd`` or ``Line``."""
 
     records: int
     bytes: int

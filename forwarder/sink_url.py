@@ -11,6 +11,7 @@ from forwarder.suggestions import nearest
 Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
+Ordering = Literal["strict", "none"]
 OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
 OnPoison = Literal["dead-letter", "halt-lane"]
 
@@ -19,13 +20,14 @@ _Choice = TypeVar("_Choice", bound=str)
 FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
+ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
 _OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
 _BOOLEANS = ("false", "true")
 
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
-_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "oversize", "on_poison")
+_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
 
 # As botocore's model of Kinesis has them, with the region for us to find.
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -62,6 +64,7 @@ class KinesisTarget:
     role_arn: str | None = None
     external_id: str | None = None
     aggregation: Aggregation = "none"
+    ordering: Ordering = "strict"
     oversize: Oversize = DEAD_LETTER
     on_poison: OnPoison = "dead-letter"
 
@@ -167,6 +170,7 @@ def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTa
         role_arn=options.get("role_arn"),
         external_id=options.get("external_id"),
         aggregation=_choice(url, "aggregation", options.get("aggregation", AGGREGATIONS[0]), AGGREGATIONS),
+        ordering=_choice(url, "ordering", options.get("ordering", ORDERINGS[0]), ORDERINGS),
         oversize=_oversize(url, options.get("oversize", DEAD_LETTER.kind)),
         on_poison=_choice(url, "on_poison", options.get("on_poison", ON_POISON[0]), ON_POISON),
     )
@@ -185,6 +189,8 @@ def _contradiction(target: KinesisTarget) -> str | None:
         return "external_id is shown when a role is assumed; add role_arn"
     if target.fips and target.endpoint_url is not None:
         return "fips chooses an endpoint and endpoint_url names one; leave one of them out"
+    if target.aggregation == "kpl" and target.ordering == "none":
+        return "aggregation=kpl is for the lanes of ordering=strict; leave one of them out"
     return None
 
 

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forwarder.crowd import Crowd
+from forwarder.events import Record
+from forwarder.pacing import Pacing
+
+MANY = 1 << 30
+
+
+def records(*keys: str, size: int = 100) -> list[Record]:
+    undelivered = set(range(len(keys)))
+    return [Record(seq, key, bytes(size), undelivered) for seq, key in enumerate(keys)]
+
+
+def first_letter(key: str) -> str:
+    return key[0]
+
+
+def crowd_by_letter(pacing: Pacing | None = None) -> Crowd:
+    crowd = Crowd(pacing or Pacing())
+    crowd.regroup(first_letter)
+    return crowd
+
+
+def take(crowd: Crowd, now: float = 0.0, *, max_records: int = 500, max_bytes: int = MANY) -> Sequence[Record]:
+    return crowd.take(max_records=max_records, max_bytes=max_bytes, now=now)
+
+
+def keys_of(offered: Sequence[Record]) -> list[str]:
+    return [record.partition_key for record in offered]
+
+
+def exhausted(shard: str, now: float) -> Pacing:
+    pacing = Pacing()
+    pacing.throttled(shard, now)
+    while pacing.admits(shard, 10 << 10, now):
+        pass
+    return pacing
+
+
+def test_many_records_of_a_key_leave_in_one_request() -> None:
+    crowd = Crowd(Pacing())
+    crowd.extend(records(*["a"] * 600))
+    assert [len(take(crowd)) for _ in range(3)] == [500, 100, 0]
+
+
+def test_a_request_holds_no_more_bytes_than_it_may_keys_included() -> None:
+    crowd = Crowd(Pacing())
+    crowd.extend(records(*["keys"] * 3, size=6))
+    assert [len(take(crowd, max_bytes=29)) for _ in range(3)] == [2, 1, 0]
+
+
+def test_a_record_larger_than_a_request_is_offered_alone() -> None:
+    crowd = Crowd(Pacing())
+    crowd.extend(records("a", "b", size=100))
+    assert keys_of(take(crowd, max_bytes=10)) == ["a"]
+
+
+def test_a_large_record_is_not_passed_for_ever_by_small_ones() -> None:
+    crowd = crowd_by_letter()
+    crowd.extend([*records(*["s"] * 200, size=10), *records("l", size=990)])
+    taken = [keys_of(take(crowd, max_bytes=1000)) for _ in range(3)]
+    assert ["l"] in taken
+
+
+def test_what_is_put_back_comes_first() -> None:
+    crowd = Crowd(Pacing())
+    crowd.extend(records("a", "b", "c"))
+    refused = take(crowd, max_records=2)
+    crowd.put_back(refused)
+    assert keys_of(take(crowd)) == ["a", "b", "c"]
+
+
+def test_a_hot_shard_slows_only_its_own_records() -> None:
+    crowd = crowd_by_letter(exhausted("h", 0.0))
+    crowd.extend(records("h", "c", "h", "c"))
+    assert keys_of(take(crowd)) == ["c", "c"]
+    due = crowd.next_due()
+    assert due is not None
+    assert not take(crowd, due - 0.001)
+    assert keys_of(take(crowd, due)) == ["h", "h"]
+    assert crowd.next_due() is None
+
+
+def test_shards_share_a_request() -> None:
+    crowd = crowd_by_letter()
+    crowd.extend(records(*["a"] * 1000, *["b"] * 1000))
+    assert Counter(keys_of(take(crowd))) == {"a": 250, "b": 250}
+
+
+def test_a_new_prediction_moves_what_waits() -> None:
+    crowd = Crowd(exhausted("h", 0.0))
+    crowd.extend(records("h", "c"))
+    crowd.regroup(first_letter)
+    assert keys_of(take(crowd)) == ["c"]
+
+
+@given(
+    keys=st.lists(st.sampled_from("abc"), max_size=80),
+    max_records=st.integers(1, 20),
+    max_bytes=st.integers(1, 1000),
+    refuse=st.lists(st.booleans()),
+)
+def test_every_record_is_offered_until_it_is_delivered(
+    keys: list[str], max_records: int, max_bytes: int, refuse: list[bool]
+) -> None:
+    crowd = crowd_by_letter()
+    given_records = records(*keys, size=50)
+    undelivered = {record.seq for record in given_records}
+    for record in given_records:
+        record.undelivered = undelivered
+    crowd.extend(given_records)
+    while crowd.records:
+        offered = take(crowd, max_records=max_records, max_bytes=max_bytes)
+        assert 1 <= len(offered) <= max_records
+        assert len(offered) == 1 or sum(51 for _ in offered) <= max_bytes
+        if refuse and refuse.pop():
+            crowd.put_back(offered)
+        else:
+            crowd.settle(offered)
+    assert (undelivered, crowd.bytes) == (set(), 0)
