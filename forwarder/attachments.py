@@ -18,6 +18,7 @@ from forwarder.kinesis_errors import errors_of
 from forwarder.quarantine import Rejection
 from forwarder.relay import Sink
 from forwarder.sink_url import KinesisTarget
+from forwarder.state import ServiceState
 
 # What a record is rejected with while its object cannot be stored; it is offered again, and its lane waits.
 NOT_STORED = "AttachmentNotStored"
@@ -59,6 +60,10 @@ class AttachmentSink:
                 raise Refused(f"bucket {self._bucket} does not exist; create it, or correct oversize=s3://…") from None
             # Who may put objects need not be allowed to look at the bucket.
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
+
+    async def watch(self, state: ServiceState) -> None:
+        """Look after the sink until cancelled; the bucket speaks for itself."""
+        await self._sink.watch(state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Store the records' attachments, then offer those whose attachments are stored, all in one request."""

@@ -10,16 +10,31 @@ import botocore.exceptions
 
 from forwarder.errors import Invalid, Refused, Unavailable
 
+ACCESS_DENIED = "AccessDeniedException"
+
+# A stream encrypted by a KMS key cannot be written to when the key cannot be used. What waiting cannot mend:
+KMS_REFUSALS = {
+    "KMSAccessDeniedException": "allow kms:GenerateDataKey on the stream's KMS key, in this role's policy and the key's",
+    "KMSDisabledException": "enable the stream's KMS key (aws kms enable-key)",
+    "KMSInvalidStateException": "the stream's KMS key is not ready for use: see its KeyState (aws kms describe-key)",
+    "KMSNotFoundException": "the stream's KMS key is gone: give it another (aws kinesis start-stream-encryption)",
+    "KMSOptInRequired": "subscribe the account of the stream's KMS key to AWS KMS",
+}
+
 # What waiting cannot mend when it is met at start, and the remedy.
 _REFUSALS = {
     "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
-    "AccessDeniedException": "allow kinesis:{operation} on it, as deploy/ecs/task-policy.json does",
+    ACCESS_DENIED: "allow kinesis:{operation} on it, as deploy/ecs/task-policy.json does",
     "UnrecognizedClientException": "check the AWS credentials",
     "InvalidSignatureException": "check the AWS credentials and this machine's clock",
     "InvalidClientTokenId": "check the AWS credentials",
     "MissingAuthenticationTokenException": "check the AWS credentials",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
+    **KMS_REFUSALS,
 }
+
+# What may pass by itself, but need not.
+_HINTS = {"KMSThrottlingException": "if it goes on, raise the account's quota of requests to AWS KMS"}
 
 # What STS says when it does not let us be the role of `role_arn`. It also says it of a role that does not exist.
 _ROLE_REFUSALS = {
@@ -83,7 +98,7 @@ def _refusal(stream: str, error: botocore.exceptions.ClientError) -> Refused | U
         return Invalid(f"{message}; {INVALID[code]}", code=code)
     if code in _REFUSALS:
         return Refused(f"{message}; {_REFUSALS[code].format(operation=error.operation_name)}")
-    return Unavailable(message)
+    return Unavailable(f"{message}; {_HINTS[code]}" if code in _HINTS else message)
 
 
 def _refusal_of_role(stream: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable | None:

@@ -44,10 +44,16 @@ _DECODER = msgspec.json.Decoder(_Answer)
 def install(client: Any) -> None:
     """Teach a client, made with ``parameter_validation=False``, to take PutRecords' body as bytes in ``Records``.
 
-    The answer then has its body as bytes in ``Body``.
+    The answer then has its body as bytes in ``Body``. Whether this version of botocore plays along: ``put_records.py``.
     """
     for event, handler in _HOOKS:
         client.meta.events.register(event, handler)
+
+
+def uninstall(client: Any) -> None:
+    """Let PutRecords be botocore's again."""
+    for event, handler in _HOOKS:
+        client.meta.events.unregister(event, handler)
 
 
 def naming(stream: str) -> dict[str, str]:
@@ -80,11 +86,13 @@ def _aggregate(head: Record) -> bytes:
 
 
 def _take_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    context[_BODY] = params.pop("Records")
+    if isinstance(params["Records"], bytes):
+        context[_BODY] = params.pop("Records")
 
 
 def _send_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    params["body"] = context[_BODY]
+    if _BODY in context:
+        params["body"] = context[_BODY]
 
 
 def _keep_answer(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -17,6 +17,7 @@ from anyio import to_thread
 from forwarder.errors import Gone, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.quarantine import Rejection
+from forwarder.state import ServiceState
 
 # What a pipe that can be written to takes without blocking (POSIX, PIPE_BUF on Linux).
 PIPE_BYTES = 4096
@@ -36,6 +37,10 @@ class LineSink(ABC):
 
     async def prepare(self) -> None:
         """Return at once: there is nothing to wait for."""
+        return
+
+    async def watch(self, state: ServiceState) -> None:
+        """Return at once: it does not change."""
         return
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:

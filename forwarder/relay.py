@@ -56,6 +56,12 @@ class Sink(Protocol):
             Refused: waiting cannot mend it.
         """
 
+    async def watch(self, state: ServiceState) -> None:
+        """Look after the sink until cancelled, or return if there is nothing to look after.
+
+        What must not be written to now refuses it by ``Unavailable``, and is the state's trouble until it is mended.
+        """
+
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer records, all in one request.
 

@@ -47,14 +47,16 @@ class Terms:
 class Tenure:
     """The parts of one tenure."""
 
+    sink: Sink
     intake: Intake
     relay: Relay
     checkpoints: Checkpoints
     redelivery: Redelivery
     settings: Settings
+    state: ServiceState
 
     async def serve(self) -> None:
-        """Send what is in memory and save the position, until cancelled.
+        """Send what is in memory, save the position and look after the sink, until cancelled.
 
         Raises:
             Unavailable: the session that holds the leadership is lost.
@@ -63,6 +65,7 @@ class Tenure:
             tasks.start_soon(self.relay.run)
             tasks.start_soon(self.checkpoints.run)
             tasks.start_soon(self.redelivery.run)
+            tasks.start_soon(self.sink.watch, self.state)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
@@ -97,7 +100,7 @@ async def begin(
     await sink.prepare()
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
-    await _take(leadership, terms, wait=not once)
+    await _take(leadership, terms, sink, wait=not once)
     inflow = await stack.enter_async_context(source.joined())
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
     position = await positions.load(start=terms.sink.start)
@@ -128,17 +131,29 @@ async def begin(
     terms.state.phase, terms.state.trouble = Phase.LEADING, None
     facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
     logger.info("listening", extra=facts)
-    return Tenure(intake=intake, relay=relay, checkpoints=checkpoints, redelivery=redelivery, settings=terms.settings)
+    return Tenure(
+        sink=sink,
+        intake=intake,
+        relay=relay,
+        checkpoints=checkpoints,
+        redelivery=redelivery,
+        settings=terms.settings,
+        state=terms.state,
+    )
 
 
-async def _take(leadership: Leadership, terms: Terms, *, wait: bool) -> None:
+async def _take(leadership: Leadership, terms: Terms, sink: Sink, *, wait: bool) -> None:
     if await leadership.take():
         return
     if not wait:
         raise Refused(f"another `forwarder listen` serves sink {terms.sink.name!r}; stop it first")
     terms.state.phase, terms.state.trouble = Phase.STANDBY, None
     logger.info("standing by: another listener leads", extra={"sink": terms.sink.name})
-    await leadership.wait()
+    async with anyio.create_task_group() as tasks:
+        # What the sink has said of itself may be days old when the time comes.
+        tasks.start_soon(sink.watch, terms.state)
+        await leadership.wait()
+        tasks.cancel_scope.cancel()
 
 
 def _wants(patterns: list[str]) -> Wants | None:

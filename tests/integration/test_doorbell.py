@@ -315,6 +315,9 @@ class Latencies:
     async def prepare(self) -> None:
         """Always ready."""
 
+    async def watch(self, state: ServiceState) -> None:
+        """Nothing to look after."""
+
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         now = time.monotonic()
         self.arrived |= {int(record.data): now for record in records}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import moto.core.utils
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.session import AioSession
+from botocore import xform_name
 from moto.server import ThreadedMotoServer
 from moto.sts.models import AssumedRole, sts_backends
 
@@ -226,23 +228,49 @@ async def test_a_stream_is_spoken_to_where_it_is(url: str, host: str | None) -> 
     assert request.url == (host or "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com/")
 
 
+@pytest.mark.usefixtures("somebody")
+async def test_aws_is_asked_at_start_whether_we_may_write() -> None:
+    aws = StandIn(
+        describe_stream_summary=(200, {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE"}}),
+        put_records=(400, {"__type": "DryRunOperationException", "message": "Request would have succeeded."}),
+    )
+    await prepare("kinesis://changes?region=eu-west-1", aws)
+    assert json.loads(aws.requests[-1].body)["DryRun"] is True
+
+
 async def first_request(url: str) -> Any:
-    """What a sink asks first, signed; it gets no further."""
-    requests: list[Any] = []
+    """What a sink asks first, signed; the answer is none."""
+    nobody = StandIn(describe_stream_summary=(200, {}))
+    with pytest.raises(Refused, match="does not speak Kinesis"):
+        await prepare(url, nobody)
+    return nobody.requests[0]
 
-    def refuse(request: Any, **_: Any) -> AioAWSResponse:
-        requests.append(request)
-        return AioAWSResponse(request.url, 200, {}, Nothing())
 
+async def prepare(url: str, far_side: StandIn) -> None:
+    """Prepare a sink whose requests end before the network."""
     async with kinesis_client(target_of(url), max_connections=1) as client:
-        client.meta.events.register("before-send.kinesis", refuse)
-        with pytest.raises(Refused, match="does not speak Kinesis"):
-            await KinesisSink(client, target_of(url), max_in_flight=1, metrics=METRICS).prepare()
-    return requests[0]
+        client.meta.events.register("before-send.kinesis", far_side.answer)
+        await KinesisSink(client, target_of(url), max_in_flight=1, metrics=METRICS).prepare()
 
 
-class Nothing:
-    """An answer without content."""
+class StandIn:
+    """Takes every request in place of the network; by operation, the status and the body that answer it."""
+
+    def __init__(self, **answers: tuple[int, dict[str, Any]]) -> None:
+        self.requests: list[Any] = []
+        self._answers = answers
+
+    def answer(self, request: Any, event_name: str, **_: Any) -> AioAWSResponse:
+        self.requests.append(request)
+        status, body = self._answers[xform_name(event_name.rpartition(".")[2])]
+        return AioAWSResponse(request.url, status, {}, Body(json.dumps(body).encode()))
+
+
+class Body:
+    """What aiohttp would hand over."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
 
     async def read(self) -> bytes:
-        return b"{}"
+        return self._data

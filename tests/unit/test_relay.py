@@ -47,6 +47,9 @@ class ScriptedSink:
     async def prepare(self) -> None:
         """Always ready."""
 
+    async def watch(self, state: ServiceState) -> None:
+        """Nothing to look after."""
+
     async def publish(self, records: Sequence[Record]) -> Answer:
         keys = [record.partition_key for request in [*self.under_way, records] for record in request]
         assert len(keys) == len(set(keys)), "two records of one key are under way"

@@ -1,0 +1,124 @@
+"""What a stream says of itself, at start and as long as we deliver: whether to write to it, and how large a record may be."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import anyio
+
+from forwarder import kinesis_wire
+from forwarder.backoff import Backoff
+from forwarder.errors import ForwarderError, Refused, Unavailable
+from forwarder.kinesis_errors import errors_of
+from forwarder.logs import Occasional
+from forwarder.state import ServiceState
+
+# DescribeStreamSummary is limited to 20 calls a second and account.
+LOOK_SECONDS = 30.0
+# While we wait for somebody to mend it.
+LOOK_AGAIN_SECONDS = 2.0
+
+WRITABLE = ("ACTIVE", "UPDATING")
+DEFAULT_MAX_RECORD_KIB = 1024
+
+_IGNORES_KEYS = (
+    "distributes records by itself (RecordDistributionStrategy AUTO) and ignores partition keys, so that no order can be kept; "
+    "set it to USER_PARTITION_KEY (aws kinesis update-stream-record-distribution-strategy), or add ordering=none to the sink's URL"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class KinesisWatch:
+    """One stream's own account of its state.
+
+    It may be switched to distribute records by itself while we deliver, which would lose their order without any error. So
+    while ``objection`` is not None nothing may be sent.
+    """
+
+    def __init__(self, client: Any, stream: str, *, is_ordered: bool) -> None:
+        self._client = client
+        self._stream = stream
+        self._is_ordered = is_ordered
+        # Why nothing may be sent, while nothing may.
+        self.objection: str | None = None
+        # The most that data and partition key of one record may be together.
+        self.max_record_bytes = DEFAULT_MAX_RECORD_KIB << 10
+        # Whether the endpoint told of the distribution, as only young ones do.
+        self.tells_distribution = False
+        self._complaints = Occasional(seconds=300.0)
+
+    async def until_ready(self) -> None:
+        """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
+
+        Raises:
+            Refused: waiting cannot mend it.
+        """
+        backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
+        while True:
+            try:
+                status = await self._look()
+            except Unavailable as error:
+                logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
+            else:
+                if status in WRITABLE:
+                    break
+                if status == "DELETING":
+                    raise Refused(f"stream {self._stream} is being deleted; create it again or name another")
+                logger.info("waiting for the stream", extra={"stream": self._stream, "status": status})
+            await anyio.sleep(backoff.next())
+        if self.objection:
+            raise Refused(self.objection)
+
+    async def run(self, state: ServiceState) -> None:
+        """Look again every half minute until cancelled. What is objectionable is the state's trouble as long as it lasts."""
+        while True:
+            await anyio.sleep(LOOK_AGAIN_SECONDS if self.objection else LOOK_SECONDS)
+            before = self.objection
+            try:
+                await self._look()
+            except ForwarderError as error:
+                # Whether it can be written to, the next request will tell.
+                if self._complaints.due("look"):
+                    logger.warning("cannot look after the stream", extra={"reason": str(error)})
+            self._report(state, before=before)
+
+    def _report(self, state: ServiceState, *, before: str | None) -> None:
+        if self.objection:
+            # Every time: the answer to an earlier request may have cleared it.
+            state.trouble = self.objection
+            if not before:
+                logger.error("delivery is stopped", extra={"reason": self.objection})
+        elif before:
+            logger.info("delivery goes on", extra={"stream": self._stream})
+            if state.trouble == before:
+                state.trouble = None
+
+    async def _look(self) -> str:
+        """The stream's status, such as ACTIVE; takes over what it says of itself.
+
+        Raises:
+            Refused: there is no such stream, or we may not use it.
+            Unavailable: nobody answers.
+        """
+        with errors_of(self._stream):
+            answer = await self._client.describe_stream_summary(**kinesis_wire.naming(self._stream))
+        summary = answer.get("StreamDescriptionSummary", {})
+        if "StreamStatus" not in summary:
+            raise Refused(
+                f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"
+            )
+        self.max_record_bytes = summary.get("MaxRecordSizeInKiB", DEFAULT_MAX_RECORD_KIB) << 10
+        distribution = summary.get("RecordDistributionStrategy")
+        self.tells_distribution = distribution is not None
+        status: str = summary["StreamStatus"]
+        self.objection = self._objection_to(status, distribution)
+        return status
+
+    def _objection_to(self, status: str, distribution: str | None) -> str | None:
+        if status not in WRITABLE:
+            return f"stream {self._stream} is {status}; it must be ACTIVE"
+        if self._is_ordered and distribution == "AUTO":
+            return f"stream {self._stream} {_IGNORES_KEYS}"
+        return None

@@ -1,0 +1,182 @@
+"""Both ways of making a PutRecords request, against the local Kinesis."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from forwarder import kinesis_wire, kpl
+from forwarder.errors import Refused, Unavailable
+from forwarder.events import Record
+from forwarder.kinesis import KinesisSink, kinesis_sink
+from forwarder.local.kinesis.faults import Error, FailRecords
+from forwarder.metrics import Metrics
+from forwarder.sink_url import KinesisTarget
+from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
+
+DENIED = "AccessDeniedException"
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with kinesis_with_stream() as served:
+        yield served
+
+
+def sink_of(
+    served: Served, stream: str = STREAM, *, metrics: Metrics | None = None
+) -> AbstractAsyncContextManager[KinesisSink]:
+    target = KinesisTarget(stream=stream, region="us-east-1", endpoint_url=served.endpoint_url)
+    return kinesis_sink(target, max_in_flight=1, metrics=(metrics or Metrics()).sink("default"))
+
+
+def records(*keys: str) -> list[Record]:
+    return [Record(seq, key, f"data {seq}".encode(), set()) for seq, key in enumerate(keys)]
+
+
+def ignore(**_: Any) -> None:
+    """A hook that a changed botocore has made ineffective."""
+
+
+def with_broken_hook(monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
+    hooks: list[tuple[str, Any]] = [*kinesis_wire._HOOKS]
+    hooks[broken] = (hooks[broken][0], ignore)
+    monkeypatch.setattr(kinesis_wire, "_HOOKS", hooks)
+
+
+async def written(sink: KinesisSink, served: Served, *keys: str) -> None:
+    offered = records(*keys)
+    assert not await sink.publish(offered)
+    assert sorted(served.data()) == sorted(record.data for record in offered)
+
+
+@pytest.mark.parametrize("by_arn", [False, True])
+async def test_prepared_requests_reach_the_stream(
+    served: Served, caplog: pytest.LogCaptureFixture, *, by_arn: bool
+) -> None:
+    stream = served.kinesis.stream(STREAM).identity.arn if by_arn else STREAM
+    async with sink_of(served, stream) as sink:
+        await sink.prepare()
+        assert not served.data()
+        await written(sink, served, "a", "b", "ключ")
+    assert "plain call" not in caplog.text
+
+
+@pytest.mark.parametrize("broken", range(3))
+@pytest.mark.parametrize("by_arn", [False, True])
+async def test_a_hook_that_no_longer_works_is_found_before_anything_is_sent_and_the_plain_call_is_used(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: int, *, by_arn: bool
+) -> None:
+    with_broken_hook(monkeypatch, broken)
+    stream = served.kinesis.stream(STREAM).identity.arn if by_arn else STREAM
+    async with sink_of(served, stream) as sink:
+        for _ in range(2):
+            await sink.prepare()
+        assert not served.data()
+        await written(sink, served, "a", "b", "ключ")
+    assert [record.levelno for record in caplog.records if "plain call" in record.message] == [logging.WARNING]
+
+
+async def test_an_event_that_botocore_no_longer_knows_lets_nothing_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("forwarder.put_records._BEFORE_SEND", "before-nothing")
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        assert not served.data()
+        await written(sink, served, "a", "b")
+    assert "plain call" in caplog.text
+
+
+@pytest.mark.parametrize("broken", [None, 1])
+async def test_rejections_are_told_apart_in_both_ways(
+    served: Served, monkeypatch: pytest.MonkeyPatch, broken: int | None
+) -> None:
+    if broken is not None:
+        with_broken_hook(monkeypatch, broken)
+    served.kinesis.faults.replace([FailRecords(partition_keys=frozenset("b"))])
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        offered = records("a", "b", "c")
+        (rejection,) = await sink.publish(offered)
+    assert (rejection.record, rejection.code) == (offered[1], "InternalFailure")
+
+
+async def test_an_aggregate_travels_by_the_plain_call_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_broken_hook(monkeypatch, 1)
+    head, follower = records("a", "a")
+    head.followers = (follower,)
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        await sink.publish([head])
+    assert served.data() == [kpl.encode("a", [head.data, follower.data])]
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (DENIED, "allow kinesis:PutRecords on it"),
+        ("KMSAccessDeniedException", "allow kms:GenerateDataKey"),
+        ("KMSDisabledException", "enable the stream's KMS key"),
+        ("KMSInvalidStateException", "aws kms describe-key"),
+        ("KMSNotFoundException", "aws kinesis start-stream-encryption"),
+        ("KMSOptInRequired", "subscribe the account"),
+    ],
+)
+async def test_what_would_keep_us_from_writing_is_refused_at_start_and_nothing_is_written(
+    served: Served, code: str, remedy: str
+) -> None:
+    await on_demand(served)
+    served.kinesis.faults.replace([Error(operation="PutRecords", error_code=code)])
+    async with sink_of(served) as sink:
+        with pytest.raises(Refused, match=f"stream {STREAM}: {code}: .*; .*{remedy}"):
+            await sink.prepare()
+    assert not served.data()
+
+
+@pytest.mark.parametrize("code", ["KMSThrottlingException", "ProvisionedThroughputExceededException"])
+async def test_what_may_pass_does_not_keep_us_from_starting(served: Served, code: str) -> None:
+    await on_demand(served)
+    passing = Error(operation="PutRecords", error_code=code, times=1)
+    served.kinesis.faults.replace([passing])
+    async with sink_of(served) as sink:
+        await sink.prepare()
+    assert served.kinesis.faults.struck(passing)
+
+
+async def test_an_endpoint_that_may_not_know_dry_runs_is_not_asked_for_one(served: Served) -> None:
+    asked = Error(operation="PutRecords", error_code=DENIED)
+    served.kinesis.faults.replace([asked])
+    async with sink_of(served) as sink:
+        await sink.prepare()
+    assert not served.kinesis.faults.struck(asked)
+
+
+async def test_a_throttling_kms_is_named_with_its_remedy(served: Served) -> None:
+    served.kinesis.faults.replace([Error(operation="PutRecords", error_code="KMSThrottlingException")])
+    async with sink_of(served) as sink:
+        with pytest.raises(Unavailable, match=r"KMSThrottlingException: .*quota of requests to AWS KMS"):
+            await sink.publish(records("a"))
+
+
+async def test_a_call_that_is_denied_names_its_action(served: Served) -> None:
+    served.kinesis.faults.replace([Error(operation="DescribeStreamSummary", error_code=DENIED)])
+    async with sink_of(served) as sink:
+        with pytest.raises(Refused, match="allow kinesis:DescribeStreamSummary on it"):
+            await sink.prepare()
+
+
+async def on_demand(served: Served) -> None:
+    """Make it a stream whose endpoint shows that it knows of dry runs."""
+    async with client_of(served) as client:
+        await switch(client, "USER_PARTITION_KEY", arn=served.kinesis.stream(STREAM).identity.arn)
