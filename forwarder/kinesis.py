@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -16,7 +18,9 @@ from forwarder.kinesis_errors import INVALID
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.lanes import Lanes
+from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
+from forwarder.order_audit import OrderAudit, Regression
 from forwarder.put_records import PutRecords
 from forwarder.quarantine import Rejection
 from forwarder.sink_url import KinesisTarget
@@ -25,6 +29,8 @@ from forwarder.state import ServiceState
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class KinesisSink:
@@ -44,6 +50,9 @@ class KinesisSink:
             aggregates=target.aggregation == "kpl",
             metrics=metrics,
         )
+        self._audit = OrderAudit() if is_ordered else None
+        self._complaints = Occasional(seconds=10.0)
+        self._metrics = metrics
         self.max_in_flight = max_in_flight
 
     @property
@@ -85,6 +94,8 @@ class KinesisSink:
         except Refused as error:
             # It worked at start, so somebody may mend it while we keep trying.
             raise Unavailable(str(error)) from error
+        if self._audit and (regressions := self._audit.check(records, results)):
+            self._report(regressions)
         await self._shards.heed(records, results, now=anyio.current_time())
         return [
             Rejection(
@@ -96,6 +107,13 @@ class KinesisSink:
             for record, result in zip(records, results, strict=True)
             if result.error_code
         ]
+
+    def _report(self, regressions: Sequence[Regression]) -> None:
+        """Nothing can be done about it here, and consumers must know: the key is not named, since it holds a row's values."""
+        for regression in regressions:
+            self._metrics.out_of_order()
+            if self._complaints.due("order"):
+                logger.error("the stream has stored a record before its predecessor", extra=asdict(regression))
 
 
 @asynccontextmanager

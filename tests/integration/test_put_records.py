@@ -176,6 +176,29 @@ async def test_a_call_that_is_denied_names_its_action(served: Served) -> None:
             await sink.prepare()
 
 
+async def test_order_is_audited_and_a_record_that_went_backwards_is_counted_and_told_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    later, earlier = 2_000_000_000.0, 1_000_000_000.0
+    clock, metrics = [later], Metrics()
+    async with (
+        kinesis_with_stream(shards=1, clock=lambda: clock[0]) as served,
+        client_of(served) as client,
+        sink_of(served, metrics=metrics) as sink,
+    ):
+        await sink.publish(records("a", "b"))
+        await sink.publish(records("a", "b"))
+        assert b"order_regressions_total{" not in metrics.exposition()
+        # The shard's name is the same and its numbers begin lower: what no stream should do.
+        await client.delete_stream(StreamName=STREAM)
+        clock[0] = earlier
+        served.kinesis.create_stream(STREAM, shards=1)
+        await sink.publish(records("a", "b"))
+        assert b'order_regressions_total{sink="default"} 2.0' in metrics.exposition()
+    (told,) = [record for record in caplog.records if "before its predecessor" in record.message]
+    assert told.levelno == logging.ERROR
+
+
 async def on_demand(served: Served) -> None:
     """Make it a stream whose endpoint shows that it knows of dry runs."""
     async with client_of(served) as client:
