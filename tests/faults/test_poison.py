@@ -242,6 +242,10 @@ async def s3(s3_url: str) -> AsyncIterator[Any]:
     async with get_session().create_client("s3", region_name="us-east-1", endpoint_url=s3_url) as client:
         await client.create_bucket(Bucket=BUCKET)
         yield client
+        # moto keeps its buckets for as long as the process lives.
+        for stored in (await client.list_objects_v2(Bucket=BUCKET)).get("Contents", ()):
+            await client.delete_object(Bucket=BUCKET, Key=stored["Key"])
+        await client.delete_bucket(Bucket=BUCKET)
 
 
 async def test_with_s3_a_pointer_is_sent_and_the_whole_record_is_there_before_it(
