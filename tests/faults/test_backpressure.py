@@ -132,8 +132,8 @@ async def test_looking_again_and_again_while_the_sink_stalls_piles_nothing_up(
     pages: list[int] = []
     offer, drain = Relay.offer, Outbox.drain
 
-    def counted(self: Relay, *arguments: Any) -> None:
-        offer(self, *arguments)
+    def counted(self: Relay, *arguments: Any, **options: Any) -> None:
+        offer(self, *arguments, **options)
         pages.append(self._frontier.pages)
 
     async def looked(self: Outbox, *arguments: Any, **options: Any) -> Page | None:
