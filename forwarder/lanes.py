@@ -81,6 +81,7 @@ class Lanes:
         "_shard_of",
         "_turn",
         "bytes",
+        "ready",
         "records",
     )
 
@@ -95,6 +96,8 @@ class Lanes:
         self._turn: deque[_Queue] = deque()
         # The others with ready heads, by the time at which they take turns again.
         self._resting: list[tuple[float, str, _Queue]] = []
+        # The heads that may be offered now, those of resting shards not included.
+        self.ready = 0
         # What is in memory: waiting, ready or offered; followers included.
         self.records = 0
         self.bytes = 0
@@ -164,6 +167,7 @@ class Lanes:
         self._queues.clear()
         self._turn.clear()
         self._resting.clear()
+        self.ready = 0
         for lane in self._lanes.values():
             lane.queue = self._queue_of(lane.head.partition_key)
         for lane in ready:
@@ -189,6 +193,7 @@ class Lanes:
         queue.lanes.append(lane)
         if queue.is_resting:
             return
+        self.ready += 1
         if queue.is_idle:
             queue.is_idle = False
             self._turn.append(queue)
@@ -215,6 +220,7 @@ class Lanes:
                 head.followers = followers
             offered.append(head)
             lanes.popleft()
+            self.ready -= 1
             room -= size
         if lanes:
             self._turn.append(queue)
@@ -237,6 +243,7 @@ class Lanes:
 
     def _rest(self, queue: _Queue, shard: str, now: float) -> None:
         queue.is_resting = True
+        self.ready -= len(queue.lanes)
         # No two queues are of the same shard, so queues are never compared.
         heappush(self._resting, (now + self._pacing.wait_seconds(shard, now), shard, queue))
 
@@ -244,6 +251,7 @@ class Lanes:
         while self._resting and self._resting[0][0] <= now:
             queue = heappop(self._resting)[2]
             queue.is_resting = False
+            self.ready += len(queue.lanes)
             self._turn.append(queue)
 
     def _drop(self, head: Record) -> None:

@@ -18,6 +18,11 @@ class Line:
         self.records = 0
         self.bytes = 0
 
+    @property
+    def ready(self) -> int:
+        """How many may be offered now."""
+        return 0 if self._offered else len(self._ready)
+
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
         self._ready.extend(records)

@@ -30,6 +30,10 @@ REJECTED_MAX_SECONDS = 0.25
 # A record that is refused for good, and whose lane waits for somebody to mend it. Each try costs its request a search.
 REFUSED_RETRY_SECONDS = 10.0
 
+# As long as this many requests can be filled from memory, nothing more is read. Records that a processor's cache still holds cost
+# a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
+READY_REQUESTS = 3
+
 logger = logging.getLogger(__name__)
 
 
@@ -78,6 +82,8 @@ class Schedule(Protocol):
     records: int
     bytes: int
 
+    @property
+    def ready(self) -> int: ...
     def hottest(self, count: int) -> Sequence[int]: ...
     def extend(self, records: Sequence[Record]) -> None: ...
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
@@ -136,8 +142,8 @@ class Relay:
         return self._schedule.hottest(count)
 
     async def room(self) -> None:
-        """Wait until another page may be read. It may overshoot the bounds; the next one waits then."""
-        while self._schedule.records >= self._max_events or self.bytes >= self._max_bytes:
+        """Wait until another page is wanted, and may be read. It may overshoot the bounds; the next one waits then."""
+        while self._has_enough() or self._is_full():
             await self._changed.wait()
 
     @property
@@ -194,13 +200,22 @@ class Relay:
         """
         async with anyio.create_task_group() as tasks:
             while True:
-                changed = self._changed
+                changed, had_enough = self._changed, self._has_enough()
                 while self.in_flight < self._concurrency.limit and (records := self._take()):
                     self.in_flight += 1
                     tasks.start_soon(self._send, tasks, records)
+                if had_enough and not self._has_enough():
+                    self._notify()
                 due = self._schedule.next_due()
                 with anyio.move_on_after(None if due is None else max(0.0, due - anyio.current_time())):
                     await changed.wait()
+
+    def _has_enough(self) -> bool:
+        """Whether the next requests can be filled without another page."""
+        return self._schedule.ready >= READY_REQUESTS * self._sink.max_records
+
+    def _is_full(self) -> bool:
+        return self._schedule.records >= self._max_events or self.bytes >= self._max_bytes
 
     def _take(self) -> Sequence[Record]:
         return self._schedule.take(

@@ -90,6 +90,7 @@ class LanesMachine(RuleBasedStateMachine):
         records = [record for lane in self.waiting.values() for record in lane]
         assert self.lanes.records == len(records)
         assert self.lanes.bytes == sum(len(record.data) for record in records)
+        assert self.lanes.ready == sum(1 for lane in self.waiting.values() if lane) - len(self.offered)
         assert set().union(*(record.undelivered for record in records)) == {record.seq for record in records}
 
     def teardown(self) -> None:

@@ -76,3 +76,12 @@ def test_bytes_and_records_count_what_is_offered_too() -> None:
 
     line.settle(taken)
     assert (line.records, line.bytes, undelivered) == (1, 20, {2})
+
+
+def test_nothing_is_ready_while_a_request_is_offered() -> None:
+    line, _ = line_of(1, 1, 1)
+    assert line.ready == 3
+    taken = line.take(max_records=1, max_bytes=1000, now=0.0)
+    assert line.ready == 0
+    line.settle(taken)
+    assert line.ready == 2

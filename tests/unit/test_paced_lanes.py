@@ -58,6 +58,18 @@ def test_a_hot_shard_slows_only_its_own_lanes() -> None:
     assert keys_of(take(lanes, 0.0)) == ["c1", "c2"]
 
 
+def test_heads_of_a_resting_shard_are_not_ready() -> None:
+    lanes = lanes_by_letter(exhausted("h", 0.0))
+    lanes.extend(records("h1", "h2", "c1"))
+    take(lanes, 0.0, max_records=1)
+    take(lanes, 0.0, max_records=1)
+    assert lanes.ready == 0
+    due = lanes.next_due()
+    assert due is not None
+    take(lanes, due, max_records=1)
+    assert lanes.ready == 1
+
+
 def test_next_due_is_when_the_resting_shard_admits_again() -> None:
     lanes = lanes_by_letter(exhausted("h", 0.0))
     assert lanes.next_due() is None
@@ -236,6 +248,7 @@ class Model(RuleBasedStateMachine):
             waiting = [record for lane in self.waiting.values() for record in lane]
             assert self.lanes.records == len(waiting) == len(self.undelivered)
             assert self.lanes.bytes == sum(len(record.data) for record in waiting)
+            assert 0 <= self.lanes.ready <= sum(1 for lane in self.waiting.values() if lane) - len(self.offered)
 
     def teardown(self) -> None:
         """Whatever happened, everything can be delivered in the end."""

@@ -380,6 +380,41 @@ async def test_reading_waits_while_memory_is_full(max_events: int, max_bytes: in
         assert has_room.is_set()
 
 
+async def test_reading_waits_while_the_next_requests_can_be_filled_from_memory() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate, max_in_flight=1)
+    sink.max_records = 2
+    relay = relay_to(sink)
+    enough = relay_module.READY_REQUESTS * sink.max_records
+    wanted = anyio.Event()
+
+    async def wait_for_room() -> None:
+        await relay.room()
+        wanted.set()
+
+    async with running(relay), anyio.create_task_group() as tasks:
+        offer(relay, *[(seq, f"key {seq}") for seq in range(1, enough + 3)])
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(wait_for_room)
+        await anyio.wait_all_tasks_blocked()
+        assert not wanted.is_set()
+
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert wanted.is_set()
+
+
+async def test_reading_goes_on_while_every_lane_waits() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+
+    async with running(relay):
+        offer(relay, *[(seq, "hot") for seq in range(1, 501)])
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1):
+            await relay.room()
+
+
 async def test_settled_waits_for_the_last_record_and_its_retries() -> None:
     attempts = 0
 
