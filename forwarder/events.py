@@ -19,7 +19,7 @@ class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     before_image: str
 
 
-class Event(msgspec.Struct, kw_only=True, gc=False):
+class Event(msgspec.Struct, gc=False):
     """One change of one row (or a TRUNCATE), as the trigger captured it.
 
     ``before`` and ``after`` are JSON texts written by the server; nothing parses and re-encodes them.

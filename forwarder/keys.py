@@ -28,38 +28,46 @@ class KeyReader:
         None if the table has no key, or the image holds none of the names known for a key column.
         """
         for shape in self._shapes:
-            if (values := shape.read(image)) is not None:
-                return shape.format(values)
+            if (key := shape.read(image)) is not None:
+                return key
         return None
 
 
 class _Shape:
     """The key columns under one set of names."""
 
-    __slots__ = ("_decoder", "_fields", "_labels")
+    __slots__ = ("_decoder", "_fields", "_labels", "_match_first")
 
     def __init__(self, names: Sequence[str]) -> None:
         self._fields = [f"column_{number}" for number in range(len(names))]
         self._labels = [msgspec.json.encode(name).decode() for name in names]
+        self._match_first = _first_members(self._labels).match
         self._decoder = None if any("\\" in label for label in self._labels) else self._decoder_of(names)
 
-    def read(self, image: str) -> list[str] | None:
-        """The key's values as JSON texts, or None if one of the columns is not there."""
+    def read(self, image: str) -> tuple[str, str] | None:
+        """The key as a JSON object text and as bare values, or None if one of the columns is not there."""
+        # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
+        found = self._match_first(image)
+        values = found.groups() if found else self._find(image)
+        return None if values is None else self._format(values)
+
+    def _format(self, values: Sequence[str]) -> tuple[str, str]:
+        if len(values) == 1:
+            return f"{{{self._labels[0]}:{values[0]}}}", values[0].strip('"')
+        members = ",".join([f"{label}:{value}" for label, value in zip(self._labels, values, strict=True)])
+        return f"{{{members}}}", ",".join([value.strip('"') for value in values])
+
+    def _find(self, image: str) -> Sequence[str] | None:
+        """The key's values, as JSON texts, wherever they are."""
         if self._decoder is None:
-            return self._read_leniently(image)
+            return self._find_leniently(image)
         try:
             key = self._decoder.decode(image)
         except msgspec.ValidationError:
             return None
         except (msgspec.DecodeError, RecursionError):
-            return self._read_leniently(image)
+            return self._find_leniently(image)
         return [bytes(getattr(key, field)).decode() for field in self._fields]
-
-    def format(self, values: Sequence[str]) -> tuple[str, str]:
-        if len(values) == 1:
-            return f"{{{self._labels[0]}:{values[0]}}}", values[0].strip('"')
-        members = ",".join(f"{label}:{value}" for label, value in zip(self._labels, values, strict=True))
-        return f"{{{members}}}", ",".join(value.strip('"') for value in values)
 
     def _decoder_of(self, names: Sequence[str]) -> msgspec.json.Decoder[Any]:
         """Skips everything but these columns. msgspec takes no names that JSON has to escape."""
@@ -67,9 +75,19 @@ class _Shape:
         struct = msgspec.defstruct("Key", [(field, msgspec.Raw) for field in self._fields], rename=renamed, gc=False)
         return msgspec.json.Decoder(struct)
 
-    def _read_leniently(self, image: str) -> list[str] | None:
+    def _find_leniently(self, image: str) -> Sequence[str] | None:
         found = _top_level_members(image)
         return [found[label] for label in self._labels] if found.keys() >= set(self._labels) else None
+
+
+# A number, a string without escapes, or a word, as PostgreSQL writes them.
+_SCALAR = r'(-?[0-9][-+.0-9Ee]*|"[^"\\]*"|true|false|null)'
+
+
+def _first_members(labels: Sequence[str]) -> re.Pattern[str]:
+    """Matches an image that begins with these members, in this order, if their values are scalars."""
+    members = ",".join(f"{re.escape(label)}:{_SCALAR}" for label in labels)
+    return re.compile(rf"\{{{members}[,}}]")
 
 
 # What ends a value: a comma or the closing brace, unless inside a string or a bracket.

@@ -33,10 +33,9 @@ def shortened(key: str) -> str:
 
 
 def _prefixed_primary_key(event: Event) -> str:
-    table = event.table
-    if event.key_values is None:
-        return shortened(f"{table.schema}.{table.name}")
-    return shortened(f"{table.schema}.{table.name}.{event.key_values}")
+    table, values = event.table, event.key_values
+    key = f"{table.schema}.{table.name}" if values is None else f"{table.schema}.{table.name}.{values}"
+    return key if len(key) <= MAX_CHARACTERS else shortened(key)
 
 
 def _table(table: Table, *, prefix: bool) -> str:
