@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from math import inf
 from typing import Protocol
 
 import anyio
@@ -17,6 +18,7 @@ from forwarder.cursor import Position
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
+from forwarder.linger import Linger
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.packing import Packed
@@ -32,7 +34,7 @@ REFUSED_RETRY_SECONDS = 10.0
 
 # As long as this many requests can be filled from memory, nothing more is read. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
-READY_REQUESTS = 3
+READY_REQUESTS = 4
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +118,9 @@ class Relay:
         self._metrics = metrics
         metrics.watch(self)
         self._frontier = Frontier(position)
+        # Whether somebody has been told that there is room, and has not come back yet.
+        self._expects_page = False
+        self._linger = Linger()
         # How many requests are under way.
         self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
@@ -145,6 +150,7 @@ class Relay:
         """Wait until another page is wanted, and may be read. It may overshoot the bounds; the next one waits then."""
         while self._has_enough() or self._is_full():
             await self._changed.wait()
+        self._expects_page = True
 
     @property
     def position(self) -> Position:
@@ -161,6 +167,7 @@ class Relay:
 
         It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for.
         """
+        self._expects_page = False
         self._isolate(packed.aside)
         self._frontier.enter(packed, position, now=anyio.current_time())
         self._frontier.delivered(skipped)
@@ -201,14 +208,25 @@ class Relay:
         async with anyio.create_task_group() as tasks:
             while True:
                 changed, had_enough = self._changed, self._has_enough()
-                while self.in_flight < self._concurrency.limit and (records := self._take()):
+                while self._may_send(anyio.current_time()) and (records := self._take()):
                     self.in_flight += 1
                     tasks.start_soon(self._send, tasks, records)
                 if had_enough and not self._has_enough():
                     self._notify()
-                due = self._schedule.next_due()
-                with anyio.move_on_after(None if due is None else max(0.0, due - anyio.current_time())):
+                with anyio.move_on_after(self._idle_seconds(anyio.current_time())):
                     await changed.wait()
+
+    def _may_send(self, now: float) -> bool:
+        """Whether to begin another request now."""
+        if self.in_flight >= self._concurrency.limit or not (self._expects_page and self.in_flight):
+            self._linger.end()
+            return self.in_flight < self._concurrency.limit
+        return not self._linger.holds(ready=self._schedule.ready, enough=self._sink.max_records, now=now)
+
+    def _idle_seconds(self, now: float) -> float:
+        """How long there is nothing to do, unless something changes."""
+        due = self._schedule.next_due()
+        return max(0.0, min(inf if due is None else due, self._linger.until) - now)
 
     def _has_enough(self) -> bool:
         """Whether the next requests can be filled without another page."""

@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from forwarder import linger
 from forwarder import relay as relay_module
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Unavailable
@@ -413,6 +414,41 @@ async def test_reading_goes_on_while_every_lane_waits() -> None:
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(1):
             await relay.room()
+
+
+@pytest.mark.parametrize(("linger_seconds", "held"), [(3600.0, [[3, 4]]), (0.0, [[3, 4], [5]])])
+async def test_a_small_request_waits_a_moment_for_a_page_that_is_on_its_way(
+    linger_seconds: float, held: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linger, "LINGER_SECONDS", linger_seconds)
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 2
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "a"))
+        await relay.room()
+        await anyio.wait_all_tasks_blocked()
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == held
+
+        offer(relay, (6, "e"))
+        await anyio.wait_all_tasks_blocked()
+        assert [seq for request in gate.held() for seq in request] == [3, 4, 5, 6]
+
+
+async def test_a_small_request_waits_for_no_page_while_nothing_is_under_way() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+
+    async with running(relay):
+        await relay.room()
+        offer(relay, (1, "a"))
+        await relay.room()
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1]]
 
 
 async def test_settled_waits_for_the_last_record_and_its_retries() -> None:
