@@ -36,26 +36,26 @@ class KeyReader:
 class _Shape:
     """The key columns under one set of names."""
 
-    __slots__ = ("_decoder", "_fields", "_labels", "_match_first")
+    __slots__ = ("_decoder", "_fields", "_is_single", "_labels", "_match_first")
 
     def __init__(self, names: Sequence[str]) -> None:
         self._fields = [f"column_{number}" for number in range(len(names))]
         self._labels = [msgspec.json.encode(name).decode() for name in names]
+        self._is_single = len(names) == 1
         self._match_first = _first_members(self._labels).match
         self._decoder = None if any("\\" in label for label in self._labels) else self._decoder_of(names)
 
     def read(self, image: str) -> tuple[str, str] | None:
         """The key as a JSON object text and as bare values, or None if one of the columns is not there."""
         # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
-        found = self._match_first(image)
-        values = found.groups() if found else self._find(image)
+        if found := self._match_first(image):
+            return f"{{{found[1]}}}", found[2].strip('"') if self._is_single else _bare(found.groups()[1:])
+        values = self._find(image)
         return None if values is None else self._format(values)
 
     def _format(self, values: Sequence[str]) -> tuple[str, str]:
-        if len(values) == 1:
-            return f"{{{self._labels[0]}:{values[0]}}}", values[0].strip('"')
-        members = ",".join([f"{label}:{value}" for label, value in zip(self._labels, values, strict=True)])
-        return f"{{{members}}}", ",".join([value.strip('"') for value in values])
+        members = ",".join(f"{label}:{value}" for label, value in zip(self._labels, values, strict=True))
+        return f"{{{members}}}", _bare(values)
 
     def _find(self, image: str) -> Sequence[str] | None:
         """The key's values, as JSON texts, wherever they are."""
@@ -85,9 +85,16 @@ _SCALAR = r'(-?[0-9][-+.0-9Ee]*|"[^"\\]*"|true|false|null)'
 
 
 def _first_members(labels: Sequence[str]) -> re.Pattern[str]:
-    """Matches an image that begins with these members, in this order, if their values are scalars."""
+    """Matches an image that begins with these members, in this order, if their values are scalars.
+
+    The first group is all of them, the others are the values.
+    """
     members = ",".join(f"{re.escape(label)}:{_SCALAR}" for label in labels)
-    return re.compile(rf"\{{{members}[,}}]")
+    return re.compile(rf"\{{({members})[,}}]")
+
+
+def _bare(values: Sequence[str]) -> str:
+    return ",".join(value.strip('"') for value in values)
 
 
 # What ends a value: a comma or the closing brace, unless inside a string or a bracket.

@@ -65,9 +65,11 @@ class Packer:
         """
         encode, choose_key = self._encode, self._choose_key
         undelivered = {event.seq for event in events}
-        records = [Record(event.seq, choose_key(event), encode(event), undelivered) for event in events]
-        largest = max((len(record.data) for record in records), default=0)
-        if largest <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+        encoded = list(map(encode, events))
+        records = [
+            Record(event.seq, choose_key(event), data, undelivered) for event, data in zip(events, encoded, strict=True)
+        ]
+        if max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, undelivered=undelivered)
         return self._fit(events, records, undelivered)
 

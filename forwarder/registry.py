@@ -25,8 +25,7 @@ class _KeyColumn(msgspec.Struct):
 
 
 _KEY_COLUMNS = msgspec.json.Decoder(tuple[_KeyColumn, ...])
-_TABLE_ID = itemgetter(3)
-_RELATION = itemgetter(4)
+_TABLE_ID_AND_RELATION = itemgetter(3, 4)
 
 
 class Registry:
@@ -49,21 +48,23 @@ class Registry:
         Raises:
             Refused: a row names a table that the registry has not.
         """
-        if not self._tables.keys() >= set(map(_TABLE_ID, rows)):
+        named = set(map(_TABLE_ID_AND_RELATION, rows))
+        table_ids = {table_id for table_id, _ in named}
+        if not self._tables.keys() >= table_ids:
             await self.refresh(connection)
-            for table_id in set(map(_TABLE_ID, rows)) - self._tables.keys():
+            for table_id in table_ids - self._tables.keys():
                 raise Refused(
                     f"the outbox holds changes of table {table_id}, which forwarder.captured_table does not know; "
                     "restore that row from a backup, or correct its id"
                 )
-        for relation in set(map(_RELATION, rows)) - self._relation_names.keys():
+        for relation in {relation for _, relation in named} - self._relation_names.keys():
             self._relation_names[relation] = await connection.fetchval(query("relation_name"), relation)
 
     def key(self, table_id: int, image: str | None) -> tuple[Table, str | None, str | None]:
         """The table and, from a row's image, its key as JSON and as bare values; see KeyReader."""
         table, reader = self._tables[table_id]
-        key = reader.read(image) if image is not None else None
-        return (table, *key) if key is not None else (table, None, None)
+        key, values = (image and reader.read(image)) or (None, None)
+        return table, key, values
 
     def relation_name(self, relation: int) -> str | None:
         """The name of a table or partition; None for one that was dropped since."""

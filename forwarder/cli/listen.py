@@ -17,7 +17,6 @@ from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 
-
 # Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
 # them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.
 COLLECT_AFTER_OBJECTS = 50_000
