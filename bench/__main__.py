@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import drain, latency, memory, writers
+from bench import drain, lanes, latency, memory, writers
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -18,6 +18,7 @@ Bench = Callable[[Size, int], Awaitable[Sequence[Figure]]]
 BENCHES: dict[str, Bench] = {
     "writers": writers.measure,
     "drain": drain.measure,
+    "lanes": lanes.measure,
     "latency": latency.measure,
     "memory": memory.measure,
 }

@@ -58,10 +58,8 @@ class Rig:
     @asynccontextmanager
     async def sink(self) -> AsyncIterator[str]:
         """A local Kinesis in a process of its own that checks and answers everything and keeps nothing: its sink URL."""
-        options = ("--no-limits", "--discard", "--port=0", f"--shards={SHARDS}", f"--stream={STREAM}")
-        async with self.forwarder("local-kinesis", *options) as kinesis:
-            line = await kinesis.says("local kinesis on")
-            yield sink_url(line.split()[3])
+        async with discarding_kinesis(self.directory) as url:
+            yield url
 
     @asynccontextmanager
     async def listener(self, url: str) -> AsyncIterator[Command]:
@@ -104,6 +102,15 @@ async def rig() -> AsyncIterator[Rig]:
             async with ready.forwarder("migrate") as migrate:
                 await migrate.succeed()
             yield ready
+
+
+@asynccontextmanager
+async def discarding_kinesis(directory: Path, *options: str) -> AsyncIterator[str]:
+    """A local Kinesis in a process of its own that checks and answers everything and keeps nothing: its sink URL."""
+    always = ("--no-limits", "--discard", "--port=0", f"--shards={SHARDS}", f"--stream={STREAM}")
+    async with run("local-kinesis", *always, *options, directory=directory, environment=ENVIRONMENT) as kinesis:
+        line = await kinesis.says("local kinesis on")
+        yield sink_url(line.split()[3])
 
 
 async def create_items(connection: Connection, *, schema: str) -> None:

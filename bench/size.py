@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class Size:
     round_seconds: int
     drain_events: int
+    lane_events: int
     latency_seconds: int
     memory_events: int
 
 
-FULL = Size(round_seconds=5, drain_events=300_000, latency_seconds=10, memory_events=1_000_000)
-QUICK = Size(round_seconds=1, drain_events=30_000, latency_seconds=2, memory_events=100_000)
+FULL = Size(round_seconds=5, drain_events=500_000, lane_events=60_000, latency_seconds=10, memory_events=1_000_000)
+QUICK = Size(round_seconds=1, drain_events=30_000, lane_events=20_000, latency_seconds=2, memory_events=100_000)

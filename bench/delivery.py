@@ -1,0 +1,63 @@
+"""The sending half of the listener alone: relay, lanes and Kinesis client, fed with records that are made on the fly."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import anyio
+
+from forwarder.config import ListenSettings
+from forwarder.cursor import NOTHING, Position
+from forwarder.events import Record
+from forwarder.kinesis import kinesis_sink
+from forwarder.metrics import Metrics
+from forwarder.packing import Packed
+from forwarder.quarantine import Quarantine
+from forwarder.relay import Relay
+from forwarder.sink_url import KinesisTarget, parse
+from forwarder.state import ServiceState
+
+RECORD_BYTES = 300
+_LISTEN = ListenSettings()
+_START = Position(delivered=NOTHING, floor_seq=0)
+
+
+async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
+    """Deliver so many events, their keys in turn, as `listen` with its default settings would; how many seconds that took."""
+    target = parse(sink_url).target
+    assert isinstance(target, KinesisTarget)
+    async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight) as sink:
+        await sink.prepare()
+        metrics = Metrics().sink("bench")
+        relay = Relay(
+            sink,
+            sink.new_lanes(),
+            position=_START,
+            state=ServiceState(),
+            metrics=metrics,
+            quarantine=Quarantine(metrics),
+            max_events=_LISTEN.max_events,
+            max_bytes=_LISTEN.max_bytes,
+        )
+        began = time.perf_counter()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relay.run)
+            for page in _pages(keys, events):
+                await relay.room()
+                relay.offer(page, _START)
+            await relay.settled()
+            seconds = time.perf_counter() - began
+            tasks.cancel_scope.cancel()
+    return seconds
+
+
+def _pages(keys: Sequence[str], events: int) -> Iterator[Packed]:
+    seqs = iter(range(events))
+    while page := list(islice(seqs, _LISTEN.page_rows)):
+        undelivered = set(page)
+        yield Packed(records=list(_records(keys, page, undelivered)), undelivered=undelivered)
+
+
+def _records(keys: Sequence[str], seqs: Iterable[int], undelivered: set[int]) -> Iterator[Record]:
+    for seq in seqs:
+        yield Record(seq, keys[seq % len(keys)], (b"seq=%012d;" % seq).ljust(RECORD_BYTES, b"."), undelivered)
