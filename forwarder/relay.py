@@ -21,6 +21,7 @@ from forwarder.frontier import Frontier
 from forwarder.linger import Linger
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
+from forwarder.outage import Outage
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.state import ServiceState
@@ -121,6 +122,7 @@ class Relay:
         # Whether somebody has been told that there is room, and has not come back yet.
         self._expects_page = False
         self._linger = Linger()
+        self._outage = Outage()
         # How many requests are under way.
         self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
@@ -241,6 +243,7 @@ class Relay:
         )
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
+        began = anyio.current_time()
         rejections = await self._publish(records)
         self.in_flight -= 1
         again = [rejection.record for rejection in rejections if not rejection.is_final]
@@ -252,13 +255,15 @@ class Relay:
             tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
         for record in again:
             record.attempts += 1
-        # A record that is new to rejection need not wait as long as an old hand. But if all were rejected, the sink itself
-        # is in trouble, and they keep their order, which a line relies on.
-        if len(again) == len(records):
-            tasks.start_soon(self._retry, again, RETRY_MAX_SECONDS)
+        if len(again) < len(records):
+            self._outage.ended()
+            for group in _by_attempts(again):
+                tasks.start_soon(self._put_back_after, _rejected_seconds(group), group)
             return
-        for group in _by_attempts(again):
-            tasks.start_soon(self._retry, group, REJECTED_MAX_SECONDS)
+        # The sink itself is in trouble, and all keep their order, which a line relies on.
+        failures = self._outage.failed(began=began, now=anyio.current_time())
+        seconds = delay_seconds(failures, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
+        tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
@@ -292,17 +297,12 @@ class Relay:
 
     def _count(self, records: Sequence[Record], rejections: Sequence[Rejection], seconds: float) -> None:
         refused = {rejection.record.seq for rejection in rejections}
-        size = sum(len(record.data) for record in records if record.seq not in refused)
-        self._metrics.request(seconds=seconds, records=len(records) - len(refused), size=size)
+        stored = [record for record in records if record.seq not in refused] if refused else records
+        self._metrics.request(seconds=seconds, records=len(stored), size=sum([len(record.data) for record in stored]))
         for code, count in Counter(rejection.code for rejection in rejections).items():
             self._metrics.rejected(code, count)
             if self._complaints.due(code):
                 logger.warning("records rejected, trying again", extra={"code": code, "records": count})
-
-    async def _retry(self, records: Sequence[Record], max_seconds: float) -> None:
-        attempts = max(record.attempts for record in records)
-        seconds = delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=max_seconds)
-        await self._put_back_after(seconds, records)
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
@@ -313,6 +313,12 @@ class Relay:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _rejected_seconds(records: Sequence[Record]) -> float:
+    """How long these wait. A record that is new to rejection need not wait as long as an old hand."""
+    attempts = max(record.attempts for record in records)
+    return delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=REJECTED_MAX_SECONDS)
 
 
 def _by_attempts(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
