@@ -1,29 +1,40 @@
-"""How often in a row a sink has stored nothing at all. Pure.
+"""How long to wait while a sink stores nothing at all. Pure but for chance.
 
-A record that waits because the whole sink is in trouble waits as long as that trouble suggests, not as long as the unluckiest
-record of its request: else, where many requests fail but most do not, some lanes would wait for seconds.
+What waits because the whole sink is in trouble waits as long as that trouble suggests, not as long as the unluckiest record of a
+request: else, where many requests fail but most do not, some lanes would wait for seconds.
 """
 
+import random
 from math import inf
+
+from forwarder.backoff import Chance, delay_seconds
 
 
 class Outage:
-    """Failures are counted once for all requests that were under way together. Times are seconds of any steady clock."""
+    """Failures in a row; those within one pause are one failure. Times are seconds of any steady clock."""
 
-    __slots__ = ("_failed_at", "_failures")
+    __slots__ = ("_count_from", "_failures", "_first_seconds", "_max_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_seconds: float, max_seconds: float) -> None:
+        self._first_seconds = first_seconds
+        self._max_seconds = max_seconds
         self._failures = 0
-        self._failed_at = -inf
+        # A request that began before then tells nothing new.
+        self._count_from = -inf
 
-    def failed(self, *, began: float, now: float) -> int:
-        """Of a request that began then, nothing is stored; how often in a row that has happened."""
-        if began >= self._failed_at:
+    def failed(self, *, began: float, now: float, chance: Chance = random.random) -> float:
+        """Nothing of a request that began then was stored; how long its records wait."""
+        if began >= self._count_from:
             self._failures += 1
-            self._failed_at = now
-        return self._failures
+            self._count_from = now + self._seconds(lambda: 1.0)
+        return self._seconds(chance)
 
     def ended(self) -> None:
         """The sink has stored something."""
         self._failures = 0
-        self._failed_at = -inf
+        self._count_from = -inf
+
+    def _seconds(self, chance: Chance) -> float:
+        return delay_seconds(
+            self._failures, first_seconds=self._first_seconds, max_seconds=self._max_seconds, chance=chance
+        )

@@ -122,7 +122,7 @@ class Relay:
         # Whether somebody has been told that there is room, and has not come back yet.
         self._expects_page = False
         self._linger = Linger()
-        self._outage = Outage()
+        self._outage = Outage(first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
         # How many requests are under way.
         self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
@@ -261,8 +261,7 @@ class Relay:
                 tasks.start_soon(self._put_back_after, _rejected_seconds(group), group)
             return
         # The sink itself is in trouble, and all keep their order, which a line relies on.
-        failures = self._outage.failed(began=began, now=anyio.current_time())
-        seconds = delay_seconds(failures, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
+        seconds = self._outage.failed(began=began, now=anyio.current_time())
         tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
