@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from statistics import median
 
 import anyio
 
 from forwarder.config import ListenSettings
 from forwarder.cursor import NOTHING, Position
 from forwarder.events import Record
-from forwarder.kinesis import kinesis_sink
+from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
@@ -18,8 +19,23 @@ from forwarder.sink_url import KinesisTarget, parse
 from forwarder.state import ServiceState
 
 RECORD_BYTES = 300
+_SINGLE_REQUESTS = 30
 _LISTEN = ListenSettings()
 _START = Position(delivered=NOTHING, floor_seq=0)
+
+
+async def round_trip_seconds(sink_url: str) -> float:
+    """How long a request of one record takes that goes alone; the median of a few."""
+    target = parse(sink_url).target
+    assert isinstance(target, KinesisTarget)
+    async with kinesis_sink(target, max_in_flight=1) as sink:
+        return median([await _one_record_seconds(sink) for _ in range(_SINGLE_REQUESTS)])
+
+
+async def _one_record_seconds(sink: KinesisSink) -> float:
+    began = time.perf_counter()
+    await sink.publish([Record(0, "alone", b"." * RECORD_BYTES, {0})])
+    return time.perf_counter() - began
 
 
 async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:

@@ -37,6 +37,10 @@ REFUSED_RETRY_SECONDS = 10.0
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
 READY_REQUESTS = 4
 
+# Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
+OVERLAPPING_REQUESTS = 2
+LEAST_RECORDS = 100
+
 logger = logging.getLogger(__name__)
 
 
@@ -239,8 +243,18 @@ class Relay:
 
     def _take(self) -> Sequence[Record]:
         return self._schedule.take(
-            max_records=self._sink.max_records, max_bytes=self._sink.max_bytes, now=anyio.current_time()
+            max_records=self._request_records(), max_bytes=self._sink.max_bytes, now=anyio.current_time()
         )
+
+    def _request_records(self) -> int:
+        """How many records the next request may hold.
+
+        If memory is full and little is ready, lanes wait for their answers, and an answer takes the longer the more there is to
+        answer. So they travel in several requests: while one is under way, another is being encoded or read.
+        """
+        if not self._is_full():
+            return self._sink.max_records
+        return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         began = anyio.current_time()

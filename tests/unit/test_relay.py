@@ -451,6 +451,16 @@ async def test_a_small_request_waits_for_no_page_while_nothing_is_under_way() ->
         assert gate.held() == [[1]]
 
 
+async def test_few_lanes_that_fill_the_memory_travel_in_several_requests() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate), max_events=400)
+
+    async with running(relay):
+        offer(relay, *[(seq, f"key {seq % 200}") for seq in range(1, 401)])
+        await anyio.wait_all_tasks_blocked()
+        assert [len(request) for request in gate.held()] == [100, 100]
+
+
 async def test_settled_waits_for_the_last_record_and_its_retries() -> None:
     attempts = 0
 
