@@ -78,6 +78,7 @@ class Intake:
         """Read on in the batch that is under way, or in one that leads up to the head."""
         if self._position.batch is None:
             self._position = await self._outbox.entering(self._position, head=self._feed.head)
+        self._relay.expect_page()
         page = await self._outbox.read(self._position, self._transactions)
         self._feed.share(self._position, page)
         return page

@@ -123,7 +123,7 @@ class Relay:
         self._metrics = metrics
         metrics.watch(self)
         self._frontier = Frontier(position)
-        # Whether somebody has been told that there is room, and has not come back yet.
+        # Whether a page is on its way.
         self._expects_page = False
         self._linger = Linger()
         self._outage = Outage(first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
@@ -156,6 +156,9 @@ class Relay:
         """Wait until another page is wanted, and may be read. It may overshoot the bounds; the next one waits then."""
         while self._has_enough() or self._is_full():
             await self._changed.wait()
+
+    def expect_page(self) -> None:
+        """A page is being read and will be offered soon: a request that would be small may wait a moment for it."""
         self._expects_page = True
 
     @property

@@ -428,7 +428,7 @@ async def test_a_small_request_waits_a_moment_for_a_page_that_is_on_its_way(
 
     async with running(relay):
         offer(relay, (1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "a"))
-        await relay.room()
+        relay.expect_page()
         await anyio.wait_all_tasks_blocked()
         gate.open(1)
         await anyio.wait_all_tasks_blocked()
@@ -444,9 +444,8 @@ async def test_a_small_request_waits_for_no_page_while_nothing_is_under_way() ->
     relay = relay_to(ScriptedSink(gate))
 
     async with running(relay):
-        await relay.room()
         offer(relay, (1, "a"))
-        await relay.room()
+        relay.expect_page()
         await anyio.wait_all_tasks_blocked()
         assert gate.held() == [[1]]
 
