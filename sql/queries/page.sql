@@ -8,8 +8,8 @@ SELECT seq, txid, at, table_id, relation, op, before, after, fault
 FROM (
     SELECT
         page.*,
-        sum(coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)) OVER (ORDER BY seq) AS bytes,
-        row_number() OVER (ORDER BY seq) AS number
+        sum(coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)) OVER so_far AS bytes,
+        row_number() OVER so_far AS number
     FROM (
         SELECT change.*
         FROM unnest($2::xid8[]) AS running (txid)
@@ -34,6 +34,8 @@ FROM (
         ORDER BY seq
         LIMIT $4
     ) AS page
+    -- No two rows have one seq, so there are no peers to look for.
+    WINDOW so_far AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)
 ) AS measured
 WHERE bytes <= $5 OR number = 1
 ORDER BY seq

@@ -7,6 +7,7 @@ taking records, as on AWS.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from hashlib import md5
 from typing import Literal
 
@@ -18,6 +19,8 @@ from forwarder.local.kinesis.sequence import Numbering
 from forwarder.local.kinesis.shards import HashRing, Shard
 
 THROTTLED = "ProvisionedThroughputExceededException"
+# Of so many keys the shard is remembered.
+CACHED_KEYS = 1 << 16
 Status = Literal["CREATING", "ACTIVE", "UPDATING", "DELETING"]
 
 
@@ -110,15 +113,15 @@ class Stream:
             self._budgets.append(ShardBudget(now=now))
         self.shards = shards
         self._ring = HashRing(shards)
+        self._number_of_key = lru_cache(maxsize=CACHED_KEYS)(partial(_number_of_key, self._ring))
         self._shard_ids = [shard.shard_id for shard in shards]
         self._open = [shard.number for shard in shards if shard.is_open]
 
     def put(self, entry: PutRecordsEntry, *, now: float) -> PutResult:
         """Store one record, or answer that its shard is at its limit."""
         partition_key = entry.partition_key or ""
-        encoded_key = partition_key.encode()
-        number = self._route(encoded_key, entry.explicit_hash_key)
-        if self._limits and not self._budgets[number].admits_record(len(entry.data) + len(encoded_key), now=now):
+        number = self._route(partition_key, entry.explicit_hash_key)
+        if self._limits and not self._budgets[number].admits_record(_size(entry, partition_key), now=now):
             return PutResult(error_code=THROTTLED, error_message=self._rate_exceeded(number))
         sequence_number = self._logs[number].append(entry.data, partition_key, now=now)
         return PutResult(shard_id=self._shard_ids[number], sequence_number=sequence_number)
@@ -127,7 +130,7 @@ class Stream:
         """Answer that the record failed with ``error_code``; nothing is stored."""
         if error_code != THROTTLED:
             return PutResult(error_code=error_code, error_message="Internal service failure.")
-        number = self._route((entry.partition_key or "").encode(), entry.explicit_hash_key)
+        number = self._route(entry.partition_key or "", entry.explicit_hash_key)
         return PutResult(error_code=THROTTLED, error_message=self._rate_exceeded(number))
 
     def read(self, number: int, position: int, *, limit: int, now: float) -> Slice:
@@ -163,14 +166,22 @@ class Stream:
         last = None if shard.closed_at is None else numbering.last(second=int(shard.closed_at))
         return numbering.at(0, second=shard.created_second), last
 
-    def _route(self, encoded_key: bytes, explicit_hash_key: str | None) -> int:
+    def _route(self, partition_key: str, explicit_hash_key: str | None) -> int:
         """The shard of a record; with the AUTO distribution each in turn, whatever its key."""
         if self.settings.distribution == "AUTO":
             self._turn += 1
             return self._open[self._turn % len(self._open)]
         if explicit_hash_key is not None:
             return self._ring.number_of(int(explicit_hash_key))
-        return self._ring.number_of(int.from_bytes(md5(encoded_key, usedforsecurity=False).digest()))
+        return self._number_of_key(partition_key)
 
     def _rate_exceeded(self, number: int) -> str:
         return f"Rate exceeded for shard {self._shard_ids[number]} in {self.identity.inline}."
+
+
+def _number_of_key(ring: HashRing, partition_key: str) -> int:
+    return ring.number_of(int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest()))
+
+
+def _size(entry: PutRecordsEntry, partition_key: str) -> int:
+    return len(entry.data) + len(partition_key.encode())
