@@ -28,7 +28,7 @@ async def round_trip_seconds(sink_url: str) -> float:
     """How long a request of one record takes that goes alone; the median of a few."""
     target = parse(sink_url).target
     assert isinstance(target, KinesisTarget)
-    async with kinesis_sink(target, max_in_flight=1) as sink:
+    async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("bench")) as sink:
         return median([await _one_record_seconds(sink) for _ in range(_SINGLE_REQUESTS)])
 
 
@@ -42,12 +42,12 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
     """Deliver so many events, their keys in turn, as `listen` with its default settings would; how many seconds that took."""
     target = parse(sink_url).target
     assert isinstance(target, KinesisTarget)
-    async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight) as sink:
+    metrics = Metrics().sink("bench")
+    async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight, metrics=metrics) as sink:
         await sink.prepare()
-        metrics = Metrics().sink("bench")
         relay = Relay(
             sink,
-            sink.new_lanes(),
+            sink.new_schedule(),
             position=_START,
             state=ServiceState(),
             metrics=metrics,

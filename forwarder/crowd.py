@@ -45,6 +45,11 @@ class Crowd:
         self.records = 0
         self.bytes = 0
 
+    @property
+    def ready(self) -> int:
+        """How many may be offered now, those of shards that were passed over not included."""
+        return sum(len(queue.records) for queue in self._turn)
+
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
         for record in records:

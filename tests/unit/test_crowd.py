@@ -125,3 +125,10 @@ def test_every_record_is_offered_until_it_is_delivered(
         else:
             crowd.settle(offered)
     assert (undelivered, crowd.bytes) == (set(), 0)
+
+
+def test_records_of_a_shard_that_was_passed_over_are_not_ready() -> None:
+    crowd = crowd_by_letter(exhausted("h", 0.0))
+    crowd.extend(records("h1", "h1", "c1", "c2"))
+    assert keys_of(take(crowd, max_records=1)) == ["c1"]
+    assert crowd.ready == 1
