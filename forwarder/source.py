@@ -77,10 +77,12 @@ class Source:
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
             doorbell = await self._doorbell(stack)
             inflow = self._inflow = await self._open(stack)
-            with inflow.scope:
-                task_status.started(inflow)
-                await self._serve(inflow, doorbell)
-            self._end(inflow)
+            try:
+                with inflow.scope:
+                    task_status.started(inflow)
+                    await self._serve(inflow, doorbell)
+            finally:
+                self._end(inflow)
 
     async def _serve(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
         """Fill the feed, and tidy behind it, until cancelled or a connection is lost."""
