@@ -31,7 +31,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         # One attempt: the relay retries, record by record and lane by lane.
         retries={"total_max_attempts": 1},
     )
-    with errors_of(target.stream):
+    with errors_of(f"stream {target.stream}"):
         context = session_of(target).create_client(
             "kinesis", region_name=region_of(target), endpoint_url=target.endpoint_url, config=config
         )

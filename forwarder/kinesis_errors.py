@@ -66,8 +66,8 @@ _PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, Tim
 
 
 @contextmanager
-def errors_of(stream: str) -> Iterator[None]:
-    """Raise what botocore and aiohttp raise as the errors of this program.
+def errors_of(what: str) -> Iterator[None]:
+    """Raise what botocore and aiohttp raise as the errors of this program; ``what`` is what they are about.
 
     Raises:
         Invalid: the request itself is refused; the remedy is for one that holds no records.
@@ -77,12 +77,12 @@ def errors_of(stream: str) -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        raise _refusal_of_role(stream, error) or _refusal(stream, error) from error
+        raise _refusal_of_role(what, error) or _refusal(what, error) from error
     except tuple(_MISSING_SETTINGS) as error:
         remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
-        raise Refused(f"stream {stream}: {error}; {remedy}") from error
+        raise Refused(f"{what}: {error}; {remedy}") from error
     except _PASSING as error:
-        raise Unavailable(f"stream {stream}: {error or type(error).__name__}") from error
+        raise Unavailable(f"{what}: {error or type(error).__name__}") from error
 
 
 def code_of(error: botocore.exceptions.ClientError) -> str:
@@ -91,9 +91,9 @@ def code_of(error: botocore.exceptions.ClientError) -> str:
     return code
 
 
-def _refusal(stream: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
+def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
     code = code_of(error)
-    message = f"stream {stream}: {code}: {_text(error)}"
+    message = f"{what}: {code}: {_text(error)}"
     if code in INVALID:
         return Invalid(f"{message}; {INVALID[code]}", code=code)
     if code in _REFUSALS:
@@ -101,12 +101,12 @@ def _refusal(stream: str, error: botocore.exceptions.ClientError) -> Refused | U
     return Unavailable(f"{message}; {_HINTS[code]}" if code in _HINTS else message)
 
 
-def _refusal_of_role(stream: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable | None:
+def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable | None:
     """The role is assumed in the middle of any request, whenever the credentials have to be renewed."""
     if error.operation_name != "AssumeRole":
         return None
     code = code_of(error)
-    message = f"stream {stream}: cannot assume the role of role_arn: {code}: {_text(error)}"
+    message = f"{what}: cannot assume the role of role_arn: {code}: {_text(error)}"
     return Refused(f"{message}; {_ROLE_REFUSALS[code]}") if code in _ROLE_REFUSALS else Unavailable(message)
 
 

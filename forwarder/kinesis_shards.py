@@ -87,7 +87,7 @@ class KinesisShards:
         page: dict[str, Any] = {**kinesis_wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
         try:
             while page:
-                with errors_of(self._stream):
+                with errors_of(f"stream {self._stream}"):
                     answer = await self._client.list_shards(**page)
                 shards += answer["Shards"]
                 page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}

@@ -102,7 +102,7 @@ class KinesisWatch:
             Refused: there is no such stream, or we may not use it.
             Unavailable: nobody answers.
         """
-        with errors_of(self._stream):
+        with errors_of(f"stream {self._stream}"):
             answer = await self._client.describe_stream_summary(**kinesis_wire.naming(self._stream))
         summary = answer.get("StreamDescriptionSummary", {})
         if "StreamStatus" not in summary:

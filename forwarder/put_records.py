@@ -55,7 +55,7 @@ class PutRecords:
             Refused, Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
         content = kinesis_wire.encode(self._stream, records) if self._is_prepared else _entries(records)
-        with errors_of(self._stream):
+        with errors_of(f"stream {self._stream}"):
             answer = await self._client.put_records(Records=content, **self._naming)
         try:
             results = kinesis_wire.decode(answer.get("Body", b"")) if self._is_prepared else _results(answer)
@@ -91,7 +91,7 @@ class PutRecords:
         if "DryRun" not in operation.input_shape.members or not (endpoint_knows_dry_runs or self._is_at_aws):
             return
         record = {"Data": b"{}", "PartitionKey": "forwarder"}
-        with errors_of(self._stream):
+        with errors_of(f"stream {self._stream}"):
             try:
                 await self._client.put_records(Records=[record], DryRun=True, **self._naming)
             except ClientError as error:
