@@ -234,6 +234,9 @@ class Relay:
 
     def _idle_seconds(self, now: float) -> float:
         """How long there is nothing to do, unless something changes."""
+        if self.in_flight >= self._concurrency.limit:
+            # What has become due meanwhile cannot be sent before the next answer.
+            return inf
         due = self._schedule.next_due()
         return max(0.0, min(inf if due is None else due, self._linger.until) - now)
 

@@ -628,3 +628,26 @@ async def test_attachments_count_as_memory_until_their_page_is_delivered() -> No
         gate.open(1)
         with anyio.fail_after(5):
             await relay.room()
+
+
+class Due(Lanes):
+    """Lanes of which some shard could have been asked again a second ago, and how often they were asked about it."""
+
+    asked = 0
+
+    def next_due(self) -> float | None:
+        Due.asked += 1
+        return anyio.current_time() - 1
+
+
+async def test_while_no_further_request_may_be_sent_nothing_is_done_about_what_is_due() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate, max_in_flight=1), schedule=Due(Pacing()))
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "a"))
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1]]
+        before = Due.asked
+        for _ in range(100):
+            await anyio.lowlevel.checkpoint()
+        assert Due.asked == before
