@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
        OR NOT (pg_visible_in_snapshot(change.txid, sink.batch) AND change.seq <= sink.batch_last_seq)
 ) AS backlog
 LEFT JOIN LATERAL (
-    SELECT lock.pid, activity.client_addr::text AS address
+    SELECT lock.pid, host(activity.client_addr) AS address
     FROM pg_catalog.pg_locks AS lock
     LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = lock.pid
     WHERE lock.locktype = 'advisory' AND lock.objsubid = 2 AND lock.granted
