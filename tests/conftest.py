@@ -12,6 +12,8 @@ import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
+from tests.ledger import Ledger, create_accounts
+from tests.listening import Served, kinesis_with_stream
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -61,6 +63,18 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
     session = await asyncpg.connect(database.url)
     yield session
     await session.close()
+
+
+@pytest.fixture
+async def ledger(database: Database) -> Ledger:
+    await create_accounts(database.url)
+    return Ledger()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with kinesis_with_stream() as served:
+        yield served
 
 
 def memory_disk() -> Path | None:

@@ -199,6 +199,22 @@ async def command(
             await process.wait()
 
 
+class Operator:
+    """Runs `forwarder` commands one after the other, each to its end, and reads what they say."""
+
+    def __init__(self, env: Mapping[str, str], directory: Path) -> None:
+        self._env = env
+        self._directory = directory
+        self._runs = 0
+
+    async def says(self, *arguments: str, status: int = 0) -> str:
+        """What a command prints on standard output, or on the other if it is to fail."""
+        self._runs += 1
+        async with command(*arguments, env=self._env, directory=self._directory / f"run{self._runs}") as run:
+            assert await run.ends() == status, run.stderr
+            return run.stderr if status else run.stdout.decode()
+
+
 def environment(**own: str) -> dict[str, str]:
     """The environment without anybody's settings and credentials, and these variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FORWARDER_", "AWS_", "PG"))}

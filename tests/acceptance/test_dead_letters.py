@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.databases import Database
-from tests.ledger import Ledger, all_delivered, create_accounts, write_rows
-from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream
+from tests.ledger import Ledger, all_delivered, write_rows
+from tests.listening import CREDENTIALS, STREAM, Operator, Served, command
 from tests.waiting import eventually
 
 LARGE = "x" * (1 << 20)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with kinesis_with_stream() as served:
-        yield served
-
-
-class Operator:
-    """Runs `forwarder dead-letters` again and again."""
-
-    def __init__(self, env: Mapping[str, str], directory: Path) -> None:
-        self._env = env
-        self._directory = directory
-        self._runs = 0
-
-    async def says(self, *arguments: str, status: int = 0) -> str:
-        """What it prints on standard output, or on the other if it is to fail."""
-        self._runs += 1
-        directory = self._directory / f"run{self._runs}"
-        async with command("dead-letters", *arguments, env=self._env, directory=directory) as run:
-            assert await run.ends() == status, run.stderr
-            return run.stderr if status else run.stdout.decode()
 
 
 @pytest.fixture
@@ -64,21 +35,27 @@ async def test_a_change_that_was_too_large_is_found_looked_at_and_delivered_afte
         await listener.says("change set aside")
 
         async def listed() -> bool:
-            return "dead letters: 1" in await operator.says("list")
+            return "dead letters: 1" in await operator.says("dead-letters", "list")
 
         await eventually(listed)
-        (letter,) = (await operator.says("list", "--json", "--table", "public.*", "--code", "oversize")).splitlines()
+        (letter,) = (
+            await operator.says("dead-letters", "list", "--json", "--table", "public.*", "--code", "oversize")
+        ).splitlines()
         seq = str(json.loads(letter)["seq"])
         assert LARGE not in letter
-        assert json.loads(await operator.says("show", seq))["after"] == {"id": 100, "version": 1, "note": LARGE}
+        assert json.loads(await operator.says("dead-letters", "show", seq))["after"] == {
+            "id": 100,
+            "version": 1,
+            "note": LARGE,
+        }
         served.kinesis.stream(STREAM).settings.max_record_kib = 2048
         await listener.stop()
-    assert "1" in await operator.says("retry", seq)
+    assert "1" in await operator.says("dead-letters", "retry", seq)
     async with command("listen", env=env, directory=tmp_path / "again") as listener:
         found = await all_delivered(ledger, served.data)
         await listener.stop()
     assert found.repeats == 0
-    assert "dead letters: 0" in await operator.says("list")
+    assert "dead letters: 0" in await operator.says("dead-letters", "list")
 
 
 async def test_a_discarded_letter_is_gone(
@@ -87,8 +64,8 @@ async def test_a_discarded_letter_is_gone(
     await write_rows(ledger, database.writer_url, 100, note=LARGE)
     async with command("listen", "--once", env=env, directory=tmp_path / "listen") as listener:
         assert await listener.ends() == 0
-    assert "dead letters discarded: 1" in await operator.says("discard", "--sink", "default")
-    assert "dead letters: 0" in await operator.says("list")
+    assert "dead letters discarded: 1" in await operator.says("dead-letters", "discard", "--sink", "default")
+    assert "dead letters: 0" in await operator.says("dead-letters", "list")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +79,6 @@ async def test_a_discarded_letter_is_gone(
     ],
 )
 async def test_a_slip_is_told_in_one_line(operator: Operator, arguments: list[str], status: int, text: str) -> None:
-    error = await operator.says(*arguments, status=status)
+    error = await operator.says("dead-letters", *arguments, status=status)
     assert text in error
     assert error.count("\n") == 1

@@ -18,18 +18,12 @@ import pytest
 
 from forwarder.local.kinesis.faults import Delay, Hang
 from tests.databases import Database
-from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
+from tests.ledger import Ledger, all_delivered, audit, write, write_rows, writing
 from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream
 from tests.waiting import eventually
 
 KILLS = 20
 PAUSE_SECONDS = 0.1
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
 
 
 @pytest.fixture

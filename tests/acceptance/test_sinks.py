@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 
 from tests.databases import Database
-from tests.ledger import Ledger, audit, create_accounts, write_rows
-from tests.listening import Command, command
+from tests.ledger import Ledger, audit, write_rows
+from tests.listening import Command, Operator, command
 from tests.waiting import eventually
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
 
 
 @pytest.fixture
@@ -26,23 +20,9 @@ def env(database: Database) -> Mapping[str, str]:
     return {"FORWARDER_DATABASE_URL": database.url}
 
 
-class Operator:
-    """Runs `forwarder` commands and reads what they say."""
-
-    def __init__(self, env: Mapping[str, str], directory: Path) -> None:
-        self._env = env
-        self._directory = directory
-        self._runs = 0
-
-    async def says(self, *arguments: str, status: int = 0) -> str:
-        self._runs += 1
-        async with command(*arguments, env=self._env, directory=self._directory / f"run{self._runs}") as run:
-            assert await run.ends() == status, run.stderr
-            return run.stderr if status else run.stdout.decode()
-
-    async def sinks(self) -> dict[str, dict[str, Any]]:
-        lines = (await self.says("sinks", "list", "--json")).splitlines()
-        return {sink["name"]: sink for sink in map(json.loads, lines)}
+async def sinks_listed(operator: Operator) -> dict[str, dict[str, Any]]:
+    lines = (await operator.says("sinks", "list", "--json")).splitlines()
+    return {sink["name"]: sink for sink in map(json.loads, lines)}
 
 
 @pytest.fixture
@@ -61,7 +41,7 @@ async def test_several_sinks_named_on_the_command_line_each_get_everything(
     await operator.says("listen", "--once", *sinks_of(tmp_path))
     for name in ("one", "two"):
         audit(ledger, (tmp_path / f"{name}.jsonl").read_bytes().splitlines()).assert_faultless()
-    assert {name: sink["undelivered"] for name, sink in (await operator.sinks()).items()} == {"one": 0, "two": 0}
+    assert {name: sink["undelivered"] for name, sink in (await sinks_listed(operator)).items()} == {"one": 0, "two": 0}
 
 
 async def test_a_list_tells_the_backlog_and_who_leads(
@@ -74,10 +54,10 @@ async def test_a_list_tells_the_backlog_and_who_leads(
         await listener.says("listening")
 
         async def one_is_served() -> bool:
-            return bool((await operator.sinks())["one"]["undelivered"] == 0)
+            return bool((await sinks_listed(operator))["one"]["undelivered"] == 0)
 
         await eventually(one_is_served, within_seconds=20)
-        found = await operator.sinks()
+        found = await sinks_listed(operator)
         assert found["one"]["leader_pid"]
         assert (found["two"]["undelivered"], found["two"]["leader_pid"]) == (7, None)
         assert found["two"]["oldest_undelivered_at"]
@@ -102,7 +82,7 @@ async def test_a_sink_with_a_backlog_is_removed_only_if_that_is_meant(
     assert "7 changes are not delivered" in refusal
     assert "--discard" in refusal
     assert "two: removed" in await operator.says("sinks", "remove", "two", "--discard")
-    assert set(await operator.sinks()) == {"one"}
+    assert set(await sinks_listed(operator)) == {"one"}
 
 
 async def test_a_replay_is_delivered_by_the_next_listener(

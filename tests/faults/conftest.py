@@ -1,4 +1,4 @@
-"""What every fault test stands on: captured accounts, a ledger of what is committed to them, and a local Kinesis."""
+"""What every fault test stands on: credentials for the local Kinesis, impatience, and a server that may be stopped."""
 
 from __future__ import annotations
 
@@ -9,27 +9,14 @@ import pytest
 from forwarder import database as connections
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.conftest import memory_disk
-from tests.databases import Database, create_templates
-from tests.ledger import Ledger, create_accounts
-from tests.listening import CREDENTIALS, Served, kinesis_with_stream
+from tests.databases import create_templates
+from tests.listening import CREDENTIALS
 
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    await create_accounts(database.url)
-    return Ledger()
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with kinesis_with_stream() as served:
-        yield served
 
 
 @pytest.fixture
