@@ -15,8 +15,8 @@ from forwarder.aws_session import region_of, session_of
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_errors import errors_of
+from forwarder.publisher import Sink
 from forwarder.quarantine import Rejection
-from forwarder.relay import Sink
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
 

@@ -16,7 +16,8 @@ from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.kinesis import kinesis_sink
 from forwarder.line import Line
 from forwarder.lines import file_sink, stdout_sink
-from forwarder.relay import Schedule, Sink
+from forwarder.publisher import Sink
+from forwarder.relay import Schedule
 from forwarder.sink_url import KinesisTarget, StdoutTarget
 from forwarder.source import Source
 from forwarder.state import Phase

@@ -21,7 +21,7 @@ OVERSIZE = "oversize"
 
 
 class Limits(Protocol):
-    """What a sink takes: ``forwarder.relay.Sink``. The limit may change while the sink is in use."""
+    """What a sink takes: ``forwarder.publisher.Sink``. The limit may change while the sink is in use."""
 
     @property
     def max_record_bytes(self) -> int: ...

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import inf
@@ -15,15 +13,14 @@ from anyio.abc import TaskGroup
 from forwarder.backoff import delay_seconds
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
-from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
 from forwarder.linger import Linger
-from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.outage import Outage
 from forwarder.packing import Packed
-from forwarder.quarantine import Quarantine, Rejection
+from forwarder.publisher import Publisher, Sink
+from forwarder.quarantine import Quarantine
 from forwarder.state import ServiceState
 
 RETRY_FIRST_SECONDS = 0.05
@@ -40,47 +37,6 @@ READY_REQUESTS = 4
 # Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
 OVERLAPPING_REQUESTS = 2
 LEAST_RECORDS = 100
-
-logger = logging.getLogger(__name__)
-
-
-class Sink(Protocol):
-    """The far side.
-
-    A sink stores each record it does not reject, keeps it for good, and may store a record twice. It promises nothing about
-    the order of the records of one request; the relay never offers it two that must be kept in order.
-    """
-
-    # The most that one request may carry, and how many requests may be under way.
-    max_records: int
-    max_bytes: int
-    max_in_flight: int
-
-    @property
-    def max_record_bytes(self) -> int:
-        """The most that one record may hold now, data and partition key together."""
-
-    async def prepare(self) -> None:
-        """Wait until the sink can be written to, and learn its limits.
-
-        Raises:
-            Refused: waiting cannot mend it.
-        """
-
-    async def watch(self, state: ServiceState) -> None:
-        """Look after the sink until cancelled, or return if there is nothing to look after.
-
-        What must not be written to now refuses it by ``Unavailable``, and is the state's trouble until it is mended.
-        """
-
-    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
-        """Offer records, all in one request.
-
-        Raises:
-            Invalid: one of them is refused for what it is, nobody says which; none is stored.
-            Unavailable: any part of them may have been stored; offer all of them again.
-            Refused: waiting cannot mend it.
-        """
 
 
 class Schedule(Protocol):
@@ -120,7 +76,6 @@ class Relay:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._quarantine = quarantine
-        self._metrics = metrics
         metrics.watch(self)
         self._frontier = Frontier(position)
         # Whether a page is on its way.
@@ -130,9 +85,9 @@ class Relay:
         # How many requests are under way.
         self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
+        self._publisher = Publisher(sink, concurrency=self._concurrency, state=state, metrics=metrics)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
-        self._complaints = Occasional(seconds=10.0)
 
     @property
     def records(self) -> int:
@@ -264,7 +219,7 @@ class Relay:
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         began = anyio.current_time()
-        rejections = await self._publish(records)
+        rejections = await self._publisher.publish(records, in_flight=self.in_flight)
         self.in_flight -= 1
         again = [rejection.record for rejection in rejections if not rejection.is_final]
         final = [rejection for rejection in rejections if rejection.is_final]
@@ -288,40 +243,6 @@ class Relay:
         self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
         self._frontier.delivered(len(records) - len(unsettled))
         self._notify()
-
-    async def _publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
-        """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found."""
-        began = anyio.current_time()
-        try:
-            rejections = await self._sink.publish(records)
-        except Invalid as error:
-            if len(records) == 1:
-                return [Rejection(record=records[0], code=error.code, reason=str(error), is_final=True)]
-            middle = len(records) // 2
-            return [*await self._publish(records[:middle]), *await self._publish(records[middle:])]
-        except Unavailable as error:
-            self._concurrency.failed()
-            self._metrics.rejected("Unavailable", len(records))
-            self._state.trouble = str(error)
-            if self._complaints.due("unavailable"):
-                logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})
-            return [Rejection(record=record, code="Unavailable") for record in records]
-        seconds = anyio.current_time() - began
-        self._concurrency.finished(seconds, in_flight=self.in_flight, rejected=len(rejections), records=len(records))
-        self._count(records, rejections, seconds)
-        if self._state.trouble and len(rejections) < len(records):
-            self._state.trouble = None
-            logger.info("sink answers again")
-        return rejections
-
-    def _count(self, records: Sequence[Record], rejections: Sequence[Rejection], seconds: float) -> None:
-        refused = {rejection.record.seq for rejection in rejections}
-        stored = [record for record in records if record.seq not in refused] if refused else records
-        self._metrics.request(seconds=seconds, records=len(stored), size=sum([len(record.data) for record in stored]))
-        for code, count in Counter(rejection.code for rejection in rejections).items():
-            self._metrics.rejected(code, count)
-            if self._complaints.due(code):
-                logger.warning("records rejected, trying again", extra={"code": code, "records": count})
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""

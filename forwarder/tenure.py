@@ -19,9 +19,10 @@ from forwarder.leadership import Leadership
 from forwarder.metrics import SinkMetrics
 from forwarder.packing import Packer
 from forwarder.positions import Newcomers, Positions
+from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
 from forwarder.redelivery import Redelivery
-from forwarder.relay import Relay, Schedule, Sink
+from forwarder.relay import Relay, Schedule
 from forwarder.selection import Pattern
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source

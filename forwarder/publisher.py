@@ -1,0 +1,113 @@
+"""Offers records to a sink, one request at a time or many, and finds out what became of each."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+
+from forwarder.concurrency import Concurrency
+from forwarder.errors import Invalid, Unavailable
+from forwarder.events import Record
+from forwarder.logs import Occasional
+from forwarder.metrics import SinkMetrics
+from forwarder.quarantine import Rejection
+from forwarder.state import ServiceState
+
+logger = logging.getLogger(__name__)
+
+
+class Sink(Protocol):
+    """The far side.
+
+    A sink stores each record it does not reject, keeps it for good, and may store a record twice. It promises nothing about
+    the order of the records of one request; the relay never offers it two that must be kept in order.
+    """
+
+    # The most that one request may carry, and how many requests may be under way.
+    max_records: int
+    max_bytes: int
+    max_in_flight: int
+
+    @property
+    def max_record_bytes(self) -> int:
+        """The most that one record may hold now, data and partition key together."""
+
+    async def prepare(self) -> None:
+        """Wait until the sink can be written to, and learn its limits.
+
+        Raises:
+            Refused: waiting cannot mend it.
+        """
+
+    async def watch(self, state: ServiceState) -> None:
+        """Look after the sink until cancelled, or return if there is nothing to look after.
+
+        What must not be written to now refuses it by ``Unavailable``, and is the state's trouble until it is mended.
+        """
+
+    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        """Offer records, all in one request.
+
+        Raises:
+            Invalid: one of them is refused for what it is, nobody says which; none is stored.
+            Unavailable: any part of them may have been stored; offer all of them again.
+            Refused: waiting cannot mend it.
+        """
+
+
+class Publisher:
+    """Makes requests, notes how they go, and never fails: what is not known to be stored comes back."""
+
+    def __init__(self, sink: Sink, *, concurrency: Concurrency, state: ServiceState, metrics: SinkMetrics) -> None:
+        """``concurrency`` learns from each answer; ``state`` is in trouble while there is none."""
+        self._sink = sink
+        self._concurrency = concurrency
+        self._state = state
+        self._metrics = metrics
+        self._complaints = Occasional(seconds=10.0)
+
+    async def publish(self, records: Sequence[Record], *, in_flight: int) -> Sequence[Rejection]:
+        """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found.
+
+        ``in_flight`` counts the requests under way, this one included.
+        """
+        began = anyio.current_time()
+        try:
+            rejections = await self._sink.publish(records)
+        except Invalid as error:
+            if len(records) == 1:
+                return [Rejection(record=records[0], code=error.code, reason=str(error), is_final=True)]
+            middle = len(records) // 2
+            first = await self.publish(records[:middle], in_flight=in_flight)
+            return [*first, *await self.publish(records[middle:], in_flight=in_flight)]
+        except Unavailable as error:
+            return self._failed(records, error)
+        self._answered(records, rejections, seconds=anyio.current_time() - began, in_flight=in_flight)
+        return rejections
+
+    def _failed(self, records: Sequence[Record], error: Unavailable) -> Sequence[Rejection]:
+        self._concurrency.failed()
+        self._metrics.rejected("Unavailable", len(records))
+        self._state.trouble = str(error)
+        if self._complaints.due("unavailable"):
+            logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})
+        return [Rejection(record=record, code="Unavailable") for record in records]
+
+    def _answered(
+        self, records: Sequence[Record], rejections: Sequence[Rejection], *, seconds: float, in_flight: int
+    ) -> None:
+        refused = {rejection.record.seq for rejection in rejections}
+        stored = [record for record in records if record.seq not in refused] if refused else records
+        self._concurrency.finished(seconds, in_flight=in_flight, rejected=len(rejections), records=len(records))
+        self._metrics.request(seconds=seconds, records=len(stored), size=sum([len(record.data) for record in stored]))
+        if self._state.trouble and stored:
+            self._state.trouble = None
+            logger.info("sink answers again")
+        for code, count in Counter(rejection.code for rejection in rejections).items():
+            self._metrics.rejected(code, count)
+            if self._complaints.due(code):
+                logger.warning("records rejected, trying again", extra={"code": code, "records": count})
