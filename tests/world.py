@@ -1,0 +1,222 @@
+"""A model of PostgreSQL's transactions and of what our queries promise, for tests that let anything happen at any moment.
+
+Transactions take their id late and end in any order; a snapshot's xmax is the latest *completed* id plus one, so a running
+transaction with a higher id is not listed in it; a row has one writer at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from forwarder.cursor import Snapshot
+from forwarder.queries import query
+
+COLUMNS = ("seq", "txid", "at", "table_id", "relation", "op", "before", "after", "fault")
+
+
+class Row(tuple[Any, ...]):
+    """A row of the outbox that is read by place and by name, as asyncpg's records are."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: Any) -> Any:
+        return super().__getitem__(COLUMNS.index(name) if isinstance(name, str) else name)
+
+
+@dataclass(eq=False)
+class Transaction:
+    by_reader: bool = False
+    xid: int | None = None
+    locked: set[int] = field(default_factory=set)
+    changes: list[Row] = field(default_factory=list)
+    committed: bool | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.committed is None
+
+
+class World:
+    """The model database: transactions, row locks, the sequence, and one sink's row."""
+
+    def __init__(self) -> None:
+        self.next_xid = 100
+        self.latest_completed = 99
+        self.last_seq = 0
+        self.transactions: list[Transaction] = []
+        self.commits = itertools.count()
+        # The place of every committed change among all commits.
+        self.commit_place: dict[int, int] = {}
+        self.stored: dict[str, Any] = {
+            "delivered": (1, 1, ()),
+            "floor_seq": 0,
+            "batch": None,
+            "batch_floor_seq": None,
+            "batch_ceiling_seq": None,
+            "batch_last_seq": None,
+            "batch_by_seq": None,
+            "last_seq": 0,
+        }
+
+    def begin(self, *, by_reader: bool = False) -> Transaction:
+        transaction = Transaction(by_reader=by_reader)
+        self.transactions.append(transaction)
+        return transaction
+
+    def assign_xid(self, transaction: Transaction) -> None:
+        if transaction.xid is None:
+            transaction.xid = self.next_xid
+            self.next_xid += 1
+
+    def lock(self, transaction: Transaction, row: int) -> bool:
+        """Change a row, if nobody else has; its trigger has not run yet."""
+        if any(row in other.locked for other in self.transactions if other.running and other is not transaction):
+            return False
+        transaction.locked.add(row)
+        self.assign_xid(transaction)
+        return True
+
+    def capture(self, transaction: Transaction, row: int, *, padding: int) -> None:
+        """The trigger of a changed row runs."""
+        self.last_seq += 1
+        image = json.dumps({"id": row, "padding": "x" * padding})
+        transaction.changes.append(Row((self.last_seq, transaction.xid, 0, 1, 1000, b"U", None, image, None)))
+
+    def end(self, transaction: Transaction, *, commit: bool) -> None:
+        transaction.committed = commit
+        if transaction.xid is not None:
+            self.latest_completed = max(self.latest_completed, transaction.xid)
+        if commit:
+            self.commit_place.update((change["seq"], next(self.commits)) for change in transaction.changes)
+
+    def snapshot(self) -> Snapshot:
+        xmax = self.latest_completed + 1
+        running = sorted(t.xid for t in self.transactions if t.running and t.xid is not None and t.xid < xmax)
+        return Snapshot(running[0] if running else xmax, xmax, tuple(running))
+
+    @property
+    def visible(self) -> list[Row]:
+        return sorted(change for t in self.transactions if t.committed for change in t.changes)
+
+    @property
+    def all_changes(self) -> list[Row]:
+        return sorted(change for t in self.transactions for change in t.changes)
+
+    def drain(self, xmax: int, running: Sequence[int], floor_seq: int, page_rows: int, page_bytes: int) -> list[Row]:
+        """What drain.sql promises."""
+        by_txid = sorted(self.visible, key=lambda row: (row["txid"], row["seq"]))
+        found = [row for txid in running for row in [r for r in by_txid if r["txid"] == txid][: page_rows + 1]]
+        found += [row for row in by_txid if row["txid"] >= xmax and row["seq"] > floor_seq][: page_rows + 1]
+        complete = len(found) <= page_rows and sum(map(size, found)) <= page_bytes
+        header = {"snapshot": str(self.snapshot()), "complete": complete}
+        first = Row((0, None, None, None, None, b"H", None, json.dumps(header), None))
+        return [first, *(sorted(found) if complete else ())]
+
+    def page(
+        self,
+        xmax: int,
+        running: Sequence[int],
+        floor_seq: int,
+        page_rows: int,
+        page_bytes: int,
+        batch: Snapshot,
+        ceiling_seq: int,
+        last_seq: int,
+        by_seq: bool,  # noqa: FBT001
+    ) -> list[Row]:
+        """What page.sql promises."""
+        assert not by_seq, "this cluster is the only one"
+        of_batch = [row for row in self.visible if batch.sees(row["txid"])]
+        found = [
+            row
+            for txid in running
+            for row in [r for r in of_batch if r["txid"] == txid and r["seq"] > last_seq][:page_rows]
+        ]
+        low = max(last_seq, floor_seq)
+        found += [r for r in of_batch if low < r["seq"] <= ceiling_seq and r["txid"] >= xmax][:page_rows]
+        rows = sorted(found)[:page_rows]
+        total = itertools.accumulate(map(size, rows))
+        return [
+            row
+            for number, (row, bytes_) in enumerate(zip(rows, total, strict=True))
+            if bytes_ <= page_bytes or not number
+        ]
+
+    def count_transactions(self, txids: Sequence[int], up_to: int) -> list[tuple[int, int, int]]:
+        """What count_transactions.sql promises."""
+        groups = itertools.groupby(sorted(self.visible, key=txid_of), key=txid_of)
+        seqs = {txid: [row["seq"] for row in rows] for txid, rows in groups if txid in txids}
+        return [(txid, len(mine), sum(seq <= up_to for seq in mine)) for txid, mine in seqs.items()]
+
+
+class Pause:
+    """Where a statement begins or, inside save_position.sql, where another session may overtake it."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Session:
+    """What the reader takes for its connection. ``pause`` is where anything else may happen: between statements, and amid some."""
+
+    def __init__(self, world: World, *, pause: Callable[[], Awaitable[None]] = Pause) -> None:
+        self._world = world
+        self._pause = pause
+
+    async def fetch(self, text: str, *arguments: Any) -> list[Any]:
+        await self._pause()
+        answers: dict[str, Callable[..., list[Any]]] = {
+            query("drain"): self._world.drain,
+            query("page"): self._world.page,
+            query("count_transactions"): self._world.count_transactions,
+            query("tables"): tables,
+        }
+        return answers[text](*arguments)
+
+    async def execute(self, text: str, *_: Any) -> None:
+        await self._pause()
+
+    async def fetchrow(self, text: str, *_: Any) -> dict[str, Any]:
+        await self._pause()
+        if text == query("present"):
+            return {"snapshot": self._world.snapshot(), "last_seq": max(self._world.last_seq, 1)}
+        assert text == query("load_position")
+        return self._world.stored | {"foreign_history": False, "epoch": 1}
+
+    async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int:  # noqa: ASYNC109 - asyncpg's own
+        """save_position.sql and floor.sql: they read the sequence, then take a transaction id, then commit."""
+        await self._pause()
+        floor_seq = self._world.last_seq
+        await self._pause()
+        own = self._world.begin(by_reader=True)
+        self._world.assign_xid(own)
+        await self._pause()
+        if text == query("save_position"):
+            _name, *position, system_identifier, epoch = arguments
+            assert system_identifier is None
+            assert epoch == 1
+            self._world.stored = dict(zip(self._world.stored, position, strict=True))
+        else:
+            assert text == query("floor")
+        self._world.end(own, commit=True)
+        return floor_seq
+
+
+def tables() -> list[dict[str, Any]]:
+    key_columns = '[{"attnum": 1, "names": ["id"]}]'
+    return [
+        {"id": 1, "relation": 1000, "schema": "public", "name": "t", "key_columns": key_columns, "before_image": "full"}
+    ]
+
+
+def size(row: Row) -> int:
+    return len(row["after"])
+
+
+def txid_of(row: Row) -> int:
+    txid: int = row["txid"]
+    return txid
