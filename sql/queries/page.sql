@@ -17,10 +17,11 @@ FROM (
             SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
             FROM forwarder.outbox AS o
             WHERE o.txid = running.txid AND o.seq > $8
-              AND pg_visible_in_snapshot(o.txid, $6)
             ORDER BY o.txid, o.seq
             LIMIT $4
         ) AS change
+        -- Once for each transaction: one that is still running may have millions of rows to pass over.
+        WHERE pg_visible_in_snapshot(running.txid, $6)
         UNION ALL
         (
             SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault

@@ -469,7 +469,8 @@ HUNDRED_A_TRANSACTION = """
 
 @pytest.fixture(params=["never analysed", "analysed before the backlog"])
 async def backlog(request: pytest.FixtureRequest, connection: Connection) -> None:
-    """20,000 changes of transactions from 1000 on, then 200,000 of transactions from 2000 on."""
+    """20,000 changes of transactions from 1000 on, then 200,000 of transactions from 2000 on, all of which have ended."""
+    await connection.execute("DO $$ BEGIN WHILE pg_current_xact_id() < '4200' LOOP COMMIT; END LOOP; END $$")
     await connection.execute("ALTER TABLE forwarder.outbox_0 SET (autovacuum_enabled = off)")
     await connection.execute(HUNDRED_A_TRANSACTION, 1, 20_000, 1000)
     if request.param != "never analysed":
@@ -487,6 +488,15 @@ async def rows_read(reader: Connection, name: str, *parameters: str) -> int:
     assert scans, plan
     filtered = re.findall(r"Rows Removed by (?:Filter|Index Recheck): (\d+)", plan)
     return sum(int(rows) * int(loops) for rows, loops in scans) + sum(map(int, filtered))
+
+
+async def blocks_touched(reader: Connection, name: str, *parameters: str) -> int:
+    """How many blocks a query looks at, one that it looks at again counted again: rows that nobody can see included."""
+    await reader.execute(f"PREPARE {name} AS {query(name)}")
+    lines = await reader.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {name} ({', '.join(parameters)})")
+    await reader.execute(f"DEALLOCATE {name}")
+    plan = json.loads(lines[0][0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 @pytest.mark.usefixtures("backlog")
@@ -542,3 +552,28 @@ async def test_the_floor_of_a_saved_position_is_the_newest_seq(
 
     assert outbox.floor_seq == 7
     assert (await outbox.read()).position.floor_seq == 7
+
+
+async def test_a_look_passes_over_nothing_of_a_transaction_that_is_still_running(
+    reader: Connection, connection: Connection, writers: Sequence[Connection]
+) -> None:
+    await connection.execute("CREATE TABLE item2 (id bigint PRIMARY KEY)")
+    await capture(connection, "item2")
+    position = await outbox_of(reader).read()
+    running, other = writers
+    await running.execute("BEGIN; INSERT INTO item2 SELECT generate_series(1, 20000)")
+    txid = await running.fetchval("SELECT pg_current_xact_id()::text")
+    # Its 20,000 rows lie in several hundred blocks.
+    few = 150
+    xmax = f"'{position.position.delivered.xmax}'"
+
+    # Nothing later has ended.
+    assert await blocks_touched(reader, "drain", xmax, "'{}'", "0", "4000", "8388608") < few
+    await other.execute("INSERT INTO item2 VALUES (30000)")
+
+    # Something has, and a snapshot since then says that it was running.
+    later = f"'{int(txid) + 2}'"
+    assert await blocks_touched(reader, "drain", later, f"'{{{txid}}}'", "0", "4000", "8388608") < few
+    batch = f"'{txid}:{int(txid) + 2}:{txid}'"
+    page = (later, f"'{{{txid}}}'", "0", "1000", "8388608", batch, "9000", "0", "false")
+    assert await blocks_touched(reader, "page", *page) < few
