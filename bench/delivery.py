@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import inf
 from statistics import median
 
 import anyio
@@ -11,6 +12,7 @@ from forwarder.config import ListenSettings
 from forwarder.cursor import NOTHING, Position
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
+from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
@@ -52,6 +54,7 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
             state=ServiceState(),
             metrics=metrics,
             quarantine=Quarantine(metrics),
+            lease=Lease(asked_at=inf),
             max_events=_LISTEN.max_events,
             max_bytes=_LISTEN.max_bytes,
         )

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import anyio
 
+from forwarder.lease import Lease
 from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
+from forwarder.uptime import uptime_seconds
 
 HEARTBEAT_SECONDS = 3.0
 
@@ -16,8 +18,8 @@ HEARTBEAT_SECONDS = 3.0
 class Checkpoints:
     """Keeps the stored position close behind the relay's.
 
-    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more. ``turn`` is the
-    lock by which the parts of the leader share that session.
+    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more. So every save is
+    a proof, and renews the lease. ``turn`` is the lock by which the parts of the leader share that session.
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class Checkpoints:
         *,
         relay: Relay,
         quarantine: Quarantine,
+        lease: Lease,
         raise_floor: Callable[[int], None],
         interval_seconds: float,
     ) -> None:
@@ -34,6 +37,7 @@ class Checkpoints:
         self._positions = positions
         self._relay = relay
         self._quarantine = quarantine
+        self._lease = lease
         self._raise_floor = raise_floor
         self._interval_seconds = interval_seconds
         self._saved = relay.progress
@@ -45,14 +49,16 @@ class Checkpoints:
         Raises:
             Unavailable: the session is lost, and with it the leadership.
         """
+        due = anyio.current_time()
         while True:
             with anyio.move_on_after(HEARTBEAT_SECONDS) as heartbeat:
                 await self._relay.moved_from(self._saved)
+                await anyio.sleep_until(due)
             if heartbeat.cancelled_caught:
                 await self._prove()
             else:
                 await self.save()
-                await anyio.sleep(self._interval_seconds)
+                due = anyio.current_time() + self._interval_seconds
 
     async def save(self) -> None:
         """Save the relay's position, if it is worth it.
@@ -64,9 +70,13 @@ class Checkpoints:
             progress = self._relay.progress
             if progress != self._saved:
                 position, aside = self._relay.position, self._quarantine.take()
+                asked_at = uptime_seconds()
                 self._raise_floor(await self._positions.save(position, aside=aside))
+                self._lease.renew(asked_at=asked_at)
                 self._saved = progress
 
     async def _prove(self) -> None:
         async with self._turn:
+            asked_at = uptime_seconds()
             await self._positions.prove()
+            self._lease.renew(asked_at=asked_at)

@@ -157,10 +157,10 @@ async def _prepare(connection: Connection, where: str) -> None:
         # The leaves of the outbox are never analysed, or were when they were empty: statistics would mislead the planner
         # into reading a whole leaf for one page. Without them, and without sequential scans, it walks the indexes.
         await connection.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
-        # If this machine vanishes, the server shall notice within seconds and give the leader's lock to another.
+        # If this machine vanishes, the server shall notice soon, but not before the leader's lease is over.
         await connection.execute(
-            "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;"
-            " SET tcp_user_timeout = '15s'"
+            "SET tcp_keepalives_idle = 8; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 4;"
+            " SET tcp_user_timeout = '20s'"
         )
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=_microseconds

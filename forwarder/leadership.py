@@ -9,9 +9,13 @@ from forwarder.queries import query
 
 RETRY_SECONDS = 1.0
 
+# A leader asks something every few seconds. One that is silent for so long is frozen or cut off, or its machine is gone: the
+# server ends its session, and the lock is free. Longer than the lease, by more than a request takes to be sent.
+SILENCE_SECONDS = 20.0
+
 
 class Leadership:
-    """A lock on a sink, held as long as its connection lives."""
+    """A lock on a sink, held as long as its connection lives. The server ends that when nothing is asked for 20 s."""
 
     def __init__(self, connection: Connection, *, sink: str) -> None:
         self._connection = connection
@@ -21,7 +25,7 @@ class Leadership:
         """Take the lock if nobody has it."""
         with errors_of("cannot ask for the leadership"):
             taken: bool = await self._connection.fetchval(
-                query("lead"), LEADER_LOCK_CLASS, self._sink, timeout=ANSWER_SECONDS
+                query("lead"), LEADER_LOCK_CLASS, self._sink, f"{SILENCE_SECONDS * 1000:.0f}ms", timeout=ANSWER_SECONDS
             )
         return taken
 

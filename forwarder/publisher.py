@@ -12,10 +12,12 @@ import anyio
 from forwarder.concurrency import Concurrency
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record
+from forwarder.lease import Lease
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.quarantine import Rejection
 from forwarder.state import ServiceState
+from forwarder.uptime import uptime_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -60,11 +62,14 @@ class Sink(Protocol):
 
 
 class Publisher:
-    """Makes requests, notes how they go, and never fails: what is not known to be stored comes back."""
+    """Makes requests while the lease lasts, and notes how they go: what is not known to be stored comes back."""
 
-    def __init__(self, sink: Sink, *, concurrency: Concurrency, state: ServiceState, metrics: SinkMetrics) -> None:
+    def __init__(
+        self, sink: Sink, *, lease: Lease, concurrency: Concurrency, state: ServiceState, metrics: SinkMetrics
+    ) -> None:
         """``concurrency`` learns from each answer; ``state`` is in trouble while there is none."""
         self._sink = sink
+        self._lease = lease
         self._concurrency = concurrency
         self._state = state
         self._metrics = metrics
@@ -74,7 +79,12 @@ class Publisher:
         """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found.
 
         ``in_flight`` counts the requests under way, this one included.
+
+        Raises:
+            Unavailable: the lease is over; nothing was sent.
         """
+        # Before every request: a process that was frozen may wake up right here.
+        self._lease.check(now=uptime_seconds())
         began = anyio.current_time()
         try:
             rejections = await self._sink.publish(records)

@@ -15,6 +15,7 @@ from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
+from forwarder.lease import Lease
 from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
 from forwarder.outage import Outage
@@ -67,6 +68,7 @@ class Relay:
         state: ServiceState,
         metrics: SinkMetrics,
         quarantine: Quarantine,
+        lease: Lease,
         max_events: int,
         max_bytes: int,
     ) -> None:
@@ -85,7 +87,7 @@ class Relay:
         # How many requests are under way.
         self.in_flight = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
-        self._publisher = Publisher(sink, concurrency=self._concurrency, state=state, metrics=metrics)
+        self._publisher = Publisher(sink, lease=lease, concurrency=self._concurrency, state=state, metrics=metrics)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
 
@@ -168,6 +170,7 @@ class Relay:
 
         Raises:
             Refused: the sink refuses a record for good.
+            Unavailable: the lease is over; what is under way may still arrive.
         """
         async with anyio.create_task_group() as tasks:
             while True:

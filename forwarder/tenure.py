@@ -16,6 +16,7 @@ from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
+from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
 from forwarder.packing import Packer
 from forwarder.positions import Newcomers, Positions
@@ -27,6 +28,7 @@ from forwarder.selection import Pattern
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source
 from forwarder.state import Phase, ServiceState
+from forwarder.uptime import uptime_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +106,10 @@ async def begin(
     await _take(leadership, terms, sink, wait=not once)
     inflow = await stack.enter_async_context(source.joined())
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
+    lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
-    relay = _relay(terms, sink, schedule, position, quarantine)
+    relay = _relay(terms, sink, schedule, position, quarantine, lease)
     packer = _packer(terms.sink_url, sink, inflow.system_identifier)
     turn = anyio.Lock()
     checkpoints = Checkpoints(
@@ -114,6 +117,7 @@ async def begin(
         turn,
         relay=relay,
         quarantine=quarantine,
+        lease=lease,
         raise_floor=inflow.pump.raise_floor,
         interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
     )
@@ -187,7 +191,9 @@ def _halts_lanes(sink_url: SinkUrl) -> bool:
     return isinstance(sink_url.target, KinesisTarget) and sink_url.target.on_poison == "halt-lane"
 
 
-def _relay(terms: Terms, sink: Sink, schedule: Schedule, position: Position, quarantine: Quarantine) -> Relay:
+def _relay(
+    terms: Terms, sink: Sink, schedule: Schedule, position: Position, quarantine: Quarantine, lease: Lease
+) -> Relay:
     listen = terms.settings.listen
     return Relay(
         sink,
@@ -196,6 +202,7 @@ def _relay(terms: Terms, sink: Sink, schedule: Schedule, position: Position, qua
         state=terms.state,
         metrics=terms.metrics,
         quarantine=quarantine,
+        lease=lease,
         max_events=listen.max_events,
         max_bytes=listen.max_bytes,
     )

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -19,6 +20,7 @@ from forwarder.events import Record
 from forwarder.feed import Feed
 from forwarder.intake import Intake
 from forwarder.lanes import Lanes
+from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
@@ -336,6 +338,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
         state=ServiceState(),
         metrics=metrics,
         quarantine=Quarantine(metrics),
+        lease=Lease(asked_at=inf),
         max_events=10_000,
         max_bytes=1 << 24,
     )

@@ -134,3 +134,18 @@ async def test_a_leader_whose_network_went_dark_cannot_prove_it(
         with pytest.raises(Unavailable):
             await positions.prove()
         connection.terminate()
+
+
+async def test_the_server_ends_the_session_of_a_leader_that_asks_nothing(
+    sessions: Sequence[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leadership_module, "SILENCE_SECONDS", 1.0)
+    frozen, standby = (Leadership(each, sink="default") for each in sessions)
+    assert await frozen.take()
+
+    # It asks every 10 ms, so it is never silent for so long.
+    with anyio.fail_after(10):
+        await standby.wait()
+
+    with pytest.raises(Unavailable):
+        await frozen.take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 
 import anyio
 import anyio.lowlevel
@@ -16,6 +17,7 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.lanes import Lanes
+from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.line import Line
 from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
@@ -23,6 +25,7 @@ from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.relay import Relay, Schedule
 from forwarder.state import ServiceState
+from forwarder.uptime import uptime_seconds
 
 SINK_METRICS = Metrics().sink("default")
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
@@ -107,6 +110,7 @@ def relay_to(
     schedule: Schedule | None = None,
     quarantine: Quarantine | None = None,
     state: ServiceState | None = None,
+    lease: Lease | None = None,
     max_events: int = 1000,
     max_bytes: int = 1 << 20,
 ) -> Relay:
@@ -117,6 +121,7 @@ def relay_to(
         state=state or ServiceState(),
         metrics=SINK_METRICS,
         quarantine=quarantine or Quarantine(SINK_METRICS),
+        lease=lease or Lease(asked_at=inf),
         max_events=max_events,
         max_bytes=max_bytes,
     )
@@ -651,3 +656,40 @@ async def test_while_no_further_request_may_be_sent_nothing_is_done_about_what_i
         for _ in range(100):
             await anyio.lowlevel.checkpoint()
         assert Due.asked == before
+
+
+async def test_nothing_is_sent_when_the_lease_is_over() -> None:
+    sink = ScriptedSink(store)
+    relay = relay_to(sink, lease=Lease(asked_at=uptime_seconds() - LEASE_SECONDS))
+    offer(relay, (1, "a"))
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await relay.run()
+
+    assert raised.group_contains(Unavailable, match="the leadership could not be proved")
+    assert sink.stored == []
+
+
+async def test_a_record_that_comes_back_is_not_sent_again_when_the_lease_is_over_by_then() -> None:
+    class Ending(Lease):
+        """Over as soon as the first request was made."""
+
+        def check(self, *, now: float) -> None:
+            super().check(now=now if offers == 0 else now + LEASE_SECONDS)
+
+    offers = 0
+
+    async def lose_the_answer(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        nonlocal offers
+        offers += 1
+        raise Unavailable("no answer")
+
+    sink = ScriptedSink(lose_the_answer)
+    relay = relay_to(sink, lease=Ending(asked_at=uptime_seconds()))
+    offer(relay, (1, "a"))
+
+    with pytest.raises(ExceptionGroup) as raised, anyio.fail_after(30):
+        await relay.run()
+
+    assert raised.group_contains(Unavailable, match="the leadership could not be proved")
+    assert offers == 1
