@@ -14,6 +14,7 @@ import pytest
 from tests.databases import Database
 from tests.ledger import Audit, Ledger, all_delivered, writing
 from tests.listening import CREDENTIALS, STREAM, Command, Served, command
+from tests.proxy import proxy
 
 PAUSE_SECONDS = 0.02
 # Two seconds more than promised: the machine may be busy with other tests.
@@ -27,9 +28,11 @@ def env(database: Database, served: Served) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def two_listeners(env: Mapping[str, str], directory: Path) -> AsyncIterator[tuple[Command, Command]]:
-    """One that leads, and one that stands by."""
-    async with command("listen", env=env, directory=directory / "first") as first:
+async def two_listeners(
+    env: Mapping[str, str], directory: Path, **first_env: str
+) -> AsyncIterator[tuple[Command, Command]]:
+    """One that leads, and one that stands by. ``first_env``: what is different for the first."""
+    async with command("listen", env={**env, **first_env}, directory=directory / "first") as first:
         await first.says("listening")
         async with command("listen", env=env, directory=directory / "second") as second:
             await second.says("standing by")
@@ -85,6 +88,20 @@ async def test_a_leader_that_was_frozen_is_replaced_and_reverses_nothing_when_it
         await anyio.sleep_until(thaws_at)
         first.process.send_signal(signal.SIGCONT)
         await first.says("standing by")
+    await all_delivered_by_a_listener(env, tmp_path, ledger, served)
+
+
+async def test_a_standby_takes_over_from_a_leader_whose_network_went_dark(
+    env: Mapping[str, str], database: Database, ledger: Ledger, served: Served, tmp_path: Path
+) -> None:
+    async with (
+        proxy(database.url) as way,
+        two_listeners(env, tmp_path, FORWARDER_DATABASE_URL=way.url) as (_, second),
+        writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS),
+    ):
+        await served.kinesis.wait_for_records(50, stream=STREAM)
+        way.stall()
+        await leads_within(second, SILENCE_SECONDS)
     await all_delivered_by_a_listener(env, tmp_path, ledger, served)
 
 
