@@ -45,7 +45,7 @@ class DatabaseSettings(Section):
     wake: Literal["doorbell", "poll"] = Field(
         default="doorbell",
         description="doorbell: writers notify the sleeping listener, for latencies of milliseconds. poll: nobody ever "
-        "notifies, as two-phase commit and poolers in transaction mode need; the latency is poll_interval_seconds.",
+        "notifies, as two-phase commit needs; the latency is poll_interval_seconds.",
     )
     poll_interval_seconds: Seconds = Field(
         default=5.0,

@@ -51,7 +51,7 @@ class Doorbell:
             return
         raise Refused(
             "notifications do not reach this connection; connect to PostgreSQL directly instead of through a pooler in "
-            'transaction mode, or set wake = "poll" in [database]'
+            "transaction mode, which would give the leader's lock to others as well"
         )
 
     async def arm(self) -> bool:

@@ -125,13 +125,23 @@ class Positions:
         return Unavailable(f"somebody else leads sink {self._sink!r} now, has set it back or removed it")
 
     async def _adopt(self, foreign: Position) -> Position:
-        """A position in this cluster's history that passes over nothing after the last delivered seq."""
+        """A position in this cluster's history that passes over nothing that was not delivered.
+
+        The rows that came along keep their transaction ids, which the foreign snapshot still tells apart: a change with a low
+        seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them.
+        """
         floor_seq = await self.save(foreign)
         # Taken after the save, so the floor is true for this snapshot.
         row = await self._connection.fetchrow(query("present"))
         assert row is not None
+        delivered = foreign.delivered
+        first_undelivered: int | None = await self._connection.fetchval(
+            query("first_undelivered"), delivered.xmax, delivered.running, foreign.floor_seq
+        )
         # A sequence that stands below was not copied with the rows; then no seq tells what was delivered.
         after_seq = foreign.last_seq if foreign.last_seq <= row["last_seq"] else 0
+        if first_undelivered is not None:
+            after_seq = min(after_seq, first_undelivered - 1)
         position = Position.resending(
             Snapshot(*row["snapshot"]), after_seq=after_seq, floor_seq=floor_seq, ceiling_seq=row["last_seq"]
         )

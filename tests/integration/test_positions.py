@@ -137,14 +137,14 @@ ANOTHER_CLUSTER = "system_identifier = system_identifier + 1"
 A_LATER_STATE = "delivered = '1000000000:1000000000:'"
 
 
-@pytest.mark.parametrize("foreign", [ANOTHER_CLUSTER, A_LATER_STATE])
+@pytest.mark.parametrize("foreign", [f"{ANOTHER_CLUSTER}, delivered = '900000003:900000003:'", A_LATER_STATE])
 @pytest.mark.parametrize("page_rows", [1, 2, 100])
 async def test_in_another_cluster_what_is_retained_after_the_last_delivered_seq_is_sent_again(
     leader: Connection, connection: Connection, item: int, foreign: str, page_rows: int
 ) -> None:
     await connection.execute("INSERT INTO item SELECT generate_series(1, 5)")
     # As a dump brings them along: with ids of transactions that this cluster has yet to see.
-    await connection.execute("UPDATE forwarder.outbox SET txid = '900000000' WHERE seq IN (2, 4)")
+    await connection.execute("UPDATE forwarder.outbox SET txid = (900000000 + seq)::text::xid8 WHERE seq IN (2, 4)")
     positions = Positions(leader, sink="default")
     await positions.load()
     await set_sink(connection, f"last_seq = 3, {foreign}")
@@ -156,6 +156,21 @@ async def test_in_another_cluster_what_is_retained_after_the_last_delivered_seq_
     assert keys(events)[:3] == [4, 5, 6]
     again, _ = await drain(leader, after)
     assert keys(again) == []
+
+
+async def test_in_another_cluster_what_was_in_flight_with_a_lower_seq_is_sent_again_too(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 5)")
+    await connection.execute("UPDATE forwarder.outbox SET txid = (900000000 + seq)::text::xid8")
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    # All but the second had been delivered.
+    await set_sink(connection, f"last_seq = 5, delivered = '900000002:900000006:900000002', {ANOTHER_CLUSTER}")
+
+    events, _ = await drain(leader, await positions.load())
+
+    assert keys(events) == [2, 3, 4, 5]
 
 
 async def test_a_sequence_that_stands_lower_than_the_last_delivered_seq_means_that_everything_is_sent_again(
