@@ -45,11 +45,6 @@ class Frontier:
             return self._position
         return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
 
-    @property
-    def pages(self) -> int:
-        """How many pages are in memory."""
-        return len(self._pages)
-
     def enter(self, packed: Packed, position: Position, *, now: float) -> None:
         """Take a page in. ``position`` holds once it and all before it are delivered."""
         records = packed.records

@@ -60,15 +60,22 @@ async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Da
         await _execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A session as an application would open it: without the settings of ``forwarder.database``."""
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _migrate(url: str) -> None:
     async with session(url, purpose="tests") as connection:
         await migrations.apply(connection)
 
 
 async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+    async with connected(url) as connection:
         for statement in statements:
             await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from random import Random
 
 import anyio
-import asyncpg
 import pytest
 
 from forwarder import database as connections
@@ -16,7 +14,7 @@ from forwarder.local.postgres import EmbeddedPostgres, StopMode
 from forwarder.positions import Positions
 from forwarder.service import Service
 from forwarder.state import Phase
-from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of
+from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, leads, listening
 from tests.proxy import proxy
@@ -27,18 +25,9 @@ NEVER_SECONDS = 3600.0
 PAUSE_SECONDS = 0.02
 
 
-@asynccontextmanager
-async def session(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def terminate(database: Database, purpose: str) -> bool:
     """End the server's side of one of the service's connections; whether there was one."""
-    async with session(database.superuser_url) as superuser:
+    async with connected(database.superuser_url) as superuser:
         terminated = await superuser.fetchval(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = $1",
@@ -131,7 +120,7 @@ async def test_a_terminated_session_is_replaced_and_nothing_is_lost(
 async def test_others_are_delivered_while_a_transaction_stays_open_and_then_it_is_too(
     database: Database, ledger: Ledger, served: Served
 ) -> None:
-    async with listening(database.url, served.sink) as service, session(database.writer_url) as slow:
+    async with listening(database.url, served.sink) as service, connected(database.writer_url) as slow:
         await leads(service)
         await slow.execute("BEGIN")
         await slow.execute("INSERT INTO account VALUES (100, 1)")
@@ -146,11 +135,11 @@ async def test_others_are_delivered_while_a_transaction_stays_open_and_then_it_i
 async def test_a_change_with_a_lower_seq_and_a_higher_transaction_id_is_delivered(
     database: Database, ledger: Ledger, served: Served
 ) -> None:
-    async with listening(database.url, served.sink) as service, session(database.writer_url) as early:
+    async with listening(database.url, served.sink) as service, connected(database.writer_url) as early:
         await leads(service)
         for first in range(100, 120, 2):
             await early.execute("BEGIN; SELECT pg_current_xact_id()")
-            async with session(database.writer_url) as late:
+            async with connected(database.writer_url) as late:
                 await late.execute(f"BEGIN; INSERT INTO account VALUES ({first}, 1)")
                 await early.execute(f"INSERT INTO account VALUES ({first + 1}, 1); COMMIT")
                 ledger.inserted(first + 1)
@@ -161,7 +150,7 @@ async def test_a_change_with_a_lower_seq_and_a_higher_transaction_id_is_delivere
 
 
 async def test_a_stop_after_a_late_commit_repeats_nothing(database: Database, ledger: Ledger, served: Served) -> None:
-    async with session(database.writer_url) as slow, listening(database.url, served.sink) as service:
+    async with connected(database.writer_url) as slow, listening(database.url, served.sink) as service:
         await leads(service)
         await slow.execute("BEGIN")
         await slow.execute("INSERT INTO account VALUES (100, 1)")
@@ -191,14 +180,14 @@ async def test_a_stop_saves_the_position_while_the_leadership_is_being_proved(
         await proving.wait()
         await write_rows(ledger, database.writer_url, 100)
         await all_delivered(ledger, served.data)
-    async with session(database.url) as owner:
+    async with connected(database.url) as owner:
         assert await owner.fetchval("SELECT last_seq FROM forwarder.sink") > 0
 
 
 async def test_a_snapshot_held_by_another_session_delays_nothing(
     database: Database, ledger: Ledger, served: Served
 ) -> None:
-    async with session(database.superuser_url) as other, listening(database.url, served.sink) as service:
+    async with connected(database.superuser_url) as other, listening(database.url, served.sink) as service:
         await other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         await other.fetchval("SELECT pg_current_xact_id()")
         await leads(service)
@@ -212,7 +201,7 @@ async def test_wake_ups_are_not_lost_when_writes_meet_the_listener_going_to_slee
     random = Random(3)
     async with listening(database.url, served.sink, poll_interval_seconds=NEVER_SECONDS) as service:
         await leads(service)
-        async with session(database.writer_url) as writer:
+        async with connected(database.writer_url) as writer:
             for count in range(1, 301):
                 await writer.execute("INSERT INTO account VALUES ($1, 1)", 1000 + count)
                 with anyio.fail_after(10):
@@ -265,7 +254,7 @@ async def test_a_database_restored_from_a_copy_gets_what_was_not_delivered(
         await write(ledger, database.writer_url, transactions=20)
         await all_delivered(ledger, served.data)
     await write(ledger, database.writer_url, transactions=20, first_writer=10)
-    async with session(database.url) as owner:
+    async with connected(database.url) as owner:
         # In the other cluster transaction ids were far ahead, and so is the snapshot that was saved there.
         await owner.execute("UPDATE forwarder.sink SET system_identifier = 1, delivered = '900000:900000:'")
     async with listening(database.url, served.sink):
@@ -281,7 +270,7 @@ async def test_a_restore_into_another_cluster_loses_nothing_not_even_what_was_in
     if not (pg_dump.exists() and psql.exists()):
         pytest.skip("this PostgreSQL comes without pg_dump")
     await write(ledger, database.writer_url, transactions=20)
-    async with session(database.writer_url) as slow, listening(database.url, served.sink) as service:
+    async with connected(database.writer_url) as slow, listening(database.url, served.sink) as service:
         await leads(service)
         await slow.execute("BEGIN; INSERT INTO account VALUES (100, 1)")
         await write_rows(ledger, database.writer_url, 101)
@@ -311,7 +300,7 @@ def nothing_is_lost(ledger: Ledger, served: Served) -> Callable[[], Awaitable[bo
 
 def saved_up_to_the_last_seq(database: Database) -> Callable[[], Awaitable[bool]]:
     async def saved() -> bool:
-        async with session(database.url) as owner:
+        async with connected(database.url) as owner:
             delivered = "SELECT last_seq = (SELECT max(seq) FROM forwarder.outbox) FROM forwarder.sink"
             return bool(await owner.fetchval(delivered))
 
@@ -342,7 +331,7 @@ async def test_a_second_listener_stands_by_and_takes_over_from_one_that_lost_its
 async def test_a_privilege_revoked_while_it_runs_is_waited_for(
     database: Database, ledger: Ledger, served: Served, eager: None
 ) -> None:
-    async with session(database.superuser_url) as superuser, listening(database.url, served.sink) as service:
+    async with connected(database.superuser_url) as superuser, listening(database.url, served.sink) as service:
         await leads(service)
         await superuser.execute("ALTER TABLE forwarder.sink OWNER TO postgres")
         await write(ledger, database.writer_url, transactions=10)

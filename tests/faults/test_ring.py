@@ -13,7 +13,7 @@ import pytest
 from forwarder.config import OutboxSettings
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.state import Phase
-from tests.databases import MIGRATED_TEMPLATE, Database, copy_of
+from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, Writer, all_delivered, create_accounts, write
 from tests.listening import STREAM, Served, leads, listening
 from tests.waiting import eventually
@@ -33,17 +33,8 @@ async def tiny_leaves(database: Database) -> None:
 
 
 async def run(url: str, statement: str) -> None:
-    async with session(url) as connection:
+    async with connected(url) as connection:
         await connection.execute(statement)
-
-
-@asynccontextmanager
-async def session(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 @asynccontextmanager
@@ -66,7 +57,7 @@ def is_tidy(database: Database) -> Callable[[], Awaitable[bool]]:
     """Whether only the leaf in use and the next hold anything. (What they hold may be of several laps.)"""
 
     async def tidy() -> bool:
-        async with session(database.url) as connection:
+        async with connected(database.url) as connection:
             return bool(await connection.fetchval("SELECT count(DISTINCT tableoid) <= 2 FROM forwarder.outbox"))
 
     return tidy
@@ -91,7 +82,7 @@ async def test_leaves_are_emptied_beside_many_writers_and_nothing_is_lost(
 async def test_a_transaction_that_holds_back_vacuum_holds_no_leaf(
     database: Database, ledger: Ledger, tiny_leaves: None, served: Served
 ) -> None:
-    async with session(database.writer_url) as old:
+    async with connected(database.writer_url) as old:
         await old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         versions = "SELECT sum(version) FROM account"
         before = await old.fetchval(versions)
@@ -106,7 +97,10 @@ async def test_a_janitor_that_is_cut_off_again_and_again_ends_no_delivery(
     database: Database, ledger: Ledger, tiny_leaves: None, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forwarder.backoff.delay_seconds", lambda *_, **__: 0.01)
-    async with listening(database.url, served.sink, outbox=AT_ONCE) as service, session(database.superuser_url) as root:
+    async with (
+        listening(database.url, served.sink, outbox=AT_ONCE) as service,
+        connected(database.superuser_url) as root,
+    ):
         await leads(service)
 
         async def terminated() -> bool:
@@ -152,7 +146,7 @@ async def test_leaves_of_another_size_are_laid_out_beside_writers_and_a_reader_a
     database: Database, ledger: Ledger, served: Served
 ) -> None:
     async with listening(database.url, served.sink, outbox=AT_ONCE, page_rows=20):
-        async with writing(ledger, database.writer_url, writers=8), session(database.url) as owner:
+        async with writing(ledger, database.writer_url, writers=8), connected(database.url) as owner:
             await owner.execute("SET lock_timeout = '1s'")
             for leaf_events in (32, 1024, 16, 256):
                 count = served.kinesis.stream(STREAM).record_count
@@ -167,7 +161,7 @@ async def test_no_writer_waits_for_a_leaf_to_be_emptied(
 ) -> None:
     """A writer's own lock waits, as the server sees them: none of them is for a leaf."""
     waits: list[str] = []
-    async with listening(database.url, served.sink, outbox=AT_ONCE), session(database.superuser_url) as observer:
+    async with listening(database.url, served.sink, outbox=AT_ONCE), connected(database.superuser_url) as observer:
         async with writing(ledger, database.writer_url, writers=16), anyio.create_task_group() as tasks:
 
             async def observe() -> None:

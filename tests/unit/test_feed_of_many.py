@@ -24,6 +24,7 @@ from forwarder.outbox import Outbox
 from forwarder.packing import Packed
 from forwarder.pump import Pump
 from forwarder.registry import Registry
+from tests.waiting import eventually
 from tests.world import Session, Transaction, World
 
 SINKS = 4
@@ -92,9 +93,7 @@ class Run:
             async with anyio.create_task_group() as writers:
                 for _ in range(WRITERS):
                     writers.start_soon(self.write)
-            with anyio.fail_after(20):
-                while not all(self.has_everything(sink) for sink in self.sinks):  # noqa: ASYNC110 - the sinks set no event
-                    await anyio.sleep(0.001)
+            await eventually(self.everybody_has_everything, within_seconds=20)
             tasks.cancel_scope.cancel()
 
     async def pause(self) -> None:
@@ -131,8 +130,8 @@ class Run:
             await anyio.lowlevel.checkpoint()
         self.world.end(transaction, commit=self.chance.random() < 0.8)
 
-    def has_everything(self, sink: Sink) -> bool:
-        return {event.seq for event in sink.stream} == self.world.commit_place.keys()
+    async def everybody_has_everything(self) -> bool:
+        return all({event.seq for event in sink.stream} == self.world.commit_place.keys() for sink in self.sinks)
 
 
 @pytest.mark.parametrize("seed", range(12))
