@@ -8,14 +8,12 @@ joins the others again. When more is new than one page holds, the head goes past
        ▲                                      │                  │
        └────what follows is not kept──────────┴──────────────────┘
 
-Two sinks that are behind by the same, as after a start, share the pages that they read.
+Two sinks that are behind by the same, as after a start, share the pages that they read, the second one to start those of the first.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -25,9 +23,11 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox import Page
 
-# What is kept for sinks that are a little slower: so many pages, with so many bytes of row images.
+# What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512
 KEPT_BYTES = 32 << 20
+# What an event takes besides its images.
+EVENT_BYTES = 500
 
 _Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int, bool]"
 
@@ -35,26 +35,18 @@ _Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int, bool]"
 class Feed:
     """Pages in order, each for everybody who has come as far as where it begins."""
 
-    def __init__(self, head: Position) -> None:
+    def __init__(self, head: Position, *, shared: bool) -> None:
+        """``shared``: there are several who read along, or will once they have started, so pages are kept for them."""
         self.head = head
+        self._shared = shared
         self._pages: OrderedDict[_Mark, Page] = OrderedDict()
         self._bytes = 0
-        self._readers = 0
         self._waiting = 0
         self._advanced = anyio.Event()
         self._wanted = anyio.Event()
         self._failure: ForwarderError | None = None
         # Those who are behind read one after the other, so that each may find what the one before it has read.
         self.behind = anyio.Lock()
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """For the length of this block, somebody reads along, and pages are kept for as long as he may want them."""
-        self._readers += 1
-        try:
-            yield
-        finally:
-            self._readers -= 1
 
     def is_head(self, position: Position) -> bool:
         """Whether nothing that was read follows this position."""
@@ -74,7 +66,7 @@ class Feed:
     def kept(self, position: Position) -> Page | None:
         """The page that follows a position, if it is kept."""
         page = self._pages.get(_mark(position))
-        if page and self._readers == 1:
+        if page and not self._shared:
             self._forget_first()
         return page and replace(page, position=page.position.at_least(position.last_seq))
 
@@ -83,7 +75,7 @@ class Feed:
         if self.is_head(page.position):
             # Nothing has happened in the database at all.
             return
-        if self._waiting or self._readers > 1:
+        if self._waiting or self._shared:
             self._keep(self.head, page)
         self._move(page.position)
 
@@ -93,7 +85,7 @@ class Feed:
 
     def share(self, position: Position, page: Page) -> None:
         """Somebody who is behind has read this page, which follows a position: others may be there soon."""
-        if self._readers > 1:
+        if self._shared:
             self._keep(position, page)
 
     async def wanted(self) -> None:
@@ -142,7 +134,7 @@ class Feed:
 
 
 def _size(page: Page) -> int:
-    return sum(len(event.before or "") + len(event.after or "") for event in page.events)
+    return sum(EVENT_BYTES + len(event.before or "") + len(event.after or "") for event in page.events)
 
 
 def _mark(position: Position) -> _Mark:

@@ -35,7 +35,7 @@ class Intake:
         self._relay = relay
         self._packer = packer
         self._wants = wants
-        # Of the batch that this sink reads by itself.
+        # Those that the next page goes on with.
         self._transactions = Transactions()
 
     async def run(self) -> None:
@@ -45,15 +45,13 @@ class Intake:
             Unavailable: a connection is lost.
             Refused: a change is too large, and the policy is to stop.
         """
-        with self._feed.reading():
-            while True:
-                await self._take()
+        while True:
+            await self._take()
 
     async def catch_up(self) -> None:
         """Take what there was when the feed began."""
-        with self._feed.reading():
-            while not self._feed.is_head(self._position):
-                await self._take()
+        while not self._feed.is_head(self._position):
+            await self._take()
 
     async def _take(self) -> None:
         await self._relay.room()
@@ -61,24 +59,21 @@ class Intake:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         self._relay.offer(self._packer.pack(events), page.position, skipped=len(page.events) - len(events))
-        self._position = page.position
+        self._position, self._transactions = page.position, page.transactions
 
     async def _next_page(self) -> Page:
-        page = await self._feed.after(self._position)
-        if page is None:
-            async with self._feed.behind:
-                page = self._feed.kept(self._position)
-                if page is None:
-                    return await self._read()
-        # What somebody else has read, we have not numbered: the next transaction that straddles pages is counted anew.
-        self._transactions = Transactions()
-        return page
+        if page := await self._feed.after(self._position):
+            return page
+        async with self._feed.behind:
+            return self._feed.kept(self._position) or await self._read()
 
     async def _read(self) -> Page:
         """Read on in the batch that is under way, or in one that leads up to the head."""
-        if self._position.batch is None:
-            self._position = await self._outbox.entering(self._position, head=self._feed.head)
+        position = self._position
+        if position.batch is None:
+            position = await self._outbox.entering(position, head=self._feed.head)
         self._relay.expect_page()
-        page = await self._outbox.read(self._position, self._transactions)
+        page = await self._outbox.read(position, self._transactions)
+        # Whoever stands where we stood may go on with the batch that we have entered.
         self._feed.share(self._position, page)
         return page

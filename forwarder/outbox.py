@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 
 import asyncpg
 import msgspec
 
+from forwarder import census
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.event_reader import EventReader
@@ -26,6 +27,8 @@ class Page:
 
     events: Sequence[Event]
     position: Position
+    # Those that have changes in this page and after it; whoever reads on from here goes on with them.
+    transactions: Transactions = field(default_factory=Transactions)
 
 
 class _Header(msgspec.Struct):
@@ -90,22 +93,21 @@ class Outbox:
     async def read(self, position: Position, transactions: Transactions) -> Page:
         """The next page of the batch that is under way at a position; without events, it is the end of the batch.
 
-        ``transactions`` is the reader's own, the same for all pages of a batch.
+        ``transactions`` are those of the page before. Between its statements the connection is free for others.
         """
         batch = position.batch
         if batch is None:
             raise ValueError("no batch is under way")
-        bounds = self._bounds(position)
-        async with self._turn:
-            with errors_of("cannot read the outbox"):
-                rows = await self._connection.fetch(
-                    query("page"), *bounds, batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq
-                )
-                if not rows:
-                    return Page(events=(), position=position.finished())
-                await self._count(transactions, map(_TXID, rows), up_to=batch.last_seq)
-                events = await EventReader(self._registry, transactions).read(self._connection, rows)
-        return Page(events=events, position=position.advanced(rows[-1]["seq"]))
+        of_batch = (batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq)
+        rows = await self._fetch("page", *self._bounds(position), *of_batch)
+        if not rows:
+            return Page(events=(), position=position.finished())
+        transactions = transactions.copy()
+        unknown = transactions.unknown(map(_TXID, rows))
+        for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq):
+            transactions.learn(count.txid, total=count.total, earlier=count.earlier)
+        events = await self._events(rows, transactions)
+        return Page(events=events, position=position.advanced(rows[-1]["seq"]), transactions=transactions)
 
     async def here(self) -> Position:
         """A position that sees all there is now."""
@@ -133,9 +135,12 @@ class Outbox:
         delivered = position.delivered
         return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
 
-    async def _count(self, transactions: Transactions, txids: Iterable[int], *, up_to: int) -> None:
-        """Count the transactions that this page meets first; some of their changes may lie beyond it."""
-        for txid, total, earlier in await self._connection.fetch(
-            query("count_transactions"), transactions.unknown(txids), up_to
-        ):
-            transactions.learn(txid, total=total, earlier=earlier)
+    async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                return await self._connection.fetch(query(name), *parameters)
+
+    async def _events(self, rows: Sequence[asyncpg.Record], transactions: Transactions) -> Sequence[Event]:
+        async with self._turn:
+            with errors_of("cannot read the outbox"):
+                return await EventReader(self._registry, transactions).read(self._connection, rows)

@@ -82,7 +82,14 @@ class Service:
                     state=self.outbox_state,
                     metrics=self._outbox_metrics,
                 )
-                source = Source(connections, self._settings, janitor, database_url=self._database_url, once=once)
+                source = Source(
+                    connections,
+                    self._settings,
+                    janitor,
+                    database_url=self._database_url,
+                    shared=len(self._deliveries) > 1,
+                    once=once,
+                )
                 async with anyio.create_task_group() as tasks:
                     for delivery in self._deliveries:
                         tasks.start_soon(self._deliver, delivery, source, once)

@@ -25,11 +25,14 @@ from forwarder.registry import Registry
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
-    def __init__(self, outbox: Outbox, head: Position, *, registry: Registry, system_identifier: int) -> None:
+    def __init__(
+        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, system_identifier: int
+    ) -> None:
+        """``shared``: more than one sink will read from it."""
         self.outbox = outbox
         self.registry = registry
         self.system_identifier = system_identifier
-        self.feed = Feed(head)
+        self.feed = Feed(head, shared=shared)
         self.pump = Pump(outbox, self.feed)
         self.users = 0
         self.scope = anyio.CancelScope()
@@ -42,13 +45,17 @@ class Source:
     """
 
     def __init__(
-        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, once: bool
+        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, shared: bool, once: bool
     ) -> None:
-        """``once``: the feed ends where the outbox ended when it was opened; nobody listens for more."""
+        """``shared``: more than one sink will read from it.
+
+        ``once``: the feed ends where the outbox ended when it was opened; nobody listens for more.
+        """
         self._tasks = tasks
         self._settings = settings
         self._janitor = janitor
         self._database_url = database_url
+        self._shared = shared
         self._once = once
         self._opening = anyio.Lock()
         self._inflow: Inflow | None = None
@@ -125,7 +132,13 @@ class Source:
         outbox = Outbox(
             connection, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
         )
-        return Inflow(outbox, await outbox.here(), registry=registry, system_identifier=system_identifier)
+        return Inflow(
+            outbox,
+            await outbox.here(),
+            shared=self._shared,
+            registry=registry,
+            system_identifier=system_identifier,
+        )
 
     async def _connect(self, stack: AsyncExitStack, purpose: str) -> Connection:
         return await stack.enter_async_context(database.session(self._database_url, purpose=purpose))

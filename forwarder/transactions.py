@@ -1,5 +1,7 @@
 """Which change of how many: every change's place in its transaction, across the pages of a batch. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 
@@ -14,6 +16,12 @@ class Transactions:
     def __init__(self) -> None:
         # By transaction of more than one change: how many of them are numbered, of how many.
         self._counts: dict[int, tuple[int, int]] = {}
+
+    def copy(self) -> Transactions:
+        """The same, to go on with apart from this."""
+        copy = Transactions()
+        copy._counts = self._counts.copy()
+        return copy
 
     def unknown(self, txids: Iterable[int]) -> list[int]:
         """Which of these have to be counted before their changes can be numbered, each once."""

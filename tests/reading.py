@@ -37,13 +37,12 @@ class Reader:
 
     async def read(self) -> Reading:
         page = await self._next_page()
-        self._position = page.position
+        self._position, self._transactions = page.position, page.transactions
         return Reading(events=page.events, position=page.position, more=page.position.batch is not None)
 
     async def _next_page(self) -> Page:
         if self._position.batch is None:
             if page := await self._outbox.drain(self._position, floor_seq=self.floor_seq):
                 return page
-            self._transactions = Transactions()
             self._position = await self._outbox.entering(self._position, head=await self._outbox.here())
         return await self._outbox.read(self._position, self._transactions)

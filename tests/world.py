@@ -146,11 +146,16 @@ class World:
             if bytes_ <= page_bytes or not number
         ]
 
-    def count_transactions(self, txids: Sequence[int], up_to: int) -> list[tuple[int, int, int]]:
+    def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[tuple[int, int, int]]:
         """What count_transactions.sql promises."""
-        groups = itertools.groupby(sorted(self.visible, key=txid_of), key=txid_of)
-        seqs = {txid: [row["seq"] for row in rows] for txid, rows in groups if txid in txids}
-        return [(txid, len(mine), sum(seq <= up_to for seq in mine)) for txid, mine in seqs.items()]
+        looked_at = [row for row in sorted(self.visible, key=txid_of) if row["txid"] in txids][:limit]
+        seqs = {txid: [row["seq"] for row in rows] for txid, rows in itertools.groupby(looked_at, key=txid_of)}
+        return [(txid, len(mine), sum(seq <= up_to for seq in mine)) for txid, mine in seqs.items() if len(mine) > 1]
+
+    def count_transaction(self, txid: int, up_to: int, after_seq: int, limit: int) -> list[tuple[int, int, int | None]]:
+        """What count_transaction.sql promises."""
+        mine = [row["seq"] for row in self.visible if row["txid"] == txid and row["seq"] > after_seq][:limit]
+        return [(len(mine), sum(seq <= up_to for seq in mine), max(mine, default=None))]
 
 
 class Pause:
@@ -173,6 +178,7 @@ class Session:
             query("drain"): self._world.drain,
             query("page"): self._world.page,
             query("count_transactions"): self._world.count_transactions,
+            query("count_transaction"): self._world.count_transaction,
             query("tables"): tables,
         }
         return answers[text](*arguments)

@@ -1,7 +1,6 @@
 -- Those of these transactions that made more than one change: how many in all, and how many of them up to a seq.
---   $1 the transactions, $2 the seq
-SELECT o.txid, count(*) AS total, count(*) FILTER (WHERE o.seq <= $2) AS earlier
-FROM forwarder.outbox AS o
-WHERE o.txid = ANY ($1::xid8[])
-GROUP BY o.txid
+--   $1 the transactions, $2 the seq, $3 changes to look at at most; the counts mean nothing if there are more
+SELECT change.txid, count(*) AS total, count(*) FILTER (WHERE change.seq <= $2) AS earlier
+FROM (SELECT o.txid, o.seq FROM forwarder.outbox AS o WHERE o.txid = ANY ($1::xid8[]) LIMIT $3) AS change
+GROUP BY change.txid
 HAVING count(*) > 1

@@ -2,9 +2,9 @@
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most
 -- The first row, op H, is a header: its `after` holds S2, and whether the batch is complete. If the batch is larger than
 -- allowed, the header comes alone and the batch is to be read by page.sql. The branches of `found` walk the (txid, seq)
--- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is. Neither looks at transactions that
--- are still running, of which one may have written millions of rows that nobody can see: not those of $2, and not those above
--- every one that has ended.
+-- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is. Neither looks at transactions whose
+-- rows nobody can see, of which one may have written millions: not at those of $2 that are still running or were rolled back, and
+-- not at those above every one that has ended.
 WITH found AS MATERIALIZED (
     SELECT change.*
     FROM unnest($2::xid8[]) AS running (txid)
@@ -15,7 +15,9 @@ WITH found AS MATERIALIZED (
         ORDER BY o.txid, o.seq
         LIMIT $4 + 1
     ) AS change
-    WHERE pg_visible_in_snapshot(running.txid, pg_current_snapshot())
+    WHERE
+        pg_visible_in_snapshot(running.txid, pg_current_snapshot())
+        AND pg_xact_status(running.txid) IS DISTINCT FROM 'aborted'
     UNION ALL
     (
         SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault

@@ -20,8 +20,8 @@ FROM (
             ORDER BY o.txid, o.seq
             LIMIT $4
         ) AS change
-        -- Once for each transaction: one that is still running may have millions of rows to pass over.
-        WHERE pg_visible_in_snapshot(running.txid, $6)
+        -- Once for each transaction: one that is still running, or was rolled back, may have millions of rows to pass over.
+        WHERE pg_visible_in_snapshot(running.txid, $6) AND pg_xact_status(running.txid) IS DISTINCT FROM 'aborted'
         UNION ALL
         (
             SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault

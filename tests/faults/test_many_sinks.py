@@ -14,7 +14,7 @@ import pytest
 from forwarder.config import ListenSettings, Settings, SinkSettings
 from forwarder.errors import Refused
 from forwarder.event_reader import EventReader
-from forwarder.local.kinesis.faults import Error
+from forwarder.local.kinesis.faults import Delay, Error
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
@@ -91,9 +91,17 @@ async def test_a_stuck_sink_holds_up_only_itself_and_catches_up_later(
             await all_delivered(ledger, stream.data)
 
 
+@pytest.mark.parametrize("late_seconds", [0, 2], ids=["both at once", "one starts later"])
 async def test_sinks_that_keep_up_read_each_change_once(
-    database: Database, ledger: Ledger, served: Served, other: Served, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    other: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    late_seconds: float,
 ) -> None:
+    if late_seconds:
+        other.kinesis.faults.replace([Delay(operation="DescribeStreamSummary", seconds=late_seconds)])
     read = 0
     real = EventReader.read
 

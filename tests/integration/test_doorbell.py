@@ -346,7 +346,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
         doorbell = Doorbell(bell)
         await doorbell.install()
         outbox = Outbox(reader, anyio.Lock(), registry=Registry(), page_rows=50, page_bytes=1 << 20)
-        feed = Feed(await outbox.here())
+        feed = Feed(await outbox.here(), shared=False)
         pump = Pump(outbox, feed)
         packer = Packer(
             sink,

@@ -519,7 +519,12 @@ async def test_a_page_of_a_large_batch_reads_nothing_of_the_rest(reader: Connect
 
 @pytest.mark.usefixtures("backlog")
 async def test_a_count_reads_the_transactions_of_a_page_only(reader: Connection) -> None:
-    assert await rows_read(reader, "count_transactions", "'{2500,2501,2502}'", "70050") == 300
+    assert await rows_read(reader, "count_transactions", "'{2500,2501,2502}'", "70050", "200000") == 300
+
+
+@pytest.mark.usefixtures("backlog")
+async def test_a_part_of_a_count_reads_no_more_than_it_counts(reader: Connection) -> None:
+    assert await rows_read(reader, "count_transaction", "'2500'", "70050", "0", "60") == 60
 
 
 @pytest.mark.usefixtures("item")
@@ -577,3 +582,22 @@ async def test_a_look_passes_over_nothing_of_a_transaction_that_is_still_running
     batch = f"'{txid}:{int(txid) + 2}:{txid}'"
     page = (later, f"'{{{txid}}}'", "0", "1000", "8388608", batch, "9000", "0", "false")
     assert await blocks_touched(reader, "page", *page) < few
+
+
+async def test_a_look_passes_over_nothing_of_a_large_transaction_that_was_rolled_back(
+    reader: Connection, connection: Connection, writers: Sequence[Connection]
+) -> None:
+    await connection.execute("CREATE TABLE item2 (id bigint PRIMARY KEY)")
+    await capture(connection, "item2")
+    running, other = writers
+    await running.execute("BEGIN; INSERT INTO item2 SELECT generate_series(1, 20000)")
+    await other.execute("INSERT INTO item2 VALUES (30000)")
+    position = (await outbox_of(reader).read()).position
+    await running.execute("ROLLBACK")
+    delivered = position.delivered
+    assert delivered.running
+    bounds = (f"'{delivered.xmax}'", f"'{{{delivered.running[0]}}}'", "20001", "4000", "8388608")
+
+    assert await blocks_touched(reader, "drain", *bounds) < 150
+    later = str(delivered.xmax + 5)
+    assert await blocks_touched(reader, "page", *bounds, f"'{later}:{later}:'", "30000", "0", "false") < 150

@@ -47,106 +47,119 @@ async def next_page(feed: Feed, at: Position) -> Page:
 
 
 async def test_whoever_waits_at_the_head_is_handed_the_next_page() -> None:
-    feed, handed = Feed(position(0)), []
+    feed, handed = Feed(position(0), shared=True), []
 
     async def wait() -> None:
         handed.append((await next_page(feed, position(0))).position)
 
-    with feed.reading(), feed.reading():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait)
-            tasks.start_soon(wait)
-            await feed.wanted()
-            await anyio.wait_all_tasks_blocked()
-            feed.publish(page(1))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        tasks.start_soon(wait)
+        await feed.wanted()
+        await anyio.wait_all_tasks_blocked()
+        feed.publish(page(1))
 
     assert handed == [position(1, last_seq=1)] * 2
 
 
 async def test_nothing_is_wanted_as_long_as_nobody_waits_at_the_head() -> None:
-    feed = Feed(position(0))
-    with feed.reading():
-        with anyio.move_on_after(0.01) as patience:
-            await feed.wanted()
-        assert patience.cancelled_caught
+    feed = Feed(position(0), shared=True)
+    with anyio.move_on_after(0.01) as patience:
+        await feed.wanted()
+    assert patience.cancelled_caught
 
 
 async def test_a_slower_sink_finds_what_it_missed() -> None:
-    feed = Feed(position(0))
-    with feed.reading(), feed.reading():
-        for number in range(1, 4):
-            feed.publish(page(number))
-        at, seen = position(0), []
-        while not feed.is_head(at):
-            found = await next_page(feed, at)
-            seen += [event.seq for event in found.events]
-            at = found.position
+    feed = Feed(position(0), shared=True)
+    for number in range(1, 4):
+        feed.publish(page(number))
+    at, seen = position(0), []
+    while not feed.is_head(at):
+        found = await next_page(feed, at)
+        seen += [event.seq for event in found.events]
+        at = found.position
 
     assert seen == [1, 2, 3]
 
 
 async def test_a_page_that_leads_nowhere_is_not_kept() -> None:
-    feed = Feed(position(0))
-    with feed.reading(), feed.reading():
-        feed.publish(Page(events=(), position=position(0)))
-        feed.jump(position(9))
+    feed = Feed(position(0), shared=True)
+    feed.publish(Page(events=(), position=position(0)))
+    feed.jump(position(9))
 
-        assert await feed.after(position(0)) is None
+    assert await feed.after(position(0)) is None
 
 
 async def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "KEPT_BYTES", 100)
-    feed = Feed(position(0))
-    with feed.reading(), feed.reading():
-        for number in range(1, 5):
-            feed.publish(page(number, size=40))
+    monkeypatch.setattr(feed_module, "KEPT_BYTES", 2 * feed_module.EVENT_BYTES + 100)
+    feed = Feed(position(0), shared=True)
+    for number in range(1, 5):
+        feed.publish(page(number, size=40))
 
-        assert await feed.after(position(0)) is None
-        assert await feed.after(position(1)) is None
-        assert (await next_page(feed, position(2))).events[0].seq == 3
+    assert await feed.after(position(0)) is None
+    assert await feed.after(position(1)) is None
+    assert (await next_page(feed, position(2))).events[0].seq == 3
 
 
 async def test_a_jump_leaves_everybody_behind() -> None:
-    feed = Feed(position(0))
-    with feed.reading():
-        feed.jump(position(9))
+    feed = Feed(position(0), shared=True)
+    feed.jump(position(9))
 
-        assert await feed.after(position(0)) is None
-        assert feed.is_head(position(9))
+    assert await feed.after(position(0)) is None
+    assert feed.is_head(position(9))
 
 
-async def test_two_that_are_behind_by_the_same_share_what_one_of_them_has_read() -> None:
-    feed = Feed(position(9))
-    behind = position(0).entering(Snapshot(9, 9), floor_seq=0, ceiling_seq=9)
-    first = Page(events=page(1).events, position=behind.advanced(1))
-    with feed.reading():
-        feed.share(behind, first)
-        assert await feed.after(behind) is None
-        with feed.reading():
-            feed.share(behind, first)
-            assert (await next_page(feed, behind)).events is first.events
-            assert await feed.after(behind.advanced(1)) is None
+@pytest.mark.parametrize("shared", [True, False])
+async def test_what_one_that_is_behind_has_read_is_kept_for_others_if_there_are_any(*, shared: bool) -> None:
+    feed = Feed(position(9), shared=shared)
+    behind = position(0)
+    inside = behind.entering(Snapshot(9, 9), floor_seq=0, ceiling_seq=9).advanced(1)
+    first = Page(events=page(1).events, position=inside)
+
+    feed.share(behind, first)
+
+    found = await feed.after(behind)
+    assert (found.events if found else None) == (first.events if shared else None)
+    assert await feed.after(inside) is None
+
+
+async def test_a_page_for_the_only_sink_is_not_kept_once_it_has_it() -> None:
+    feed = Feed(position(0), shared=False)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(next_page, feed, position(0))
+        await feed.wanted()
+        feed.publish(page(1))
+
+    assert feed.kept(position(0)) is None
+
+
+async def test_small_changes_are_not_kept_without_bound_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "KEPT_BYTES", 10 * feed_module.EVENT_BYTES)
+    feed = Feed(position(0), shared=True)
+    for number in range(1, 21):
+        feed.publish(page(number, size=0))
+
+    kept = [number for number in range(20) if await feed.after(position(number))]
+    assert kept == list(range(10, 20))
 
 
 async def test_a_sink_keeps_the_highest_seq_that_it_has_delivered() -> None:
-    feed = Feed(position(0))
-    with feed.reading(), feed.reading():
-        feed.publish(page(1))
+    feed = Feed(position(0), shared=True)
+    feed.publish(page(1))
 
-        assert (await next_page(feed, position(0, last_seq=50))).position.last_seq == 50
+    assert (await next_page(feed, position(0, last_seq=50))).position.last_seq == 50
 
 
 async def test_a_failure_is_told_to_those_who_wait_and_to_those_who_come() -> None:
-    feed = Feed(position(0))
+    feed = Feed(position(0), shared=True)
 
     async def wait() -> None:
         with pytest.raises(Unavailable, match="gone"):
             await feed.after(position(0))
 
-    with feed.reading():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait)
-            await feed.wanted()
-            feed.fail(Unavailable("gone"))
-        with pytest.raises(Unavailable, match="gone"):
-            await feed.after(position(0))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await feed.wanted()
+        feed.fail(Unavailable("gone"))
+    with pytest.raises(Unavailable, match="gone"):
+        await feed.after(position(0))

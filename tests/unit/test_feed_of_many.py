@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from forwarder import census
 from forwarder import feed as feed_module
 from forwarder.cursor import Position, Snapshot
 from forwarder.events import Event
@@ -80,7 +81,7 @@ class Run:
         registry = Registry()
         await registry.refresh(session)
         outbox = Outbox(session, anyio.Lock(), registry=registry, page_rows=3, page_bytes=10_000)
-        feed = Feed(await outbox.here())
+        feed = Feed(await outbox.here(), shared=True)
         pump = Pump(outbox, feed)
         async with anyio.create_task_group() as tasks:
 
@@ -140,6 +141,8 @@ async def test_every_sink_gets_every_change_in_the_order_of_its_row(
     seed: int, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed_module, "KEPT_BYTES", kept_bytes)
+    # So that the larger transactions are counted by parts.
+    monkeypatch.setattr(census, "MAX_COUNTED", 7)
     run = Run(seed * 100)
 
     await run.go()

@@ -1,0 +1,55 @@
+"""Counting transactions: right whatever their sizes, by statements that look at a bounded number of changes each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forwarder import census
+from forwarder.queries import query
+from tests.world import Session, World
+
+MAX_COUNTED = 20
+
+
+@pytest.fixture(autouse=True)
+def _few_are_counted_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "MAX_COUNTED", MAX_COUNTED)
+
+
+def world_of(sizes: list[int]) -> World:
+    """Transactions of these sizes, whose changes come by turns."""
+    world = World()
+    transactions = [world.begin() for _ in sizes]
+    for transaction in transactions:
+        world.assign_xid(transaction)
+    for turn in range(max(sizes)):
+        for size, transaction in zip(sizes, transactions, strict=True):
+            if turn < size:
+                world.capture(transaction, 1, padding=0)
+    for transaction in transactions:
+        world.end(transaction, commit=True)
+    return world
+
+
+@given(sizes=st.lists(st.integers(1, 70), min_size=1, max_size=8), up_to_seq=st.integers(0, 200))
+def test_every_transaction_of_more_than_one_change_is_counted(sizes: list[int], up_to_seq: int) -> None:
+    world = world_of(sizes)
+    session: Any = Session(world)
+
+    async def fetch(name: str, *parameters: Any) -> Any:
+        return await session.fetch(query(name), *parameters)
+
+    async def take() -> Any:
+        return await census.take(fetch, [row["txid"] for row in world.visible[: len(sizes)]], up_to_seq=up_to_seq)
+
+    totals = Counter(row["txid"] for row in world.visible)
+    earlier = Counter(row["txid"] for row in world.visible if row["seq"] <= up_to_seq)
+    assert {(count.txid, count.total, count.earlier) for count in anyio.run(take)} == {
+        (txid, total, earlier[txid]) for txid, total in totals.items() if total > 1
+    }
