@@ -1,41 +1,35 @@
 """How many changes each transaction made, asked in statements that stay short however many they are.
 
-A single statement would take a second for some millions of changes: for as long as that it would hold vacuum back, and keep others
-from the connection.
+A single statement would take a second for a million changes: for as long as that it would hold vacuum back, and keep others from the
+connection. And as long as a transaction is counted, its first change waits. So nobody counts further than to ``MAX_TOTAL``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-# So many changes are counted in less than a tenth of a second. More than a page has transactions, of which most have one.
-MAX_COUNTED = 200_000
+from forwarder.transactions import Count
+
+# So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
+MAX_COUNTED = 100_000
+# A transaction of more than this says how many changes it has only with the last of them.
+MAX_TOTAL = 500_000
 
 # The name of a query and its parameters.
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A transaction's changes: how many there are, and how many of them come first, up to the seq that was asked for."""
-
-    txid: int
-    total: int
-    earlier: int
-
-
 async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequence[Count]:
-    """Count these transactions; those of one change are left out."""
+    """Count these transactions, and of each those up to a seq; transactions of one change are left out."""
     if not txids:
         return ()
     if len(txids) == 1:
         count = await _count_by_parts(fetch, txids[0], up_to_seq=up_to_seq)
-        return [count] if count.total > 1 else ()
+        return () if count.total == 1 else (count,)
     rows = await fetch("count_transactions", txids, up_to_seq, MAX_COUNTED)
-    if sum(row[1] for row in rows) < MAX_COUNTED - len(txids):
-        return [Count(*row) for row in rows]
+    if sum(row["total"] for row in rows) < MAX_COUNTED - len(txids):
+        return [Count(row["txid"], row["total"], row["earlier"]) for row in rows]
     # There is a large one among them.
     middle = len(txids) // 2
     first = await take(fetch, txids[:middle], up_to_seq=up_to_seq)
@@ -43,12 +37,14 @@ async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequenc
 
 
 async def _count_by_parts(fetch: Fetch, txid: int, *, up_to_seq: int) -> Count:
-    total = earlier = last_seq = 0
+    total = earlier = seq = 0
     while True:
-        [(counted, of_them_earlier, last_seq)] = await fetch(
-            "count_transaction", txid, up_to_seq, last_seq, MAX_COUNTED
-        )
-        total += counted
-        earlier += of_them_earlier
-        if counted < MAX_COUNTED:
+        [part] = await fetch("count_transaction", txid, up_to_seq, seq, MAX_COUNTED)
+        total += part["total"]
+        earlier += part["earlier"]
+        if part["total"] < MAX_COUNTED and total <= MAX_TOTAL:
             return Count(txid, total, earlier)
+        if part["total"] < MAX_COUNTED or (total > MAX_TOTAL and part["last_seq"] > up_to_seq):
+            [last] = await fetch("last_change", txid)
+            return Count(txid, None, earlier, last["seq"])
+        seq = part["last_seq"]

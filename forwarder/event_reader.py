@@ -37,7 +37,7 @@ class EventReader:
     def _event(self, row: Row) -> Event:
         seq, txid, at, table_id, relation, op, before, after, fault = row
         table, key, key_values = self._registry.key(table_id, after or before)
-        index, count = self._transactions.number(txid)
+        index, count = self._transactions.number(txid, seq)
         partition = None if relation == table.relation else self._registry.relation_name(relation)
         # By position, which is twice as fast.
         return Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values)

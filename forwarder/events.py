@@ -38,9 +38,10 @@ class Event(msgspec.Struct, gc=False):
     after: str | None
     # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about; both images are null then.
     fault: str | None
-    # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq.
+    # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq. Of a very large transaction only
+    # the last change says how many there are.
     index: int
-    count: int
+    count: int | None
     # The primary key as a JSON object text, and its bare values; null for a table without one.
     key: str | None
     key_values: str | None

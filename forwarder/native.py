@@ -30,7 +30,7 @@ def encoder(system_identifier: int) -> Encoder:
         rarely = _rarely(event) if event.fault or event.omitted else ""
         line = (
             f'{opening}{seq:016x}","seq":{seq},{_origin(event.op, table, event.partition)},"key":{event.key or "null"},'
-            f'"at":"{timestamp(event.at)}","txid":"{event.txid}","tx":{{"index":{event.index},"count":{event.count}}},'
+            f'"at":"{timestamp(event.at)}","txid":"{event.txid}","tx":{{"index":{event.index},"count":{event.count or "null"}}},'
             f'"before":{before},"after":{event.after or "null"}{rarely}}}'
         )
         # A column of type json keeps the line breaks it was written with; between the tokens of JSON a space is as good.

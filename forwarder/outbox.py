@@ -18,7 +18,7 @@ from forwarder.event_reader import EventReader
 from forwarder.events import Event
 from forwarder.queries import query
 from forwarder.registry import Registry
-from forwarder.transactions import Transactions
+from forwarder.transactions import Count, Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class Outbox:
                 transactions = Transactions()
                 for txid, total in Counter(map(_TXID, rows)).items():
                     if total > 1:
-                        transactions.learn(txid, total=total)
+                        transactions.learn(Count(txid, total))
                 events = await EventReader(self._registry, transactions).read(self._connection, rows)
         # Both floors hold for the snapshot that was taken, the later one is the better.
         after = position.drained(
@@ -105,7 +105,7 @@ class Outbox:
         transactions = transactions.copy()
         unknown = transactions.unknown(map(_TXID, rows))
         for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq):
-            transactions.learn(count.txid, total=count.total, earlier=count.earlier)
+            transactions.learn(count)
         events = await self._events(rows, transactions)
         return Page(events=events, position=position.advanced(rows[-1]["seq"]), transactions=transactions)
 

@@ -125,7 +125,7 @@ class Relay:
 
     @property
     def progress(self) -> int:
-        """Grows whenever the position may have become worth saving again."""
+        """Grows with each change that is delivered, and whenever else the position may have become worth saving again."""
         return self._frontier.progress
 
     def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
@@ -160,9 +160,9 @@ class Relay:
         while self._schedule.records:
             await self._changed.wait()
 
-    async def moved_from(self, progress: int) -> None:
-        """Wait until the position has become worth saving since this progress."""
-        while self.progress == progress:
+    async def moved_to(self, progress: int) -> None:
+        """Wait until there is so much progress."""
+        while self.progress < progress:
             await self._changed.wait()
 
     async def run(self) -> None:

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Count(NamedTuple):
+    """How many changes a transaction has; more than one."""
+
+    txid: int
+    # None: so many that nobody has counted them all.
+    total: int | None
+    # How many of them have a seq of at most what was delivered before.
+    earlier: int = 0
+    # The last change's; only where it tells the end, for want of the total.
+    last_seq: int = 0
 
 
 class Transactions:
@@ -14,8 +27,8 @@ class Transactions:
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        # By transaction of more than one change: how many of them are numbered, of how many.
-        self._counts: dict[int, tuple[int, int]] = {}
+        # By transaction of more than one change; `earlier` are those that are numbered.
+        self._counts: dict[int, Count] = {}
 
     def copy(self) -> Transactions:
         """The same, to go on with apart from this."""
@@ -27,21 +40,23 @@ class Transactions:
         """Which of these have to be counted before their changes can be numbered, each once."""
         return list(set(txids) - self._counts.keys())
 
-    def learn(self, txid: int, *, total: int, earlier: int = 0) -> None:
-        """A transaction has ``total`` changes in the batch, at least two; ``earlier`` of them were numbered before."""
-        self._counts[txid] = (earlier, total)
+    def learn(self, count: Count) -> None:
+        """Go on numbering a transaction after its earlier changes."""
+        self._counts[count.txid] = count
 
-    def number(self, txid: int) -> tuple[int, int]:
+    def number(self, txid: int, seq: int) -> tuple[int, int | None]:
         """The place of the transaction's next change, from 1, and how many changes there are.
 
-        A transaction that nobody taught has one change: it is what most have, so it is what costs nothing.
+        A transaction that nobody taught has one change: it is what most have, so it is what costs nothing. One that was not
+        counted to its end has None, up to its last change.
         """
-        if txid not in self._counts:
+        count = self._counts.get(txid)
+        if count is None:
             return 1, 1
-        numbered, total = self._counts[txid]
-        numbered += 1
-        if numbered == total:
+        _, total, earlier, last_seq = count
+        place = earlier + 1
+        if place == total or seq == last_seq:
             del self._counts[txid]
-        else:
-            self._counts[txid] = (numbered, total)
-        return numbered, total
+            return place, place
+        self._counts[txid] = Count(txid, total, place, last_seq)
+        return place, total

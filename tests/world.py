@@ -146,16 +146,25 @@ class World:
             if bytes_ <= page_bytes or not number
         ]
 
-    def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[tuple[int, int, int]]:
+    def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
         """What count_transactions.sql promises."""
         looked_at = [row for row in sorted(self.visible, key=txid_of) if row["txid"] in txids][:limit]
         seqs = {txid: [row["seq"] for row in rows] for txid, rows in itertools.groupby(looked_at, key=txid_of)}
-        return [(txid, len(mine), sum(seq <= up_to for seq in mine)) for txid, mine in seqs.items() if len(mine) > 1]
+        return [
+            {"txid": txid, "total": len(mine), "earlier": sum(seq <= up_to for seq in mine)}
+            for txid, mine in seqs.items()
+            if len(mine) > 1
+        ]
 
-    def count_transaction(self, txid: int, up_to: int, after_seq: int, limit: int) -> list[tuple[int, int, int | None]]:
+    def count_transaction(self, txid: int, up_to: int, after_seq: int, limit: int) -> list[dict[str, int | None]]:
         """What count_transaction.sql promises."""
         mine = [row["seq"] for row in self.visible if row["txid"] == txid and row["seq"] > after_seq][:limit]
-        return [(len(mine), sum(seq <= up_to for seq in mine), max(mine, default=None))]
+        earlier = sum(seq <= up_to for seq in mine)
+        return [{"total": len(mine), "earlier": earlier, "last_seq": max(mine, default=None)}]
+
+    def last_change(self, txid: int) -> list[dict[str, int]]:
+        """What last_change.sql promises."""
+        return [{"seq": max(row["seq"] for row in self.visible if row["txid"] == txid)}]
 
 
 class Pause:
@@ -179,6 +188,7 @@ class Session:
             query("page"): self._world.page,
             query("count_transactions"): self._world.count_transactions,
             query("count_transaction"): self._world.count_transaction,
+            query("last_change"): self._world.last_change,
             query("tables"): tables,
         }
         return answers[text](*arguments)

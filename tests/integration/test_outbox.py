@@ -527,6 +527,11 @@ async def test_a_part_of_a_count_reads_no_more_than_it_counts(reader: Connection
     assert await rows_read(reader, "count_transaction", "'2500'", "70050", "0", "60") == 60
 
 
+@pytest.mark.usefixtures("backlog")
+async def test_the_last_change_of_a_transaction_is_found_by_a_probe(reader: Connection) -> None:
+    assert await rows_read(reader, "last_change", "'2500'") == 1
+
+
 @pytest.mark.usefixtures("item")
 async def test_the_batch_after_a_large_one_begins_without_reading_it_again(
     reader: Connection, connection: Connection, database: Database

@@ -353,7 +353,7 @@ async def test_whoever_waits_for_progress_is_woken_by_a_delivery() -> None:
     progress = relay.progress
 
     async with running(relay), anyio.create_task_group() as tasks:
-        tasks.start_soon(relay.moved_from, progress)
+        tasks.start_soon(relay.moved_to, progress + 1)
         offer(relay, (1, "a"))
         await anyio.wait_all_tasks_blocked()
         assert relay.progress == progress
