@@ -12,7 +12,7 @@ from forwarder.transactions import Count, Transactions
 def test_changes_are_numbered_within_their_transaction_across_pages(txids: list[int], page_size: int) -> None:
     totals = Counter(txids)
     transactions = Transactions()
-    numbered: dict[int, list[tuple[int, int]]] = {}
+    numbered: dict[int, list[tuple[int, int | None]]] = {}
     for start in range(0, len(txids), page_size):
         page = txids[start : start + page_size]
         for txid in transactions.unknown(page):
