@@ -73,6 +73,8 @@ def errors_of(what: str) -> Iterator[None]:
         raise Misconfigured(MALFORMED_URL) from None
     except tuple(_REFUSALS) as error:
         raise Refused(f"{what}: {_one_line(error)}; {_remedy(error)}") from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise Unavailable(f"{what}: {_one_line(error)}; connect to the primary, not to a replica") from error
     except _PASSING as error:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
 

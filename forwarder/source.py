@@ -13,25 +13,23 @@ from forwarder.config import Settings
 from forwarder.cursor import Position
 from forwarder.database import Connection, errors_of
 from forwarder.doorbell import Doorbell
-from forwarder.errors import ForwarderError
+from forwarder.errors import ForwarderError, Unavailable
 from forwarder.feed import Feed
 from forwarder.janitor import Janitor
 from forwarder.outbox import Outbox
 from forwarder.pump import Pump
-from forwarder.queries import query
 from forwarder.registry import Registry
+from forwarder.server import Server, server_of
 
 
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
-    def __init__(
-        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, system_identifier: int
-    ) -> None:
+    def __init__(self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, server: Server) -> None:
         """``shared``: more than one sink will read from it."""
         self.outbox = outbox
         self.registry = registry
-        self.system_identifier = system_identifier
+        self.server = server
         self.feed = Feed(head, shared=shared)
         self.pump = Pump(outbox, self.feed)
         self.users = 0
@@ -61,15 +59,21 @@ class Source:
         self._inflow: Inflow | None = None
 
     @asynccontextmanager
-    async def joined(self) -> AsyncIterator[Inflow]:
-        """The inflow for the length of a block.
+    async def joined(self, server: Server) -> AsyncIterator[Inflow]:
+        """The inflow for the length of a block, for a leader whose position is on this server.
+
+        What was read on another server is no use to it: snapshots and seqs mean something else there. An inflow that is still
+        connected to the one before ends, and whoever reads along connects anew.
 
         Raises:
             Refused: waiting cannot mend it.
-            Unavailable: the database does not answer.
+            Unavailable: the database does not answer, or the address leads to another server by now.
         """
         async with self._opening:
-            inflow = self._inflow or await self._tasks.start(self._run)
+            if self._inflow and self._inflow.server != server:
+                self._inflow.feed.fail(Unavailable("another server has taken the database over"))
+                self._end(self._inflow)
+            inflow = self._inflow or await self._tasks.start(self._run, server)
             inflow.users += 1
         try:
             yield inflow
@@ -78,12 +82,12 @@ class Source:
             if not inflow.users:
                 self._end(inflow)
 
-    async def _run(self, *, task_status: TaskStatus[Inflow]) -> None:
+    async def _run(self, server: Server, *, task_status: TaskStatus[Inflow]) -> None:
         """Fill a feed until nobody reads along any more, or a connection is lost."""
         async with AsyncExitStack() as stack:
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack)
-            inflow = self._inflow = await self._open(stack)
+            doorbell = await self._doorbell(stack, server)
+            inflow = self._inflow = await self._open(stack, server)
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -115,30 +119,29 @@ class Source:
             self._inflow = None
         inflow.scope.cancel()
 
-    async def _doorbell(self, stack: AsyncExitStack) -> Doorbell | None:
+    async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell | None:
         if self._once or self._settings.database.wake == "poll":
             return None
-        doorbell = Doorbell(await self._connect(stack, "doorbell"))
+        doorbell = Doorbell(await self._connect(stack, server, purpose="doorbell"))
         await doorbell.install()
         return doorbell
 
-    async def _open(self, stack: AsyncExitStack) -> Inflow:
-        connection = await self._connect(stack, "reader")
+    async def _open(self, stack: AsyncExitStack, server: Server) -> Inflow:
+        connection = await self._connect(stack, server, purpose="reader")
         registry = Registry()
         with errors_of("cannot read the registry of captured tables"):
             await registry.refresh(connection)
-            system_identifier: int = await connection.fetchval(query("system_identifier"))
         listen = self._settings.listen
         outbox = Outbox(
             connection, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
         )
-        return Inflow(
-            outbox,
-            await outbox.here(),
-            shared=self._shared,
-            registry=registry,
-            system_identifier=system_identifier,
-        )
+        return Inflow(outbox, await outbox.here(), shared=self._shared, registry=registry, server=server)
 
-    async def _connect(self, stack: AsyncExitStack, purpose: str) -> Connection:
-        return await stack.enter_async_context(database.session(self._database_url, purpose=purpose))
+    async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
+        connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))
+        if await server_of(connection, url=self._database_url) != server:
+            raise Unavailable(
+                f"the sessions of leader and {purpose} reached two servers: a failover is under way, or the address in"
+                " FORWARDER_DATABASE_URL has several"
+            )
+        return connection

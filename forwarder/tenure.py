@@ -25,6 +25,7 @@ from forwarder.quarantine import Quarantine
 from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay, Schedule
 from forwarder.selection import Pattern
+from forwarder.server import server_of
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source
 from forwarder.state import Phase, ServiceState
@@ -104,13 +105,14 @@ async def begin(
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, terms, sink, wait=not once)
-    inflow = await stack.enter_async_context(source.joined())
+    server = await server_of(session, url=terms.database_url)
+    inflow = await stack.enter_async_context(source.joined(server))
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     relay = _relay(terms, sink, schedule, position, quarantine, lease)
-    packer = _packer(terms.sink_url, sink, inflow.system_identifier)
+    packer = _packer(terms.sink_url, sink, server.system_identifier)
     turn = anyio.Lock()
     checkpoints = Checkpoints(
         positions,

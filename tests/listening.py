@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,10 +95,14 @@ def service_of(
     return Service(settings, [SinkSettings(url=sink)], database_url=database_url, metrics=Metrics())
 
 
-@asynccontextmanager
-async def listening(database_url: str, sink: str, **settings: Any) -> AsyncIterator[Service]:
+def listening(database_url: str, sink: str, **settings: Any) -> AbstractAsyncContextManager[Service]:
     """A service that runs for the length of a block and is then stopped in good order."""
-    service = service_of(database_url, sink, **settings)
+    return running(service_of(database_url, sink, **settings))
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """Run a service for the length of a block, and stop it in good order."""
     ended = anyio.Event()
 
     async def run() -> None:
@@ -114,12 +118,21 @@ async def listening(database_url: str, sink: str, **settings: Any) -> AsyncItera
 
 
 async def leads(service: Service) -> None:
-    """Wait until the service delivers."""
+    """Wait until the service delivers to all its sinks."""
 
     async def leading() -> bool:
-        return service.states["default"].phase is Phase.LEADING
+        return all(state.phase is Phase.LEADING for state in service.states.values())
 
     await eventually(leading, within_seconds=20)
+
+
+async def complains(service: Service, text: str) -> None:
+    """Wait until this is part of why nothing is delivered."""
+
+    async def complaining() -> bool:
+        return any(text in (state.trouble or "") for state in service.states.values())
+
+    await eventually(complaining)
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, *, read_timeout: float = 0.5) -> None:

@@ -56,6 +56,10 @@ class Proxy:
         """Let new connections in again."""
         self._refusing = False
 
+    def lead_to(self, url: str) -> None:
+        """Connect new connections to another server, as an address does after a failover; those that are open stay."""
+        self._target = urlsplit(url)
+
     def stall(self) -> None:
         """Hold back every byte in both directions, of new connections too, and close nothing: a network that went dark."""
         if self._flowing.is_set():

@@ -16,7 +16,7 @@ from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
-from tests.listening import STREAM, Served, leads, listening
+from tests.listening import STREAM, Served, complains, leads, listening
 from tests.proxy import proxy
 from tests.waiting import eventually
 
@@ -232,18 +232,11 @@ async def test_a_database_that_cannot_be_reached_at_start_is_waited_for(
         way.refuse()
         async with listening(way.url, served.sink) as service:
             await write(ledger, database.writer_url, transactions=10)
-            await eventually(says(service, "cannot connect to PostgreSQL"))
+            await complains(service, "cannot connect to PostgreSQL")
             assert service.states["default"].phase is Phase.STARTING
             way.accept()
             await all_delivered(ledger, served.data)
             assert service.states["default"].ready
-
-
-def says(service: Service, text: str) -> Callable[[], Awaitable[bool]]:
-    async def said() -> bool:
-        return text in (service.states["default"].trouble or "")
-
-    return said
 
 
 async def test_a_database_restored_from_a_copy_gets_what_was_not_delivered(
@@ -335,7 +328,7 @@ async def test_a_privilege_revoked_while_it_runs_is_waited_for(
         await leads(service)
         await superuser.execute("ALTER TABLE forwarder.sink OWNER TO postgres")
         await write(ledger, database.writer_url, transactions=10)
-        await eventually(says(service, "permission denied for table sink"))
+        await complains(service, "permission denied for table sink")
         await superuser.execute("ALTER TABLE forwarder.sink OWNER TO app_owner")
         await all_delivered(ledger, served.data)
         await leads(service)

@@ -200,6 +200,13 @@ async def test_what_passes_by_itself_is_unavailable(database: Database, statemen
     await close(connection)
 
 
+async def test_a_write_to_a_replica_is_unavailable_with_the_remedy(database: Database) -> None:
+    async with session(database.url, purpose="test") as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+        with pytest.raises(Unavailable, match="connect to the primary, not to a replica"), errors_of("cannot write"):
+            await connection.execute("CREATE TABLE public.anything ()")
+
+
 async def test_a_bug_is_no_error_of_ours(database: Database) -> None:
     async with session(database.url, purpose="test") as connection:
         with pytest.raises(asyncpg.PostgresSyntaxError), errors_of("cannot look"):

@@ -1,0 +1,35 @@
+"""Which running PostgreSQL a session is connected to, since an address may lead to another one after a failover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forwarder.database import Connection, describe, errors_of
+from forwarder.errors import Unavailable
+from forwarder.queries import query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server that may be written to. Sessions with equal ones see one and the same database."""
+
+    # What initdb gave to the cluster, and every physical copy keeps: the first half of a record's id.
+    system_identifier: int
+    # Begins anew with each promotion and each restore to a point in time, where copies of a cluster part.
+    timeline: int
+    # By its own clock, in microseconds since 2000-01-01 UTC. Copies of a cluster's disk may have all else in common.
+    started_at: int
+
+
+async def server_of(connection: Connection, *, url: str) -> Server:
+    """The server of a session, which was reached by this URL; it stays the same for as long as the session lives.
+
+    Raises:
+        Unavailable: it does not answer, or is a standby.
+    """
+    with errors_of("cannot tell which server this is"):
+        row = await connection.fetchrow(query("server"))
+    assert row is not None
+    if row["timeline"] is None:
+        raise Unavailable(f"PostgreSQL at {describe(url)} is a standby; connect to the primary, or promote it")
+    return Server(**row)

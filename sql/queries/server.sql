@@ -1,0 +1,10 @@
+-- Which running server this is: its cluster, the timeline that it writes (null: none, it is a standby), and when it was started. The
+-- timeline is that of the WAL itself; pg_control_checkpoint() goes on to name the old one until the first checkpoint after a promotion.
+SELECT
+    control.system_identifier,
+    CASE
+        WHEN NOT pg_is_in_recovery()
+        THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+    END AS timeline,
+    pg_postmaster_start_time() AS started_at
+FROM pg_catalog.pg_control_system() AS control
