@@ -39,6 +39,7 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or grant it the privilege",
     asyncpg.InvalidSchemaNameError: "run `forwarder migrate` first",
     asyncpg.UndefinedTableError: "run `forwarder migrate` first",
+    asyncpg.UndefinedFunctionError: "run `forwarder migrate`: the schema is older than this program",
     asyncpg.UndefinedColumnError: "run `forwarder migrate`: the schema is older than this program",
 }
 

@@ -128,7 +128,8 @@ class Positions:
         """A position in this cluster's history that passes over nothing that was not delivered.
 
         The rows that came along keep their transaction ids, which the foreign snapshot still tells apart: a change with a low
-        seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them.
+        seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them; where it
+        has not, ``history.enter`` has set the last delivered seq to 0.
         """
         floor_seq = await self.save(foreign)
         # Taken after the save, so the floor is true for this snapshot.
@@ -138,8 +139,7 @@ class Positions:
         first_undelivered: int | None = await self._connection.fetchval(
             query("first_undelivered"), delivered.xmax, delivered.running, foreign.floor_seq
         )
-        # A sequence that stands below was not copied with the rows; then no seq tells what was delivered.
-        after_seq = foreign.last_seq if foreign.last_seq <= row["last_seq"] else 0
+        after_seq = foreign.last_seq
         if first_undelivered is not None:
             after_seq = min(after_seq, first_undelivered - 1)
         position = Position.resending(

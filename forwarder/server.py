@@ -17,7 +17,7 @@ class Server:
     system_identifier: int
     # Begins anew with each promotion and each restore to a point in time, where copies of a cluster part.
     timeline: int
-    # By its own clock, in microseconds since 2000-01-01 UTC. Copies of a cluster's disk may have all else in common.
+    # By its own clock, in microseconds since 1970. Copies of a cluster's disk may have all else in common.
     started_at: int
 
 

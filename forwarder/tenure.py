@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from forwarder import database, native, partition_key
+from forwarder import database, history, native, partition_key
 from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
@@ -107,6 +107,7 @@ async def begin(
     await _take(leadership, terms, sink, wait=not once)
     server = await server_of(session, url=terms.database_url)
     inflow = await stack.enter_async_context(source.joined(server))
+    await history.enter(session, server)
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)

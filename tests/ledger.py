@@ -200,11 +200,13 @@ async def _run(writer: Writer, transactions: int) -> None:
 
 
 @asynccontextmanager
-async def writing(ledger: Ledger, url: str, *, pause_seconds: float = 0.0) -> AsyncIterator[None]:
+async def writing(
+    ledger: Ledger, url: str, *, pause_seconds: float = 0.0, first_writer: int = 0
+) -> AsyncIterator[None]:
     """Three writers for the length of a block, pausing so long between transactions; at its end the ledger is complete."""
     end = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        for number in range(3):
+        for number in range(first_writer, first_writer + 3):
             tasks.start_soon(_run_until, Writer(ledger, url, number=number, pause_seconds=pause_seconds), end)
         yield
         end.set()

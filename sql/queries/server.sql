@@ -6,5 +6,5 @@ SELECT
         WHEN NOT pg_is_in_recovery()
         THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
     END AS timeline,
-    pg_postmaster_start_time() AS started_at
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started_at
 FROM pg_catalog.pg_control_system() AS control

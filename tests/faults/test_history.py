@@ -7,9 +7,12 @@ it. What is written since must be delivered, whatever transaction ids and seqs i
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
+import anyio
 import msgspec
 import pytest
 
@@ -17,11 +20,12 @@ from forwarder.config import Settings, SinkSettings
 from forwarder.database import LEADER_LOCK_CLASS, describe
 from forwarder.demo.audit import Findings
 from forwarder.demo.audit import audit as compare
+from forwarder.demo.ledger import Arrival
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
-from tests.ledger import Ledger, all_delivered, arrival, create_accounts, write
+from tests.ledger import Ledger, all_delivered, arrival, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening, running
 from tests.proxy import proxy
 from tests.replicas import caught_up, copied, cut_off, follow, in_copy, promote, restore
@@ -29,6 +33,12 @@ from tests.waiting import eventually
 
 # More than the 32 seqs by which the WAL is ahead of the sequence, so that some are drawn again.
 FORGOTTEN_IDS = range(500, 560)
+# Written when the listener is on the other server.
+LATE_ID = 900
+# Seqs of another history go on so much higher at least.
+FAR = 1 << 36
+# The form of times in records.
+ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
 
 @pytest.fixture
@@ -49,18 +59,20 @@ async def write_what_will_be_forgotten(database: Database, served: Served) -> No
 
 
 class _Origin(msgspec.Struct):
+    seq: int
     txid: str
     at: str
 
 
+def change_of(data: bytes) -> tuple[int, str, str]:
+    """What tells the change of a record from all others, of other histories too."""
+    origin = msgspec.json.decode(data, type=_Origin)
+    return origin.seq, origin.txid, origin.at
+
+
 def findings(ledger: Ledger, stream: Sequence[bytes]) -> Findings:
     """An audit that tells two changes of one id apart, as a consumer does that looks at more than the id."""
-    arrivals = [arrival(data) for data in stream]
-    origins = [msgspec.json.decode(data, type=_Origin) for data in stream]
-    return compare(
-        ledger.commits,
-        [replace(read, id=f"{read.id} {origin.at}") for read, origin in zip(arrivals, origins, strict=True)],
-    )
+    return compare(ledger.commits, [replace(arrival(data), id=str(change_of(data))) for data in stream])
 
 
 async def nothing_written_since_is_lost(ledger: Ledger, served: Served) -> None:
@@ -71,6 +83,31 @@ async def nothing_written_since_is_lost(ledger: Ledger, served: Served) -> None:
     found = findings(ledger, served.data())
     assert not found.out_of_order
     assert {change.key[0] for change in found.phantoms} == set(FORGOTTEN_IDS)
+    seqs = {read.change.key[0]: read.seq for read in map(arrival, served.data())}
+    assert seqs[LATE_ID] > max(seqs[identity] for identity in FORGOTTEN_IDS) + FAR
+
+
+async def everything_in(database: Database, served: Served) -> None:
+    """Wait until every change that the database has is in the stream, and see that those of one row came in order."""
+    async with connected(database.url) as owner:
+        outbox = await owner.fetch(
+            "SELECT seq, txid::text, to_char(at AT TIME ZONE 'UTC', $1) FROM forwarder.outbox", ISO
+        )
+    kept = {tuple(row) for row in outbox}
+
+    async def nothing_is_missing() -> bool:
+        return kept <= {change_of(data) for data in served.data()}
+
+    await eventually(nothing_is_missing, within_seconds=40)
+    # A repeat comes from its predecessor's place on; what counts is when each was first there.
+    first: dict[tuple[int, str, str], Arrival] = {}
+    for data in served.data():
+        first.setdefault(change_of(data), arrival(data))
+    last_seqs: dict[tuple[int, ...], int] = {}
+    for change, read in first.items():
+        if change in kept:
+            assert read.seq > last_seqs.get(read.change.key, 0)
+            last_seqs[read.change.key] = read.seq
 
 
 async def gave_the_same_transaction_ids(original: Database, copy: Database) -> None:
@@ -125,6 +162,7 @@ async def test_a_promoted_replica_that_lacks_what_was_delivered_loses_nothing_wr
             way.accept()
             await leads(service)
             await write(ledger, promoted.writer_url, transactions=20, first_writer=20)
+            await write_rows(ledger, promoted.writer_url, LATE_ID)
             await nothing_written_since_is_lost(ledger, served)
         await gave_the_same_transaction_ids(original, promoted)
 
@@ -147,8 +185,42 @@ async def test_a_restore_to_a_point_in_time_loses_nothing_written_since(
         async with listening(restored.url, served.sink) as service:
             await leads(service)
             await write(ledger, restored.writer_url, transactions=20, first_writer=20)
+            await write_rows(ledger, restored.writer_url, LATE_ID)
             await nothing_written_since_is_lost(ledger, served)
         await gave_the_same_transaction_ids(original, restored)
+
+
+@pytest.mark.parametrize("promotions", [2, pytest.param(15, marks=pytest.mark.long)])
+async def test_replicas_promoted_at_any_moment_lose_nothing_that_they_have(
+    own_postgres: EmbeddedPostgres, original: Database, served: Served, eager: None, promotions: int
+) -> None:
+    """Each is cut off from the one before while that is written to, delivered from, and saves its positions."""
+    random = Random(promotions)
+    # What is forgotten stands in it too, so it is not what this test compares with.
+    ledger = Ledger()
+    server, database = own_postgres, original
+    async with AsyncExitStack() as copies, proxy(original.url) as way:
+        settings = {"page_rows": 20, "checkpoint_interval_seconds": 0.05}
+        async with listening(way.url, served.sink, **settings) as service:
+            for promotion in range(promotions):
+                replica = await copies.enter_async_context(copied(server))
+                await follow(replica, server=server)
+                async with writing(ledger, database.writer_url, first_writer=3 * promotion):
+                    await leads(service)
+                    # The moments are the point.
+                    await anyio.sleep(random.uniform(0.1, 0.6))
+                    await cut_off(replica)
+                    await anyio.sleep(random.uniform(0, 0.2))
+                way.refuse()
+                way.cut()
+                await promote(replica)
+                server, database = replica, in_copy(database, replica)
+                await write(ledger, database.writer_url, transactions=30, first_writer=1000 + 3 * promotion)
+                way.lead_to(database.url)
+                way.accept()
+                await everything_in(database, served)
+        async with connected(database.url) as owner:
+            assert await owner.fetchval("SELECT count(*) FROM forwarder.history") == promotions + 1
 
 
 async def test_what_was_read_on_one_server_is_not_delivered_for_a_leader_on_another(

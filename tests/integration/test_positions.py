@@ -173,19 +173,6 @@ async def test_in_another_cluster_what_was_in_flight_with_a_lower_seq_is_sent_ag
     assert keys(events) == [2, 3, 4, 5]
 
 
-async def test_a_sequence_that_stands_lower_than_the_last_delivered_seq_means_that_everything_is_sent_again(
-    leader: Connection, connection: Connection, item: int
-) -> None:
-    positions = Positions(leader, sink="default")
-    await positions.load()
-    await set_sink(connection, f"last_seq = 1000, {ANOTHER_CLUSTER}")
-    await connection.execute("INSERT INTO item VALUES (1), (2)")
-
-    events, _ = await drain(leader, await positions.load())
-
-    assert keys(events) == [1, 2]
-
-
 async def test_a_writer_in_flight_while_another_cluster_is_adopted_is_not_lost(
     leader: Connection, connection: Connection, database: Database, item: int
 ) -> None:

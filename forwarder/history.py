@@ -1,0 +1,38 @@
+"""The history that a database is in. A copy that took over has forgotten the end of another one, which the streams may have.
+
+Nothing is lost by that: the copy has a position if it has all the commits that this position has seen, since they stand before
+it in the WAL (docs/architecture.md, "Another server"). But seqs that were drawn in what is forgotten are drawn again, for other
+changes, and consumers tell by ``seq`` and ``id`` what they have.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from forwarder.database import Connection, errors_of
+from forwarder.queries import query
+from forwarder.server import Server
+
+logger = logging.getLogger(__name__)
+
+
+async def enter(connection: Connection, server: Server) -> None:
+    """Notice if the database on this server is in another history than before: every seq drawn from now on is new in both.
+
+    Says between which seqs two changes may have one ``id``. To be called before a position is loaded.
+
+    Raises:
+        Refused: the schema is missing or older than this program.
+        Unavailable: the database does not answer.
+    """
+    with errors_of("cannot record the history of the database"):
+        entered = await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)
+    if entered is not None:
+        logger.warning(
+            "the database was promoted or restored: streams may have what it has forgotten, under seqs in between that come again",
+            extra={
+                "timeline": entered["timeline"],
+                "after_seq": entered["shared_to_seq"],
+                "before_seq": entered["own_from_seq"],
+            },
+        )

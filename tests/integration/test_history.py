@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from forwarder import history
+from forwarder.database import session
+from forwarder.errors import Refused
+from forwarder.janitor import read_ring
+from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from forwarder.positions import Positions
+from forwarder.server import Server, server_of
+from tests.capture import capture
+from tests.conftest import memory_disk
+from tests.databases import Database, connected
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+# More than can be drawn in the 35 days that a backup on RDS is kept.
+FAR = 1 << 36
+
+
+@pytest.fixture
+async def server(connection: Connection, database: Database) -> Server:
+    """The server, which this database has known."""
+    server = await server_of(connection, url=database.url)
+    await history.enter(connection, server)
+    return server
+
+
+async def drawn(connection: Connection) -> int:
+    seq: int = await connection.fetchval("SELECT nextval('forwarder.outbox_seq')")
+    return seq
+
+
+async def test_the_first_history_is_only_remembered(
+    connection: Connection, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    await history.enter(connection, server)
+
+    assert await drawn(connection) == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("part", ["timeline", "system_identifier"])
+async def test_in_another_history_seqs_go_on_above_all_that_were_drawn_before(
+    connection: Connection, server: Server, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    other = replace(server, **{part: getattr(server, part) + 1})
+    await Positions(connection, sink="default").load()
+    await connection.execute("UPDATE forwarder.sink SET last_seq = 1")
+    before = await drawn(connection) + await drawn(connection)
+
+    await history.enter(connection, other)
+
+    after = await drawn(connection)
+    assert after > before + FAR
+    [warning] = caplog.records
+    assert vars(warning).items() >= {"timeline": other.timeline, "after_seq": 1, "before_seq": after}.items()
+    await history.enter(connection, other)
+    assert await drawn(connection) == after + 1
+
+
+async def test_a_restored_history_is_another_one_although_it_was_known_before(
+    connection: Connection, server: Server
+) -> None:
+    await history.enter(connection, replace(server, system_identifier=1))
+
+    await history.enter(connection, server)
+
+    assert await drawn(connection) > 2 * FAR
+
+
+async def test_the_leaf_in_use_is_closed_by_another_history(connection: Connection, server: Server) -> None:
+    await drawn(connection)
+    before = (await read_ring(connection)).ahead
+
+    await history.enter(connection, replace(server, timeline=server.timeline + 1))
+
+    await drawn(connection)
+    assert (await read_ring(connection)).ahead == [*before[1:], before[0]]
+
+
+async def test_however_many_notice_another_history_no_seq_is_drawn_twice(
+    connection: Connection, database: Database, server: Server
+) -> None:
+    """Each pretends to be on a server of its own."""
+    seqs: list[int] = []
+    noticed = anyio.Event()
+
+    async def notice(timeline: int) -> None:
+        async with session(database.url, purpose="leader") as leader:
+            await history.enter(leader, replace(server, timeline=timeline))
+
+    async def draw() -> None:
+        async with connected(database.url) as writer:
+            while not noticed.is_set():
+                seqs.append(await drawn(writer))
+
+    async with anyio.create_task_group() as writers:
+        writers.start_soon(draw)
+        writers.start_soon(draw)
+        async with anyio.create_task_group() as leaders:
+            for timeline in range(10, 20):
+                leaders.start_soon(notice, timeline)
+        noticed.set()
+    assert len(seqs) == len(set(seqs))
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.history") == 11
+
+
+async def test_where_the_sequence_was_not_copied_everything_retained_is_sent_again(
+    connection: Connection, database: Database, server: Server
+) -> None:
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
+    await capture(connection, "public.item")
+    await connection.execute("INSERT INTO item VALUES (1), (2)")
+    async with session(database.url, purpose="leader") as leader:
+        positions = Positions(leader, sink="default")
+        await positions.load()
+        await connection.execute(
+            "UPDATE forwarder.sink SET last_seq = 1000, delivered = pg_current_snapshot(), system_identifier = 1"
+        )
+
+        await history.enter(leader, replace(server, system_identifier=1))
+
+        assert (await positions.load()).last_seq == 0
+
+
+async def test_a_schema_without_histories_is_refused_with_the_remedy(connection: Connection, server: Server) -> None:
+    await connection.execute("DROP FUNCTION forwarder.enter_history")
+
+    with pytest.raises(Refused, match="run `forwarder migrate`: the schema is older than this program"):
+        await history.enter(connection, server)
+
+
+async def test_sessions_of_one_server_know_it(connection: Connection, database: Database, server: Server) -> None:
+    async with connected(database.writer_url) as writer:
+        assert await server_of(writer, url=database.writer_url) == server
+
+
+async def test_a_server_that_was_restarted_is_another(postgres: EmbeddedPostgres) -> None:
+    async with embedded_postgres(
+        bin_directory=postgres.binaries, durable=False, parent_directory=memory_disk()
+    ) as server:
+        async with connected(server.url()) as superuser:
+            before = await server_of(superuser, url=server.url())
+        await server.stop()
+        await server.start()
+        async with connected(server.url()) as superuser:
+            after = await server_of(superuser, url=server.url())
+    assert before != after
+    assert replace(before, started_at=after.started_at) == after

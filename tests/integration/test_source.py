@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from forwarder.config import OutboxSettings, Settings
+from forwarder.errors import Unavailable
+from forwarder.janitor import Janitor
+from forwarder.metrics import Metrics
+from forwarder.server import server_of
+from forwarder.source import Source
+from forwarder.state import OutboxState
+from tests.databases import Database, connected
+
+
+async def test_a_reader_that_reaches_another_server_than_the_leader_is_not_read_from(database: Database) -> None:
+    async with connected(database.url) as leader:
+        here = await server_of(leader, url=database.url)
+    janitor = Janitor(database.url, settings=OutboxSettings(), state=OutboxState(), metrics=Metrics().outbox)
+    async with anyio.create_task_group() as tasks:
+        source = Source(tasks, Settings(), janitor, database_url=database.url, shared=False, once=True)
+        with pytest.raises(Unavailable, match="leader and reader reached two servers"):
+            async with source.joined(replace(here, timeline=here.timeline + 1)):
+                pass
+        async with source.joined(here) as inflow:
+            assert inflow.server == here
