@@ -55,6 +55,8 @@ def free_port() -> int:
         return port
 
 
+# Twenty starts of a process and more; a busy machine takes its time.
+@pytest.mark.timeout(300)
 async def test_killed_at_any_moment_it_loses_nothing_and_keeps_the_order(
     database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
 ) -> None:
