@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.pooler import is_direct, lends_by_turns
 
 # Quoted: only the type stubs of asyncpg make it generic.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -31,6 +32,10 @@ MALFORMED_URL = (
     " in the password percent-encoded"
 )
 
+CONNECT_DIRECTLY = (
+    "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
+)
+
 # What waiting cannot mend, and the remedy.
 _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
@@ -41,6 +46,9 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.UndefinedTableError: "run `forwarder migrate` first",
     asyncpg.UndefinedFunctionError: "run `forwarder migrate`: the schema is older than this program",
     asyncpg.UndefinedColumnError: "run `forwarder migrate`: the schema is older than this program",
+    # What we have prepared is in another session: a pooler was told to change its mode.
+    asyncpg.InvalidSQLStatementNameError: CONNECT_DIRECTLY,
+    asyncpg.DuplicatePreparedStatementError: CONNECT_DIRECTLY,
 }
 
 # What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
@@ -85,25 +93,14 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
 
     Raises:
         Misconfigured: the URL is malformed.
-        Refused: the server refuses us, or is older than PostgreSQL 14.
+        Refused: the server refuses us, is older than PostgreSQL 14, or shares the session with others behind a pooler.
         Unavailable: nobody answers, or not now.
     """
-    where = f"cannot connect to PostgreSQL at {describe(url)}"
-    if _splits_badly(url):
-        raise Misconfigured(MALFORMED_URL)
+    connection = await _open(url, purpose=purpose, timeout_seconds=timeout_seconds)
     try:
-        with errors_of(where):
-            connection = await asyncpg.connect(
-                url,
-                timeout=timeout_seconds,
-                command_timeout=60.0,
-                server_settings={"application_name": f"forwarder {purpose}"},
-            )
-    except ValueError:
-        # Its text may quote a part of the password.
-        raise Misconfigured(MALFORMED_URL) from None
-    try:
-        await _prepare(connection, where)
+        _require_version(connection, url)
+        await _require_own_session(connection, url, timeout_seconds=timeout_seconds)
+        await _prepare(connection, url)
     except BaseException:
         connection.terminate()
         raise
@@ -136,6 +133,10 @@ def describe(url: str) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
+def _cannot_connect(url: str) -> str:
+    return f"cannot connect to PostgreSQL at {describe(url)}"
+
+
 def _splits_badly(url: str) -> bool:
     """Whether the parts of a URL are not what they seem: an @ too far right means a special character in the password."""
     try:
@@ -146,11 +147,49 @@ def _splits_badly(url: str) -> bool:
     return parts.scheme not in ("postgresql", "postgres") or "@" in parts.path + parts.query + parts.fragment
 
 
-async def _prepare(connection: Connection, where: str) -> None:
-    version = connection.get_server_version()
-    if version.major < MINIMUM_VERSION:
-        raise Refused(f"{where}: PostgreSQL {version.major} is too old; version {MINIMUM_VERSION} or newer is needed")
-    with errors_of(where):
+async def _open(url: str, *, purpose: str, timeout_seconds: float) -> Connection:
+    if _splits_badly(url):
+        raise Misconfigured(MALFORMED_URL)
+    try:
+        with errors_of(_cannot_connect(url)):
+            return await asyncpg.connect(
+                url,
+                timeout=timeout_seconds,
+                command_timeout=60.0,
+                server_settings={"application_name": f"forwarder {purpose}"},
+            )
+    except ValueError:
+        # Its text may quote a part of the password.
+        raise Misconfigured(MALFORMED_URL) from None
+
+
+def _require_version(connection: Connection, url: str) -> None:
+    major = connection.get_server_version().major
+    if major < MINIMUM_VERSION:
+        raise Refused(
+            f"{_cannot_connect(url)}: PostgreSQL {major} is too old; version {MINIMUM_VERSION} or newer is needed"
+        )
+
+
+async def _require_own_session(connection: Connection, url: str, *, timeout_seconds: float) -> None:
+    """Before anything is set, which others would get to feel."""
+    with errors_of(_cannot_connect(url)):
+        if await is_direct(connection, timeout_seconds=timeout_seconds):
+            return
+        other = await _open(url, purpose="pooler test", timeout_seconds=timeout_seconds)
+        try:
+            shared = await lends_by_turns(connection, other, timeout_seconds=timeout_seconds)
+        finally:
+            await close(other)
+    if shared:
+        raise Refused(
+            f"{_cannot_connect(url)}: a pooler in transaction mode answers, which would give our locks and settings to"
+            f" others; {CONNECT_DIRECTLY}"
+        )
+
+
+async def _prepare(connection: Connection, url: str) -> None:
+    with errors_of(_cannot_connect(url)):
         # An idle listener is its normal state, so the server must not end its session for that. A statement of ours
         # that takes this long is stuck. Parallel workers could return the rows of a page out of order.
         await connection.execute(

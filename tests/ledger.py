@@ -127,7 +127,8 @@ class Writer:
         done = 0
         while done != transactions and not (until and until.is_set()):
             try:
-                connection = await asyncpg.connect(self._url, timeout=5)
+                # A prepared statement would outlive its transaction, which writers behind a pooler must not rely on.
+                connection = await asyncpg.connect(self._url, timeout=5, statement_cache_size=0)
             except (TimeoutError, *_LOST):
                 await anyio.sleep(0.02)
                 continue

@@ -71,7 +71,7 @@ class EmbeddedPostgres:
     """One server on a port of 127.0.0.1 that it keeps when it is stopped and started again."""
 
     def __init__(self, directory: Path, binaries: Path, settings: Mapping[str, str | int]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.directory = directory
         self.binaries = binaries
         self._settings = {"listen_addresses": HOST, "port": self.port, "unix_socket_directories": "", **settings}
@@ -188,7 +188,7 @@ def copy_installation(binaries: Path, directory: Path) -> Path:
     return copy / binaries.name
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port below those that systems give to outgoing connections.
 
     While the server is down, none of these can take its port, nor can a client that keeps trying connect to itself. The
