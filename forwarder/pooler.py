@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncpg
 
+from forwarder.queries import query
+
 # An idle pool lends what was handed in last, or all in turn: the first round tells. In a busy one it is chance whom we get: at
 # worst half of the rounds tell (measured: a pool of two, and one busy client).
 ROUNDS = 30
@@ -50,5 +52,5 @@ async def _process(connection: asyncpg.Connection[asyncpg.Record], timeout_secon
     async def keep(data: bytes) -> None:
         answer.extend(data)
 
-    await connection.copy_from_query("SELECT pg_backend_pid()", output=keep, timeout=timeout_seconds)
+    await connection.copy_from_query(query("server_process"), output=keep, timeout=timeout_seconds)
     return int(answer)

@@ -184,6 +184,15 @@ async def test_a_missing_privilege_is_refused_with_the_remedy(database: Database
             await connection.fetchval("SELECT 1 FROM forwarder.outbox")
 
 
+async def test_a_prepared_statement_that_another_session_has_is_refused_with_the_remedy(database: Database) -> None:
+    async with session(database.url, purpose="test") as connection:
+        await connection.fetchval("SELECT 1")
+        # What a pooler does that is told to change from session mode to transaction mode.
+        await connection.execute("DEALLOCATE ALL")
+        with pytest.raises(Refused, match="connect to the host and port of PostgreSQL"), errors_of("cannot look"):
+            await connection.fetchval("SELECT 1")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
