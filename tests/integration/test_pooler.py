@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
-import asyncpg
 import pytest
 
 from forwarder.database import connect, session
@@ -28,18 +27,18 @@ async def assert_refused(pooled: Database) -> None:
 async def applications(url: str, *, count: int) -> AsyncIterator[None]:
     """So many clients of the pool that ask one short question after the other."""
 
-    async def ask(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        while True:
-            await connection.execute("SELECT 1")
+    end = anyio.Event()
+
+    async def ask() -> None:
+        async with connected(url) as connection:
+            while not end.is_set():
+                await connection.execute("SELECT 1")
 
     async with anyio.create_task_group() as tasks:
-        connections = [await asyncpg.connect(url) for _ in range(count)]
-        for connection in connections:
-            tasks.start_soon(ask, connection)
+        for _ in range(count):
+            tasks.start_soon(ask)
         yield
-        tasks.cancel_scope.cancel()
-    for connection in connections:
-        connection.terminate()
+        end.set()
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
