@@ -3,7 +3,9 @@
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 
@@ -13,6 +15,18 @@ from forwarder.errors import Refused
 CLIENTS = 16
 _SCRIPT = Path(__file__).with_name("update.pgbench")
 _TRANSACTIONS_PER_SECOND = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
+
+
+# A client and the number of one of its transactions: in the row, so in the record, and in pgbench's log.
+Send = tuple[int, int]
+
+
+class Transaction(NamedTuple):
+    """One that pgbench has made: whose, how long it took, and when its COMMIT had returned, by the system's clock."""
+
+    send: Send
+    microseconds: int
+    committed_at: float
 
 
 async def pgbench(rig: Rig, *options: str, schema: str = CAPTURED, commit: str = "on", clients: int = CLIENTS) -> float:
@@ -39,3 +53,16 @@ async def pgbench(rig: Rig, *options: str, schema: str = CAPTURED, commit: str =
 async def produce(rig: Rig, events: int) -> None:
     """Leave this many events of single-row transactions behind, quickly: they wait for no disk."""
     await pgbench(rig, f"--transactions={events // CLIENTS}", commit="off")
+
+
+def take_log(prefix: Path) -> Iterator[Transaction]:
+    """The transactions that a run with ``--log --log-prefix`` has noted; the files are removed.
+
+    See https://www.postgresql.org/docs/18/pgbench.html, "Per-Transaction Logging".
+    """
+    for part in prefix.parent.glob(f"{prefix.name}.*"):
+        with part.open() as lines:
+            for line in lines:
+                client, number, elapsed, _, seconds, microseconds, *_ = map(int, line.split())
+                yield Transaction((client, number), elapsed, seconds + microseconds / 1e6)
+        part.unlink()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -44,16 +44,18 @@ _ITEM = (Path(__file__).parent / "item.sql").read_text()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rig:
-    """The database, a session in it, where PostgreSQL's programs are, and a directory for files."""
+    """The database, a session in it, where PostgreSQL's programs and its log are, a directory for files, and settings of ours."""
 
     url: str
     connection: Connection
     binaries: Path
+    server_log: Path
     directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def forwarder(self, command: str, *arguments: str) -> AbstractAsyncContextManager[Command]:
         """Run a ``forwarder`` command on this database for the length of a block."""
-        environment = {"FORWARDER_DATABASE_URL": self.url, **ENVIRONMENT}
+        environment = {"FORWARDER_DATABASE_URL": self.url, **ENVIRONMENT, **self.environment}
         return run(command, *arguments, directory=self.directory, environment=environment)
 
     @asynccontextmanager
@@ -77,9 +79,9 @@ class Rig:
         assert row is not None
         return row[0] or 0, row[1] or 0
 
-    async def all_delivered(self) -> None:
+    async def all_delivered(self, *, within_seconds: float = 120) -> None:
         """Wait until the listener has caught up with the writers."""
-        with anyio.fail_after(120):
+        with anyio.fail_after(within_seconds):
             while len({*await self.delivered()}) > 1:  # noqa: ASYNC110 - another process's doing sets no event here
                 await anyio.sleep(0.1)
 
@@ -89,17 +91,29 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
-    """A rig for the length of a block; then nothing of it is left."""
+async def rig(
+    *, server: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """A rig for the length of a block; then nothing of it is left.
+
+    ``server`` are settings of PostgreSQL, ``environment`` those of every ``forwarder`` command.
+    """
     with TemporaryDirectory(prefix="forwarder-bench-") as name:
         directory = Path(name)
         (directory / "forwarder.toml").write_text(_FORWARDER_TOML)
         async with (
-            embedded_postgres(settings=_SETTINGS) as postgres,
+            embedded_postgres(settings={**_SETTINGS, **(server or {})}) as postgres,
             session(postgres.url(), purpose="bench") as connection,
         ):
             await create_items(connection, schema=CAPTURED)
-            ready = Rig(url=postgres.url(), connection=connection, binaries=postgres.binaries, directory=directory)
+            ready = Rig(
+                url=postgres.url(),
+                connection=connection,
+                binaries=postgres.binaries,
+                server_log=postgres.log,
+                directory=directory,
+                environment=environment or {},
+            )
             async with ready.forwarder("migrate") as migrate:
                 await migrate.succeed()
             yield ready

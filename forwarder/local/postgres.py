@@ -82,6 +82,11 @@ class EmbeddedPostgres:
         """The process id of the server while it runs."""
         return self._process.pid if self._process else None
 
+    @property
+    def log(self) -> Path:
+        """Where the server writes its log."""
+        return self.directory / "log"
+
     def url(self, database: str = "postgres", *, user: str = SUPERUSER) -> str:
         return f"postgresql://{user}@{HOST}:{self.port}/{database}"
 
@@ -127,21 +132,17 @@ class EmbeddedPostgres:
     async def _run(self, program: str, *arguments: str) -> Process:
         """In a session of its own: a Ctrl-C in the terminal is meant for us, and we still need the server to end well."""
         command = [sys.executable, "-I", "-S", launch.__file__, str(self.binaries / program), *arguments]
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             return await anyio.open_process(
                 command, stdin=DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
             )
 
     def _last_words(self) -> str:
-        return " ".join(self._log.read_text(errors="replace").splitlines()[-3:])
+        return " ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
     @property
     def _data(self) -> Path:
         return self.directory / "data"
-
-    @property
-    def _log(self) -> Path:
-        return self.directory / "log"
 
 
 def _wheel_binaries(version: int) -> Path:
