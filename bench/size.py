@@ -10,7 +10,31 @@ class Size:
     lane_events: int
     latency_seconds: int
     memory_events: int
+    held_seconds: int
+    reclaim_seconds: int
+    backlog_events: int
+    giant_rows: int
 
 
-FULL = Size(round_seconds=5, drain_events=500_000, lane_events=60_000, latency_seconds=10, memory_events=1_000_000)
-QUICK = Size(round_seconds=1, drain_events=30_000, lane_events=20_000, latency_seconds=2, memory_events=100_000)
+FULL = Size(
+    round_seconds=5,
+    drain_events=500_000,
+    lane_events=60_000,
+    latency_seconds=10,
+    memory_events=1_000_000,
+    held_seconds=300,
+    reclaim_seconds=30,
+    backlog_events=10_000_000,
+    giant_rows=5_000_000,
+)
+QUICK = Size(
+    round_seconds=1,
+    drain_events=30_000,
+    lane_events=20_000,
+    latency_seconds=2,
+    memory_events=100_000,
+    held_seconds=30,
+    reclaim_seconds=5,
+    backlog_events=1_000_000,
+    giant_rows=500_000,
+)
