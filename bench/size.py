@@ -34,7 +34,7 @@ QUICK = Size(
     latency_seconds=2,
     memory_events=100_000,
     held_seconds=30,
-    reclaim_seconds=5,
+    reclaim_seconds=8,
     backlog_events=1_000_000,
     giant_rows=500_000,
 )
