@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import drain, held_xmin, lanes, latency, memory, reclaim, writers
+from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, writers
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -23,6 +23,8 @@ BENCHES: dict[str, Bench] = {
     "memory": memory.measure,
     "held-xmin": held_xmin.measure,
     "reclaim": reclaim.measure,
+    "backlog": backlog.measure,
+    "giant": giant.measure,
 }
 
 

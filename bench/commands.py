@@ -57,6 +57,10 @@ class Command:
         if await self._process.wait() != 0:
             raise self._ended()
 
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+
     async def _line(self) -> str | None:
         try:
             line = (await self._output.receive_until(b"\n", _MAX_LINE_BYTES)).decode()
