@@ -185,6 +185,12 @@ class Command:
         await self.process.wait()
 
 
+def peak_bytes(command: Command) -> int:
+    """The most memory that its process has had resident, as Linux tells it."""
+    status = Path(f"/proc/{command.process.pid}/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 @asynccontextmanager
 async def command(
     *arguments: str, env: Mapping[str, str], directory: Path, stdout: int | None = None

@@ -16,7 +16,7 @@ import pytest
 from forwarder import census
 from tests.databases import Database
 from tests.ledger import Ledger, create_accounts, writing
-from tests.listening import CREDENTIALS, STREAM, Command, Served, command, kinesis_with_stream
+from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream, peak_bytes
 from tests.waiting import eventually
 
 FIRST_ID = 1_000_000_000
@@ -83,12 +83,6 @@ async def served() -> AsyncIterator[Served]:
 @pytest.fixture
 def env(database: Database, served: Served) -> Mapping[str, str]:
     return {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
-
-
-def peak_bytes(listener: Command) -> int:
-    """The most memory that it has had resident."""
-    status = Path(f"/proc/{listener.process.pid}/status").read_text()
-    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 async def run(url: str, *statements: str) -> None:

@@ -25,10 +25,12 @@ from tests.listening import (
     CREDENTIALS,
     STREAM,
     Served,
+    client_of,
     command,
     impatient,
     leads,
     listening,
+    peak_bytes,
 )
 from tests.waiting import eventually
 
@@ -185,6 +187,31 @@ async def test_the_real_process_stays_small_while_a_large_backlog_waits(
         served.kinesis.faults.replace([])
         found = await all_delivered(ledger, served.data)
         assert process.memory_info().rss - before < 40 << 20
+        assert await listener.stop() == 0
+    assert found.repeats == 0
+
+
+async def test_the_real_process_stays_small_with_huge_rows_among_many_tiny_ones(
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path
+) -> None:
+    async with client_of(served) as operator:
+        arn = served.kinesis.stream(STREAM).identity.arn
+        await operator.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10_240)
+    for first in range(100_000, 160_000, 15_000):
+        await write_rows(ledger, database.writer_url, first + 20_000_000, note="x" * (8 << 20))
+        await write_rows(ledger, database.writer_url, *range(first, first + 15_000))
+    env = {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
+    refusing = Error(operation="PutRecords")
+    served.kinesis.faults.replace([refusing])
+    async with command("listen", env=env, directory=tmp_path / "listen") as listener:
+
+        async def memory_is_full() -> bool:
+            return served.kinesis.faults.struck(refusing) > 5
+
+        await eventually(memory_is_full, within_seconds=30)
+        served.kinesis.faults.replace([])
+        found = await all_delivered(ledger, served.data)
+        assert peak_bytes(listener) < 200 << 20
         assert await listener.stop() == 0
     assert found.repeats == 0
 
