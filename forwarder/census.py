@@ -14,7 +14,7 @@ from forwarder.transactions import Count
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
 MAX_COUNTED = 100_000
 # A transaction of more than this says how many changes it has only with the last of them.
-MAX_TOTAL = 500_000
+MAX_TOTAL = 200_000
 
 # The name of a query and its parameters.
 Fetch = Callable[..., Awaitable[Sequence[Any]]]

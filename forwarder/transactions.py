@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from copy import copy
+
+import msgspec
 
 
-class Count(NamedTuple):
+class Count(msgspec.Struct, gc=False):
     """How many changes a transaction has; more than one."""
 
     txid: int
     # None: so many that nobody has counted them all.
     total: int | None
-    # How many of them have a seq of at most what was delivered before.
+    # How many of them are numbered.
     earlier: int = 0
     # The last change's; only where it tells the end, for want of the total.
     last_seq: int = 0
@@ -27,14 +29,14 @@ class Transactions:
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        # By transaction of more than one change; `earlier` are those that are numbered.
+        # By transaction, of those of more than one change.
         self._counts: dict[int, Count] = {}
 
     def copy(self) -> Transactions:
         """The same, to go on with apart from this."""
-        copy = Transactions()
-        copy._counts = self._counts.copy()
-        return copy
+        same = Transactions()
+        same._counts = {txid: copy(count) for txid, count in self._counts.items()}
+        return same
 
     def unknown(self, txids: Iterable[int]) -> list[int]:
         """Which of these have to be counted before their changes can be numbered, each once."""
@@ -53,10 +55,8 @@ class Transactions:
         count = self._counts.get(txid)
         if count is None:
             return 1, 1
-        _, total, earlier, last_seq = count
-        place = earlier + 1
-        if place == total or seq == last_seq:
+        count.earlier = place = count.earlier + 1
+        if place == count.total or seq == count.last_seq:
             del self._counts[txid]
             return place, place
-        self._counts[txid] = Count(txid, total, place, last_seq)
-        return place, total
+        return place, count.total

@@ -56,8 +56,8 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
     seqs: defaultdict[int, list[int]] = defaultdict(list)
     for row in world.visible:
         seqs[row["txid"]].append(row["seq"])
-    assert set(anyio.run(take)) == {
-        Count(
+    assert {count.txid: count for count in anyio.run(take)} == {
+        txid: Count(
             txid,
             len(mine) if len(mine) <= MAX_TOTAL else None,
             earlier=sum(seq <= up_to_seq for seq in mine),
