@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from forwarder.cursor import UNNUMBERED, Numbered
 from forwarder.transactions import Count
 
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
@@ -20,8 +21,25 @@ MAX_TOTAL = 200_000
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
-async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequence[Count]:
-    """Count these transactions, and of each those up to a seq; transactions of one change are left out."""
+async def take(
+    fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered = UNNUMBERED
+) -> Sequence[Count]:
+    """Count these transactions, and of each those up to a seq; transactions of one change are left out.
+
+    ``numbered`` says how far some of them, larger than ``MAX_TOTAL``, were counted before.
+    """
+    places = dict(numbered.places)
+    counts = [
+        await _count_by_parts(
+            fetch, txid, up_to_seq=up_to_seq, seq=numbered.seq, total=MAX_TOTAL + 1, earlier=places[txid]
+        )
+        for txid in txids
+        if txid in places
+    ]
+    return [*counts, *await _count(fetch, [txid for txid in txids if txid not in places], up_to_seq=up_to_seq)]
+
+
+async def _count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequence[Count]:
     if not txids:
         return ()
     if len(txids) == 1:
@@ -32,12 +50,14 @@ async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequenc
         return [Count(row["txid"], row["total"], row["earlier"]) for row in rows]
     # There is a large one among them.
     middle = len(txids) // 2
-    first = await take(fetch, txids[:middle], up_to_seq=up_to_seq)
-    return [*first, *await take(fetch, txids[middle:], up_to_seq=up_to_seq)]
+    first = await _count(fetch, txids[:middle], up_to_seq=up_to_seq)
+    return [*first, *await _count(fetch, txids[middle:], up_to_seq=up_to_seq)]
 
 
-async def _count_by_parts(fetch: Fetch, txid: int, *, up_to_seq: int) -> Count:
-    total = earlier = seq = 0
+async def _count_by_parts(
+    fetch: Fetch, txid: int, *, up_to_seq: int, seq: int = 0, total: int = 0, earlier: int = 0
+) -> Count:
+    """Count a transaction from a seq on, up to which it has so many changes, ``earlier`` of them up to the other."""
     while True:
         [part] = await fetch("count_transaction", txid, up_to_seq, seq, MAX_COUNTED)
         total += part["total"]

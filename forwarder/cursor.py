@@ -8,6 +8,7 @@ batch from being read to find where it begins and ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -38,6 +39,16 @@ class Snapshot(NamedTuple):
 NOTHING = Snapshot(1, 1)
 
 
+class Numbered(NamedTuple):
+    """How many changes of some transactions have a seq of at most this: of those that are too large to be counted again."""
+
+    seq: int = 0
+    places: tuple[tuple[int, int], ...] = ()
+
+
+UNNUMBERED = Numbered()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """A batch too large for one page, read in order of ``seq`` by one page after another."""
@@ -51,6 +62,8 @@ class Batch:
     last_seq: int
     # Whether the transaction ids of the batch may come from another cluster, so that only the seqs tell what belongs to it.
     by_seq: bool = False
+    # At a seq that is delivered, so at `last_seq` or before it.
+    numbered: Numbered = UNNUMBERED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +82,12 @@ class Position:
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=0)
         return replace(self, batch=batch)
 
-    def advanced(self, seq: int) -> Position:
-        """Inside the batch, past every change up to ``seq``."""
+    def advanced(self, seq: int, *, places: Sequence[tuple[int, int]] = ()) -> Position:
+        """Inside the batch, past every change up to ``seq``; ``places`` are those that very large transactions have come to."""
         if self.batch is None:
             raise ValueError("no batch is under way")
-        return replace(self, batch=replace(self.batch, last_seq=seq), last_seq=max(self.last_seq, seq))
+        batch = replace(self.batch, last_seq=seq, numbered=Numbered(seq, tuple(places)))
+        return replace(self, batch=batch, last_seq=max(self.last_seq, seq))
 
     def finished(self) -> Position:
         """Past the whole batch."""
@@ -89,7 +103,8 @@ class Position:
         batch = end.batch or Batch(
             snapshot=end.delivered, floor_seq=end.floor_seq, ceiling_seq=ceiling_seq, last_seq=before_seq - 1
         )
-        return replace(self, batch=replace(batch, last_seq=before_seq - 1))
+        numbered = self.batch.numbered if self.batch else UNNUMBERED
+        return replace(self, batch=replace(batch, last_seq=before_seq - 1, numbered=numbered))
 
     def drained(self, snapshot: Snapshot, *, floor_seq: int, last_seq: int) -> Position:
         """Past a batch that one statement returned as a whole; ``last_seq`` is its last change's, or 0."""

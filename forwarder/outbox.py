@@ -104,10 +104,11 @@ class Outbox:
             return Page(events=(), position=position.finished())
         transactions = transactions.copy()
         unknown = transactions.unknown(map(_TXID, rows))
-        for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq):
+        for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered):
             transactions.learn(count)
         events = await self._events(rows, transactions)
-        return Page(events=events, position=position.advanced(rows[-1]["seq"]), transactions=transactions)
+        after = position.advanced(rows[-1]["seq"], places=transactions.places())
+        return Page(events=events, position=after, transactions=transactions)
 
     async def here(self) -> Position:
         """A position that sees all there is now."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import asyncpg
+import msgspec
 
 from forwarder import dead_letters
-from forwarder.cursor import Batch, Position, Snapshot
+from forwarder.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
@@ -112,6 +113,7 @@ class Positions:
             batch and batch.ceiling_seq,
             batch and batch.last_seq,
             batch and batch.by_seq,
+            batch and msgspec.json.encode(batch.numbered).decode(),
             position.last_seq,
             system_identifier,
             self._epoch,
@@ -160,6 +162,7 @@ def _position(row: asyncpg.Record) -> Position:
         ceiling_seq=row["batch_ceiling_seq"],
         last_seq=row["batch_last_seq"],
         by_seq=row["batch_by_seq"],
+        numbered=msgspec.json.decode(row["batch_numbered"] or "[]", type=Numbered),
     )
     return Position(
         delivered=Snapshot(*row["delivered"]), floor_seq=row["floor_seq"], batch=batch, last_seq=row["last_seq"]

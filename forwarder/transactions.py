@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 
 import msgspec
@@ -45,6 +45,10 @@ class Transactions:
     def learn(self, count: Count) -> None:
         """Go on numbering a transaction after its earlier changes."""
         self._counts[count.txid] = count
+
+    def places(self) -> Sequence[tuple[int, int]]:
+        """Of the transactions that nobody has counted to their ends, each one's id and how many changes are numbered."""
+        return [(count.txid, count.earlier) for count in self._counts.values() if count.total is None]
 
     def number(self, txid: int, seq: int) -> tuple[int, int | None]:
         """The place of the transaction's next change, from 1, and how many changes there are.

@@ -59,6 +59,7 @@ class World:
             "batch_ceiling_seq": None,
             "batch_last_seq": None,
             "batch_by_seq": None,
+            "batch_numbered": None,
             "last_seq": 0,
         }
 

@@ -12,6 +12,7 @@ RETURNING
     sink.batch_ceiling_seq,
     sink.batch_last_seq,
     sink.batch_by_seq,
+    sink.batch_numbered,
     sink.last_seq,
     sink.epoch,
     sink.system_identifier <> control.system_identifier

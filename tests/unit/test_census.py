@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder import census
+from forwarder.cursor import UNNUMBERED, Numbered
 from forwarder.queries import query
 from forwarder.transactions import Count
 from tests.world import Session, World
@@ -40,22 +42,28 @@ def world_of(sizes: list[int]) -> World:
     return world
 
 
-@given(sizes=st.lists(st.integers(1, 70), min_size=1, max_size=8), up_to_seq=st.integers(0, 200))
+@given(
+    sizes=st.lists(st.integers(1, 70), min_size=1, max_size=8),
+    up_to_seq=st.integers(0, 200),
+    numbered_to_seq=st.integers(0, 200),
+)
 def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change_found(
-    sizes: list[int], up_to_seq: int
+    sizes: list[int], up_to_seq: int, numbered_to_seq: int
 ) -> None:
     world = world_of(sizes)
     session: Any = Session(world)
+    seqs: defaultdict[int, list[int]] = defaultdict(list)
+    for row in world.visible:
+        seqs[row["txid"]].append(row["seq"])
+    numbered = numbered_before(seqs, numbered_to_seq) if numbered_to_seq <= up_to_seq else UNNUMBERED
 
     async def fetch(name: str, *parameters: Any) -> Any:
         return await session.fetch(query(name), *parameters)
 
     async def take() -> Any:
-        return await census.take(fetch, [row["txid"] for row in world.visible[: len(sizes)]], up_to_seq=up_to_seq)
+        txids = [row["txid"] for row in world.visible[: len(sizes)]]
+        return await census.take(fetch, txids, up_to_seq=up_to_seq, numbered=numbered)
 
-    seqs: defaultdict[int, list[int]] = defaultdict(list)
-    for row in world.visible:
-        seqs[row["txid"]].append(row["seq"])
     assert {count.txid: count for count in anyio.run(take)} == {
         txid: Count(
             txid,
@@ -66,3 +74,9 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
         for txid, mine in seqs.items()
         if len(mine) > 1
     }
+
+
+def numbered_before(seqs: Mapping[int, Sequence[int]], up_to_seq: int) -> Numbered:
+    """What a reader had numbered before a restart."""
+    large = {txid: mine for txid, mine in seqs.items() if len(mine) > MAX_TOTAL}
+    return Numbered(up_to_seq, tuple((txid, sum(seq <= up_to_seq for seq in mine)) for txid, mine in large.items()))
