@@ -40,7 +40,7 @@ fix: .venv/.ready  ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.ready  ## Measure writers, drain, latency and memory; print ratios
+bench: .venv/.ready  ## Measure writers, drain, lanes, latency, memory and the outbox; more than an hour
 	$(BIN)/python -m bench
 
 build: .venv/.ready  ## Build the wheel and the sdist into dist/
