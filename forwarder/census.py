@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from forwarder.cursor import UNNUMBERED, Numbered
+from forwarder.cursor import Numbered
 from forwarder.transactions import Count
 
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
@@ -21,9 +21,7 @@ MAX_TOTAL = 200_000
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
-async def take(
-    fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered = UNNUMBERED
-) -> Sequence[Count]:
+async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered) -> Sequence[Count]:
     """Count these transactions, and of each those up to a seq; transactions of one change are left out.
 
     ``numbered`` says how far some of them, larger than ``MAX_TOTAL``, were counted before.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -71,17 +71,16 @@ class Outbox:
         ``floor_seq``: no transaction that begins from now on has a change with a seq of at most this; see
         docs/architecture.md, "The floor".
         """
-        async with self._turn:
-            with errors_of("cannot read the outbox"):
-                header_row, *rows = await self._connection.fetch(query("drain"), *self._bounds(position))
-                header = _HEADER.decode(header_row["after"])
-                if not header.complete:
-                    return None
-                transactions = Transactions()
-                for txid, total in Counter(map(_TXID, rows)).items():
-                    if total > 1:
-                        transactions.learn(Count(txid, total))
-                events = await EventReader(self._registry, transactions).read(self._connection, rows)
+        async with self._our_turn() as connection:
+            header_row, *rows = await connection.fetch(query("drain"), *self._bounds(position))
+            header = _HEADER.decode(header_row["after"])
+            if not header.complete:
+                return None
+            transactions = Transactions()
+            for txid, total in Counter(map(_TXID, rows)).items():
+                if total > 1:
+                    transactions.learn(Count(txid, total))
+            events = await EventReader(self._registry, transactions).read(connection, rows)
         # Both floors hold for the snapshot that was taken, the later one is the better.
         after = position.drained(
             Snapshot.parse(header.snapshot),
@@ -106,30 +105,24 @@ class Outbox:
         unknown = transactions.unknown(map(_TXID, rows))
         for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered):
             transactions.learn(count)
-        events = await self._events(rows, transactions)
+        async with self._our_turn() as connection:
+            events = await EventReader(self._registry, transactions).read(connection, rows)
         after = position.advanced(rows[-1]["seq"], places=transactions.places())
         return Page(events=events, position=after, transactions=transactions)
 
     async def here(self) -> Position:
         """A position that sees all there is now."""
-        async with self._turn:
-            with errors_of("cannot read the outbox"):
-                # The floor is read first, so it holds for the snapshot.
-                floor_seq: int = await self._connection.fetchval(query("floor"))
-                present = await self._present()
+        async with self._our_turn() as connection:
+            # The floor is read first, so it holds for the snapshot.
+            floor_seq: int = await connection.fetchval(query("floor"))
+            present = await _present(connection)
         return Position(delivered=Snapshot(*present["snapshot"]), floor_seq=floor_seq)
 
     async def entering(self, position: Position, *, head: Position) -> Position:
         """The position at the start of a batch that leads from there to the head."""
-        async with self._turn:
-            with errors_of("cannot read the outbox"):
-                present = await self._present()
+        async with self._our_turn() as connection:
+            present = await _present(connection)
         return position.entering(head.delivered, floor_seq=head.floor_seq, ceiling_seq=present["last_seq"])
-
-    async def _present(self) -> asyncpg.Record:
-        present = await self._connection.fetchrow(query("present"))
-        assert present is not None
-        return present
 
     def _bounds(self, position: Position) -> tuple[int, Sequence[int], int, int, int]:
         """The parameters that drain.sql and page.sql have in common."""
@@ -137,11 +130,18 @@ class Outbox:
         return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
-        async with self._turn:
-            with errors_of("cannot read the outbox"):
-                return await self._connection.fetch(query(name), *parameters)
+        async with self._our_turn() as connection:
+            return await connection.fetch(query(name), *parameters)
 
-    async def _events(self, rows: Sequence[asyncpg.Record], transactions: Transactions) -> Sequence[Event]:
+    @asynccontextmanager
+    async def _our_turn(self) -> AsyncIterator[Connection]:
+        """The connection, for as long as nobody else has it."""
         async with self._turn:
             with errors_of("cannot read the outbox"):
-                return await EventReader(self._registry, transactions).read(self._connection, rows)
+                yield self._connection
+
+
+async def _present(connection: Connection) -> asyncpg.Record:
+    present = await connection.fetchrow(query("present"))
+    assert present is not None
+    return present

@@ -50,14 +50,19 @@ async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Da
     name = f"test_{secrets.token_hex(4)}"
     await _execute(postgres.url(), f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE {template}")
     try:
-        yield Database(
-            name=name,
-            url=postgres.url(name, user=OWNER),
-            writer_url=postgres.url(name, user=WRITER),
-            superuser_url=postgres.url(name),
-        )
+        yield database_on(postgres, name)
     finally:
         await _execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def database_on(server: EmbeddedPostgres, name: str) -> Database:
+    """The database of this name: that of the test, or the same one of a copy of its server."""
+    return Database(
+        name=name,
+        url=server.url(name, user=OWNER),
+        writer_url=server.url(name, user=WRITER),
+        superuser_url=server.url(name),
+    )
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import anyio
 
 from forwarder.local import launch
 from forwarder.local.postgres import HOST, SUPERUSER, EmbeddedPostgres
-from tests.databases import OWNER, WRITER, Database, connected
+from tests.databases import connected
 from tests.waiting import eventually
 
 # A standby needs at least the primary's `max_connections`.
@@ -73,17 +73,6 @@ async def restore(copy: EmbeddedPostgres, *, server: EmbeddedPostgres, point: st
         recovery_target_action="promote",
     )
     await _holds(copy, "NOT pg_is_in_recovery()")
-
-
-def in_copy(database: Database, copy: EmbeddedPostgres) -> Database:
-    """The same database of a copy."""
-    name = database.name
-    return Database(
-        name=name,
-        url=copy.url(name, user=OWNER),
-        writer_url=copy.url(name, user=WRITER),
-        superuser_url=copy.url(name),
-    )
 
 
 async def _recover(copy: EmbeddedPostgres, kind: str, **settings: str) -> None:

@@ -9,7 +9,7 @@ SET
     batch_ceiling_seq = $5,
     batch_last_seq = $2,
     batch_by_seq = false,
-    batch_numbered = '[0,[]]',
+    batch_numbered = NULL,
     last_seq = least(last_seq, $2),
     epoch = epoch + 1,
     updated_at = now()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,51 +38,48 @@ def environment(database: Database, served: Served) -> Mapping[str, str]:
     }
 
 
-async def test_writers_behind_a_pooler_in_transaction_mode_lose_nothing_and_keep_their_order(
-    database: Database, ledger: Ledger, served: Served, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def writers_pooled(database: Database, served: Served, directory: Path) -> AsyncIterator[Database]:
+    """A listener that connects directly, for the length of a block, and its database as writers reach it: through a pooler."""
     async with (
         # Two sessions for three writers: none keeps one beyond its transaction.
         pgbouncer(database, pool_size=2) as pooled,
-        command("listen", env=environment(database, served), directory=tmp_path / "listen") as listener,
+        command("listen", env=environment(database, served), directory=directory / "listen") as listener,
     ):
         await listener.says("listening")
+        yield pooled
+        assert await listener.stop() == 0
+
+
+async def test_writers_behind_a_pooler_in_transaction_mode_lose_nothing_and_keep_their_order(
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path
+) -> None:
+    async with writers_pooled(database, served, tmp_path) as pooled:
         await write(ledger, pooled.writer_url, transactions=100)
 
         found = await all_delivered(ledger, served.data, within_seconds=PROMPT_SECONDS)
         assert found.repeats == 0
-        assert await listener.stop() == 0
 
 
 async def test_a_sleeping_listener_is_woken_by_each_commit_behind_a_pooler_in_transaction_mode(
     database: Database, ledger: Ledger, served: Served, tmp_path: Path
 ) -> None:
-    async with (
-        pgbouncer(database, pool_size=2) as pooled,
-        command("listen", env=environment(database, served), directory=tmp_path / "listen") as listener,
-    ):
-        await listener.says("listening")
+    async with writers_pooled(database, served, tmp_path) as pooled:
         for number in range(10):
             await write(ledger, pooled.writer_url, transactions=1, first_writer=3 * number)
 
             await all_delivered(ledger, served.data, within_seconds=PROMPT_SECONDS)
-        assert await listener.stop() == 0
 
 
 async def test_a_transaction_behind_a_pooler_that_does_not_notify_can_be_prepared(
     database: Database, ledger: Ledger, served: Served, tmp_path: Path
 ) -> None:
-    async with (
-        pgbouncer(database, pool_size=2) as pooled,
-        command("listen", env=environment(database, served), directory=tmp_path / "listen") as listener,
-    ):
-        await listener.says("listening")
+    async with writers_pooled(database, served, tmp_path) as pooled:
         async with connected(pooled.writer_url) as writer:
             await writer.execute("BEGIN; SET LOCAL forwarder.wake = 'poll'; INSERT INTO account VALUES (100, 1)")
             await writer.execute("PREPARE TRANSACTION 'behind a pooler'")
             await writer.execute("COMMIT PREPARED 'behind a pooler'")
         ledger.inserted(100)
-        assert await listener.stop() == 0
     async with command("listen", "--once", env=environment(database, served), directory=tmp_path / "once") as once:
         assert await once.ends() == 0
     await all_delivered(ledger, served.data)

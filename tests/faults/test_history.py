@@ -24,11 +24,11 @@ from forwarder.demo.ledger import Arrival
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
+from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, arrival, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening, running
 from tests.proxy import proxy
-from tests.replicas import caught_up, copied, cut_off, follow, in_copy, promote, restore
+from tests.replicas import caught_up, copied, cut_off, follow, promote, restore
 from tests.waiting import eventually
 
 # More than the 32 seqs by which the WAL is ahead of the sequence, so that some are drawn again.
@@ -155,7 +155,7 @@ async def test_a_promoted_replica_that_lacks_what_was_delivered_loses_nothing_wr
             way.refuse()
             way.cut()
             await promote(replica)
-            promoted = in_copy(original, replica)
+            promoted = database_on(replica, original.name)
             # It goes well past what the other has given out before the listener finds it.
             await write(ledger, promoted.writer_url, transactions=60, first_writer=10)
             way.lead_to(promoted.url)
@@ -180,7 +180,7 @@ async def test_a_restore_to_a_point_in_time_loses_nothing_written_since(
                 await superuser.execute("SELECT pg_create_restore_point('before_the_mistake')")
             await write_what_will_be_forgotten(original, served)
         await restore(copy, server=own_postgres, point="before_the_mistake")
-        restored = in_copy(original, copy)
+        restored = database_on(copy, original.name)
         await write(ledger, restored.writer_url, transactions=60, first_writer=10)
         async with listening(restored.url, served.sink) as service:
             await leads(service)
@@ -214,7 +214,7 @@ async def test_replicas_promoted_at_any_moment_lose_nothing_that_they_have(
                 way.refuse()
                 way.cut()
                 await promote(replica)
-                server, database = replica, in_copy(database, replica)
+                server, database = replica, database_on(replica, database.name)
                 await write(ledger, database.writer_url, transactions=30, first_writer=1000 + 3 * promotion)
                 way.lead_to(database.url)
                 way.accept()
@@ -238,7 +238,7 @@ async def test_what_was_read_on_one_server_is_not_delivered_for_a_leader_on_anot
             await all_delivered(ledger, served.data)
             await caught_up(replica, server=own_postgres)
             await promote(replica)
-            promoted = in_copy(original, replica)
+            promoted = database_on(replica, original.name)
             way.lead_to(promoted.url)
             await end_session_of_leader("other", original)
             await write(ledger, promoted.writer_url, transactions=20, first_writer=10)
@@ -252,7 +252,7 @@ async def test_a_standby_is_waited_for_until_it_is_promoted(
     ledger = Ledger()
     async with copied(own_postgres) as replica:
         await follow(replica, server=own_postgres)
-        copy = in_copy(original, replica)
+        copy = database_on(replica, original.name)
         async with listening(copy.url, served.sink) as service:
             await complains(service, f"PostgreSQL at {describe(copy.url)} is a standby")
             await write(ledger, original.writer_url, transactions=20)
