@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
 
-class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """A captured table, as the registry knows it. Compared and hashed by identity, so that what follows from it can be cached."""
 
     id: int
@@ -17,6 +18,11 @@ class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     # For each key column, in key order, every name it was seen under, newest first. Empty: the table has no key.
     key_columns: tuple[tuple[str, ...], ...]
     before_image: str
+
+    @cached_property
+    def qualified_name(self) -> str:
+        """``public.orders``; not quoted, so not for SQL."""
+        return f"{self.schema}.{self.name}"
 
 
 class Event(msgspec.Struct, gc=False):

@@ -2,35 +2,32 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from forwarder.events import Table
 
+# From a row's image to its key as a JSON object text, its values exactly as in the image, and the bare values joined by commas.
+# None if the table has no key, or the image holds none of the names known for a key column.
+ReadKey = Callable[[str], tuple[str, str] | None]
 
-class KeyReader:
-    """Reads the key columns of one table.
+
+def key_reader(table: Table) -> ReadKey:
+    """What reads the key columns of one table.
 
     An image captured before a column was renamed carries the old name, so every name a column was seen under is tried, the
     current ones first.
     """
+    shapes = [_Shape(names).read for names in itertools.product(*table.key_columns)] if table.key_columns else []
+    if len(shapes) == 1:
+        return shapes[0]
 
-    __slots__ = ("_shapes",)
+    def read(image: str) -> tuple[str, str] | None:
+        return next((key for shape in shapes if (key := shape(image)) is not None), None)
 
-    def __init__(self, table: Table) -> None:
-        self._shapes = [_Shape(names) for names in itertools.product(*table.key_columns)] if table.key_columns else []
-
-    def read(self, image: str) -> tuple[str, str] | None:
-        """The key as a JSON object text, its values exactly as in the image, and the bare values joined by commas.
-
-        None if the table has no key, or the image holds none of the names known for a key column.
-        """
-        for shape in self._shapes:
-            if (key := shape.read(image)) is not None:
-                return key
-        return None
+    return read
 
 
 class _Shape:
@@ -49,7 +46,8 @@ class _Shape:
         """The key as a JSON object text and as bare values, or None if one of the columns is not there."""
         # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
         if found := self._match_first(image):
-            return f"{{{found[1]}}}", found[2].strip('"') if self._is_single else _bare(found.groups()[1:])
+            members, first = found.group(1, 2)
+            return f"{{{members}}}", first.strip('"') if self._is_single else _bare(found.groups()[1:])
         values = self._find(image)
         return None if values is None else self._format(values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -63,12 +64,10 @@ class Packer:
         Raises:
             Refused: one is too large, and the policy is to stop.
         """
-        encode, choose_key = self._encode, self._choose_key
-        undelivered = {event.seq for event in events}
-        encoded = list(map(encode, events))
-        records = [
-            Record(event.seq, choose_key(event), data, undelivered) for event, data in zip(events, encoded, strict=True)
-        ]
+        seqs = [event.seq for event in events]
+        undelivered = set(seqs)
+        encoded = self._encode(events)
+        records = list(map(Record, seqs, self._choose_key(events), encoded, repeat(undelivered)))
         if max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, undelivered=undelivered)
         return self._fit(events, records, undelivered)
@@ -93,14 +92,13 @@ class Packer:
         """The record made smaller, if the policy knows how to."""
         if self._oversize.kind == "stop":
             raise Refused(
-                f"change {event.seq} of {event.table.schema}.{event.table.name} {self._excess(record)}; raise the stream's"
+                f"change {event.seq} of {event.table.qualified_name} {self._excess(record)}; raise the stream's"
                 " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL"
             )
         if self._oversize.kind == "drop-before":
             return self._again(record, replace(event, before=None, omitted=("before",)))
         if self._oversize.kind == "s3":
-            table = f"{event.table.schema}.{event.table.name}"
-            key = f"{self._oversize.prefix}{table}/{self._cluster}/{event.seq:016x}.json"
+            key = f"{self._oversize.prefix}{event.table.qualified_name}/{self._cluster}/{event.seq:016x}.json"
             attachment = Attachment(self._oversize.bucket, key, record.data)
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(
@@ -112,7 +110,8 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record of an event that was changed for this sink alone."""
-        return Record(record.seq, record.partition_key, self._encode(event), record.undelivered)
+        [data] = self._encode([event])
+        return Record(record.seq, record.partition_key, data, record.undelivered)
 
     def _set_aside(self, record: Record) -> SetAside:
         return SetAside(

@@ -1,28 +1,30 @@
 """Which partition key an event travels under: what decides its shard and what it is kept in order with. Pure."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from forwarder.events import Event, Table
+from forwarder.events import Event
 from forwarder.sink_url import PartitionKey
 
 # Unicode characters, as the Kinesis API counts them.
 MAX_CHARACTERS = 256
 
-Chooser = Callable[[Event], str]
+Chooser = Callable[[Sequence[Event]], list[str]]
 
 
 def chooser(kind: PartitionKey, *, prefix: bool = True) -> Chooser:
-    """A function from an event to its partition key.
+    """A function from events to their partition keys.
 
     ``primary-key``: ``public.orders.42``; ``table``, and any event without a key: ``public.orders``. Without the prefix,
     ``42`` and ``orders``.
     """
-    if kind == "table":
-        return lambda event: shortened(_table(event.table, prefix=prefix))
-    if prefix:
-        return _prefixed_primary_key
-    return lambda event: shortened(event.key_values or _table(event.table, prefix=False))
+    of_events = _of_tables if kind == "table" else _of_rows
+
+    def choose(events: Sequence[Event]) -> list[str]:
+        keys = of_events(events, prefix=prefix)
+        return keys if max(map(len, keys), default=0) <= MAX_CHARACTERS else [shortened(key) for key in keys]
+
+    return choose
 
 
 def shortened(key: str) -> str:
@@ -32,11 +34,14 @@ def shortened(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _prefixed_primary_key(event: Event) -> str:
-    table, values = event.table, event.key_values
-    key = f"{table.schema}.{table.name}" if values is None else f"{table.schema}.{table.name}.{values}"
-    return key if len(key) <= MAX_CHARACTERS else shortened(key)
+def _of_tables(events: Sequence[Event], *, prefix: bool) -> list[str]:
+    return [event.table.qualified_name if prefix else event.table.name for event in events]
 
 
-def _table(table: Table, *, prefix: bool) -> str:
-    return f"{table.schema}.{table.name}" if prefix else table.name
+def _of_rows(events: Sequence[Event], *, prefix: bool) -> list[str]:
+    if not prefix:
+        return [event.key_values or event.table.name for event in events]
+    return [
+        event.table.qualified_name if event.key_values is None else f"{event.table.qualified_name}.{event.key_values}"
+        for event in events
+    ]

@@ -12,7 +12,7 @@ import msgspec
 from forwarder.database import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
-from forwarder.keys import KeyReader
+from forwarder.keys import ReadKey, key_reader
 from forwarder.queries import query
 
 # seq, txid, at, table_id, relation, op, before, after and fault, in this order.
@@ -32,14 +32,15 @@ class Registry:
     """A copy of the registry in memory, read again when a change shows that it is out of date."""
 
     def __init__(self) -> None:
-        self._tables: dict[int, tuple[Table, KeyReader]] = {}
+        # By id, each table and what reads the key out of an image of one of its rows.
+        self.tables: dict[int, tuple[Table, ReadKey]] = {}
         self._relation_names: dict[int, str | None] = {}
 
     async def refresh(self, connection: Connection) -> None:
         """Read every table's present name, and every name that its key columns have had."""
         await connection.execute(query("refresh_keys"))
         tables = [_table(row) for row in await connection.fetch(query("tables"))]
-        self._tables = {table.id: (table, KeyReader(table)) for table in tables}
+        self.tables = {table.id: (table, key_reader(table)) for table in tables}
         self._relation_names = {table.relation: table.name for table in tables}
 
     async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -50,21 +51,15 @@ class Registry:
         """
         named = set(map(_TABLE_ID_AND_RELATION, rows))
         table_ids = {table_id for table_id, _ in named}
-        if not self._tables.keys() >= table_ids:
+        if not self.tables.keys() >= table_ids:
             await self.refresh(connection)
-            for table_id in table_ids - self._tables.keys():
+            for table_id in table_ids - self.tables.keys():
                 raise Refused(
                     f"the outbox holds changes of table {table_id}, which forwarder.captured_table does not know; "
                     "restore that row from a backup, or correct its id"
                 )
         for relation in {relation for _, relation in named} - self._relation_names.keys():
             self._relation_names[relation] = await connection.fetchval(query("relation_name"), relation)
-
-    def key(self, table_id: int, image: str | None) -> tuple[Table, str | None, str | None]:
-        """The table and, from a row's image, its key as JSON and as bare values; see KeyReader."""
-        table, reader = self._tables[table_id]
-        key, values = (image and reader.read(image)) or (None, None)
-        return table, key, values
 
     def relation_name(self, relation: int) -> str | None:
         """The name of a table or partition; None for one that was dropped since."""

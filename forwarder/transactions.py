@@ -32,6 +32,10 @@ class Transactions:
         # By transaction, of those of more than one change.
         self._counts: dict[int, Count] = {}
 
+    def __bool__(self) -> bool:
+        """Whether any transaction of more than one change is known."""
+        return bool(self._counts)
+
     def copy(self) -> Transactions:
         """The same, to go on with apart from this."""
         same = Transactions()

@@ -351,8 +351,8 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
         packer = Packer(
             sink,
             cluster=7,
-            encode=lambda event: str(event.key_values).encode(),
-            choose_key=lambda event: str(event.key_values),
+            encode=lambda events: [str(event.key_values).encode() for event in events],
+            choose_key=lambda events: [str(event.key_values) for event in events],
         )
         intake = Intake(feed, outbox, position=position, relay=relay, packer=packer)
         async with anyio.create_task_group() as tasks:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.events import Event, Table
-from forwarder.native import encoder, timestamp
+from forwarder.native import encoder
 
 ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
 MICROSECOND, SECOND, DAY = 1, 1_000_000, 86_400 * 1_000_000
@@ -33,7 +33,12 @@ def event(**changes: Any) -> Event:
     return Event(**(values | changes))
 
 
-encode = encoder(7312459)
+encode_all = encoder(7312459)
+
+
+def encode(event: Event) -> bytes:
+    [record] = encode_all([event])
+    return record
 
 
 def test_a_record_is_one_line_of_json_with_the_images_as_the_server_wrote_them() -> None:
@@ -127,7 +132,16 @@ def test_a_renamed_table_shows_under_its_new_name() -> None:
     ],
 )
 def test_a_timestamp_is_exact_to_the_microsecond(microseconds: int, text: str) -> None:
-    assert timestamp(microseconds) == text
+    assert json.loads(encode(event(at=microseconds)))["at"] == text
+
+
+def test_many_events_are_encoded_each_as_it_would_be_alone() -> None:
+    # Seconds that come and go, as in the pages of a batch that has several transactions.
+    times = [0, MICROSECOND, SECOND - 1, SECOND, -1, -SECOND, SECOND + 42, 42, DAY, DAY + 999_999]
+    events = [event(at=at, index=index, count=index) for index, at in enumerate(times, start=1)]
+
+    assert encode_all(events) == [encode(event) for event in events]
+    assert encode_all([]) == []
 
 
 def test_the_id_is_the_same_over_every_resend_and_sorts_by_seq() -> None:

@@ -105,7 +105,7 @@ def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
 
 
 def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() -> None:
-    whole = encoder(7)(change(0x2A, before=LARGE, after=LARGE))
+    [whole] = encoder(7)([change(0x2A, before=LARGE, after=LARGE)])
 
     packed = pack(
         change(0x2A, before=LARGE, after=LARGE), oversize=Oversize(kind="s3", bucket="large", prefix="changes/")
