@@ -62,7 +62,8 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     ValueError: "correct endpoint_url in the sink's URL",
 }
 
-_PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
+# What may pass.
+PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 @contextmanager
@@ -81,7 +82,7 @@ def errors_of(what: str) -> Iterator[None]:
     except tuple(_MISSING_SETTINGS) as error:
         remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
         raise Refused(f"{what}: {error}; {remedy}") from error
-    except _PASSING as error:
+    except PASSING as error:
         raise Unavailable(f"{what}: {error or type(error).__name__}") from error
 
 

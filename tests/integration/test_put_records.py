@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from forwarder import kinesis_wire, kpl
+from forwarder import kpl, signed_post, sigv4
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
@@ -44,14 +44,14 @@ def records(*keys: str) -> list[Record]:
     return [Record(seq, key, f"data {seq}".encode(), set()) for seq, key in enumerate(keys)]
 
 
-def ignore(**_: Any) -> None:
-    """A hook that a changed botocore has made ineffective."""
+def without_event(monkeypatch: pytest.MonkeyPatch, event: str) -> None:
+    """A botocore that has given an event up, or another name."""
+    hooks: Any = signed_post._Trial.hooks
 
+    def those_left(trial: Any) -> dict[str, Any]:
+        return {name: hook for name, hook in hooks.fget(trial).items() if name != event}
 
-def with_broken_hook(monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
-    hooks: list[tuple[str, Any]] = [*kinesis_wire._HOOKS]
-    hooks[broken] = (hooks[broken][0], ignore)
-    monkeypatch.setattr(kinesis_wire, "_HOOKS", hooks)
+    monkeypatch.setattr(signed_post._Trial, "hooks", property(those_left))
 
 
 async def written(sink: KinesisSink, served: Served, *keys: str) -> None:
@@ -72,12 +72,12 @@ async def test_prepared_requests_reach_the_stream(
     assert "plain call" not in caplog.text
 
 
-@pytest.mark.parametrize("broken", range(3))
+@pytest.mark.parametrize("event", ["before-sign", "before-send", "needs-retry"])
 @pytest.mark.parametrize("by_arn", [False, True])
-async def test_a_hook_that_no_longer_works_is_found_before_anything_is_sent_and_the_plain_call_is_used(
-    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: int, *, by_arn: bool
+async def test_a_botocore_that_cannot_be_copied_is_found_before_a_record_is_sent_and_its_plain_call_is_used(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, event: str, *, by_arn: bool
 ) -> None:
-    with_broken_hook(monkeypatch, broken)
+    without_event(monkeypatch, event)
     stream = served.kinesis.stream(STREAM).identity.arn if by_arn else STREAM
     async with sink_of(served, stream) as sink:
         for _ in range(2):
@@ -87,23 +87,64 @@ async def test_a_hook_that_no_longer_works_is_found_before_anything_is_sent_and_
     assert [record.levelno for record in caplog.records if "plain call" in record.message] == [logging.WARNING]
 
 
-async def test_an_event_that_botocore_no_longer_knows_lets_nothing_out(
+async def test_a_botocore_that_signs_otherwise_makes_its_requests_itself(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("forwarder.put_records._BEFORE_SEND", "before-nothing")
+    monkeypatch.setattr("forwarder.sigv4._ALGORITHM", "AWS4-ECDSA-P256-SHA256")
     async with sink_of(served) as sink:
         await sink.prepare()
-        assert not served.data()
         await written(sink, served, "a", "b")
     assert "plain call" in caplog.text
 
 
-@pytest.mark.parametrize("broken", [None, 1])
-async def test_rejections_are_told_apart_in_both_ways(
-    served: Served, monkeypatch: pytest.MonkeyPatch, broken: int | None
+async def test_what_only_a_real_request_shows_costs_that_request_and_no_other(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if broken is not None:
-        with_broken_hook(monkeypatch, broken)
+    def changed(*_: Any, **__: Any) -> None:
+        raise TypeError("AWSPreparedRequest has changed")
+
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        monkeypatch.setattr(signed_post, "AWSPreparedRequest", changed)
+        with pytest.raises(Unavailable, match="TypeError: AWSPreparedRequest has changed"):
+            await sink.publish(records("a"))
+        await written(sink, served, "a", "b")
+    assert "plain call" in caplog.text
+
+
+async def test_a_request_is_signed_by_the_credentials_of_its_time(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[str] = []
+    sign = sigv4.Signer.sign
+
+    def note(signer: sigv4.Signer, body: bytes, *, credentials: Any, at: str) -> dict[str, str]:
+        signed.append(credentials.access_key)
+        return sign(signer, body, credentials=credentials, at=at)
+
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        monkeypatch.setattr(sigv4.Signer, "sign", note)
+        await sink.publish(records("a"))
+        sink._put._client._request_signer._credentials.access_key = "renewed"
+        await sink.publish(records("a"))
+    assert signed == [CREDENTIALS["AWS_ACCESS_KEY_ID"], "renewed"]
+
+
+async def test_a_refused_request_is_told_as_by_botocore(served: Served) -> None:
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        served.kinesis.faults.replace([Error(operation="PutRecords", error_code="ResourceNotFoundException")])
+        with pytest.raises(Unavailable, match=r"ResourceNotFoundException: .*; create the stream"):
+            await sink.publish(records("a"))
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_rejections_are_told_apart_in_both_ways(
+    served: Served, monkeypatch: pytest.MonkeyPatch, *, plainly: bool
+) -> None:
+    if plainly:
+        without_event(monkeypatch, "before-sign")
     served.kinesis.faults.replace([FailRecords(partition_keys=frozenset("b"))])
     async with sink_of(served) as sink:
         await sink.prepare()
@@ -113,7 +154,7 @@ async def test_rejections_are_told_apart_in_both_ways(
 
 
 async def test_an_aggregate_travels_by_the_plain_call_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_broken_hook(monkeypatch, 1)
+    without_event(monkeypatch, "before-sign")
     head, follower = records("a", "a")
     head.followers = (follower,)
     async with sink_of(served) as sink:

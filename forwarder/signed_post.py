@@ -1,0 +1,146 @@
+"""Requests like one that botocore has made: to its address, with its headers and credentials, through its connections.
+
+botocore spends half a millisecond on a request before a byte is sent: rules of endpoints, events, and headers that it parses time
+and again. None of that changes from one request to the next. So one is made by botocore, with a stand-in for the network, and what
+its own events tell of it is kept; later ones differ only in their body, their time and their signature. Proxies, TLS and time-outs
+are those of the client, for its session sends them, and it is botocore that finds and renews the credentials.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from aiobotocore.awsrequest import AioAWSResponse
+from aiobotocore.endpoint import convert_to_response_dict
+from botocore import xform_name
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
+from botocore.parsers import create_parser
+
+from forwarder.sigv4 import Signer
+
+# What no two requests have in common.
+_OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id"}
+# A host is signed as it is sent: without the port that goes without saying.
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class SignedPost:
+    """One operation of a client, with bodies that somebody else makes and answers that somebody else reads."""
+
+    def __init__(self, trial: _Trial, operation: Any) -> None:
+        """``operation`` is botocore's model of it."""
+        headers = trial.headers
+        target = urlsplit(trial.request.url)
+        host = target.hostname if target.port == _DEFAULT_PORTS.get(target.scheme) else target.netloc
+        signed_names = set(headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";"))
+        self._operation = operation
+        self._url = trial.request.url
+        self._session = trial.endpoint.http_session
+        self._authority = trial.authority
+        self._headers = {name: value for name, value in headers.items() if name not in _OWN_HEADERS}
+        self._signer = Signer(
+            path=target.path or "/",
+            headers={name: value for name, value in (self._headers | {"host": host}).items() if name in signed_names},
+            region=trial.region,
+            service=trial.service,
+        )
+
+    async def send(self, body: bytes) -> bytes:
+        """Make a request; the body of its answer.
+
+        Raises:
+            ClientError: it is refused.
+            Exception: what else the client raises, if there is no answer or there are no credentials.
+        """
+        signature = await self.sign(body, at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        headers = self._headers | signature | {"amz-sdk-invocation-id": str(uuid4())}
+        request = AWSPreparedRequest("POST", self._url, headers, body, stream_output=False)
+        try:
+            response = await self._session.send(request)
+        except HTTPClientError as error:
+            # Its subclasses are of the network. Itself it wraps what the session did not foresee.
+            raise error.kwargs["error"] if type(error) is HTTPClientError else error from error
+        if response.status_code != 200:
+            raise await self._error(response)
+        answer: bytes = await response.content
+        return answer
+
+    async def sign(self, body: bytes, *, at: str) -> dict[str, str]:
+        """The headers that sign a request, by the credentials that there are now."""
+        authority = await self._authority()
+        if authority.credentials is None:
+            raise NoCredentialsError
+        return self._signer.sign(body, credentials=authority.credentials, at=at)
+
+    async def _error(self, response: AioAWSResponse) -> ClientError:
+        facts = await convert_to_response_dict(response, self._operation)
+        parser = create_parser(self._operation.service_model.resolved_protocol)
+        return ClientError(parser.parse(facts, self._operation.output_shape), self._operation.name)
+
+
+async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any]) -> SignedPost:
+    """What sends requests like this one of a client's. It is not sent itself: a stand-in answers it.
+
+    Raises:
+        Exception: of any kind, if this botocore is not as we know it, or signs otherwise than we do.
+    """
+    operation = client.meta.service_model.operation_model(operation_name)
+    trial = _Trial()
+    events = client.meta.events
+    hooks = {f"{event}.kinesis.{operation_name}": hook for event, hook in trial.hooks.items()}
+    for event, hook in hooks.items():
+        # First, so that the answer is ours.
+        events.register_first(event, hook)
+    try:
+        await getattr(client, xform_name(operation_name))(**parameters)
+    finally:
+        for event, hook in hooks.items():
+            events.unregister(event, hook)
+    post = SignedPost(trial, operation)
+    theirs = trial.headers
+    ours = await post.sign(trial.request.body, at=theirs["x-amz-date"])
+    if any(theirs.get(name.lower()) != value for name, value in ours.items()):
+        raise ValueError("botocore signs otherwise")
+    return post
+
+
+class _Trial:
+    """One request of botocore's: what its events tell of it, and an answer in the network's place."""
+
+    @property
+    def hooks(self) -> dict[str, Callable[..., Any]]:
+        """By event."""
+        return {"before-sign": self._signing, "before-send": self._sending, "needs-retry": self._answered}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of the request, by their names in lower case."""
+        return {name.lower(): _text(value) for name, value in self.request.headers.items()}
+
+    def _signing(
+        self, request_signer: Any, signing_name: str, region_name: str, signature_version: str, **_: Any
+    ) -> None:
+        self.service, self.region = signing_name, region_name
+        # What has the credentials, renewed if need be.
+        self.authority = partial(request_signer.get_auth_instance, signing_name, region_name, signature_version)
+
+    def _sending(self, request: AWSPreparedRequest, **_: Any) -> AioAWSResponse:
+        self.request = request
+        return AioAWSResponse(request.url, 200, {}, self)
+
+    def _answered(self, endpoint: Any, **_: Any) -> None:
+        self.endpoint = endpoint
+
+    async def read(self) -> bytes:
+        """The body of the answer."""
+        return b"{}"
+
+
+def _text(value: str | bytes | int) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
