@@ -94,7 +94,7 @@ class Delivery:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(current.serve)
                 try:
-                    with self._interruptible():
+                    with self._interruptible(), plain_errors():
                         await (current.deliver_all() if once else current.listen())
                 except Refused:
                     # A change that cannot be sent must not keep those before it from being passed.

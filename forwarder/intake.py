@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+
 from forwarder.cursor import Position
 from forwarder.events import Table
 from forwarder.feed import Feed
@@ -37,6 +40,8 @@ class Intake:
         self._wants = wants
         # Those that the next page goes on with.
         self._transactions = Transactions()
+        # Whether the outbox is being read for us alone.
+        self._is_reading = False
 
     async def run(self) -> None:
         """Take changes as they come, until cancelled.
@@ -45,21 +50,42 @@ class Intake:
             Unavailable: a connection is lost.
             Refused: a change is too large, and the policy is to stop.
         """
-        while True:
-            await self._take()
+        await self._flow(until=lambda: False)
 
     async def catch_up(self) -> None:
         """Take what there was when the feed began."""
-        while not self._feed.is_head(self._position):
-            await self._take()
+        await self._flow(until=lambda: self._feed.is_head(self._position))
 
-    async def _take(self) -> None:
-        await self._relay.room()
-        page = await self._next_page()
+    async def _flow(self, *, until: Callable[[], bool]) -> None:
+        """While a page is taken and sent, the next one is read, and no more: it waits until there is room for it."""
+        into, out_of = anyio.create_memory_object_stream[Page](0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read_all, into, until)
+            with out_of:
+                await self._take_all(out_of)
+
+    async def _read_all(self, into: ObjectSendStream[Page], until: Callable[[], bool]) -> None:
+        async with into:
+            while not until():
+                page = await self._next_page()
+                self._position, self._transactions = page.position, page.transactions
+                await into.send(page)
+
+    async def _take_all(self, out_of: ObjectReceiveStream[Page]) -> None:
+        while True:
+            await self._relay.room()
+            try:
+                page = await out_of.receive()
+            except anyio.EndOfStream:
+                return
+            self._take(page)
+
+    def _take(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         self._relay.offer(self._packer.pack(events), page.position, skipped=len(page.events) - len(events))
-        self._position, self._transactions = page.position, page.transactions
+        if self._is_reading:
+            self._relay.expect_page()
 
     async def _next_page(self) -> Page:
         if page := await self._feed.after(self._position):
@@ -72,8 +98,10 @@ class Intake:
         position = self._position
         if position.batch is None:
             position = await self._outbox.entering(position, head=self._feed.head)
+        self._is_reading = True
         self._relay.expect_page()
         page = await self._outbox.read(position, self._transactions)
+        self._is_reading = False
         # Whoever stands where we stood may go on with the batch that we have entered.
         self._feed.share(self._position, page)
         return page
