@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -76,6 +77,20 @@ class Record(msgspec.Struct, gc=False):
     # What travels in the same Kinesis record, after this one; the lanes alone change it.
     followers: Sequence[Record] = ()
     attachment: Attachment | None = None
+    # The lane that it is at the head of, if it is.
+    lane: Lane | None = None
+
+
+class Lane(msgspec.Struct, gc=False):
+    """The records of one partition key that are kept in order: ``forwarder.lanes``.
+
+    It knows neither its head nor what knows it. Nothing goes round in a circle, so the garbage collector need not look.
+    """
+
+    # Where its records are predicted to go; None as long as nobody has looked.
+    shard: str | None
+    # What waits behind the head, in order; None as long as nothing ever did.
+    behind: deque[Record] | None = None
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):

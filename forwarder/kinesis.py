@@ -87,6 +87,7 @@ class KinesisSink:
         """
         if self._watch.objection:
             raise Unavailable(self._watch.objection)
+        marks = self._audit.marks() if self._audit else {}
         try:
             results = await self._put.send(records)
         except Invalid:
@@ -94,9 +95,10 @@ class KinesisSink:
         except Refused as error:
             # It worked at start, so somebody may mend it while we keep trying.
             raise Unavailable(str(error)) from error
-        if self._audit and (regressions := self._audit.check(records, results)):
+        if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
-        await self._shards.heed(records, results, now=anyio.current_time())
+        failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
+        await self._shards.heed(records, results, failed, now=anyio.current_time())
         return [
             Rejection(
                 record=record,
@@ -104,8 +106,7 @@ class KinesisSink:
                 reason=result.error_message,
                 is_final=result.error_code in INVALID,
             )
-            for record, result in zip(records, results, strict=True)
-            if result.error_code
+            for record, result in failed
         ]
 
     def _report(self, regressions: Sequence[Regression]) -> None:

@@ -57,9 +57,16 @@ class KinesisShards:
     def _empty(self) -> Lanes | Crowd:
         return Lanes(self._pacing, aggregate_bytes=self._aggregate_bytes) if self._is_ordered else Crowd(self._pacing)
 
-    async def heed(self, records: Sequence[Record], results: Sequence[Result], *, now: float) -> None:
+    async def heed(
+        self,
+        records: Sequence[Record],
+        results: Sequence[Result],
+        failed: Sequence[tuple[Record, Result]],
+        *,
+        now: float,
+    ) -> None:
         """Take in what became of the records of one request, at this time of the event loop's clock."""
-        throttled = {shard for result in results if result.error_code == THROTTLED and (shard := _shard_of(result))}
+        throttled = {shard for _, result in failed if result.error_code == THROTTLED and (shard := _shard_of(result))}
         for shard in throttled:
             self._pacing.throttled(shard, now)
             self._metrics.throttled(shard)

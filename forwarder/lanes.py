@@ -30,10 +30,8 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
-import msgspec
-
 from forwarder import kpl
-from forwarder.events import Record
+from forwarder.events import Lane, Record
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.
 LEAST_SHARE = 32
@@ -48,23 +46,14 @@ class Pace(Protocol):
     def wait_seconds(self, shard: str, now: float) -> float: ...
 
 
-class _Lane(msgspec.Struct, gc=False):
-    """The records of one partition key."""
-
-    head: Record
-    queue: _Queue
-    # What waits behind the head, in order; None as long as nothing ever did.
-    behind: deque[Record] | None = None
-
-
 class _Queue:
-    """The lanes of one shard whose heads are ready, the longest ready first."""
+    """The heads of one shard that are ready, the longest ready first."""
 
-    __slots__ = ("is_idle", "is_resting", "lanes", "shard")
+    __slots__ = ("heads", "is_idle", "is_resting", "shard")
 
     def __init__(self, shard: str | None) -> None:
         self.shard = shard
-        self.lanes: deque[_Lane] = deque()
+        self.heads: deque[Record] = deque()
         self.is_idle = True
         self.is_resting = False
 
@@ -90,7 +79,7 @@ class Lanes:
         self._pacing = pacing
         self._aggregate_bytes = aggregate_bytes
         self._shard_of: ShardOf = _unknown
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._queues: dict[str | None, _Queue] = {}
         # Queues with ready heads that are not resting.
         self._turn: deque[_Queue] = deque()
@@ -104,14 +93,14 @@ class Lanes:
 
     def extend(self, records: Sequence[Record]) -> None:
         """Append records, each at the end of its lane."""
-        lanes, queues, shard_of = self._lanes, self._queues, self._shard_of
+        lanes, shard_of = self._lanes, self._shard_of
         count = size = 0
         for record in records:
             key = record.partition_key
             lane = lanes.get(key)
             if lane is None:
-                lane = lanes[key] = _Lane(record, queues.get(shard_of(key)) or self._queue_of(key))
-                self._make_ready(lane)
+                lane = lanes[key] = Lane(shard_of(key))
+                self._make_ready(record, lane)
             elif lane.behind is None:
                 lane.behind = deque((record,))
             else:
@@ -144,12 +133,11 @@ class Lanes:
             count += 1
             size += len(record.data)
             record.undelivered.remove(record.seq)
-            lane = lanes[record.partition_key]
             if record.followers:
-                self._drop(record)
+                self._drop_followers(record)
+            lane = _lane_of(record)
             if lane.behind:
-                lane.head = lane.behind.popleft()
-                self._make_ready(lane)
+                self._make_ready(lane.behind.popleft(), lane)
             else:
                 del lanes[record.partition_key]
         self.records -= count
@@ -158,20 +146,19 @@ class Lanes:
     def put_back(self, records: Sequence[Record]) -> None:
         """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
         for record in records:
-            self._make_ready(self._lanes[record.partition_key])
+            self._make_ready(record, _lane_of(record))
 
     def regroup(self, shard_of: ShardOf) -> None:
         """Predict shards in this way from now on; what is ready now keeps its order of readiness."""
-        ready = [lane for queue in self._queues.values() for lane in queue.lanes]
+        ready = [head for queue in self._queues.values() for head in queue.heads]
         self._shard_of = shard_of
         self._queues.clear()
         self._turn.clear()
         self._resting.clear()
         self.ready = 0
-        for lane in self._lanes.values():
-            lane.queue = self._queue_of(lane.head.partition_key)
-        for lane in ready:
-            self._make_ready(lane)
+        for key, lane in self._lanes.items():
+            lane.shard = shard_of(key)
+        self.put_back(ready)
 
     def hottest(self, count: int) -> Sequence[int]:
         """How many records the longest lanes hold, the longest first. Looks at every lane."""
@@ -181,16 +168,12 @@ class Lanes:
         """When the first of the resting shards is worth another try; None if none is resting."""
         return self._resting[0][0] if self._resting else None
 
-    def _queue_of(self, key: str) -> _Queue:
-        shard = self._shard_of(key)
-        queue = self._queues.get(shard)
+    def _make_ready(self, head: Record, lane: Lane) -> None:
+        head.lane = lane
+        queue = self._queues.get(lane.shard)
         if queue is None:
-            queue = self._queues[shard] = _Queue(shard)
-        return queue
-
-    def _make_ready(self, lane: _Lane) -> None:
-        queue = lane.queue
-        queue.lanes.append(lane)
+            queue = self._queues[lane.shard] = _Queue(lane.shard)
+        queue.heads.append(head)
         if queue.is_resting:
             return
         self.ready += 1
@@ -200,37 +183,36 @@ class Lanes:
 
     def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
         """Offer up to ``share`` heads of a queue; how much room is left in the request, 0 or less when it is full."""
-        lanes, shard, admits, aggregates = queue.lanes, queue.shard, self._pacing.admits, self._aggregate_bytes
-        for _ in range(min(share, len(lanes))):
-            lane = lanes[0]
-            head = lane.head
+        heads, shard, admits, aggregates = queue.heads, queue.shard, self._pacing.admits, self._aggregate_bytes
+        for _ in range(min(share, len(heads))):
+            head = heads[0]
             size = len(head.data) + len(head.partition_key.encode())
-            if aggregates and (head.followers or lane.behind):
-                size, followers = self._gather(lane, size, room)
-            else:
-                followers = ()
+            followers: Sequence[Record] = ()
+            if aggregates:
+                size, followers = self._gather(head, size, room)
             if size > room and offered:
                 self._turn.appendleft(queue)
                 return 0
             if shard is not None and not admits(shard, size, now):
-                _send_back(lane, followers)
+                _send_back(head, followers)
                 self._rest(queue, shard, now)
                 return room
             if followers:
                 head.followers = followers
-            offered.append(head)
-            lanes.popleft()
+            offered.append(heads.popleft())
             self.ready -= 1
             room -= size
-        if lanes:
+        if heads:
             self._turn.append(queue)
         else:
             queue.is_idle = True
         return room
 
-    def _gather(self, lane: _Lane, size: int, room: int) -> tuple[int, Sequence[Record]]:
-        """The followers of a lane's head, whose size alone is ``size``, and the size of them all together."""
-        head, behind = lane.head, lane.behind
+    def _gather(self, head: Record, size: int, room: int) -> tuple[int, Sequence[Record]]:
+        """The followers of a head, whose size alone is ``size``, and the size of them all together."""
+        behind = _lane_of(head).behind
+        if not head.followers and not behind:
+            return size, ()
         total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
         if head.followers:
             return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
@@ -243,7 +225,7 @@ class Lanes:
 
     def _rest(self, queue: _Queue, shard: str, now: float) -> None:
         queue.is_resting = True
-        self.ready -= len(queue.lanes)
+        self.ready -= len(queue.heads)
         # No two queues are of the same shard, so queues are never compared.
         heappush(self._resting, (now + self._pacing.wait_seconds(shard, now), shard, queue))
 
@@ -251,11 +233,11 @@ class Lanes:
         while self._resting and self._resting[0][0] <= now:
             queue = heappop(self._resting)[2]
             queue.is_resting = False
-            self.ready += len(queue.lanes)
+            self.ready += len(queue.heads)
             self._turn.append(queue)
 
-    def _drop(self, head: Record) -> None:
-        """Drop the followers of a head that is delivered."""
+    def _drop_followers(self, head: Record) -> None:
+        """They are delivered with it."""
         for record in head.followers:
             self.records -= 1
             self.bytes -= len(record.data)
@@ -267,7 +249,13 @@ def _unknown(_: str) -> None:
     return None
 
 
-def _send_back(lane: _Lane, followers: Sequence[Record]) -> None:
+def _lane_of(head: Record) -> Lane:
+    assert head.lane is not None, "only heads of lanes are offered"
+    return head.lane
+
+
+def _send_back(head: Record, followers: Sequence[Record]) -> None:
     """Let followers wait again that a head has gathered in vain; it keeps those it was offered with before."""
-    if not lane.head.followers and lane.behind is not None:
-        lane.behind.extendleft(reversed(followers))
+    behind = _lane_of(head).behind
+    if not head.followers and behind is not None:
+        behind.extendleft(reversed(followers))

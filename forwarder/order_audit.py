@@ -1,27 +1,24 @@
-"""Whether the stream keeps the order it is given: the sequence numbers of a key rise. Pure.
+"""Whether the stream keeps the order it is given: what is stored later has the higher sequence number. Pure.
 
-A key has one record on its way at a time, so the number that acknowledges a record must be above the one before it in the
-same shard. If it is not, what a consumer reads is not the order of commits, and nothing that we send can mend that.
+A key has one record on its way at a time. So when a record is sent, the one before it has been acknowledged, and the highest number
+that its shard had acknowledged by then, for whatever key, is at least that one's. The record's own number must be above it. If it
+is not, what a consumer reads is not the order of commits, and nothing that we send can mend that.
 
-The last acknowledgement of each of the keys seen lately is remembered, in two generations: a new one begins when the young
-one has ``KEYS`` keys, and what the one before it holds alone is forgotten. It costs no look-up more than it must, unlike an
-order of use. What is forgotten is not checked: an audit of busy keys, not a proof.
+So what is remembered is a number a shard, and every record is checked. That it holds across keys, too, is what consumers rest on:
+they note how far they have come in a shard by this number, and would never see what is stored below it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forwarder.events import Record
 from forwarder.kinesis_wire import Result
-
-KEYS = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """A record that was stored before its predecessor: in which shard, and the two sequence numbers."""
+    """A record that was stored before what preceded it: in which shard, and the two sequence numbers."""
 
     shard_id: str
     before: str
@@ -29,32 +26,35 @@ class Regression:
 
 
 class OrderAudit:
-    """The last acknowledgements by partition key."""
+    """The highest sequence numbers acknowledged so far."""
 
-    __slots__ = ("_old", "_young")
+    __slots__ = ("_highest",)
 
     def __init__(self) -> None:
-        self._young: dict[str, Result] = {}
-        self._old: dict[str, Result] = {}
+        self._highest: dict[str, str] = {}
 
-    def check(self, records: Sequence[Record], results: Sequence[Result]) -> Sequence[Regression]:
-        """Take in the answer to a request, in the order of its records; what of it contradicts an earlier answer."""
-        young, old = self._young, self._old
+    def marks(self) -> Mapping[str, str]:
+        """The highest number of each shard up to now, to be taken before a request is made."""
+        return dict(self._highest)
+
+    def check(self, results: Sequence[Result], marks: Mapping[str, str]) -> Sequence[Regression]:
+        """Take in the answer to a request; what of it contradicts the marks of before it. From there on, it is what counts."""
+        highest = self._highest
         regressions: list[Regression] = []
-        # It runs for every record: hence nothing is called but the two look-ups.
-        for record, result in zip(records, results, strict=True):
+        # It runs for every record: hence nothing is called that need not be.
+        for result in results:
             if result.error_code:
                 continue
-            key = record.partition_key
-            last = young.get(key) or old.get(key)
-            young[key] = result
-            if last is None or last.shard_id != result.shard_id:
-                continue
-            # Decimal numbers without leading zeros.
-            before, after = last.sequence_number, result.sequence_number
-            if (before < after) if len(before) == len(after) else (len(before) < len(after)):
-                continue
-            regressions.append(Regression(shard_id=result.shard_id, before=before, after=after))
-        if len(young) >= KEYS:
-            self._young, self._old = {}, young
+            shard, number = result.shard_id, result.sequence_number
+            mark = marks.get(shard)
+            if mark is not None and not _rises(mark, number):
+                regressions.append(Regression(shard_id=shard, before=mark, after=number))
+                highest[shard] = number
+            elif _rises(highest.get(shard, ""), number):
+                highest[shard] = number
         return regressions
+
+
+def _rises(before: str, after: str) -> bool:
+    """Of decimal numbers without leading zeros."""
+    return before < after if len(before) == len(after) else len(before) < len(after)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -140,3 +142,19 @@ def test_a_lane_of_a_million_records_can_be_dropped() -> None:
     lanes.extend(records_of(*["hot"] * 1_000_000))
 
     del lanes  # A chain of that length, freed record by record, would overflow the stack.
+
+
+def test_lanes_that_are_dropped_free_what_they_hold_whatever_has_become_of_it() -> None:
+    """A listener that loses its connection drops them; the garbage collector does not look at records."""
+    data = b"x" * 1000
+    references = sys.getrefcount(data)
+    lanes = Lanes(Pacing(), aggregate_bytes=3000)
+    undelivered = set(range(40))
+    lanes.extend([Record(seq, f"key {seq % 8}", data, undelivered) for seq in range(40)])
+    settled, back, *_ = lanes.take(max_records=4, max_bytes=MANY, now=0.0)
+    lanes.settle([settled])
+    lanes.put_back([back])
+
+    del lanes, settled, back, _
+
+    assert sys.getrefcount(data) == references
