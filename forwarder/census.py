@@ -31,10 +31,11 @@ async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: 
         await _count_by_parts(
             fetch, txid, up_to_seq=up_to_seq, seq=numbered.seq, total=MAX_TOTAL + 1, earlier=places[txid]
         )
-        for txid in txids
-        if txid in places
+        for txid in places
+        if txid in txids
     ]
-    return [*counts, *await _count(fetch, [txid for txid in txids if txid not in places], up_to_seq=up_to_seq)]
+    uncounted = [txid for txid in txids if txid not in places] if counts else txids
+    return [*counts, *await _count(fetch, uncounted, up_to_seq=up_to_seq)]
 
 
 async def _count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Sequence[Count]:

@@ -135,8 +135,8 @@ class Lanes:
             record.undelivered.remove(record.seq)
             if record.followers:
                 self._drop_followers(record)
-            lane = _lane_of(record)
-            if lane.behind:
+            lane = record.lane
+            if lane and lane.behind:
                 self._make_ready(lane.behind.popleft(), lane)
             else:
                 del lanes[record.partition_key]
