@@ -86,6 +86,7 @@ async def _put(records: Path, sink_url: str) -> float:
     target = parse(sink_url).target
     assert isinstance(target, KinesisTarget)
     async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight, metrics=Metrics().sink("bench")) as sink:
+        await sink.prepare()
         began, requests = time.perf_counter(), _requests(records)
         async with anyio.create_task_group() as tasks:
             for _ in range(_LISTEN.max_in_flight):

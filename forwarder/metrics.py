@@ -136,7 +136,10 @@ class _Families(Collector):
             registry=registry,
         )
         self.out_of_order = Counter(
-            "forwarder_sink_order_regressions", "Sequence numbers that fell within a key.", ["sink"], registry=registry
+            "forwarder_sink_order_regressions",
+            "Sequence numbers below one that their shard had acknowledged before.",
+            ["sink"],
+            registry=registry,
         )
         registry.register(self)
 
