@@ -99,7 +99,9 @@ class ListenSettings(Section):
         le=1_000_000,
         description="Events in memory; a restart after a crash repeats no more than these.",
     )
-    max_bytes: int = Field(default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory.")
+    max_bytes: int = Field(
+        default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory; two pages may come on top."
+    )
     max_in_flight: int = Field(default=16, ge=1, le=256, description="Requests to the sink under way at once.")
     checkpoint_interval_seconds: Seconds = Field(
         default=0.3, description="How often the position is saved: shorter means fewer repeats after a crash."

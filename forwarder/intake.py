@@ -19,7 +19,7 @@ Wants = Callable[[Table], bool]
 
 
 class Intake:
-    """Takes as long as there is room in memory. Slow or stuck, it holds up nobody but itself."""
+    """Reads one page more than there is room for in memory. Slow or stuck, it holds up nobody but itself."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Intake:
     async def _flow(self, *, until: Callable[[], bool]) -> None:
         """While a page is taken and sent, the next one is read, and no more: it waits until there is room for it."""
         into, out_of = anyio.create_memory_object_stream[Page](0)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read_all, into, until)
-            with out_of:
+        with out_of:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read_all, into, until)
                 await self._take_all(out_of)
 
     async def _read_all(self, into: ObjectSendStream[Page], until: Callable[[], bool]) -> None:

@@ -114,7 +114,10 @@ class KinesisSink:
         for regression in regressions:
             self._metrics.out_of_order()
             if self._complaints.due("order"):
-                logger.error("the stream has stored a record before its predecessor", extra=asdict(regression))
+                logger.error(
+                    "the stream has stored a record below what its shard had acknowledged before",
+                    extra=asdict(regression),
+                )
 
 
 @asynccontextmanager

@@ -137,7 +137,7 @@ class _Families(Collector):
         )
         self.out_of_order = Counter(
             "forwarder_sink_order_regressions",
-            "Sequence numbers below one that their shard had acknowledged before.",
+            "Answers with a sequence number below one that its shard had acknowledged before.",
             ["sink"],
             registry=registry,
         )

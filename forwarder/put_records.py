@@ -1,7 +1,7 @@
 """The call of PutRecords: by a post of our own where this version of botocore lets itself be copied, else by its plain call.
 
 The first way rests on what botocore's events carry, which may change, and on its signatures, which ours must equal. So it is tried at
-start, and nothing leaves the machine. If anything is not as expected, the second way is taken from then on: slower by some 10 µs a
+start, with a request that holds no record and does not leave the machine. If anything is not as expected, the second way is taken from then on: slower by some 10 µs a
 record, and otherwise the same.
 """
 
@@ -60,14 +60,18 @@ class PutRecords:
         return results
 
     async def choose_way(self) -> None:
-        """Find out, at the first call, which way this version of botocore allows. Nothing is sent."""
+        """Find out, once, which way this version of botocore allows. No record is sent."""
         if self._is_tried:
             return
-        self._is_tried = True
         try:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
-            self._bar_post(error)
+            # It may be the credentials that could not be had just now.
+            self._is_tried = not _may_pass(error)
+            if self._is_tried:
+                self._bar_post(error)
+        else:
+            self._is_tried = True
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record]) -> Sequence[Result]:
         try:
@@ -111,3 +115,8 @@ class PutRecords:
     @property
     def _is_at_aws(self) -> bool:
         return (urlsplit(self._client.meta.endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it says nothing of botocore."""
+    return isinstance(error, PASSING) or (isinstance(error, ClientError) and error.operation_name != "PutRecords")

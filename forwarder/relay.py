@@ -31,7 +31,7 @@ REJECTED_MAX_SECONDS = 0.25
 # A record that is refused for good, and whose lane waits for somebody to mend it. Each try costs its request a search.
 REFUSED_RETRY_SECONDS = 10.0
 
-# As long as this many requests can be filled from memory, nothing more is read. Records that a processor's cache still holds cost
+# As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
 READY_REQUESTS = 4
 
@@ -110,12 +110,12 @@ class Relay:
         return self._schedule.hottest(count)
 
     async def room(self) -> None:
-        """Wait until another page is wanted, and may be read. It may overshoot the bounds; the next one waits then."""
+        """Wait until another page is wanted. It may overshoot the bounds; the next one waits then."""
         while self._has_enough() or self._is_full():
             await self._changed.wait()
 
     def expect_page(self) -> None:
-        """A page is being read and will be offered soon: a request that would be small may wait a moment for it."""
+        """A page is being read, or is there and waits for room: a request that would be small may wait a moment for it."""
         self._expects_page = True
 
     @property
@@ -156,7 +156,8 @@ class Relay:
         self._frontier.delivered(len(changes))
 
     async def settled(self) -> None:
-        """Wait until everything that was offered is delivered."""
+        """Wait until everything that was offered is delivered. Nothing more will be."""
+        self._expects_page = False
         while self._schedule.records:
             await self._changed.wait()
 
@@ -185,7 +186,9 @@ class Relay:
 
     def _may_send(self, now: float) -> bool:
         """Whether to begin another request now."""
-        if self.in_flight >= self._concurrency.limit or not (self._expects_page and self.in_flight):
+        # Into a full memory no page comes before an answer does.
+        waits_for_page = self._expects_page and self.in_flight and not self._is_full()
+        if self.in_flight >= self._concurrency.limit or not waits_for_page:
             self._linger.end()
             return self.in_flight < self._concurrency.limit
         return not self._linger.holds(ready=self._schedule.ready, enough=self._sink.max_records, now=now)

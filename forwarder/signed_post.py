@@ -65,8 +65,10 @@ class SignedPost:
             response = await self._session.send(request)
         except HTTPClientError as error:
             # Its subclasses are of the network. Itself it wraps what the session did not foresee.
-            raise error.kwargs["error"] if type(error) is HTTPClientError else error from error
-        if response.status_code != 200:
+            if type(error) is HTTPClientError:
+                raise error.kwargs["error"] from error
+            raise
+        if response.status_code >= 300:
             raise await self._error(response)
         answer: bytes = await response.content
         return answer
@@ -85,7 +87,7 @@ class SignedPost:
 
 
 async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any]) -> SignedPost:
-    """What sends requests like this one of a client's. It is not sent itself: a stand-in answers it.
+    """What sends requests like this one of a client's. It is not sent itself: a stand-in answers it, unless botocore has changed.
 
     Raises:
         Exception: of any kind, if this botocore is not as we know it, or signs otherwise than we do.

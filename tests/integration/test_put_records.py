@@ -8,12 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from aiohttp import web
+from botocore.exceptions import CredentialRetrievalError
 
 from forwarder import kpl, signed_post, sigv4
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
-from forwarder.local.kinesis.faults import Error, FailRecords
+from forwarder.local.kinesis import server
+from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
@@ -110,6 +113,70 @@ async def test_what_only_a_real_request_shows_costs_that_request_and_no_other(
             await sink.publish(records("a"))
         await written(sink, served, "a", "b")
     assert "plain call" in caplog.text
+
+
+async def test_what_the_session_did_not_foresee_is_told_from_a_fault_of_the_network(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def changed(*_: Any, **__: Any) -> None:
+        raise TypeError("CIMultiDict has changed")
+
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        with monkeypatch.context() as patched:
+            patched.setattr("aiobotocore.httpsession.CIMultiDict", changed)
+            with pytest.raises(Unavailable, match="TypeError: CIMultiDict has changed"):
+                await sink.publish(records("a"))
+        await written(sink, served, "a", "b")
+    assert "plain call" in caplog.text
+
+
+async def test_a_fault_of_the_network_says_nothing_against_the_post(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        served.kinesis.faults.replace([Drop(operation="PutRecords", times=1)])
+        with pytest.raises(Unavailable):
+            await sink.publish(records("a"))
+        await written(sink, served, "a", "b")
+    assert "plain call" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 302, 503])
+async def test_an_answer_that_is_none_of_kinesis_may_pass(
+    served: Served, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async with sink_of(served) as sink:
+        await sink.prepare()
+        monkeypatch.setattr(server, "_response", lambda _: web.Response(body=b"", status=status))
+        with pytest.raises(Unavailable):
+            await sink.publish(records("a"))
+
+
+async def test_credentials_that_cannot_be_had_just_now_do_not_bar_the_post(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unreachable(*_: Any) -> None:
+        raise CredentialRetrievalError(provider="container-role", error_msg="timed out")
+
+    async with sink_of(served) as sink:
+        with monkeypatch.context() as patched:
+            patched.setattr(signed_post, "learn", unreachable)
+            await sink.prepare()
+        assert "plain call" not in caplog.text
+        learnt = []
+        learn = signed_post.learn
+
+        async def note(*args: Any) -> signed_post.SignedPost:
+            learnt.append(await learn(*args))
+            return learnt[-1]
+
+        monkeypatch.setattr(signed_post, "learn", note)
+        for _ in range(2):
+            await sink.prepare()
+        await written(sink, served, "a", "b")
+    assert len(learnt) == 1
 
 
 async def test_a_request_is_signed_by_the_credentials_of_its_time(
@@ -235,8 +302,8 @@ async def test_order_is_audited_and_a_record_that_went_backwards_is_counted_and_
         clock[0] = earlier
         served.kinesis.create_stream(STREAM, shards=1)
         await sink.publish(records("a", "b"))
-        assert b'order_regressions_total{sink="default"} 2.0' in metrics.exposition()
-    (told,) = [record for record in caplog.records if "before its predecessor" in record.message]
+        assert b'order_regressions_total{sink="default"} 1.0' in metrics.exposition()
+    (told,) = [record for record in caplog.records if "acknowledged before" in record.message]
     assert told.levelno == logging.ERROR
 
 

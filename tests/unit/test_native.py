@@ -136,11 +136,21 @@ def test_a_timestamp_is_exact_to_the_microsecond(microseconds: int, text: str) -
 
 
 def test_many_events_are_encoded_each_as_it_would_be_alone() -> None:
-    # Seconds that come and go, as in the pages of a batch that has several transactions.
-    times = [0, MICROSECOND, SECOND - 1, SECOND, -1, -SECOND, SECOND + 42, 42, DAY, DAY + 999_999]
-    events = [event(at=at, index=index, count=index) for index, at in enumerate(times, start=1)]
+    # What an event has in common with the one before it comes and goes here, each by itself.
+    secretive = Table(id=2, relation=2, schema="s", name="t", key_columns=(), before_image="none")
+    changes: list[dict[str, Any]] = [
+        *({"at": at} for at in (0, MICROSECOND, SECOND - 1, SECOND, -1, -SECOND, SECOND + 42, 42, DAY, DAY + 999_999)),
+        *({"index": index, "count": count} for index, count in ((1, 1), (1, 2), (2, 2), (7, None), (1, 1))),
+        *({"seq": seq} for seq in (1, 4095, 4096, 4097, 4095, 8192, 2**40, 2**40 + 4096, 1)),
+        *({"table": table} for table in (ORDERS, secretive, ORDERS, secretive)),
+        *({"table": secretive, "op": op} for op in (b"U", b"D", b"U")),
+        *({"op": op} for op in (b"I", b"U", b"D", b"U")),
+        *({"partition": partition} for partition in (None, "a", "b", None, "a")),
+    ]
+    events = [event(**change) for change in changes]
 
     assert encode_all(events) == [encode(event) for event in events]
+    assert encode_all(events[::-1]) == [encode(event) for event in events][::-1]
     assert encode_all([]) == []
 
 

@@ -81,8 +81,16 @@ def test_a_rejected_record_says_nothing() -> None:
     assert len(check(audit, stored(number(3)))) == 1
 
 
-def test_a_shard_that_has_begun_anew_is_told_of_once() -> None:
+def test_a_shard_that_has_begun_anew_is_told_of_once_and_what_it_says_then_counts() -> None:
     audit = OrderAudit()
     check(audit, stored(number(9)))
-    assert len(check(audit, stored(number(1)))) == 1
-    assert not check(audit, stored(number(2)))
+    assert len(check(audit, stored(number(5)), stored(number(4)), stored(number(3)))) == 1
+    assert not check(audit, stored(number(6)))
+    assert len(check(audit, stored(number(6)))) == 1
+
+
+def test_within_an_answer_that_contradicts_the_highest_number_counts() -> None:
+    audit = OrderAudit()
+    check(audit, stored(number(9)))
+    check(audit, stored(number(5)), stored(number(3)))
+    assert len(check(audit, stored(number(4)))) == 1

@@ -455,14 +455,39 @@ async def test_a_small_request_waits_for_no_page_while_nothing_is_under_way() ->
         assert gate.held() == [[1]]
 
 
-async def test_few_lanes_that_fill_the_memory_travel_in_several_requests() -> None:
+@pytest.mark.parametrize("is_page_held", [False, True])
+async def test_few_lanes_that_fill_the_memory_travel_in_several_requests(
+    monkeypatch: pytest.MonkeyPatch, *, is_page_held: bool
+) -> None:
+    monkeypatch.setattr(linger, "LINGER_SECONDS", 3600.0)
     gate = Gate()
     relay = relay_to(ScriptedSink(gate), max_events=400)
 
     async with running(relay):
         offer(relay, *[(seq, f"key {seq % 200}") for seq in range(1, 401)])
+        if is_page_held:
+            # It has to wait for room, so nothing waits for it.
+            relay.expect_page()
         await anyio.wait_all_tasks_blocked()
         assert [len(request) for request in gate.held()] == [100, 100]
+
+
+async def test_the_last_requests_wait_for_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "LINGER_SECONDS", 3600.0)
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "a"), (3, "b"))
+        await anyio.wait_all_tasks_blocked()
+        relay.expect_page()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(relay.settled)
+            await anyio.wait_all_tasks_blocked()
+            gate.open(1)
+            await anyio.wait_all_tasks_blocked()
+            assert gate.held() == [[2]]
+            gate.open(2)
 
 
 async def test_settled_waits_for_the_last_record_and_its_retries() -> None:

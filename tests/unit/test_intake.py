@@ -1,0 +1,135 @@
+"""What one sink takes, and how far it reads ahead of that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from forwarder.cursor import Position, Snapshot
+from forwarder.delivery import plain_errors
+from forwarder.errors import Refused, Unavailable
+from forwarder.feed import Feed
+from forwarder.intake import Intake
+from forwarder.outbox import Page
+
+START = Position(delivered=Snapshot(1, 1), floor_seq=0)
+HEAD = Position(delivered=Snapshot(9, 9), floor_seq=0)
+PAGES = 5
+
+
+class Outbox:
+    """Pages of one event each; the last one is the end of the batch."""
+
+    def __init__(self, *, fails_at: int | None = None) -> None:
+        self.read_pages: list[int] = []
+        self._fails_at = fails_at
+
+    async def entering(self, position: Position, *, head: Position) -> Position:
+        return position.entering(head.delivered, floor_seq=0, ceiling_seq=PAGES)
+
+    async def read(self, position: Position, transactions: object) -> Page:
+        await checkpoint()
+        number = len(self.read_pages) + 1
+        if number == self._fails_at:
+            raise Unavailable("the connection is lost")
+        self.read_pages.append(number)
+        after = position.finished() if number == PAGES else position.advanced(number, places=())
+        return Page(events=[number], position=after)  # type: ignore[list-item]
+
+
+class Relay:
+    """Has room for as many pages as it is told."""
+
+    def __init__(self, *, room: int) -> None:
+        self.offered: list[Any] = []
+        self.positions: list[Position] = []
+        self._room = anyio.Semaphore(room)
+
+    def make_room(self) -> None:
+        self._room.release()
+
+    async def room(self) -> None:
+        await self._room.acquire()
+
+    def expect_page(self) -> None:
+        """It sends nothing, so it holds nothing back."""
+
+    def offer(self, events: Sequence[Any], position: Position, *, skipped: int) -> None:
+        self.offered += events
+        self.positions.append(position)
+
+
+class Packer:
+    """Leaves events as they are, but for one that it refuses."""
+
+    def __init__(self, *, refuses: int | None = None) -> None:
+        self._refuses = refuses
+
+    def pack(self, events: Sequence[Any]) -> Sequence[Any]:
+        if self._refuses in events:
+            raise Refused(f"change {self._refuses} is too large")
+        return events
+
+
+def intake_of(outbox: Outbox, relay: Relay, packer: Packer | None = None) -> Intake:
+    feed: Any = Feed(HEAD, shared=False)
+    parts: Any = {"relay": relay, "packer": packer or Packer()}
+    reads_from: Any = outbox
+    return Intake(feed, reads_from, position=START, **parts)
+
+
+@asynccontextmanager
+async def running(intake: Intake) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(intake.run)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def standstill() -> None:
+    """Let everybody go on until nobody can."""
+    for _ in range(50):
+        await checkpoint()
+
+
+async def test_the_next_page_is_read_before_there_is_room_for_it_and_no_other_is() -> None:
+    outbox, relay = Outbox(), Relay(room=0)
+    async with running(intake_of(outbox, relay)):
+        for taken in range(PAGES):
+            await standstill()
+            assert outbox.read_pages == list(range(1, taken + 2))
+            assert relay.offered == list(range(1, taken + 1))
+            relay.make_room()
+
+
+async def test_catching_up_ends_with_the_last_page_and_not_before() -> None:
+    outbox, relay = Outbox(), Relay(room=PAGES + 1)
+    await intake_of(outbox, relay).catch_up()
+    assert relay.offered == [1, 2, 3, 4, 5]
+    assert relay.positions[-1].delivered == HEAD.delivered
+
+
+async def test_a_page_that_is_held_when_reading_stops_is_not_passed() -> None:
+    outbox, relay = Outbox(), Relay(room=2)
+    async with running(intake_of(outbox, relay)):
+        await standstill()
+    assert outbox.read_pages == [1, 2, 3]
+    assert [position.last_seq for position in relay.positions] == [1, 2]
+
+
+async def test_a_change_that_is_refused_ends_it_after_all_before_it_was_offered() -> None:
+    relay = Relay(room=PAGES)
+    with pytest.raises(Refused, match="change 3 is too large"), plain_errors():
+        await intake_of(Outbox(), relay, Packer(refuses=3)).run()
+    assert relay.offered == [1, 2]
+
+
+@pytest.mark.parametrize("room", [2, PAGES])
+async def test_a_lost_connection_ends_it_whether_there_is_room_or_not(room: int) -> None:
+    with pytest.raises(Unavailable, match="connection is lost"), plain_errors():
+        await intake_of(Outbox(fails_at=3), Relay(room=room)).run()
