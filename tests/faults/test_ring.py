@@ -108,6 +108,8 @@ async def test_a_janitor_that_is_cut_off_again_and_again_ends_no_delivery(
                 await root.fetchval(
                     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND application_name = 'forwarder janitor'"
+                    # asyncpg forgets a future, which fails the test, where a session ends just before its COPY: our first question.
+                    " AND query <> '' AND query NOT LIKE 'COPY%'"
                 )
             )
 
