@@ -31,6 +31,7 @@ async def round_trip_seconds(sink_url: str) -> float:
     target = parse(sink_url).target
     assert isinstance(target, KinesisTarget)
     async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("bench")) as sink:
+        await sink.prepare()
         return median([await _one_record_seconds(sink) for _ in range(_SINGLE_REQUESTS)])
 
 

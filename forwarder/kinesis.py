@@ -88,6 +88,7 @@ class KinesisSink:
         if self._watch.objection:
             raise Unavailable(self._watch.objection)
         marks = self._audit.marks() if self._audit else {}
+        sent = anyio.current_time()
         try:
             results = await self._put.send(records)
         except Invalid:
@@ -98,7 +99,7 @@ class KinesisSink:
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
-        await self._shards.heed(records, results, failed, now=anyio.current_time())
+        await self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
         return [
             Rejection(
                 record=record,

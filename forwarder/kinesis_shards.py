@@ -63,12 +63,13 @@ class KinesisShards:
         results: Sequence[Result],
         failed: Sequence[tuple[Record, Result]],
         *,
+        sent: float,
         now: float,
     ) -> None:
-        """Take in what became of the records of one request, at this time of the event loop's clock."""
+        """Take in what became of the records of one request; the times are those of the event loop's clock."""
         throttled = {shard for _, result in failed if result.error_code == THROTTLED and (shard := _shard_of(result))}
         for shard in throttled:
-            self._pacing.throttled(shard, now)
+            self._pacing.throttled(shard, now, sent=sent)
             self._metrics.throttled(shard)
         if self._map is None and not throttled:
             return

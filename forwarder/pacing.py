@@ -18,7 +18,7 @@ BURST_SECONDS = 0.5
 
 # A refused record waits at least this long, and so do those behind it.
 REFILL_SECONDS = 0.02
-# A throttled shard is left alone for this long, and what else was on its way to it says nothing new.
+# A throttled shard is left alone for this long.
 HOLD_SECONDS = 0.1
 
 # Without a throttle for this long, the shard is paced no more.
@@ -101,12 +101,13 @@ class Pacing:
         pace = self._paces.get(shard)
         return max(0.0, pace.closed_until - now) if pace else 0.0
 
-    def throttled(self, shard: str, now: float) -> None:
-        """The shard has refused a record as too much: slow down, and leave it alone for a moment."""
+    def throttled(self, shard: str, now: float, *, sent: float) -> None:
+        """The shard has refused a record, offered at ``sent``, as too much: slow down, and leave it alone for a moment."""
         pace = self._paces.get(shard)
         if pace is None:
             pace = self._paces[shard] = _Pace(now)
-        elif now < pace.held_until:
+        elif sent < pace.held_until:
+            # It was on its way when the shard throttled before, however long the answer took.
             return
         else:
             pace.refill(now)

@@ -38,7 +38,7 @@ def keys_of(offered: Sequence[Record]) -> list[str]:
 
 def exhausted(shard: str, now: float) -> Pacing:
     pacing = Pacing()
-    pacing.throttled(shard, now)
+    pacing.throttled(shard, now, sent=now)
     while pacing.admits(shard, 10 << 10, now):
         pass
     return pacing

@@ -40,7 +40,7 @@ def keys_of(offered: Sequence[Record]) -> list[str]:
 
 def exhausted(shard: str, now: float) -> Pacing:
     pacing = Pacing()
-    pacing.throttled(shard, now)
+    pacing.throttled(shard, now, sent=now)
     while pacing.admits(shard, 10 << 10, now):
         pass
     return pacing
@@ -85,7 +85,7 @@ def test_a_throttled_shard_rests_although_it_has_tokens() -> None:
     pacing = Pacing()
     lanes = lanes_by_letter(pacing)
     lanes.extend(records("h1", "c1"))
-    pacing.throttled("h", 0.0)
+    pacing.throttled("h", 0.0, sent=0.0)
     assert keys_of(take(lanes, 0.0)) == ["c1"]
     assert keys_of(take(lanes, 0.1)) == ["h1"]
 
@@ -236,7 +236,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(shard=st.sampled_from("012"))
     def throttle(self, shard: str) -> None:
-        self.pacing.throttled(shard, self.now)
+        self.pacing.throttled(shard, self.now, sent=self.now)
 
     @rule(count=st.integers(0, 3))
     def new_map(self, count: int) -> None:

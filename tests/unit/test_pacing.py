@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def admitted(pacing: Pacing, size: int, now: float) -> int:
 def drained(size: int = 100) -> Pacing:
     """Of a shard that has just throttled for the first time, and was tried once more after that."""
     pacing = Pacing()
-    pacing.throttled(SHARD, -HOLD_SECONDS)
+    pacing.throttled(SHARD, -HOLD_SECONDS, sent=-HOLD_SECONDS)
     admitted(pacing, size, 0.0)
     return pacing
 
@@ -37,7 +38,7 @@ def drained(size: int = 100) -> Pacing:
 def throttled(times: int) -> Pacing:
     pacing = drained()
     for number in range(times):
-        pacing.throttled(SHARD, number * (HOLD_SECONDS + 0.001))
+        pacing.throttled(SHARD, number * (HOLD_SECONDS + 0.001), sent=number * (HOLD_SECONDS + 0.001))
     return pacing
 
 
@@ -105,7 +106,7 @@ def test_small_records_do_not_overtake_a_large_one_for_ever() -> None:
 def test_what_is_refused_passes_after_the_wait(size: int, before: int, throttles: int, start: float) -> None:
     pacing, now = Pacing(), start
     for _ in range(throttles):
-        pacing.throttled(SHARD, now)
+        pacing.throttled(SHARD, now, sent=now)
         now += 2 * HOLD_SECONDS
     for _ in range(600):
         pacing.admits(SHARD, before, now)
@@ -117,7 +118,7 @@ def test_what_is_refused_passes_after_the_wait(size: int, before: int, throttles
 
 def test_a_throttled_shard_is_left_alone_for_a_moment() -> None:
     pacing = Pacing()
-    pacing.throttled(SHARD, 0.0)
+    pacing.throttled(SHARD, 0.0, sent=0.0)
     assert pacing.wait_seconds(SHARD, 0.0) == HOLD_SECONDS
     assert not pacing.admits(SHARD, 100, HOLD_SECONDS * 0.99)
     assert pacing.admits(SHARD, 100, HOLD_SECONDS)
@@ -130,7 +131,14 @@ def test_a_throttled_shard_is_written_to_more_slowly() -> None:
 def test_the_throttles_of_one_moment_count_once() -> None:
     pacing = drained()
     for _ in range(500):
-        pacing.throttled(SHARD, 0.0)
+        pacing.throttled(SHARD, 0.0, sent=0.0)
+    assert rate(pacing, start=10.0) == pytest.approx(800, rel=0.02)
+
+
+def test_a_throttle_that_is_told_of_late_counts_with_the_others_of_its_moment() -> None:
+    pacing = drained()
+    pacing.throttled(SHARD, 0.0, sent=0.0)
+    pacing.throttled(SHARD, 3 * HOLD_SECONDS, sent=HOLD_SECONDS / 2)
     assert rate(pacing, start=10.0) == pytest.approx(800, rel=0.02)
 
 
@@ -182,7 +190,8 @@ def write(pacings: list[Pacing], *, seconds: float, size: int) -> tuple[list[int
                 is_stored = shard.admits_record(size, now=now)
                 stored[writer] += is_stored
                 throttles += not is_stored
-                answers.append((now + 0.02, pacing.succeeded if is_stored else pacing.throttled))
+                answer = pacing.succeeded if is_stored else partial(pacing.throttled, sent=now)
+                answers.append((now + 0.02, answer))
     return stored, throttles
 
 
