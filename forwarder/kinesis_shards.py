@@ -67,6 +67,10 @@ class KinesisShards:
         now: float,
     ) -> None:
         """Take in what became of the records of one request; the times are those of the event loop's clock."""
+        if self._pacing.has_throttled_since(sent):
+            for record, result in zip(records, results, strict=True):
+                if result.shard_id:
+                    self._pacing.stored(result.shard_id, _size(record), now, sent=sent)
         throttled = {shard for _, result in failed if result.error_code == THROTTLED and (shard := _shard_of(result))}
         for shard in throttled:
             self._pacing.throttled(shard, now, sent=sent)
@@ -109,3 +113,8 @@ class KinesisShards:
 def _shard_of(refused: Result) -> str | None:
     named = _NAMED_SHARD.search(refused.error_message)
     return named.group() if named else None
+
+
+def _size(record: Record) -> int:
+    """Near enough: what an aggregate adds to its records is left out."""
+    return len(record.partition_key) + sum(len(part.data) for part in (record, *record.followers))

@@ -6,11 +6,16 @@ the shard's quotas. Their burst is half a second: the shard's own is a second, a
 timing. A shard that throttles us all the same is shared with somebody, so its buckets refill at a share of the quotas: it falls
 by a factor at each throttle and rises steadily while records get through. After a quiet minute the shard is free again.
 
+A throttle says that the shard's own buckets are empty. But what was on its way to it then, and is stored afterwards, is taken out of
+them as well, so it is taken out of ours.
+
 A shard that refuses a record is closed for some milliseconds. So requests do not shrink to the one record that has just
 become possible, and small records do not overtake a large one for ever.
 
 Source of the quotas: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 """
+
+from math import inf
 
 RECORDS_PER_SECOND = 1000.0
 BYTES_PER_SECOND = float(1 << 20)
@@ -38,7 +43,17 @@ _BURST_BYTES = BYTES_PER_SECOND * BURST_SECONDS
 class _Pace:
     """One shard. Buckets as in ``forwarder.token_bucket``, but two at once and of a varying rate: this runs for every record."""
 
-    __slots__ = ("bytes", "calm_at", "closed_until", "held_until", "records", "refilled_at", "risen_at", "share")
+    __slots__ = (
+        "bytes",
+        "calm_at",
+        "closed_until",
+        "held_until",
+        "records",
+        "refilled_at",
+        "risen_at",
+        "share",
+        "throttled_at",
+    )
 
     def __init__(self, now: float) -> None:
         # It has just throttled, so there is nothing left in it.
@@ -47,6 +62,7 @@ class _Pace:
         self.calm_at = now
         self.refilled_at = now
         self.share = 1.0
+        self.throttled_at = now
         self.risen_at = now
         # Admits nothing until then; a throttle counts only after the hold that the one before it brought about.
         self.closed_until = now
@@ -69,10 +85,12 @@ class _Pace:
 class Pacing:
     """The paces of the shards that have throttled. ``now`` is seconds of any steady clock."""
 
-    __slots__ = ("_paces",)
+    __slots__ = ("_paces", "_throttled_at")
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
+        # When the last throttle of any shard counted.
+        self._throttled_at = -inf
 
     def admits(self, shard: str, size: int, now: float) -> bool:
         """Whether a record of ``size`` bytes may go to this shard now; if so, its share is spent.
@@ -112,10 +130,23 @@ class Pacing:
         else:
             pace.refill(now)
             pace.share = max(LEAST_SHARE, pace.share * FACTOR_ON_THROTTLE)
-        pace.risen_at = now
+        self._throttled_at = pace.throttled_at = pace.risen_at = now
         pace.calm_at = now + CALM_SECONDS
         pace.held_until = now + HOLD_SECONDS
         pace.closed_until = max(pace.closed_until, pace.held_until)
+
+    def has_throttled_since(self, sent: float) -> bool:
+        """Whether any shard has."""
+        return sent < self._throttled_at
+
+    def stored(self, shard: str, size: int, now: float, *, sent: float) -> None:
+        """The shard has stored a record of ``size`` bytes that was sent at that time: if it has throttled since, that counts."""
+        pace = self._paces.get(shard)
+        if pace is None or sent >= pace.throttled_at:
+            return
+        pace.refill(now)
+        pace.records -= 1.0
+        pace.bytes -= size
 
     def succeeded(self, shard: str, now: float) -> None:
         """The shard has stored records: after a throttle, speed up by as much as the time since the last news allows."""

@@ -142,6 +142,24 @@ def test_a_throttle_that_is_told_of_late_counts_with_the_others_of_its_moment() 
     assert rate(pacing, start=10.0) == pytest.approx(800, rel=0.02)
 
 
+def test_what_was_on_its_way_at_a_throttle_and_is_stored_is_taken_off() -> None:
+    pacing = Pacing()
+    pacing.throttled(SHARD, 0.0, sent=-0.1)
+    assert pacing.has_throttled_since(-0.05)
+    for _ in range(50):
+        pacing.stored(SHARD, 100, 0.05, sent=-0.05)
+    # A hundred have flowed in, and half of them are gone.
+    assert admitted(pacing, 100, HOLD_SECONDS) == 50
+
+
+def test_what_was_sent_after_a_throttle_is_taken_off_once() -> None:
+    pacing = Pacing()
+    pacing.throttled(SHARD, 0.0, sent=-0.1)
+    assert not pacing.has_throttled_since(HOLD_SECONDS)
+    pacing.stored(SHARD, 100, 2 * HOLD_SECONDS, sent=HOLD_SECONDS)
+    assert admitted(pacing, 100, 2 * HOLD_SECONDS) == pytest.approx(200, abs=1)
+
+
 def test_a_shard_that_always_throttles_is_still_tried_twenty_times_a_second() -> None:
     assert rate(throttled(1000), start=LATER) == pytest.approx(20, rel=0.1)
 
