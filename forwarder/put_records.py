@@ -1,8 +1,8 @@
 """The call of PutRecords: by a post of our own where this version of botocore lets itself be copied, else by its plain call.
 
-The first way rests on what botocore's events carry, which may change, and on its signatures, which ours must equal. So it is tried at
-start, with a request that holds no record and does not leave the machine. If anything is not as expected, the second way is taken from then on: slower by some 10 µs a
-record, and otherwise the same.
+The first way rests on what botocore's events carry, which may change, and on its signatures, which ours must equal. So it is
+tried at start, with a request that holds no record and does not leave the machine. If anything is not as expected, the second
+way is taken from then on: slower by some 10 µs a record, and otherwise the same.
 """
 
 from __future__ import annotations
@@ -66,12 +66,11 @@ class PutRecords:
         try:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
-            # It may be the credentials that could not be had just now.
-            self._is_tried = not _may_pass(error)
-            if self._is_tried:
-                self._bar_post(error)
-        else:
-            self._is_tried = True
+            if _may_pass(error):
+                # Most likely the credentials could not be had just now.
+                return
+            self._bar_post(error)
+        self._is_tried = True
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record]) -> Sequence[Result]:
         try:
