@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from pybase64 import b64encode
 
 from forwarder import kpl
 from forwarder.events import Record
@@ -22,16 +23,11 @@ class Result(msgspec.Struct, rename="pascal", gc=False):
     error_message: str = ""
 
 
-class _Entry(msgspec.Struct, rename="pascal", gc=False):
-    data: bytes
-    partition_key: str
-
-
 class _Answer(msgspec.Struct, rename="pascal", gc=False):
     records: list[Result]
 
 
-_ENCODER = msgspec.json.Encoder()
+_JSON = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Answer)
 
 
@@ -42,9 +38,18 @@ def naming(stream: str) -> dict[str, str]:
 
 def encode(stream: str, records: Sequence[Record]) -> bytes:
     """The body of a PutRecords request; a record with followers travels with them as one aggregate."""
-    # Looking here, too, whether there are followers saves a call for each record.
-    entries = [_Entry(payload(record) if record.followers else record.data, record.partition_key) for record in records]
-    return _ENCODER.encode({**naming(stream), "Records": entries})
+    parts = [_JSON.encode({**naming(stream), "Records": []}).removesuffix(b"]}")]
+    add, json, opening = parts.append, _JSON.encode, b'{"Data":"'
+    # Joining what pybase64 makes takes half as long as having msgspec encode the bytes.
+    for record in records:
+        add(opening)
+        # Looking here, too, whether there are followers saves a call for each record.
+        add(b64encode(payload(record) if record.followers else record.data))
+        add(b'","PartitionKey":')
+        add(json(record.partition_key))
+        opening = b'},{"Data":"'
+    add(b"}]}")
+    return b"".join(parts)
 
 
 def payload(record: Record) -> bytes:
