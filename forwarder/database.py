@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from operator import itemgetter
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -204,14 +205,10 @@ async def _prepare(connection: Connection, url: str) -> None:
             "SET tcp_keepalives_idle = 8; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 4;"
             " SET tcp_user_timeout = '20s'"
         )
+        # Microseconds since 2000-01-01 UTC: PostgreSQL's own count, cheaper to format than a datetime.
         await connection.set_type_codec(
-            "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=_microseconds
+            "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=itemgetter(0)
         )
-
-
-def _microseconds(value: tuple[int]) -> int:
-    """Microseconds since 2000-01-01 UTC: PostgreSQL's own count, cheaper to format than a datetime."""
-    return value[0]
 
 
 def _unchanged(value: int) -> tuple[int]:
