@@ -132,7 +132,7 @@ class Crowd:
         waiting, shard, already = queue.records, queue.shard, len(offered)
         for _ in range(min(share, len(waiting))):
             record = waiting[0]
-            size = len(record.data) + len(record.partition_key.encode())
+            size = record.size
             if size > room and offered:
                 room = 0
                 break

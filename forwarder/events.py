@@ -80,6 +80,11 @@ class Record(msgspec.Struct, gc=False):
     # The lane that it is at the head of, if it is.
     lane: Lane | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of data and partition key together, as Kinesis counts them; followers not included."""
+        return len(self.data) + len(self.partition_key.encode())
+
 
 class Lane(msgspec.Struct, gc=False):
     """The records of one partition key that are kept in order: ``forwarder.lanes``.

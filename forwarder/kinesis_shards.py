@@ -117,4 +117,4 @@ def _shard_of(refused: Result) -> str | None:
 
 def _size(record: Record) -> int:
     """Near enough: what an aggregate adds to its records is left out."""
-    return len(record.partition_key) + sum(len(part.data) for part in (record, *record.followers))
+    return record.size + sum(len(follower.data) for follower in record.followers)

@@ -186,6 +186,7 @@ class Lanes:
         heads, shard, admits, aggregates = queue.heads, queue.shard, self._pacing.admits, self._aggregate_bytes
         for _ in range(min(share, len(heads))):
             head = heads[0]
+            # Its size property, without the call.
             size = len(head.data) + len(head.partition_key.encode())
             followers: Sequence[Record] = ()
             if aggregates:

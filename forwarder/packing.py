@@ -86,7 +86,7 @@ class Packer:
         return Packed(records=fitting, undelivered=undelivered, aside=aside, attached_bytes=attached_bytes)
 
     def _fits(self, record: Record) -> bool:
-        return _size(record) <= self._limits.max_record_bytes
+        return record.size <= self._limits.max_record_bytes
 
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller, if the policy knows how to."""
@@ -117,15 +117,10 @@ class Packer:
         return SetAside(
             seq=record.seq,
             partition_key=record.partition_key,
-            size=_size(record),
+            size=record.size,
             code=OVERSIZE,
             reason=self._excess(record),
         )
 
     def _excess(self, record: Record) -> str:
-        return f"makes a record of {_size(record)} bytes, and the stream takes {self._limits.max_record_bytes}"
-
-
-def _size(record: Record) -> int:
-    """As Kinesis counts it."""
-    return len(record.data) + len(record.partition_key.encode())
+        return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"

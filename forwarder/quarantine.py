@@ -76,7 +76,7 @@ def _changes(rejection: Rejection) -> Iterable[SetAside]:
         yield SetAside(
             seq=record.seq,
             partition_key=record.partition_key,
-            size=len(record.data) + len(record.partition_key.encode()),
+            size=record.size,
             code=rejection.code,
             reason=rejection.reason,
         )
