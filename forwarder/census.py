@@ -14,6 +14,9 @@ from forwarder.transactions import Count
 
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
 MAX_COUNTED = 100_000
+# Transactions that began one after the other lie side by side in the index. Walking over a thousand takes half of what finding each
+# takes; runs of ten on average take the same.
+LEAST_RUN = 16
 # A transaction of more than this says how many changes it has only with the last of them.
 MAX_TOTAL = 200_000
 
@@ -44,13 +47,30 @@ async def _count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Seque
     if len(txids) == 1:
         count = await _count_by_parts(fetch, txids[0], up_to_seq=up_to_seq)
         return () if count.total == 1 else (count,)
-    rows = await fetch("count_transactions", txids, up_to_seq, MAX_COUNTED)
+    firsts, lasts = _runs(txids)
+    if LEAST_RUN * len(firsts) <= len(txids):
+        rows = await fetch("count_runs", firsts, lasts, up_to_seq, MAX_COUNTED)
+    else:
+        rows = await fetch("count_transactions", txids, up_to_seq, MAX_COUNTED)
     if sum(row["total"] for row in rows) < MAX_COUNTED - len(txids):
         return [Count(row["txid"], row["total"], row["earlier"]) for row in rows]
     # There is a large one among them.
     middle = len(txids) // 2
     first = await _count(fetch, txids[:middle], up_to_seq=up_to_seq)
     return [*first, *await _count(fetch, txids[middle:], up_to_seq=up_to_seq)]
+
+
+def _runs(txids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Where ids follow each other without a gap, so that no other transaction lies between: the first and the last of each run."""
+    firsts: list[int] = []
+    lasts: list[int] = []
+    for txid in sorted(txids):
+        if lasts and txid == lasts[-1] + 1:
+            lasts[-1] = txid
+        else:
+            firsts.append(txid)
+            lasts.append(txid)
+    return firsts, lasts
 
 
 async def _count_by_parts(

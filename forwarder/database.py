@@ -198,8 +198,11 @@ async def _prepare(connection: Connection, url: str) -> None:
             " SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
         )
         # The leaves of the outbox are never analysed, or were when they were empty: statistics would mislead the planner
-        # into reading a whole leaf for one page. Without them, and without sequential scans, it walks the indexes.
-        await connection.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        # into reading a whole leaf for one page. Without them, and without scans that read all there is before they tell the
+        # first row, it walks the indexes.
+        await connection.execute(
+            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off"
+        )
         # If this machine vanishes, the server shall notice soon, but not before the leader's lease is over.
         await connection.execute(
             "SET tcp_keepalives_idle = 8; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 4;"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,7 +149,15 @@ class World:
 
     def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
         """What count_transactions.sql promises."""
-        looked_at = [row for row in sorted(self.visible, key=txid_of) if row["txid"] in txids][:limit]
+        return self._counts([row for row in self.visible if row["txid"] in txids], up_to, limit)
+
+    def count_runs(self, firsts: Sequence[int], lasts: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
+        """What count_runs.sql promises."""
+        txids = {txid for first, last in zip(firsts, lasts, strict=True) for txid in range(first, last + 1)}
+        return self._counts([row for row in self.visible if row["txid"] in txids], up_to, limit)
+
+    def _counts(self, rows: Iterable[Row], up_to: int, limit: int) -> list[dict[str, int]]:
+        looked_at = sorted(rows, key=txid_of)[:limit]
         seqs = {txid: [row["seq"] for row in rows] for txid, rows in itertools.groupby(looked_at, key=txid_of)}
         return [
             {"txid": txid, "total": len(mine), "earlier": sum(seq <= up_to for seq in mine)}
@@ -188,6 +196,7 @@ class Session:
             query("drain"): self._world.drain,
             query("page"): self._world.page,
             query("count_transactions"): self._world.count_transactions,
+            query("count_runs"): self._world.count_runs,
             query("count_transaction"): self._world.count_transaction,
             query("last_change"): self._world.last_change,
             query("tables"): tables,

@@ -529,6 +529,14 @@ async def test_a_count_reads_the_transactions_of_a_page_only(reader: Connection)
 
 
 @pytest.mark.usefixtures("backlog")
+@pytest.mark.parametrize(("most", "read"), [("100000", 500), ("250", 250)])
+async def test_a_count_of_runs_reads_the_transactions_of_the_runs_and_no_more_than_it_may(
+    reader: Connection, most: str, read: int
+) -> None:
+    assert await rows_read(reader, "count_runs", "'{2500,2600}'", "'{2502,2601}'", "70050", most) == read
+
+
+@pytest.mark.usefixtures("backlog")
 async def test_a_part_of_a_count_reads_no_more_than_it_counts(reader: Connection) -> None:
     assert await rows_read(reader, "count_transaction", "'2500'", "70050", "0", "60") == 60
 

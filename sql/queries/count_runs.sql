@@ -1,0 +1,13 @@
+-- Those of these transactions that made more than one change, as count_transactions.sql has them; given as runs of ids without a gap.
+--   $1 and $2 the first and the last id of each run, $3 the seq, $4 changes to look at at most; the counts mean nothing if there are more
+SELECT change.txid, count(*) AS total, count(*) FILTER (WHERE change.seq <= $3) AS earlier
+FROM (
+    SELECT o.txid, o.seq
+    FROM unnest($1::xid8[], $2::xid8[]) AS run (first, last)
+    CROSS JOIN LATERAL (
+        SELECT outbox.txid, outbox.seq FROM forwarder.outbox WHERE outbox.txid BETWEEN run.first AND run.last
+    ) AS o
+    LIMIT $4
+) AS change
+GROUP BY change.txid
+HAVING count(*) > 1
