@@ -48,7 +48,7 @@ class _Shape:
         # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
         if found := self._match_first(image):
             if self._is_single:
-                # What _format makes of it, in a third of the time.
+                # What _format makes of it, for less.
                 value = found[1]
                 return f"{self._opening}{value}}}", value.strip('"')
             return self._format(found.groups())

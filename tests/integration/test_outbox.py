@@ -537,6 +537,16 @@ async def test_a_count_of_runs_reads_the_transactions_of_the_runs_and_no_more_th
 
 
 @pytest.mark.usefixtures("backlog")
+async def test_transactions_counted_by_runs_have_the_counts_that_each_has(reader: Connection) -> None:
+    up_to_seq = await reader.fetchval("SELECT min(seq) + 40 FROM forwarder.outbox WHERE txid = '2501'")
+    each = await reader.fetch(query("count_transactions"), [2500, 2501, 2502, 2600], up_to_seq, 100_000)
+    runs = await reader.fetch(query("count_runs"), [2500, 2600], [2502, 2600], up_to_seq, 100_000)
+
+    assert sorted(map(tuple, runs)) == sorted(map(tuple, each))
+    assert [tuple(row)[1:] for row in sorted(map(tuple, runs))] == [(100, 100), (100, 41), (100, 0), (100, 0)]
+
+
+@pytest.mark.usefixtures("backlog")
 async def test_a_part_of_a_count_reads_no_more_than_it_counts(reader: Connection) -> None:
     assert await rows_read(reader, "count_transaction", "'2500'", "70050", "0", "60") == 60
 
