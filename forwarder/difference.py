@@ -32,6 +32,8 @@ class Difference:
     undelivered: int = 0
     # What a person should know when it is less than expected.
     remark: str = ""
+    # What will be captured, and yet not be all that is promised: one line each, with the remedy.
+    warnings: tuple[str, ...] = ()
 
     @property
     def changes(self) -> list[Change]:

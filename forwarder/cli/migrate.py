@@ -100,11 +100,18 @@ async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool) -> None:
         if mode == "apply":
             await _require_writable(connection, url)
             async with migrations.alone(connection):
-                await _make(connection, await ask(connection), discard=discard)
+                await _make(connection, _told(await ask(connection)), discard=discard)
         elif mode == "sql":
-            typer.echo(_guarded(await ask(connection), discard=discard).script())
+            typer.echo(_guarded(_told(await ask(connection)), discard=discard).script())
         else:
-            _show(await ask(connection), mode)
+            _show(_told(await ask(connection)), mode)
+
+
+def _told(found: Difference) -> Difference:
+    """The same, after its warnings are said; they change neither what is done nor the exit status."""
+    for warning in found.warnings:
+        typer.echo(f"forwarder: warning: {warning}", err=True)
+    return found
 
 
 async def _require_writable(connection: Connection, url: str) -> None:
