@@ -151,6 +151,18 @@ class OutboxSettings(Section):
         return value
 
 
+class CaptureSettings(Section):
+    """``[capture]``: what the triggers keep of a change."""
+
+    max_image_bytes: int | None = Field(
+        default=None,
+        ge=1 << 16,
+        le=1 << 29,
+        description="Above so many bytes of row images a change is captured without them, with fault 54000; made so by `forwarder "
+        "migrate`; 67108864 at first, then as it is. A write takes several times as much of the server's memory.",
+    )
+
+
 class HttpSettings(Section):
     """``[http]``: the health checks of ``listen``."""
 
@@ -172,6 +184,7 @@ class Settings(Section):
 
     database: DatabaseSettings = DatabaseSettings()
     table: list[TableRule] = []
+    capture: CaptureSettings = CaptureSettings()
     sink: list[SinkSettings] = []
     listen: ListenSettings = ListenSettings()
     outbox: OutboxSettings = OutboxSettings()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from forwarder import __version__, migrations
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.image_limit import image_limit
 from forwarder.installation import transaction
 from forwarder.layout import layout
 from forwarder.migrations import Migration
@@ -66,11 +67,12 @@ async def from_selection(
     *,
     exclude: Sequence[Pattern] = (),
     leaf_events: int | None = None,
+    max_image_bytes: int | None = None,
 ) -> Difference:
     """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
 
     Without rules nothing is selected anew: the tables that are captured shall be captured soundly. ``leaf_events`` is how
-    large the leaves of the outbox shall be, if not as they are.
+    large the leaves of the outbox shall be, and ``max_image_bytes`` how large a change's images may be, if not as they are.
 
     Raises:
         Misconfigured: the rules do not fit the tables.
@@ -86,7 +88,8 @@ async def from_selection(
     return Difference(
         pending=tuple(pending),
         decisions=(
-            *layout(await _leaf_events(connection), leaf_events),
+            *layout(await _read_number(connection, "leaf_events"), leaf_events),
+            *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
@@ -112,10 +115,11 @@ async def from_nothing(connection: Connection) -> Difference:
     )
 
 
-async def _leaf_events(connection: Connection) -> int | None:
+async def _read_number(connection: Connection, statement: str) -> int | None:
+    """What the outbox is like now; None where it is missing."""
     with errors_of("cannot read the layout of the outbox"):
-        events: int | None = await connection.fetchval(query("leaf_events"))
-        return events
+        number: int | None = await connection.fetchval(query(statement))
+        return number
 
 
 async def _undelivered(connection: Connection) -> int:

@@ -43,13 +43,17 @@ class EventReader:
         events: list[Event] = []
         for seq, txid, at, table_id, relation, op, before, after, fault in rows:
             table, read_key = tables[table_id]
+            moved = None
+            if before and after and op != b"U":
+                # An update that changed the key: the image that a delete or an insert cannot have is the other one's key.
+                moved, before, after = (after, before, None) if op == b"D" else (before, None, after)
             image = after or before
             key, key_values = (image and read_key(image)) or _NO_KEY
             index, count = number(txid, seq) if any_together else _ALONE
             partition = None if relation == table.relation else self._registry.relation_name(relation)
             # By position, which is twice as fast.
             events.append(
-                Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values)
+                Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved)
             )
         return events
 

@@ -52,6 +52,9 @@ class Event(msgspec.Struct, gc=False):
     # The primary key as a JSON object text, and its bare values; null for a table without one.
     key: str | None
     key_values: str | None
+    # The other key, as a JSON object text, of a delete and an insert that were one update of the key: of a delete, the key that the row has
+    # after it; of an insert, the one that it had before.
+    moved: str | None = None
     # Images left out of the record because it would be too large, and where the whole record is then, if anywhere.
     omitted: tuple[str, ...] = ()
     stored_at: str | None = None

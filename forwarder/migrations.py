@@ -21,6 +21,9 @@ from forwarder.queries import SQL, query
 
 logger = logging.getLogger(__name__)
 
+# A migration that alters the outbox waits for writers whose transactions stay open; after so long it gives up.
+PATIENCE_SECONDS = 60.0
+
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -108,8 +111,23 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
     async with alone(connection):
         for migration in await pending(connection):
             with errors_of(f"{migration} failed"):
-                await _apply(connection, migration)
+                await _apply_patiently(connection, migration)
             report(migration)
+
+
+async def _apply_patiently(connection: Connection, migration: Migration) -> None:
+    """Apply it as soon as nobody holds a lock that it needs. It asks for one briefly, since writers queue behind whoever waits."""
+    backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Occasional(seconds=10.0)
+    deadline = anyio.current_time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await _apply(connection, migration)
+        except asyncpg.LockNotAvailableError:
+            if anyio.current_time() > deadline:
+                raise
+            if occasional.due("locked"):
+                logger.info("waiting for a lock on the outbox", extra={"migration": str(migration)})
+        await anyio.sleep(backoff.next())
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

@@ -11,6 +11,7 @@ from forwarder.events import Event, Table
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
 _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap"}
+_MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 # The place of the one change of a transaction.
@@ -51,8 +52,8 @@ def encoder(system_identifier: int) -> Encoder:
                 clock = _clock(second)
             thousands, rest = divmod(microseconds, 1000)
             tx = _ALONE if count == 1 else f'{{"index":{event.index},"count":{count or "null"}}}'
-            before = (event.before if has_before else None) or "null"
-            rarely = _rarely(event) if event.fault or event.omitted else ""
+            before = (event.before if has_before else _key_that_moves(event)) or "null"
+            rarely = _rarely(event) if event.fault or event.omitted or event.moved else ""
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{origin},"key":{event.key or "null"},'
                 f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[rest]}Z","txid":"{event.txid}","tx":{tx},'
@@ -78,10 +79,16 @@ def _origin(op: bytes, table: Table, partition: str | None) -> str:
     return named if partition is None else f'{named},"partition":{_json(partition)}'
 
 
+def _key_that_moves(event: Event) -> str | None:
+    """What a record keeps of the old row where a table's are left out: the key, if an update takes it away."""
+    return event.key if event.moved and event.op == b"D" else None
+
+
 def _rarely(event: Event) -> str:
     """What few records have."""
+    moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
     fault = f',"fault":"{event.fault}"' if event.fault else ""
-    return fault + _omitted(event) if event.omitted else fault
+    return moved + fault + _omitted(event) if event.omitted else moved + fault
 
 
 def _omitted(event: Event) -> str:

@@ -1,10 +1,14 @@
 """The tables that can be captured and the tables that are registered, as found, and which of them is which. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from forwarder.selection import BeforeImage
+
+# No image begins like this.
+_NO_OPENING = " "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,9 @@ class Table:
     columns: Mapping[int, str]
     has_primary_key: bool
     key: tuple[int, ...]
+    # The columns whose JSON is a number, a word or a string, and whether all partitions have their columns in the same places.
+    scalars: frozenset[int]
+    uniform: bool
     members: tuple[Member, ...]
     triggers: tuple[Trigger, ...]
 
@@ -116,3 +123,23 @@ def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
         KeyColumn(attnum=attnum, names=tuple(dict.fromkeys((table.columns[attnum], *earlier.get(attnum, ())))))
         for attnum in (earlier if keeps else table.key)
     )
+
+
+def key_labels(table: Table, columns: Sequence[KeyColumn]) -> tuple[str, ...]:
+    """How the trigger finds these key columns in a row's image without parsing it: the last argument of ``forwarder.install``.
+
+    If the key is one column and the table's first: how an image begins, ``{"id":``. Else a blank, with which none begins, and a
+    label for each column, ``,"id":``, unless a member before it could hold such a text.
+    """
+    numbers = [column.attnum for column in columns]
+    if not numbers or not table.columns.keys() >= set(numbers):
+        return (_NO_OPENING,) if numbers else ()
+    first, before = min(table.columns), {attnum for attnum in table.columns if attnum <= max(numbers)}
+    if not table.uniform or not table.scalars >= before:
+        return (_NO_OPENING,)
+    labels = [f"{'{' if attnum == first else ','}{_json_text(table.columns[attnum])}:" for attnum in numbers]
+    return tuple(labels) if numbers == [first] else (_NO_OPENING, *labels)
+
+
+def _json_text(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from forwarder.image_limit import LimitImages
 from forwarder.layout import LayOut
 from forwarder.selection import BeforeImage
-from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, rows_of
+from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of
 
 # PostgreSQL fires the triggers of one event in byte order of their names: ours before the application's.
 CAPTURE = "00_forwarder_capture"
@@ -27,13 +29,16 @@ class Install:
     table: str
     before: BeforeImage
     key_columns: tuple[KeyColumn, ...]
+    key_labels: tuple[str, ...]
     registered_id: int | None
     reasons: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
         """One statement; takes SHARE ROW EXCLUSIVE on the table and its partitions."""
-        return _call("install", self)
+        labels = ", ".join(map(literal, self.key_labels))
+        registered_id = "NULL" if self.registered_id is None else str(self.registered_id)
+        return f"SELECT forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[]);"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ class Record:
     @property
     def sql(self) -> str:
         """One statement; locks no table."""
-        return _call("register", self)
+        return f"SELECT forwarder.register({_what(self)}, {self.registered_id});"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ class Forget:
         return _forget(self.registered_id)
 
 
-Change = LayOut | Install | Record | Remove | Forget
+Change = LayOut | LimitImages | Install | Record | Remove | Forget
 Decision = Keep | Change
 
 
@@ -137,20 +142,22 @@ def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
 
 def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Decision:
     columns = key_columns(table, row)
+    labels = key_labels(table, columns)
+    install = partial(Install, table=table.quoted, before=before, key_columns=columns, key_labels=labels)
     if row is None:
-        return Install(table=table.quoted, before=before, key_columns=columns, registered_id=None)
-    if reasons := _differences(table, row, before):
-        return Install(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
+        return install(registered_id=None)
+    if reasons := _differences(table, row, before, labels):
+        return install(registered_id=row.id, reasons=reasons)
     if reasons := _news(table, row, columns):
         return Record(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
     return Keep(table=table.quoted)
 
 
-def _differences(table: Table, row: Registered, before: BeforeImage) -> tuple[str, ...]:
+def _differences(table: Table, row: Registered, before: BeforeImage, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Why the table's triggers, or its row's claim to them, have to be corrected."""
     found = {(trigger.relation, trigger.name): trigger for trigger in table.triggers}
     wanted = _wanted(table)
-    arguments = (str(row.id), before)
+    arguments = (str(row.id), before, *labels)
     checks = {
         "triggers were missing": any(place not in found for place in wanted),
         "a trigger was disabled or altered": any(not found[place].sound for place in wanted if place in found),
@@ -184,11 +191,9 @@ def _json(columns: Sequence[KeyColumn]) -> str:
     return json.dumps([{"attnum": column.attnum, "names": column.names} for column in columns], ensure_ascii=False)
 
 
-def _call(function: str, change: Install | Record) -> str:
-    arguments = [f"{literal(change.table)}::regclass", literal(change.before), literal(_json(change.key_columns))]
-    if change.registered_id is not None:
-        arguments.append(str(change.registered_id))
-    return f"SELECT forwarder.{function}({', '.join(arguments)});"
+def _what(change: Install | Record) -> str:
+    """The arguments that both functions begin with."""
+    return f"{literal(change.table)}::regclass, {literal(change.before)}, {literal(_json(change.key_columns))}"
 
 
 def _forget(registered_id: int) -> str:

@@ -13,6 +13,7 @@ from forwarder.config import Settings
 from forwarder.database import Connection, describe, errors_of, session
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
+from forwarder.image_limit import LimitImages
 from forwarder.installation import Installation
 from forwarder.layout import LayOut
 from forwarder.selection import Pattern, Rule
@@ -70,6 +71,7 @@ def migrate(
             rules=_rules(loaded),
             exclude=_exclusions(loaded, exclude),
             leaf_events=loaded.outbox.leaf_events,
+            max_image_bytes=loaded.capture.max_image_bytes,
         )
     run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
     anyio.run(run, backend_options={"use_uvloop": True})
@@ -183,6 +185,8 @@ def _line(decision: Decision, *, would: bool = False) -> str:
         return (
             f"{decision.table}: {to_be}laid out anew (events a leaf: {decision.found_events} -> {decision.leaf_events})"
         )
+    if isinstance(decision, LimitImages):
+        return f"{decision.table}: {to_be}limited (bytes of images: {decision.found_bytes} -> {decision.max_bytes})"
     return f"{decision.table}: capture {to_be}{_participle(decision)}"
 
 

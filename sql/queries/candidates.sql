@@ -17,6 +17,24 @@ SELECT json_build_object(
     ),
     'has_primary_key', coalesce(key.indisprimary, false),
     'key', coalesce(key.attnums, '[]'),
+    -- The columns whose JSON is a number, a word or a string; and whether all partitions have their columns in the same places.
+    'scalars', (
+        SELECT coalesce(json_agg(attribute.attnum), '[]')
+        FROM pg_catalog.pg_attribute AS attribute
+        JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+        JOIN pg_catalog.pg_type AS base ON base.oid = coalesce(nullif(type.typbasetype, 0), type.oid)
+        WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+          AND base.typnamespace = 'pg_catalog'::regnamespace AND base.typcategory NOT IN ('A', 'C')
+          AND base.typname NOT IN ('json', 'jsonb')
+    ),
+    'uniform', NOT EXISTS (
+        SELECT
+        FROM pg_partition_tree(class.oid) AS tree
+        JOIN pg_catalog.pg_attribute AS theirs ON theirs.attrelid = tree.relid AND theirs.attnum > 0 AND NOT theirs.attisdropped
+        LEFT JOIN pg_catalog.pg_attribute AS ours
+            ON ours.attrelid = class.oid AND ours.attnum = theirs.attnum AND ours.attname = theirs.attname
+        WHERE ours.attnum IS NULL
+    ),
     'members', members.list,
     'triggers', members.triggers
 )::text
@@ -51,7 +69,12 @@ CROSS JOIN LATERAL (
         coalesce(json_agg(json_build_object(
             'relation', member.quoted,
             'name', trigger.tgname,
-            'arguments', (string_to_array(encode(trigger.tgargs, 'escape'), '\000'))[1:trigger.tgnargs],
+            'arguments', ARRAY(
+                SELECT convert_from(decode(argument.escaped, 'escape'), getdatabaseencoding())
+                FROM unnest(string_to_array(encode(trigger.tgargs, 'escape'), '\000')) WITH ORDINALITY AS argument (escaped, place)
+                WHERE argument.place <= trigger.tgnargs
+                ORDER BY argument.place
+            ),
             'sound', trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
                 AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_capture' THEN 29 ELSE 32 END,
             'inherited', trigger.tgparentid <> 0

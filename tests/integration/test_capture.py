@@ -272,6 +272,88 @@ async def test_merge_is_captured_as_what_it_did(owner: Connection, writer: Conne
     assert sorted(event.op for event in (await captured(owner))[2:]) == ["D", "I", "U"]
 
 
+KEYED = {
+    "first column": "CREATE TABLE public.item (id integer PRIMARY KEY, note text)",
+    "last column": "CREATE TABLE public.item (note text, id integer PRIMARY KEY)",
+    "two columns": "CREATE TABLE public.item (region text DEFAULT 'a', id integer, note text, PRIMARY KEY (id, region))",
+    "behind json": 'CREATE TABLE public.item (meta jsonb DEFAULT \'{"x":1,"id":2}\', id integer PRIMARY KEY, note text)',
+    "numeric": "CREATE TABLE public.item (id numeric PRIMARY KEY, note text)",
+    "a name of its own": 'CREATE TABLE public.item ("Nümber, ""it""" integer PRIMARY KEY, note text)',
+}
+
+
+@pytest.mark.parametrize("before", ["full", "none"])
+@pytest.mark.parametrize("table", KEYED.values(), ids=list(KEYED))
+async def test_an_update_of_the_key_is_a_delete_and_an_insert_that_name_each_others_key(
+    owner: Connection, writer: Connection, table: str, before: str
+) -> None:
+    await create(owner, table, before=before)
+    key = 'Nümber, "it"' if "Nümber" in table else "id"
+    quoted = '"' + key.replace('"', '""') + '"'
+    await writer.execute(f"INSERT INTO public.item ({quoted}, note) VALUES (1, 'a'), (5, 'b')")
+    await writer.execute(f"UPDATE public.item SET note = note || ',\"id\":', {quoted} = {quoted}")
+    await writer.execute(f"UPDATE public.item SET {quoted} = 2, note = 'c' WHERE {quoted} = 1")
+
+    first, second, *events = (await captured(owner))[2:]
+    assert {first.op, second.op} == {"U"}
+    delete, insert = events
+    assert (delete.op, insert.op) == ("D", "I")
+    assert (delete.before[key], delete.before["note"]) == (1, 'a,"id":')
+    assert (insert.after[key], insert.after["note"]) == (2, "c")
+    assert {name: delete.after[name] for name in delete.after if name != "region"} == {key: 2}
+    assert {name: insert.before[name] for name in insert.before if name != "region"} == {key: 1}
+
+
+async def test_a_key_column_that_was_renamed_since_is_still_told_to_change(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+    await owner.execute("INSERT INTO public.item VALUES (1, 'a')")
+    await owner.execute("ALTER TABLE public.item RENAME COLUMN id TO item_id")
+    await owner.execute("UPDATE public.item SET note = 'b'")
+    await owner.execute("UPDATE public.item SET item_id = 2")
+    assert [event.op for event in await captured(owner)] == ["I", "U", "D", "I"]
+
+
+async def test_a_numeric_key_that_is_written_otherwise_has_not_changed(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id numeric PRIMARY KEY, note text)")
+    await owner.execute("INSERT INTO public.item VALUES (1.0, 'a')")
+    await owner.execute("UPDATE public.item SET id = 1.00")
+    assert [event.op for event in await captured(owner)] == ["I", "U"]
+
+
+@pytest.mark.parametrize("before", ["full", "none"])
+async def test_a_row_that_is_too_large_to_be_kept_twice_is_written_and_its_fault_recorded(
+    owner: Connection, writer: Connection, before: str
+) -> None:
+    """Both images together are above 1 GB, which no row of the outbox can hold."""
+    await create(owner, "CREATE TABLE public.blob (id integer PRIMARY KEY, n integer, data bytea)", before=before)
+    await owner.execute("ALTER TABLE public.blob ALTER data SET STORAGE EXTERNAL")
+    await writer.execute(
+        r"INSERT INTO public.blob VALUES (1, 1, convert_to(repeat('x', 280000000), 'UTF8'))", timeout=60
+    )
+    await writer.execute("UPDATE public.blob SET n = 2", timeout=60)
+    await writer.execute("UPDATE public.blob SET id = 2", timeout=60)
+    await writer.execute("DELETE FROM public.blob", timeout=60)
+    assert [(event.op, event.before, event.after, event.fault) for event in await captured(owner)] == [
+        ("I", None, None, "54000"),
+        ("U", None, None, "54000"),
+        ("U", None, None, "54000"),
+        ("D", None, None, "54000"),
+    ]
+
+
+async def test_what_is_left_out_is_told_by_both_images_and_what_they_take_as_json(
+    owner: Connection, writer: Connection
+) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+    await owner.execute("SELECT forwarder.limit_images(100000)")
+    await writer.execute("INSERT INTO public.item VALUES (1, repeat('x', 60000)), (2, repeat('x', 40000))")
+    await writer.execute("UPDATE public.item SET note = note || 'y'")
+    # Compressed, a row is small until it becomes JSON, where each of these characters takes six.
+    await writer.execute("INSERT INTO public.item VALUES (3, repeat(chr(1), 20000))")
+    faults = [(event.op, event.fault) for event in await captured(owner)]
+    assert faults == [("I", None), ("I", None), ("U", "54000"), ("U", None), ("I", "54000")]
+
+
 async def test_copy_is_captured(owner: Connection, writer: Connection) -> None:
     await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
     await writer.copy_records_to_table("item", schema_name="public", records=[(number,) for number in range(100)])
@@ -292,12 +374,13 @@ async def test_what_foreign_keys_cascade_to_is_captured(owner: Connection, write
     assert operations(events) == [
         ("I", "customer"),
         ("I", "orders"),
-        ("U", "customer"),
+        ("D", "customer"),
+        ("I", "customer"),
         ("U", "orders"),
         ("D", "customer"),
         ("D", "orders"),
     ]
-    assert events[3].after == {"id": 7, "customer": 2}
+    assert events[4].after == {"id": 7, "customer": 2}
 
 
 async def test_truncate_cascade_is_captured_for_each_table(owner: Connection, writer: Connection) -> None:

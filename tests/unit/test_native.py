@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from forwarder.events import Event, Table
 from forwarder.native import encoder
@@ -72,6 +73,25 @@ def test_a_partition_is_named_beside_its_table() -> None:
 
     assert (record["table"], record["partition"]) == ("orders", "orders_2026")
     assert "partition" not in json.loads(encode(event()))
+
+
+def test_the_two_halves_of_an_update_that_changed_the_key_name_each_others() -> None:
+    new = '{"id":43,"price":1.10}'
+    delete = json.loads(encode(event(op=b"D", after=None, moved='{"id":43}')))
+    insert = json.loads(encode(event(op=b"I", before=None, after=new, key='{"id":43}', moved='{"id":42}')))
+
+    assert (delete["key"], delete["moved_to"], delete["after"]) == ({"id": 42}, {"id": 43}, None)
+    assert (insert["key"], insert["moved_from"], insert["before"]) == ({"id": 43}, {"id": 42}, None)
+    assert "moved_from" not in delete
+    assert "moved_to" not in insert
+
+
+def test_where_old_rows_are_left_out_the_key_that_an_update_took_away_is_kept() -> None:
+    table = replace(ORDERS, before_image="none")
+    moved = json.loads(encode(event(op=b"D", table=table, after=None, moved='{"id":43}')))
+    deleted = json.loads(encode(event(op=b"D", table=table, after=None)))
+
+    assert (moved["before"], deleted["before"]) == ({"id": 42}, None)
 
 
 def test_a_fault_takes_the_place_of_the_images() -> None:

@@ -8,15 +8,16 @@ from dataclasses import replace
 import pytest
 
 from forwarder.selection import BeforeImage
-from forwarder.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, registered
+from forwarder.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
 from forwarder.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Record, Remove, literal, plan
 
 ID = KeyColumn(attnum=1, names=("id",))
+LABELS = ('{"id":',)
 
 
 def triggers(relation: str, id: int, *, before: str = "full") -> tuple[Trigger, ...]:
     return tuple(
-        Trigger(relation=relation, name=name, arguments=(str(id), before), sound=True, inherited=False)
+        Trigger(relation=relation, name=name, arguments=(str(id), before, *LABELS), sound=True, inherited=False)
         for name in (CAPTURE, TRUNCATE)
     )
 
@@ -32,6 +33,8 @@ def table(name: str = "orders", *, relation: int = 100, captured_as: int | None 
         columns={1: "id", 2: "note"},
         has_primary_key=True,
         key=(1,),
+        scalars=frozenset({1, 2}),
+        uniform=True,
         members=(Member(quoted=quoted, truncates=True),),
         triggers=() if captured_as is None else triggers(quoted, captured_as),
     )
@@ -73,7 +76,7 @@ def repair(tables: list[Table], registry: list[Registered]) -> list[Decision]:
 
 
 def test_a_table_new_to_us_is_installed() -> None:
-    expected = Install(table="public.orders", before="none", key_columns=(ID,), registered_id=None)
+    expected = Install(table="public.orders", before="none", key_columns=(ID,), key_labels=LABELS, registered_id=None)
     assert decide([table()], [], 100, before="none") == [expected]
 
 
@@ -105,6 +108,7 @@ def test_another_before_image_is_installed_under_the_same_id() -> None:
         table="public.orders",
         before="none",
         key_columns=(ID,),
+        key_labels=LABELS,
         registered_id=7,
         reasons=("before image: full -> none",),
     )
@@ -119,7 +123,7 @@ def test_a_rename_needs_the_registry_only() -> None:
 def test_a_table_dropped_and_created_again_is_registered_anew() -> None:
     assert decide([table(relation=200)], [row()], 200) == [
         Forget(table="public.orders", registered_id=7),
-        Install(table="public.orders", before="full", key_columns=(ID,), registered_id=None),
+        Install(table="public.orders", before="full", key_columns=(ID,), key_labels=LABELS, registered_id=None),
     ]
 
 
@@ -206,7 +210,7 @@ def test_a_partition_captured_alone_is_taken_over_by_its_parent() -> None:
     parent = replace(parent, triggers=leaf.triggers)
     assert decide([parent, leaf], [row("part_1", id=8, relation=101)], 100) == [
         Forget(table="public.part_1", registered_id=8),
-        Install(table="public.part", before="full", key_columns=(ID,), registered_id=None),
+        Install(table="public.part", before="full", key_columns=(ID,), key_labels=LABELS, registered_id=None),
     ]
 
 
@@ -230,9 +234,39 @@ def test_a_detached_partition_loses_what_its_parent_left_on_it() -> None:
 def test_a_renamed_key_column_keeps_its_older_names() -> None:
     renamed = replace(table(captured_as=7), columns={1: "order_id", 2: "note"})
     (decision,) = decide([renamed], [row()], 100)
-    assert isinstance(decision, Record)
+    assert isinstance(decision, Install)
     assert decision.key_columns == (KeyColumn(attnum=1, names=("order_id", "id")),)
-    assert decision.reasons == ("its key changed",)
+    assert decision.key_labels == ('{"order_id":',)
+    assert decision.reasons == ("a trigger had other arguments",)
+
+
+COMPOSITE = replace(table(), columns={1: "region", 2: "id", 3: "note"}, scalars=frozenset({1, 2, 3}), key=(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("found", "labels"),
+    [
+        (table(), ('{"id":',)),
+        (replace(table(), key=()), ()),
+        (replace(table(), key=(2,)), (" ", ',"note":')),
+        (COMPOSITE, (" ", ',"id":', '{"region":')),
+        # What stands before the last column of the key may be JSON that holds its label.
+        (replace(COMPOSITE, scalars=frozenset({2, 3})), (" ",)),
+        (replace(COMPOSITE, scalars=frozenset({1, 2})), (" ", ',"id":', '{"region":')),
+        # A partition has its columns in other places.
+        (replace(table(), uniform=False), (" ",)),
+        (replace(table(), columns={1: 'a "quoted" näme', 2: "note"}), ('{"a \\"quoted\\" näme":',)),
+    ],
+)
+def test_a_key_is_found_in_an_image_by_its_labels_where_nothing_before_it_can_hold_them(
+    found: Table, labels: tuple[str, ...]
+) -> None:
+    assert key_labels(found, key_columns(found, None)) == labels
+
+
+def test_a_key_that_the_table_has_no_more_is_found_by_parsing_alone() -> None:
+    without = replace(table(), columns={2: "note"}, key=())
+    assert key_labels(without, (ID,)) == (" ",)
 
 
 def test_a_dropped_primary_key_is_still_the_key() -> None:
@@ -258,9 +292,11 @@ def test_a_literal_is_quoted_as_quote_literal_does(text: str, sql: str) -> None:
 
 
 def test_the_sql_of_an_installation_says_all_of_it() -> None:
-    change = Install(table='public."It\'s"', before="none", key_columns=(ID,), registered_id=7)
+    change = Install(table='public."It\'s"', before="none", key_columns=(ID,), key_labels=LABELS, registered_id=7)
     columns = json.dumps([{"attnum": 1, "names": ["id"]}])
-    assert change.sql == f"SELECT forwarder.install('public.\"It''s\"'::regclass, 'none', '{columns}', 7);"
+    assert change.sql == (
+        f"SELECT forwarder.install('public.\"It''s\"'::regclass, 'none', '{columns}', 7, ARRAY['{{\"id\":']::text[]);"
+    )
 
 
 def test_the_sql_of_a_removal_drops_before_it_forgets() -> None:

@@ -1,0 +1,400 @@
+-- What the trigger function knows of the versions of a row: the order in which they were made, whatever triggers the application has; which
+-- of them changed the row's key; and when a row is too large to be kept twice.
+
+-- No leaf is rewritten. The lock is asked for briefly, since writers queue behind whoever waits for it; `forwarder migrate` asks again.
+SET LOCAL lock_timeout = '500ms';
+ALTER TABLE forwarder.outbox
+    -- The state of a row that this change replaced, and the one that it made, as hashes: see "Late changes" below. Null for nearly all.
+    ADD COLUMN replaces bigint,
+    ADD COLUMN makes bigint;
+-- A hash index holds no nulls, and no condition has to be looked at, so most changes pay next to nothing for it (for a partial one three times
+-- as much, measured).
+CREATE INDEX outbox_replaces_idx ON forwarder.outbox USING hash (replaces);
+
+-- How many bytes the images of one change may have together. A function, so that it is inlined into the trigger's cached plan, like
+-- forwarder.paused_tables().
+CREATE FUNCTION forwarder.max_image_bytes() RETURNS bigint
+LANGUAGE sql STABLE
+AS $$SELECT 67108864::bigint$$;
+
+-- Has images of more than so many bytes left out from now on.
+CREATE FUNCTION forwarder.limit_images(max_bytes bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION forwarder.max_image_bytes() RETURNS bigint LANGUAGE sql STABLE AS %L',
+        format('SELECT %s::bigint', max_bytes));
+END
+$$;
+
+-- The key in the image of a row, as a JSON object with the values as they are written there; null for a table without a key, and for an
+-- image that holds what PostgreSQL takes and cannot read (half of a surrogate pair in a column of type json).
+--   * Under the names that the key's columns have now, or had earlier: somebody may have renamed one since `forwarder migrate`.
+CREATE FUNCTION forwarder.key_of(captured_id integer, image text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    key text;
+BEGIN
+    SELECT '{' || string_agg(to_json(member.name)::text || ':' || member.value, ',' ORDER BY key_column.place) || '}' INTO key
+    FROM forwarder.captured_table AS captured
+    CROSS JOIN LATERAL jsonb_array_elements(captured.key_columns) WITH ORDINALITY AS key_column (value, place)
+    CROSS JOIN LATERAL (
+        SELECT known.name, (image::json -> known.name)::text AS value
+        FROM (
+            SELECT attribute.attname::text AS name, 0 AS age
+            FROM pg_attribute AS attribute
+            WHERE attribute.attrelid = captured.relation
+              AND attribute.attnum = (key_column.value ->> 'attnum')::smallint AND NOT attribute.attisdropped
+            UNION ALL
+            SELECT earlier.name, earlier.age
+            FROM jsonb_array_elements_text(key_column.value -> 'names') WITH ORDINALITY AS earlier (name, age)
+        ) AS known
+        WHERE image::json -> known.name IS NOT NULL
+        ORDER BY known.age
+        LIMIT 1
+    ) AS member
+    WHERE captured.id = captured_id
+    HAVING count(*) = max(jsonb_array_length(captured.key_columns));
+    -- Whoever compares keys does so as jsonb.
+    PERFORM key::jsonb;
+    RETURN key;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
+$$;
+
+-- The functions from here to forwarder.capture() are called by it alone, so they find PostgreSQL's own operators first, as it does. `arguments`
+-- are its trigger's (TG_ARGV, which counts from 0): see forwarder.install.
+
+-- The keys of an update's two rows if they differ, else nulls. A member of an image ends before the next `,"`, which no string holds, since JSON
+-- escapes a quote. Only if the key's members seem to differ are both images parsed.
+CREATE FUNCTION forwarder.keys_if_moved(arguments text[], old_image text, new_image text, OUT old_key text, OUT new_key text)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    label text;
+    seem_equal boolean;
+BEGIN
+    IF cardinality(arguments) = 2
+        OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1) THEN
+        RETURN;
+    END IF;
+    FOREACH label IN ARRAY arguments[3:] LOOP
+        seem_equal := coalesce(seem_equal, true) AND strpos(new_image, label) > 0
+            AND split_part(substr(new_image, strpos(new_image, label) + 1), ',"', 1)
+                = split_part(substr(old_image, strpos(old_image, label) + 1), ',"', 1);
+    END LOOP;
+    IF seem_equal THEN
+        RETURN;
+    END IF;
+    old_key := forwarder.key_of(arguments[0]::integer, old_image);
+    new_key := forwarder.key_of(arguments[0]::integer, new_image);
+    -- As jsonb, 1.0 and 1.00 are one key. A key that cannot be told counts as unchanged.
+    IF (old_key::jsonb <> new_key::jsonb) IS NOT TRUE THEN
+        old_key := NULL;
+        new_key := NULL;
+    END IF;
+END
+$$;
+
+-- What the hashes of states begin with, so that those of different tables and transactions differ.
+CREATE FUNCTION forwarder.state_seed(number bigint) RETURNS bigint
+LANGUAGE sql STABLE
+AS $$SELECT hashint8extended(pg_current_xact_id()::text::bigint, $1)$$;
+
+-- The state of a row in one version. The place of a version (its ctid) is not used again while the transaction runs that made or replaced it.
+CREATE FUNCTION forwarder.version(relation oid, place tid) RETURNS bigint
+LANGUAGE sql STABLE
+AS $$SELECT hashtidextended($2, forwarder.state_seed($1::bigint))$$;
+
+-- The state in which nobody has the key of a row: what a delete makes, and what an insert of the key replaces. Null if the key cannot be told.
+CREATE FUNCTION forwarder.free_key(arguments text[], image text) RETURNS bigint
+LANGUAGE sql VOLATILE
+AS $$
+    SELECT CASE
+        WHEN starts_with($2, $1[2]) THEN hashtextextended(split_part($2, ',"', 1), forwarder.state_seed($1[0]::bigint))
+        ELSE jsonb_hash_extended(forwarder.key_of($1[0]::integer, $2)::jsonb, forwarder.state_seed($1[0]::bigint))
+    END
+$$;
+
+-- Whether an inner statement of this transaction has taken a key of a table by an insert, as forwarder.note_taken_key() has noted.
+CREATE FUNCTION forwarder.is_key_taken(captured_id text) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$SELECT coalesce(strpos(current_setting('forwarder.keys_taken_in', true), '/' || $1 || '/') > 0, false)$$;
+
+-- Notes it, until the transaction or the savepoint ends.
+CREATE FUNCTION forwarder.note_taken_key(captured_id text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT forwarder.is_key_taken(captured_id) THEN
+        PERFORM set_config('forwarder.keys_taken_in', concat(current_setting('forwarder.keys_taken_in', true), '/', captured_id, '/'), true);
+    END IF;
+END
+$$;
+
+-- Late changes.
+--
+-- Triggers fire when their statement ends. If a trigger of the application, or a function that the statement calls, changes a row that
+-- the same statement has changed before, then the later change is captured first: it belongs to an inner statement, which ends first.
+-- When the earlier one is captured at last, it is late: what is in the outbox already has to come after it.
+--
+--   1. An insert or update is late if the version of the row that it made has been replaced by then. PostgreSQL says so in NEW.xmax, which
+--      is zero but for rows that were replaced or locked. Who replaced it is found by its state: a hash of the table and the version's place
+--      in it (ctid). A change notes the state that it replaced if that was made in its own transaction, and the state that it made.
+--      A version's place is not used again while its transaction runs, so the look is exact: a lock finds nothing.
+--   2. A delete is late if the key was inserted anew before the delete is captured. Nothing about the deleted version says so. But such an
+--      insert is one of an inner statement; it notes the state that it replaced, which is that of the free key, and that its transaction
+--      has inserted into this table so. Only then deletes look.
+--
+-- What comes after a late change are the changes that lead on from its state, step by step: from a version to the one that replaced it, from a
+-- delete to the next insert of the key. All of them were written by this transaction, so nobody has seen them: they are taken out of the
+-- outbox and written again behind the late change, in their order.
+
+-- Writes those changes of this transaction again, with new seqs, that lead on from a state and have a seq below `late_seq`.
+--   * For a delete, `state` is that of the free key, and inserts before the row that it deletes do not lead on from it. `own_state` is the
+--     deleted version's. If what made that is among the changes found, those after it come later. If not, and the version is of this
+--     transaction (`is_ours`), all come later that follow the last delete among them; if it is older, all of them.
+--   * States are those of this transaction alone (forwarder.state_seed). The other conditions are such that no index but that on states fits.
+CREATE FUNCTION forwarder.put_behind(late_seq bigint, state bigint, own_state bigint DEFAULT NULL, is_ours boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- Each step is a look into an index, however much is in the outbox.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM forwarder.outbox AS change WHERE change.replaces = state AND change.seq + 0 < late_seq) THEN
+        -- It was locked, or what replaced it was rolled back or is not captured yet.
+        RETURN;
+    END IF;
+    WITH RECURSIVE found AS (
+        SELECT change.seq, change.op, change.makes
+        FROM forwarder.outbox AS change
+        WHERE change.replaces = state AND change.seq + 0 < late_seq
+        UNION
+        SELECT next.seq, next.op, next.makes
+        FROM found
+        JOIN forwarder.outbox AS next ON next.replaces = found.makes AND next.seq + 0 > found.seq AND next.seq + 0 < late_seq
+    ),
+    taken AS (
+        DELETE FROM forwarder.outbox AS change
+        USING found
+        WHERE change.seq = found.seq AND found.seq > coalesce(
+            (SELECT max(own.seq) FROM found AS own WHERE own.makes = own_state),
+            (SELECT max(deleted.seq) FROM found AS deleted WHERE is_ours AND deleted.op = 'D'),
+            0)
+        RETURNING change.*
+    )
+    INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, replaces, makes)
+    SELECT table_id, relation, op, before, after, fault, replaces, makes FROM taken ORDER BY seq;
+END
+$$;
+
+-- The trigger function of 0006_pause.sql, and what is said there and in 0002_capture.sql holds. Besides:
+--   * A row of more than forwarder.max_image_bytes() is kept without images, with fault 54000. What it takes before it is JSON is looked at
+--     first, so that no time is spent on a gigabyte of text.
+--   * An update that changes the key becomes a delete of the old key and an insert of the new one. A delete has no new row and an insert no old
+--     one: there each of the two names the key of the other. Most keys are the first member of an image, and to compare two first members
+--     costs next to nothing: TG_ARGV[2] says how an image begins then (see forwarder.install).
+--   * A late change puts behind itself what comes after it.
+-- All of this is rare. What most rows pay for it is one expression, which says that a row is usual.
+CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO, YMD'
+SET lc_monetary = 'C'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
+SET intervalstyle = 'postgres'
+AS $$
+DECLARE
+    old_image text;
+    new_image text;
+    conversion_error text;
+    is_usual boolean;
+BEGIN
+    -- The condition is a constant in the plan, as long as nothing is paused.
+    IF forwarder.paused_tables() <> '{}' THEN
+        IF TG_ARGV[0]::integer = ANY (forwarder.paused_tables()) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+
+    -- A version that the same transaction has replaced has an xmax, and one that it has made has an xmin that is not older than its own id.
+    BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+            old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+            is_usual := NEW.xmax = 0 AND age(OLD.xmin) > 0
+                AND octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes()
+                AND (
+                    TG_NARGS = 2
+                    OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+                );
+            IF is_usual AND TG_ARGV[1] <> 'full' THEN
+                old_image := NULL;
+            END IF;
+        ELSIF TG_OP = 'INSERT' THEN
+            new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+            is_usual := NEW.xmax = 0 AND pg_trigger_depth() = 1 AND octet_length(new_image) <= forwarder.max_image_bytes();
+        ELSIF TG_OP = 'DELETE' THEN
+            old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+            is_usual := age(OLD.xmin) > 0 AND octet_length(old_image) <= forwarder.max_image_bytes()
+                AND NOT forwarder.is_key_taken(TG_ARGV[0]);
+        ELSE
+            is_usual := true;
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        old_image := NULL;
+        new_image := NULL;
+        is_usual := false;
+        -- PostgreSQL has no code of its own for a value above 1 GB.
+        conversion_error := CASE WHEN SQLERRM LIKE 'invalid memory alloc request size %' THEN '54000' ELSE SQLSTATE END;
+    END;
+
+    IF is_usual THEN
+        -- The cast to "char" keeps the first letter: I, U, D or T.
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
+        VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
+    ELSE
+        DECLARE
+            old_key text;
+            new_key text;
+            -- States, as forwarder.put_behind() has them.
+            old_version bigint;
+            new_version bigint;
+            freed_key bigint;
+            taken_key bigint;
+            first_seq bigint;
+        BEGIN
+            IF conversion_error IS NULL AND (
+                coalesce(octet_length(old_image), 0) + coalesce(octet_length(new_image), 0) > forwarder.max_image_bytes()
+                OR old_image IS NULL AND TG_OP <> 'INSERT' OR new_image IS NULL AND TG_OP <> 'DELETE'
+            ) THEN
+                old_image := NULL;
+                new_image := NULL;
+                conversion_error := '54000';
+            END IF;
+            IF TG_OP = 'UPDATE' THEN
+                SELECT moved.old_key, moved.new_key INTO old_key, new_key
+                FROM forwarder.keys_if_moved(TG_ARGV, old_image, new_image) AS moved;
+                IF old_key IS NULL AND TG_ARGV[1] <> 'full' THEN
+                    old_image := NULL;
+                END IF;
+            END IF;
+
+            IF TG_OP <> 'INSERT' THEN
+                old_version := forwarder.version(TG_RELID, OLD.ctid);
+            END IF;
+            IF TG_OP <> 'DELETE' THEN
+                new_version := forwarder.version(TG_RELID, NEW.ctid);
+            END IF;
+            IF TG_OP = 'DELETE' OR old_key IS NOT NULL THEN
+                freed_key := forwarder.free_key(TG_ARGV, old_image);
+            END IF;
+            IF pg_trigger_depth() > 1 AND (TG_OP = 'INSERT' OR old_key IS NOT NULL) THEN
+                taken_key := forwarder.free_key(TG_ARGV, new_image);
+                PERFORM forwarder.note_taken_key(TG_ARGV[0]);
+            END IF;
+
+            IF old_key IS NULL THEN
+                INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, replaces, makes)
+                VALUES (
+                    TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image, conversion_error,
+                    coalesce(old_version, taken_key), coalesce(new_version, freed_key));
+                first_seq := currval('forwarder.outbox_seq');
+            ELSE
+                INSERT INTO forwarder.outbox (table_id, relation, op, before, after, replaces, makes)
+                VALUES
+                    (TG_ARGV[0]::integer, TG_RELID, 'D', old_image, new_key, old_version, freed_key),
+                    (TG_ARGV[0]::integer, TG_RELID, 'I', old_key, new_image, taken_key, new_version);
+                first_seq := currval('forwarder.outbox_seq') - 1;
+            END IF;
+
+            IF TG_OP <> 'DELETE' THEN
+                IF NEW.xmax <> 0 THEN
+                    PERFORM forwarder.put_behind(first_seq, new_version);
+                END IF;
+            END IF;
+            IF freed_key IS NOT NULL AND forwarder.is_key_taken(TG_ARGV[0]) THEN
+                PERFORM forwarder.put_behind(first_seq, freed_key, old_version, age(OLD.xmin) <= 0);
+            END IF;
+        END;
+    END IF;
+
+    -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
+    -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
+    -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
+    -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
+    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
+            PERFORM pg_notify('forwarder', '');
+        END IF;
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+
+-- The function of 0003_install.sql, which gives the triggers another argument: `key_labels`, how forwarder.capture() finds the key's members in an
+-- image.
+--   * The first says how an image begins if the key is one column, the table's first; else it is a blank, with which none begins. Then come the labels
+--     of all the key's columns, such as `,"id":`, if no member before them can hold such a text, and none of their values a comma before a quote.
+--   * Without any, the images of each update of a table with a key are parsed.
+DROP FUNCTION forwarder.install(regclass, text, jsonb, integer);
+CREATE FUNCTION forwarder.install(
+    target        regclass,
+    before_image  text,
+    key_columns   jsonb,
+    registered_id integer DEFAULT NULL,
+    key_labels    text[] DEFAULT '{}'
+) RETURNS integer
+LANGUAGE plpgsql
+-- So that a regclass is written with its schema.
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    captured_id integer := forwarder.register(target, before_image, key_columns, registered_id);
+    arguments text[] := ARRAY[captured_id::text, before_image] || CASE
+        WHEN key_columns = '[]' THEN '{}'
+        WHEN key_labels = '{}' THEN ARRAY[' ']
+        ELSE key_labels
+    END;
+    wanted record;
+    fires_always boolean;
+BEGIN
+    FOR wanted IN
+        SELECT target AS relation, '00_forwarder_capture' AS name, 'INSERT OR UPDATE OR DELETE' AS events, 'ROW' AS level
+        UNION ALL
+        SELECT class.oid::regclass, '00_forwarder_truncate', 'TRUNCATE', 'STATEMENT'
+        FROM pg_class AS class
+        WHERE class.oid = target
+           OR class.relkind = 'r' AND class.oid IN (SELECT tree.relid FROM pg_partition_tree(target) AS tree)
+    LOOP
+        SELECT tgenabled = 'A' INTO fires_always
+        FROM pg_trigger WHERE tgrelid = wanted.relation AND tgname = wanted.name;
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH %s EXECUTE FUNCTION forwarder.capture(%s)',
+            wanted.name, wanted.events, wanted.relation, wanted.level,
+            (
+                SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
+                FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
+            ));
+        -- Replacing resets what somebody chose so that changes applied by replication are captured too.
+        IF fires_always THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', wanted.relation, wanted.name);
+        END IF;
+    END LOOP;
+    RETURN captured_id;
+END
+$$;

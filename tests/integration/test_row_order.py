@@ -1,0 +1,257 @@
+"""For one row, the order of seq is the order of its versions, whatever triggers the application has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from tests.databases import Database
+from tests.migrating import Captured, captured, migrate
+from tests.row_programs import Program
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+    from forwarder.selection import BeforeImage
+
+ITEM = "CREATE TABLE public.item (id integer PRIMARY KEY, g integer, n integer)"
+
+
+@pytest.fixture
+async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+    """The role that owns the tables and migrates."""
+    session = await asyncpg.connect(bare_database.url)
+    yield session
+    await session.close()
+
+
+async def create(owner: Connection, *statements: str, before: BeforeImage = "full") -> None:
+    """Run the statements and capture every table that they made."""
+    for statement in statements:
+        await owner.execute(statement)
+    assert not (await migrate(owner, "public.*", before=before)).problems
+
+
+def trigger(action: str, *, on: str, name: str = "zz", when: str = "AFTER", table: str = "item") -> str:
+    """A trigger of the application. Ours is ``00_forwarder_capture``; what is called ``!`` fires before it."""
+    return (
+        f'CREATE FUNCTION public."do{name}"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {action};'
+        f" RETURN {'OLD' if on == 'DELETE' else 'NEW'}; END $$;"
+        f' CREATE TRIGGER "{name}" {when} {on} ON public.{table} FOR EACH ROW EXECUTE FUNCTION public."do{name}"()'
+    )
+
+
+async def rows_of(connection: Connection, key: tuple[str, ...] = ("id",)) -> Mapping[Any, Any]:
+    return {tuple(row[name] for name in key): dict(row) for row in await connection.fetch("SELECT * FROM public.item")}
+
+
+def replayed(events: list[Captured], key: tuple[str, ...] = ("id",)) -> Mapping[Any, Any]:
+    """The rows that the events lead to. Each event has to begin with what the one before it of its row has left."""
+    rows: dict[Any, Any] = {}
+    for event in events:
+        name = tuple((event.before if event.op == "D" else event.after)[column] for column in key)
+        found = rows.pop(name, None)
+        if event.op == "I":
+            assert found is None, f"{event} of a row that is there"
+        else:
+            assert found is not None, f"{event} of a row that is not there"
+            assert event.before in (None, found), f"{event} does not follow {found}"
+        if event.op != "D":
+            rows[name] = event.after
+    return rows
+
+
+async def assert_in_order(owner: Connection, key: tuple[str, ...] = ("id",)) -> None:
+    assert replayed(await captured(owner), key) == await rows_of(owner, key)
+
+
+IMAGES: list[BeforeImage] = ["full", "none"]
+
+
+@pytest.mark.parametrize("before", IMAGES)
+async def test_a_roll_up_into_a_row_that_the_statement_has_changed_comes_after_it(
+    owner: Connection, before: BeforeImage
+) -> None:
+    await create(owner, ITEM, before=before)
+    await owner.execute("INSERT INTO public.item VALUES (1, NULL, 10), (2, 1, 3), (3, 1, 3)")
+    await owner.execute(trigger("UPDATE item SET n = n + NEW.n - OLD.n WHERE id = NEW.g", on="UPDATE"))
+    await owner.execute("UPDATE public.item SET n = n + 1")
+    await assert_in_order(owner)
+    assert [event.after["n"] for event in await captured(owner) if event.after["id"] == 1] == [10, 11, 12, 13]
+
+
+async def test_a_before_trigger_that_leaves_one_default_comes_after_the_row_that_was_one(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute(trigger("UPDATE item SET n = 0 WHERE n = 1 AND g = NEW.g", on="INSERT", when="BEFORE"))
+    await owner.execute("INSERT INTO public.item VALUES (1, 7, 1), (2, 7, 1), (3, 7, 1)")
+    await assert_in_order(owner)
+
+
+@pytest.mark.parametrize("name", ["!", "00_forwarder_captura", "zz"])
+async def test_an_after_trigger_may_change_its_row_before_ours_fires(owner: Connection, name: str) -> None:
+    await create(owner, ITEM)
+    await owner.execute(
+        trigger("UPDATE item SET n = 100 WHERE id = NEW.id AND n < 100", on="INSERT OR UPDATE", name=name)
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 1)")
+    await owner.execute("UPDATE public.item SET n = 2")
+    await assert_in_order(owner)
+    assert [event.after["n"] for event in await captured(owner)] == [1, 100, 2, 100]
+
+
+async def test_a_row_that_another_rows_trigger_deletes_is_deleted_last(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
+    await owner.execute(trigger("DELETE FROM item WHERE id = NEW.id - 1", on="UPDATE", when="BEFORE"))
+    await owner.execute("UPDATE public.item SET n = 1")
+    await assert_in_order(owner)
+    assert [event.op for event in await captured(owner)][2:] == ["U", "D", "U"]
+
+
+async def test_a_row_that_is_inserted_anew_before_its_delete_is_captured_is_inserted_last(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
+    anew = "IF OLD.n < 2 THEN INSERT INTO item VALUES (OLD.id, OLD.g, OLD.n + 1); UPDATE item SET g = 5 WHERE id = OLD.id; END IF"
+    await owner.execute(trigger(anew, on="DELETE", name="!"))
+    await owner.execute("DELETE FROM public.item")
+    await assert_in_order(owner)
+    async with owner.transaction():
+        await owner.execute("DELETE FROM public.item")
+        await owner.execute("DELETE FROM public.item")
+    await assert_in_order(owner)
+    assert await rows_of(owner) == {}
+
+
+async def test_recursion_three_levels_deep_keeps_the_order(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
+    toggle = "UPDATE item SET n = 1 - n WHERE id <> NEW.id AND pg_trigger_depth() < 4"
+    await owner.execute(trigger(toggle, on="UPDATE", name="!"))
+    await owner.execute("UPDATE public.item SET n = 1 - n")
+    await assert_in_order(owner)
+
+
+async def test_a_function_that_a_statement_calls_may_change_its_other_rows(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute(
+        "CREATE FUNCTION public.bump(number integer) RETURNS integer LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE item SET n = n + 1 WHERE id = number - 1; RETURN number; END $$"
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0), (3, 0, 0)")
+    await owner.execute("UPDATE public.item SET n = bump(id)")
+    await assert_in_order(owner)
+
+
+async def test_a_change_that_was_rolled_back_is_none_that_another_comes_before(owner: Connection) -> None:
+    await create(owner, ITEM)
+    undone = "BEGIN UPDATE item SET n = 50 WHERE id = NEW.id; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN NULL; END"
+    await owner.execute(trigger(undone, on="INSERT", name="!"))
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0)")
+    await assert_in_order(owner)
+    assert [event.op for event in await captured(owner)] == ["I"]
+
+
+async def test_a_row_lock_changes_no_order(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute(trigger("PERFORM FROM item WHERE id = NEW.id FOR UPDATE", on="INSERT OR UPDATE", name="!"))
+    async with owner.transaction():
+        await owner.execute("INSERT INTO public.item VALUES (1, 0, 0)")
+        # The same images again and again: only the versions tell which change comes after which.
+        for _ in range(3):
+            await owner.execute("UPDATE public.item SET n = 1 - n")
+    await assert_in_order(owner)
+    seqs = [row["seq"] for row in await owner.fetch("SELECT seq FROM forwarder.outbox ORDER BY seq")]
+    assert seqs == [1, 2, 3, 4]
+
+
+async def test_a_table_without_a_key_keeps_the_order_too(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer, n integer)")
+    await owner.execute(
+        trigger("UPDATE item SET n = n + 10 WHERE id = NEW.id AND n < 10", on="INSERT OR UPDATE", name="!")
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 0)")
+    await assert_in_order(owner)
+
+
+async def test_a_row_without_images_keeps_the_order_too(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TYPE public.mood AS ENUM ('good', 'bad')",
+        "CREATE FUNCTION public.mood_to_json(public.mood) RETURNS json LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'UE001'; END $$",
+        "CREATE CAST (public.mood AS json) WITH FUNCTION public.mood_to_json(public.mood)",
+        "CREATE TABLE public.item (id integer PRIMARY KEY, mood public.mood)",
+    )
+    await owner.execute(
+        trigger("UPDATE item SET mood = NULL WHERE id = NEW.id AND mood IS NOT NULL", on="INSERT", name="!")
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 'bad')")
+    assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [
+        ("I", None, "UE001"),
+        ("U", None, "UE001"),
+    ]
+
+
+async def test_what_a_deferred_trigger_a_view_and_a_foreign_key_do_is_in_order(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.item (id integer PRIMARY KEY, g integer REFERENCES public.item ON UPDATE CASCADE, n integer)",
+    )
+    await owner.execute(
+        "CREATE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE item SET n = n + 1 WHERE id = NEW.id AND n < 5; RETURN NULL; END $$;"
+        " CREATE CONSTRAINT TRIGGER later AFTER INSERT OR UPDATE ON public.item DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION public.later();"
+        " CREATE VIEW public.items AS SELECT * FROM public.item;"
+        " CREATE FUNCTION public.instead() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN UPDATE item SET n = NEW.n WHERE id = OLD.id; UPDATE item SET n = n + 1 WHERE g = OLD.id; RETURN NEW; END $$;"
+        " CREATE TRIGGER instead INSTEAD OF UPDATE ON public.items FOR EACH ROW EXECUTE FUNCTION public.instead()"
+    )
+    async with owner.transaction():
+        await owner.execute("INSERT INTO public.item VALUES (1, NULL, 0), (2, 1, 0), (3, 2, 0)")
+        await owner.execute("UPDATE public.items SET n = n + 1")
+        await owner.execute("UPDATE public.item SET id = id + 10, n = n + 1 WHERE id < 3")
+        await owner.execute("DELETE FROM public.item WHERE id = 3")
+    await assert_in_order(owner)
+
+
+async def test_late_changes_of_one_statement_take_a_time_that_grows_with_their_number_alone(owner: Connection) -> None:
+    """Each row of a statement is changed again by the next one's trigger: what was captured is found by an index, not by looking at all of it."""
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item SELECT i, 0, 0 FROM generate_series(1, 3000) AS i")
+    await owner.execute(
+        trigger(
+            "UPDATE item SET n = n + 1 WHERE id = NEW.id - 1 AND pg_trigger_depth() = 1", on="UPDATE", when="BEFORE"
+        )
+    )
+    await owner.execute("ANALYZE public.item")
+    # Looking at all of it would be ten million looks.
+    await owner.execute("SET statement_timeout = '60s'")
+    await owner.execute("UPDATE public.item SET n = n + 1")
+    await assert_in_order(owner)
+
+
+@pytest.mark.parametrize("first_seed", range(0, 60, 10))
+async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
+    owner: Connection, first_seed: int
+) -> None:
+    for seed in range(first_seed, first_seed + 10):
+        program = Program.of(seed)
+        key = ("id", "g") if program.is_partitioned else ("id",)
+        await create(owner, *program.table, before=program.before)
+        for statement in program.triggers:
+            await owner.execute(statement)
+        await program.run(owner)
+        try:
+            await assert_in_order(owner, key)
+        except AssertionError as error:
+            raise AssertionError(
+                f"seed {seed}: {error}\n{json.dumps([program.triggers, program.transactions], indent=1)}"
+            ) from None
+        await owner.execute(
+            "DROP TABLE public.item; TRUNCATE forwarder.outbox; DROP FUNCTION public.bump;"
+            + "".join(f'DROP FUNCTION public."do{statement.split(chr(34))[1][2:]}";' for statement in program.triggers)
+        )
