@@ -9,6 +9,7 @@ from forwarder import __version__, migrations
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.installation import transaction
+from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
 from forwarder.migrations import Migration
 from forwarder.queries import query
@@ -90,6 +91,7 @@ async def from_selection(
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
+        warnings=key_warnings(table for table in tables if table.relation in desired),
     )
 
 

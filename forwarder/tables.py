@@ -27,6 +27,15 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmbiguousColumn:
+    """A column of a key with equal values that are written in several ways; ``collation``: one that takes unequal texts for equal."""
+
+    name: str
+    type: str
+    collation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table that can be captured, as found. ``relation`` is its oid, ``quoted`` its name as SQL."""
 
@@ -39,6 +48,9 @@ class Table:
     columns: Mapping[int, str]
     has_primary_key: bool
     key: tuple[int, ...]
+    # Whether a transaction may hold two rows of one key until it ends.
+    key_is_deferrable: bool
+    ambiguous_key_columns: tuple[AmbiguousColumn, ...]
     members: tuple[Member, ...]
     triggers: tuple[Trigger, ...]
 

@@ -32,6 +32,8 @@ def table(name: str = "orders", *, relation: int = 100, captured_as: int | None 
         columns={1: "id", 2: "note"},
         has_primary_key=True,
         key=(1,),
+        key_is_deferrable=False,
+        ambiguous_key_columns=(),
         members=(Member(quoted=quoted, truncates=True),),
         triggers=() if captured_as is None else triggers(quoted, captured_as),
     )
