@@ -9,8 +9,9 @@ from decimal import Decimal
 
 # A whole JSON string, so that what looks like a number in it is passed over; or a number.
 _STRING_OR_NUMBER = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?')
-_NUMBER_IN_STRING = re.compile(r"-?[0-9]+\.[0-9]+|-0(?![.0-9])")
-_BLANKS_BEFORE_QUOTE = re.compile(r' +(?=")')
+# Each begins only where a run of digits or blanks does, or a run of a million would be gone through a million times.
+_NUMBER_IN_STRING = re.compile(r"(?<![0-9])-?[0-9]+\.[0-9]+|-0(?![.0-9])")
+_BLANKS_BEFORE_QUOTE = re.compile(r'(?<! ) +(?=")')
 
 # float8 has exponents of three digits; what a cast to json makes up may have any, and would fill the memory.
 _MAX_EXPONENT_DIGITS = 3

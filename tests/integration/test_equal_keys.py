@@ -131,6 +131,30 @@ async def test_equal_keys_are_one_or_are_warned_of(
     assert await outcome_of(connection, type, one, other) == outcome
 
 
+@pytest.mark.parametrize(
+    ("value", "types"),
+    [
+        ("10", ("integer", "numeric(10,2)", "numeric(12,4)", "double precision", "numeric", "bigint")),
+        ("100000000000000000", ("bigint", "double precision", "numeric(20,1)")),
+        ("'ab'", ("char(3)", "char(5)", "bpchar", "text", "char(4)")),
+        ("'{10}'", ("integer[]", "numeric(10,2)[]", "double precision[]")),
+    ],
+)
+async def test_a_row_keeps_its_lane_across_a_change_of_its_key_s_type(
+    connection: Connection, value: str, types: tuple[str, ...]
+) -> None:
+    await connection.execute(f"CREATE TABLE item (id {types[0]} PRIMARY KEY)")
+    await capture(connection, "item")
+    for type in types:
+        await connection.execute(f"ALTER TABLE item ALTER id TYPE {type}")
+        await connection.execute(f"INSERT INTO item VALUES ({value}); DELETE FROM item")
+    read = key_reader(Table(id=1, relation=1, schema="", name="", key_columns=KEY, before_image="full"))
+    rows = await connection.fetch("SELECT coalesce(after, before) AS image FROM forwarder.outbox ORDER BY seq")
+    keys = [key for row in rows if (key := read(row["image"]))]
+    assert len(keys) == 2 * len(types)
+    assert len({lane for _, lane in keys}) == 1
+
+
 async def test_every_type_that_a_key_may_have_is_among_the_cases(connection: Connection) -> None:
     """Where PostgreSQL itself does not vouch that equal values are the same bytes, one case at least is about it."""
     await connection.execute(TYPES)

@@ -124,6 +124,23 @@ def test_a_text_that_looks_like_a_number_keeps_its_lane(text: str) -> None:
     assert key_of(f'"{text}"') == (f'"{text}"', text)
 
 
+@pytest.mark.parametrize("run", ["0", "1", " ", "-", "1.", ". ", "-0", '" ', "{", "1e"])
+@pytest.mark.parametrize("place", ["{}", '"[{})"', '["{}x"]', '["\\"{}"]'])
+def test_a_key_of_a_megabyte_is_read_in_one_go(run: str, place: str) -> None:
+    """Anything that grows with the square of the length takes hours here."""
+    text = json.dumps(run * 500_000)[1:-1]
+    value = place.format(text if place != "{}" else f'"{text}"')
+
+    assert key_of(value) == key_of(value)
+
+
+@pytest.mark.parametrize(
+    "digits", ["1" * 1_000_000, f"{'1' * 1_000_000}.5", f"0.{'0' * 1_000_000}", f"-{'9' * 131_072}e+9"]
+)
+def test_a_number_of_a_million_digits_is_read_in_one_go(digits: str) -> None:
+    assert Decimal(key_of(digits)[0]) == Decimal(digits)
+
+
 def test_each_column_of_a_key_is_written_in_one_way() -> None:
     table = Table(id=1, relation=1, schema="s", name="t", key_columns=(("b",), ("a",)), before_image="full")
     read = key_reader(table)
