@@ -10,6 +10,7 @@ from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.image_limit import image_limit
 from forwarder.installation import transaction
+from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
 from forwarder.migrations import Migration
 from forwarder.queries import query
@@ -93,6 +94,7 @@ async def from_selection(
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
+        warnings=key_warnings(table for table in tables if table.relation in desired),
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
+from forwarder.canonical import canonical, lane
 from forwarder.events import Table
 
-# From a row's image to its key as a JSON object text, its values exactly as in the image, and the bare values joined by commas.
-# None if the table has no key, or the image holds none of the names known for a key column.
+# From a row's image to its key as a JSON object text, whose numbers are written in one way, and the bare values joined by commas, which
+# are the same for whatever PostgreSQL may take for the same key. None if the table has no key, or the image holds none of the names
+# known for a key column.
 ReadKey = Callable[[str], tuple[str, str] | None]
 
 
@@ -47,17 +49,22 @@ class _Shape:
         """The key as a JSON object text and as bare values, or None if one of the columns is not there."""
         # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
         if found := self._match_first(image):
+            # What _format makes of plain values, for less.
             if self._is_single:
-                # What _format makes of it, for less.
                 value = found[1]
-                return f"{self._opening}{value}}}", value.strip('"')
-            return self._format(found.groups())
+                return f"{self._opening}{value}}}", value.strip('" ')
+            plain = found.groups()
+            return self._members(plain), ",".join([value.strip('" ') for value in plain])
         values = self._find(image)
         return None if values is None else self._format(values)
 
     def _format(self, values: Sequence[str]) -> tuple[str, str]:
-        members = ",".join(f"{label}:{value}" for label, value in zip(self._labels, values, strict=True))
-        return f"{{{members}}}", _bare(values)
+        values = [value if value.isdigit() else canonical(value) for value in values]
+        bare = ",".join([value if value.isdigit() else lane(value) for value in values])
+        return (f"{self._opening}{values[0]}}}" if self._is_single else self._members(values)), bare
+
+    def _members(self, values: Sequence[str]) -> str:
+        return f"{{{','.join([f'{label}:{value}' for label, value in zip(self._labels, values, strict=True)])}}}"
 
     def _find(self, image: str) -> Sequence[str] | None:
         """The key's values, as JSON texts, wherever they are."""
@@ -82,18 +89,15 @@ class _Shape:
         return [found[label] for label in self._labels] if found.keys() >= set(self._labels) else None
 
 
-# A number, a string without escapes, or a word, as PostgreSQL writes them.
-_SCALAR = r'(-?[0-9][-+.0-9Ee]*|"[^"\\]*"|true|false|null)'
+# What is plain: canonical as it is, and nothing to be done for its lane but to strip it. A whole number, a string without escapes that is
+# no range, or a word, as PostgreSQL writes them.
+_PLAIN = r'([0-9]+|"[^"\\\[({][^"\\]*"|-[1-9][0-9]*|true|false|null)'
 
 
 def _first_members(labels: Sequence[str]) -> re.Pattern[str]:
-    """Matches an image that begins with these members, in this order, if their values are scalars: the groups."""
-    members = ",".join(f"{re.escape(label)}:{_SCALAR}" for label in labels)
+    """Matches an image that begins with these members, in this order, if their values are plain: the groups."""
+    members = ",".join(f"{re.escape(label)}:{_PLAIN}" for label in labels)
     return re.compile(rf"\{{{members}[,}}]")
-
-
-def _bare(values: Sequence[str]) -> str:
-    return ",".join(value.strip('"') for value in values)
 
 
 # What ends a value: a comma or the closing brace, unless inside a string or a bracket.

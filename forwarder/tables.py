@@ -31,6 +31,15 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmbiguousColumn:
+    """A column of a key with equal values that are written in several ways; ``collation``: one that takes unequal texts for equal."""
+
+    name: str
+    type: str
+    collation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table that can be captured, as found. ``relation`` is its oid, ``quoted`` its name as SQL."""
 
@@ -46,6 +55,9 @@ class Table:
     # The columns whose JSON is a number, a word or a string, and whether all partitions have their columns in the same places.
     scalars: frozenset[int]
     uniform: bool
+    # Whether a transaction may hold two rows of one key until it ends.
+    key_is_deferrable: bool
+    ambiguous_key_columns: tuple[AmbiguousColumn, ...]
     members: tuple[Member, ...]
     triggers: tuple[Trigger, ...]
 

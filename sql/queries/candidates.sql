@@ -1,5 +1,26 @@
 -- Every table that can be captured, as one JSON object each: forwarder.triggers.Table says what is in it.
 -- Not: views and foreign tables, temporary tables, what belongs to the system, to us or to an extension.
+WITH RECURSIVE
+-- Which type is made of which: domains, arrays, ranges, and composite types other than those of tables.
+part (type, whole) AS (
+    SELECT type.typbasetype, type.oid FROM pg_catalog.pg_type AS type WHERE type.typtype = 'd'
+    UNION ALL
+    SELECT type.typelem, type.oid FROM pg_catalog.pg_type AS type WHERE type.typcategory = 'A'
+    UNION ALL
+    SELECT range.rngsubtype, unnest(ARRAY[range.rngtypid, range.rngmultitypid]) FROM pg_catalog.pg_range AS range
+    UNION ALL
+    SELECT attribute.atttypid, class.reltype
+    FROM pg_catalog.pg_class AS class
+    JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid AND NOT attribute.attisdropped
+    WHERE class.relkind = 'c'
+),
+-- Types with values that are equal, are written in several ways, and that forwarder.canonical does not know for one: intervals (1 day and
+-- 24:00:00), text in which case does not count, queries whose weights do not, and what is made of them.
+ambiguous (type) AS (
+    SELECT type.oid FROM pg_catalog.pg_type AS type WHERE type.typname IN ('citext', 'interval', 'tsquery')
+    UNION
+    SELECT part.whole FROM ambiguous JOIN part ON part.type = ambiguous.type
+)
 SELECT json_build_object(
     'relation', class.oid::bigint,
     'schema', namespace.nspname,
@@ -35,6 +56,20 @@ SELECT json_build_object(
             ON ours.attrelid = class.oid AND ours.attnum = theirs.attnum AND ours.attname = theirs.attname
         WHERE ours.attnum IS NULL
     ),
+    'key_is_deferrable', coalesce(NOT key.indimmediate, false),
+    'ambiguous_key_columns', (
+        SELECT coalesce(json_agg(json_build_object(
+            'name', attribute.attname,
+            'type', format_type(attribute.atttypid, attribute.atttypmod),
+            'collation', comparison.collname
+        ) ORDER BY indexed.place), '[]')
+        FROM unnest(key.indkey::smallint[], key.indcollation::oid[]) WITH ORDINALITY AS indexed (attnum, compared_by, place)
+        JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid AND attribute.attnum = indexed.attnum
+        LEFT JOIN pg_catalog.pg_collation AS comparison
+            ON comparison.oid = indexed.compared_by AND NOT comparison.collisdeterministic
+        WHERE indexed.place <= key.indnkeyatts
+          AND (comparison.oid IS NOT NULL OR attribute.atttypid IN (SELECT ambiguous.type FROM ambiguous))
+    ),
     'members', members.list,
     'triggers', members.triggers
 )::text
@@ -42,7 +77,7 @@ FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
 -- What identifies a row: the primary key, else the replica identity's index, else the first unique index without nulls.
 LEFT JOIN LATERAL (
-    SELECT index.indisprimary, to_json((index.indkey::smallint[])[0:index.indnkeyatts - 1]) AS attnums
+    SELECT index.*, to_json((index.indkey::smallint[])[0:index.indnkeyatts - 1]) AS attnums
     FROM pg_catalog.pg_index AS index
     JOIN pg_catalog.pg_class AS index_class ON index_class.oid = index.indexrelid
     WHERE index.indrelid = class.oid AND (

@@ -646,6 +646,18 @@ async def test_without_any_selection_the_schema_is_made_and_the_way_on_is_said(
     assert "no table is selected: pass --table" in done.stdout
 
 
+async def test_what_is_warned_of_is_said_on_stderr_and_is_no_failure(
+    bare_database: Database, owner: Connection, tmp_path: Path
+) -> None:
+    await owner.execute("CREATE TABLE public.seat (id interval PRIMARY KEY DEFERRABLE)")
+    for arguments in (["--plan"], ["--sql"], [], ["--check"]):
+        done = await forwarder(bare_database, "--table", "public.*", *arguments, directory=tmp_path)
+        ambiguous, deferrable = done.stderr.splitlines()
+        assert ambiguous.startswith("forwarder: warning: ")
+        assert "public.seat (id interval)" in ambiguous
+        assert "DEFERRABLE in public.seat" in deferrable
+
+
 async def test_a_failed_table_makes_the_command_fail_with_a_line_on_stderr(
     bare_database: Database, tmp_path: Path
 ) -> None:

@@ -35,6 +35,8 @@ def table(name: str = "orders", *, relation: int = 100, captured_as: int | None 
         key=(1,),
         scalars=frozenset({1, 2}),
         uniform=True,
+        key_is_deferrable=False,
+        ambiguous_key_columns=(),
         members=(Member(quoted=quoted, truncates=True),),
         triggers=() if captured_as is None else triggers(quoted, captured_as),
     )
