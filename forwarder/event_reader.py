@@ -47,6 +47,7 @@ class EventReader:
             if before and after and op != b"U":
                 # An update that changed the key: the image that a delete or an insert cannot have is the other one's key.
                 moved, before, after = (after, before, None) if op == b"D" else (before, None, after)
+                moved = (read_key(moved) or (moved,))[0]
             image = after or before
             key, key_values = (image and read_key(image)) or _NO_KEY
             index, count = number(txid, seq) if any_together else _ALONE
