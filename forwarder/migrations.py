@@ -8,12 +8,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.conflicts import past_conflicts
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.logs import Occasional
@@ -107,22 +109,22 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
     """
     async with alone(connection):
         for migration in await pending(connection):
-            with errors_of(f"{migration} failed"):
-                await _apply(connection, migration)
+            await past_conflicts(partial(_apply, connection, migration))
             report(migration)
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
-    try:
-        async with connection.transaction():
-            await connection.execute(migration.sql)
-    except asyncpg.InsufficientPrivilegeError as error:
-        names = await connection.fetchrow("SELECT quote_ident(current_database()), quote_ident(current_user)")
-        database, role = names or ("", "")
-        raise Refused(
-            f"{migration} failed: {error.args[0]}; connect as the owner of schema forwarder, or run as an administrator, the"
-            f" first time: GRANT CREATE ON DATABASE {database} TO {role}"
-        ) from error
+    with errors_of(f"{migration} failed"):
+        try:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+        except asyncpg.InsufficientPrivilegeError as error:
+            names = await connection.fetchrow("SELECT quote_ident(current_database()), quote_ident(current_user)")
+            database, role = names or ("", "")
+            raise Refused(
+                f"{migration} failed: {error.args[0]}; connect as the owner of schema forwarder, or run as an administrator, the"
+                f" first time: GRANT CREATE ON DATABASE {database} TO {role}"
+            ) from error
 
 
 @asynccontextmanager
