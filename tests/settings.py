@@ -43,7 +43,12 @@ HOSTILE: Mapping[str, str] = {
 }
 
 # What writers of an application would have to cope with by themselves.
-_FOR_WRITERS = {"default_transaction_isolation": "read committed", "default_transaction_read_only": "off"}
+_FOR_WRITERS = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    # With so much switched off, each of their statements would be compiled.
+    "jit": "off",
+}
 
 
 async def set_for_database(database: Database, settings: Mapping[str, str]) -> None:

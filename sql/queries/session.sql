@@ -1,7 +1,7 @@
 -- Makes a session one of ours: all that our statements rely on is as they expect it, whatever the role, the database, the server or the
--- URL has set. `forwarder migrate --sql` prints this too. Not here: session_replication_role and whatever else only a superuser may set;
--- default_tablespace, which is the operator's choice; and synchronous_commit, since nothing of ours relies on it: what a crash forgets
--- was behind everything else in the WAL that it forgets.
+-- URL has set. `forwarder migrate --sql` prints this too. Not here: what only a superuser may set, such as session_replication_role;
+-- default_tablespace, which is the operator's choice; and synchronous_commit, since nothing of ours relies on it: a crash that forgets a
+-- commit forgets all later ones too, and TRUNCATE waits for the disk whatever is set.
 
 -- Each statement sees what was committed before it began, and an update that has waited for another one goes on with the row as that
 -- has left it. With an older snapshot, what was committed while we waited for a lock would be overlooked, and then truncated.
@@ -9,9 +9,9 @@ SET default_transaction_isolation = 'read committed';
 SET default_transaction_read_only = off;
 SET default_transaction_deferrable = off;
 
--- Functions, operators and types without a schema are PostgreSQL's own, not somebody's who may create his own before them.
+-- Functions, operators and types without a schema are PostgreSQL's own, and no others that somebody has created under such a name.
 SET search_path = pg_catalog, pg_temp;
--- An error, where a policy would hide changes from us.
+-- Where a policy would hide changes from us, an error says so.
 SET row_security = off;
 
 -- How our texts are to be read. Literals of ours have backslashes; times come and go as text in a few places.
@@ -20,8 +20,8 @@ SET standard_conforming_strings = on;
 SET DateStyle = 'ISO, YMD';
 SET timezone = 'UTC';
 
--- To be idle is a listener's normal state. A statement that takes so long is stuck, and so is a transaction that asks nothing; how long
--- a transaction takes otherwise says nothing (PostgreSQL 17 can limit that).
+-- To be idle is a listener's normal state. A statement that takes so long is stuck, and so is a transaction in which nothing is asked for
+-- so long. That is enough: a migration may take longer as a whole (transaction_timeout came with PostgreSQL 17).
 SET idle_session_timeout = 0;
 SET idle_in_transaction_session_timeout = '60s';
 SET statement_timeout = '50s';
@@ -40,7 +40,7 @@ SET enable_seqscan = off;
 SET enable_bitmapscan = off;
 SET enable_indexscan = on;
 SET enable_indexonlyscan = on;
--- All others as PostgreSQL comes: without one of these, a plan would sort a backlog, or compare each of its rows with all others.
+-- The other plans as by default: without one of them, another might sort a whole backlog, or compare each of its rows with all others.
 SET enable_nestloop = on;
 SET enable_hashjoin = on;
 SET enable_mergejoin = on;
@@ -49,8 +49,8 @@ SET enable_sort = on;
 SET enable_material = on;
 -- Parallel workers could return the rows of a page out of order.
 SET max_parallel_workers_per_gather = 0;
--- What is switched off above counts as endlessly expensive, so each statement would be compiled, which takes longer than to run it.
+-- The planner takes what is switched off above for very expensive, so that jit would compile statements that run in a millisecond.
 SET jit = off;
 
--- What migrations make are ordinary tables.
+-- Migrations create ordinary tables, whatever else is installed.
 SET default_table_access_method = heap;

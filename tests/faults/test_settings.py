@@ -12,7 +12,7 @@ import pytest
 
 from forwarder.config import OutboxSettings
 from forwarder.conflicts import past_conflicts
-from forwarder.database import session
+from forwarder.database import describe, session
 from forwarder.difference import Difference, from_selection
 from forwarder.errors import Unavailable
 from forwarder.installation import Installation
@@ -20,7 +20,7 @@ from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.replay import Replay
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, write_rows, writing
-from tests.listening import Served, leads, running, service_of
+from tests.listening import Operator, Served, leads, running, service_of
 from tests.migrating import Outcome
 from tests.replicas import caught_up, copied, follow
 from tests.settings import HOSTILE, set_for_database
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from forwarder.database import Connection
 
 LEAF_EVENTS = 64
+REMEDY = "connect to the primary, not to a replica"
 AT_ONCE = OutboxSettings(retention_seconds=0.0)
 
 EACH = [
@@ -153,17 +154,26 @@ async def psql_waits(observer: Connection, database: Database) -> bool:
     return bool(await observer.fetchval(waiting, database.name))
 
 
-async def test_a_standby_of_a_serializable_database_is_waited_for(own_postgres: EmbeddedPostgres) -> None:
-    async with (
-        copy_of(MIGRATED_TEMPLATE, own_postgres) as database,
-        copied(own_postgres) as standby,
-    ):
-        await set_for_database(database, {"default_transaction_isolation": "serializable"})
+async def test_a_standby_is_refused_in_one_line_whatever_its_isolation(
+    own_postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async with copy_of(MIGRATED_TEMPLATE, own_postgres) as database, copied(own_postgres) as standby:
         await follow(standby, server=own_postgres)
+        url = database_on(standby, database.name).url
+        operator = Operator({"FORWARDER_DATABASE_URL": url}, tmp_path)
+        assert (
+            await operator.says("migrate", status=1)
+            == f"forwarder: PostgreSQL at {describe(url)} is read-only; {REMEDY}\n"
+        )
+
+        await set_for_database(database, {"default_transaction_isolation": "serializable"})
         await caught_up(standby, server=own_postgres)
-        with pytest.raises(Unavailable, match="connect to the primary, not to a replica"):
-            async with session(database_on(standby, database.name).url, purpose="leader"):
+        with pytest.raises(Unavailable, match=REMEDY):
+            async with session(url, purpose="leader"):
                 pass
+        said = await operator.says("migrate", status=1)
+        assert said.endswith(f"{REMEDY}\n")
+        assert len(said.splitlines()) == 1
 
 
 async def test_a_backlog_is_read_in_order_whatever_the_planner_was_told(
