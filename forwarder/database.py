@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
 from forwarder.pooler import is_direct, lends_by_turns
+from forwarder.queries import query
 
 # Quoted: only the type stubs of asyncpg make it generic.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -37,6 +38,8 @@ CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
 )
 
+CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"
+
 # What waiting cannot mend, and the remedy.
 _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
@@ -61,7 +64,6 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
@@ -73,6 +75,7 @@ def errors_of(what: str) -> Iterator[None]:
 
     Raises:
         Refused: waiting cannot mend it.
+        Conflict: the transaction was undone, and can be done again.
         Unavailable: it may pass.
     """
     try:
@@ -84,9 +87,22 @@ def errors_of(what: str) -> Iterator[None]:
     except tuple(_REFUSALS) as error:
         raise Refused(f"{what}: {_one_line(error)}; {_remedy(error)}") from error
     except asyncpg.ReadOnlySQLTransactionError as error:
-        raise Unavailable(f"{what}: {_one_line(error)}; connect to the primary, not to a replica") from error
+        raise Unavailable(f"{what}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
+    except asyncpg.TransactionRollbackError as error:
+        raise Conflict(f"{what}: {_one_line(error)}") from error
     except _PASSING as error:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
+
+
+@contextmanager
+def _errors_of_connecting(url: str) -> Iterator[None]:
+    """As ``errors_of``, before the session is one of ours."""
+    with errors_of(_cannot_connect(url)):
+        try:
+            yield
+        except asyncpg.FeatureNotSupportedError as error:
+            # A standby on which the default is serializable refuses every query, also the one that would change that.
+            raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
 
 
 async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
@@ -174,7 +190,7 @@ def _require_version(connection: Connection, url: str) -> None:
 
 async def _require_own_session(connection: Connection, url: str, *, timeout_seconds: float) -> None:
     """Before anything is set, which others would get to feel."""
-    with errors_of(_cannot_connect(url)):
+    with _errors_of_connecting(url):
         if await is_direct(connection, timeout_seconds=timeout_seconds):
             return
         other = await _open(url, purpose="pooler test", timeout_seconds=timeout_seconds)
@@ -190,24 +206,8 @@ async def _require_own_session(connection: Connection, url: str, *, timeout_seco
 
 
 async def _prepare(connection: Connection, url: str) -> None:
-    with errors_of(_cannot_connect(url)):
-        # An idle listener is its normal state, so the server must not end its session for that. A statement of ours
-        # that takes this long is stuck. Parallel workers could return the rows of a page out of order.
-        await connection.execute(
-            "SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '50s';"
-            " SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
-        )
-        # The leaves of the outbox are never analysed, or were when they were empty: statistics would mislead the planner
-        # into reading a whole leaf for one page. Without them, and without scans that read all there is before they tell the
-        # first row, it walks the indexes.
-        await connection.execute(
-            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off"
-        )
-        # If this machine vanishes, the server shall notice soon, but not before the leader's lease is over.
-        await connection.execute(
-            "SET tcp_keepalives_idle = 8; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 4;"
-            " SET tcp_user_timeout = '20s'"
-        )
+    with _errors_of_connecting(url):
+        await connection.execute(query("session"))
         # Microseconds since 2000-01-01 UTC: PostgreSQL's own count, cheaper to format than a datetime.
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", format="tuple", encoder=_unchanged, decoder=itemgetter(0)

@@ -54,8 +54,9 @@ class Difference:
             transactions.append(DROP_SCHEMA)
         return "\n\n".join(
             [
-                f"-- By forwarder {__version__}. Run it with: psql --no-psqlrc --set=ON_ERROR_STOP=1 --file=THIS_FILE",
-                f"SET client_encoding = 'UTF8';\nSELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
+                f"-- By forwarder {__version__}. Run it with: psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --file=THIS_FILE",
+                query("session").rstrip(),
+                f"SELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
                 *(f"BEGIN;\n{statements}\nCOMMIT;" for statements in transactions),
                 f"SELECT pg_advisory_unlock({LOCK_CLASS}, {MIGRATION_LOCK});",
             ]

@@ -34,3 +34,7 @@ class Gone(Refused):
 
 class Unavailable(ForwarderError):
     """The far side does not answer, or not now. Reaction: try again later."""
+
+
+class Conflict(Unavailable):
+    """The database undid our transaction for the sake of another one. Reaction: do the same again at once, on the same session."""

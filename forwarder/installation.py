@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 LOCK_TIMEOUT_MS = 500
 PATIENCE_SECONDS = 60.0
 
-_OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 # What is wrong with one table and need not keep us from the others: dropped meanwhile, or an event trigger's veto.
 _REFUSALS = (asyncpg.SyntaxOrAccessError, asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.PLPGSQLError)
 

@@ -8,12 +8,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.conflicts import past_conflicts
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.logs import Occasional
@@ -110,8 +112,7 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
     """
     async with alone(connection):
         for migration in await pending(connection):
-            with errors_of(f"{migration} failed"):
-                await _apply_patiently(connection, migration)
+            await past_conflicts(partial(_apply_patiently, connection, migration))
             report(migration)
 
 
@@ -119,15 +120,16 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
     """Apply it as soon as nobody holds a lock that it needs. It asks for one briefly, since writers queue behind whoever waits."""
     backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Occasional(seconds=10.0)
     deadline = anyio.current_time() + PATIENCE_SECONDS
-    while True:
-        try:
-            return await _apply(connection, migration)
-        except asyncpg.LockNotAvailableError:
-            if anyio.current_time() > deadline:
-                raise
-            if occasional.due("locked"):
-                logger.info("waiting for a lock on the outbox", extra={"migration": str(migration)})
-        await anyio.sleep(backoff.next())
+    with errors_of(f"{migration} failed"):
+        while True:
+            try:
+                return await _apply(connection, migration)
+            except asyncpg.LockNotAvailableError:
+                if anyio.current_time() > deadline:
+                    raise
+                if occasional.due("locked"):
+                    logger.info("waiting for a lock on the outbox", extra={"migration": str(migration)})
+            await anyio.sleep(backoff.next())
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

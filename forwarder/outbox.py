@@ -16,6 +16,7 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.event_reader import EventReader
 from forwarder.events import Event
+from forwarder.floors import read_floor
 from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.transactions import Count, Transactions
@@ -114,7 +115,7 @@ class Outbox:
         """A position that sees all there is now."""
         async with self._our_turn() as connection:
             # The floor is read first, so it holds for the snapshot.
-            floor_seq: int = await connection.fetchval(query("floor"))
+            floor_seq = await read_floor(connection)
             present = await _present(connection)
         return Position(delivered=Snapshot(*present["snapshot"]), floor_seq=floor_seq)
 

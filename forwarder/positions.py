@@ -14,6 +14,7 @@ from forwarder.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
+from forwarder.floors import read_floor
 from forwarder.queries import query
 
 Start = Literal["now", "oldest"]
@@ -63,7 +64,7 @@ class Positions:
             if row is None:
                 since = await self._newcomers.since(self._connection)
                 # Read before the snapshot is taken, so it is true for it.
-                floor_seq = await self._connection.fetchval(query("floor"))
+                floor_seq = await read_floor(self._connection)
                 await self._connection.execute(query("create_sink"), self._sink, start, floor_seq, since)
                 row = await self._connection.fetchrow(query("load_position"), self._sink)
             assert row is not None
@@ -87,8 +88,11 @@ class Positions:
             if not aside:
                 return await self._save(position, system_identifier)
             async with self._connection.transaction():
+                # The position comes first: once anything is written, no floor can be read any more. It also is what tells whether
+                # we still lead, before anything is kept, and `forwarder replay` locks the two in the same order.
+                floor_seq = await self._save(position, system_identifier)
                 await dead_letters.keep(self._connection, aside, sink=self._sink)
-                return await self._save(position, system_identifier)
+            return floor_seq
 
     async def prove(self) -> None:
         """Hear from the session, and that the position is still ours to move.

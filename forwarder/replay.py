@@ -12,6 +12,7 @@ from forwarder.catalog import read_registry
 from forwarder.cursor import Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
+from forwarder.floors import read_floor
 from forwarder.queries import query
 from forwarder.selection import Pattern
 
@@ -42,7 +43,7 @@ class Replay:
         What is not delivered yet is sent as well, whatever its seq.
         """
         with errors_of("cannot set the sink back"):
-            floor_seq: int = await self._connection.fetchval(query("floor"))
+            floor_seq = await read_floor(self._connection)
             async with self._connection.transaction():
                 sink = await self._locked()
                 first = await self._first(start)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,8 @@ class Transaction:
     xid: int | None = None
     locked: set[int] = field(default_factory=set)
     changes: list[Row] = field(default_factory=list)
+    # The position that it stores if it commits.
+    position: dict[str, Any] | None = None
     committed: bool | None = None
 
     @property
@@ -92,6 +95,7 @@ class World:
         if transaction.xid is not None:
             self.latest_completed = max(self.latest_completed, transaction.xid)
         if commit:
+            self.stored = transaction.position or self.stored
             self.commit_place.update((change["seq"], next(self.commits)) for change in transaction.changes)
 
     def snapshot(self) -> Snapshot:
@@ -177,7 +181,7 @@ class World:
 
 
 class Pause:
-    """Where a statement begins or, inside save_position.sql, where another session may overtake it."""
+    """Where a statement begins, or where another session may overtake one that reads a floor."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield
@@ -189,6 +193,32 @@ class Session:
     def __init__(self, world: World, *, pause: Callable[[], Awaitable[None]] = Pause) -> None:
         self._world = world
         self._pause = pause
+        self._open: Transaction | None = None
+
+    def is_in_transaction(self) -> bool:
+        return self._open is not None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        await self._pause()
+        async with self._statement() as self._open:
+            yield
+            await self._pause()
+        self._open = None
+
+    @asynccontextmanager
+    async def _statement(self) -> AsyncIterator[Transaction]:
+        """The transaction that a statement runs in: the one that is open, or one of its own."""
+        if self._open:
+            yield self._open
+            return
+        own = self._world.begin(by_reader=True)
+        try:
+            yield own
+        except BaseException:
+            self._world.end(own, commit=False)
+            raise
+        self._world.end(own, commit=True)
 
     async def fetch(self, text: str, *arguments: Any) -> list[Any]:
         await self._pause()
@@ -205,6 +235,9 @@ class Session:
 
     async def execute(self, text: str, *_: Any) -> None:
         await self._pause()
+        if text == query("set_aside"):
+            async with self._statement() as transaction:
+                self._world.assign_xid(transaction)
 
     async def fetchrow(self, text: str, *_: Any) -> dict[str, Any]:
         await self._pause()
@@ -214,21 +247,26 @@ class Session:
         return self._world.stored | {"foreign_history": False, "epoch": 1}
 
     async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int:  # noqa: ASYNC109 - asyncpg's own
-        """save_position.sql and floor.sql: they read the sequence, then take a transaction id, then commit."""
+        """save_position.sql and floor.sql."""
         await self._pause()
+        async with self._statement() as transaction:
+            floor_seq = await self._read_floor(transaction)
+            await self._pause()
+            if text == query("save_position"):
+                _name, *position, system_identifier, epoch = arguments
+                assert system_identifier is None
+                assert epoch == 1
+                transaction.position = dict(zip(self._world.stored, position, strict=True))
+            else:
+                assert text == query("floor")
+            return floor_seq
+
+    async def _read_floor(self, transaction: Transaction) -> int:
+        """What forwarder.read_floor() promises: it reads the sequence, then gives the transaction its id."""
+        assert transaction.xid is None, "a floor cannot be read in a transaction that has an id"
         floor_seq = self._world.last_seq
         await self._pause()
-        own = self._world.begin(by_reader=True)
-        self._world.assign_xid(own)
-        await self._pause()
-        if text == query("save_position"):
-            _name, *position, system_identifier, epoch = arguments
-            assert system_identifier is None
-            assert epoch == 1
-            self._world.stored = dict(zip(self._world.stored, position, strict=True))
-        else:
-            assert text == query("floor")
-        self._world.end(own, commit=True)
+        self._world.assign_xid(transaction)
         return floor_seq
 
 

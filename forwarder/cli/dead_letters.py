@@ -15,6 +15,7 @@ from rich.table import Table
 
 from forwarder import dead_letters as store
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.conflicts import past_conflicts
 from forwarder.database import Connection, session
 from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
@@ -96,10 +97,10 @@ async def _run(url: str, action: Action, filters: Filters, *, as_json: bool) -> 
                 for letter in letters:
                     typer.echo(await store.read(connection, letter))
             case "retry":
-                await store.retry(connection, letters)
+                await past_conflicts(partial(store.retry, connection, letters))
                 typer.echo(f"dead letters to be sent again: {len(letters)}")
             case "discard":
-                await store.discard(connection, letters)
+                await past_conflicts(partial(store.discard, connection, letters))
                 typer.echo(f"dead letters discarded: {len(letters)}")
 
 

@@ -10,12 +10,14 @@ import typer
 from forwarder import difference, migrations
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import Settings
-from forwarder.database import Connection, describe, errors_of, session
+from forwarder.conflicts import past_conflicts
+from forwarder.database import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
 from forwarder.image_limit import LimitImages
 from forwarder.installation import Installation
 from forwarder.layout import LayOut
+from forwarder.queries import query
 from forwarder.selection import Pattern, Rule
 from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
 
@@ -117,8 +119,16 @@ def _told(found: Difference) -> Difference:
 
 
 async def _require_writable(connection: Connection, url: str) -> None:
-    if await connection.fetchval("SELECT current_setting('transaction_read_only')::boolean"):
-        raise Refused(f"PostgreSQL at {describe(url)} is read-only; connect to the primary, not to a replica")
+    with errors_of("cannot tell whether the database may be written to"):
+        found = await connection.fetchrow(query("read_only"))
+    assert found is not None
+    if found["is_standby"]:
+        raise Refused(f"PostgreSQL at {describe(url)} is read-only; {CONNECT_TO_PRIMARY}")
+    if found["is_default"]:
+        raise Refused(
+            f"PostgreSQL at {describe(url)} is read-only: somebody has set default_transaction_read_only for this database or role;"
+            " set it to off, or run again when it is"
+        )
 
 
 def _show(found: Difference, mode: Mode) -> None:
@@ -155,9 +165,13 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
 
 async def _drop_schema(connection: Connection, *, discard: bool) -> None:
     """Drop it, unless something was captured between the first look and the removal of the last trigger."""
-    _guarded(await difference.from_nothing(connection), discard=discard)
-    with errors_of("cannot drop schema forwarder"):
-        await connection.execute(difference.DROP_SCHEMA)
+
+    async def drop() -> None:
+        _guarded(await difference.from_nothing(connection), discard=discard)
+        with errors_of("cannot drop schema forwarder"):
+            await connection.execute(difference.DROP_SCHEMA)
+
+    await past_conflicts(drop)
     typer.echo("schema forwarder: dropped")
 
 

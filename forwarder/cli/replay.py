@@ -8,6 +8,7 @@ import anyio
 import typer
 
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.conflicts import past_conflicts
 from forwarder.database import session
 from forwarder.errors import Misconfigured
 from forwarder.replay import Replay
@@ -64,8 +65,8 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
     async with session(url, purpose="replay") as connection:
         work = Replay(connection, sink=sink)
         if patterns:
-            done = await work.send_tables(start, patterns)
+            done = await past_conflicts(partial(work.send_tables, start, patterns))
             typer.echo(f"{sink}: {done.changes} changes from {done.seq} ({done.at}) on will be sent again")
         else:
-            done = await work.set_back(start)
+            done = await past_conflicts(partial(work.set_back, start))
             typer.echo(f"{sink}: set back to change {done.seq} of {done.at}")

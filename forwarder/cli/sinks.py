@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.conflicts import past_conflicts
 from forwarder.database import session
 from forwarder.errors import Misconfigured
 from forwarder.sinks import SinkStatus, read_sinks, remove_sink
@@ -59,7 +60,7 @@ async def _list(url: str, *, as_json: bool) -> None:
 
 async def _remove(url: str, name: str, *, discard: bool) -> None:
     async with session(url, purpose="sinks") as connection:
-        await remove_sink(connection, name, discard=discard)
+        await past_conflicts(partial(remove_sink, connection, name, discard=discard))
     typer.echo(f"{name}: removed")
 
 

@@ -1,9 +1,7 @@
--- Stores a position, if it is still the epoch $12, and returns a floor for later snapshots. The order of things is what makes the
--- floor true: the sequence is read before the update is given its transaction id, and a snapshot taken after this commit has an
--- xmax above that id. So a transaction that such a snapshot counts as not yet begun got its id, and then its seqs, after the
--- reading. For the function that reads the sequence see floor.sql.
+-- Stores a position, if it is still the epoch $12, and returns a floor for snapshots taken after this has been committed. It is the
+-- first statement of its transaction that writes anything: read_floor refuses any other. It is called before the update has begun.
 WITH floor AS MATERIALIZED (
-    SELECT coalesce(pg_sequence_last_value('forwarder.outbox_seq'), 0) AS seq
+    SELECT forwarder.read_floor() AS seq
 )
 UPDATE forwarder.sink AS sink
 SET

@@ -334,6 +334,28 @@ async def test_a_privilege_revoked_while_it_runs_is_waited_for(
         await leads(service)
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_a_save_that_the_database_undoes_for_others_is_made_again(
+    database: Database, ledger: Ledger, served: Served, eager: None, code: str
+) -> None:
+    async with connected(database.url) as owner, listening(database.url, served.sink) as service:
+        await leads(service)
+        await owner.execute(
+            "CREATE SEQUENCE public.tries; CREATE FUNCTION public.undo() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN IF nextval('public.tries') <= 3 THEN RAISE 'undone' USING ERRCODE = '{code}'; END IF; RETURN NULL; END $$;"
+            " CREATE TRIGGER undo AFTER UPDATE ON forwarder.sink EXECUTE FUNCTION public.undo()"
+        )
+        await write(ledger, database.writer_url, transactions=10)
+        await all_delivered(ledger, served.data)
+
+        async def undone_and_saved() -> bool:
+            saved = "SELECT (SELECT last_value FROM public.tries) > 3 AND last_seq > 0 FROM forwarder.sink"
+            return bool(await owner.fetchval(saved))
+
+        await eventually(undone_and_saved, within_seconds=20)
+        await leads(service)
+
+
 def is_in(service: Service, phase: Phase) -> Callable[[], Awaitable[bool]]:
     async def is_in_it() -> bool:
         return service.states["default"].phase is phase

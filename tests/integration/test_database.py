@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import pytest
 
 from forwarder import database as database_module
 from forwarder.database import close, connect, describe, errors_of, session
-from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
 from forwarder.local.postgres import EmbeddedPostgres
-from tests.databases import Database
+from forwarder.queries import query
+from tests.databases import Database, connected
 from tests.proxy import proxy
+from tests.settings import HOSTILE, set_for_database
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -39,27 +42,53 @@ async def test_a_session_says_what_it_is_for(database: Database) -> None:
         assert await connection.fetchval("SHOW application_name") == "forwarder reader"
 
 
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("idle_session_timeout", "0"),
-        ("statement_timeout", "50s"),
-        ("lock_timeout", "10s"),
-        ("TimeZone", "UTC"),
-        ("max_parallel_workers_per_gather", "0"),
-    ],
-)
-async def test_a_session_does_not_depend_on_the_settings_of_its_role(
-    database: Database, connection: Connection, setting: str, value: str
-) -> None:
-    await connection.execute(
-        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET idle_session_timeout = '1s';"
-        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET statement_timeout = '1s';"
-        "ALTER ROLE CURRENT_USER IN DATABASE " + database.name + " SET timezone = 'Asia/Tokyo'"
-    )
+async def test_a_session_does_not_depend_on_the_settings_of_its_database(database: Database) -> None:
+    async with session(database.url, purpose="reader") as before:
+        expected = await settings_of(before)
+    await set_for_database(database, HOSTILE)
 
     async with session(database.url, purpose="reader") as ours:
-        assert await ours.fetchval(f"SHOW {setting}") == value
+        assert await settings_of(ours) == expected
+    async with connected(database.url) as theirs:
+        found = await settings_of(theirs)
+    assert {name for name, value in found.items() if value == expected[name] is not None} <= ALIKE
+
+
+async def test_a_session_does_not_depend_on_the_settings_of_its_role_and_its_url(
+    database: Database, connection: Connection
+) -> None:
+    await connection.execute(
+        f"ALTER ROLE CURRENT_USER IN DATABASE {database.name} SET idle_session_timeout = '1s';"
+        f"ALTER ROLE CURRENT_USER IN DATABASE {database.name} SET default_transaction_isolation = 'serializable'"
+    )
+    url = f"{database.url}?default_transaction_read_only=on&options=-c%20lock_timeout%3D1ms"
+
+    async with session(url, purpose="reader") as ours:
+        assert await ours.fetchval("SHOW idle_session_timeout") == "0"
+        assert await ours.fetchval("SHOW transaction_isolation") == "read committed"
+        assert await ours.fetchval("SHOW transaction_read_only") == "off"
+        assert await ours.fetchval("SHOW lock_timeout") == "10s"
+
+
+def test_every_setting_of_a_session_is_put_to_the_test() -> None:
+    pinned = re.findall(r"^(?:SET |SELECT set_config\(')(\w+)", query("session"), re.MULTILINE)
+
+    assert sorted(pinned) == sorted(HOSTILE)
+
+
+# A session that sends its own encoding has that; and over a socket of the machine itself, TCP's settings are not heeded.
+ALIKE = {
+    "client_encoding",
+    "tcp_user_timeout",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_keepalives_count",
+}
+
+
+async def settings_of(connection: Connection) -> dict[str, str | None]:
+    """What these settings are now; None for one that this server does not know."""
+    return {name: await connection.fetchval("SELECT current_setting($1, true)", name) for name in HOSTILE}
 
 
 async def test_a_timestamp_is_microseconds_since_2000(database: Database) -> None:
@@ -207,6 +236,13 @@ async def test_what_passes_by_itself_is_unavailable(database: Database, statemen
     with pytest.raises(Unavailable), errors_of("cannot look"):
         await connection.execute(statement)
     await close(connection)
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_a_transaction_that_was_undone_for_others_is_a_conflict(database: Database, code: str) -> None:
+    async with session(database.url, purpose="test") as connection:
+        with pytest.raises(Conflict, match="cannot look: not now"), errors_of("cannot look"):
+            await connection.execute(f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{code}'; END $$")
 
 
 async def test_a_write_to_a_replica_is_unavailable_with_the_remedy(database: Database) -> None:

@@ -668,10 +668,14 @@ async def test_a_failed_table_makes_the_command_fail_with_a_line_on_stderr(
     assert "1 of 1 changes failed" in done.stderr.splitlines()[1]
 
 
-async def test_a_read_only_server_is_named_as_such(bare_database: Database, owner: Connection, tmp_path: Path) -> None:
+async def test_a_database_that_somebody_has_made_read_only_is_refused(
+    bare_database: Database, owner: Connection, tmp_path: Path
+) -> None:
     await owner.execute(f"ALTER DATABASE {bare_database.name} SET default_transaction_read_only = on")
     done = await forwarder(bare_database, directory=tmp_path, status=1)
-    assert "is read-only; connect to the primary" in done.stderr
+    assert "is read-only: somebody has set default_transaction_read_only" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert await owner.fetchval("SELECT to_regnamespace('forwarder')") is None
 
 
 # Down

@@ -7,7 +7,7 @@ tests/world.py. Between any two statements of the reader, anything else may happ
 from __future__ import annotations
 
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forwarder import census
 from forwarder.cursor import Batch, Numbered, Position, Snapshot
-from forwarder.events import Event
+from forwarder.events import Event, SetAside
 from forwarder.positions import Positions
 from forwarder.registry import Registry
 from tests.reading import Reader, Reading
@@ -29,6 +29,9 @@ T = TypeVar("T")
 # So that the larger transactions are counted by parts, or not to their ends.
 MAX_COUNTED = 6
 MAX_TOTAL = 8
+
+# Which change it is does not matter here: it is written beside the position, as dead letters are.
+ASIDE = SetAside(seq=1, partition_key="", size=0, code="oversize", reason="")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -82,13 +85,14 @@ class CursorMachine(RuleBasedStateMachine):
         self.restart()
 
     def restart(self) -> None:
-        session: Any = Session(self.world)
-        self.store = Positions(session, sink="default")
+        leader: Any = Session(self.world)
+        self.store = Positions(leader, sink="default")
         position = finish(self.store.load())
+        reader: Any = Session(self.world)
         registry = Registry()
-        finish(registry.refresh(session))
+        finish(registry.refresh(reader))
         self.outbox = Reader(
-            session, position=position, registry=registry, page_rows=self.page_rows, page_bytes=self.page_bytes
+            reader, position=position, registry=registry, page_rows=self.page_rows, page_bytes=self.page_bytes
         )
         self.relay_position = self.saved = position
         self.memory: list[Waiting] = []
@@ -160,19 +164,20 @@ class CursorMachine(RuleBasedStateMachine):
         while self.memory and self.memory[0].done:
             self.relay_position = self.memory.pop(0).page.position
 
-    @rule(statements=st.sampled_from([1, 1, 2, 5]))
-    def save(self, statements: int) -> None:
+    @rule(statements=st.sampled_from([1, 1, 2, 5]), aside=st.sampled_from([(), (ASIDE,)]))
+    def save(self, statements: int, aside: Sequence[SetAside] = ()) -> None:
+        """Save the position, and with it, in one transaction, what was set aside."""
         if self.saving is None and self.relay_position != self.saved:
-            self.saving = Steps(self.save_position())
+            self.saving = Steps(self.save_position(aside))
         for _ in range(statements):
             if self.saving and not self.saving.done:
                 self.saving.advance()
         if self.saving and self.saving.done:
             self.saving = None
 
-    async def save_position(self) -> None:
+    async def save_position(self, aside: Sequence[SetAside]) -> None:
         position = self.relay_position
-        self.outbox.floor_seq = await self.store.save(position)
+        self.outbox.floor_seq = await self.store.save(position, aside=aside)
         self.saved = position
 
     @rule(saves=st.booleans(), chance=st.integers(1, 3))
@@ -281,10 +286,15 @@ TestCursor = pytest.mark.timeout(300)(CursorMachine.TestCase)
 TestCursor.settings = settings(max_examples=80, stateful_step_count=150, deadline=None)
 
 
-@pytest.mark.parametrize("writes_at", list(itertools.combinations(range(6), 2)))
+# The statements of a save that sets something aside, each with what happens amid it.
+STEPS_OF_A_SAVE = 7
+
+
+@pytest.mark.parametrize("writes_at", list(itertools.combinations(range(STEPS_OF_A_SAVE + 1), 2)))
 @pytest.mark.parametrize("page_rows", [1, 10])
+@pytest.mark.parametrize("aside", [(), (ASIDE,)], ids=["nothing aside", "something aside"])
 def test_a_writer_that_begins_while_the_position_is_saved_is_not_lost(
-    page_rows: int, writes_at: tuple[int, int]
+    page_rows: int, writes_at: tuple[int, int], aside: Sequence[SetAside]
 ) -> None:
     machine = CursorMachine()
     machine.start(page_rows=page_rows, page_bytes=10_000)
@@ -293,12 +303,12 @@ def test_a_writer_that_begins_while_the_position_is_saved_is_not_lost(
     machine.read(statements=6)
     machine.deliver_all()
 
-    for step in range(6):
+    for step in range(STEPS_OF_A_SAVE + 1):
         if step in writes_at:
             machine.write(writer=1, row=1, times=step, padding=0)
         else:
-            machine.save(statements=1)
-    machine.save(statements=4)
+            machine.save(statements=1, aside=aside)
+    machine.save(statements=STEPS_OF_A_SAVE)
     machine.write(writer=2, row=2, times=2, padding=0)
     machine.read(statements=4)
     machine.end(writer=1, commit=True)
