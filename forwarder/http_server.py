@@ -46,8 +46,9 @@ def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metric
 
     async def readyz(_: web.Request) -> web.Response:
         is_ready = all(state.ready for state in states.values())
-        sinks = {name: {"phase": state.phase.value, "trouble": state.trouble} for name, state in states.items()}
-        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": outbox.warnings}
+        sinks = {name: {"phase": state.phase.value, "trouble": state.reason} for name, state in states.items()}
+        warnings = [*outbox.warnings, *(state.warning for state in states.values() if state.warning)]
+        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": warnings}
         return web.json_response(body, status=200 if is_ready else 503)
 
     async def exposition(_: web.Request) -> web.Response:
