@@ -35,6 +35,8 @@ class Holder:
     def remedy(self) -> str:
         """What ends it, in SQL."""
         if self.prepared is not None:
+            if not self.prepared.isprintable():
+                return "ROLLBACK PREPARED, with its gid in pg_prepared_xacts"
             return "ROLLBACK PREPARED '{}'".format(self.prepared.replace("'", "''"))
         return f"SELECT pg_terminate_backend({self.pid})"
 

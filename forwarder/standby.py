@@ -20,6 +20,12 @@ from forwarder.survey import Survey
 from forwarder.vigil import LastSave, Verdict, Vigil
 
 RETRY_SECONDS = 1.0
+# Looking at locks costs more than asking for one, the more of them there are in the whole instance.
+LOOK_SECONDS = 2.5
+
+_LED = "standing by: another listener leads"
+_HELD = "standing by: another session has the leader's lock"
+_USURPED = "no listener leads: a stranger has the leader's lock"
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +42,9 @@ class Standby:
         self._state = state
         self._survey = survey
         self._vigil = Vigil(sink)
-        self._leader: Holder | None = None
+        self._look_due = 0.0
+        # Who was told of last, as what.
+        self._told: tuple[str, int | None] | None = None
         self._occasional = Occasional(seconds=300.0)
 
     async def wait(self) -> None:
@@ -56,18 +64,24 @@ class Standby:
             self._state.usurpation = self._state.warning = None
 
     async def _look(self) -> None:
-        """Look who has the lock, and say so if that should not be."""
-        with self._tolerance("cannot see who leads; trying again"):
-            holders = await holders_of_sink(self._connection, self._sink)
-            verdict = self._vigil.look(
-                holders,
-                await self._last_save(),
-                waiting_seconds=self._survey.waiting_seconds(self._sink),
-                now=anyio.current_time(),
-            )
-            self._state.usurpation, self._state.warning = verdict.usurpation, verdict.warning
-            if holders:
-                self._tell(holders[0], verdict)
+        """Look who has the lock, and say so if that should not be.
+
+        Raises:
+            Unavailable: the session is lost.
+        """
+        if anyio.current_time() < self._look_due:
+            return
+        self._look_due = anyio.current_time() + LOOK_SECONDS
+        holders = await holders_of_sink(self._connection, self._sink)
+        verdict = self._vigil.look(
+            holders,
+            await self._last_save(),
+            has_backlog=self._survey.has_backlog(self._sink),
+            now=anyio.current_time(),
+        )
+        self._state.usurpation, self._state.warning = verdict.usurpation, verdict.warning
+        if holders:
+            self._tell(holders[0], verdict)
 
     async def _measure(self) -> None:
         with self._tolerance("the outbox is not measured; trying again"):
@@ -98,15 +112,12 @@ class Standby:
     def _tell(self, holder: Holder, verdict: Verdict) -> None:
         facts = {"sink": self._sink, **holder.facts}
         if verdict.usurpation:
-            if self._occasional.due(f"usurped by {holder}"):
-                logger.error(
-                    "no listener leads: a stranger has the leader's lock", extra={**facts, "what": verdict.usurpation}
-                )
-        elif holder != self._leader:
-            self._leader = holder
-            if holder.leads:
-                logger.info("standing by: another listener leads", extra=facts)
-            else:
-                logger.info("standing by: another session has the leader's lock", extra=facts)
+            event, level, facts = _USURPED, logging.ERROR, {**facts, "what": verdict.usurpation}
+        else:
+            event, level = _LED if holder.leads else _HELD, logging.INFO
+        is_due = level == logging.ERROR and self._occasional.due(event)
+        if is_due or self._told != (event, holder.pid):
+            self._told = event, holder.pid
+            logger.log(level, event, extra=facts)
         if verdict.warning and self._occasional.due("stuck"):
             logger.warning("the leader does not get on", extra={**facts, "what": verdict.warning})

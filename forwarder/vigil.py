@@ -13,7 +13,7 @@ from forwarder.holders import Holder, usurpation
 
 # A session of a role that may lead, under a name that is no listener's, is given so long to show that it does.
 PATIENCE_SECONDS = 5.0
-# A leader saves several times a second while something moves. When a change has waited for so long and nothing was saved, it is stuck.
+# A leader saves several times a second while something moves. If for so long something waits and nothing is saved, it is stuck.
 STILL_SECONDS = 60.0
 
 
@@ -45,28 +45,29 @@ class Vigil:
         self._sink = sink
         self._holder: Holder | None = None
         self._last_save: LastSave | None = None
-        self._has_saved = False
+        self._has_saved = self._has_backlog = False
         self._held_since = self._still_since = 0.0
 
-    def look(
-        self, holders: Sequence[Holder], last_save: LastSave | None, *, waiting_seconds: float | None, now: float
-    ) -> Verdict:
-        """Judge those who have the lock, most suspicious first. ``waiting_seconds`` is the age of the oldest undelivered change."""
+    def look(self, holders: Sequence[Holder], last_save: LastSave | None, *, has_backlog: bool, now: float) -> Verdict:
+        """Judge those who have the lock, the most suspicious first. ``has_backlog``: a change of this sink is waiting now."""
         if not holders:
             self._holder = None
             return FINE
         holder = holders[0]
         self._follow(holder, last_save, now)
+        # How old a change is says little: its transaction may have taken as long. What counts is how long we have seen one wait.
+        if not (has_backlog and self._has_backlog):
+            self._still_since = now
+        self._has_backlog = has_backlog
         if holder.flaw or self._is_suspect(holder, now):
             return Verdict(usurpation=usurpation(self._sink, holders))
-        still_seconds = min(now - self._still_since, waiting_seconds or 0.0)
-        if still_seconds < STILL_SECONDS:
-            return FINE
-        return Verdict(warning=self._warning(holder, still_seconds))
+        still_seconds = now - self._still_since
+        return Verdict(warning=self._warning(holder, still_seconds)) if still_seconds >= STILL_SECONDS else FINE
 
     def _follow(self, holder: Holder, last_save: LastSave | None, now: float) -> None:
         before, self._last_save = self._last_save, last_save
-        if holder != self._holder:
+        # Its name may be another every time.
+        if self._holder is None or (holder.pid, holder.prepared) != (self._holder.pid, self._holder.prepared):
             self._holder, self._has_saved = holder, False
             self._held_since = self._still_since = now
         elif last_save != before:

@@ -115,7 +115,7 @@ async def test_behind_a_leader_that_is_stuck_with_a_backlog_the_standby_says_so(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forwarder.vigil.STILL_SECONDS", 1.0)
-    monkeypatch.setattr("forwarder.standby.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.standby.LOOK_SECONDS", 0.0)
     hanging = Hang(operation="PutRecords")
     served.kinesis.faults.replace([hanging])
     async with listening(database.url, served.sink, stop_timeout_seconds=0.1) as leader:

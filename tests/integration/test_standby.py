@@ -25,6 +25,7 @@ from forwarder.state import OutboxState, Phase, ServiceState
 from forwarder.survey import Survey, read_ring
 from tests.databases import WRITER, Database, connected
 from tests.ledger import Ledger, write_rows
+from tests.proxy import proxy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ async def sessions(database: Database) -> AsyncIterator[Sequence[Connection]]:
 @pytest.fixture(autouse=True)
 def _try_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standby_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("forwarder.survey.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(standby_module, "LOOK_SECONDS", 0.0)
+    for name in ("FRESH_SECONDS", "INTRUDERS_SECONDS"):
+        monkeypatch.setattr(f"forwarder.survey.{name}", 0.0)
 
 
 class Witness:
@@ -246,6 +249,37 @@ async def test_a_leader_that_does_not_get_on_is_warned_of_and_the_standby_stays_
         await eventually(is_withdrawn)
 
 
+async def test_the_same_stranger_is_told_of_once_whatever_it_calls_itself(
+    sessions: Sequence[Connection], database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stranger(database.writer_url) as writer, standing_by(Witness(sessions[1])) as witness:
+        for number in range(5):
+            await writer.execute(f"SET application_name = 'number {number}'")
+            await eventually(witness.says(f"application 'number {number}'"))
+    assert len(caplog.messages) == 1
+
+
+async def test_who_stands_by_behind_a_network_that_went_dark_finds_out(
+    sessions: Sequence[Connection], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("leadership", "holders", "standby", "survey"):
+        monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.3)
+    await Leadership(sessions[0], sink="default").take()
+    async with proxy(database.url) as between, session(between.url, purpose="leader") as connection:
+        witness = Witness(connection)
+
+        async def go_dark() -> None:
+            await eventually(measured(witness))
+            between.stall()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(go_dark)
+            with pytest.raises(Unavailable), anyio.fail_after(10):
+                await witness.wait()
+        connection.terminate()
+
+
+# What is measured.
 # What is measured.
 
 

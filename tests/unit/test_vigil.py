@@ -16,7 +16,7 @@ LEADER = Holder(
     is_exclusive=True,
     may_lead=True,
 )
-PSQL = replace(LEADER, application="psql")
+PSQL = replace(LEADER, pid=8, application="psql")
 WRITER = replace(LEADER, role="app_writer", may_lead=False)
 SAVE = LastSave(epoch=1, saved_at=100)
 LATER = replace(SAVE, saved_at=101)
@@ -29,7 +29,7 @@ def vigil() -> Vigil:
 
 def test_a_leader_without_a_backlog_may_be_silent_for_hours(vigil: Vigil) -> None:
     for now in (0.0, 10_000.0):
-        assert vigil.look([LEADER], SAVE, waiting_seconds=None, now=now) == FINE
+        assert vigil.look([LEADER], SAVE, has_backlog=False, now=now) == FINE
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_leader_without_a_backlog_may_be_silent_for_hours(vigil: Vigil) -> Non
 def test_who_cannot_lead_is_named_at_once_with_the_remedy(
     vigil: Vigil, holder: Holder, reason: str, remedy: str
 ) -> None:
-    verdict = vigil.look([holder], SAVE, waiting_seconds=None, now=0.0)
+    verdict = vigil.look([holder], SAVE, has_backlog=False, now=0.0)
 
     assert verdict.usurpation
     assert "the leader's lock of sink 'default' is held by" in verdict.usurpation
@@ -54,47 +54,47 @@ def test_who_cannot_lead_is_named_at_once_with_the_remedy(
 def test_several_who_share_it_are_counted(vigil: Vigil) -> None:
     shared = replace(WRITER, is_exclusive=False)
 
-    verdict = vigil.look([shared, replace(shared, pid=8)], None, waiting_seconds=None, now=0.0)
+    verdict = vigil.look([shared, replace(shared, pid=9)], None, has_backlog=False, now=0.0)
 
     assert "pid 7 and 1 more, which shares the lock" in (verdict.usurpation or "")
 
 
 def test_who_has_another_name_is_given_time_to_show_that_it_leads(vigil: Vigil) -> None:
-    assert vigil.look([PSQL], SAVE, waiting_seconds=None, now=0.0) == FINE
-    assert vigil.look([PSQL], SAVE, waiting_seconds=None, now=PATIENCE_SECONDS - 0.1) == FINE
+    assert vigil.look([PSQL], SAVE, has_backlog=False, now=0.0) == FINE
+    assert vigil.look([PSQL], SAVE, has_backlog=False, now=PATIENCE_SECONDS - 0.1) == FINE
 
-    verdict = vigil.look([PSQL], SAVE, waiting_seconds=None, now=PATIENCE_SECONDS)
+    verdict = vigil.look([PSQL], SAVE, has_backlog=False, now=PATIENCE_SECONDS)
 
-    assert "application 'psql', pid 7, which does not call itself a listener" in (verdict.usurpation or "")
+    assert "application 'psql', pid 8, which does not call itself a listener" in (verdict.usurpation or "")
 
 
 def test_the_time_is_that_of_each_holder(vigil: Vigil) -> None:
-    vigil.look([LEADER], SAVE, waiting_seconds=None, now=0.0)
-    assert vigil.look([PSQL], SAVE, waiting_seconds=None, now=100.0) == FINE
-    vigil.look([], SAVE, waiting_seconds=None, now=101.0)
-    assert vigil.look([PSQL], SAVE, waiting_seconds=None, now=200.0) == FINE
+    vigil.look([LEADER], SAVE, has_backlog=False, now=0.0)
+    assert vigil.look([PSQL], SAVE, has_backlog=False, now=100.0) == FINE
+    vigil.look([], SAVE, has_backlog=False, now=101.0)
+    assert vigil.look([PSQL], SAVE, has_backlog=False, now=200.0) == FINE
 
 
 def test_who_saves_leads_under_whatever_name(vigil: Vigil) -> None:
     """As behind a pooler that keeps the names of its clients to itself."""
-    vigil.look([PSQL], SAVE, waiting_seconds=None, now=0.0)
-    vigil.look([PSQL], LATER, waiting_seconds=None, now=1.0)
+    vigil.look([PSQL], SAVE, has_backlog=False, now=0.0)
+    vigil.look([PSQL], LATER, has_backlog=False, now=1.0)
 
-    assert vigil.look([PSQL], LATER, waiting_seconds=None, now=1000.0) == FINE
+    assert vigil.look([PSQL], LATER, has_backlog=False, now=1000.0) == FINE
 
 
 def test_a_replay_is_no_sign_of_a_leader(vigil: Vigil) -> None:
-    vigil.look([PSQL], SAVE, waiting_seconds=None, now=0.0)
-    vigil.look([PSQL], LastSave(epoch=2, saved_at=101), waiting_seconds=None, now=1.0)
+    vigil.look([PSQL], SAVE, has_backlog=False, now=0.0)
+    vigil.look([PSQL], LastSave(epoch=2, saved_at=101), has_backlog=False, now=1.0)
 
-    assert vigil.look([PSQL], LastSave(epoch=2, saved_at=101), waiting_seconds=None, now=PATIENCE_SECONDS).usurpation
+    assert vigil.look([PSQL], LastSave(epoch=2, saved_at=101), has_backlog=False, now=PATIENCE_SECONDS).usurpation
 
 
 def test_a_leader_that_saves_nothing_for_a_minute_while_changes_wait_is_warned_of(vigil: Vigil) -> None:
-    vigil.look([LEADER], SAVE, waiting_seconds=1000.0, now=0.0)
-    assert vigil.look([LEADER], SAVE, waiting_seconds=1000.0, now=STILL_SECONDS - 0.1) == FINE
+    vigil.look([LEADER], SAVE, has_backlog=True, now=0.0)
+    assert vigil.look([LEADER], SAVE, has_backlog=True, now=STILL_SECONDS - 0.1) == FINE
 
-    verdict = vigil.look([LEADER], SAVE, waiting_seconds=1000.0, now=STILL_SECONDS + 10)
+    verdict = vigil.look([LEADER], SAVE, has_backlog=True, now=STILL_SECONDS + 10)
 
     assert verdict.usurpation is None
     assert "the leader of sink 'default' has saved nothing for 70 seconds although changes wait" in (
@@ -104,17 +104,26 @@ def test_a_leader_that_saves_nothing_for_a_minute_while_changes_wait_is_warned_o
 
 
 def test_a_change_that_came_after_a_long_silence_is_given_its_time(vigil: Vigil) -> None:
-    vigil.look([LEADER], SAVE, waiting_seconds=None, now=0.0)
+    vigil.look([LEADER], SAVE, has_backlog=False, now=0.0)
 
-    assert vigil.look([LEADER], SAVE, waiting_seconds=2.0, now=1000.0) == FINE
+    assert vigil.look([LEADER], SAVE, has_backlog=True, now=1000.0) == FINE
+    assert vigil.look([LEADER], SAVE, has_backlog=True, now=1000.0 + STILL_SECONDS).warning
+
+
+def test_who_renames_itself_again_and_again_is_still_the_same(vigil: Vigil) -> None:
+    for second in range(5):
+        name = replace(PSQL, application=f"psql {second}")
+        assert vigil.look([name], SAVE, has_backlog=False, now=float(second)) == FINE
+
+    assert vigil.look([PSQL], SAVE, has_backlog=False, now=PATIENCE_SECONDS).usurpation
 
 
 @pytest.mark.parametrize(
-    ("holder", "save"), [(LEADER, LATER), (LEADER, LastSave(epoch=2, saved_at=100)), (replace(LEADER, pid=8), SAVE)]
+    ("holder", "save"), [(LEADER, LATER), (LEADER, LastSave(epoch=2, saved_at=100)), (replace(LEADER, pid=9), SAVE)]
 )
 def test_a_save_an_epoch_and_another_leader_begin_the_minute_anew(vigil: Vigil, holder: Holder, save: LastSave) -> None:
-    vigil.look([LEADER], SAVE, waiting_seconds=1000.0, now=0.0)
-    vigil.look([holder], save, waiting_seconds=1000.0, now=50.0)
+    vigil.look([LEADER], SAVE, has_backlog=True, now=0.0)
+    vigil.look([holder], save, has_backlog=True, now=50.0)
 
-    assert vigil.look([holder], save, waiting_seconds=1000.0, now=100.0) == FINE
-    assert vigil.look([holder], save, waiting_seconds=1000.0, now=50.0 + STILL_SECONDS).warning
+    assert vigil.look([holder], save, has_backlog=True, now=100.0) == FINE
+    assert vigil.look([holder], save, has_backlog=True, now=50.0 + STILL_SECONDS).warning
