@@ -16,7 +16,7 @@ from forwarder.state import OutboxState, ServiceState
 async def http_server(
     bind: str, states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to or stood by for), ``/metrics``.
+    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to, or stood by for while a listener leads), ``/metrics``.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
