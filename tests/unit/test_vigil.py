@@ -38,6 +38,11 @@ def test_a_leader_without_a_backlog_may_be_silent_for_hours(vigil: Vigil) -> Non
         (WRITER, "pid 7, which has a role that may not deliver", "SELECT pg_terminate_backend(7)"),
         (replace(LEADER, is_exclusive=False), "which shares the lock", "SELECT pg_terminate_backend(7)"),
         (replace(LEADER, pid=None, prepared="it's"), "which is no session", "ROLLBACK PREPARED 'it''s'"),
+        (
+            replace(LEADER, pid=None, prepared="two\nlines"),
+            "which is no session",
+            "ROLLBACK PREPARED, with its gid in pg_prepared_xacts",
+        ),
     ],
 )
 def test_who_cannot_lead_is_named_at_once_with_the_remedy(
