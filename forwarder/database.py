@@ -136,6 +136,11 @@ async def session(url: str, *, purpose: str) -> AsyncIterator[Connection]:
     await close(connection)
 
 
+def application_name(purpose: str) -> str:
+    """What a session for this purpose calls itself in ``pg_stat_activity``."""
+    return f"forwarder {purpose}"
+
+
 async def close(connection: Connection) -> None:
     """Say goodbye if the server still listens; never wait long, never fail."""
     with suppress(*_PASSING):
@@ -173,7 +178,7 @@ async def _open(url: str, *, purpose: str, timeout_seconds: float) -> Connection
                 url,
                 timeout=timeout_seconds,
                 command_timeout=60.0,
-                server_settings={"application_name": f"forwarder {purpose}"},
+                server_settings={"application_name": application_name(purpose)},
             )
     except ValueError:
         # Its text may quote a part of the password.

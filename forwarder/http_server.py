@@ -16,7 +16,7 @@ from forwarder.state import OutboxState, ServiceState
 async def http_server(
     bind: str, states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to or stood by for), ``/metrics``.
+    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to, or stood by for while a listener leads), ``/metrics``.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
@@ -46,8 +46,9 @@ def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metric
 
     async def readyz(_: web.Request) -> web.Response:
         is_ready = all(state.ready for state in states.values())
-        sinks = {name: {"phase": state.phase.value, "trouble": state.trouble} for name, state in states.items()}
-        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": outbox.warnings}
+        sinks = {name: {"phase": state.phase.value, "trouble": state.reason} for name, state in states.items()}
+        warnings = [*outbox.warnings, *(state.warning for state in states.values() if state.warning)]
+        body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": warnings}
         return web.json_response(body, status=200 if is_ready else 503)
 
     async def exposition(_: web.Request) -> web.Response:

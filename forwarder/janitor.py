@@ -1,4 +1,4 @@
-"""Tidies the database while a listener leads: empties leaves of the outbox, and watches how much is waiting in it.
+"""Tidies the database while a listener leads: empties leaves of the outbox, and has it measured after each round.
 
 Nothing here is needed for delivery, and nothing here holds it up: the janitor has a connection of its own, every lock is taken
 at once or not at all, and what fails is tried again. Two janitors on one database do no harm.
@@ -16,12 +16,12 @@ from forwarder.backoff import Backoff
 from forwarder.config import OutboxSettings
 from forwarder.database import Connection, errors_of
 from forwarder.errors import ForwarderError
-from forwarder.guard_rails import Backlog, is_to_pause, warnings
+from forwarder.guard_rails import is_to_pause
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
-from forwarder.state import OutboxState
+from forwarder.survey import Survey, read_ring
 
 ROUND_SECONDS = 2.0
 # A reader has a leaf locked for the milliseconds that a page takes; we come back in between.
@@ -38,12 +38,10 @@ logger = logging.getLogger(__name__)
 class Janitor:
     """Keeps the outbox small."""
 
-    def __init__(
-        self, database_url: str, *, settings: OutboxSettings, state: OutboxState, metrics: OutboxMetrics
-    ) -> None:
+    def __init__(self, database_url: str, *, settings: OutboxSettings, survey: Survey, metrics: OutboxMetrics) -> None:
         self._database_url = database_url
         self._settings = settings
-        self._state = state
+        self._survey = survey
         self._metrics = metrics
         self._occasional = Occasional(seconds=300.0)
 
@@ -55,8 +53,7 @@ class Janitor:
                 async with database.session(self._database_url, purpose="janitor") as connection:
                     await self._make_rounds(connection, backoff)
             except (ForwarderError, asyncpg.PostgresError) as error:
-                # What nobody measures any more must not go on as a warning.
-                self._state.warnings = ()
+                self._survey.forget()
                 logger.warning("the outbox is not tidied; trying again", extra={"reason": str(error)})
             await anyio.sleep(backoff.next())
 
@@ -74,7 +71,7 @@ class Janitor:
         await connection.fetchval(query("compact_sinks"), MAX_SINK_PAGES)
         outbox_bytes = (await read_ring(connection)).bytes
         is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
-        self._report(await _read_backlogs(connection), outbox_bytes=outbox_bytes, is_paused=is_paused)
+        await self._survey.take(connection, outbox_bytes=outbox_bytes, is_paused=is_paused)
 
     async def _make_room(self, connection: Connection, ring: Ring) -> None:
         """Empty the leaves that are due, and close the one in use."""
@@ -104,30 +101,6 @@ class Janitor:
                 extra={"kept_seconds": round(age_seconds), "retention_seconds": self._settings.retention_seconds},
             )
 
-    def _report(self, backlogs: list[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
-        limits = self._settings
-        self._metrics.measured(outbox_bytes)
-        for backlog in backlogs:
-            self._metrics.waiting(backlog.sink, backlog.waiting_seconds or 0.0)
-        self._state.warnings = warnings(
-            backlogs,
-            outbox_bytes=outbox_bytes,
-            warn_bytes=limits.warn_bytes,
-            warn_age_seconds=limits.warn_age_seconds,
-            is_paused=is_paused,
-        )
-        if self._state.warnings and self._occasional.due("limits"):
-            for warning in self._state.warnings:
-                logger.warning("a limit of the outbox is passed", extra={"what": warning})
-
-
-async def read_ring(connection: Connection) -> Ring:
-    """The ring as it is now."""
-    head = await connection.fetchrow(query("head"))
-    assert head is not None
-    leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
-    return Ring(leaves=leaves, **head)
-
 
 async def _reclaim(connection: Connection, leaf: Leaf, *, older_than_seconds: float) -> bool:
     """Try to empty a leaf, again if somebody has it locked. Whether it worked."""
@@ -143,7 +116,3 @@ async def _draw(connection: Connection, count: int) -> None:
     """Draw so many seqs, so that writers go on to the next leaf."""
     for drawn in range(0, count, SEQS_A_DRAW):
         await connection.fetchval(query("draw"), min(SEQS_A_DRAW, count - drawn))
-
-
-async def _read_backlogs(connection: Connection) -> list[Backlog]:
-    return [Backlog(**row) for row in await connection.fetch(query("backlogs"))]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import anyio
-
 from forwarder.database import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, errors_of
 from forwarder.queries import query
-
-RETRY_SECONDS = 1.0
 
 # A leader asks something every few seconds. One that is silent for so long is frozen or cut off, or its machine is gone: the
 # server ends its session, and the lock is free. Longer than the lease, by more than a request takes to be sent.
@@ -28,10 +24,3 @@ class Leadership:
                 query("lead"), LEADER_LOCK_CLASS, self._sink, f"{SILENCE_SECONDS * 1000:.0f}ms", timeout=ANSWER_SECONDS
             )
         return taken
-
-    async def wait(self) -> None:
-        """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length."""
-        while True:
-            await anyio.sleep(RETRY_SECONDS)
-            if await self.take():
-                return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -67,7 +67,7 @@ class SinkMetrics:
 
 
 class OutboxMetrics:
-    """What the janitor sees and does."""
+    """What is seen of the outbox, and what the janitor does."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._bytes = Gauge("forwarder_outbox_bytes", "The outbox on disk, with indexes.", registry=registry)
@@ -83,9 +83,11 @@ class OutboxMetrics:
         """The outbox takes so many bytes now."""
         self._bytes.set(size)
 
-    def waiting(self, sink: str, seconds: float) -> None:
-        """A sink's oldest undelivered change is so old now; 0 if there is none."""
-        self._waiting.labels(sink).set(seconds)
+    def waiting(self, seconds: Mapping[str, float]) -> None:
+        """The oldest undelivered change of each sink there is, by name, is so old now; 0 if there is none."""
+        self._waiting.clear()
+        for sink, age in seconds.items():
+            self._waiting.labels(sink).set(age)
 
     def reclaimed(self) -> None:
         """A leaf was emptied."""

@@ -18,6 +18,7 @@ from forwarder.backoff import Backoff
 from forwarder.conflicts import past_conflicts
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.errors import Refused
+from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.queries import SQL, query
 
@@ -154,11 +155,21 @@ async def alone(connection: Connection) -> AsyncIterator[None]:
     backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Occasional(seconds=10.0)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK):
         if occasional.due("waiting"):
-            holder = await connection.fetchval(query("advisory_lock_holder"), LOCK_CLASS, MIGRATION_LOCK)
-            logger.info("waiting for another `forwarder migrate` on this database", extra={"pid": holder})
+            await _tell_of_holder(connection)
         await anyio.sleep(backoff.next())
     try:
         yield
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, MIGRATION_LOCK)
+
+
+async def _tell_of_holder(connection: Connection) -> None:
+    for holder in await holders_of_lock(connection, MIGRATION_LOCK):
+        if holder.is_exclusive and holder.calls_itself("migrate"):
+            logger.info("waiting for another `forwarder migrate` on this database", extra=holder.facts)
+        else:
+            logger.warning(
+                "waiting for a stranger who has the lock of `forwarder migrate`",
+                extra={**holder.facts, "remedy": holder.remedy},
+            )

@@ -17,6 +17,7 @@ from forwarder.positions import Newcomers
 from forwarder.selection import Pattern
 from forwarder.source import Source
 from forwarder.state import OutboxState, ServiceState
+from forwarder.survey import Survey
 from forwarder.tenure import Terms
 
 # A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
@@ -40,6 +41,7 @@ class Service:
         self._database_url = database_url
         self._outbox_metrics = metrics.outbox
         self.outbox_state = OutboxState()
+        self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)
         newcomers = Newcomers()
         self._deliveries = [
             Delivery(
@@ -51,6 +53,7 @@ class Service:
                     state=ServiceState(),
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
+                    survey=self._survey,
                 )
             )
             for sink in sinks
@@ -79,7 +82,7 @@ class Service:
                 janitor = Janitor(
                     self._database_url,
                     settings=self._settings.outbox,
-                    state=self.outbox_state,
+                    survey=self._survey,
                     metrics=self._outbox_metrics,
                 )
                 source = Source(

@@ -7,8 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from forwarder.database import LEADER_LOCK_CLASS, Connection, errors_of
+from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
+from forwarder.holders import Holder, holders_of_sink, usurpation
 from forwarder.leadership import Leadership
 from forwarder.queries import query
 
@@ -27,8 +28,10 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     oldest_undelivered_at: datetime | None
     dead_letters: int
     # The server process of the listener that leads, and where that listener is; None if none does.
-    leader_pid: int | None
-    leader_address: str | None
+    leader_pid: int | None = None
+    leader_address: str | None = None
+    # That somebody has the leader's lock who seems to be no listener, and what to do; None if nobody has.
+    usurpation: str | None = None
 
 
 _STATUS = msgspec.json.Decoder(SinkStatus)
@@ -42,7 +45,8 @@ async def read_sinks(connection: Connection) -> Sequence[SinkStatus]:
         Unavailable: the database does not answer.
     """
     with errors_of("cannot read the sinks"):
-        return [_STATUS.decode(row[0]) for row in await connection.fetch(query("sinks"), LEADER_LOCK_CLASS)]
+        found = [_STATUS.decode(row[0]) for row in await connection.fetch(query("sinks"))]
+    return [_led(sink, await holders_of_sink(connection, sink.name)) for sink in found]
 
 
 async def remove_sink(connection: Connection, name: str, *, discard: bool) -> None:
@@ -54,7 +58,7 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
     """
     # As long as we have the leader's lock, no listener begins to serve it.
     if not await Leadership(connection, sink=name).take():
-        raise Refused(f"a listener serves sink {name!r}; stop it, or take the sink out of its configuration first")
+        raise Refused(_occupied(name, await holders_of_sink(connection, name)))
     found = {sink.name: sink for sink in await read_sinks(connection)}
     if name not in found:
         raise Refused(f"there is no sink {name!r}; known: {', '.join(found) or 'none'}")
@@ -66,3 +70,18 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
         )
     with errors_of("cannot remove the sink"):
         await connection.execute(query("remove_sink"), name)
+
+
+def _led(sink: SinkStatus, holders: Sequence[Holder]) -> SinkStatus:
+    if not holders:
+        return sink
+    if not holders[0].leads:
+        return msgspec.structs.replace(sink, usurpation=usurpation(sink.name, holders))
+    return msgspec.structs.replace(sink, leader_pid=holders[0].pid, leader_address=holders[0].address)
+
+
+def _occupied(name: str, holders: Sequence[Holder]) -> str:
+    if holders and not holders[0].leads:
+        return usurpation(name, holders)
+    who = f": {holders[0]}" if holders else ""
+    return f"a listener serves sink {name!r}{who}; stop it, or take the sink out of its configuration first"

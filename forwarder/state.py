@@ -22,16 +22,24 @@ class ServiceState:
     phase: Phase = Phase.STARTING
     # Why nothing is delivered, while nothing is.
     trouble: str | None = None
+    # While standing by: why whoever has the leader's lock delivers nothing, and what an operator should see to although somebody leads.
+    usurpation: str | None = None
+    warning: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not ready, if something is in its way."""
+        return self.usurpation or self.trouble
 
     @property
     def ready(self) -> bool:
-        """Whether the service delivers, or stands by to take over."""
-        return self.trouble is None and self.phase in (Phase.LEADING, Phase.STANDBY)
+        """Whether the service delivers, or stands by to take over from one who does."""
+        return self.reason is None and self.phase in (Phase.LEADING, Phase.STANDBY)
 
 
 @dataclass(slots=True)
 class OutboxState:
-    """Written by the janitor, read by the health checks."""
+    """Written by who measures the outbox, read by the health checks."""
 
     # What an operator should look at although everything is delivered, or will be.
     warnings: Sequence[str] = ()

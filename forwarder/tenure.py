@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -12,8 +13,10 @@ from forwarder import database, history, native, partition_key
 from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
+from forwarder.database import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
+from forwarder.holders import Holder, holders_of_sink, usurpation
 from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.lease import Lease
@@ -28,7 +31,9 @@ from forwarder.selection import Pattern
 from forwarder.server import server_of
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source
+from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
+from forwarder.survey import Survey
 from forwarder.uptime import uptime_seconds
 
 logger = logging.getLogger(__name__)
@@ -45,6 +50,7 @@ class Terms:
     state: ServiceState
     metrics: SinkMetrics
     newcomers: Newcomers
+    survey: Survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +110,7 @@ async def begin(
     await sink.prepare()
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
-    await _take(leadership, terms, sink, wait=not once)
+    await _take(leadership, session, terms, sink, wait=not once)
     server = await server_of(session, url=terms.database_url)
     inflow = await stack.enter_async_context(source.joined(server))
     await history.enter(session, server)
@@ -150,18 +156,25 @@ async def begin(
     )
 
 
-async def _take(leadership: Leadership, terms: Terms, sink: Sink, *, wait: bool) -> None:
+async def _take(leadership: Leadership, session: Connection, terms: Terms, sink: Sink, *, wait: bool) -> None:
     if await leadership.take():
         return
     if not wait:
-        raise Refused(f"another `forwarder listen` serves sink {terms.sink.name!r}; stop it first")
+        raise Refused(_occupied(terms.sink.name, await holders_of_sink(session, terms.sink.name)))
     terms.state.phase, terms.state.trouble = Phase.STANDBY, None
-    logger.info("standing by: another listener leads", extra={"sink": terms.sink.name})
+    standby = Standby(leadership, session, sink=terms.sink.name, state=terms.state, survey=terms.survey)
     async with anyio.create_task_group() as tasks:
         # What the sink has said of itself may be days old when the time comes.
         tasks.start_soon(sink.watch, terms.state)
-        await leadership.wait()
+        await standby.wait()
         tasks.cancel_scope.cancel()
+
+
+def _occupied(sink: str, holders: Sequence[Holder]) -> str:
+    if holders and not holders[0].leads:
+        return usurpation(sink, holders)
+    who = f": {holders[0]}" if holders else ""
+    return f"another `forwarder listen` serves sink {sink!r}{who}; stop it first"
 
 
 def _wants(patterns: list[str]) -> Wants | None:

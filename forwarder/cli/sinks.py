@@ -49,6 +49,9 @@ def sinks(
 async def _list(url: str, *, as_json: bool) -> None:
     async with session(url, purpose="sinks") as connection:
         found = await read_sinks(connection)
+    for sink in found:
+        if sink.usurpation:
+            typer.echo(f"forwarder: warning: {sink.usurpation}", err=True)
     if as_json:
         for sink in found:
             typer.echo(msgspec.json.encode(sink).decode())
@@ -75,9 +78,18 @@ def _table(found: Sequence[SinkStatus]) -> Table:
             f"{sink.undelivered:,}",
             _age(sink.oldest_undelivered_at),
             f"{sink.dead_letters:,}",
-            f"{sink.leader_address or 'local'} (pid {sink.leader_pid})" if sink.leader_pid else "none",
+            _leader(sink),
         )
     return table
+
+
+def _leader(sink: SinkStatus) -> str:
+    if sink.usurpation:
+        return "no listener"
+    if sink.leader_pid is None:
+        return "none"
+    # Where a session of another role comes from is hidden.
+    return f"{sink.leader_address} (pid {sink.leader_pid})" if sink.leader_address else f"pid {sink.leader_pid}"
 
 
 def _age(at: datetime | None) -> str:

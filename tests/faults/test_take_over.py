@@ -11,10 +11,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.databases import Database
-from tests.ledger import Audit, Ledger, all_delivered, writing
-from tests.listening import CREDENTIALS, STREAM, Command, Served, command
+from forwarder.config import Settings, SinkSettings
+from forwarder.local.kinesis.faults import Hang
+from forwarder.metrics import Metrics
+from forwarder.service import Service
+from forwarder.state import Phase
+from tests.databases import Database, connected
+from tests.ledger import Audit, Ledger, all_delivered, write_rows, writing
+from tests.listening import CREDENTIALS, STREAM, Command, Served, command, leads, listening, running
 from tests.proxy import proxy
+from tests.waiting import eventually
 
 PAUSE_SECONDS = 0.02
 # Two seconds more than promised: the machine may be busy with other tests.
@@ -103,6 +109,62 @@ async def test_a_standby_takes_over_from_a_leader_whose_network_went_dark(
         way.stall()
         await leads_within(second, SILENCE_SECONDS)
     await all_delivered_by_a_listener(env, tmp_path, ledger, served)
+
+
+async def test_behind_a_leader_that_is_stuck_with_a_backlog_the_standby_says_so(
+    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.vigil.STILL_SECONDS", 1.0)
+    monkeypatch.setattr("forwarder.standby.LOOK_SECONDS", 0.0)
+    hanging = Hang(operation="PutRecords")
+    served.kinesis.faults.replace([hanging])
+    async with listening(database.url, served.sink, stop_timeout_seconds=0.1) as leader:
+        await leads(leader)
+        async with listening(database.url, served.sink) as standby:
+            await write_rows(ledger, database.writer_url, 100)
+            state = standby.states["default"]
+
+            async def warns() -> bool:
+                return "has saved nothing for" in (state.warning or "")
+
+            await eventually(warns)
+            assert (state.phase, state.ready) == (Phase.STANDBY, True)
+
+            async def withdrawn() -> bool:
+                return state.warning is None
+
+            served.kinesis.faults.replace([])
+            await eventually(withdrawn, within_seconds=30)
+    await all_delivered(ledger, served.data)
+
+
+async def test_who_leads_one_sink_and_stands_by_for_another_tells_both_backlogs(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    both = [SinkSettings(name=name, url=served.sink, start="oldest") for name in ("default", "other")]
+    metrics = Metrics()
+    async with listening(database.url, served.sink) as leader:
+        await leads(leader)
+        async with running(Service(Settings(), both, database_url=database.url, metrics=metrics)) as mixed:
+
+            async def is_both() -> bool:
+                phases = {name: state.phase for name, state in mixed.states.items()}
+                return phases == {"default": Phase.STANDBY, "other": Phase.LEADING}
+
+            async def tells() -> bool:
+                text = metrics.exposition().decode()
+                return all(f'forwarder_outbox_waiting_seconds{{sink="{name}"}}' in text for name in mixed.states)
+
+            await eventually(is_both, within_seconds=20)
+            await eventually(tells)
+            async with connected(database.superuser_url) as root:
+                janitors = await root.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name NOT IN ('forwarder leader', 'forwarder reader', 'forwarder doorbell', '')"
+                )
+            # One for each process.
+            assert janitors == 2
+            assert all(state.ready for state in mixed.states.values())
 
 
 async def all_delivered_by_a_listener(env: Mapping[str, str], directory: Path, ledger: Ledger, served: Served) -> Audit:

@@ -9,10 +9,10 @@ import pytest
 from forwarder import history
 from forwarder.database import session
 from forwarder.errors import Refused
-from forwarder.janitor import read_ring
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.positions import Positions
 from forwarder.server import Server, server_of
+from forwarder.survey import read_ring
 from tests.capture import capture
 from tests.conftest import memory_disk
 from tests.databases import Database, connected

@@ -58,6 +58,21 @@ async def test_a_warning_shows_and_changes_no_status(bind: str) -> None:
     assert (status, body["warnings"]) == (200, ["the outbox is large"])
 
 
+async def test_a_standby_behind_a_stranger_is_not_ready_and_says_why(bind: str) -> None:
+    state = ServiceState(phase=Phase.STANDBY, usurpation="the lock is held by a stranger")
+    async with http_server(bind, {"default": state}, OutboxState(), Metrics()):
+        status, body = await get(bind, "/readyz")
+    assert status == 503
+    assert body["sinks"] == {"default": {"phase": "standby", "trouble": "the lock is held by a stranger"}}
+
+
+async def test_the_warnings_of_the_outbox_and_of_every_sink_show(bind: str) -> None:
+    states = {"one": ServiceState(phase=Phase.STANDBY, warning="stuck"), "other": ServiceState(phase=Phase.LEADING)}
+    async with http_server(bind, states, OutboxState(warnings=("large",)), Metrics()):
+        status, body = await get(bind, "/readyz")
+    assert (status, body["warnings"]) == (200, ["large", "stuck"])
+
+
 async def test_a_change_of_state_shows_at_once(bind: str) -> None:
     state = ServiceState()
     async with http_server(bind, {"default": state}, OutboxState(), Metrics()):

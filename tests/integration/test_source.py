@@ -12,13 +12,16 @@ from forwarder.metrics import Metrics
 from forwarder.server import server_of
 from forwarder.source import Source
 from forwarder.state import OutboxState
+from forwarder.survey import Survey
 from tests.databases import Database, connected
 
 
 async def test_a_reader_that_reaches_another_server_than_the_leader_is_not_read_from(database: Database) -> None:
     async with connected(database.url) as leader:
         here = await server_of(leader, url=database.url)
-    janitor = Janitor(database.url, settings=OutboxSettings(), state=OutboxState(), metrics=Metrics().outbox)
+    settings, metrics = OutboxSettings(), Metrics().outbox
+    survey = Survey(settings=settings, state=OutboxState(), metrics=metrics)
+    janitor = Janitor(database.url, settings=settings, survey=survey, metrics=metrics)
     async with anyio.create_task_group() as tasks:
         source = Source(tasks, Settings(), janitor, database_url=database.url, shared=False, once=True)
         with pytest.raises(Unavailable, match="leader and reader reached two servers"):

@@ -1,0 +1,97 @@
+"""Who holds one of our advisory locks. Any role that may connect to a database can take any of them: PostgreSQL knows no right to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from forwarder.database import ANSWER_SECONDS, LEADER_LOCK_CLASS, LOCK_CLASS, Connection, application_name, errors_of
+from forwarder.queries import query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A session or a prepared transaction that has an advisory lock."""
+
+    # None of a prepared transaction, which goes by its name instead.
+    pid: int | None
+    prepared: str | None
+    role: str
+    # What it calls itself, which anybody can do.
+    application: str
+    # Where it comes from; None if that is this machine, or hidden from our role.
+    address: str | None
+    is_exclusive: bool
+    # Whether its role may move the position of a sink.
+    may_lead: bool
+
+    def __str__(self) -> str:
+        if self.prepared is not None:
+            return f"prepared transaction {self.prepared!r} of role {self.role}"
+        place = f" at {self.address}" if self.address else ""
+        return f"role {self.role}, application {self.application!r}, pid {self.pid}{place}"
+
+    @property
+    def remedy(self) -> str:
+        """What ends it, in SQL."""
+        if self.prepared is not None:
+            if not self.prepared.isprintable():
+                return "ROLLBACK PREPARED, with its gid in pg_prepared_xacts"
+            return "ROLLBACK PREPARED '{}'".format(self.prepared.replace("'", "''"))
+        return f"SELECT pg_terminate_backend({self.pid})"
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The same for a log."""
+        if self.prepared is not None:
+            return {"role": self.role, "prepared_transaction": self.prepared}
+        return {"pid": self.pid, "role": self.role, "application": self.application}
+
+    @property
+    def flaw(self) -> str | None:
+        """Why it cannot be a listener, whatever it calls itself; None if it may be one."""
+        if self.prepared is not None:
+            return "is no session"
+        if not self.is_exclusive:
+            return "shares the lock, as no listener does"
+        return None if self.may_lead else "has a role that may not deliver"
+
+    def calls_itself(self, *purposes: str) -> bool:
+        """Whether its name is that of our sessions for one of these purposes. Some poolers append to it where a client comes from."""
+        return self.application.startswith(tuple(map(application_name, purposes)))
+
+    @property
+    def leads(self) -> bool:
+        """Whether it seems to be what may have a leader's lock: a listener, or `forwarder sinks remove` for a moment."""
+        return self.flaw is None and self.calls_itself("leader", "sinks")
+
+
+def usurpation(sink: str, holders: Sequence[Holder]) -> str:
+    """Says that the first of those who have a sink's leader's lock is no listener, and what ends it."""
+    first, others = holders[0], f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+    flaw = f"{first.flaw}; end it" if first.flaw else "does not call itself a listener; if it is none, end it"
+    return f"the leader's lock of sink {sink!r} is held by {first}{others}, which {flaw}: {first.remedy}"
+
+
+async def holders_of_sink(connection: Connection, sink: str) -> Sequence[Holder]:
+    """Who has the leader's lock of a sink, those first who cannot lead.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    return await _holders(connection, LEADER_LOCK_CLASS, None, sink)
+
+
+async def holders_of_lock(connection: Connection, number: int) -> Sequence[Holder]:
+    """Who has the lock of this number in our class, such as ``DOORBELL_LOCK``.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    return await _holders(connection, LOCK_CLASS, number, None)
+
+
+async def _holders(connection: Connection, lock_class: int, number: int | None, name: str | None) -> Sequence[Holder]:
+    with errors_of("cannot see who holds a lock"):
+        rows = await connection.fetch(query("lock_holders"), lock_class, number, name, timeout=ANSWER_SECONDS)
+    return [Holder(**row) for row in rows]

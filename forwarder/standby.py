@@ -1,0 +1,123 @@
+"""One who waits to lead: asks for the lock every second, looks who has it, and measures the outbox while nobody else here does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import asyncpg
+
+from forwarder.database import ANSWER_SECONDS, Connection, errors_of
+from forwarder.errors import ForwarderError
+from forwarder.holders import Holder, holders_of_sink
+from forwarder.leadership import Leadership
+from forwarder.logs import Occasional
+from forwarder.queries import query
+from forwarder.state import ServiceState
+from forwarder.survey import Survey
+from forwarder.vigil import LastSave, Verdict, Vigil
+
+RETRY_SECONDS = 1.0
+# Looking at locks costs more than asking for one, the more of them there are in the whole instance.
+LOOK_SECONDS = 2.5
+
+_LED = "standing by: another listener leads"
+_HELD = "standing by: another session has the leader's lock"
+_USURPED = "no listener leads: a stranger has the leader's lock"
+
+logger = logging.getLogger(__name__)
+
+
+class Standby:
+    """Stands by for one sink, on the session that is to lead it. Nothing that it sees, or fails to see, keeps it from leading."""
+
+    def __init__(
+        self, leadership: Leadership, connection: Connection, *, sink: str, state: ServiceState, survey: Survey
+    ) -> None:
+        self._leadership = leadership
+        self._connection = connection
+        self._sink = sink
+        self._state = state
+        self._survey = survey
+        self._vigil = Vigil(sink)
+        self._look_due = 0.0
+        # Who was told of last, as what.
+        self._told: tuple[str, int | None] | None = None
+        self._occasional = Occasional(seconds=300.0)
+
+    async def wait(self) -> None:
+        """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length.
+
+        Raises:
+            Unavailable: the session is lost.
+        """
+        try:
+            while True:
+                await self._look()
+                await self._measure()
+                await anyio.sleep(RETRY_SECONDS)
+                if await self._leadership.take():
+                    return
+        finally:
+            self._state.usurpation = self._state.warning = None
+
+    async def _look(self) -> None:
+        """Look who has the lock, and say so if that should not be.
+
+        Raises:
+            Unavailable: the session is lost.
+        """
+        if anyio.current_time() < self._look_due:
+            return
+        self._look_due = anyio.current_time() + LOOK_SECONDS
+        holders = await holders_of_sink(self._connection, self._sink)
+        verdict = self._vigil.look(
+            holders,
+            await self._last_save(),
+            has_backlog=self._survey.has_backlog(self._sink),
+            now=anyio.current_time(),
+        )
+        self._state.usurpation, self._state.warning = verdict.usurpation, verdict.warning
+        if holders:
+            self._tell(holders[0], verdict)
+
+    async def _measure(self) -> None:
+        with self._tolerance("the outbox is not measured; trying again"):
+            try:
+                await self._survey.renew(self._connection)
+            except (ForwarderError, asyncpg.PostgresError):
+                self._survey.forget()
+                raise
+
+    async def _last_save(self) -> LastSave | None:
+        row = None
+        with (
+            self._tolerance("cannot see whether the leader saves; trying again"),
+            errors_of("cannot read forwarder.sink"),
+        ):
+            row = await self._connection.fetchrow(query("last_save"), self._sink, timeout=ANSWER_SECONDS)
+        return LastSave(**row) if row else None
+
+    @contextmanager
+    def _tolerance(self, complaint: str) -> Iterator[None]:
+        """Log what fails, from time to time. Whether the session is lost, the next try to lead will tell."""
+        try:
+            yield
+        except (ForwarderError, asyncpg.PostgresError) as error:
+            if self._occasional.due(complaint):
+                logger.warning(complaint, extra={"sink": self._sink, "reason": str(error)})
+
+    def _tell(self, holder: Holder, verdict: Verdict) -> None:
+        facts = {"sink": self._sink, **holder.facts}
+        if verdict.usurpation:
+            event, level, facts = _USURPED, logging.ERROR, {**facts, "what": verdict.usurpation}
+        else:
+            event, level = _LED if holder.leads else _HELD, logging.INFO
+        is_due = level == logging.ERROR and self._occasional.due(event)
+        if is_due or self._told != (event, holder.pid):
+            self._told = event, holder.pid
+            logger.log(level, event, extra=facts)
+        if verdict.warning and self._occasional.due("stuck"):
+            logger.warning("the leader does not get on", extra={**facts, "what": verdict.warning})

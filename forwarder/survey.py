@@ -1,0 +1,114 @@
+"""Measures the outbox and changes nothing: how large it is, and how long each sink's changes have been waiting.
+
+It is taken by whoever has a session to spare: the janitor of a listener that leads, after each of its rounds, or else one who stands by.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+
+from forwarder.config import OutboxSettings
+from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
+from forwarder.guard_rails import Backlog, warnings
+from forwarder.holders import holders_of_lock
+from forwarder.logs import Occasional
+from forwarder.metrics import OutboxMetrics
+from forwarder.queries import query
+from forwarder.ring import Leaf, Ring
+from forwarder.state import OutboxState
+
+# Longer than from one round of the janitor to the next, so that nobody measures beside it.
+FRESH_SECONDS = 3.0
+# Looking at locks costs the more the more there are in the whole instance: with 50,000 some 80 ms.
+INTRUDERS_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class Survey:
+    """One process's knowledge of the outbox: for its metrics, its health checks, and those of its sinks that stand by."""
+
+    def __init__(self, *, settings: OutboxSettings, state: OutboxState, metrics: OutboxMetrics) -> None:
+        self._settings = settings
+        self._state = state
+        self._metrics = metrics
+        self._occasional = Occasional(seconds=300.0)
+        self._due = 0.0
+        self._behind: frozenset[str] = frozenset()
+        self._intruders_due = 0.0
+        self._intruders: Sequence[str] = ()
+
+    def has_backlog(self, sink: str) -> bool:
+        """Whether a change of this sink was waiting when it was measured last."""
+        return sink in self._behind
+
+    async def renew(self, connection: Connection) -> None:
+        """Measure, unless somebody has done so a moment ago.
+
+        Raises:
+            Refused: the schema is older than this program, or not ours to read.
+            Unavailable: the database does not answer.
+        """
+        if anyio.current_time() < self._due:
+            return
+        # Those who come meanwhile need not wait for it.
+        self._due = anyio.current_time() + FRESH_SECONDS
+        with errors_of("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
+            is_paused: bool = await connection.fetchval(query("is_paused"))
+            await self.take(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
+
+    async def take(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
+        """Measure the rest of it, and report it all."""
+        backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
+        if anyio.current_time() >= self._intruders_due:
+            self._intruders_due = anyio.current_time() + INTRUDERS_SECONDS
+            self._intruders = await _intruders(connection)
+        self._due = anyio.current_time() + FRESH_SECONDS
+        self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
+        self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
+
+    def forget(self) -> None:
+        """It could not be measured; what nobody measures any more must not go on as a warning."""
+        self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
+        self._state.warnings = ()
+
+    def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
+        limits = self._settings
+        self._metrics.measured(outbox_bytes)
+        self._metrics.waiting({backlog.sink: backlog.waiting_seconds or 0.0 for backlog in backlogs})
+        passed = warnings(
+            backlogs,
+            outbox_bytes=outbox_bytes,
+            warn_bytes=limits.warn_bytes,
+            warn_age_seconds=limits.warn_age_seconds,
+            is_paused=is_paused,
+        )
+        self._state.warnings = (*passed, *self._intruders)
+        self._log("a limit of the outbox is passed", passed)
+        self._log("a stranger holds the doorbell", self._intruders)
+
+    def _log(self, event: str, lines: Sequence[str]) -> None:
+        if lines and self._occasional.due(event):
+            for line in lines:
+                logger.warning(event, extra={"what": line})
+
+
+async def read_ring(connection: Connection) -> Ring:
+    """The ring as it is now."""
+    head = await connection.fetchrow(query("head"))
+    assert head is not None
+    leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
+    return Ring(leaves=leaves, **head)
+
+
+async def _intruders(connection: Connection) -> Sequence[str]:
+    """Who keeps the doorbell armed and is no listener, so that every writer rings."""
+    return [
+        f"every writer pays for a notification: the doorbell's lock is held by {holder}, which is no listener; end it: {holder.remedy}"
+        for holder in await holders_of_lock(connection, DOORBELL_LOCK)
+        # Writers share it.
+        if holder.is_exclusive and not (holder.may_lead and holder.calls_itself("doorbell"))
+    ]
