@@ -28,17 +28,17 @@ def whole(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
 
 def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     """A stretch for each table; where some events concern a whole table, one for what is before them, for them, and after."""
-    # Few pages hold such events, many hold one table only: hence no more is done for an event than it takes to find out.
+    # This runs for every event. Few pages hold such events, and many are of one table: hence no more is done than it takes to find out.
     if not TABLE_WIDE.isdisjoint(map(_OP, events)):
         return _around_barriers(events)
-    tables: set[Table] = set(map(_TABLE, events))
-    if len(tables) <= 1:
+    tables = list(map(_TABLE, events))
+    of_table: dict[Table, set[int]] = {table: set() for table in dict.fromkeys(tables)}
+    if len(of_table) <= 1:
         return whole(events, seqs)
-    stretches = {table: Stretch(table.id, set()) for table in tables}
-    undelivered = [stretches[event.table].undelivered for event in events]
-    for seq, seqs_of_table in zip(seqs, undelivered, strict=True):
+    undelivered = list(map(of_table.__getitem__, tables))
+    for seqs_of_table, seq in zip(undelivered, seqs, strict=True):
         seqs_of_table.add(seq)
-    return list(stretches.values()), undelivered
+    return [Stretch(table.id, seqs_of_table) for table, seqs_of_table in of_table.items()], undelivered
 
 
 def _around_barriers(events: Sequence[Event]) -> Cut:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -221,3 +223,47 @@ async def test_a_listener_that_is_stopped_while_a_truncate_waits_ends_and_the_ne
     served.kinesis.faults.replace([])
     async with listening(database.url, sink):
         assert_truncates_stand_between(await arrived(served, 41))
+
+
+async def test_a_consumer_that_compares_seq_ends_up_with_the_table_however_it_reads_the_shards(
+    database: Database, served: Served
+) -> None:
+    served.kinesis.faults.replace([FailRecords(probability=0.2), LoseResponse(probability=0.1, operation="PutRecords")])
+    changes = [
+        rows(ITEM, 1, 40),
+        f"DELETE FROM {ITEM} WHERE id <= 5",
+        f"TRUNCATE {ITEM}; {rows(ITEM, 1, 30)}",
+        f"UPDATE {ITEM} SET note = 'new' WHERE id > 10",
+        f"DELETE FROM {ITEM} WHERE id = 20",
+    ]
+    await execute(database, *changes)
+    async with listening(database.url, served.sink, page_rows=30):
+        found = await arrived(served, 40 + 5 + 31 + 20 + 1)
+    async with connected(database.url) as owner:
+        table = {row["id"] for row in await owner.fetch(f"SELECT id FROM {ITEM}")}
+    for seed in range(50):
+        assert _consumed(found, random.Random(seed)) == table
+
+
+def _consumed(found: Sequence[Arrival], chance: random.Random) -> set[int]:
+    """The rows that a consumer has in the end who reads by the rules of docs/formats.md: each key in order, as a shard has it."""
+    keys: dict[int | None, deque[Arrival]] = defaultdict(deque)
+    for arrival in found:
+        keys[arrival.id].append(arrival)
+    consumed: dict[int, int] = {}
+    truncated = 0
+    while keys:
+        key = chance.choice(list(keys))
+        arrival = keys[key].popleft()
+        if not keys[key]:
+            del keys[key]
+        if arrival.op == "truncate":
+            truncated = max(truncated, arrival.seq)
+            consumed = {identity: seq for identity, seq in consumed.items() if seq >= arrival.seq}
+            continue
+        assert arrival.id is not None
+        if arrival.seq > truncated and arrival.seq > consumed.get(arrival.id, 0):
+            consumed[arrival.id] = arrival.seq
+            if arrival.op == "delete":
+                del consumed[arrival.id]
+    return set(consumed)
