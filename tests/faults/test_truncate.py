@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from forwarder.local.kinesis.faults import AnyFault, Error, FailRecords, LoseResponse
+from forwarder.replay import Replay
+from forwarder.selection import Pattern
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.kpl_oracle import kpl_oracle
@@ -45,8 +47,9 @@ async def served() -> AsyncIterator[Served]:
 
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A halted lane waits for a tenth of a second instead of several."""
+    """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
     monkeypatch.setattr("forwarder.relay.REFUSED_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -223,6 +226,22 @@ async def test_a_listener_that_is_stopped_while_a_truncate_waits_ends_and_the_ne
     served.kinesis.faults.replace([])
     async with listening(database.url, sink):
         assert_truncates_stand_between(await arrived(served, 41))
+
+
+async def test_a_table_that_is_replayed_has_its_truncate_in_its_place_again(database: Database, served: Served) -> None:
+    await execute(database, rows(ITEM, 1, 20), f"TRUNCATE {ITEM}", rows(ITEM, 1, 20))
+    async with listening(database.url, served.sink):
+        await arrived(served, 41)
+    served.kinesis.faults.replace([FailRecords(probability=0.3)])
+    async with connected(database.url) as owner, listening(database.url, served.sink):
+        done = await Replay(owner, sink="default").send_tables(None, [Pattern(ITEM)])
+        assert done.changes == 41
+
+        async def all_repeated() -> bool:
+            return len(arrivals(served)) == 82
+
+        await eventually(all_repeated, within_seconds=20)
+    assert_truncates_stand_between(arrivals(served)[41:])
 
 
 async def test_a_consumer_that_compares_seq_ends_up_with_the_table_however_it_reads_the_shards(
