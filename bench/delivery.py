@@ -10,7 +10,7 @@ import anyio
 
 from forwarder.config import ListenSettings
 from forwarder.cursor import NOTHING, Position
-from forwarder.events import Record
+from forwarder.events import Record, Stretch
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
@@ -75,7 +75,7 @@ def _pages(keys: Sequence[str], events: int) -> Iterator[Packed]:
     seqs = iter(range(events))
     while page := list(islice(seqs, _LISTEN.page_rows)):
         undelivered = set(page)
-        yield Packed(records=list(_records(keys, page, undelivered)), undelivered=undelivered)
+        yield Packed(records=list(_records(keys, page, undelivered)), stretches=[Stretch(1, undelivered)])
 
 
 def _records(keys: Sequence[str], seqs: Iterable[int], undelivered: set[int]) -> Iterator[Record]:

@@ -74,7 +74,7 @@ class Record(msgspec.Struct, gc=False):
     seq: int
     partition_key: str
     data: bytes
-    # The seqs of the page this one came with that are not delivered yet.
+    # That of the stretch it belongs to.
     undelivered: set[int]
     attempts: int = 0
     # What travels in the same Kinesis record, after this one; the lanes alone change it.
@@ -87,6 +87,17 @@ class Record(msgspec.Struct, gc=False):
     def size(self) -> int:
         """Bytes of data and partition key together, as Kinesis counts them; followers not included."""
         return len(self.data) + len(self.partition_key.encode())
+
+
+class Stretch(msgspec.Struct, gc=False):
+    """Changes of one table on one page: of its rows, or of the whole table, and then nothing of its rows is in between."""
+
+    # The table's id in the registry.
+    table: int
+    # The seqs of those that are not delivered yet.
+    undelivered: set[int]
+    # Whether they concern the whole table, and have to keep their place among the changes of its rows.
+    is_barrier: bool = False
 
 
 class Lane(msgspec.Struct, gc=False):

@@ -13,13 +13,19 @@ from forwarder.packing import Packed
 class _Page:
     """A page that is not delivered, or that waits for one before it."""
 
-    undelivered: set[int]
+    # The seqs that are, in one set or several.
+    undelivered: list[set[int]]
     first_seq: int
     last_seq: int
     # What holds once the page and all before it are delivered.
     position: Position
     attached_bytes: int
     offered_at: float
+
+    def is_delivered(self) -> bool:
+        while self.undelivered and not self.undelivered[-1]:
+            self.undelivered.pop()
+        return not self.undelivered
 
 
 class Frontier:
@@ -40,7 +46,7 @@ class Frontier:
         if not self._pages:
             return self._position
         page = self._pages[0]
-        before_seq = min(page.undelivered)
+        before_seq = min(min(seqs) for seqs in page.undelivered if seqs)
         if before_seq == page.first_seq:
             return self._position
         return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
@@ -53,7 +59,7 @@ class Frontier:
             return
         first_seq, last_seq = (records[0].seq, records[-1].seq) if records else (0, 0)
         page = _Page(
-            undelivered=packed.undelivered,
+            undelivered=[stretch.undelivered for stretch in packed.stretches],
             first_seq=first_seq,
             last_seq=last_seq,
             position=position,
@@ -74,7 +80,7 @@ class Frontier:
         return now - self._pages[0].offered_at if self._pages else 0.0
 
     def _advance(self) -> None:
-        while self._pages and not self._pages[0].undelivered:
+        while self._pages and self._pages[0].is_delivered():
             page = self._pages.popleft()
             batch_is_done = self._position.batch is not None and page.position.batch is None
             self.progress += batch_is_done

@@ -24,6 +24,8 @@ class Holder(Protocol):
     def records(self) -> int: ...
     @property
     def bytes(self) -> int: ...
+    @property
+    def waiting_for_barriers(self) -> int: ...
 
     def oldest_seconds(self) -> float: ...
     def hottest(self, count: int) -> Sequence[int]: ...
@@ -149,6 +151,11 @@ class _Families(Collector):
         """What every sink holds now."""
         in_flight = GaugeMetricFamily("forwarder_sink_requests_in_flight", "Requests under way.", labels=["sink"])
         records = GaugeMetricFamily("forwarder_sink_memory_records", "Records in memory.", labels=["sink"])
+        waiting = GaugeMetricFamily(
+            "forwarder_sink_barrier_records",
+            "Records in memory that wait for a TRUNCATE of their table, or are one and wait for its rows.",
+            labels=["sink"],
+        )
         size = GaugeMetricFamily("forwarder_sink_memory_bytes", "Bytes of records in memory.", labels=["sink"])
         oldest = GaugeMetricFamily(
             "forwarder_sink_oldest_page_seconds", "How long the oldest undelivered page waits.", labels=["sink"]
@@ -159,8 +166,9 @@ class _Families(Collector):
         for sink, holder in self.holders.items():
             in_flight.add_metric([sink], holder.in_flight)
             records.add_metric([sink], holder.records)
+            waiting.add_metric([sink], holder.waiting_for_barriers)
             size.add_metric([sink], holder.bytes)
             oldest.add_metric([sink], holder.oldest_seconds())
             for rank, length in enumerate(holder.hottest(_HOT_LANES), start=1):
                 hot.add_metric([sink, str(rank)], length)
-        return in_flight, records, size, oldest, hot
+        return in_flight, records, waiting, size, oldest, hot

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from forwarder.errors import Refused
-from forwarder.events import Attachment, Event, Record, SetAside
+from forwarder.events import Attachment, Event, Record, SetAside, Stretch
 from forwarder.native import Encoder
 from forwarder.partition_key import Chooser
 from forwarder.sink_url import DEAD_LETTER, Oversize
+from forwarder.stretches import by_table, whole
 
 # 256 characters of up to four bytes.
 MAX_KEY_BYTES = 1024
@@ -30,13 +30,19 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The records of some events, in their order, and what cannot be one. ``undelivered`` are the seqs of the records."""
+    """The records of some events, in their order, and what cannot be one. Each record belongs to one of the ``stretches``."""
 
     records: Sequence[Record]
-    undelivered: set[int]
+    # In the order of their first records; without those of which no record is left.
+    stretches: Sequence[Stretch]
     aside: Sequence[SetAside] = ()
     # Of what is attached to the records.
     attached_bytes: int = 0
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether no record is left to deliver."""
+        return not any(stretch.undelivered for stretch in self.stretches)
 
 
 class Packer:
@@ -50,13 +56,18 @@ class Packer:
         encode: Encoder,
         choose_key: Chooser,
         oversize: Oversize = DEAD_LETTER,
+        has_barriers: bool = False,
     ) -> None:
-        """``cluster`` is the system identifier: with the seq it tells a change from every other."""
+        """``cluster`` is the system identifier: with the seq it tells a change from every other.
+
+        ``has_barriers``: what concerns a whole table is to be kept in its place among the changes of its rows.
+        """
         self._cluster = cluster
         self._limits = limits
         self._encode = encode
         self._choose_key = choose_key
         self._oversize = oversize
+        self._cut = by_table if has_barriers else whole
 
     def pack(self, events: Sequence[Event]) -> Packed:
         """The events as records.
@@ -65,14 +76,14 @@ class Packer:
             Refused: one is too large, and the policy is to stop.
         """
         seqs = [event.seq for event in events]
-        undelivered = set(seqs)
+        stretches, undelivered = self._cut(events, seqs)
         encoded = self._encode(events)
-        records = list(map(Record, seqs, self._choose_key(events), encoded, repeat(undelivered)))
+        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered))
         if max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
-            return Packed(records=records, undelivered=undelivered)
-        return self._fit(events, records, undelivered)
+            return Packed(records=records, stretches=stretches)
+        return self._fit(events, records, stretches)
 
-    def _fit(self, events: Sequence[Event], records: Sequence[Record], undelivered: set[int]) -> Packed:
+    def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
         fitting: list[Record] = []
         aside: list[SetAside] = []
         for event, record in zip(events, records, strict=True):
@@ -80,10 +91,11 @@ class Packer:
             if self._fits(fitted):
                 fitting.append(fitted)
             else:
+                fitted.undelivered.remove(fitted.seq)
                 aside.append(self._set_aside(fitted))
-        undelivered.difference_update(change.seq for change in aside)
+        stretches = [stretch for stretch in stretches if stretch.undelivered]
         attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
-        return Packed(records=fitting, undelivered=undelivered, aside=aside, attached_bytes=attached_bytes)
+        return Packed(records=fitting, stretches=stretches, aside=aside, attached_bytes=attached_bytes)
 
     def _fits(self, record: Record) -> bool:
         return record.size <= self._limits.max_record_bytes

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.backoff import delay_seconds
+from forwarder.barriers import Barriers
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
 from forwarder.events import Record, SetAside
@@ -80,6 +81,9 @@ class Relay:
         self._quarantine = quarantine
         metrics.watch(self)
         self._frontier = Frontier(position)
+        self._barriers = Barriers()
+        # What was set aside before waits for nothing that is delivered meanwhile, and nothing of that for it.
+        self._barriers_again = Barriers()
         # Whether a page is on its way.
         self._expects_page = False
         self._linger = Linger()
@@ -94,12 +98,18 @@ class Relay:
     @property
     def records(self) -> int:
         """How many records are in memory."""
-        return self._schedule.records
+        return self._schedule.records + self.waiting_for_barriers
 
     @property
     def bytes(self) -> int:
         """How many bytes of data are in memory, attachments included."""
-        return self._schedule.bytes + self._frontier.attached_bytes
+        waiting = self._barriers.bytes + self._barriers_again.bytes
+        return self._schedule.bytes + waiting + self._frontier.attached_bytes
+
+    @property
+    def waiting_for_barriers(self) -> int:
+        """How many of the records in memory wait for a barrier of their table, or are one and wait."""
+        return self._barriers.records + self._barriers_again.records
 
     def oldest_seconds(self) -> float:
         """How long the oldest page that is not delivered has been in memory."""
@@ -137,7 +147,7 @@ class Relay:
         self._isolate(packed.aside)
         self._frontier.enter(packed, position, now=anyio.current_time())
         self._frontier.delivered(skipped)
-        self._schedule.extend(packed.records)
+        self._schedule.extend(self._barriers.admit(packed))
         self._notify()
 
     async def deliver_again(self, packed: Packed) -> None:
@@ -146,9 +156,9 @@ class Relay:
         Each change is delivered then, or set aside again.
         """
         self._isolate(packed.aside)
-        self._schedule.extend(packed.records)
+        self._schedule.extend(self._barriers_again.admit(packed))
         self._notify()
-        while packed.undelivered:
+        while not packed.is_delivered:
             await self._changed.wait()
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
@@ -158,7 +168,7 @@ class Relay:
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered. Nothing more will be."""
         self._expects_page = False
-        while self._schedule.records:
+        while self.records:
             await self._changed.wait()
 
     async def moved_to(self, progress: int) -> None:
@@ -206,7 +216,7 @@ class Relay:
         return self._schedule.ready >= READY_REQUESTS * self._sink.max_records
 
     def _is_full(self) -> bool:
-        return self._schedule.records >= self._max_events or self.bytes >= self._max_bytes
+        return self.records >= self._max_events or self.bytes >= self._max_bytes
 
     def _take(self) -> Sequence[Record]:
         return self._schedule.take(
@@ -247,6 +257,8 @@ class Relay:
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
+        for barriers in (self._barriers, self._barriers_again):
+            self._schedule.extend(barriers.release())
         self._frontier.delivered(len(records) - len(unsettled))
         self._notify()
 

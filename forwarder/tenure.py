@@ -200,7 +200,14 @@ def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int) -> Packer:
         encode=native.encoder(system_identifier),
         choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
+        has_barriers=_has_barriers(sink_url),
     )
+
+
+def _has_barriers(sink_url: SinkUrl) -> bool:
+    """Whether the changes of a table are ordered, and not all in one lane, or one line, where a TRUNCATE has its place anyhow."""
+    is_ordered = isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
+    return is_ordered and sink_url.partition_key != "table"
 
 
 def _halts_lanes(sink_url: SinkUrl) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from forwarder.errors import Refused
 from forwarder.events import Event, Table
@@ -43,10 +44,16 @@ def change(seq: int, *, before: str | None = None, after: str | None = SMALL, ke
     )
 
 
-def pack(*events: Event, oversize: Oversize = DEAD_LETTER) -> Packed:
-    return Packer(Limits(), cluster=7, encode=encoder(7), choose_key=chooser("primary-key"), oversize=oversize).pack(
-        events
+def pack(*events: Event, oversize: Oversize = DEAD_LETTER, has_barriers: bool = False) -> Packed:
+    packer = Packer(
+        Limits(),
+        cluster=7,
+        encode=encoder(7),
+        choose_key=chooser("primary-key"),
+        oversize=oversize,
+        has_barriers=has_barriers,
     )
+    return packer.pack(events)
 
 
 def bodies(packed: Packed) -> Sequence[dict[str, Any]]:
@@ -58,8 +65,9 @@ def test_what_fits_is_left_as_it_is(kind: Any) -> None:
     packed = pack(change(1), change(2), oversize=Oversize(kind=kind))
 
     assert [record.seq for record in packed.records] == [1, 2]
-    assert packed.undelivered == {1, 2}
-    assert all(record.undelivered is packed.undelivered for record in packed.records)
+    (stretch,) = packed.stretches
+    assert stretch.undelivered == {1, 2}
+    assert all(record.undelivered is stretch.undelivered for record in packed.records)
     assert not packed.aside
 
 
@@ -77,7 +85,7 @@ def test_a_change_that_is_too_large_is_set_aside_and_holds_nothing_up() -> None:
     packed = pack(change(1), change(2, after=LARGE), change(3))
 
     assert [record.seq for record in packed.records] == [1, 3]
-    assert packed.undelivered == {1, 3}
+    assert [stretch.undelivered for stretch in packed.stretches] == [{1, 3}]
     assert [(aside.seq, aside.code) for aside in packed.aside] == [(2, "oversize")]
     assert str(LIMIT) in packed.aside[0].reason
 
@@ -123,3 +131,50 @@ def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() 
         name: json.loads(whole)[name] for name in ("id", "seq", "key")
     }
     assert packed.attached_bytes == len(whole)
+
+
+ITEMS = Table(id=2, relation=16500, schema="public", name="items", key_columns=(("id",),), before_image="full")
+
+
+def of_table(table: Table, *changes: tuple[int, bytes]) -> list[Event]:
+    return [replace(change(seq), table=table, op=op, key=None, key_values=None) for seq, op in changes]
+
+
+def stretches(packed: Packed) -> list[tuple[int, set[int], bool]]:
+    return [(stretch.table, stretch.undelivered, stretch.is_barrier) for stretch in packed.stretches]
+
+
+def test_the_changes_of_each_table_are_a_stretch() -> None:
+    orders, items = of_table(ORDERS, (1, b"I"), (4, b"U")), of_table(ITEMS, (2, b"I"), (3, b"D"))
+    packed = pack(orders[0], *items, orders[1], has_barriers=True)
+
+    assert sorted(stretches(packed)) == [(1, {1, 4}, False), (2, {2, 3}, False)]
+    assert all(record.seq in record.undelivered for record in packed.records)
+
+
+def test_what_concerns_a_whole_table_stands_between_the_stretches_of_its_rows() -> None:
+    orders = of_table(ORDERS, (1, b"I"), (3, b"T"), (4, b"T"), (6, b"I"), (7, b"G"))
+    items = of_table(ITEMS, (2, b"I"), (5, b"I"))
+    packed = pack(orders[0], items[0], *orders[1:3], items[1], *orders[3:], has_barriers=True)
+
+    assert stretches(packed) == [
+        (1, {1}, False),
+        (2, {2, 5}, False),
+        (1, {3, 4}, True),
+        (1, {6}, False),
+        (1, {7}, True),
+    ]
+    assert all(record.seq in record.undelivered for record in packed.records)
+
+
+def test_where_nothing_has_to_be_kept_in_place_all_are_one_stretch() -> None:
+    packed = pack(*of_table(ORDERS, (1, b"I"), (2, b"T")), *of_table(ITEMS, (3, b"I")))
+
+    assert [stretch.undelivered for stretch in packed.stretches] == [{1, 2, 3}]
+    assert not packed.stretches[0].is_barrier
+
+
+def test_a_stretch_of_which_all_is_set_aside_is_none() -> None:
+    packed = pack(change(1, after=LARGE), *of_table(ORDERS, (2, b"T")), has_barriers=True)
+
+    assert stretches(packed) == [(1, {2}, True)]

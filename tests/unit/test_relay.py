@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from math import inf
 
 import anyio
@@ -15,7 +16,7 @@ from forwarder import linger
 from forwarder import relay as relay_module
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Unavailable
-from forwarder.events import Record
+from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.line import Line
@@ -127,13 +128,18 @@ def relay_to(
     )
 
 
+def packed_of(*records: Record) -> Packed:
+    """A page of one table whose records share what is undelivered."""
+    return Packed(records=records, stretches=[Stretch(1, record.undelivered) for record in records[:1]])
+
+
 def offer(relay: Relay, *records: tuple[int, str], size: int = 1) -> Position:
     """Offer one page; the position after it is told by its last seq."""
     undelivered = {seq for seq, _ in records}
     last_seq = records[-1][0] if records else relay.position.last_seq
     position = Position(delivered=Snapshot(1, 1), floor_seq=0, last_seq=last_seq)
     packed = [Record(seq, key, b"x" * size, undelivered) for seq, key in records]
-    relay.offer(Packed(records=packed, undelivered=undelivered), position)
+    relay.offer(packed_of(*packed), position)
     return position
 
 
@@ -336,13 +342,12 @@ async def test_a_later_snapshot_alone_is_no_progress() -> None:
 async def test_the_end_of_a_batch_is_progress_even_without_records() -> None:
     relay = relay_to(ScriptedSink(store))
     entered = START.entering(Snapshot(5, 5), floor_seq=1, ceiling_seq=9)
-    undelivered = {1}
     async with running(relay):
-        relay.offer(Packed(records=[Record(1, "a", b"x", undelivered)], undelivered=undelivered), entered.advanced(1))
+        relay.offer(packed_of(Record(1, "a", b"x", {1})), entered.advanced(1))
         await relay.settled()
     before = relay.progress
 
-    relay.offer(Packed(records=[], undelivered=set()), entered.advanced(1).finished())
+    relay.offer(packed_of(), entered.advanced(1).finished())
 
     assert relay.progress > before
 
@@ -632,11 +637,10 @@ async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.Mon
 async def test_what_was_set_aside_is_delivered_again_without_moving_the_position() -> None:
     sink = ScriptedSink(store)
     relay = relay_to(sink)
-    undelivered = {5}
     async with running(relay):
         last = offer(relay, (8, "a"), (9, "b"))
         with anyio.fail_after(5):
-            await relay.deliver_again(Packed(records=[Record(5, "a", b"x", undelivered)], undelivered=undelivered))
+            await relay.deliver_again(packed_of(Record(5, "a", b"x", {5})))
             await relay.settled()
 
     assert 5 in [record.seq for record in sink.stored]
@@ -646,10 +650,7 @@ async def test_what_was_set_aside_is_delivered_again_without_moving_the_position
 async def test_attachments_count_as_memory_until_their_page_is_delivered() -> None:
     gate = Gate()
     relay = relay_to(ScriptedSink(gate), max_bytes=1000)
-    undelivered = {1}
-    relay.offer(
-        Packed(records=[Record(1, "a", b"x", undelivered)], undelivered=undelivered, attached_bytes=1000), START
-    )
+    relay.offer(replace(packed_of(Record(1, "a", b"x", {1})), attached_bytes=1000), START)
     async with running(relay):
         await anyio.wait_all_tasks_blocked()
         with anyio.move_on_after(0.01) as waited:
@@ -718,3 +719,130 @@ async def test_a_record_that_comes_back_is_not_sent_again_when_the_lease_is_over
 
     assert raised.group_contains(Unavailable, match="the leadership could not be proved")
     assert offers == 1
+
+
+TRUNCATE = "TRUNCATE"
+
+
+def page_of(*changes: tuple[int, str, str]) -> Packed:
+    """A page of changes: seq, table, and the row's key or TRUNCATE."""
+    stretches: list[Stretch] = []
+    records = []
+    for seq, table, key in changes:
+        is_barrier = key == TRUNCATE
+        last = next((stretch for stretch in reversed(stretches) if stretch.table == ord(table)), None)
+        if last is None or last.is_barrier is not is_barrier:
+            last = Stretch(ord(table), set(), is_barrier)
+            stretches.append(last)
+        last.undelivered.add(seq)
+        records.append(Record(seq, table if is_barrier else f"{table}.{key}", b"x", last.undelivered))
+    return Packed(records=records, stretches=stretches)
+
+
+def after(packed: Packed) -> Position:
+    return Position(delivered=Snapshot(1, 1), floor_seq=0, last_seq=packed.records[-1].seq)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_truncate_keeps_its_place_over_rejections_and_lost_responses_and_in_a_small_memory(seed: int) -> None:
+    chaos = Chaos(seed)
+    sink = ScriptedSink(chaos, max_in_flight=chaos.chance.choice([1, 3, 16]))
+    sink.max_records = chaos.chance.choice([1, 3, 500])
+    relay = chaos.relay = relay_to(sink, max_events=20)
+    keys = ["1", "2", "3", "4", TRUNCATE, TRUNCATE] if seed % 2 else [*map(str, range(20)), TRUNCATE]
+    changes = [(seq, chaos.chance.choice("ab"), chaos.chance.choice(keys)) for seq in range(1, 201)]
+    with anyio.fail_after(30):
+        async with running(relay):
+            for start in range(0, 200, 10):
+                await relay.room()
+                packed = page_of(*changes[start : start + 10])
+                relay.offer(packed, after(packed))
+            await relay.settled()
+
+    assert relay.position.last_seq == 200
+    assert (relay.records, relay.bytes) == (0, 0)
+    for truncate, table, key in changes:
+        if key == TRUNCATE:
+            stored = [record.seq for record in sink.stored if record.partition_key[0] == table]
+            first, last = stored.index(truncate), len(stored) - 1 - stored[::-1].index(truncate)
+            assert all(seq < truncate for seq in stored[:first])
+            assert all(seq > truncate for seq in stored[last + 1 :])
+            assert set(stored[first : last + 1]) == {truncate}
+
+
+async def test_a_table_whose_truncate_waits_holds_no_other_up_and_memory_counts_what_waits() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 1
+    relay = relay_to(sink, max_events=6)
+    first = page_of((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "1"), (4, "a", "2"), (5, "b", "1"))
+    second = page_of((6, "a", "3"), (7, "b", "1"))
+    async with running(relay):
+        relay.offer(first, after(first))
+        await relay.room()
+        relay.offer(second, after(second))
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [5]]
+        assert (relay.records, relay.bytes, relay.waiting_for_barriers) == (7, 7, 4)
+        with anyio.move_on_after(0.01) as waited:
+            await relay.room()
+        assert waited.cancelled_caught
+
+        gate.open(5)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [7]]
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[7], [2]]
+        assert relay.position == START.within(after(first), before_seq=2, ceiling_seq=5)
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[7], [3], [4], [6]]
+        for seq in (3, 4, 6, 7):
+            gate.open(seq)
+        with anyio.fail_after(5):
+            await relay.settled()
+    assert relay.position == after(second)
+
+
+async def test_what_was_set_aside_before_waits_for_no_truncate_of_today_but_keeps_its_own_in_place() -> None:
+    gate = Gate()
+    relay = relay_to(ScriptedSink(gate))
+    live = page_of((8, "a", "1"), (9, "a", TRUNCATE))
+    async with running(relay), anyio.create_task_group() as tasks:
+        relay.offer(live, after(live))
+        tasks.start_soon(relay.deliver_again, page_of((1, "a", "2"), (2, "a", TRUNCATE), (3, "a", "2")))
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[8], [1]]
+        gate.open(1)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[8], [2]]
+        gate.open(8)
+        await anyio.wait_all_tasks_blocked()
+        # One lane with the other TRUNCATE.
+        assert gate.held() == [[2]]
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[9, 3]]
+        gate.open(9)
+
+
+@pytest.mark.parametrize(("halts_lanes", "stored"), [(True, [1, 2, 3]), (False, [2, 3])])
+async def test_a_halted_lane_holds_the_truncate_of_its_table_and_a_change_that_is_set_aside_does_not(
+    monkeypatch: pytest.MonkeyPatch, *, halts_lanes: bool, stored: list[int]
+) -> None:
+    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    poison = {1}
+    sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
+    relay = relay_to(sink, quarantine=Quarantine(SINK_METRICS, halts_lanes=halts_lanes))
+    changes = page_of((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "2"), (4, "b", "1"), (5, "b", "1"))
+    async with running(relay):
+        relay.offer(changes, after(changes))
+        with anyio.fail_after(5):
+            while 5 not in [record.seq for record in sink.stored]:
+                await anyio.lowlevel.checkpoint()
+            if halts_lanes:
+                assert [record.seq for record in sink.stored] == [4, 5]
+                poison.clear()
+            await relay.settled()
+    assert [record.seq for record in sink.stored if record.partition_key[0] == "a"] == stored
