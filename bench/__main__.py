@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, writers
+from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, trigger, writers
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -17,6 +17,7 @@ Bench = Callable[[Size, int], Awaitable[Sequence[Figure]]]
 
 BENCHES: dict[str, Bench] = {
     "writers": writers.measure,
+    "trigger": trigger.measure,
     "drain": drain.measure,
     "lanes": lanes.measure,
     "latency": latency.measure,

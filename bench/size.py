@@ -6,6 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     round_seconds: int
+    trigger_rounds: int
     drain_events: int
     lane_events: int
     latency_seconds: int
@@ -18,6 +19,7 @@ class Size:
 
 FULL = Size(
     round_seconds=5,
+    trigger_rounds=5,
     drain_events=500_000,
     lane_events=60_000,
     latency_seconds=10,
@@ -29,6 +31,7 @@ FULL = Size(
 )
 QUICK = Size(
     round_seconds=1,
+    trigger_rounds=1,
     drain_events=30_000,
     lane_events=20_000,
     latency_seconds=2,
