@@ -124,7 +124,13 @@ $$;
 -- Whether an inner statement of this transaction has taken a key of a table by an insert, as forwarder.note_taken_key() has noted.
 CREATE FUNCTION forwarder.is_key_taken(captured_id text) RETURNS boolean
 LANGUAGE sql STABLE
-AS $$SELECT coalesce(strpos(current_setting('forwarder.keys_taken_in', true), '/' || $1 || '/') > 0, false)$$;
+AS $$
+    SELECT CASE
+        WHEN current_setting('forwarder.keys_taken_in', true) <> ''
+        THEN strpos(current_setting('forwarder.keys_taken_in', true), '/' || $1 || '/') > 0
+        ELSE false
+    END
+$$;
 
 -- Notes it, until the transaction or the savepoint ends.
 CREATE FUNCTION forwarder.note_taken_key(captured_id text) RETURNS void
