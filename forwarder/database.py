@@ -42,7 +42,7 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
     asyncpg.InvalidAuthorizationSpecificationError: "check the user in FORWARDER_DATABASE_URL and the server's pg_hba.conf",
     asyncpg.InvalidCatalogNameError: "check the database name in FORWARDER_DATABASE_URL",
-    asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or grant it the privilege",
+    asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or have it run with --runtime-role",
     asyncpg.InvalidSchemaNameError: "run `forwarder migrate` first",
     asyncpg.UndefinedTableError: "run `forwarder migrate` first",
     asyncpg.UndefinedFunctionError: "run `forwarder migrate`: the schema is older than this program",
@@ -192,10 +192,11 @@ async def _require_own_session(connection: Connection, url: str, *, timeout_seco
 async def _prepare(connection: Connection, url: str) -> None:
     with errors_of(_cannot_connect(url)):
         # An idle listener is its normal state, so the server must not end its session for that. A statement of ours
-        # that takes this long is stuck. Parallel workers could return the rows of a page out of order.
+        # that takes this long is stuck. Parallel workers could return the rows of a page out of order. What others have
+        # created in schema public must not be found in place of what we mean.
         await connection.execute(
             "SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '50s';"
-            " SET lock_timeout = '10s'; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
+            " SET lock_timeout = '10s'; SET search_path = pg_catalog, pg_temp; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
         )
         # The leaves of the outbox are never analysed, or were when they were empty: statistics would mislead the planner
         # into reading a whole leaf for one page. Without them, and without scans that read all there is before they tell the

@@ -11,12 +11,16 @@ from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.installation import transaction
 from forwarder.layout import layout
 from forwarder.migrations import Migration
+from forwarder.protection import DEFAULT_ROLES, Roles, protection
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
 from forwarder.tables import registered
 from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
+
+# What a session of ours has (see ``forwarder.database``), as far as it matters here.
+_SETTINGS = "SET client_encoding = 'UTF8';\nSET search_path = pg_catalog, pg_temp;\nSET default_transaction_isolation = 'read committed';"
 
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
@@ -34,6 +38,8 @@ class Difference:
     remark: str = ""
     # What will be captured, and yet not be all that is promised: one line each, with the remedy.
     warnings: tuple[str, ...] = ()
+    # What an administrator has to run, and we may not.
+    preparation: str = ""
 
     @property
     def changes(self) -> list[Change]:
@@ -50,10 +56,12 @@ class Difference:
         transactions = [migration.sql for migration in self.pending] + [transaction(change) for change in self.changes]
         if self.drops_schema:
             transactions.append(DROP_SCHEMA)
+        preparation = f"-- An administrator has to run before: {self.preparation}"
         return "\n\n".join(
             [
                 f"-- By forwarder {__version__}. Run it with: psql --no-psqlrc --set=ON_ERROR_STOP=1 --file=THIS_FILE",
-                f"SET client_encoding = 'UTF8';\nSELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
+                *([preparation] if self.preparation else []),
+                f"{_SETTINGS}\nSELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
                 *(f"BEGIN;\n{statements}\nCOMMIT;" for statements in transactions),
                 f"SELECT pg_advisory_unlock({LOCK_CLASS}, {MIGRATION_LOCK});",
             ]
@@ -66,15 +74,16 @@ async def from_selection(
     *,
     exclude: Sequence[Pattern] = (),
     leaf_events: int | None = None,
+    roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
     """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
 
     Without rules nothing is selected anew: the tables that are captured shall be captured soundly. ``leaf_events`` is how
-    large the leaves of the outbox shall be, if not as they are.
+    large the leaves of the outbox shall be, if not as they are; ``roles`` are those that shall have their rights.
 
     Raises:
-        Misconfigured: the rules do not fit the tables.
-        Refused: the schema is somebody else's or newer.
+        Misconfigured: the rules do not fit the tables, or a role cannot have its part.
+        Refused: the schema is somebody else's or newer, or there is no such role.
         Unavailable: the database does not answer.
     """
     pending = await migrations.pending(connection)
@@ -83,13 +92,17 @@ async def from_selection(
         desired = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
     else:
         desired = registered(tables, registry)
+    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(pending))
     return Difference(
         pending=tuple(pending),
         decisions=(
+            *rights.changes,
             *layout(await _leaf_events(connection), leaf_events),
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
+        warnings=rights.warnings,
+        preparation=rights.preparation,
     )
 
 

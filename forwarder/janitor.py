@@ -7,12 +7,14 @@ at once or not at all, and what fails is tried again. Two janitors on one databa
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import anyio
 import asyncpg
 
 from forwarder import database
 from forwarder.backoff import Backoff
+from forwarder.capture_role import read_capture_role
 from forwarder.config import OutboxSettings
 from forwarder.database import Connection, errors_of
 from forwarder.errors import ForwarderError
@@ -31,6 +33,8 @@ LOCKED_PAUSE_SECONDS = 0.02
 SEQS_A_DRAW = 1 << 16
 # The positions fit on one page. So many hold some 800 dead versions: four minutes of a busy listener with vacuum held back.
 MAX_SINK_PAGES = 16
+# Only an administrator changes whose rights capture has.
+ROLE_LOOK_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ class Janitor:
         self._state = state
         self._metrics = metrics
         self._occasional = Occasional(seconds=300.0)
+        self._role_looks = Occasional(seconds=ROLE_LOOK_SECONDS)
+        self._role_warnings: Sequence[str] = ()
 
     async def run(self) -> None:
         """Make one round after another, until cancelled; whatever fails is logged and tried again."""
@@ -74,6 +80,8 @@ class Janitor:
         await connection.fetchval(query("compact_sinks"), MAX_SINK_PAGES)
         outbox_bytes = (await read_ring(connection)).bytes
         is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
+        if self._role_looks.due("role"):
+            self._role_warnings = (await read_capture_role(connection)).warnings()
         self._report(await _read_backlogs(connection), outbox_bytes=outbox_bytes, is_paused=is_paused)
 
     async def _make_room(self, connection: Connection, ring: Ring) -> None:
@@ -109,15 +117,16 @@ class Janitor:
         self._metrics.measured(outbox_bytes)
         for backlog in backlogs:
             self._metrics.waiting(backlog.sink, backlog.waiting_seconds or 0.0)
-        self._state.warnings = warnings(
+        passed = warnings(
             backlogs,
             outbox_bytes=outbox_bytes,
             warn_bytes=limits.warn_bytes,
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        if self._state.warnings and self._occasional.due("limits"):
-            for warning in self._state.warnings:
+        self._state.warnings = (*passed, *self._role_warnings)
+        if passed and self._occasional.due("limits"):
+            for warning in passed:
                 logger.warning("a limit of the outbox is passed", extra={"what": warning})
 
 

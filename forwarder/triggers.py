@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forwarder.layout import LayOut
+from forwarder.quoting import literal
+from forwarder.rights import Rights
 from forwarder.selection import BeforeImage
 from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, rows_of
 
@@ -84,7 +86,7 @@ class Forget:
         return _forget(self.registered_id)
 
 
-Change = LayOut | Install | Record | Remove | Forget
+Change = Rights | LayOut | Install | Record | Remove | Forget
 Decision = Keep | Change
 
 
@@ -109,12 +111,6 @@ def plan(
             if table.relation in desired
         ),
     ]
-
-
-def literal(text: str) -> str:
-    """A string constant of SQL, whatever ``standard_conforming_strings`` is."""
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
 
 
 def _is_extra(table: Table, rows: Mapping[int, Registered], desired: Mapping[int, BeforeImage]) -> bool:

@@ -15,6 +15,8 @@ from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.layout import LayOut
+from forwarder.protection import Roles
+from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
 from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
 
@@ -39,6 +41,15 @@ def migrate(
     show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
+    runtime_role: Annotated[
+        str | None,
+        typer.Option(
+            "--runtime-role",
+            metavar="NAME",
+            help="Let this role run `forwarder listen`; it need not own anything (docs/roles.md).",
+            show_default=False,
+        ),
+    ] = None,
     down: Annotated[
         bool,
         typer.Option("--down", help="Remove all triggers and schema forwarder; refused while changes are undelivered."),
@@ -57,8 +68,8 @@ def migrate(
     Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
-    if down and (table or exclude):
-        raise Misconfigured("--down removes everything; leave out --table and --exclude")
+    if down and (table or exclude or runtime_role):
+        raise Misconfigured("--down removes everything; leave out --table, --exclude and --runtime-role")
     if discard_undelivered and not down:
         raise Misconfigured("--discard-undelivered is only for --down; leave it out")
     flags = {"table": [{"match": pattern} for pattern in table]} if table else {}
@@ -70,6 +81,7 @@ def migrate(
             rules=_rules(loaded),
             exclude=_exclusions(loaded, exclude),
             leaf_events=loaded.outbox.leaf_events,
+            roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
         )
     run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
     anyio.run(run, backend_options={"use_uvloop": True})
@@ -179,11 +191,28 @@ def _line(decision: Decision, *, would: bool = False) -> str:
     if isinstance(decision, Keep):
         return f"{decision.table}: unchanged"
     to_be = "would be " if would else ""
+    if isinstance(decision, Rights):
+        return f"{decision.table}: {_settlement(decision, to_be=to_be)}"
     if isinstance(decision, LayOut):
         return (
             f"{decision.table}: {to_be}laid out anew (events a leaf: {decision.found_events} -> {decision.leaf_events})"
         )
     return f"{decision.table}: capture {to_be}{_participle(decision)}"
+
+
+def _settlement(change: Rights, *, to_be: str) -> str:
+    roles = ", ".join(change.roles)
+    match change.part:
+        case "owner":
+            return f"what others own {to_be}given to its owner {roles}"
+        case "capture":
+            return f"{to_be}entrusted to role {roles}, which may only fill the outbox"
+        case "partitions":
+            return f"{to_be}granted to {roles}, for the partitions of their tables"
+        case "runtime":
+            return f"what `forwarder listen` needs {to_be}granted to {roles}"
+        case "close":
+            return f"what is for nobody else {to_be}revoked from {roles}"
 
 
 def _participle(change: Install | Record | Remove | Forget) -> str:
@@ -202,6 +231,7 @@ def _participle(change: Install | Record | Remove | Forget) -> str:
 
 def _summary(found: Difference, *, would: bool = False) -> str:
     to = "to be " if would else ""
-    migrated, changed = len(found.pending), len(found.changes)
-    counts = f"migrations {to}applied: {migrated}, tables {to}changed: {changed}, unchanged: {len(found.decisions) - changed}"
+    tables = [decision for decision in found.decisions if not isinstance(decision, Rights)]
+    unchanged = sum(isinstance(decision, Keep) for decision in tables)
+    counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
     return f"{counts}; {found.remark}" if found.remark else counts
