@@ -63,6 +63,16 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an administrator can help."""
         return not (self.is_unfit or self.can_be_entrusted)
 
+    @property
+    def drop(self) -> str:
+        """One statement, for when nothing is its own any more."""
+        return f"DROP ROLE {self.name};"
+
+    @property
+    def can_go(self) -> bool:
+        """Whether whoever asks can drop the role once schema ``forwarder`` is gone: nothing else is its own, and it is nobody's."""
+        return self.can_drop and not (self.is_used_elsewhere or self.holdings)
+
     def warnings(self) -> tuple[str, ...]:
         """What keeps capture from being as harmless as it should be: one line each, with the remedy."""
         return tuple(self._trouble() if self.is_unfit or not self.has_capture else self._surplus())

@@ -8,6 +8,7 @@ import anyio
 import typer
 
 from forwarder import difference, migrations
+from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import Settings
 from forwarder.database import Connection, describe, errors_of, session
@@ -139,6 +140,8 @@ def _show(found: Difference, mode: Mode) -> None:
         typer.echo(_line(decision, would=True))
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
+    if found.role:
+        typer.echo(_farewell(found.role, would=True))
     typer.echo(_summary(found, would=True))
     if mode == "check" and found.exists:
         raise typer.Exit(1)
@@ -160,6 +163,8 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         )
     if found.drops_schema:
         await _drop_schema(connection, discard=discard)
+    if found.role:
+        await _drop_role(connection, found.role)
     typer.echo(_summary(found))
 
 
@@ -169,6 +174,19 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
     with errors_of("cannot drop schema forwarder"):
         await connection.execute(difference.DROP_SCHEMA)
     typer.echo("schema forwarder: dropped")
+
+
+async def _drop_role(connection: Connection, role: CaptureRole) -> None:
+    if role.can_go:
+        with errors_of(f"cannot drop role {role.name}"):
+            await connection.execute(role.drop)
+    typer.echo(_farewell(role))
+
+
+def _farewell(role: CaptureRole, *, would: bool = False) -> str:
+    if role.can_go:
+        return f"role {role.name}: {'would be ' if would else ''}dropped"
+    return f"role {role.name}: kept, for another database needs it or this role may not drop it; else: {role.drop}"
 
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:

@@ -238,6 +238,26 @@ async def test_a_role_that_may_do_all_that_the_owner_may_is_not_entrusted_with_i
     assert f"should not have the rights of {role}" in warning
 
 
+async def test_down_drops_a_role_that_nobody_else_needs(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database, "CREATEROLE") as installer:
+        await migrate(installer, "shop.*", capture_role=fresh_role)
+        down = await difference.from_nothing(installer)
+        assert down.role is not None
+        assert down.role.can_go
+        await installer.execute(down.script())
+    assert await root.fetchval("SELECT to_regrole($1) IS NULL", fresh_role)
+
+
+async def test_down_keeps_a_role_that_another_database_needs(owner: Connection) -> None:
+    await migrate(owner)
+    down = await difference.from_nothing(owner)
+    assert down.role is not None
+    assert not down.role.can_go
+    assert "DROP ROLE" not in down.script()
+
+
 async def test_readiness_repeats_what_migrate_warned_of(bare_database: Database, root: Connection) -> None:
     async with another(root, bare_database) as installer:
         await migrate(installer, capture_role="nobody_makes_it")
