@@ -196,7 +196,7 @@ async def _prepare(connection: Connection, url: str) -> None:
         # created in schema public must not be found in place of what we mean.
         await connection.execute(
             "SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '50s';"
-            " SET lock_timeout = '10s'; SET search_path = pg_catalog, pg_temp; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
+            " SET lock_timeout = '10s'; SET search_path = pg_catalog, pg_temp; SET jit = off; SET max_parallel_workers_per_gather = 0; SET timezone = 'UTC'"
         )
         # The leaves of the outbox are never analysed, or were when they were empty: statistics would mislead the planner
         # into reading a whole leaf for one page. Without them, and without scans that read all there is before they tell the

@@ -57,17 +57,17 @@ object AS (
             WHERE link.classid = 'pg_catalog.pg_class'::regclass AND link.objid = class.oid AND link.deptype IN ('i', 'a')
               AND class.relkind = 'S'
         )
-    FROM ours, LATERAL (
+    FROM (
         SELECT *, CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'S')
     ) AS class
-    WHERE relnamespace = ours.schema
+    WHERE relnamespace = to_regnamespace('forwarder')
     UNION ALL
     SELECT
         'FUNCTION', proname, format('FUNCTION forwarder.%I(%s)', proname, pg_get_function_identity_arguments(oid)), proowner,
         coalesce(proacl, acldefault('f', proowner)), false
-    FROM pg_catalog.pg_proc, ours
-    WHERE pronamespace = ours.schema
+    FROM pg_catalog.pg_proc
+    WHERE pronamespace = to_regnamespace('forwarder')
 ),
 given AS (
     SELECT object.*, acl.grantee, acl.privilege_type AS privilege
@@ -127,6 +127,15 @@ right_of AS (
     JOIN wanted USING (part)
     CROSS JOIN LATERAL unnest(wanted.privileges) AS privilege
 ),
+-- What capture() can do only because everybody can. So be it, until its role can by itself: else the transactions of writers would fail.
+needed_as_public AS (
+    SELECT object.quoted
+    FROM object
+    JOIN wanted USING (kind, name)
+    CROSS JOIN ours
+    WHERE wanted.part = 'capture' AND ours.capture_owner <> object.owner
+      AND object.quoted NOT IN (SELECT given.quoted FROM given, ours WHERE given.grantee = ours.capture_owner)
+),
 due (place, part, role_name, statement) AS (
     -- A superuser's `forwarder migrate` may have made something. What else may own capture() is not to be found out here.
     SELECT
@@ -180,15 +189,7 @@ due (place, part, role_name, statement) AS (
           WHERE right_of.role = given.grantee AND right_of.kind = given.kind AND right_of.name = given.name
             AND right_of.privilege = given.privilege
       )
-      -- As long as capture() can call a function only because everybody can, so be it: a writer's transaction would fail.
-      AND NOT (
-          given.grantee = 0
-          AND ours.capture_owner <> given.owner
-          AND (given.kind, given.name) IN (SELECT kind, name FROM wanted WHERE part = 'capture')
-          AND NOT EXISTS (
-              SELECT FROM given AS own WHERE own.quoted = given.quoted AND own.grantee = ours.capture_owner
-          )
-      )
+      AND NOT (given.grantee = 0 AND given.quoted IN (SELECT quoted FROM needed_as_public))
     GROUP BY given.grantee, grantee.name, given.quoted
     UNION ALL
     SELECT DISTINCT 5, 'close', pg_get_userbyid(grantee)::text, NULL FROM default_given WHERE kind IS NOT NULL

@@ -172,6 +172,27 @@ async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes
         assert [event.fault for event in await captured(installer)] == [None, None]
 
 
+async def test_the_script_says_what_an_administrator_has_to_run_and_does_the_rest(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database) as installer:
+        roles = Roles(capture=fresh_role)
+        script = (await difference.from_selection(installer, [], roles=roles)).script()
+        name = await installer.fetchval("SELECT current_user")
+        assert (
+            f"-- An administrator has to run before: CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO {name}"
+            in script
+        )
+        await installer.execute(script)
+        assert not (await difference.from_selection(installer, [], roles=roles)).exists
+
+        await root.execute((await difference.from_selection(installer, [], roles=roles)).preparation)
+        moved = await difference.from_selection(installer, [], roles=roles)
+        assert "administrator" not in moved.script()
+        await installer.execute(moved.script())
+        assert await capture_owner(installer) == fresh_role
+
+
 async def test_a_role_that_another_installer_has_made_has_to_be_granted(
     bare_database: Database, root: Connection
 ) -> None:

@@ -121,6 +121,19 @@ async def test_every_function_has_a_search_path_of_its_own_and_few_run_with_the_
     assert {row["proname"] for row in rows if row["prosecdef"]} == DEFINERS
 
 
+async def test_the_role_of_capture_may_call_all_that_capture_calls(owner: Connection) -> None:
+    await migrate(owner)
+    called = await owner.fetch(
+        "SELECT DISTINCT found[1] FROM regexp_matches(pg_get_functiondef('forwarder.capture'::regproc),"
+        " '(forwarder\\.\\w+)\\(', 'g') AS found WHERE found[1] <> 'forwarder.capture'"
+    )
+    assert called
+    for (name,) in called:
+        assert await owner.fetchval(
+            "SELECT has_function_privilege($1, $2::text::regproc, 'EXECUTE')", CAPTURE_ROLE, name
+        )
+
+
 # Default privileges
 
 
@@ -285,6 +298,18 @@ async def test_a_runtime_role_stays_one_and_is_given_what_is_missing_by_every_mi
     assert getattr(change, "roles", ()) == (runtime_role,)
     await owner.execute("SELECT forwarder.lay_out(2048)")
     assert await rights_of(owner, runtime_role) == rights
+
+
+@pytest.mark.parametrize("is_there", [0, 1])
+async def test_the_script_grants_a_runtime_role_what_it_needs(
+    owner: Connection, runtime_role: str, is_there: int
+) -> None:
+    if is_there:
+        await migrate(owner)
+    roles = Roles(capture=CAPTURE_ROLE, runtime=runtime_role)
+    await owner.execute((await difference.from_selection(owner, [], roles=roles)).script())
+    assert "EXECUTE reclaim" in await rights_of(owner, runtime_role)
+    assert not (await difference.from_selection(owner, [])).exists
 
 
 @pytest.mark.parametrize(
