@@ -354,32 +354,26 @@ BEGIN
 END
 $$;
 
--- Gives forwarder.capture() to a role that has been granted what it needs. Whoever had it before keeps nothing, unless it is the owner
--- of this schema. Only whoever may create in the schema can be given a function in it, hence CREATE for a moment.
+-- Gives forwarder.capture() to a role that has been granted what it needs. Whoever had it before keeps what was granted: a statement that
+-- is running calls the function with those rights to its end, and would fail without them. Only whoever may create in the schema can
+-- be given a function in it, hence CREATE for a moment.
 CREATE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     owner_name name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'forwarder.migration'::regclass);
-    had_it name := (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc);
 BEGIN
     IF NOT pg_has_role(owner_name, role_name, 'USAGE') THEN
         RAISE 'role % would not inherit the rights of %, and could not replace forwarder.capture(); ALTER ROLE % INHERIT',
             quote_ident(owner_name), quote_ident(role_name), quote_ident(owner_name);
     END IF;
-    IF had_it = role_name THEN
+    IF role_name = (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc) THEN
         RETURN;
     END IF;
     EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
     EXECUTE format('ALTER FUNCTION forwarder.capture() OWNER TO %I', role_name);
     EXECUTE format('REVOKE CREATE ON SCHEMA forwarder FROM %I', role_name);
-    IF had_it <> owner_name THEN
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA forwarder FROM %I', had_it);
-        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA forwarder FROM %I', had_it);
-        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA forwarder FROM %I', had_it);
-        EXECUTE format('REVOKE ALL ON SCHEMA forwarder FROM %I', had_it);
-    END IF;
 END
 $$;
 

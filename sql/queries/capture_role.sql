@@ -21,7 +21,7 @@ role AS (
     WHERE CASE WHEN $1::text IS NULL THEN role.oid = ours.capture_owner ELSE role.rolname = $1 END
 )
 SELECT json_build_object(
-    'name', coalesce(quote_ident($1), quote_ident(role.rolname)),
+    'name', coalesce(quote_ident($1), quote_ident(role.rolname), ''),
     'owner', quote_ident(pg_get_userbyid(ours.owner)),
     'exists', role.oid IS NOT NULL,
     'has_capture', coalesce(role.oid = ours.capture_owner, false),
