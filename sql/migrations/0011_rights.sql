@@ -1,24 +1,20 @@
 -- Who may do what in this schema. The grants themselves are made by each `forwarder migrate`, from sql/queries/rights_due.sql; here are
 -- the functions that make it possible that neither the trigger function nor the listener has to have the rights of the schema's owner.
 
--- What the search_path of a session finds is not for others to choose, whoever calls.
+-- Names in these are PostgreSQL's own, whatever the search_path of the session is that calls them. (Functions that capture() calls are called
+-- with its path, and some are to be inlined.)
 DO $$
 DECLARE
-    unpinned regprocedure;
+    routine regprocedure;
 BEGIN
-    FOR unpinned IN
-        SELECT routine.oid
-        FROM pg_catalog.pg_proc AS routine
-        JOIN pg_catalog.pg_language AS language ON language.oid = routine.prolang
-        WHERE routine.pronamespace = 'forwarder'::pg_catalog.regnamespace
-          AND language.lanname = 'plpgsql'
-          AND NOT EXISTS (SELECT FROM pg_catalog.unnest(routine.proconfig) AS setting WHERE setting LIKE 'search_path=%')
+    FOR routine IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace AND proname IN ('register', 'forget')
     LOOP
-        EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', unpinned);
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', routine);
     END LOOP;
 END
 $$;
-ALTER FUNCTION forwarder.forget(integer) SET search_path = pg_catalog, pg_temp;
 
 -- Fails where one snapshot serves a whole transaction: what was committed since it was taken would not be seen, and be lost.
 CREATE FUNCTION forwarder.require_read_committed(caller text) RETURNS void
@@ -301,9 +297,9 @@ BEGIN
     END IF;
 
     ALTER TABLE forwarder.outbox RENAME TO outbox_before;
-    -- The columns keep their order, which the defaults of txid and seq rely on.
+    -- The columns keep their order, which the defaults of txid and seq rely on. Indexes of the whole table come to each leaf by themselves.
     EXECUTE format(
-        'CREATE TABLE forwarder.outbox (LIKE forwarder.outbox_before INCLUDING DEFAULTS)
+        'CREATE TABLE forwarder.outbox (LIKE forwarder.outbox_before INCLUDING DEFAULTS INCLUDING INDEXES)
          PARTITION BY LIST (((seq >> %s) & 7))', bits);
     -- The size is part of the leaves' names, since those of the old table still stand beside them.
     FOR number IN 0..7 LOOP

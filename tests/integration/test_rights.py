@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from forwarder.database import Connection
 
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
-# Functions that only their owner needs, and those that run with the owner's rights for others.
-DEFINERS = {"capture", "compact_sinks", "enter_history", "leaves", "reclaim", "set_paused"}
 
 
 @pytest.fixture
@@ -84,14 +83,13 @@ async def test_nobody_but_the_owner_and_the_role_of_capture_is_granted_anything(
     assert await everybody(owner) == {CAPTURE_ROLE}
 
 
-async def test_the_role_of_capture_may_fill_the_outbox_and_nothing_else(owner: Connection) -> None:
+async def test_the_role_of_capture_may_fill_the_outbox_and_touch_nothing_else(owner: Connection) -> None:
     await migrate(owner)
-    assert await rights_of(owner, CAPTURE_ROLE) == {
+    rights = await rights_of(owner, CAPTURE_ROLE)
+    assert {right for right in rights if not right.startswith("EXECUTE")} == {
         "USAGE forwarder",
         "INSERT outbox",
         "USAGE outbox_seq",
-        "EXECUTE paused_tables",
-        "EXECUTE capture",
     }
 
 
@@ -108,30 +106,51 @@ async def test_usage_on_the_schema_alone_gives_nothing(owner: Connection, writer
     assert await owner.fetchval(callable_ones, WRITER) == 0
 
 
-async def test_every_function_has_a_search_path_of_its_own_and_few_run_with_the_owners_rights(
-    owner: Connection,
-) -> None:
-    await migrate(owner)
-    rows = await owner.fetch(
-        "SELECT proname, prosecdef, 'search_path=pg_catalog, pg_temp' = ANY (proconfig) AS is_pinned"
-        " FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
+async def functions(connection: Connection) -> dict[str, asyncpg.Record]:
+    """Every function of ours, by name: how it runs, what it says, and whether the role of capture may call it."""
+    rows = await connection.fetch(
+        """
+        SELECT
+            proname AS name,
+            pg_get_userbyid(proowner) AS owner,
+            prosecdef AS is_definer,
+            coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) AS is_pinned,
+            prosrc AS body,
+            has_function_privilege($1, oid, 'EXECUTE') AS is_for_capture
+        FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace
+        """,
+        CAPTURE_ROLE,
     )
-    # One that has settings is not inlined; this one is a constant.
-    assert {row["proname"] for row in rows if not row["is_pinned"]} == {"paused_tables"}
-    assert {row["proname"] for row in rows if row["prosecdef"]} == DEFINERS
+    return {row["name"]: row for row in rows}
 
 
-async def test_the_role_of_capture_may_call_all_that_capture_calls(owner: Connection) -> None:
+def called_by(name: str, found: dict[str, asyncpg.Record]) -> set[str]:
+    """What a function calls of ours, and what that calls with the same rights."""
+    called = set(re.findall(r"forwarder\.(\w+)\(", found[name]["body"])) & found.keys() - {name}
+    return called.union(*(called_by(other, found) for other in called if not found[other]["is_definer"]))
+
+
+async def test_the_role_of_capture_may_call_what_capture_calls_and_nothing_else(owner: Connection) -> None:
     await migrate(owner)
-    called = await owner.fetch(
-        "SELECT DISTINCT found[1] FROM regexp_matches(pg_get_functiondef('forwarder.capture'::regproc),"
-        " '(forwarder\\.\\w+)\\(', 'g') AS found WHERE found[1] <> 'forwarder.capture'"
-    )
-    assert called
-    for (name,) in called:
-        assert await owner.fetchval(
-            "SELECT has_function_privilege($1, $2::text::regproc, 'EXECUTE')", CAPTURE_ROLE, name
-        )
+    found = await functions(owner)
+    assert {name for name, row in found.items() if row["is_for_capture"]} == {"capture", *called_by("capture", found)}
+
+
+async def test_what_is_called_from_elsewhere_has_a_search_path_of_its_own(owner: Connection) -> None:
+    await migrate(owner)
+    found = await functions(owner)
+    # What capture calls runs with its path, or is inlined, unless it has other rights.
+    assert {name for name, row in found.items() if not row["is_pinned"]} <= called_by("capture", found)
+    assert all(row["is_pinned"] for row in found.values() if row["is_definer"])
+
+
+async def test_what_runs_with_the_owners_rights_is_for_somebody(owner: Connection, runtime_role: str) -> None:
+    await migrate(owner, runtime_role=runtime_role)
+    found = await functions(owner)
+    granted = await rights_of(owner, runtime_role) | await rights_of(owner, CAPTURE_ROLE)
+    definers = {name for name, row in found.items() if row["is_definer"] and row["owner"] == OWNER}
+    assert {"compact_sinks", "enter_history", "leaves", "reclaim", "set_paused"} <= definers
+    assert {f"EXECUTE {name}" for name in definers} <= granted
 
 
 # Default privileges
@@ -172,6 +191,18 @@ async def test_a_grant_that_somebody_made_on_purpose_stays(owner: Connection) ->
     await owner.execute(f"GRANT SELECT ON forwarder.sink TO {WRITER}")
     assert (await migrate(owner)).done == []
     assert await rights_of(owner, WRITER) == {"SELECT sink"}
+
+
+async def test_leaves_laid_out_anew_have_the_indexes_of_the_whole_table(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute("CREATE INDEX ON forwarder.outbox (table_id)")
+    indexes = (
+        "SELECT count(*) FROM pg_index WHERE indrelid IN (SELECT relid FROM pg_partition_tree('forwarder.outbox'))"
+    )
+    before = await owner.fetchval(indexes)
+    for leaf_events in (1024, 2048):
+        await owner.execute(f"SELECT forwarder.lay_out({leaf_events})")
+        assert await owner.fetchval(indexes) == before
 
 
 async def test_leaves_laid_out_anew_have_the_rights_of_the_old_ones(owner: Connection, writer: Connection) -> None:
