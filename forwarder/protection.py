@@ -67,7 +67,7 @@ async def _require(connection: Connection, roles: Roles) -> None:
         )
     with errors_of("cannot read the roles"):
         if not await connection.fetchval("SELECT to_regrole(quote_ident($1)) IS NOT NULL", roles.runtime):
-            raise Refused(f"there is no role {roles.runtime!r}; CREATE ROLE it with LOGIN first")
+            raise Refused(f'there is no role {roles.runtime!r}; run CREATE ROLE "{roles.runtime}" LOGIN first')
 
 
 def _changes(

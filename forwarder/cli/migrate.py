@@ -186,7 +186,7 @@ async def _drop_role(connection: Connection, role: CaptureRole) -> None:
 def _farewell(role: CaptureRole, *, would: bool = False) -> str:
     if role.can_go:
         return f"role {role.name}: {'would be ' if would else ''}dropped"
-    return f"role {role.name}: kept, for another database needs it or this role may not drop it; else: {role.drop}"
+    return f"role {role.name}: kept; where nothing needs it any more, an administrator can run: {role.drop}"
 
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:
@@ -228,9 +228,9 @@ def _settlement(change: Rights, *, to_be: str) -> str:
         case "partitions":
             return f"{to_be}granted to {roles}, for the partitions of their tables"
         case "runtime":
-            return f"what `forwarder listen` needs {to_be}granted to {roles}"
+            return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
         case "close":
-            return f"what is for nobody else {to_be}revoked from {roles}"
+            return f"rights that others should not have {to_be}revoked from {roles}"
 
 
 def _participle(change: Install | Record | Remove | Forget) -> str:

@@ -25,7 +25,7 @@ async def runtime_url(database: Database, ledger: Ledger, tmp_path: Path) -> Asy
         await root.execute(f"CREATE ROLE {ROLE} LOGIN")
         migrating = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path / "migrate")
         plan = await migrating.says("migrate", "--runtime-role", ROLE, "--plan")
-        line = f"schema forwarder: what `forwarder listen` needs would be granted to {ROLE}"
+        line = f"schema forwarder: rights that `forwarder listen` needs would be granted to {ROLE}"
         assert line in plan.splitlines()
         done = await migrating.says("migrate", "--runtime-role", ROLE)
         assert line.replace("would be ", "") in done.splitlines()

@@ -114,6 +114,7 @@ async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_wri
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
     await owner.execute("SELECT forwarder.install('public.item', 'full', '[]')")
     await writer.execute("INSERT INTO public.item VALUES (1)")
+    await migrations.apply(owner)
     assert await capture_owner(owner) == OWNER
 
     async with writer.transaction():
