@@ -75,20 +75,23 @@ def _changes(
 ) -> Iterator[Rights]:
     for part in PARTS:
         rows = [row for row in due if row["part"] == part]
-        if part == "capture" and not role.can_be_entrusted:
-            continue
-        statements = [row["statement"] for row in rows if row["statement"]]
-        is_due = bool(rows) if is_pending else bool(statements)
-        if part == "capture":
-            is_due = is_due or is_pending or not (role.has_capture and role.is_inherited)
-        if is_due:
+        if _is_due(part, rows, role, is_pending=is_pending):
             names = dict.fromkeys(row["role"] for row in rows if is_pending or row["statement"])
-            body = _search(part, roles, tables) if is_pending else "\n".join(statements)
-            yield Rights(
-                part=part,
-                roles=(roles.capture,) if part == "capture" else tuple(names),
-                sql=_around(body, roles.capture) if part == "capture" else body,
-            )
+            statements = "\n".join(row["statement"] for row in rows if row["statement"])
+            body = _search(part, roles, tables) if is_pending else statements
+            if part == "capture":
+                yield Rights(part=part, roles=(roles.capture,), sql=_around(body, roles.capture))
+            else:
+                yield Rights(part=part, roles=tuple(names), sql=body)
+
+
+def _is_due(part: Part, rows: Sequence[asyncpg.Record], role: CaptureRole, *, is_pending: bool) -> bool:
+    if part == "capture":
+        if not role.can_be_entrusted:
+            return False
+        if is_pending or not (role.has_capture and role.is_inherited):
+            return True
+    return bool(rows) if is_pending else any(row["statement"] for row in rows)
 
 
 def _around(grants: str, capture_role: str) -> str:

@@ -386,7 +386,7 @@ async def test_a_runtime_role_may_tell_of_no_history_but_the_true_one(
 
 
 async def test_a_runtime_role_that_cannot_be_one_is_refused(owner: Connection) -> None:
-    with pytest.raises(Refused, match="there is no role 'nobody'; CREATE ROLE"):
+    with pytest.raises(Refused, match="there is no role 'nobody'; run CREATE ROLE"):
         await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime="nobody"))
     with pytest.raises(Misconfigured, match="may only fill the outbox"):
         await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime=CAPTURE_ROLE))
