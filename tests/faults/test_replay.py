@@ -13,7 +13,7 @@ from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
-from tests.databases import Database
+from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
 from tests.listening import STREAM, Served, leads, listening
 from tests.waiting import eventually
@@ -88,7 +88,7 @@ async def test_a_sink_is_set_back_to_a_change_inside_what_is_retained(
 async def test_what_was_not_delivered_before_a_replay_is_not_skipped_by_it(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:
-    async with session(database.writer_url, purpose="slow") as slow, listening(database.url, served.sink) as service:
+    async with connected(database.writer_url) as slow, listening(database.url, served.sink) as service:
         await leads(service)
         # In flight, with a lower seq than what is replayed.
         await slow.execute("BEGIN; INSERT INTO account VALUES (100, 1)")
