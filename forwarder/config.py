@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from forwarder.errors import Misconfigured
+from forwarder.rights import CAPTURE_ROLE
 from forwarder.suggestions import nearest
 
 DEFAULT_FILE = Path("forwarder.toml")
@@ -50,6 +51,12 @@ class DatabaseSettings(Section):
     poll_interval_seconds: Seconds = Field(
         default=5.0,
         description="The longest the listener sleeps without looking; the whole latency under wake = poll.",
+    )
+    capture_role: str = Field(
+        default=CAPTURE_ROLE,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.@-]{0,62}$",
+        description="The role that owns the trigger function and may only fill the outbox; made by `forwarder migrate` if it may. "
+        "Databases with different owners in one cluster need one each.",
     )
 
 

@@ -45,7 +45,7 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
     asyncpg.InvalidAuthorizationSpecificationError: "check the user in FORWARDER_DATABASE_URL and the server's pg_hba.conf",
     asyncpg.InvalidCatalogNameError: "check the database name in FORWARDER_DATABASE_URL",
-    asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or grant it the privilege",
+    asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or have that grant what is needed, by --runtime-role",
     asyncpg.InvalidSchemaNameError: "run `forwarder migrate` first",
     asyncpg.UndefinedTableError: "run `forwarder migrate` first",
     asyncpg.UndefinedFunctionError: "run `forwarder migrate`: the schema is older than this program",

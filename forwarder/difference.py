@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forwarder import __version__, migrations
+from forwarder.capture_role import CaptureRole, read_capture_role
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.image_limit import image_limit
@@ -13,6 +14,7 @@ from forwarder.installation import transaction
 from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
 from forwarder.migrations import Migration
+from forwarder.protection import DEFAULT_ROLES, Roles, protection
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
 from forwarder.tables import registered
@@ -20,6 +22,7 @@ from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 
+# What a session of ours has (see ``forwarder.database``), as far as it matters here.
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
 
@@ -32,10 +35,14 @@ class Difference:
     drops_schema: bool = False
     # What would go with the schema.
     undelivered: int = 0
+    # Whose forwarder.capture() is, where that is a role of its own and the schema goes.
+    role: CaptureRole | None = None
     # What a person should know when it is less than expected.
     remark: str = ""
     # What will be captured, and yet not be all that is promised: one line each, with the remedy.
     warnings: tuple[str, ...] = ()
+    # What an administrator has to run, and we may not.
+    preparation: str = ""
 
     @property
     def changes(self) -> list[Change]:
@@ -52,9 +59,13 @@ class Difference:
         transactions = [migration.sql for migration in self.pending] + [transaction(change) for change in self.changes]
         if self.drops_schema:
             transactions.append(DROP_SCHEMA)
+        if self.role and self.role.can_go:
+            transactions.append(self.role.drop)
+        preparation = f"-- An administrator has to run before: {self.preparation}"
         return "\n\n".join(
             [
                 f"-- By forwarder {__version__}. Run it with: psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --file=THIS_FILE",
+                *([preparation] if self.preparation else []),
                 query("session").rstrip(),
                 f"SELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK});",
                 *(f"BEGIN;\n{statements}\nCOMMIT;" for statements in transactions),
@@ -70,15 +81,17 @@ async def from_selection(
     exclude: Sequence[Pattern] = (),
     leaf_events: int | None = None,
     max_image_bytes: int | None = None,
+    roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
     """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
 
     Without rules nothing is selected anew: the tables that are captured shall be captured soundly. ``leaf_events`` is how
-    large the leaves of the outbox shall be, and ``max_image_bytes`` how large a change's images may be, if not as they are.
+    large the leaves of the outbox shall be, and ``max_image_bytes`` how large a change's images may be, if not as they are; ``roles`` are
+    those that shall have their rights.
 
     Raises:
-        Misconfigured: the rules do not fit the tables.
-        Refused: the schema is somebody else's or newer.
+        Misconfigured: the rules do not fit the tables, or a role cannot have its part.
+        Refused: the schema is somebody else's or newer, or there is no such role.
         Unavailable: the database does not answer.
     """
     pending = await migrations.pending(connection)
@@ -87,15 +100,18 @@ async def from_selection(
         desired = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
     else:
         desired = registered(tables, registry)
+    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(pending))
     return Difference(
         pending=tuple(pending),
         decisions=(
+            *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
-        warnings=key_warnings(table for table in tables if table.relation in desired),
+        warnings=(*rights.warnings, *key_warnings(table for table in tables if table.relation in desired)),
+        preparation=rights.preparation,
     )
 
 
@@ -109,12 +125,14 @@ async def from_nothing(connection: Connection) -> Difference:
     pending = await migrations.pending(connection)
     if len(pending) == len(migrations.shipped()):
         return Difference(remark="there is no schema forwarder to remove")
+    role = await read_capture_role(connection)
     removals = plan(await read_tables(connection), await read_registry(connection), {}, prune=True)
     # The registry goes with the schema.
     return Difference(
         decisions=tuple(removal for removal in removals if not isinstance(removal, Forget)),
         drops_schema=True,
         undelivered=await _undelivered(connection),
+        role=role if role.has_capture and not role.is_unfit else None,
     )
 
 

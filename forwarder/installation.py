@@ -14,6 +14,7 @@ from forwarder.database import Connection, errors_of
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
 from forwarder.queries import query
+from forwarder.rights import Rights
 from forwarder.triggers import Change, Remove
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ class Installation:
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:
+        if isinstance(change, Rights):
+            return "run as the owner of schema forwarder, or as an administrator"
         names = await self._connection.fetchrow(query("owner"), change.table)
         role, owner = names.values() if names else ("this role", "its owner")
         if isinstance(change, LayOut):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from forwarder.capture_role import read_capture_role
 from forwarder.config import OutboxSettings
 from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.guard_rails import Backlog, warnings
@@ -24,6 +25,8 @@ from forwarder.state import OutboxState
 FRESH_SECONDS = 3.0
 # Looking at locks costs the more the more there are in the whole instance: with 50,000 some 80 ms.
 INTRUDERS_SECONDS = 30.0
+# Nobody changes it often.
+ROLE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ class Survey:
         self._behind: frozenset[str] = frozenset()
         self._intruders_due = 0.0
         self._intruders: Sequence[str] = ()
+        self._role_due = 0.0
+        self._role_warnings: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
         """Whether a change of this sink was waiting when it was measured last."""
@@ -66,6 +71,9 @@ class Survey:
         if anyio.current_time() >= self._intruders_due:
             self._intruders_due = anyio.current_time() + INTRUDERS_SECONDS
             self._intruders = await _intruders(connection)
+        if anyio.current_time() >= self._role_due:
+            self._role_due = anyio.current_time() + ROLE_SECONDS
+            self._role_warnings = (await read_capture_role(connection)).warnings()
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
@@ -73,6 +81,7 @@ class Survey:
     def forget(self) -> None:
         """It could not be measured; what nobody measures any more must not go on as a warning."""
         self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
+        self._role_warnings, self._role_due = (), 0.0
         self._state.warnings = ()
 
     def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
@@ -86,7 +95,7 @@ class Survey:
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        self._state.warnings = (*passed, *self._intruders)
+        self._state.warnings = (*passed, *self._intruders, *self._role_warnings)
         self._log("a limit of the outbox is passed", passed)
         self._log("a stranger holds the doorbell", self._intruders)
 

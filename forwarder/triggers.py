@@ -7,6 +7,8 @@ from functools import partial
 
 from forwarder.image_limit import LimitImages
 from forwarder.layout import LayOut
+from forwarder.quoting import literal
+from forwarder.rights import Rights
 from forwarder.selection import BeforeImage
 from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of
 
@@ -89,7 +91,7 @@ class Forget:
         return _forget(self.registered_id)
 
 
-Change = LayOut | LimitImages | Install | Record | Remove | Forget
+Change = Rights | LayOut | LimitImages | Install | Record | Remove | Forget
 Decision = Keep | Change
 
 
@@ -114,12 +116,6 @@ def plan(
             if table.relation in desired
         ),
     ]
-
-
-def literal(text: str) -> str:
-    """A string constant of SQL, whatever ``standard_conforming_strings`` is."""
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
 
 
 def _is_extra(table: Table, rows: Mapping[int, Registered], desired: Mapping[int, BeforeImage]) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from forwarder import migrations
 from forwarder.database import session
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.rights import CAPTURE_ROLE
+from tests.migrating import migrate
 
 OWNER = "app_owner"
 WRITER = "app_writer"
@@ -33,6 +34,8 @@ class Database:
 async def create_templates(postgres: EmbeddedPostgres) -> None:
     """Once per server: the roles, a database without our schema, and one with it."""
     await _execute(postgres.url(), f"CREATE ROLE {OWNER} LOGIN", f"CREATE ROLE {WRITER} LOGIN")
+    # As an administrator prepares it, so that capture runs without the owner's rights.
+    await _execute(postgres.url(), f"CREATE ROLE {CAPTURE_ROLE} NOLOGIN", f"GRANT {CAPTURE_ROLE} TO {OWNER}")
     await _execute(postgres.url(), f"CREATE DATABASE {BARE_TEMPLATE} OWNER {OWNER} TEMPLATE template0")
     await _execute(
         postgres.url(BARE_TEMPLATE, user=OWNER),
@@ -77,7 +80,7 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record
 
 async def _migrate(url: str) -> None:
     async with session(url, purpose="tests") as connection:
-        await migrations.apply(connection)
+        await migrate(connection)
 
 
 async def _execute(url: str, *statements: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder import difference, migrations
 from forwarder.installation import Installation
+from forwarder.protection import Roles
+from forwarder.rights import CAPTURE_ROLE, Rights
 from forwarder.selection import BeforeImage, Pattern, Rule
 from forwarder.triggers import Change
 
@@ -33,7 +35,7 @@ class Outcome:
     @property
     def tables(self) -> list[str]:
         """The tables that something was done to, in that order."""
-        return [change.table for change in self.done]
+        return [change.table for change in self.done if not isinstance(change, Rights)]
 
 
 async def migrate(
@@ -42,11 +44,18 @@ async def migrate(
     exclude: Sequence[str] = (),
     before: BeforeImage = "full",
     patience_seconds: float = 10.0,
+    capture_role: str = CAPTURE_ROLE,
+    runtime_role: str | None = None,
 ) -> Outcome:
     """Apply the migrations and bring the triggers in line with the patterns, or with the registry if there are none."""
     await migrations.apply(connection)
     rules = [Rule(match=Pattern(pattern), before=before) for pattern in patterns]
-    found = await difference.from_selection(connection, rules, exclude=[Pattern(pattern) for pattern in exclude])
+    found = await difference.from_selection(
+        connection,
+        rules,
+        exclude=[Pattern(pattern) for pattern in exclude],
+        roles=Roles(capture=capture_role, runtime=runtime_role),
+    )
     outcome = Outcome()
     await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(found.changes)
     return outcome

@@ -1,6 +1,9 @@
 -- Two tables to capture, and the owner that the forwarder connects as: no superuser, as on RDS.
 CREATE ROLE app_owner LOGIN PASSWORD 'development' NOSUPERUSER NOCREATEDB NOCREATEROLE;
 ALTER DATABASE app OWNER TO app_owner;
+-- What the trigger function runs as; app_owner may not make roles by itself.
+CREATE ROLE forwarder_capture NOLOGIN;
+GRANT forwarder_capture TO app_owner;
 
 SET ROLE app_owner;
 

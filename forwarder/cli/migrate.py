@@ -8,6 +8,7 @@ import anyio
 import typer
 
 from forwarder import difference, migrations
+from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import Settings
 from forwarder.conflicts import past_conflicts
@@ -17,7 +18,9 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.image_limit import LimitImages
 from forwarder.installation import Installation
 from forwarder.layout import LayOut
+from forwarder.protection import Roles
 from forwarder.queries import query
+from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
 from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
 
@@ -42,6 +45,15 @@ def migrate(
     show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
+    runtime_role: Annotated[
+        str | None,
+        typer.Option(
+            "--runtime-role",
+            metavar="NAME",
+            help="Let this role run `forwarder listen`; it need not own anything (docs/roles.md).",
+            show_default=False,
+        ),
+    ] = None,
     down: Annotated[
         bool,
         typer.Option("--down", help="Remove all triggers and schema forwarder; refused while changes are undelivered."),
@@ -60,8 +72,8 @@ def migrate(
     Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
-    if down and (table or exclude):
-        raise Misconfigured("--down removes everything; leave out --table and --exclude")
+    if down and (table or exclude or runtime_role):
+        raise Misconfigured("--down removes everything; leave out --table, --exclude and --runtime-role")
     if discard_undelivered and not down:
         raise Misconfigured("--discard-undelivered is only for --down; leave it out")
     flags = {"table": [{"match": pattern} for pattern in table]} if table else {}
@@ -74,6 +86,7 @@ def migrate(
             exclude=_exclusions(loaded, exclude),
             leaf_events=loaded.outbox.leaf_events,
             max_image_bytes=loaded.capture.max_image_bytes,
+            roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
         )
     run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
     anyio.run(run, backend_options={"use_uvloop": True})
@@ -139,6 +152,8 @@ def _show(found: Difference, mode: Mode) -> None:
         typer.echo(_line(decision, would=True))
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
+    if found.role:
+        typer.echo(_farewell(found.role, would=True))
     typer.echo(_summary(found, would=True))
     if mode == "check" and found.exists:
         raise typer.Exit(1)
@@ -160,6 +175,8 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         )
     if found.drops_schema:
         await _drop_schema(connection, discard=discard)
+    if found.role:
+        await _drop_role(connection, found.role)
     typer.echo(_summary(found))
 
 
@@ -173,6 +190,19 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
 
     await past_conflicts(drop)
     typer.echo("schema forwarder: dropped")
+
+
+async def _drop_role(connection: Connection, role: CaptureRole) -> None:
+    if role.can_go:
+        with errors_of(f"cannot drop role {role.name}"):
+            await connection.execute(role.drop)
+    typer.echo(_farewell(role))
+
+
+def _farewell(role: CaptureRole, *, would: bool = False) -> str:
+    if role.can_go:
+        return f"role {role.name}: {'would be ' if would else ''}dropped"
+    return f"role {role.name}: kept; where nothing needs it any more, an administrator can run: {role.drop}"
 
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:
@@ -195,6 +225,8 @@ def _line(decision: Decision, *, would: bool = False) -> str:
     if isinstance(decision, Keep):
         return f"{decision.table}: unchanged"
     to_be = "would be " if would else ""
+    if isinstance(decision, Rights):
+        return f"{decision.table}: {_settlement(decision, to_be=to_be)}"
     if isinstance(decision, LayOut):
         return (
             f"{decision.table}: {to_be}laid out anew (events a leaf: {decision.found_events} -> {decision.leaf_events})"
@@ -202,6 +234,21 @@ def _line(decision: Decision, *, would: bool = False) -> str:
     if isinstance(decision, LimitImages):
         return f"{decision.table}: {to_be}limited (bytes of images: {decision.found_bytes} -> {decision.max_bytes})"
     return f"{decision.table}: capture {to_be}{_participle(decision)}"
+
+
+def _settlement(change: Rights, *, to_be: str) -> str:
+    roles = ", ".join(change.roles)
+    match change.part:
+        case "owner":
+            return f"what others own {to_be}given to its owner {roles}"
+        case "capture":
+            return f"{to_be}entrusted to role {roles}, which may only fill the outbox"
+        case "partitions":
+            return f"{to_be}granted to {roles}, for the partitions of their tables"
+        case "runtime":
+            return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
+        case "close":
+            return f"rights that others should not have {to_be}revoked from {roles}"
 
 
 def _participle(change: Install | Record | Remove | Forget) -> str:
@@ -220,6 +267,7 @@ def _participle(change: Install | Record | Remove | Forget) -> str:
 
 def _summary(found: Difference, *, would: bool = False) -> str:
     to = "to be " if would else ""
-    migrated, changed = len(found.pending), len(found.changes)
-    counts = f"migrations {to}applied: {migrated}, tables {to}changed: {changed}, unchanged: {len(found.decisions) - changed}"
+    tables = [decision for decision in found.decisions if not isinstance(decision, Rights)]
+    unchanged = sum(isinstance(decision, Keep) for decision in tables)
+    counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
     return f"{counts}; {found.remark}" if found.remark else counts

@@ -165,7 +165,7 @@ $$;
 --   * For a delete, `state` is that of the free key, and inserts before the row that it deletes do not lead on from it. `own_state` is the
 --     deleted version's. If what made that is among the changes found, those after it come later. If not, and the version is of this
 --     transaction (`is_ours`), all come later that follow the last delete among them; if it is older, all of them.
---   * States are those of this transaction alone (forwarder.state_seed). The other conditions are such that no index but that on states fits.
+--   * Nothing but changes of this transaction is moved, whoever calls. The conditions are such that no index but that on states fits.
 CREATE FUNCTION forwarder.put_behind(late_seq bigint, state bigint, own_state bigint DEFAULT NULL, is_ours boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -185,11 +185,12 @@ BEGIN
     WITH RECURSIVE found AS (
         SELECT change.seq, change.op, change.makes
         FROM forwarder.outbox AS change
-        WHERE change.replaces = state AND change.seq + 0 < late_seq
+        WHERE change.replaces = state AND change.seq + 0 < late_seq AND change.txid IS NOT DISTINCT FROM pg_current_xact_id()
         UNION
         SELECT next.seq, next.op, next.makes
         FROM found
         JOIN forwarder.outbox AS next ON next.replaces = found.makes AND next.seq + 0 > found.seq AND next.seq + 0 < late_seq
+                AND next.txid IS NOT DISTINCT FROM pg_current_xact_id()
     ),
     taken AS (
         DELETE FROM forwarder.outbox AS change

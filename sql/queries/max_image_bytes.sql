@@ -2,4 +2,4 @@
 -- which is its only statement, so that it can be asked of any schema.
 SELECT substring(function.prosrc FROM '\d+')::bigint
 FROM pg_catalog.pg_proc AS function
-WHERE function.oid = to_regprocedure('forwarder.max_image_bytes()')
+WHERE function.oid = to_regproc('forwarder.max_image_bytes')

@@ -11,9 +11,9 @@ from forwarder import difference
 from forwarder.catalog import read_tables
 from forwarder.events import Table
 from forwarder.keys import key_reader
+from forwarder.quoting import literal
 from forwarder.selection import Pattern, Rule
 from forwarder.tables import AmbiguousColumn
-from forwarder.triggers import literal
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.migrating import captured

@@ -1,0 +1,119 @@
+"""What has to change so that everybody may do with schema ``forwarder`` what is theirs to do, and nobody more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from forwarder.capture_role import CaptureRole, read_capture_role
+from forwarder.database import Connection, errors_of
+from forwarder.errors import Misconfigured, Refused
+from forwarder.queries import query
+from forwarder.quoting import literal
+from forwarder.rights import CAPTURE_ROLE, PARTS, Part, Rights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who is to have which part. ``runtime``: a role that is to run `forwarder listen`; None: nobody but those who do already."""
+
+    capture: str
+    runtime: str | None = None
+
+
+DEFAULT_ROLES = Roles(capture=CAPTURE_ROLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """The changes, in the order to be made, and what they do not mend."""
+
+    changes: tuple[Rights, ...]
+    warnings: tuple[str, ...]
+    # What an administrator has to run first; empty if nothing.
+    preparation: str
+
+
+async def protection(connection: Connection, roles: Roles, *, tables: Sequence[int], is_pending: bool) -> Protection:
+    """What sets the rights apart from those that ``roles`` should have. Changes nothing.
+
+    ``tables`` are those that are to be captured. While migrations are pending, what they will make cannot be seen: then each part
+    is made, and finds out for itself what it has to do.
+
+    Raises:
+        Misconfigured: one role cannot have both parts.
+        Refused: there is no such role.
+        Unavailable: the database does not answer.
+    """
+    await _require(connection, roles)
+    role = await read_capture_role(connection, roles.capture)
+    with errors_of("cannot read the rights in schema forwarder"):
+        due = await connection.fetch(query("rights_due"), roles.capture, roles.runtime, tables)
+    return Protection(
+        changes=tuple(_changes(due, role, roles, tables=tables, is_pending=is_pending)),
+        warnings=role.warnings(),
+        preparation=role.preparation if role.needs_preparation else "",
+    )
+
+
+async def _require(connection: Connection, roles: Roles) -> None:
+    if roles.runtime is None:
+        return
+    if roles.runtime == roles.capture:
+        raise Misconfigured(
+            f"role {roles.runtime!r} is capture_role in [database], which may only fill the outbox; name another"
+        )
+    with errors_of("cannot read the roles"):
+        if not await connection.fetchval("SELECT to_regrole(quote_ident($1)) IS NOT NULL", roles.runtime):
+            raise Refused(f'there is no role {roles.runtime!r}; run CREATE ROLE "{roles.runtime}" LOGIN first')
+
+
+def _changes(
+    due: Sequence[asyncpg.Record], role: CaptureRole, roles: Roles, *, tables: Sequence[int], is_pending: bool
+) -> Iterator[Rights]:
+    for part in PARTS:
+        rows = [row for row in due if row["part"] == part]
+        if _is_due(part, rows, role, is_pending=is_pending):
+            names = dict.fromkeys(row["role"] for row in rows if is_pending or row["statement"])
+            statements = "\n".join(row["statement"] for row in rows if row["statement"])
+            body = _search(part, roles, tables) if is_pending else statements
+            if part == "capture":
+                yield Rights(part=part, roles=(roles.capture,), sql=_around(body, roles.capture))
+            else:
+                yield Rights(part=part, roles=tuple(names), sql=body)
+
+
+def _is_due(part: Part, rows: Sequence[asyncpg.Record], role: CaptureRole, *, is_pending: bool) -> bool:
+    if part == "capture":
+        if not role.can_be_entrusted:
+            return False
+        if is_pending or not (role.has_capture and role.is_inherited):
+            return True
+    return bool(rows) if is_pending else any(row["statement"] for row in rows)
+
+
+def _around(grants: str, capture_role: str) -> str:
+    """What comes before and after the grants of the role of ``forwarder.capture()``."""
+    name = literal(capture_role)
+    steps = (f"SELECT forwarder.make_capture_role({name});", grants, f"SELECT forwarder.entrust_capture({name});")
+    return "\n".join(filter(None, steps))
+
+
+def _search(part: Part, roles: Roles, tables: Sequence[int]) -> str:
+    """A statement that finds out what is due, and does it."""
+    parameters = {
+        "$1": literal(roles.capture),
+        "$2": "NULL" if roles.runtime is None else literal(roles.runtime),
+        "$3": literal("{" + ",".join(map(str, tables)) + "}"),
+    }
+    text = "\n".join(line for line in query("rights_due").splitlines() if not line.lstrip().startswith("--"))
+    for place, value in parameters.items():
+        text = text.replace(place, value)
+    return (
+        "DO $rights$\nDECLARE\n    step record;\nBEGIN\n    FOR step IN\n"
+        f"{text}\n"
+        f"    LOOP\n        IF step.part = '{part}' AND step.statement IS NOT NULL THEN\n"
+        "            EXECUTE step.statement;\n        END IF;\n    END LOOP;\nEND\n$rights$;"
+    )

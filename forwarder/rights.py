@@ -1,0 +1,33 @@
+"""A change of who may do what with schema ``forwarder``. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# The role that forwarder.capture() is given to, if no other is asked for.
+CAPTURE_ROLE = "forwarder_capture"
+
+# In the order in which they are made: nobody loses what a function runs with before another has it.
+#   owner: what a superuser's `forwarder migrate` made goes to the owner of the schema
+#   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that
+#   partitions: owners of captured partitioned tables may attach partitions, which get our trigger
+#   runtime: a role may run `forwarder listen`
+#   close: what PUBLIC may do, or default privileges have granted, is revoked
+Part = Literal["owner", "capture", "partitions", "runtime", "close"]
+PARTS: tuple[Part, ...] = ("owner", "capture", "partitions", "runtime", "close")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Bring one part of the rights in line; ``roles`` are those whom it is about. ``sql`` is for one transaction, and locks no table,
+    except for ``owner``: ACCESS EXCLUSIVE on the tables that change hands."""
+
+    part: Part
+    roles: tuple[str, ...]
+    sql: str
+
+    @property
+    def table(self) -> str:
+        """What it is called in messages."""
+        return "forwarder.capture()" if self.part in ("capture", "partitions") else "schema forwarder"

@@ -1,0 +1,211 @@
+-- What is to be done so that everybody may do with schema forwarder what is theirs to do, and nobody more: one statement a row. Changes
+-- nothing, and asks only the catalog, so it works for every version of the schema, and where there is none.
+--   $1 the role that forwarder.capture() is for, $2 a role that is to run `forwarder listen` (null: those that do already),
+--   $3 tables that are to be captured
+-- A row without a statement says whom a part is about, whether there is anything to do or not.
+WITH wanted (part, kind, name, privileges) AS (
+    VALUES
+    -- What capture() may do. A function that it calls is to be added here.
+    ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
+    ('capture', 'TABLE', 'outbox', '{INSERT}'),
+    ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
+    ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'is_key_taken', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'key_of', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'keys_if_moved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'max_image_bytes', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'note_taken_key', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
+    -- What `listen`, `replay`, `sinks` and `dead-letters` do.
+    ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
+    ('runtime', 'TABLE', 'captured_table', '{SELECT,UPDATE (key_columns)}'),
+    ('runtime', 'TABLE', 'dead_letter', '{SELECT,INSERT,UPDATE,DELETE}'),
+    ('runtime', 'TABLE', 'history', '{SELECT}'),
+    ('runtime', 'TABLE', 'outbox', '{SELECT}'),
+    ('runtime', 'TABLE', 'sink', '{SELECT,INSERT,UPDATE,DELETE}'),
+    ('runtime', 'SEQUENCE', 'outbox_seq', '{SELECT,USAGE}'),
+    ('runtime', 'FUNCTION', 'compact_sinks', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'enter_history', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'leaf_events', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'leaves', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'read_floor', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'reclaim', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
+    -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
+    -- the schema nobody can name the function for a trigger of their own.
+    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')
+),
+-- The owner of the schema is whoever owns what the first migration made.
+ours AS (
+    SELECT
+        to_regnamespace('forwarder')::oid AS schema,
+        coalesce(
+            (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('forwarder.migration')),
+            (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+        ) AS owner,
+        (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AS installer,
+        (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text) AS capture_role,
+        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.capture')) AS capture_owner
+),
+object AS (
+    SELECT
+        'SCHEMA' AS kind, nspname AS name, 'SCHEMA forwarder' AS quoted, nspowner AS owner,
+        coalesce(nspacl, acldefault('n', nspowner)) AS acl, false AS follows
+    FROM pg_catalog.pg_namespace, ours
+    WHERE oid = ours.schema
+    UNION ALL
+    SELECT
+        class.kind, relname, format('%s forwarder.%I', class.kind, relname), relowner,
+        coalesce(relacl, acldefault(CASE class.kind WHEN 'SEQUENCE' THEN 's' ELSE 'r' END::"char", relowner)),
+        -- The sequence of an identity column belongs to whom the table does.
+        EXISTS (
+            SELECT FROM pg_catalog.pg_depend AS link
+            WHERE link.classid = 'pg_catalog.pg_class'::regclass AND link.objid = class.oid AND link.deptype IN ('i', 'a')
+              AND class.relkind = 'S'
+        )
+    FROM (
+        SELECT *, CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+        FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'S')
+    ) AS class
+    WHERE relnamespace = to_regnamespace('forwarder')
+    UNION ALL
+    SELECT
+        'FUNCTION', proname, format('FUNCTION forwarder.%I(%s)', proname, pg_get_function_identity_arguments(oid)), proowner,
+        coalesce(proacl, acldefault('f', proowner)), false
+    FROM pg_catalog.pg_proc
+    WHERE pronamespace = to_regnamespace('forwarder')
+),
+given AS (
+    SELECT object.*, acl.grantee, acl.privilege_type AS privilege
+    FROM object CROSS JOIN LATERAL aclexplode(object.acl) AS acl
+    WHERE acl.grantee <> object.owner
+    UNION ALL
+    SELECT object.*, acl.grantee, format('%s (%I)', acl.privilege_type, attribute.attname)
+    FROM object
+    CROSS JOIN ours
+    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relname = object.name
+    JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid AND NOT attribute.attisdropped
+    CROSS JOIN LATERAL aclexplode(attribute.attacl) AS acl
+    WHERE object.kind = 'TABLE' AND acl.grantee <> object.owner
+),
+-- What the owner's, or the installer's, default privileges grant on whatever is created here.
+default_given AS (
+    SELECT
+        CASE defaults.defaclobjtype WHEN 'r' THEN 'TABLE' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FUNCTION' WHEN 'n' THEN 'SCHEMA' END AS kind,
+        acl.grantee,
+        acl.privilege_type AS privilege
+    FROM ours
+    JOIN pg_catalog.pg_default_acl AS defaults
+        ON defaults.defaclrole IN (ours.owner, ours.installer) AND defaults.defaclnamespace IN (0, coalesce(ours.schema, 0))
+    CROSS JOIN LATERAL aclexplode(defaults.defaclacl) AS acl
+    WHERE acl.grantee NOT IN (0, ours.owner, ours.installer)
+),
+-- Default privileges never grant on columns: so who has been granted this is a role that we have set up to run `forwarder listen`.
+runtime_role AS (
+    SELECT role.oid FROM pg_catalog.pg_roles AS role, ours WHERE role.rolname = $2::text AND role.oid <> ours.owner
+    UNION
+    SELECT given.grantee
+    FROM given
+    WHERE given.name = 'captured_table' AND given.privilege = 'UPDATE (key_columns)' AND given.grantee <> 0
+),
+-- The role of capture() need not be there yet; then it has no oid.
+entitled (part, role, role_name) AS (
+    SELECT 'capture', capture_role, $1::text FROM ours WHERE capture_role IS DISTINCT FROM owner
+    UNION ALL
+    SELECT 'runtime', oid, pg_get_userbyid(oid) FROM runtime_role
+    UNION
+    SELECT 'partitions', class.relowner, pg_get_userbyid(class.relowner)
+    FROM ours
+    CROSS JOIN pg_catalog.pg_class AS class
+    JOIN pg_catalog.pg_roles AS role ON role.oid = class.relowner AND NOT role.rolsuper
+    WHERE class.relkind = 'p' AND class.relowner <> ours.owner
+      AND (
+          class.oid IN (SELECT tree.relid FROM unnest($3::oid[]) AS chosen, pg_partition_tree(chosen::regclass) AS tree)
+          OR EXISTS (
+              SELECT FROM pg_catalog.pg_trigger AS trigger
+              WHERE trigger.tgrelid = class.oid AND trigger.tgfoid = to_regproc('forwarder.capture')
+          )
+      )
+),
+right_of AS (
+    SELECT entitled.*, wanted.kind, wanted.name, privilege
+    FROM entitled
+    JOIN wanted USING (part)
+    CROSS JOIN LATERAL unnest(wanted.privileges) AS privilege
+),
+-- What capture() can do only because everybody can. So be it, until its role can by itself: else the transactions of writers would fail.
+needed_as_public AS (
+    SELECT object.quoted
+    FROM object
+    JOIN wanted USING (kind, name)
+    CROSS JOIN ours
+    WHERE wanted.part = 'capture' AND ours.capture_owner <> object.owner
+      AND object.quoted NOT IN (SELECT given.quoted FROM given, ours WHERE given.grantee = ours.capture_owner)
+),
+due (place, part, role_name, statement) AS (
+    -- A superuser's `forwarder migrate` may have made something. What else may own capture() is not to be found out here.
+    SELECT
+        1, 'owner', pg_get_userbyid(ours.owner)::text,
+        format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
+    FROM ours, object
+    WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
+      AND (object.name <> 'capture' OR object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper))
+    UNION ALL
+    SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer
+    UNION ALL
+    SELECT
+        CASE right_of.part WHEN 'capture' THEN 2 WHEN 'partitions' THEN 3 ELSE 4 END,
+        right_of.part,
+        right_of.role_name,
+        format(
+            'GRANT %s ON %s TO %I;',
+            string_agg(right_of.privilege, ', ' ORDER BY right_of.privilege), object.quoted, right_of.role_name)
+    FROM right_of
+    JOIN object USING (kind, name)
+    WHERE object.owner IS DISTINCT FROM right_of.role
+      AND NOT EXISTS (
+          SELECT FROM given
+          WHERE given.quoted = object.quoted AND given.grantee = right_of.role AND given.privilege = right_of.privilege
+      )
+    GROUP BY right_of.part, right_of.role_name, object.quoted
+    UNION ALL
+    SELECT 3, 'partitions', role_name, NULL FROM entitled
+    WHERE part = 'partitions' AND to_regproc('forwarder.capture') IS NULL
+    UNION ALL
+    SELECT 4, 'runtime', role_name, NULL FROM entitled WHERE part = 'runtime'
+    UNION ALL
+    SELECT
+        5,
+        'close',
+        grantee.name,
+        format(
+            'REVOKE %s ON %s FROM %s CASCADE;',
+            string_agg(given.privilege, ', ' ORDER BY given.privilege),
+            given.quoted,
+            CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(grantee.name) END)
+    FROM given
+    CROSS JOIN ours
+    CROSS JOIN LATERAL (SELECT CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(given.grantee)::text END) AS grantee (name)
+    WHERE (
+          given.grantee IN (0, coalesce(ours.capture_role, 0))
+          OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
+      )
+      AND NOT EXISTS (
+          SELECT FROM right_of
+          WHERE right_of.role = given.grantee AND right_of.kind = given.kind AND right_of.name = given.name
+            AND right_of.privilege = given.privilege
+      )
+      AND NOT (given.grantee = 0 AND given.quoted IN (SELECT quoted FROM needed_as_public))
+    GROUP BY given.grantee, grantee.name, given.quoted
+    UNION ALL
+    SELECT DISTINCT 5, 'close', pg_get_userbyid(grantee)::text, NULL FROM default_given WHERE kind IS NOT NULL
+    UNION ALL
+    SELECT 5, 'close', 'PUBLIC', NULL
+)
+SELECT part, role_name::text AS role, statement
+FROM due
+ORDER BY place, role_name, statement NULLS FIRST

@@ -1,0 +1,343 @@
+"""The trigger function runs as a role that may do nothing else, so a foreign cast to json can do nothing else either."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from forwarder import difference, migrations
+from forwarder.capture_role import read_capture_role
+from forwarder.config import OutboxSettings
+from forwarder.database import session
+from forwarder.janitor import Janitor
+from forwarder.metrics import Metrics
+from forwarder.protection import Roles
+from forwarder.rights import CAPTURE_ROLE
+from forwarder.state import OutboxState
+from forwarder.survey import Survey
+from tests.databases import OWNER, WRITER, Database, connected
+from tests.migrating import captured, migrate
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+
+@pytest.fixture
+async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+    """The role that owns the tables and migrates; an administrator has made it a member of the role of capture()."""
+    async with connected(bare_database.url) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+    async with connected(bare_database.writer_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def root(bare_database: Database) -> AsyncIterator[Connection]:
+    async with connected(bare_database.superuser_url) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def another(root: Connection, database: Database, attributes: str = "") -> AsyncIterator[Connection]:
+    """A session of another role, that owns the database instead."""
+    role = f"other_{secrets.token_hex(4)}"
+    await root.execute(f"CREATE ROLE {role} LOGIN {attributes}; ALTER DATABASE {database.name} OWNER TO {role}")
+    async with connected(database.url.replace(OWNER, role)) as connection:
+        await connection.execute("CREATE SCHEMA shop CREATE TABLE orders (id integer PRIMARY KEY)")
+        yield connection
+
+
+@pytest.fixture
+async def fresh_role(root: Connection) -> AsyncIterator[str]:
+    """A name that no role has; gone again afterwards, as far as that is possible."""
+    role = f"capture_{secrets.token_hex(4)}"
+    yield role
+    if await root.fetchval("SELECT to_regrole($1) IS NOT NULL", role):
+        await root.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+async def capture_owner(connection: Connection) -> str:
+    role: str = await connection.fetchval(
+        "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc"
+    )
+    return role
+
+
+async def warnings(connection: Connection, role: str = CAPTURE_ROLE) -> tuple[str, ...]:
+    found = await difference.from_selection(connection, [], roles=Roles(capture=role))
+    assert not found.changes
+    return found.warnings
+
+
+async def prepare_theft(owner: Connection, writer: Connection, root: Connection, *, secret: str, table: str) -> None:
+    """A role that may only write owns the type of a column, and defines what becomes of it in JSON."""
+    await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {WRITER}")
+    await writer.execute("CREATE TYPE evil.mood AS ENUM ('good'); CREATE TABLE evil.stolen (secret text)")
+    await writer.execute("GRANT ALL ON SCHEMA evil TO PUBLIC; GRANT INSERT ON evil.stolen TO PUBLIC")
+    await owner.execute(
+        f"CREATE SCHEMA hr CREATE TABLE salary (secret text); INSERT INTO hr.salary VALUES ('{secret}')"
+    )
+    await owner.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, mood evil.mood)")
+    await writer.execute(
+        "CREATE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO evil.stolen SELECT * FROM hr.salary; RETURN '1'; END $$;"
+        "CREATE CAST (evil.mood AS json) WITH FUNCTION evil.to_json(evil.mood)"
+    )
+
+
+async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
+    owner: Connection, writer: Connection, root: Connection
+) -> None:
+    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await migrate(owner, "item")
+
+    await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
+
+    assert await writer.fetch("TABLE evil.stolen") == []
+    assert await owner.fetchval("SELECT count(*) FROM public.item") == 1
+    assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [("I", None, "42501")]
+
+
+async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_write_fails_meanwhile(
+    owner: Connection, writer: Connection
+) -> None:
+    for migration in migrations.shipped()[:10]:
+        await owner.execute(migration.sql)
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await owner.execute("SELECT forwarder.install('public.item', 'full', '[]')")
+    await writer.execute("INSERT INTO public.item VALUES (1)")
+    await migrations.apply(owner)
+    assert await capture_owner(owner) == OWNER
+
+    async with writer.transaction():
+        await writer.execute("INSERT INTO public.item VALUES (2)")
+        # The trigger is given new arguments when nobody writes to the table.
+        assert set((await migrate(owner, patience_seconds=0.1)).problems) == {"public.item"}
+        await writer.execute("INSERT INTO public.item VALUES (3)")
+    assert not (await migrate(owner)).problems
+
+    await writer.execute("INSERT INTO public.item VALUES (4)")
+    assert await capture_owner(owner) == CAPTURE_ROLE
+    assert [(event.op, event.fault) for event in await captured(owner)] == [("I", None)] * 4
+    assert await warnings(owner) == ()
+
+
+async def test_no_write_fails_while_an_installation_is_moved_to_and_fro(
+    owner: Connection, writer: Connection, root: Connection, fresh_role: str
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await migrate(owner, "item")
+    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    done = anyio.Event()
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while not done.is_set():
+            written += 1
+            await writer.execute("INSERT INTO public.item VALUES ($1)", written)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        for leaf_events in (1024, 2048, 4096):
+            for role in (fresh_role, CAPTURE_ROLE):
+                assert not (await migrate(owner, capture_role=role)).problems
+                assert await capture_owner(owner) == role
+            await owner.execute(f"SELECT forwarder.lay_out({leaf_events})")
+        done.set()
+    assert [event.fault for event in await captured(owner)] == [None] * written
+
+
+async def test_a_database_where_nothing_is_everybodys_by_default_captures_too(
+    owner: Connection, writer: Connection
+) -> None:
+    await owner.execute("ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await migrate(owner, "item")
+    await writer.execute("INSERT INTO public.item VALUES (1)")
+    assert [event.fault for event in await captured(owner)] == [None]
+
+
+async def test_down_works_in_the_middle_of_the_migrations(owner: Connection) -> None:
+    for migration in migrations.shipped()[:1]:
+        await owner.execute(migration.sql)
+    down = await difference.from_nothing(owner)
+    assert down.role is None
+    await owner.execute(down.script())
+    assert await owner.fetchval("SELECT to_regnamespace('forwarder') IS NULL")
+
+
+async def test_pausing_and_resuming_goes_on_where_capture_has_a_role_of_its_own(
+    owner: Connection, writer: Connection
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer)")
+    await migrate(owner, "item")
+    for is_paused in (True, False):
+        await owner.execute(f"SELECT forwarder.set_paused({is_paused})")
+        await writer.execute("INSERT INTO public.item VALUES (1)")
+    assert [event.op for event in await captured(owner)] == ["G", "G", "I"]
+
+
+async def test_whoever_may_create_roles_needs_no_administrator(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database, "CREATEROLE") as installer:
+        await migrate(installer, "shop.*", capture_role=fresh_role)
+        assert await capture_owner(installer) == fresh_role
+        assert await warnings(installer, fresh_role) == ()
+        # As a later migration does. Whose it is stays as it was.
+        definition = await installer.fetchval("SELECT pg_get_functiondef('forwarder.capture'::regproc)")
+        await installer.execute(definition)
+        assert (await migrate(installer, capture_role=fresh_role)).done == []
+        await installer.execute("INSERT INTO shop.orders VALUES (1)")
+        assert [event.fault for event in await captured(installer)] == [None]
+
+
+async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes_on(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database) as installer:
+        assert not (await migrate(installer, "shop.*", capture_role=fresh_role)).problems
+        await installer.execute("INSERT INTO shop.orders VALUES (1)")
+        (warning,) = await warnings(installer, fresh_role)
+        remedy = (await difference.from_selection(installer, [], roles=Roles(capture=fresh_role))).preparation
+        assert f"CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO other_" in remedy
+        assert remedy in warning
+
+        await root.execute(remedy)
+        assert not (await migrate(installer, capture_role=fresh_role)).problems
+
+        assert await capture_owner(installer) == fresh_role
+        assert await warnings(installer, fresh_role) == ()
+        await installer.execute("INSERT INTO shop.orders VALUES (2)")
+        assert [event.fault for event in await captured(installer)] == [None, None]
+
+
+async def test_the_script_says_what_an_administrator_has_to_run_and_does_the_rest(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database) as installer:
+        roles = Roles(capture=fresh_role)
+        script = (await difference.from_selection(installer, [], roles=roles)).script()
+        name = await installer.fetchval("SELECT current_user")
+        assert (
+            f"-- An administrator has to run before: CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO {name}"
+            in script
+        )
+        await installer.execute(script)
+        assert not (await difference.from_selection(installer, [], roles=roles)).exists
+
+        await root.execute((await difference.from_selection(installer, [], roles=roles)).preparation)
+        moved = await difference.from_selection(installer, [], roles=roles)
+        assert "administrator" not in moved.script()
+        await installer.execute(moved.script())
+        assert await capture_owner(installer) == fresh_role
+
+
+async def test_a_role_that_another_installer_has_made_has_to_be_granted(
+    bare_database: Database, root: Connection
+) -> None:
+    async with another(root, bare_database, "CREATEROLE") as installer:
+        outcome = await migrate(installer, "shop.*")
+        assert not outcome.problems
+        if installer.get_server_version().major < 16:
+            # There CREATEROLE may grant every role.
+            assert await capture_owner(installer) == CAPTURE_ROLE
+        else:
+            (warning,) = await warnings(installer)
+            assert f"run GRANT {CAPTURE_ROLE} TO other_" in warning
+        await root.execute(f"REVOKE {CAPTURE_ROLE} FROM {await installer.fetchval('SELECT current_user')}")
+
+
+async def test_a_superuser_who_installs_gives_it_away_too(root: Connection) -> None:
+    await root.execute("CREATE TABLE public.item (id integer)")
+    await migrate(root, "item")
+    await root.execute("INSERT INTO public.item VALUES (1)")
+    assert await capture_owner(root) == CAPTURE_ROLE
+    assert [event.fault for event in await captured(root)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("gift", "complaint"),
+    [
+        ("ALTER ROLE {role} LOGIN CREATEDB", "has LOGIN, CREATEDB: ALTER ROLE {role} NOLOGIN NOCREATEDB"),
+        (
+            "GRANT pg_read_all_data TO {role}",
+            "has the rights of pg_read_all_data, too: REVOKE pg_read_all_data FROM {role}",
+        ),
+        (f"GRANT {{role}} TO {WRITER}", f"{WRITER} may do what role {{role}} may"),
+        ("CREATE SCHEMA own AUTHORIZATION {role}", "owns, or has been granted, what is not ours: schema own"),
+        ("CREATE TABLE public.gift (); GRANT SELECT ON public.gift TO {role}", "what is not ours: table gift"),
+    ],
+)
+async def test_a_role_that_was_given_more_is_warned_of(
+    owner: Connection, root: Connection, fresh_role: str, gift: str, complaint: str
+) -> None:
+    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await migrate(owner, capture_role=fresh_role)
+    assert await warnings(owner, fresh_role) == ()
+    await root.execute(gift.format(role=fresh_role))
+    (warning,) = await warnings(owner, fresh_role)
+    assert complaint.format(role=fresh_role) in warning
+    assert (await read_capture_role(owner)).warnings() == (warning,)
+
+
+@pytest.mark.parametrize("role", [OWNER, "postgres"])
+async def test_a_role_that_may_do_all_that_the_owner_may_is_not_entrusted_with_it(owner: Connection, role: str) -> None:
+    await migrate(owner, capture_role=role)
+    assert await capture_owner(owner) == OWNER
+    (warning,) = await warnings(owner, role)
+    assert f"should not have the rights of {role}" in warning
+
+
+async def test_down_drops_a_role_that_nobody_else_needs(
+    bare_database: Database, root: Connection, fresh_role: str
+) -> None:
+    async with another(root, bare_database, "CREATEROLE") as installer:
+        await migrate(installer, "shop.*", capture_role=fresh_role)
+        down = await difference.from_nothing(installer)
+        assert down.role is not None
+        assert down.role.can_go
+        await installer.execute(down.script())
+    assert await root.fetchval("SELECT to_regrole($1) IS NULL", fresh_role)
+
+
+async def test_down_keeps_a_role_that_another_database_needs(owner: Connection) -> None:
+    await migrate(owner)
+    down = await difference.from_nothing(owner)
+    assert down.role is not None
+    assert not down.role.can_go
+    assert "DROP ROLE" not in down.script()
+
+
+async def test_readiness_repeats_what_migrate_warned_of(bare_database: Database, root: Connection) -> None:
+    async with another(root, bare_database) as installer:
+        await migrate(installer, capture_role="nobody_makes_it")
+        name = await installer.fetchval("SELECT current_user")
+    (warning,) = await seen_by_the_janitor(bare_database.url.replace(OWNER, name))
+    assert f"forwarder.capture() should not have the rights of {name}" in warning
+    assert "run `forwarder migrate`" in warning
+
+
+async def test_readiness_has_nothing_to_say_where_capture_has_its_role(
+    bare_database: Database, owner: Connection
+) -> None:
+    await migrate(owner)
+    assert await seen_by_the_janitor(bare_database.url) == ()
+
+
+async def seen_by_the_janitor(url: str) -> tuple[str, ...]:
+    settings, state, metrics = OutboxSettings(), OutboxState(), Metrics().outbox
+    survey = Survey(settings=settings, state=state, metrics=metrics)
+    async with session(url, purpose="janitor") as connection:
+        await Janitor("", settings=settings, survey=survey, metrics=metrics).make_round(connection)
+    return tuple(state.warnings)

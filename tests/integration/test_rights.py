@@ -1,0 +1,392 @@
+"""Who may do what with schema ``forwarder``: everybody what is theirs to do, and nobody more, whatever a database grants by default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from forwarder import difference
+from forwarder.errors import Misconfigured, Refused
+from forwarder.protection import Roles
+from forwarder.rights import CAPTURE_ROLE
+from tests.databases import OWNER, WRITER, Database, connected
+from tests.migrating import captured, migrate
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
+
+
+@pytest.fixture
+async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+    """The role that owns the tables and migrates."""
+    async with connected(bare_database.url) as session:
+        yield session
+
+
+@pytest.fixture
+async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+    async with connected(bare_database.writer_url) as session:
+        yield session
+
+
+@pytest.fixture
+async def root(bare_database: Database) -> AsyncIterator[Connection]:
+    async with connected(bare_database.superuser_url) as session:
+        yield session
+
+
+async def rights_of(connection: Connection, role: str) -> set[str]:
+    """What a role, or PUBLIC, has been granted in the schema by name."""
+    rows = await connection.fetch(
+        """
+        SELECT format('%s %s', acl.privilege_type, object.name)
+        FROM (
+            SELECT 'forwarder' AS name, nspacl AS acl FROM pg_namespace WHERE nspname = 'forwarder'
+            UNION ALL
+            SELECT relname, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
+            FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace AND relkind IN ('r', 'p', 'S')
+            UNION ALL
+            SELECT format('%s (%s)', class.relname, attname), attacl
+            FROM pg_attribute JOIN pg_class AS class ON class.oid = attrelid
+            WHERE relnamespace = 'forwarder'::regnamespace
+            UNION ALL
+            SELECT proname, coalesce(proacl, acldefault('f', proowner))
+            FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace
+        ) AS object
+        CROSS JOIN LATERAL aclexplode(object.acl) AS acl
+        WHERE CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(acl.grantee) END = $1
+        """,
+        role,
+    )
+    return {row[0] for row in rows}
+
+
+async def everybody(connection: Connection) -> set[str]:
+    """Whoever but the owner has been granted anything in the schema."""
+    rows = await connection.fetch(
+        "SELECT rolname FROM pg_roles WHERE rolname <> $1 AND rolname NOT LIKE 'pg\\_%' UNION SELECT 'PUBLIC'", OWNER
+    )
+    return {row[0] for row in rows if await rights_of(connection, row[0])}
+
+
+# Everybody
+
+
+async def test_nobody_but_the_owner_and_the_role_of_capture_is_granted_anything(owner: Connection) -> None:
+    await migrate(owner)
+    assert await everybody(owner) == {CAPTURE_ROLE}
+
+
+async def test_the_role_of_capture_may_fill_the_outbox_and_touch_nothing_else(owner: Connection) -> None:
+    await migrate(owner)
+    rights = await rights_of(owner, CAPTURE_ROLE)
+    assert {right for right in rights if not right.startswith("EXECUTE")} == {
+        "USAGE forwarder",
+        "INSERT outbox",
+        "USAGE outbox_seq",
+    }
+
+
+async def test_usage_on_the_schema_alone_gives_nothing(owner: Connection, writer: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute(f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute("CREATE TEMP TABLE forged (id integer)")
+    trigger = "CREATE TRIGGER forge AFTER INSERT ON forged FOR EACH ROW EXECUTE FUNCTION forwarder.capture('1', 'full')"
+    for attempt in (trigger, "SELECT nextval('forwarder.outbox_seq')", "TABLE forwarder.sink"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await writer.execute(attempt)
+    callable_ones = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace AND has_function_privilege($1, oid, 'EXECUTE')"
+    assert await owner.fetchval(callable_ones, WRITER) == 0
+
+
+async def functions(connection: Connection) -> dict[str, asyncpg.Record]:
+    """Every function of ours, by name: how it runs, what it says, and whether the role of capture may call it."""
+    rows = await connection.fetch(
+        """
+        SELECT
+            proname AS name,
+            pg_get_userbyid(proowner) AS owner,
+            prosecdef AS is_definer,
+            coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false) AS is_pinned,
+            prosrc AS body,
+            has_function_privilege($1, oid, 'EXECUTE') AS is_for_capture
+        FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace
+        """,
+        CAPTURE_ROLE,
+    )
+    return {row["name"]: row for row in rows}
+
+
+def called_by(name: str, found: dict[str, asyncpg.Record]) -> set[str]:
+    """What a function calls of ours, and what that calls with the same rights."""
+    called = set(re.findall(r"forwarder\.(\w+)\(", found[name]["body"])) & found.keys() - {name}
+    return called.union(*(called_by(other, found) for other in called if not found[other]["is_definer"]))
+
+
+async def test_the_role_of_capture_may_call_what_capture_calls_and_nothing_else(owner: Connection) -> None:
+    await migrate(owner)
+    found = await functions(owner)
+    assert {name for name, row in found.items() if row["is_for_capture"]} == {"capture", *called_by("capture", found)}
+
+
+async def test_what_is_called_from_elsewhere_has_a_search_path_of_its_own(owner: Connection) -> None:
+    await migrate(owner)
+    found = await functions(owner)
+    # What capture calls runs with its path, or is inlined, unless it has other rights.
+    assert {name for name, row in found.items() if not row["is_pinned"]} <= called_by("capture", found)
+    assert all(row["is_pinned"] for row in found.values() if row["is_definer"])
+
+
+async def test_what_runs_with_the_owners_rights_is_for_somebody(owner: Connection, runtime_role: str) -> None:
+    await migrate(owner, runtime_role=runtime_role)
+    found = await functions(owner)
+    granted = await rights_of(owner, runtime_role) | await rights_of(owner, CAPTURE_ROLE)
+    definers = {name for name, row in found.items() if row["is_definer"] and row["owner"] == OWNER}
+    assert {"compact_sinks", "enter_history", "leaves", "reclaim", "set_paused"} <= definers
+    assert {f"EXECUTE {name}" for name in definers} <= granted
+
+
+# Default privileges
+
+
+async def grant_by_default(owner: Connection) -> None:
+    for schema in ("", "IN SCHEMA forwarder "):
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+            await owner.execute(f"ALTER DEFAULT PRIVILEGES {schema}GRANT ALL ON {kind} TO {WRITER}")
+    await owner.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {WRITER}")
+
+
+async def test_default_privileges_open_nothing_of_ours_and_what_they_granted_is_reported(
+    owner: Connection, bare_database: Database
+) -> None:
+    await owner.execute("CREATE SCHEMA forwarder")
+    await grant_by_default(owner)
+    await owner.execute("DROP SCHEMA forwarder")
+    (close,) = [change for change in (await migrate(owner)).done if "PUBLIC" in getattr(change, "roles", ())]
+    assert getattr(close, "roles", ()) == ("PUBLIC", WRITER)
+    assert await everybody(owner) == {CAPTURE_ROLE}
+
+
+async def test_what_default_privileges_granted_before_is_revoked(owner: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await grant_by_default(owner)
+    await owner.execute("CREATE TABLE forwarder.later (id integer)")
+    assert await everybody(owner) == {CAPTURE_ROLE, WRITER}
+    (change,) = (await migrate(owner)).done
+    assert change.table == "schema forwarder"
+    assert await everybody(owner) == {CAPTURE_ROLE}
+    assert not (await difference.from_selection(owner, [])).exists
+
+
+async def test_a_grant_that_somebody_made_on_purpose_stays(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute(f"GRANT SELECT ON forwarder.sink TO {WRITER}")
+    assert (await migrate(owner)).done == []
+    assert await rights_of(owner, WRITER) == {"SELECT sink"}
+
+
+async def test_leaves_laid_out_anew_have_the_indexes_of_the_whole_table(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute("CREATE INDEX ON forwarder.outbox (table_id)")
+    indexes = (
+        "SELECT count(*) FROM pg_index WHERE indrelid IN (SELECT relid FROM pg_partition_tree('forwarder.outbox'))"
+    )
+    before = await owner.fetchval(indexes)
+    for leaf_events in (1024, 2048):
+        await owner.execute(f"SELECT forwarder.lay_out({leaf_events})")
+        assert await owner.fetchval(indexes) == before
+
+
+async def test_leaves_laid_out_anew_have_the_rights_of_the_old_ones(owner: Connection, writer: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await grant_by_default(owner)
+    await owner.execute(f"GRANT SELECT (seq) ON forwarder.outbox TO {WRITER}")
+    await owner.execute("SELECT forwarder.lay_out(1024)")
+    assert await rights_of(owner, WRITER) == {"SELECT outbox (seq)"}
+    await writer.execute("INSERT INTO public.orders VALUES (1)")
+    assert [event.fault for event in await captured(owner)] == [None]
+
+
+# Owners
+
+
+async def test_what_a_superuser_migrates_belongs_to_the_owner_of_the_schema(
+    owner: Connection, root: Connection
+) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await root.execute(
+        "ALTER FUNCTION forwarder.reclaim OWNER TO CURRENT_USER; ALTER TABLE forwarder.sink OWNER TO CURRENT_USER"
+    )
+    await root.execute("ALTER FUNCTION forwarder.capture OWNER TO CURRENT_USER; SELECT forwarder.lay_out(1024)")
+    assert not (await migrate(root)).problems
+    rows = await owner.fetch(
+        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace"
+        " UNION SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
+    )
+    assert {row[0] for row in rows} == {OWNER, CAPTURE_ROLE}
+    assert (await migrate(owner)).done == []
+
+
+async def test_the_owner_of_a_partitioned_table_may_attach_partitions_and_nothing_else(
+    owner: Connection, writer: Connection, root: Connection
+) -> None:
+    await root.execute(f"GRANT CREATE ON SCHEMA public TO {WRITER}")
+    await writer.execute("CREATE TABLE public.sale (id integer) PARTITION BY RANGE (id)")
+    await writer.execute(f"GRANT TRIGGER ON public.sale TO {OWNER}")
+    assert not (await migrate(owner, "sale")).problems
+    await writer.execute("CREATE TABLE public.sale_1 PARTITION OF public.sale FOR VALUES FROM (0) TO (10)")
+    await writer.execute("INSERT INTO public.sale VALUES (1)")
+    assert [event.table for event in await captured(owner)] == ["sale_1"]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await writer.execute(
+            "CREATE TRIGGER forge AFTER INSERT ON public.sale_1 FOR EACH ROW EXECUTE FUNCTION forwarder.capture('7', 'full')"
+        )
+    assert (await migrate(owner)).done == []
+
+
+# What runs with the owner's rights looks at what it is given
+
+
+async def test_only_a_leaf_is_emptied(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute(
+        "INSERT INTO forwarder.sink (name, system_identifier, delivered, floor_seq, last_seq)"
+        " SELECT 'sink', system_identifier, pg_current_snapshot(), 0, 0 FROM pg_control_system();"
+        "INSERT INTO forwarder.dead_letter (sink, seq, txid, at, table_id, relation, op, tx_index, tx_count, partition_key,"
+        " record_bytes, code, reason) VALUES ('sink', 1, '3', '2026-01-01', 1, 1, 'I', 1, 1, '', 1, '', '')"
+    )
+    with pytest.raises(asyncpg.RaiseError, match=r"forwarder\.dead_letter is no leaf of forwarder\.outbox"):
+        await owner.execute("SELECT forwarder.reclaim('forwarder.dead_letter', 0)")
+    assert await owner.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 1
+
+
+async def test_a_name_found_in_the_path_of_a_session_is_not_called_by_migrate(
+    bare_database: Database, owner: Connection, root: Connection, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # It fits `format('%I.%I', nspname, relname)` better than pg_catalog's own.
+    await root.execute(
+        f"CREATE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE 'called as %', current_user; END $$; ALTER FUNCTION public.format(text, name, name) OWNER TO {WRITER}"
+    )
+    await owner.execute(ORDERS)
+    from forwarder.database import session
+
+    async with session(bare_database.url, purpose="tests") as ours:
+        assert (await migrate(ours, "orders")).tables == ["public.orders"]
+
+
+# Who runs the listener
+
+RUNTIME = "forwarder_runtime"
+
+
+@pytest.fixture
+async def runtime_role(root: Connection) -> str:
+    if not await root.fetchval("SELECT to_regrole($1) IS NOT NULL", RUNTIME):
+        await root.execute(f"CREATE ROLE {RUNTIME} LOGIN")
+    return RUNTIME
+
+
+async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runtime_role: str) -> None:
+    await migrate(owner, runtime_role=runtime_role)
+    assert await rights_of(owner, runtime_role) == {
+        "USAGE forwarder",
+        "SELECT captured_table",
+        "UPDATE captured_table (key_columns)",
+        *(
+            f"{right} {table}"
+            for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
+            for table in ("sink", "dead_letter")
+        ),
+        "SELECT history",
+        "SELECT outbox",
+        "SELECT outbox_seq",
+        "USAGE outbox_seq",
+        *(f"EXECUTE {name}" for name in ("compact_sinks", "enter_history", "leaf_events", "leaves")),
+        *(f"EXECUTE {name}" for name in ("paused_tables", "read_floor", "reclaim", "set_paused")),
+    }
+
+
+async def test_a_runtime_role_stays_one_and_is_given_what_is_missing_by_every_migrate(
+    owner: Connection, runtime_role: str
+) -> None:
+    await migrate(owner, runtime_role=runtime_role)
+    rights = await rights_of(owner, runtime_role)
+    assert (await migrate(owner)).done == []
+    await owner.execute(f"REVOKE SELECT ON forwarder.outbox FROM {runtime_role}")
+    await owner.execute("SELECT forwarder.lay_out(1024)")
+    (change,) = (await migrate(owner)).done
+    assert getattr(change, "roles", ()) == (runtime_role,)
+    await owner.execute("SELECT forwarder.lay_out(2048)")
+    assert await rights_of(owner, runtime_role) == rights
+
+
+@pytest.mark.parametrize("is_there", [0, 1])
+async def test_the_script_grants_a_runtime_role_what_it_needs(
+    owner: Connection, runtime_role: str, is_there: int
+) -> None:
+    if is_there:
+        await migrate(owner)
+    roles = Roles(capture=CAPTURE_ROLE, runtime=runtime_role)
+    await owner.execute((await difference.from_selection(owner, [], roles=roles)).script())
+    assert "EXECUTE reclaim" in await rights_of(owner, runtime_role)
+    assert not (await difference.from_selection(owner, [])).exists
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "TABLE public.orders",
+        "INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 1, 'I')",
+        "UPDATE forwarder.outbox SET after = NULL",
+        "DELETE FROM forwarder.outbox",
+        "TRUNCATE forwarder.sink",
+        "DROP TABLE forwarder.sink",
+        "DROP SCHEMA forwarder CASCADE",
+        "CREATE TABLE forwarder.mine ()",
+        "UPDATE forwarder.captured_table SET relation = 0",
+        "SELECT setval('forwarder.outbox_seq', 1)",
+        "SELECT forwarder.lay_out(1024)",
+        "SELECT forwarder.is_spent('public.orders', 0)",
+        "SELECT forwarder.install('public.orders', 'full', '[]')",
+        "SELECT forwarder.forget(1)",
+        "SELECT forwarder.entrust_capture('forwarder_runtime')",
+        "ALTER FUNCTION forwarder.capture() RESET ALL",
+        "CREATE TEMP TABLE forged (); CREATE TRIGGER forge AFTER INSERT ON forged EXECUTE FUNCTION forwarder.capture('1', 'full')",
+    ],
+)
+async def test_a_runtime_role_may_not(
+    bare_database: Database, owner: Connection, runtime_role: str, attempt: str
+) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders", runtime_role=runtime_role)
+    async with connected(bare_database.url.replace(OWNER, runtime_role)) as runtime:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await runtime.execute(attempt)
+
+
+async def test_a_runtime_role_may_tell_of_no_history_but_the_true_one(
+    bare_database: Database, owner: Connection, runtime_role: str
+) -> None:
+    await migrate(owner, runtime_role=runtime_role)
+    async with connected(bare_database.url.replace(OWNER, runtime_role)) as runtime:
+        with pytest.raises(asyncpg.RaiseError, match="cluster 7 and timeline 1 are not those of this server"):
+            await runtime.execute("SELECT forwarder.enter_history(7, 1)")
+    assert await owner.fetchval("SELECT last_value FROM forwarder.outbox_seq") == 1
+
+
+async def test_a_runtime_role_that_cannot_be_one_is_refused(owner: Connection) -> None:
+    with pytest.raises(Refused, match="there is no role 'nobody'; run CREATE ROLE"):
+        await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime="nobody"))
+    with pytest.raises(Misconfigured, match="may only fill the outbox"):
+        await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime=CAPTURE_ROLE))
