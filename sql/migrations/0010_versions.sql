@@ -7,9 +7,41 @@ ALTER TABLE forwarder.outbox
     -- The state of a row that this change replaced, and the one that it made, as hashes: see "Late changes" below. Null for nearly all.
     ADD COLUMN replaces bigint,
     ADD COLUMN makes bigint;
--- A hash index holds no nulls, and no condition has to be looked at, so most changes pay next to nothing for it (for a partial one three times
--- as much, measured).
-CREATE INDEX outbox_replaces_idx ON forwarder.outbox USING hash (replaces);
+
+-- Whether a leaf has an index on `replaces`.
+CREATE FUNCTION forwarder.has_state_index(leaf regclass) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+    SELECT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_index AS index
+        JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+        WHERE index.indrelid = $1 AND class.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'hash')
+    )
+$$;
+
+-- Gives a leaf an index on `replaces`, if it has none. A hash index holds no nulls, and no condition has to be looked at, so most changes pay
+-- next to nothing for it (for a partial one three times as much, measured).
+CREATE FUNCTION forwarder.index_states(leaf regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT forwarder.has_state_index(leaf) THEN
+        EXECUTE format('CREATE INDEX ON %s USING hash (replaces)', leaf);
+    END IF;
+END
+$$;
+
+-- Writers wait while an index is made, for as long as it takes to read the leaf. So leaves that hold much get theirs when they are emptied
+-- (forwarder.reclaim); until then late changes are found more slowly.
+DO $$
+BEGIN
+    PERFORM forwarder.index_states(inhrelid)
+    FROM pg_catalog.pg_inherits
+    WHERE inhparent = 'forwarder.outbox'::regclass AND pg_catalog.pg_relation_size(inhrelid) <= 4 << 20;
+END
+$$;
 
 -- How many bytes the images of one change may have together. A function, so that it is inlined into the trigger's cached plan, like
 -- forwarder.paused_tables().
@@ -161,11 +193,33 @@ $$;
 -- delete to the next insert of the key. All of them were written by this transaction, so nobody has seen them: they are taken out of the
 -- outbox and written again behind the late change, in their order.
 
+-- The changes of this transaction that have replaced a state. `is_indexed`: all leaves have an index on `replaces`. In both cases, the conditions are
+-- such that no other index than the one meant fits.
+CREATE FUNCTION forwarder.changes_that_replace(state bigint, is_indexed boolean)
+RETURNS TABLE (seq bigint, op "char", makes bigint)
+LANGUAGE plpgsql ROWS 1
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF is_indexed THEN
+        RETURN QUERY
+            SELECT change.seq, change.op, change.makes
+            FROM forwarder.outbox AS change
+            WHERE change.replaces = state AND change.txid IS NOT DISTINCT FROM pg_current_xact_id();
+    ELSE
+        RETURN QUERY
+            SELECT change.seq, change.op, change.makes
+            FROM forwarder.outbox AS change
+            WHERE change.replaces + 0 = state AND change.txid = pg_current_xact_id();
+    END IF;
+END
+$$;
+
 -- Writes those changes of this transaction again, with new seqs, that lead on from a state and have a seq below `late_seq`.
 --   * For a delete, `state` is that of the free key, and inserts before the row that it deletes do not lead on from it. `own_state` is the
 --     deleted version's. If what made that is among the changes found, those after it come later. If not, and the version is of this
 --     transaction (`is_ours`), all come later that follow the last delete among them; if it is older, all of them.
---   * Nothing but changes of this transaction is moved, whoever calls. The conditions are such that no index but that on states fits.
+--   * Nothing but changes of this transaction is moved, whoever calls.
 CREATE FUNCTION forwarder.put_behind(late_seq bigint, state bigint, own_state bigint DEFAULT NULL, is_ours boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -177,20 +231,19 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 AS $$
+DECLARE
+    is_indexed boolean := NOT EXISTS (
+        SELECT FROM pg_inherits WHERE inhparent = 'forwarder.outbox'::regclass AND NOT forwarder.has_state_index(inhrelid));
 BEGIN
-    IF NOT EXISTS (SELECT FROM forwarder.outbox AS change WHERE change.replaces = state AND change.seq + 0 < late_seq) THEN
-        -- It was locked, or what replaced it was rolled back or is not captured yet.
-        RETURN;
-    END IF;
     WITH RECURSIVE found AS (
         SELECT change.seq, change.op, change.makes
-        FROM forwarder.outbox AS change
-        WHERE change.replaces = state AND change.seq + 0 < late_seq AND change.txid IS NOT DISTINCT FROM pg_current_xact_id()
+        FROM forwarder.changes_that_replace(state, is_indexed) AS change
+        WHERE change.seq < late_seq
         UNION
         SELECT next.seq, next.op, next.makes
         FROM found
-        JOIN forwarder.outbox AS next ON next.replaces = found.makes AND next.seq + 0 > found.seq AND next.seq + 0 < late_seq
-                AND next.txid IS NOT DISTINCT FROM pg_current_xact_id()
+        CROSS JOIN LATERAL forwarder.changes_that_replace(found.makes, is_indexed) AS next
+        WHERE next.seq > found.seq AND next.seq < late_seq
     ),
     taken AS (
         DELETE FROM forwarder.outbox AS change
@@ -201,6 +254,7 @@ BEGIN
             0)
         RETURNING change.*
     )
+    -- Nothing, if the version was locked, or what replaced it was rolled back or is not captured yet.
     INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, replaces, makes)
     SELECT table_id, relation, op, before, after, fault, replaces, makes FROM taken ORDER BY seq;
 END

@@ -177,6 +177,7 @@ BEGIN
         RETURN false;
     END IF;
     EXECUTE format('TRUNCATE TABLE %s', leaf);
+    PERFORM forwarder.index_states(leaf);
     RETURN true;
 EXCEPTION WHEN lock_not_available THEN
     RETURN NULL;
@@ -309,6 +310,7 @@ BEGIN
              ) FOR VALUES IN (%2$s) WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false)', bits, number);
         EXECUTE format(
             'CREATE INDEX outbox_%1$s_%2$s_txid_idx ON forwarder.outbox_%1$s_%2$s (txid, seq)', bits, number);
+        PERFORM forwarder.index_states(format('forwarder.outbox_%s_%s', bits, number)::regclass);
     END LOOP;
     FOREACH leaf IN ARRAY unspent LOOP
         EXECUTE format('INSERT INTO forwarder.outbox SELECT * FROM %s', leaf);

@@ -139,8 +139,9 @@ async def test_the_role_of_capture_may_call_what_capture_calls_and_nothing_else(
 async def test_what_is_called_from_elsewhere_has_a_search_path_of_its_own(owner: Connection) -> None:
     await migrate(owner)
     found = await functions(owner)
-    # What capture calls runs with its path, or is inlined, unless it has other rights.
-    assert {name for name, row in found.items() if not row["is_pinned"]} <= called_by("capture", found)
+    # What these call runs with their path, or is inlined, unless it has other rights.
+    callers = called_by("capture", found) | called_by("put_behind", found)
+    assert {name for name, row in found.items() if not row["is_pinned"]} <= callers
     assert all(row["is_pinned"] for row in found.values() if row["is_definer"])
 
 
