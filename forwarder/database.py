@@ -87,6 +87,9 @@ def errors_of(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {_one_line(error)}; connect to the primary, not to a replica") from error
     except _PASSING as error:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
+    except asyncpg.PostgresError as error:
+        # Nobody has foreseen it, so nobody knows that it cannot pass.
+        raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate})") from error
 
 
 async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
