@@ -52,6 +52,13 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.DuplicatePreparedStatementError: CONNECT_DIRECTLY,
 }
 
+# What our session cannot be given: text that cannot become UTF-8, or that is not, although the database says so.
+ILLEGIBLE: tuple[type[Exception], ...] = (
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    UnicodeDecodeError,
+)
+
 # What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
 _PASSING: tuple[type[Exception], ...] = (
     OSError,

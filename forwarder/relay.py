@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from forwarder.backoff import delay_seconds
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
+from forwarder.errors import Vanished
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
 from forwarder.lease import Lease
@@ -98,7 +99,7 @@ class Relay:
 
     @property
     def bytes(self) -> int:
-        """How many bytes of data are in memory, attachments included."""
+        """How many bytes of data are in memory, and of attachments that are or will be."""
         return self._schedule.bytes + self._frontier.attached_bytes
 
     def oldest_seconds(self) -> float:
@@ -131,7 +132,8 @@ class Relay:
     def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
-        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for.
+        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for. What it has for ``later`` is
+        to be handed over by ``follow``.
         """
         self._expects_page = False
         self._isolate(packed.aside)
@@ -148,8 +150,36 @@ class Relay:
         self._isolate(packed.aside)
         self._schedule.extend(packed.records)
         self._notify()
+        await self.follow(packed.later)
         while packed.undelivered:
             await self._changed.wait()
+
+    async def follow(self, records: Sequence[Record]) -> None:
+        """Take over what a page has for later, one record after the other; one whose body must be read waits until there is room for it.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        for record in records:
+            if not record.body or await self._read(record):
+                self._schedule.extend([record])
+                self._notify()
+
+    async def _read(self, record: Record) -> bool:
+        """Replace a record's body by what it stands for; False if that is no more."""
+        assert record.body is not None
+        # Attachments do not count: those of this page are not stored before what comes before them is delivered.
+        while self._schedule.bytes >= self._max_bytes:
+            await self._changed.wait()
+        try:
+            record.data = b"".join([part async for part in record.body.parts()])
+        except Vanished:
+            record.undelivered.remove(record.seq)
+            self._frontier.delivered(1)
+            self._notify()
+            return False
+        record.body = None
+        return True
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)
