@@ -18,6 +18,12 @@ from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 
+# Every character of these encodings can become UTF-8. In the others some cannot, or mean nothing.
+SAFE_ENCODINGS = {
+    *("UTF8", "ISO_8859_5", "KOI8R", "KOI8U", "WIN866", "WIN1256"),
+    *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
+}
+
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
 
@@ -90,6 +96,7 @@ async def from_selection(
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
+        warnings=await _encoding_warnings(connection),
     )
 
 
@@ -116,6 +123,18 @@ async def _leaf_events(connection: Connection) -> int | None:
     with errors_of("cannot read the layout of the outbox"):
         events: int | None = await connection.fetchval(query("leaf_events"))
         return events
+
+
+async def _encoding_warnings(connection: Connection) -> tuple[str, ...]:
+    with errors_of("cannot read the encoding of the database"):
+        encoding: str = await connection.fetchval("SELECT getdatabaseencoding()")
+    if encoding in SAFE_ENCODINGS:
+        return ()
+    warning = (
+        f"encoding {encoding} of the database can hold text that cannot become UTF-8: the image of a row with such text is"
+        " delivered as null, with a fault; correct such text, or move to a database in UTF8"
+    )
+    return (warning,)
 
 
 async def _undelivered(connection: Connection) -> int:

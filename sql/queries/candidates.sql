@@ -1,6 +1,7 @@
 -- Every table that can be captured, as one JSON object each: forwarder.triggers.Table says what is in it.
 -- Not: views and foreign tables, temporary tables, what belongs to the system, to us or to an extension.
-SELECT json_build_object(
+--   $1 a pattern; each character that matches it is shown as a question mark
+SELECT regexp_replace(json_build_object(
     'relation', class.oid::bigint,
     'schema', namespace.nspname,
     'name', class.relname,
@@ -19,7 +20,7 @@ SELECT json_build_object(
     'key', coalesce(key.attnums, '[]'),
     'members', members.list,
     'triggers', members.triggers
-)::text
+)::text, $1, '?', 'g')
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
 -- What identifies a row: the primary key, else the replica identity's index, else the first unique index without nulls.
