@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,8 @@ import botocore.exceptions
 from aiobotocore.config import AioConfig
 
 from forwarder.aws_session import region_of, session_of
-from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Record
+from forwarder.errors import ForwarderError, Refused, Unavailable, Vanished
+from forwarder.events import Attachment, Body, Record
 from forwarder.kinesis_errors import errors_of
 from forwarder.publisher import Sink
 from forwarder.quarantine import Rejection
@@ -22,6 +22,11 @@ from forwarder.state import ServiceState
 
 # What a record is rejected with while its object cannot be stored; it is offered again, and its lane waits.
 NOT_STORED = "AttachmentNotStored"
+# So many objects are stored at once. Each is in memory with one part, of some megabytes.
+MAX_UPLOADS = 4
+# An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
+PART_BYTES = 5 << 20
+GIVE_UP_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ class AttachmentSink:
         self.max_records = sink.max_records
         self.max_bytes = sink.max_bytes
         self.max_in_flight = sink.max_in_flight
+        self.takes_bodies = sink.takes_bodies
+        self._uploads = anyio.Semaphore(MAX_UPLOADS)
 
     @property
     def max_record_bytes(self) -> int:
@@ -70,15 +77,18 @@ class AttachmentSink:
         failed = await self._store([record for record in records if any(_attached(record))])
         ready = [record for record in records if record.seq not in failed] if failed else records
         rejections = await self._sink.publish(ready) if ready else ()
-        return [*rejections, *failed.values()] if failed else rejections
+        return [*rejections, *(rejection for rejection in failed.values() if rejection)] if failed else rejections
 
-    async def _store(self, records: Sequence[Record]) -> dict[int, Rejection]:
-        """Store what is attached to the records, all at once; by seq, the records for which that failed."""
-        failed: dict[int, Rejection] = {}
+    async def _store(self, records: Sequence[Record]) -> dict[int, Rejection | None]:
+        """Store what is attached to the records, several at once; by seq, those for which that failed, or that are not to be sent."""
+        failed: dict[int, Rejection | None] = {}
 
         async def store(record: Record) -> None:
             try:
-                await self._put(record)
+                async with self._uploads:
+                    await self._put(record)
+            except Vanished:
+                failed[record.seq] = None
             except ForwarderError as error:
                 failed[record.seq] = Rejection(record=record, code=NOT_STORED, reason=str(error))
 
@@ -89,17 +99,78 @@ class AttachmentSink:
 
     async def _put(self, head: Record) -> None:
         for record in _attached(head):
-            assert record.attachment is not None
-            bucket, key, data = record.attachment.bucket, record.attachment.key, record.attachment.data
-            with errors_of(f"s3://{bucket}"):
-                await self._s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType="application/json")
+            attachment = record.attachment
+            assert attachment is not None
+            with errors_of(f"s3://{attachment.bucket}"):
+                try:
+                    await self._put_object(attachment)
+                except Vanished:
+                    if not head.followers:
+                        raise
+                    # What travels with it must not be lost for it.
+                    logger.warning("a pointer is sent to what was discarded meanwhile", extra={"seq": record.seq})
             # It is there, whatever becomes of the record, and need not be kept in memory.
             record.attachment = None
+
+    async def _put_object(self, attachment: Attachment) -> None:
+        if attachment.body:
+            await self._put_parts(attachment, attachment.body)
+        else:
+            await self._put_whole(attachment, attachment.data)
+
+    async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
+        await self._s3.put_object(
+            Bucket=attachment.bucket, Key=attachment.key, Body=data, ContentType="application/json"
+        )
+
+    async def _put_parts(self, attachment: Attachment, body: Body) -> None:
+        """Store an object that is not in memory, in parts if it takes more than one: it is there once all are."""
+        parts = _of_equal_size(body.parts())
+        first = await anext(parts)
+        if body.size <= PART_BYTES:
+            await self._put_whole(attachment, first)
+            return
+        place = {"Bucket": attachment.bucket, "Key": attachment.key}
+        upload = await self._s3.create_multipart_upload(**place, ContentType="application/json")
+        place["UploadId"] = upload["UploadId"]
+        try:
+            stored = [await self._put_part(place, 1, first)]
+            del first
+            async for part in parts:
+                stored.append(await self._put_part(place, len(stored) + 1, part))
+            await self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": stored})
+        except BaseException:
+            await self._give_up(place)
+            raise
+
+    async def _put_part(self, place: Mapping[str, str], number: int, part: bytes) -> Mapping[str, Any]:
+        answer = await self._s3.upload_part(**place, PartNumber=number, Body=part)
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    async def _give_up(self, place: Mapping[str, str]) -> None:
+        """Have the parts deleted, which nobody sees and somebody pays for. A rule of the bucket should do so where we cannot."""
+        with anyio.move_on_after(GIVE_UP_SECONDS, shield=True):
+            try:
+                with errors_of("the parts of an upload"):
+                    await self._s3.abort_multipart_upload(**place)
+            except ForwarderError as error:
+                logger.warning("cannot delete the parts of an upload that failed", extra={"reason": str(error)})
 
 
 def _attached(head: Record) -> Iterable[Record]:
     """Those that travel in one Kinesis record and have something to be stored first."""
     return (record for record in (head, *head.followers) if record.attachment is not None)
+
+
+async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in parts of ``PART_BYTES`` each but the last, since S3 takes no smaller ones."""
+    waiting = b""
+    async for part in parts:
+        waiting += part
+        while len(waiting) > PART_BYTES:
+            yield waiting[:PART_BYTES]
+            waiting = waiting[PART_BYTES:]
+    yield waiting
 
 
 @asynccontextmanager

@@ -79,6 +79,16 @@ class Barriers:
             self._count(records, sign=1)
         return admitted
 
+    def follow(self, record: Record) -> Sequence[Record]:
+        """Take in a record of a page that was admitted before it could be handed over; itself, if its stretch is under way."""
+        for table in self._with_waiting.values():
+            for stretch, records in table.waiting:
+                if stretch.undelivered is record.undelivered:
+                    records.append(record)
+                    self._count((record,), sign=1)
+                    return ()
+        return (record,)
+
     def release(self) -> Sequence[Record]:
         """The records that go under way now, in order: to be asked for after deliveries."""
         if not self._with_waiting:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from forwarder.database import Connection, errors_of
+from forwarder.database import ILLEGIBLE, Connection, errors_of
 from forwarder.queries import query
 from forwarder.tables import Registered, Table
 
 _TABLE = msgspec.json.Decoder(Table)
 _REGISTERED = msgspec.json.Decoder(Registered)
+# Patterns of PostgreSQL's.
+_NOTHING = r"(?!)"
+_NOT_ASCII = r"[^\x01-\x7f]"
 
 
 async def read_tables(connection: Connection) -> list[Table]:
@@ -19,7 +22,7 @@ async def read_tables(connection: Connection) -> list[Table]:
         Refused, Unavailable: the database does not tell.
     """
     with errors_of("cannot read the tables of the database"):
-        return [_TABLE.decode(row[0]) for row in await connection.fetch(query("candidates"))]
+        return [_TABLE.decode(text) for text in await _fetch(connection, "candidates")]
 
 
 async def read_registry(connection: Connection) -> list[Registered]:
@@ -31,4 +34,13 @@ async def read_registry(connection: Connection) -> list[Registered]:
     with errors_of("cannot read forwarder.captured_table"):
         if await connection.fetchval("SELECT to_regclass('forwarder.captured_table')") is None:
             return []
-        return [_REGISTERED.decode(row[0]) for row in await connection.fetch(query("captured_tables"))]
+        return [_REGISTERED.decode(text) for text in await _fetch(connection, "captured_tables")]
+
+
+async def _fetch(connection: Connection, name: str) -> list[str]:
+    """What a query returns. A name that cannot become UTF-8 is shown as well as it can be, and makes trouble for its own table alone."""
+    try:
+        rows = await connection.fetch(query(name), _NOTHING)
+    except ILLEGIBLE:
+        rows = await connection.fetch(query(name), _NOT_ASCII)
+    return [row[0] for row in rows]

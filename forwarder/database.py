@@ -55,6 +55,13 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.DuplicatePreparedStatementError: CONNECT_DIRECTLY,
 }
 
+# What our session cannot be given: text that cannot become UTF-8, or that is not, although the database says so.
+ILLEGIBLE: tuple[type[Exception], ...] = (
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    UnicodeDecodeError,
+)
+
 # What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
 _PASSING: tuple[type[Exception], ...] = (
     OSError,
@@ -92,6 +99,9 @@ def errors_of(what: str) -> Iterator[None]:
         raise Conflict(f"{what}: {_one_line(error)}") from error
     except _PASSING as error:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
+    except asyncpg.PostgresError as error:
+        # Nobody has foreseen it, so nobody knows that it cannot pass.
+        raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate})") from error
 
 
 @contextmanager

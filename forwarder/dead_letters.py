@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from forwarder.database import Connection, errors_of
-from forwarder.event_reader import EventReader
+from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event, SetAside
 from forwarder.queries import query
 
@@ -35,14 +35,24 @@ _LETTER = msgspec.json.Decoder(Letter)
 
 # The columns of the outbox; behind them come a change's place in its transaction, and how many changes that made.
 _OUTBOX_COLUMNS = 9
-# How many are sent again at once.
+# How many are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
+_BATCH_BYTES = 8 << 20
 
 
 async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> None:
     """Store what was set aside; to be called in the transaction that saves the position after it."""
     columns = zip(
-        *((change.seq, change.partition_key, change.size, change.code, change.reason) for change in changes),
+        *(
+            (
+                change.seq,
+                _storable(change.partition_key, connection),
+                change.size,
+                change.code,
+                _storable(change.reason, connection),
+            )
+            for change in changes
+        ),
         strict=True,
     )
     await connection.execute(query("set_aside"), sink, *map(list, columns))
@@ -51,8 +61,8 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
 async def due(connection: Connection, reader: EventReader, *, sink: str) -> Sequence[Event]:
     """Some of the letters that somebody wants to be sent again, the oldest first."""
     with errors_of("cannot read the dead letters"):
-        rows = await connection.fetch(query("due_letters"), sink, _BATCH_LETTERS)
-        events = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
+        rows = await fetch_rows(connection.fetch, "due_letters", sink, _BATCH_LETTERS, _BATCH_BYTES)
+        events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
     for event, row in zip(events, rows, strict=True):
         event.index, event.count = row[_OUTBOX_COLUMNS:]
     return events
@@ -99,6 +109,13 @@ async def retry(connection: Connection, letters: Sequence[Letter]) -> None:
 async def discard(connection: Connection, letters: Sequence[Letter]) -> None:
     """Give these letters up."""
     await _change(connection, "discard_letters", letters)
+
+
+def _storable(text: str, connection: Connection) -> str:
+    """The text as a database can hold it that has fewer characters than UTF-8: what the stream said may have any."""
+    if connection.get_settings().server_encoding == "UTF8":
+        return text
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 async def _change(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:

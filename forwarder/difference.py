@@ -22,7 +22,12 @@ from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 
-# What a session of ours has (see ``forwarder.database``), as far as it matters here.
+# Every character of these encodings can become UTF-8. In the others some cannot, or mean nothing.
+SAFE_ENCODINGS = {
+    *("UTF8", "ISO_8859_5", "KOI8R", "KOI8U", "WIN866", "WIN1256"),
+    *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
+}
+
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
 
@@ -110,7 +115,11 @@ async def from_selection(
             *plan(tables, registry, desired, prune=bool(rules)),
         ),
         remark="" if desired else NO_SELECTION,
-        warnings=(*rights.warnings, *key_warnings(table for table in tables if table.relation in desired)),
+        warnings=(
+            *rights.warnings,
+            *await _encoding_warnings(connection),
+            *key_warnings(table for table in tables if table.relation in desired),
+        ),
         preparation=rights.preparation,
     )
 
@@ -141,6 +150,18 @@ async def _read_number(connection: Connection, statement: str) -> int | None:
     with errors_of("cannot read the layout of the outbox"):
         number: int | None = await connection.fetchval(query(statement))
         return number
+
+
+async def _encoding_warnings(connection: Connection) -> tuple[str, ...]:
+    with errors_of("cannot read the encoding of the database"):
+        encoding: str = await connection.fetchval("SELECT getdatabaseencoding()")
+    if encoding in SAFE_ENCODINGS:
+        return ()
+    warning = (
+        f"encoding {encoding} of the database can hold text that cannot become UTF-8: the image of a row with such text is"
+        " delivered as null, with a fault; correct such text, or move to a database in UTF8"
+    )
+    return (warning,)
 
 
 async def _undelivered(connection: Connection) -> int:

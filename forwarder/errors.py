@@ -32,6 +32,10 @@ class Gone(Refused):
     """The far side has left for good. Reaction: stop, even after things went well for long."""
 
 
+class Vanished(Refused):
+    """What was to be sent is not there any more: somebody has given it up. Reaction: do not send it."""
+
+
 class Unavailable(ForwarderError):
     """The far side does not answer, or not now. Reaction: try again later."""
 

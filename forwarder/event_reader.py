@@ -1,11 +1,18 @@
-"""Turns rows, as the trigger captured them, into events."""
+"""Turns rows, as the trigger captured them, into events.
+
+A row may come without its images although it has some: because they are large (then they stay in the database until a sink needs
+them), or because one in its page could not become UTF-8, and nobody knows which. What is known of those is asked for by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
-from forwarder.database import Connection
-from forwarder.events import Event
+from forwarder.database import ILLEGIBLE, Connection
+from forwarder.events import Event, Stored, Table
+from forwarder.keys import first_key
+from forwarder.queries import query
 from forwarder.registry import Registry, Row
 from forwarder.transactions import Transactions
 
@@ -13,50 +20,119 @@ _NO_KEY = None, None
 # The place of the one change of a transaction.
 _ALONE = 1, 1
 
+# A change with more bytes of images is large. Few sinks take it: by default a record of Kinesis is no larger.
+LARGE_BYTES = 1 << 20
+# Changes of a row. Each has an image, or a fault that says why not.
+_OF_ROWS = frozenset((b"I", b"U", b"D"))
+
+
+async def fetch_rows(fetch: Callable[..., Awaitable[Sequence[Any]]], name: str, *parameters: object) -> Sequence[Any]:
+    """The rows that a query returns, for a reader of events; without images, where one of them cannot be read.
+
+    The last two parameters of the query say which images stay behind.
+    """
+    leave_all = False
+    try:
+        return await fetch(query(name), *parameters, LARGE_BYTES, leave_all)
+    except ILLEGIBLE:
+        leave_all = True
+        return await fetch(query(name), *parameters, LARGE_BYTES, leave_all)
+
 
 class EventReader:
     """Knows the tables, and the place of each change in its transaction."""
 
-    def __init__(self, registry: Registry, transactions: Transactions) -> None:
+    def __init__(self, registry: Registry, transactions: Transactions, *, letters_of: str | None = None) -> None:
+        """``letters_of`` is the sink whose dead letters the rows are; None: they are the outbox's."""
+        self._letters_of = letters_of
         self._registry = registry
         self._transactions = transactions
 
-    async def read(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Event]:
-        """The events, in the order of the rows; asks the database only about tables that are not known yet.
+    async def read(self, connection: Connection, rows: Sequence[Row]) -> tuple[Sequence[Event], bool]:
+        """The events, in the order of the rows, and whether any may have its images in the database.
+
+        Asks the database only about tables that are not known yet, and about images that were left out.
 
         Raises:
             Refused: a row names a table that the registry has not.
         """
         await self._registry.know(connection, rows)
-        events = self._events(rows)
-        if unread := [event for event in events if event.key is None and _should_have_key(event)]:
+        events, bare = self._events(rows)
+        if bare:
+            await self._look_apart(connection, {event.seq: event for event in events if event.seq in bare})
+        if unread := [
+            event for event in events if event.key is None and _should_have_key(event) and event.seq not in bare
+        ]:
             # Most likely a key column was renamed since the registry was read.
             await self._registry.refresh(connection)
             for event in unread:
                 event.table, read_key = self._registry.tables[event.table.id]
                 event.key, event.key_values = read_key(event.after or event.before or "") or _NO_KEY
-        return events
+        return events, bool(bare)
 
-    def _events(self, rows: Sequence[Row]) -> Sequence[Event]:
-        """This runs for every row: hence nothing is called that most rows do not need."""
+    def _moved_key(self, table: Table, members: str) -> str:
+        """The other key of an update that changed it, written as keys are."""
+        _, read_key = self._registry.tables[table.id]
+        return (read_key(members) or (members,))[0]
+
+    async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> None:
+        """Complete events whose images were left out, by their seqs."""
+        keyless: list[int] = []
+        for row in await connection.fetch(query("look_apart"), list(events), self._letters_of, LARGE_BYTES):
+            event = events[row["seq"]]
+            event.before, event.after, event.fault = row["before"], row["after"], row["fault"]
+            if moved := row["moved"]:
+                event.moved = self._moved_key(event.table, moved)
+            if row["is_large"]:
+                event.stored = Stored(row["before_bytes"], row["after_bytes"], self._letters_of)
+            key = first_key(event.table, row["head"] or "")
+            event.key, event.key_values = key or _NO_KEY
+            if not key and event.table.key_columns:
+                keyless.append(event.seq)
+        if keyless and not await self._read_keys(connection, events, keyless):
+            # Most likely a key column was renamed since the registry was read.
+            await self._registry.refresh(connection)
+            await self._read_keys(connection, events, keyless)
+
+    async def _read_keys(self, connection: Connection, events: Mapping[int, Event], seqs: Sequence[int]) -> bool:
+        """Read keys that are somewhere in the images, on the server; whether every one is there, if not always legible."""
+        found_all = True
+        for seq, members in await connection.fetch(query("key_members"), seqs, self._letters_of):
+            event = events[seq]
+            event.table, read_key = self._registry.tables[event.table.id]
+            event.key, event.key_values = (members and read_key(members)) or _NO_KEY
+            found_all = found_all and (event.key is not None or members is None)
+        return found_all
+
+    def _events(self, rows: Sequence[Row]) -> tuple[Sequence[Event], set[int]]:
+        """All events, and the seqs of those whose images were left out.
+
+        This runs for every row: hence nothing is called that most rows do not need.
+        """
         tables, number, any_together = self._registry.tables, self._transactions.number, bool(self._transactions)
         events: list[Event] = []
+        bare: set[int] = set()
         for seq, txid, at, table_id, relation, op, before, after, fault in rows:
             table, read_key = tables[table_id]
             moved = None
             if before and after and op != b"U":
                 # An update that changed the key: the image that a delete or an insert cannot have is the other one's key.
                 moved, before, after = (after, before, None) if op == b"D" else (before, None, after)
-                moved = (read_key(moved) or (moved,))[0]
+                moved = self._moved_key(table, moved)
             image = after or before
-            key, key_values = (image and read_key(image)) or _NO_KEY
+            if image:
+                key, key_values = read_key(image) or _NO_KEY
+            else:
+                key, key_values = _NO_KEY
+                if fault is None and op in _OF_ROWS:
+                    bare.add(seq)
             index, count = number(txid, seq) if any_together else _ALONE
             partition = None if relation == table.relation else self._registry.relation_name(relation)
             # By position, which is twice as fast.
             events.append(
                 Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved)
             )
-        return events
+        return events, bare
 
 
 def _should_have_key(event: Event) -> bool:

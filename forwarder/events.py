@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import msgspec
 
@@ -26,10 +27,20 @@ class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
         return f"{self.schema}.{self.name}"
 
 
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """The images of a large change, which were left in the database: their bytes in UTF-8, None for one that there is not."""
+
+    before_bytes: int | None
+    after_bytes: int | None
+    # The sink whose dead letter the change is; None: it is in the outbox.
+    letter_of: str | None = None
+
+
 class Event(msgspec.Struct, gc=False):
     """One change of one row (or a TRUNCATE), as the trigger captured it.
 
-    ``before`` and ``after`` are JSON texts written by the server; nothing parses and re-encodes them.
+    ``before`` and ``after`` are JSON texts written by the server; nothing parses and re-encodes them. Those of a large change are null
+    here, and ``stored``.
     """
 
     seq: int
@@ -43,7 +54,8 @@ class Event(msgspec.Struct, gc=False):
     op: bytes
     before: str | None
     after: str | None
-    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about; both images are null then.
+    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about; both images are null then. Or of the one that
+    # kept an image from becoming UTF-8; that one is null then.
     fault: str | None
     # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq. Of a very large transaction only
     # the last change says how many there are.
@@ -58,6 +70,23 @@ class Event(msgspec.Struct, gc=False):
     # Images left out of the record because it would be too large, and where the whole record is then, if anywhere.
     omitted: tuple[str, ...] = ()
     stored_at: str | None = None
+    stored: Stored | None = None
+
+
+class Body(Protocol):
+    """The data of a record whose images are still in the database: ``forwarder.bodies.StoredBody``."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+
+    def parts(self) -> AsyncIterator[bytes]:
+        """Read it, some megabytes at a time; what was read before is not kept.
+
+        Raises:
+            Vanished: somebody has given the change up. Raised before the first part, unless it happened after that.
+            Unavailable: the database does not answer.
+        """
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +95,13 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
     bucket: str
     key: str
     data: bytes
+    # What takes the place of the data, if its images are still in the database.
+    body: Body | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+        return self.body.size if self.body else len(self.data)
 
 
 class Record(msgspec.Struct, gc=False):
@@ -80,13 +116,15 @@ class Record(msgspec.Struct, gc=False):
     # What travels in the same Kinesis record, after this one; the lanes alone change it.
     followers: Sequence[Record] = ()
     attachment: Attachment | None = None
+    # What takes the place of the data until it is read, by the relay or by the sink.
+    body: Body | None = None
     # The lane that it is at the head of, if it is.
     lane: Lane | None = None
 
     @property
     def size(self) -> int:
         """Bytes of data and partition key together, as Kinesis counts them; followers not included."""
-        return len(self.data) + len(self.partition_key.encode())
+        return (self.body.size if self.body else len(self.data)) + len(self.partition_key.encode())
 
 
 class Stretch(msgspec.Struct, gc=False):

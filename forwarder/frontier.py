@@ -37,7 +37,7 @@ class Frontier:
         self._pages: deque[_Page] = deque()
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
-        # Of what is attached to the records in memory.
+        # Of what is attached to the records in memory, or is to be read for it.
         self.attached_bytes = 0
 
     @property
@@ -53,11 +53,11 @@ class Frontier:
 
     def enter(self, packed: Packed, position: Position, *, now: float) -> None:
         """Take a page in. ``position`` holds once it and all before it are delivered."""
-        records = packed.records
-        if self._pages and not records:
+        records, later = packed.records, packed.later
+        if self._pages and not (records or later):
             self._pages[-1].position = position
             return
-        first_seq, last_seq = (records[0].seq, records[-1].seq) if records else (0, 0)
+        first_seq, last_seq = ((records or later)[0].seq, (later or records)[-1].seq) if records or later else (0, 0)
         page = _Page(
             undelivered=[stretch.undelivered for stretch in packed.stretches],
             first_seq=first_seq,

@@ -78,14 +78,17 @@ class Intake:
                 page = await out_of.receive()
             except anyio.EndOfStream:
                 return
-            self._take(page)
+            await self._take(page)
 
-    def _take(self, page: Page) -> None:
+    async def _take(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
-        self._relay.offer(self._packer.pack(events), page.position, skipped=len(page.events) - len(events))
+        packed = self._packer.pack(events, any_stored=page.any_stored)
+        self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         if self._is_reading:
             self._relay.expect_page()
+        if page.any_stored:
+            await self._relay.follow(packed.later)
 
     async def _next_page(self) -> Page:
         if page := await self._feed.after(self._position):

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ def key_reader(table: Table) -> ReadKey:
     An image captured before a column was renamed carries the old name, so every name a column was seen under is tried, the
     current ones first.
     """
-    shapes = [_Shape(names).read for names in itertools.product(*table.key_columns)] if table.key_columns else []
+    shapes = [shape.read for shape in _shapes(table)]
     if len(shapes) == 1:
         return shapes[0]
 
@@ -30,6 +31,11 @@ def key_reader(table: Table) -> ReadKey:
         return next((key for shape in shapes if (key := shape(image)) is not None), None)
 
     return read
+
+
+def first_key(table: Table, head: str) -> tuple[str, str] | None:
+    """The key, if an image of which this is the beginning starts with its columns, and their values end within it."""
+    return next((key for shape in _shapes(table) if (key := shape.read_first(head)) is not None), None)
 
 
 class _Shape:
@@ -57,6 +63,11 @@ class _Shape:
             return self._members(plain), ",".join([value.strip('" ') for value in plain])
         values = self._find(image)
         return None if values is None else self._format(values)
+
+    def read_first(self, image: str) -> tuple[str, str] | None:
+        """The same, but None as well if the image does not begin with the key."""
+        found = self._match_first(image)
+        return self._format(found.groups()) if found else None
 
     def _format(self, values: Sequence[str]) -> tuple[str, str]:
         values = [value if value.isdigit() else canonical(value) for value in values]
@@ -87,6 +98,12 @@ class _Shape:
     def _find_leniently(self, image: str) -> Sequence[str] | None:
         found = _top_level_members(image)
         return [found[label] for label in self._labels] if found.keys() >= set(self._labels) else None
+
+
+@lru_cache(maxsize=1024)
+def _shapes(table: Table) -> Sequence[_Shape]:
+    """One for each set of names."""
+    return [_Shape(names) for names in itertools.product(*table.key_columns)] if table.key_columns else []
 
 
 # What is plain: canonical as it is, and nothing to be done for its lane but to strip it. A whole number, a string without escapes that is

@@ -38,6 +38,7 @@ class KinesisSink:
 
     max_records = MAX_RECORDS
     max_bytes = MAX_REQUEST_BYTES
+    takes_bodies = False
 
     def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics) -> None:
         is_ordered = target.ordering == "strict"

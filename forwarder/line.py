@@ -36,7 +36,8 @@ class Line:
         offered: list[Record] = []
         room = max_bytes
         while self._ready and len(offered) < max_records:
-            room -= len(self._ready[0].data)
+            record = self._ready[0]
+            room -= record.body.size if record.body else len(record.data)
             if room < 0 and offered:
                 break
             offered.append(self._ready.popleft())

@@ -7,20 +7,22 @@ import os
 import stat
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
-from forwarder.errors import Gone, Refused, Unavailable
-from forwarder.events import Record
+from forwarder.errors import Gone, Refused, Unavailable, Vanished
+from forwarder.events import Body, Record
 from forwarder.quarantine import Rejection
 from forwarder.state import ServiceState
 
 # What a pipe that can be written to takes without blocking (POSIX, PIPE_BUF on Linux).
 PIPE_BYTES = 4096
+_NEWLINE = 0x0A
 
 
 class LineSink(ABC):
@@ -30,6 +32,7 @@ class LineSink(ABC):
     max_bytes = 4 << 20
     max_in_flight = 1
     max_record_bytes = sys.maxsize
+    takes_bodies = True
 
     def __init__(self, descriptor: int, *, name: str) -> None:
         self._descriptor = descriptor
@@ -50,9 +53,16 @@ class LineSink(ABC):
             Unavailable: the disk is full, say; part of the records may have been written.
             Gone: nobody reads the pipe any more.
         """
-        text = b"".join([record.data + b"\n" for record in records])
+        lines: list[bytes] = []
         try:
-            await self._write(text)
+            for record in records:
+                if record.body:
+                    await self._write([b"".join(lines)])
+                    lines = []
+                    await self._write(await _parts(record.body))
+                else:
+                    lines.append(record.data + b"\n")
+            await self._write([b"".join(lines)])
         except BrokenPipeError:
             raise Gone(f"{self._name} was closed by its reader; start the reader again, then forwarder") from None
         except OSError as error:
@@ -60,8 +70,8 @@ class LineSink(ABC):
         return ()
 
     @abstractmethod
-    async def _write(self, text: bytes) -> None:
-        """Write all of it, or raise OSError."""
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        """Write all of it, whole lines, or raise OSError."""
 
 
 class FileSink(LineSink):
@@ -73,14 +83,16 @@ class FileSink(LineSink):
         if durable:
             _cut_off_half_line(descriptor)
 
-    async def _write(self, text: bytes) -> None:
-        await to_thread.run_sync(self._write_now, text)
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        if any(texts):
+            await to_thread.run_sync(self._write_now, texts)
 
-    def _write_now(self, text: bytes) -> None:
-        remaining = memoryview(text)
+    def _write_now(self, texts: Sequence[bytes]) -> None:
         try:
-            while remaining:
-                remaining = remaining[os.write(self._descriptor, remaining) :]
+            for text in texts:
+                remaining = memoryview(text)
+                while remaining:
+                    remaining = remaining[os.write(self._descriptor, remaining) :]
             if self._durable:
                 os.fsync(self._descriptor)
         except OSError:
@@ -94,19 +106,22 @@ class PipeSink(LineSink):
 
     def __init__(self, descriptor: int, *, name: str) -> None:
         super().__init__(descriptor, name=name)
-        self._rest_of_line = b""
+        self._rest_of_line: Sequence[bytes] = ()
 
-    async def _write(self, text: bytes) -> None:
-        text = self._rest_of_line + text
-        written = 0
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        remaining = deque(memoryview(text) for text in (*self._rest_of_line, *texts) if text)
+        within_line = bool(self._rest_of_line)
         try:
-            while written < len(text):
+            while remaining:
+                text = remaining[0]
                 await anyio.wait_writable(self._descriptor)
-                written += os.write(self._descriptor, text[written : written + PIPE_BYTES])
+                written = os.write(self._descriptor, text[:PIPE_BYTES])
+                within_line = text[written - 1] != _NEWLINE
+                remaining[0] = text[written:]
+                if not remaining[0]:
+                    remaining.popleft()
         finally:
-            if written:
-                within_line = text[written - 1 : written] != b"\n"
-                self._rest_of_line = text[written : text.index(b"\n", written) + 1] if within_line else b""
+            self._rest_of_line = _first_line(remaining) if within_line else ()
 
 
 @asynccontextmanager
@@ -131,6 +146,29 @@ async def file_sink(path: Path) -> AsyncIterator[LineSink]:
         yield _sink(descriptor, name=str(path), is_ours=True)
     finally:
         os.close(descriptor)
+
+
+async def _parts(body: Body) -> Sequence[bytes]:
+    """A large record, as a line of its own; nothing if it is not to be sent any more.
+
+    It is read before it is written, so that a pipe's reader is never left with a part of a line whose end cannot be had.
+    """
+    try:
+        return [*[part async for part in body.parts()], b"\n"]
+    except Vanished:
+        return ()
+
+
+def _first_line(texts: Iterable[memoryview]) -> Sequence[bytes]:
+    """Up to the first line break and with it."""
+    line: list[bytes] = []
+    for text in texts:
+        part = text.tobytes()
+        end = part.find(b"\n") + 1
+        line.append(part[: end or None])
+        if end:
+            break
+    return line
 
 
 def _sink(descriptor: int, *, name: str, is_ours: bool) -> LineSink:

@@ -14,7 +14,7 @@ import msgspec
 from forwarder import census
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import Connection, errors_of
-from forwarder.event_reader import EventReader
+from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event
 from forwarder.floors import read_floor
 from forwarder.queries import query
@@ -28,6 +28,8 @@ class Page:
 
     events: Sequence[Event]
     position: Position
+    # Whether some may have their images in the database.
+    any_stored: bool = False
     # Those that have changes in this page and after it; whoever reads on from here goes on with them.
     transactions: Transactions = field(default_factory=Transactions)
 
@@ -73,7 +75,7 @@ class Outbox:
         docs/architecture.md, "The floor".
         """
         async with self._our_turn() as connection:
-            header_row, *rows = await connection.fetch(query("drain"), *self._bounds(position))
+            header_row, *rows = await fetch_rows(connection.fetch, "drain", *self._bounds(position))
             header = _HEADER.decode(header_row["after"])
             if not header.complete:
                 return None
@@ -81,14 +83,14 @@ class Outbox:
             for txid, total in Counter(map(_TXID, rows)).items():
                 if total > 1:
                     transactions.learn(Count(txid, total))
-            events = await EventReader(self._registry, transactions).read(connection, rows)
+            events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
         # Both floors hold for the snapshot that was taken, the later one is the better.
         after = position.drained(
             Snapshot.parse(header.snapshot),
             floor_seq=max(floor_seq, position.floor_seq),
             last_seq=rows[-1]["seq"] if rows else 0,
         )
-        return Page(events=events, position=after)
+        return Page(events=events, position=after, any_stored=any_stored)
 
     async def read(self, position: Position, transactions: Transactions) -> Page:
         """The next page of the batch that is under way at a position; without events, it is the end of the batch.
@@ -99,7 +101,7 @@ class Outbox:
         if batch is None:
             raise ValueError("no batch is under way")
         of_batch = (batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq)
-        rows = await self._fetch("page", *self._bounds(position), *of_batch)
+        rows = await self._fetch_page(*self._bounds(position), *of_batch)
         if not rows:
             return Page(events=(), position=position.finished())
         transactions = transactions.copy()
@@ -107,9 +109,9 @@ class Outbox:
         for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered):
             transactions.learn(count)
         async with self._our_turn() as connection:
-            events = await EventReader(self._registry, transactions).read(connection, rows)
+            events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
         after = position.advanced(rows[-1]["seq"], places=transactions.places())
-        return Page(events=events, position=after, transactions=transactions)
+        return Page(events=events, position=after, any_stored=any_stored, transactions=transactions)
 
     async def here(self) -> Position:
         """A position that sees all there is now."""
@@ -133,6 +135,10 @@ class Outbox:
     async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
         async with self._our_turn() as connection:
             return await connection.fetch(query(name), *parameters)
+
+    async def _fetch_page(self, *parameters: object) -> Sequence[asyncpg.Record]:
+        async with self._our_turn() as connection:
+            return await fetch_rows(connection.fetch, "page", *parameters)
 
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from forwarder.errors import Refused
-from forwarder.events import Attachment, Event, Record, SetAside, Stretch
+from forwarder.events import Attachment, Body, Event, Record, SetAside, Stretch
 from forwarder.native import Encoder
 from forwarder.partition_key import Chooser
 from forwarder.sink_url import DEAD_LETTER, Oversize
@@ -20,9 +20,14 @@ MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
 
+# From an event whose images are in the database to the data of its record, or to what that is read by.
+EncodeStored = Callable[[Event], "bytes | Body"]
+
 
 class Limits(Protocol):
     """What a sink takes: ``forwarder.publisher.Sink``. The limit may change while the sink is in use."""
+
+    takes_bodies: bool
 
     @property
     def max_record_bytes(self) -> int: ...
@@ -30,13 +35,17 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The records of some events, in their order, and what cannot be one. Each record belongs to one of the ``stretches``."""
+    """The records of some events, in their order, and what cannot be one. Each record belongs to one of the ``stretches``.
+
+    ``later`` are records as well, which come after the others: the first has a body that must be read before the sink can take it.
+    """
 
     records: Sequence[Record]
     # In the order of their first records; without those of which no record is left.
     stretches: Sequence[Stretch]
+    later: Sequence[Record] = ()
     aside: Sequence[SetAside] = ()
-    # Of what is attached to the records.
+    # Of what is attached to the records, in memory or not: it takes its time to be stored.
     attached_bytes: int = 0
 
     @property
@@ -54,6 +63,7 @@ class Packer:
         *,
         cluster: int,
         encode: Encoder,
+        encode_stored: EncodeStored,
         choose_key: Chooser,
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
@@ -62,6 +72,7 @@ class Packer:
 
         ``has_barriers``: what concerns a whole table is to be kept in its place among the changes of its rows.
         """
+        self._encode_stored = encode_stored
         self._cluster = cluster
         self._limits = limits
         self._encode = encode
@@ -69,8 +80,8 @@ class Packer:
         self._oversize = oversize
         self._cut = by_table if has_barriers else whole
 
-    def pack(self, events: Sequence[Event]) -> Packed:
-        """The events as records.
+    def pack(self, events: Sequence[Event], *, any_stored: bool = False) -> Packed:
+        """The events as records. ``any_stored``: some may have their images in the database.
 
         Raises:
             Refused: one is too large, and the policy is to stop.
@@ -79,7 +90,11 @@ class Packer:
         stretches, undelivered = self._cut(events, seqs)
         encoded = self._encode(events)
         records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered))
-        if max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+        if any_stored:
+            for event, record in zip(events, records, strict=True):
+                if event.stored:
+                    self._fill(record, event)
+        elif max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches)
 
@@ -94,8 +109,17 @@ class Packer:
                 fitted.undelivered.remove(fitted.seq)
                 aside.append(self._set_aside(fitted))
         stretches = [stretch for stretch in stretches if stretch.undelivered]
-        attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
-        return Packed(records=fitting, stretches=stretches, aside=aside, attached_bytes=attached_bytes)
+        attached_bytes = sum(record.attachment.size for record in fitting if record.attachment)
+        now = self._ready(fitting)
+        return Packed(
+            records=fitting[:now], later=fitting[now:], stretches=stretches, aside=aside, attached_bytes=attached_bytes
+        )
+
+    def _ready(self, records: Sequence[Record]) -> int:
+        """How many the sink can take before a body has to be read."""
+        if self._limits.takes_bodies:
+            return len(records)
+        return next((number for number, record in enumerate(records) if record.body), len(records))
 
     def _fits(self, record: Record) -> bool:
         return record.size <= self._limits.max_record_bytes
@@ -108,13 +132,15 @@ class Packer:
                 " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL"
             )
         if self._oversize.kind == "drop-before":
-            return self._again(record, replace(event, before=None, omitted=("before",)))
+            stored = event.stored and replace(event.stored, before_bytes=None)
+            return self._again(record, replace(event, before=None, stored=stored, omitted=("before",)))
         if self._oversize.kind == "s3":
             key = f"{self._oversize.prefix}{event.table.qualified_name}/{self._cluster}/{event.seq:016x}.json"
-            attachment = Attachment(self._oversize.bucket, key, record.data)
+            attachment = Attachment(self._oversize.bucket, key, record.data, record.body)
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(
-                record, replace(event, before=None, after=None, omitted=("before", "after"), stored_at=stored_at)
+                record,
+                replace(event, before=None, after=None, stored=None, omitted=("before", "after"), stored_at=stored_at),
             )
             pointer.attachment = attachment
             return pointer
@@ -122,8 +148,16 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record of an event that was changed for this sink alone."""
-        [data] = self._encode([event])
-        return Record(record.seq, record.partition_key, data, record.undelivered)
+        again = Record(record.seq, record.partition_key, b"", record.undelivered)
+        self._fill(again, event)
+        return again
+
+    def _fill(self, record: Record, event: Event) -> None:
+        data = self._encode_stored(event) if event.stored else self._encode([event])[0]
+        if isinstance(data, bytes):
+            record.data = data
+        else:
+            record.data, record.body = b"", data
 
     def _set_aside(self, record: Record) -> SetAside:
         return SetAside(

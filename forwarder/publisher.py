@@ -33,6 +33,8 @@ class Sink(Protocol):
     max_records: int
     max_bytes: int
     max_in_flight: int
+    # Whether it reads the body of a record by itself, as a sink must that takes records of any size.
+    takes_bodies: bool
 
     @property
     def max_record_bytes(self) -> int:

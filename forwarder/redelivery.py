@@ -36,7 +36,7 @@ class Redelivery:
         self._connection = connection
         self._turn = turn
         self._sink = sink
-        self._reader = EventReader(registry, Transactions())
+        self._reader = EventReader(registry, Transactions(), letters_of=sink)
         self._packer = packer
         self._relay = relay
         self._checkpoints = checkpoints
@@ -57,7 +57,7 @@ class Redelivery:
             return await dead_letters.due(self._connection, self._reader, sink=self._sink)
 
     async def _send(self, events: Sequence[Event]) -> None:
-        await self._relay.deliver_again(self._packer.pack(events))
+        await self._relay.deliver_again(self._packer.pack(events, any_stored=True))
         # Now that they are delivered, a stop must not keep us from saying so.
         with anyio.CancelScope(shield=True):
             # Those that are set aside again are stored first: they are no longer due then, and stay.

@@ -14,6 +14,7 @@ from forwarder.backoff import delay_seconds
 from forwarder.barriers import Barriers
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
+from forwarder.errors import Vanished
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
 from forwarder.lease import Lease
@@ -102,7 +103,7 @@ class Relay:
 
     @property
     def bytes(self) -> int:
-        """How many bytes of data are in memory, attachments included."""
+        """How many bytes of data are in memory, and of attachments that are or will be."""
         waiting = self._barriers.bytes + self._barriers_again.bytes
         return self._schedule.bytes + waiting + self._frontier.attached_bytes
 
@@ -141,7 +142,8 @@ class Relay:
     def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
-        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for.
+        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for. What it has for ``later`` is
+        to be handed over by ``follow``.
         """
         self._expects_page = False
         self._isolate(packed.aside)
@@ -158,8 +160,40 @@ class Relay:
         self._isolate(packed.aside)
         self._schedule.extend(self._barriers_again.admit(packed))
         self._notify()
+        await self._follow(packed.later, self._barriers_again)
         while not packed.is_delivered:
             await self._changed.wait()
+
+    async def follow(self, records: Sequence[Record]) -> None:
+        """Take over what a page has for later, one record after the other; one whose body must be read waits until there is room for it.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        await self._follow(records, self._barriers)
+
+    async def _follow(self, records: Sequence[Record], barriers: Barriers) -> None:
+        for record in records:
+            if not record.body or await self._read(record):
+                self._schedule.extend(barriers.follow(record))
+                self._notify()
+
+    async def _read(self, record: Record) -> bool:
+        """Replace a record's body by what it stands for; False if that is no more."""
+        assert record.body is not None
+        # Attachments do not count: those of this page are not stored before what comes before them is delivered.
+        while self._schedule.bytes >= self._max_bytes:
+            await self._changed.wait()
+        try:
+            record.data = b"".join([part async for part in record.body.parts()])
+        except Vanished:
+            record.undelivered.remove(record.seq)
+            self._release()
+            self._frontier.delivered(1)
+            self._notify()
+            return False
+        record.body = None
+        return True
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)
@@ -257,10 +291,14 @@ class Relay:
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
-        for barriers in (self._barriers, self._barriers_again):
-            self._schedule.extend(barriers.release())
+        self._release()
         self._frontier.delivered(len(records) - len(unsettled))
         self._notify()
+
+    def _release(self) -> None:
+        """Let what waited for a barrier go, now that something is delivered."""
+        for barriers in (self._barriers, self._barriers_again):
+            self._schedule.extend(barriers.release())
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
-from forwarder import database, history, native, partition_key
+from forwarder import bodies, database, history, native, partition_key
+from forwarder.bodies import Images
 from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
@@ -119,8 +121,8 @@ async def begin(
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     relay = _relay(terms, sink, schedule, position, quarantine, lease)
-    packer = _packer(terms.sink_url, sink, server.system_identifier)
     turn = anyio.Lock()
+    packer = _packer(terms.sink_url, sink, server.system_identifier, Images(session, turn))
     checkpoints = Checkpoints(
         positions,
         turn,
@@ -193,11 +195,13 @@ def _wants(patterns: list[str]) -> Wants | None:
     return wants
 
 
-def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int) -> Packer:
+def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int, images: Images) -> Packer:
+    encode = native.encoder(system_identifier)
     return Packer(
         sink,
         cluster=system_identifier,
-        encode=native.encoder(system_identifier),
+        encode=encode,
+        encode_stored=partial(bodies.encode, encode, images=images),
         choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
         has_barriers=_has_barriers(sink_url),

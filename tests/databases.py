@@ -58,6 +58,21 @@ async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Da
         await _execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@asynccontextmanager
+async def encoded(encoding: str, postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A database in some other encoding than UTF-8, with schema ``forwarder``, for the length of a block."""
+    name = f"test_{secrets.token_hex(4)}"
+    await _execute(
+        postgres.url(),
+        f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    try:
+        await _migrate(postgres.url(name, user=OWNER))
+        yield database_on(postgres, name)
+    finally:
+        await _execute(postgres.url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def database_on(server: EmbeddedPostgres, name: str) -> Database:
     """The database of this name: that of the test, or the same one of a copy of its server."""
     return Database(

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from forwarder.cursor import Snapshot
@@ -111,15 +112,25 @@ class World:
     def all_changes(self) -> list[Row]:
         return sorted(change for t in self.transactions for change in t.changes)
 
-    def drain(self, xmax: int, running: Sequence[int], floor_seq: int, page_rows: int, page_bytes: int) -> list[Row]:
+    def drain(
+        self,
+        xmax: int,
+        running: Sequence[int],
+        floor_seq: int,
+        page_rows: int,
+        page_bytes: int,
+        large_bytes: int,
+        leave_all: bool,  # noqa: FBT001
+    ) -> list[Row]:
         """What drain.sql promises."""
+        assert not leave_all, "every image can be read"
         by_txid = sorted(self.visible, key=lambda row: (row["txid"], row["seq"]))
         found = [row for txid in running for row in [r for r in by_txid if r["txid"] == txid][: page_rows + 1]]
         found += [row for row in by_txid if row["txid"] >= xmax and row["seq"] > floor_seq][: page_rows + 1]
-        complete = len(found) <= page_rows and sum(map(size, found)) <= page_bytes
+        complete = len(found) <= page_rows and sum(min(size(row), large_bytes) for row in found) <= page_bytes
         header = {"snapshot": str(self.snapshot()), "complete": complete}
         first = Row((0, None, None, None, None, b"H", None, json.dumps(header), None))
-        return [first, *(sorted(found) if complete else ())]
+        return [first, *(sorted(without_large_images(found, large_bytes)) if complete else ())]
 
     def page(
         self,
@@ -132,9 +143,12 @@ class World:
         ceiling_seq: int,
         last_seq: int,
         by_seq: bool,  # noqa: FBT001
+        large_bytes: int,
+        leave_all: bool,  # noqa: FBT001
     ) -> list[Row]:
         """What page.sql promises."""
         assert not by_seq, "this cluster is the only one"
+        assert not leave_all, "every image can be read"
         of_batch = [row for row in self.visible if batch.sees(row["txid"])]
         found = [
             row
@@ -144,12 +158,24 @@ class World:
         low = max(last_seq, floor_seq)
         found += [r for r in of_batch if low < r["seq"] <= ceiling_seq and r["txid"] >= xmax][:page_rows]
         rows = sorted(found)[:page_rows]
-        total = itertools.accumulate(map(size, rows))
-        return [
-            row
-            for number, (row, bytes_) in enumerate(zip(rows, total, strict=True))
-            if bytes_ <= page_bytes or not number
-        ]
+        total = itertools.accumulate(min(size(row), large_bytes) for row in rows)
+        numbered = enumerate(zip(rows, total, strict=True))
+        on_page = [row for number, (row, bytes_) in numbered if bytes_ <= page_bytes or not number]
+        return without_large_images(on_page, large_bytes)
+
+    def look_apart(self, seqs: Sequence[int], sink: str | None, large_bytes: int) -> list[dict[str, Any]]:
+        """What look_apart.sql promises."""
+        assert sink is None
+        rows = [row for row in self.visible if row["seq"] in seqs]
+        assert all(size(row) > large_bytes for row in rows)
+        nothing = {"before": None, "after": None, "fault": None, "is_large": True, "before_bytes": None}
+        return [{"seq": row["seq"], **nothing, "after_bytes": size(row), "head": row["after"][:20]} for row in rows]
+
+    def key_members(self, seqs: Sequence[int], sink: str | None) -> list[tuple[int, str]]:
+        """What key_members.sql promises."""
+        assert sink is None
+        rows = [row for row in self.visible if row["seq"] in seqs]
+        return [(row["seq"], json.dumps({"id": json.loads(row["after"])["id"]})) for row in rows]
 
     def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
         """What count_transactions.sql promises."""
@@ -220,11 +246,16 @@ class Session:
             raise
         self._world.end(own, commit=True)
 
+    def get_settings(self) -> SimpleNamespace:
+        return SimpleNamespace(server_encoding="UTF8")
+
     async def fetch(self, text: str, *arguments: Any) -> list[Any]:
         await self._pause()
         answers: dict[str, Callable[..., list[Any]]] = {
             query("drain"): self._world.drain,
             query("page"): self._world.page,
+            query("look_apart"): self._world.look_apart,
+            query("key_members"): self._world.key_members,
             query("count_transactions"): self._world.count_transactions,
             query("count_runs"): self._world.count_runs,
             query("count_transaction"): self._world.count_transaction,
@@ -275,6 +306,10 @@ def tables() -> list[dict[str, Any]]:
     return [
         {"id": 1, "relation": 1000, "schema": "public", "name": "t", "key_columns": key_columns, "before_image": "full"}
     ]
+
+
+def without_large_images(rows: Iterable[Row], large_bytes: int) -> list[Row]:
+    return [Row((*row[:7], None, row["fault"])) if size(row) > large_bytes else row for row in rows]
 
 
 def size(row: Row) -> int:

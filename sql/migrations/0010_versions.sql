@@ -2,7 +2,7 @@
 -- of them changed the row's key; and when a row is too large to be kept twice.
 
 -- No leaf is rewritten. The lock is asked for briefly, since writers queue behind whoever waits for it; `forwarder migrate` asks again.
-SET LOCAL lock_timeout = '500ms';
+SET LOCAL lock_timeout = '100ms';
 ALTER TABLE forwarder.outbox
     -- The state of a row that this change replaced, and the one that it made, as hashes: see "Late changes" below. Null for nearly all.
     ADD COLUMN replaces bigint,
@@ -138,10 +138,11 @@ CREATE FUNCTION forwarder.state_seed(number bigint) RETURNS bigint
 LANGUAGE sql STABLE
 AS $$SELECT hashint8extended(pg_current_xact_id()::text::bigint, $1)$$;
 
--- The state of a row in one version. The place of a version (its ctid) is not used again while the transaction runs that made or replaced it.
+-- The state of a row in one version. The place of a version (its ctid) in a table's file is not used again while the transaction runs that made or
+-- replaced it; TRUNCATE and whatever rewrites a table begins another file.
 CREATE FUNCTION forwarder.version(relation oid, place tid) RETURNS bigint
 LANGUAGE sql STABLE
-AS $$SELECT hashtidextended($2, forwarder.state_seed($1::bigint))$$;
+AS $$SELECT hashtidextended($2, forwarder.state_seed(pg_relation_filenode($1::regclass)::bigint))$$;
 
 -- The state in which nobody has the key of a row: what a delete makes, and what an insert of the key replaces. Null if the key cannot be told.
 CREATE FUNCTION forwarder.free_key(arguments text[], image text) RETURNS bigint
@@ -153,24 +154,23 @@ AS $$
     END
 $$;
 
--- Whether an inner statement of this transaction has taken a key of a table by an insert, as forwarder.note_taken_key() has noted.
-CREATE FUNCTION forwarder.is_key_taken(captured_id text) RETURNS boolean
+-- Whether this transaction has noted something of a table, in a setting that is its own. A savepoint that is rolled back takes it along.
+CREATE FUNCTION forwarder.is_noted(note text, captured_id text) RETURNS boolean
 LANGUAGE sql STABLE
 AS $$
     SELECT CASE
-        WHEN current_setting('forwarder.keys_taken_in', true) <> ''
-        THEN strpos(current_setting('forwarder.keys_taken_in', true), '/' || $1 || '/') > 0
+        WHEN current_setting($1, true) <> '' THEN strpos(current_setting($1, true), '/' || $2 || '/') > 0
         ELSE false
     END
 $$;
 
--- Notes it, until the transaction or the savepoint ends.
-CREATE FUNCTION forwarder.note_taken_key(captured_id text) RETURNS void
+-- Notes it.
+CREATE FUNCTION forwarder.note(note text, captured_id text) RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF NOT forwarder.is_key_taken(captured_id) THEN
-        PERFORM set_config('forwarder.keys_taken_in', concat(current_setting('forwarder.keys_taken_in', true), '/', captured_id, '/'), true);
+    IF NOT forwarder.is_noted(note, captured_id) THEN
+        PERFORM set_config(note, concat(current_setting(note, true), '/', captured_id, '/'), true);
     END IF;
 END
 $$;
@@ -181,46 +181,97 @@ $$;
 -- the same statement has changed before, then the later change is captured first: it belongs to an inner statement, which ends first.
 -- When the earlier one is captured at last, it is late: what is in the outbox already has to come after it.
 --
---   1. An insert or update is late if the version of the row that it made has been replaced by then. PostgreSQL says so in NEW.xmax, which
---      is zero but for rows that were replaced or locked. Who replaced it is found by its state: a hash of the table and the version's place
---      in it (ctid). A change notes the state that it replaced if that was made in its own transaction, and the state that it made.
---      A version's place is not used again while its transaction runs, so the look is exact: a lock finds nothing.
+--   1. An insert or update is late if the version of the row that it made has been replaced by then. Its xmax says so: it is zero but for
+--      versions that were replaced or locked. Who replaced it is found by its state: a hash of the table's file and the version's place in it
+--      (ctid). A change that replaces a version of its own transaction writes down that state, and the one that it makes, and notes that there
+--      was such a change of the table. Only then others look. A lock, and what was rolled back, is not found.
 --   2. A delete is late if the key was inserted anew before the delete is captured. Nothing about the deleted version says so. But such an
---      insert is one of an inner statement; it notes the state that it replaced, which is that of the free key, and that its transaction
---      has inserted into this table so. Only then deletes look.
+--      insert is one of an inner statement, or comes after a change as in 1; it writes down the state that it replaces, which is that of the
+--      free key, and notes that it has taken a key of the table. Only then deletes look.
 --
 -- What comes after a late change are the changes that lead on from its state, step by step: from a version to the one that replaced it, from a
 -- delete to the next insert of the key. All of them were written by this transaction, so nobody has seen them: they are taken out of the
 -- outbox and written again behind the late change, in their order.
 
--- The changes of this transaction that have replaced a state. `is_indexed`: all leaves have an index on `replaces`. In both cases, the conditions are
--- such that no other index than the one meant fits.
-CREATE FUNCTION forwarder.changes_that_replace(state bigint, is_indexed boolean)
-RETURNS TABLE (seq bigint, op "char", makes bigint)
-LANGUAGE plpgsql ROWS 1
+-- The first change of this transaction that has replaced a state between two seqs, or the last one. `is_indexed`: all leaves have an index on
+-- `replaces`. In both cases, the conditions are such that no other index than the one meant fits.
+CREATE FUNCTION forwarder.change_of_state(
+    state bigint, after_seq bigint, before_seq bigint, is_last boolean, is_indexed boolean,
+    OUT seq bigint, OUT op "char", OUT makes bigint
+)
+LANGUAGE plpgsql
 AS $$
 #variable_conflict use_column
 BEGIN
     IF is_indexed THEN
-        RETURN QUERY
-            SELECT change.seq, change.op, change.makes
-            FROM forwarder.outbox AS change
-            WHERE change.replaces = state AND change.txid IS NOT DISTINCT FROM pg_current_xact_id();
+        SELECT change.seq, change.op, change.makes INTO seq, op, makes
+        FROM forwarder.outbox AS change
+        WHERE change.replaces = state AND change.txid IS NOT DISTINCT FROM pg_current_xact_id()
+          AND change.seq + 0 > after_seq AND change.seq + 0 < before_seq
+        ORDER BY CASE WHEN is_last THEN -change.seq ELSE change.seq END
+        LIMIT 1;
     ELSE
-        RETURN QUERY
-            SELECT change.seq, change.op, change.makes
-            FROM forwarder.outbox AS change
-            WHERE change.replaces + 0 = state AND change.txid = pg_current_xact_id();
+        SELECT change.seq, change.op, change.makes INTO seq, op, makes
+        FROM forwarder.outbox AS change
+        WHERE change.replaces + 0 = state AND change.txid = pg_current_xact_id()
+          AND change.seq > after_seq AND change.seq < before_seq
+        ORDER BY CASE WHEN is_last THEN -change.seq ELSE change.seq END
+        LIMIT 1;
     END IF;
 END
 $$;
 
--- Writes those changes of this transaction again, with new seqs, that lead on from a state and have a seq below `late_seq`.
---   * For a delete, `state` is that of the free key, and inserts before the row that it deletes do not lead on from it. `own_state` is the
---     deleted version's. If what made that is among the changes found, those after it come later. If not, and the version is of this
---     transaction (`is_ours`), all come later that follow the last delete among them; if it is older, all of them.
---   * Nothing but changes of this transaction is moved, whoever calls.
-CREATE FUNCTION forwarder.put_behind(late_seq bigint, state bigint, own_state bigint DEFAULT NULL, is_ours boolean DEFAULT false)
+-- The seqs below `late_seq` of the changes of this transaction that lead on from a version.
+CREATE FUNCTION forwarder.after_version(version bigint, late_seq bigint, is_indexed boolean) RETURNS bigint[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    later bigint[] := '{}';
+    next record;
+BEGIN
+    next := forwarder.change_of_state(version, 0, late_seq, false, is_indexed);
+    WHILE next.seq IS NOT NULL LOOP
+        later := later || next.seq;
+        next := forwarder.change_of_state(next.makes, next.seq, late_seq, false, is_indexed);
+    END LOOP;
+    RETURN later;
+END
+$$;
+
+-- The same from the state of a key that is free since the deletion of a version. Rows may have had the key before that one, in this transaction.
+-- So the inserts of the key are gone through from the last one back to that which leads to the version. If none does, since the row was
+-- inserted by a usual change of this transaction (`is_ours`), back to a row that was deleted; if it is older, all of them come later.
+CREATE FUNCTION forwarder.after_delete(free_key bigint, version bigint, is_ours boolean, late_seq bigint, is_indexed boolean) RETURNS bigint[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    later bigint[] := '{}';
+    seqs bigint[];
+    first record;
+    next record;
+BEGIN
+    first := forwarder.change_of_state(free_key, 0, late_seq, true, is_indexed);
+    WHILE first.seq IS NOT NULL LOOP
+        seqs := '{}';
+        next := first;
+        WHILE next.seq IS NOT NULL LOOP
+            IF next.makes = version OR next.op = 'D' AND is_ours THEN
+                RETURN later;
+            END IF;
+            seqs := seqs || next.seq;
+            EXIT WHEN next.op = 'D';
+            next := forwarder.change_of_state(next.makes, next.seq, late_seq, false, is_indexed);
+        END LOOP;
+        later := seqs || later;
+        first := forwarder.change_of_state(free_key, 0, first.seq, true, is_indexed);
+    END LOOP;
+    RETURN later;
+END
+$$;
+
+-- Writes the changes of this transaction that lead on from a version, or from a key that is free since a version was deleted, again with new
+-- seqs, if theirs are below `late_seq`. Nothing but changes of this transaction is moved, whoever calls.
+CREATE FUNCTION forwarder.put_behind(late_seq bigint, version bigint, free_key bigint DEFAULT NULL, is_ours boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -234,27 +285,17 @@ AS $$
 DECLARE
     is_indexed boolean := NOT EXISTS (
         SELECT FROM pg_inherits WHERE inhparent = 'forwarder.outbox'::regclass AND NOT forwarder.has_state_index(inhrelid));
+    later bigint[] := CASE
+        WHEN free_key IS NULL THEN forwarder.after_version(version, late_seq, is_indexed)
+        ELSE forwarder.after_delete(free_key, version, is_ours, late_seq, is_indexed)
+    END;
 BEGIN
-    WITH RECURSIVE found AS (
-        SELECT change.seq, change.op, change.makes
-        FROM forwarder.changes_that_replace(state, is_indexed) AS change
-        WHERE change.seq < late_seq
-        UNION
-        SELECT next.seq, next.op, next.makes
-        FROM found
-        CROSS JOIN LATERAL forwarder.changes_that_replace(found.makes, is_indexed) AS next
-        WHERE next.seq > found.seq AND next.seq < late_seq
-    ),
-    taken AS (
-        DELETE FROM forwarder.outbox AS change
-        USING found
-        WHERE change.seq = found.seq AND found.seq > coalesce(
-            (SELECT max(own.seq) FROM found AS own WHERE own.makes = own_state),
-            (SELECT max(deleted.seq) FROM found AS deleted WHERE is_ours AND deleted.op = 'D'),
-            0)
-        RETURNING change.*
+    IF later = '{}' THEN
+        RETURN;
+    END IF;
+    WITH taken AS (
+        DELETE FROM forwarder.outbox AS change WHERE change.seq = ANY (later) RETURNING change.*
     )
-    -- Nothing, if the version was locked, or what replaced it was rolled back or is not captured yet.
     INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, replaces, makes)
     SELECT table_id, relation, op, before, after, fault, replaces, makes FROM taken ORDER BY seq;
 END
@@ -296,7 +337,8 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
             old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-            is_usual := NEW.xmax = 0 AND age(OLD.xmin) > 0
+            is_usual := age(OLD.xmin) > 0
+                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
                 AND octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes()
                 AND (
                     TG_NARGS = 2
@@ -307,11 +349,12 @@ BEGIN
             END IF;
         ELSIF TG_OP = 'INSERT' THEN
             new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-            is_usual := NEW.xmax = 0 AND pg_trigger_depth() = 1 AND octet_length(new_image) <= forwarder.max_image_bytes();
+            is_usual := pg_trigger_depth() = 1 AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
+                AND octet_length(new_image) <= forwarder.max_image_bytes();
         ELSIF TG_OP = 'DELETE' THEN
             old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
             is_usual := age(OLD.xmin) > 0 AND octet_length(old_image) <= forwarder.max_image_bytes()
-                AND NOT forwarder.is_key_taken(TG_ARGV[0]);
+                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]);
         ELSE
             is_usual := true;
         END IF;
@@ -363,32 +406,39 @@ BEGIN
             IF TG_OP = 'DELETE' OR old_key IS NOT NULL THEN
                 freed_key := forwarder.free_key(TG_ARGV, old_image);
             END IF;
-            IF pg_trigger_depth() > 1 AND (TG_OP = 'INSERT' OR old_key IS NOT NULL) THEN
+            IF (TG_OP = 'INSERT' OR old_key IS NOT NULL)
+                AND (pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
+            THEN
                 taken_key := forwarder.free_key(TG_ARGV, new_image);
-                PERFORM forwarder.note_taken_key(TG_ARGV[0]);
+                PERFORM forwarder.note('forwarder.keys_taken_in', TG_ARGV[0]);
+            END IF;
+            IF TG_OP <> 'INSERT' THEN
+                IF age(OLD.xmin) <= 0 THEN
+                    PERFORM forwarder.note('forwarder.versions_replaced_in', TG_ARGV[0]);
+                END IF;
             END IF;
 
+            -- The transaction has its id by now, which has to come before (see 0001_outbox.sql).
+            first_seq := nextval('forwarder.outbox_seq');
             IF old_key IS NULL THEN
-                INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, replaces, makes)
+                INSERT INTO forwarder.outbox (seq, table_id, relation, op, before, after, fault, replaces, makes)
                 VALUES (
-                    TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image, conversion_error,
+                    first_seq, TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image, conversion_error,
                     coalesce(old_version, taken_key), coalesce(new_version, freed_key));
-                first_seq := currval('forwarder.outbox_seq');
             ELSE
+                INSERT INTO forwarder.outbox (seq, table_id, relation, op, before, after, replaces, makes)
+                VALUES (first_seq, TG_ARGV[0]::integer, TG_RELID, 'D', old_image, new_key, old_version, freed_key);
                 INSERT INTO forwarder.outbox (table_id, relation, op, before, after, replaces, makes)
-                VALUES
-                    (TG_ARGV[0]::integer, TG_RELID, 'D', old_image, new_key, old_version, freed_key),
-                    (TG_ARGV[0]::integer, TG_RELID, 'I', old_key, new_image, taken_key, new_version);
-                first_seq := currval('forwarder.outbox_seq') - 1;
+                VALUES (TG_ARGV[0]::integer, TG_RELID, 'I', old_key, new_image, taken_key, new_version);
             END IF;
 
             IF TG_OP <> 'DELETE' THEN
-                IF NEW.xmax <> 0 THEN
+                IF NEW.xmax <> 0 AND forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]) THEN
                     PERFORM forwarder.put_behind(first_seq, new_version);
                 END IF;
             END IF;
-            IF freed_key IS NOT NULL AND forwarder.is_key_taken(TG_ARGV[0]) THEN
-                PERFORM forwarder.put_behind(first_seq, freed_key, old_version, age(OLD.xmin) <= 0);
+            IF freed_key IS NOT NULL AND forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]) THEN
+                PERFORM forwarder.put_behind(first_seq, old_version, freed_key, age(OLD.xmin) <= 0);
             END IF;
         END;
     END IF;
@@ -457,5 +507,23 @@ BEGIN
         END IF;
     END LOOP;
     RETURN captured_id;
+END
+$$;
+
+-- Whoever owns forwarder.capture() needs what it calls from the moment on that this is committed, also if somebody else runs the migration:
+-- nothing is to be left to PUBLIC.
+DO $$
+DECLARE
+    called regprocedure;
+BEGIN
+    FOR called IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'forwarder'::regnamespace AND proname = ANY (
+            '{free_key,is_noted,key_of,keys_if_moved,max_image_bytes,note,put_behind,state_seed,version}')
+    LOOP
+        EXECUTE format(
+            'GRANT EXECUTE ON FUNCTION %s TO %s', called,
+            (SELECT proowner::regrole FROM pg_catalog.pg_proc WHERE oid = 'forwarder.capture'::regproc));
+    END LOOP;
 END
 $$;

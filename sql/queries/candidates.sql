@@ -1,5 +1,6 @@
 -- Every table that can be captured, as one JSON object each: forwarder.triggers.Table says what is in it.
 -- Not: views and foreign tables, temporary tables, what belongs to the system, to us or to an extension.
+--   $1 a pattern; each character that matches it is shown as a question mark
 WITH RECURSIVE
 -- Which type is made of which: domains, arrays, ranges, and composite types other than those of tables.
 part (type, whole) AS (
@@ -21,7 +22,7 @@ ambiguous (type) AS (
     UNION
     SELECT part.whole FROM ambiguous JOIN part ON part.type = ambiguous.type
 )
-SELECT json_build_object(
+SELECT regexp_replace(json_build_object(
     'relation', class.oid::bigint,
     'schema', namespace.nspname,
     'name', class.relname,
@@ -72,7 +73,7 @@ SELECT json_build_object(
     ),
     'members', members.list,
     'triggers', members.triggers
-)::text
+)::text, $1, '?', 'g')
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
 -- What identifies a row: the primary key, else the replica identity's index, else the first unique index without nulls.

@@ -1,5 +1,6 @@
 -- Every row of the registry, as one JSON object each: forwarder.triggers.Registered says what is in it.
-SELECT json_build_object(
+--   $1 a pattern; each character that matches it is shown as a question mark
+SELECT regexp_replace(json_build_object(
     'id', captured.id,
     'relation', captured.relation::bigint,
     'schema', captured.schema_name,
@@ -8,6 +9,6 @@ SELECT json_build_object(
     'key_columns', captured.key_columns,
     'before', captured.before_image,
     'active', captured.removed_at IS NULL
-)::text
+)::text, $1, '?', 'g')
 FROM forwarder.captured_table AS captured
 ORDER BY captured.id

@@ -1,12 +1,12 @@
--- One dead letter with all that is known of it, its row images included, as JSON.
+-- One dead letter with all that is known of it, as JSON: its row images included, or why one of them cannot be.
 --   $1 sink, $2 seq
 SELECT json_build_object(
     'sink', letter.sink,
     'seq', letter.seq,
     'txid', letter.txid::text,
     'tx', json_build_object('index', letter.tx_index, 'count', letter.tx_count),
-    'schema', captured.schema_name,
-    'table', captured.table_name,
+    'schema', forwarder.legible(captured.schema_name),
+    'table', forwarder.legible(captured.table_name),
     'op', CASE letter.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' ELSE 'truncate' END,
     'changed_at', letter.at,
     'partition_key', letter.partition_key,
@@ -16,8 +16,9 @@ SELECT json_build_object(
     'attempts', letter.attempts,
     'set_aside_at', letter.set_aside_at,
     'retry_at', letter.retry_at,
-    'before', letter.before::json,
-    'after', letter.after::json
+    'before', CASE WHEN forwarder.utf8_fault(letter.before) IS NULL THEN letter.before::json END,
+    'after', CASE WHEN forwarder.utf8_fault(letter.after) IS NULL THEN letter.after::json END,
+    'fault', coalesce(letter.fault, forwarder.utf8_fault(letter.before), forwarder.utf8_fault(letter.after))
 )::text
 FROM forwarder.dead_letter AS letter
 JOIN forwarder.captured_table AS captured ON captured.id = letter.table_id

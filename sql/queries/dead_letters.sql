@@ -14,7 +14,12 @@ SELECT json_build_object(
     'retry_at', letter.retry_at
 )::text
 FROM forwarder.dead_letter AS letter
-JOIN forwarder.captured_table AS captured ON captured.id = letter.table_id
+-- OFFSET 0: each name once, however many letters there are.
+JOIN (
+    SELECT id, forwarder.legible(schema_name) AS schema_name, forwarder.legible(table_name) AS table_name
+    FROM forwarder.captured_table
+    OFFSET 0
+) AS captured ON captured.id = letter.table_id
 WHERE ($1::text IS NULL OR letter.sink = $1)
   AND ($2::bigint[] IS NULL OR letter.seq = ANY ($2))
   AND ($3::text IS NULL OR letter.code = $3)

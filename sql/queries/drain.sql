@@ -1,15 +1,18 @@
 -- Everything not visible in S1 and visible now, in one statement: its own snapshot is S2.
---   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most
+--   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most, $6 bytes above
+--   which a change's images stay behind, and count as no more, $7 whether all images stay behind
 -- The first row, op H, is a header: its `after` holds S2, and whether the batch is complete. If the batch is larger than
 -- allowed, the header comes alone and the batch is to be read by page.sql. The branches of `found` walk the (txid, seq)
 -- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is. Neither looks at transactions whose
 -- rows nobody can see, of which one may have written millions: not at those of $2 that are still running or were rolled back, and
--- not at those above every one that has ended.
+-- not at those above every one that has ended. The images are measured, and only those that are returned are fetched.
 WITH found AS MATERIALIZED (
     SELECT change.*
     FROM unnest($2::xid8[]) AS running (txid)
     CROSS JOIN LATERAL (
-        SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+        SELECT
+            o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
+            coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
         FROM forwarder.outbox AS o
         WHERE o.txid = running.txid
         ORDER BY o.txid, o.seq
@@ -20,7 +23,9 @@ WITH found AS MATERIALIZED (
         AND pg_xact_status(running.txid) IS DISTINCT FROM 'aborted'
     UNION ALL
     (
-        SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+        SELECT
+            o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
+            coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
         FROM forwarder.outbox AS o
         WHERE o.txid >= $1 AND o.txid < pg_snapshot_xmax(pg_current_snapshot()) AND o.seq > $3
         ORDER BY o.txid, o.seq
@@ -28,10 +33,7 @@ WITH found AS MATERIALIZED (
     )
 ),
 size AS MATERIALIZED (
-    SELECT
-        count(*) <= $4
-        AND coalesce(sum(coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)), 0) <= $5 AS fits
-    FROM found
+    SELECT count(*) <= $4 AND coalesce(sum(least(bytes, $6)::integer), 0) <= $5 AS fits FROM found
 )
 SELECT
     0::bigint AS seq, NULL::xid8 AS txid, NULL::timestamptz AS at, NULL::integer AS table_id, NULL::oid AS relation,
@@ -43,5 +45,11 @@ SELECT
     NULL::text AS fault
 FROM size
 UNION ALL
-SELECT found.* FROM found WHERE (SELECT fits FROM size)
+SELECT
+    seq, txid, at, table_id, relation, op,
+    CASE WHEN NOT $7 AND bytes <= $6 THEN before END,
+    CASE WHEN NOT $7 AND bytes <= $6 THEN after END,
+    fault
+FROM found
+WHERE (SELECT fits FROM size)
 ORDER BY seq

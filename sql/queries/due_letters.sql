@@ -1,7 +1,27 @@
 -- The dead letters that a sink is to be given again, the oldest first, with the columns of the outbox in its order.
---   $1 the sink, $2 rows at most
-SELECT seq, txid, at, table_id, relation, op, before, after, fault, tx_index, tx_count
-FROM forwarder.dead_letter
-WHERE sink = $1 AND retry_at IS NOT NULL
+--   $1 the sink, $2 rows at most, $3 bytes of images at most, $4 bytes above which a change's images stay behind, and count as no more,
+--   $5 whether all images stay behind
+-- At least one, if there are any. Images that stay behind, as those beyond $3 bytes, are measured but not fetched.
+SELECT
+    seq, txid, at, table_id, relation, op,
+    CASE WHEN NOT $5 AND bytes <= $4 THEN before END AS before,
+    CASE WHEN NOT $5 AND bytes <= $4 THEN after END AS after,
+    fault, tx_index, tx_count
+FROM (
+    SELECT
+        letter.*,
+        sum(least(letter.bytes, $4)::integer) OVER so_far AS total_bytes,
+        row_number() OVER so_far AS number
+    FROM (
+        SELECT
+            dead_letter.*,
+            coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0) AS bytes
+        FROM forwarder.dead_letter
+        WHERE sink = $1 AND retry_at IS NOT NULL
+        ORDER BY seq
+        LIMIT $2
+    ) AS letter
+    WINDOW so_far AS (ORDER BY letter.seq ROWS UNBOUNDED PRECEDING)
+) AS measured
+WHERE total_bytes <= $3 OR number = 1
 ORDER BY seq
-LIMIT $2

@@ -1,20 +1,27 @@
 -- The next page of a large batch: not visible in S1, visible in S2, in order of seq.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most,
---   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 whether the seqs alone bound the batch
--- Returns at least one row unless the batch is done. The images beyond $5 bytes are measured but not fetched. Each branch
--- begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the page reads
--- nothing of the rest of the batch.
-SELECT seq, txid, at, table_id, relation, op, before, after, fault
+--   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 whether the seqs alone bound the batch, $10 bytes above which
+--   a change's images stay behind, and count as no more, $11 whether all images stay behind
+-- Returns at least one row unless the batch is done. Images that stay behind, as those beyond $5 bytes, are measured but not
+-- fetched. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
+-- page reads nothing of the rest of the batch.
+SELECT
+    seq, txid, at, table_id, relation, op,
+    CASE WHEN NOT $11 AND bytes <= $10 THEN before END AS before,
+    CASE WHEN NOT $11 AND bytes <= $10 THEN after END AS after,
+    fault
 FROM (
     SELECT
         page.*,
-        sum(coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0)) OVER so_far AS bytes,
+        sum(least(bytes, $10)::integer) OVER so_far AS total_bytes,
         row_number() OVER so_far AS number
     FROM (
         SELECT change.*
         FROM unnest($2::xid8[]) AS running (txid)
         CROSS JOIN LATERAL (
-            SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+            SELECT
+                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
+                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.txid = running.txid AND o.seq > $8
             ORDER BY o.txid, o.seq
@@ -24,7 +31,9 @@ FROM (
         WHERE pg_visible_in_snapshot(running.txid, $6) AND pg_xact_status(running.txid) IS DISTINCT FROM 'aborted'
         UNION ALL
         (
-            SELECT o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault
+            SELECT
+                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
+                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.seq > greatest($8::bigint, $3::bigint) AND o.seq <= $7
               AND o.txid >= $1
@@ -38,5 +47,5 @@ FROM (
     -- No two rows have one seq, so there are no peers to look for.
     WINDOW so_far AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)
 ) AS measured
-WHERE bytes <= $5 OR number = 1
+WHERE total_bytes <= $5 OR number = 1
 ORDER BY seq

@@ -1,2 +1,2 @@
--- The present name of a relation.
-SELECT relname::text FROM pg_catalog.pg_class WHERE oid = $1
+-- The present name of a relation, made legible if it cannot become UTF-8.
+SELECT forwarder.legible(relname::text) FROM pg_catalog.pg_class WHERE oid = $1

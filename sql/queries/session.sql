@@ -17,6 +17,7 @@ SET row_security = off;
 -- How our texts are to be read. Literals of ours have backslashes; times come and go as text in a few places.
 SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
+SET quote_all_identifiers = off;
 SET DateStyle = 'ISO, YMD';
 SET timezone = 'UTC';
 

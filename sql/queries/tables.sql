@@ -1,11 +1,12 @@
 -- Every table that is or was captured, under the name it has now: a rename needs no migrate to show. Where a table no longer
--- bears our trigger with this id, its oid may by now be another's (after a restore), and the name last seen holds.
+-- bears our trigger with this id, its oid may by now be another's (after a restore), and the name last seen holds. Names that cannot become
+-- UTF-8 are made legible; a key with such a column is none, since no image of a row can become UTF-8 then either.
 SELECT
     captured.id,
     captured.relation,
-    coalesce(namespace.nspname, captured.schema_name)::text AS schema,
-    coalesce(class.relname, captured.table_name)::text AS name,
-    captured.key_columns::text AS key_columns,
+    forwarder.legible(coalesce(namespace.nspname, captured.schema_name)::text) AS schema,
+    forwarder.legible(coalesce(class.relname, captured.table_name)::text) AS name,
+    CASE WHEN forwarder.utf8_fault(captured.key_columns::text) IS NULL THEN captured.key_columns::text ELSE '[]' END AS key_columns,
     captured.before_image
 FROM forwarder.captured_table AS captured
 LEFT JOIN pg_catalog.pg_trigger AS trigger

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 import pytest
-from aiobotocore.session import get_session
-from moto.server import ThreadedMotoServer
 
 from forwarder.local.kinesis.faults import Error, FailRecords
 from forwarder.service import Service
+from tests.buckets import BUCKET, bucket, s3_server
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
 from tests.listening import STREAM, Served, leads, listening
@@ -21,7 +20,6 @@ from tests.waiting import eventually
 
 LARGE = "x" * (1 << 20)
 MEDIUM = "x" * (700 << 10)
-BUCKET = "large-changes"
 
 
 @pytest.fixture(autouse=True)
@@ -228,24 +226,11 @@ async def test_drop_before_sends_a_change_without_its_old_image(
 
 
 @pytest.fixture
-def s3_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-async def s3(s3_url: str) -> AsyncIterator[Any]:
-    async with get_session().create_client("s3", region_name="us-east-1", endpoint_url=s3_url) as client:
-        await client.create_bucket(Bucket=BUCKET)
-        yield client
-        # moto keeps its buckets for as long as the process lives.
-        for stored in (await client.list_objects_v2(Bucket=BUCKET)).get("Contents", ()):
-            await client.delete_object(Bucket=BUCKET, Key=stored["Key"])
-        await client.delete_bucket(Bucket=BUCKET)
+async def s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    with s3_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        async with bucket(url) as client:
+            yield client
 
 
 async def test_with_s3_a_pointer_is_sent_and_the_whole_record_is_there_before_it(

@@ -5,7 +5,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import anyio
-import asyncpg
 import pytest
 
 from forwarder import database as database_module
@@ -252,10 +251,16 @@ async def test_a_write_to_a_replica_is_unavailable_with_the_remedy(database: Dat
             await connection.execute("CREATE TABLE public.anything ()")
 
 
-async def test_a_bug_is_no_error_of_ours(database: Database) -> None:
+async def test_an_error_that_nobody_has_foreseen_may_pass_and_is_named(database: Database) -> None:
     async with session(database.url, purpose="test") as connection:
-        with pytest.raises(asyncpg.PostgresSyntaxError), errors_of("cannot look"):
-            await connection.execute("SELEKT")
+        message = r"cannot look: division by zero \(SQLSTATE 22012\)"
+        with pytest.raises(Unavailable, match=message), errors_of("cannot look"):
+            await connection.execute("SELECT 1 / 0")
+
+
+async def test_a_bug_is_no_error_of_ours() -> None:
+    with pytest.raises(ZeroDivisionError), errors_of("cannot look"):
+        raise ZeroDivisionError
 
 
 async def test_closing_does_not_wait_for_a_server_that_went_dark(database: Database) -> None:

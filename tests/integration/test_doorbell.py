@@ -310,6 +310,7 @@ class Latencies:
     max_bytes = 1 << 20
     max_in_flight = 4
     max_record_bytes = 1 << 20
+    takes_bodies = False
 
     def __init__(self) -> None:
         self.arrived: dict[int, float] = {}
@@ -352,6 +353,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             sink,
             cluster=7,
             encode=lambda events: [str(event.key_values).encode() for event in events],
+            encode_stored=lambda event: str(event.key_values).encode(),
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
         intake = Intake(feed, outbox, position=position, relay=relay, packer=packer)

@@ -144,7 +144,12 @@ def test_the_task_may_make_exactly_the_calls_that_listen_makes() -> None:
 
 def test_a_task_with_attachments_may_make_exactly_the_calls_that_these_take() -> None:
     # HeadBucket has no action of its own.
-    actions = {"put_object": "s3:PutObject", "head_bucket": "s3:ListBucket"}
+    put = ("put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload")
+    actions = {
+        **dict.fromkeys(put, "s3:PutObject"),
+        "abort_multipart_upload": "s3:AbortMultipartUpload",
+        "head_bucket": "s3:ListBucket",
+    }
     called = {actions[name] for name in methods_of_listen("self._s3")}
     assert actions_of(read("attachments-policy.json")) == called
 

@@ -3,19 +3,41 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import anyio
 import pytest
 
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Refused, Unavailable, Vanished
 from forwarder.events import Record
 from forwarder.lines import PipeSink, file_sink
 
 
 def records_of(*texts: str) -> Sequence[Record]:
     return [Record(seq, "key", text.encode(), set()) for seq, text in enumerate(texts, start=1)]
+
+
+class Parts:
+    """A body of some texts, after which it may fail."""
+
+    def __init__(self, *texts: str, error: Exception | None = None) -> None:
+        self._texts = texts
+        self._error = error
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._texts))
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        for text in self._texts:
+            yield text.encode()
+        if self._error:
+            raise self._error
+
+
+def with_body(seq: int, body: Parts) -> Record:
+    return Record(seq, "key", b"", set(), body=body)
 
 
 @pytest.fixture
@@ -119,3 +141,48 @@ async def test_a_pipe_whose_reader_stalls_holds_nobody_up_and_gets_whole_lines_l
         os.close(writing)
 
     assert text.decode().split() == [long, long, "2"]
+
+
+async def test_a_large_record_is_a_line_like_any_other(path: Path) -> None:
+    async with file_sink(path) as sink:
+        first, last = records_of("1", "3")
+        assert await sink.publish([first, with_body(2, Parts("a", "b", "c")), last]) == ()
+
+    assert path.read_text() == "1\nabc\n3\n"
+
+
+async def test_a_large_record_that_cannot_be_read_leaves_no_half_line(path: Path) -> None:
+    async with file_sink(path) as sink:
+        [first] = records_of("1")
+        with pytest.raises(Unavailable):
+            await sink.publish([first, with_body(2, Parts("a", "b", error=Unavailable("no answer")))])
+        assert path.read_text() == "1\n"
+
+
+async def test_a_large_record_that_was_given_up_meanwhile_is_passed_over(path: Path) -> None:
+    async with file_sink(path) as sink:
+        first, last = records_of("1", "3")
+        assert await sink.publish([first, with_body(2, Parts("a", error=Vanished("discarded"))), last]) == ()
+
+    assert path.read_text() == "1\n3\n"
+
+
+async def test_a_stalled_pipe_gets_the_rest_of_a_large_record_later() -> None:
+    reading, writing = os.pipe()
+    sink = PipeSink(writing, name="standard output")
+    large = Parts(*["x" * 100_000] * 10)
+    try:
+        with anyio.move_on_after(0.1):
+            await sink.publish([with_body(1, large)])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.publish, records_of("2"))
+            text = b""
+            while not text.endswith(b"2\n"):
+                await anyio.wait_readable(reading)
+                text += os.read(reading, 1 << 16)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert text.decode().split() == [1_000_000 * "x", "2"]

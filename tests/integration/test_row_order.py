@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests.databases import Database
+from tests.databases import Database, connected
 from tests.migrating import Captured, captured, migrate
 from tests.row_programs import Program
 
@@ -216,6 +217,111 @@ async def test_what_a_deferred_trigger_a_view_and_a_foreign_key_do_is_in_order(o
         await owner.execute("UPDATE public.item SET id = id + 10, n = n + 1 WHERE id < 3")
         await owner.execute("DELETE FROM public.item WHERE id = 3")
     await assert_in_order(owner)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE public.item SET n = renew(id)",
+        "INSERT INTO public.item SELECT i, 0, renew(i) FROM (VALUES (3), (4)) AS new (i)",
+    ],
+)
+async def test_a_function_that_a_statement_calls_may_delete_and_insert_its_other_rows_anew(
+    owner: Connection, statement: str
+) -> None:
+    await create(owner, ITEM)
+    await owner.execute(
+        "CREATE FUNCTION public.renew(number integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN"
+        " DELETE FROM item WHERE id = number - 1; INSERT INTO item SELECT number - 1, 0, 100 WHERE FOUND; RETURN number; END $$"
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 1), (2, 0, 2)")
+    await owner.execute(statement)
+    await assert_in_order(owner)
+
+
+async def test_what_was_before_a_truncate_is_not_taken_for_what_comes_after_it(owner: Connection) -> None:
+    """The new file has its rows in the places that they had in the old one."""
+    await create(
+        owner, "CREATE TABLE public.item (id integer PRIMARY KEY, g integer REFERENCES public.item, n integer)"
+    )
+    rows = "(1, NULL, 1), (2, 1, 1)"
+    async with owner.transaction():
+        await owner.execute(f"INSERT INTO public.item VALUES {rows}")
+        await owner.execute("UPDATE public.item SET n = 5")
+        await owner.execute("TRUNCATE public.item")
+        await owner.execute("INSERT INTO public.item VALUES (1, 2, 1), (2, NULL, 1), (3, 2, 1), (4, 1, 1)")
+    assert [event.op for event in await captured(owner)] == ["I", "I", "U", "U", "T", "I", "I", "I", "I"]
+
+
+async def test_a_key_that_moves_while_others_write_has_its_two_changes_in_order(
+    owner: Connection, bare_database: Database
+) -> None:
+    await create(owner, ITEM)
+    anew = "INSERT INTO item VALUES (OLD.id, 0, 50)"
+    await owner.execute(
+        trigger(f"IF OLD.id <> NEW.id THEN {anew}; END IF", on="UPDATE", name="!")
+        + ";"
+        + trigger(
+            "UPDATE item SET id = id + 1000 WHERE id = NEW.id AND pg_trigger_depth() = 1", on="INSERT", name="zz2"
+        )
+    )
+    async with connected(bare_database.url) as other:
+        draws = asyncio.ensure_future(
+            other.fetchval("SELECT count(nextval('forwarder.outbox_seq')) FROM generate_series(1, 300000)")
+        )
+        for number in range(40):
+            await owner.execute("INSERT INTO public.item VALUES ($1, 0, 0)", number)
+        await draws
+    await assert_in_order(owner)
+
+
+async def test_a_summary_that_is_made_anew_for_each_row_takes_a_time_that_hardly_grows(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.line (id integer PRIMARY KEY, g integer)",
+        "CREATE TABLE public.item (id integer PRIMARY KEY, n bigint)",
+    )
+    anew = "DELETE FROM item WHERE id = NEW.g; INSERT INTO item VALUES (NEW.g, NEW.id)"
+    await owner.execute(trigger(anew, on="INSERT", table="line"))
+    # Looking at each of the changes before for each that comes, and at those before for each of these, would take minutes.
+    await owner.execute("SET statement_timeout = '60s'")
+    await owner.execute("INSERT INTO public.line SELECT i, 1 FROM generate_series(1, 1500) AS i")
+    events = [event for event in await captured(owner) if event.table.endswith("item")]
+    assert replayed(events) == await rows_of(owner)
+
+
+async def test_serializable_transactions_on_different_rows_do_not_meet_in_the_outbox(
+    owner: Connection, bare_database: Database
+) -> None:
+    """A row that a BEFORE trigger looks at is locked before it is changed."""
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item SELECT i, i % 2, 0 FROM generate_series(1, 8) AS i")
+    await owner.execute(trigger("NEW.n := NEW.n", on="UPDATE", when="BEFORE"))
+    async with connected(bare_database.url) as other:
+        sessions = (owner, other)
+        for _ in range(10):
+            transactions = [session.transaction(isolation="serializable") for session in sessions]
+            for session, transaction in zip(sessions, transactions, strict=True):
+                await transaction.start()
+                await session.execute("SET LOCAL enable_seqscan = off")
+            for number, session in enumerate(sessions):
+                for row in (1, 2):
+                    await session.execute(f"UPDATE public.item SET n = {row} WHERE id = {2 * row + number}")
+            for transaction in transactions:
+                await transaction.commit()
+
+
+async def test_a_row_that_was_locked_first_holds_no_leaf_but_its_own(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0)")
+    async with owner.transaction():
+        await owner.execute("SELECT FROM public.item FOR UPDATE")
+        await owner.execute("UPDATE public.item SET n = 1")
+        locked = await owner.fetchval(
+            "SELECT count(*) FROM pg_locks JOIN pg_inherits ON inhrelid = relation"
+            " WHERE inhparent = 'forwarder.outbox'::regclass AND pid = pg_backend_pid()"
+        )
+    assert locked == 1
 
 
 async def test_late_changes_of_one_statement_take_a_time_that_grows_with_their_number_alone(owner: Connection) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from forwarder import census
+from forwarder import census, event_reader
 from forwarder.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.events import Event, SetAside
 from forwarder.positions import Positions
@@ -29,14 +29,17 @@ T = TypeVar("T")
 # So that the larger transactions are counted by parts, or not to their ends.
 MAX_COUNTED = 6
 MAX_TOTAL = 8
+# So that the images of some stay in the database.
+LARGE_BYTES = 50
 
 # Which change it is does not matter here: it is written beside the position, as dead letters are.
 ASIDE = SetAside(seq=1, partition_key="", size=0, code="oversize", reason="")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_are_counted_at_a_time() -> Iterator[None]:
+def _small_things_are_large() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_reader, "LARGE_BYTES", LARGE_BYTES)
         patch.setattr(census, "MAX_COUNTED", MAX_COUNTED)
         patch.setattr(census, "MAX_TOTAL", MAX_TOTAL)
         yield

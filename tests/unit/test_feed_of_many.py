@@ -60,7 +60,7 @@ class Sink:
 class Unpacked:
     """A packer that leaves events as they are."""
 
-    def pack(self, events: Sequence[Event]) -> Packed:
+    def pack(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
         return events  # type: ignore[return-value]
 
 

@@ -70,7 +70,7 @@ class Packer:
     def __init__(self, *, refuses: int | None = None) -> None:
         self._refuses = refuses
 
-    def pack(self, events: Sequence[Any]) -> Sequence[Any]:
+    def pack(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
         if self._refuses in events:
             raise Refused(f"change {self._refuses} is too large")
         return events

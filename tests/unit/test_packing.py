@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from forwarder import bodies
 from forwarder.errors import Refused
-from forwarder.events import Event, Table
+from forwarder.events import Event, Stored, Table
 from forwarder.native import encoder
 from forwarder.packing import Packed, Packer
 from forwarder.partition_key import chooser
@@ -19,11 +21,14 @@ from forwarder.sink_url import DEAD_LETTER, Oversize
 LIMIT = 10_000
 ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
 SMALL = '{"id":1}'
+# Nothing is read here.
+NO_IMAGES: Any = None
 LARGE = json.dumps({"id": 1, "note": "x" * LIMIT})
 
 
 class Limits:
     max_record_bytes = LIMIT
+    takes_bodies = False
 
 
 def change(seq: int, *, before: str | None = None, after: str | None = SMALL, key: str = "1") -> Event:
@@ -45,18 +50,25 @@ def change(seq: int, *, before: str | None = None, after: str | None = SMALL, ke
 
 
 def pack(*events: Event, oversize: Oversize = DEAD_LETTER, has_barriers: bool = False) -> Packed:
+    encode = encoder(7)
     packer = Packer(
         Limits(),
         cluster=7,
-        encode=encoder(7),
+        encode=encode,
+        encode_stored=partial(bodies.encode, encode, images=NO_IMAGES),
         choose_key=chooser("primary-key"),
         oversize=oversize,
         has_barriers=has_barriers,
     )
-    return packer.pack(events)
+    return packer.pack(events, any_stored=any(event.stored for event in events))
 
 
-def bodies(packed: Packed) -> Sequence[dict[str, Any]]:
+def stored(seq: int, *, before: int | None = None, after: int | None = None) -> Event:
+    """A change whose images have so many bytes, and are in the database."""
+    return replace(change(seq, after=None), stored=Stored(before, after))
+
+
+def contents(packed: Packed) -> Sequence[dict[str, Any]]:
     return [json.loads(record.data) for record in packed.records]
 
 
@@ -93,7 +105,7 @@ def test_a_change_that_is_too_large_is_set_aside_and_holds_nothing_up() -> None:
 def test_drop_before_sends_it_without_the_old_image_and_says_so() -> None:
     packed = pack(change(1, before=LARGE), oversize=Oversize(kind="drop-before"))
 
-    (body,) = bodies(packed)
+    (body,) = contents(packed)
     assert body["before"] is None
     assert body["after"] == {"id": 1}
     assert body["omitted"] == ["before"]
@@ -119,7 +131,7 @@ def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() 
         change(0x2A, before=LARGE, after=LARGE), oversize=Oversize(kind="s3", bucket="large", prefix="changes/")
     )
 
-    (body,) = bodies(packed)
+    (body,) = contents(packed)
     attachment = packed.records[0].attachment
     assert attachment is not None
     assert (attachment.bucket, attachment.key) == ("large", "changes/public.orders/7/000000000000002a.json")
@@ -178,3 +190,42 @@ def test_a_stretch_of_which_all_is_set_aside_is_none() -> None:
     packed = pack(change(1, after=LARGE), *of_table(ORDERS, (2, b"T")), has_barriers=True)
 
     assert stretches(packed) == [(1, {2}, True)]
+
+
+def test_a_change_whose_images_are_in_the_database_is_measured_by_their_lengths() -> None:
+    [fetched] = pack(change(1, before=LARGE, after=LARGE)).aside
+    [measured] = pack(stored(1, before=len(LARGE), after=len(LARGE))).aside
+
+    assert measured == fetched
+
+
+def test_what_the_stream_takes_after_all_is_to_be_read_and_keeps_what_follows_it_behind_it() -> None:
+    packed = pack(change(1), stored(2, after=100), change(3))
+
+    assert [record.seq for record in packed.records] == [1]
+    assert [(record.seq, record.body is None) for record in packed.later] == [(2, False), (3, True)]
+    [stretch] = packed.stretches
+    assert stretch.undelivered == {1, 2, 3}
+    assert all(record.undelivered is stretch.undelivered for record in packed.later)
+    assert packed.later[0].size == len(pack(change(2, after=json.dumps("x" * 98))).records[0].data) + len(
+        "public.orders.1"
+    )
+
+
+def test_drop_before_needs_only_the_new_image_of_what_is_in_the_database() -> None:
+    packed = pack(stored(1, before=LIMIT, after=100), oversize=Oversize(kind="drop-before"))
+
+    [record] = packed.later
+    assert record.body is not None
+    assert record.body.size < 500
+
+
+def test_s3_attaches_what_is_in_the_database_without_having_it() -> None:
+    packed = pack(stored(1, before=LIMIT, after=LIMIT), oversize=Oversize(kind="s3", bucket="large"))
+
+    [body] = contents(packed)
+    attachment = packed.records[0].attachment
+    assert (body["before"], body["after"], body["omitted"]) == (None, None, ["before", "after"])
+    assert attachment is not None
+    assert (attachment.data, attachment.size) == (b"", packed.attached_bytes)
+    assert attachment.size > 2 * LIMIT

@@ -15,7 +15,7 @@ import pytest
 from forwarder import linger
 from forwarder import relay as relay_module
 from forwarder.cursor import Position, Snapshot
-from forwarder.errors import Invalid, Refused, Unavailable
+from forwarder.errors import Invalid, Refused, Unavailable, Vanished
 from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.lease import LEASE_SECONDS, Lease
@@ -44,6 +44,7 @@ class ScriptedSink:
         self.max_bytes = 1 << 20
         self.max_record_bytes = 1 << 20
         self.max_in_flight = max_in_flight
+        self.takes_bodies = False
         self.stored: list[Record] = []
         self.under_way: list[Sequence[Record]] = []
         self.most_in_flight = 0
@@ -846,3 +847,80 @@ async def test_a_halted_lane_holds_the_truncate_of_its_table_and_a_change_that_i
                 poison.clear()
             await relay.settled()
     assert [record.seq for record in sink.stored if record.partition_key[0] == "a"] == stored
+
+
+class Body:
+    """Data that is read when it is asked for; of which nothing is left once it was given up."""
+
+    def __init__(self, data: bytes, *, is_gone: bool = False) -> None:
+        self._data = data
+        self._is_gone = is_gone
+        self.was_read = False
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        if self._is_gone:
+            raise Vanished("discarded")
+        self.was_read = True
+        for byte in self._data:
+            yield bytes([byte])
+
+
+def large_page_of(*records: tuple[int, Body | None], attached_bytes: int = 0) -> Packed:
+    """Records of one lane, the first with a body and all after it for later."""
+    undelivered = {seq for seq, _ in records}
+    made = [Record(seq, "a", b"" if body else b"x", undelivered, body=body) for seq, body in records]
+    now = next(number for number, record in enumerate(made) if record.body)
+    stretches = [Stretch(1, undelivered)]
+    return Packed(records=made[:now], later=made[now:], stretches=stretches, attached_bytes=attached_bytes)
+
+
+async def test_large_records_are_read_one_after_the_other_when_there_is_room_and_keep_their_places() -> None:
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    relay = relay_to(sink, max_bytes=10)
+    first, second = Body(b"x" * 12), Body(b"y" * 12)
+    packed = large_page_of((1, None), (2, first), (3, None), (4, second), (5, None))
+
+    async with running(relay), anyio.create_task_group() as tasks:
+        relay.offer(packed, START)
+        tasks.start_soon(relay.follow, packed.later)
+        await anyio.wait_all_tasks_blocked()
+        assert (first.was_read, second.was_read) == (True, False)
+        for seq in range(1, 6):
+            gate.open(seq)
+            await anyio.wait_all_tasks_blocked()
+        assert second.was_read
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert [(record.seq, len(record.data)) for record in sink.stored] == [(1, 1), (2, 12), (3, 1), (4, 12), (5, 1)]
+    assert packed.is_delivered
+
+
+async def test_attachments_of_the_same_page_keep_no_large_record_from_being_read() -> None:
+    sink = ScriptedSink(store)
+    relay = relay_to(sink, max_bytes=10)
+    packed = large_page_of((1, None), (2, Body(b"x" * 12)), (3, None), attached_bytes=1000)
+
+    async with running(relay):
+        relay.offer(packed, START)
+        with anyio.fail_after(5):
+            await relay.follow(packed.later)
+            await relay.settled()
+
+    assert [record.seq for record in sink.stored] == [1, 2, 3]
+
+
+async def test_a_large_letter_that_was_given_up_before_it_was_read_holds_nothing_up() -> None:
+    sink = ScriptedSink(store)
+    relay = relay_to(sink)
+
+    async with running(relay):
+        with anyio.fail_after(5):
+            await relay.deliver_again(large_page_of((1, None), (2, Body(b"", is_gone=True)), (3, None)))
+
+    assert [record.seq for record in sink.stored] == [1, 3]
