@@ -17,7 +17,7 @@ import asyncpg
 from forwarder.backoff import Backoff
 from forwarder.conflicts import past_conflicts
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
-from forwarder.errors import Refused
+from forwarder.errors import Refused, Unavailable
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.queries import SQL, query
@@ -126,10 +126,15 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
             try:
                 return await _apply(connection, migration)
             except asyncpg.LockNotAvailableError:
+                obstacle = await connection.fetchrow(query("lock_conflicts"), "forwarder.outbox", True)
+                facts = {name: value for name, value in dict(obstacle or {}).items() if name != "deadlock_timeout_ms"}
                 if anyio.current_time() > deadline:
-                    raise
+                    raise Unavailable(
+                        f"{migration} failed: the outbox is still locked after {PATIENCE_SECONDS:g} seconds, longest by pid"
+                        f" {facts.get('pid')} ({facts.get('application')}); run it again when that transaction is over"
+                    ) from None
                 if occasional.due("locked"):
-                    logger.info("waiting for a lock on the outbox", extra={"migration": str(migration)})
+                    logger.info("waiting for a lock on the outbox", extra=facts)
             await anyio.sleep(backoff.next())
 
 

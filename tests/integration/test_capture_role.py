@@ -131,6 +131,22 @@ async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_wri
     assert await warnings(owner) == ()
 
 
+async def test_no_write_fails_between_the_migrations_that_another_role_than_the_owner_runs(
+    owner: Connection, writer: Connection, root: Connection
+) -> None:
+    for migration in migrations.shipped()[:10]:
+        await owner.execute(migration.sql)
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n integer)")
+    await owner.execute("SELECT forwarder.install('public.item', 'full', '[]')")
+    for number, migration in enumerate(migrations.shipped()[10:]):
+        await root.execute(f"BEGIN;{migration.sql};COMMIT")
+        async with writer.transaction():
+            await writer.execute("INSERT INTO public.item VALUES ($1, 0)", number)
+            await writer.execute("UPDATE public.item SET n = 1 WHERE id = $1", number)
+            await writer.execute("DELETE FROM public.item WHERE id = $1", number)
+    assert {event.fault for event in await captured(owner)} == {None}
+
+
 async def test_no_write_fails_while_an_installation_is_moved_to_and_fro(
     owner: Connection, writer: Connection, root: Connection, fresh_role: str
 ) -> None:
