@@ -303,7 +303,7 @@ $$;
 
 -- The trigger function of 0006_pause.sql, and what is said there and in 0002_capture.sql holds. Besides:
 --   * A row of more than forwarder.max_image_bytes() is kept without images, with fault 54000. What it takes before it is JSON is looked at
---     first, so that no time is spent on a gigabyte of text.
+--     first, so that no time is spent on a gigabyte of text, unless that is compressed well.
 --   * An update that changes the key becomes a delete of the old key and an insert of the new one. A delete has no new row and an insert no old
 --     one: there each of the two names the key of the other. Most keys are the first member of an image, and to compare two first members
 --     costs next to nothing: TG_ARGV[2] says how an image begins then (see forwarder.install).
