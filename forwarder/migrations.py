@@ -126,7 +126,8 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
             try:
                 return await _apply(connection, migration)
             except asyncpg.LockNotAvailableError:
-                obstacle = await connection.fetchrow(query("lock_conflicts"), "forwarder.outbox", True)
+                is_exclusive = True
+                obstacle = await connection.fetchrow(query("lock_conflicts"), "forwarder.outbox", is_exclusive)
                 facts = {name: value for name, value in dict(obstacle or {}).items() if name != "deadlock_timeout_ms"}
                 if anyio.current_time() > deadline:
                     raise Unavailable(

@@ -12,6 +12,7 @@ HOSTILE: Mapping[str, str] = {
     "default_transaction_read_only": "on",
     "default_transaction_deferrable": "on",
     "search_path": "public",
+    "quote_all_identifiers": "on",
     "row_security": "on",
     "client_encoding": "LATIN1",
     "standard_conforming_strings": "off",

@@ -168,7 +168,7 @@ class World:
         assert sink is None
         rows = [row for row in self.visible if row["seq"] in seqs]
         assert all(size(row) > large_bytes for row in rows)
-        nothing = {"before": None, "after": None, "fault": None, "is_large": True, "before_bytes": None}
+        nothing = {"before": None, "after": None, "fault": None, "is_large": True, "before_bytes": None, "moved": None}
         return [{"seq": row["seq"], **nothing, "after_bytes": size(row), "head": row["after"][:20]} for row in rows]
 
     def key_members(self, seqs: Sequence[int], sink: str | None) -> list[tuple[int, str]]:

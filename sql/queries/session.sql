@@ -10,6 +10,7 @@ SET default_transaction_read_only = off;
 SET default_transaction_deferrable = off;
 
 -- Functions, operators and types without a schema are PostgreSQL's own, and no others that somebody has created under such a name.
+SET quote_all_identifiers = off;
 SET search_path = pg_catalog, pg_temp;
 -- Where a policy would hide changes from us, an error says so.
 SET row_security = off;
@@ -17,7 +18,6 @@ SET row_security = off;
 -- How our texts are to be read. Literals of ours have backslashes; times come and go as text in a few places.
 SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
-SET quote_all_identifiers = off;
 SET DateStyle = 'ISO, YMD';
 SET timezone = 'UTC';
 

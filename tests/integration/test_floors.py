@@ -11,6 +11,7 @@ import pytest
 
 from forwarder.cursor import Position
 from forwarder.database import session
+from forwarder.errors import Unavailable
 from forwarder.events import SetAside
 from forwarder.floors import read_floor
 from forwarder.positions import Positions
@@ -95,7 +96,7 @@ async def test_a_save_in_a_transaction_that_has_an_id_is_refused(leader: Connect
     position = await positions.load()
     async with leader.transaction():
         await leader.execute("SELECT pg_current_xact_id()")
-        with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match="has an id already"):
+        with pytest.raises(Unavailable, match="has an id already"):
             await positions.save(position)
 
 
