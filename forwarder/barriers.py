@@ -1,4 +1,4 @@
-"""A TRUNCATE in its place among the changes of its table, whatever lanes they travel in. Pure; O(1) work a record.
+"""A TRUNCATE in its place among the changes of its table, whatever lanes they travel in. Pure.
 
 Lanes keep the records of one key in order. A TRUNCATE concerns every key of its table, and so does a gap. So what comes of a table
 is cut into stretches: changes of rows, and between them barriers. A stretch that may be scheduled is under way until all of it is
@@ -16,6 +16,8 @@ So when a barrier goes under way, all that came before it has been under way and
 way before it is delivered itself: the whole proof of the rule. (It is a lock for readers and writers that is fair, one a table: barriers
 write.) What is under way waits for its lane, but never for anything here, so all that waits comes under way in the end. Tables do not
 wait for each other, and what waits is in memory like what does not: nothing has to be read for it to go on.
+
+The work is O(1) a record, and without barriers O(1) a page and table; a delivery looks at each table of which something waits.
 
 Barriers that follow each other on a page, as those of a table's partitions do, are one stretch: they travel in one lane, which keeps
 them in order.

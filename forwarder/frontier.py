@@ -13,7 +13,7 @@ from forwarder.packing import Packed
 class _Page:
     """A page that is not delivered, or that waits for one before it."""
 
-    # The seqs that are, in one set or several.
+    # The seqs of its changes that are not delivered, in one set or several.
     undelivered: list[set[int]]
     first_seq: int
     last_seq: int
