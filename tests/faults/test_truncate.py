@@ -230,10 +230,16 @@ async def test_a_listener_that_is_stopped_while_a_truncate_waits_ends_and_the_ne
 
 async def test_a_table_that_is_replayed_has_its_truncate_in_its_place_again(database: Database, served: Served) -> None:
     await execute(database, rows(ITEM, 1, 20), f"TRUNCATE {ITEM}", rows(ITEM, 1, 20))
-    async with listening(database.url, served.sink):
-        await arrived(served, 41)
-    served.kinesis.faults.replace([FailRecords(probability=0.3)])
     async with connected(database.url) as owner, listening(database.url, served.sink):
+        await arrived(served, 41)
+
+        async def position_saved() -> bool:
+            """What is delivered is replayed, and a sink's position is what tells that."""
+            seen = "SELECT bool_and(pg_visible_in_snapshot(txid, delivered)) FROM forwarder.outbox, forwarder.sink"
+            return bool(await owner.fetchval(seen))
+
+        await eventually(position_saved)
+        served.kinesis.faults.replace([FailRecords(probability=0.3)])
         done = await Replay(owner, sink="default").send_tables(None, [Pattern(ITEM)])
         assert done.changes == 41
 
