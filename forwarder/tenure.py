@@ -101,9 +101,9 @@ class Tenure:
 async def begin(
     stack: AsyncExitStack, terms: Terms, *, source: Source, sink: Sink, schedule: Schedule, once: bool
 ) -> Tenure:
-    """Wait for the sink, connect, take the leadership, and find out where to go on.
+    """Wait for the sink, connect, take the leadership, open the sink, and find out where to go on.
 
-    The connections are closed by ``stack``. ``once`` does not stand by.
+    The sink and the connections are closed by ``stack``. ``once`` does not stand by.
 
     Raises:
         Refused: waiting cannot mend it.
@@ -113,6 +113,7 @@ async def begin(
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, session, terms, sink, wait=not once)
+    await stack.enter_async_context(sink.opened())
     server = await server_of(session, url=terms.database_url)
     inflow = await stack.enter_async_context(source.joined(server))
     await history.enter(session, server)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -317,6 +317,10 @@ class Latencies:
 
     async def prepare(self) -> None:
         """Always ready."""
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Nothing to open."""
+        return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
         """Nothing to look after."""
