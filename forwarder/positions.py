@@ -116,7 +116,6 @@ class Positions:
             batch and batch.floor_seq,
             batch and batch.ceiling_seq,
             batch and batch.last_seq,
-            batch and batch.by_seq,
             batch and msgspec.json.encode(batch.numbered).decode(),
             position.last_seq,
             system_identifier,
@@ -165,7 +164,6 @@ def _position(row: asyncpg.Record) -> Position:
         floor_seq=row["batch_floor_seq"],
         ceiling_seq=row["batch_ceiling_seq"],
         last_seq=row["batch_last_seq"],
-        by_seq=row["batch_by_seq"],
         numbered=msgspec.json.decode(row["batch_numbered"] or "[]", type=Numbered),
     )
     return Position(

@@ -11,7 +11,6 @@ RETURNING
     sink.batch_floor_seq,
     sink.batch_ceiling_seq,
     sink.batch_last_seq,
-    sink.batch_by_seq,
     sink.batch_numbered,
     sink.last_seq,
     sink.epoch,
