@@ -15,6 +15,11 @@ SET
     batch_numbered = $9,
     last_seq = $10,
     system_identifier = coalesce($11, sink.system_identifier),
+    database_oid = CASE
+        WHEN $11::bigint IS NULL THEN sink.database_oid
+        ELSE (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    END,
+    saved_txid = pg_current_xact_id(),
     updated_at = now()
 FROM floor
 WHERE sink.name = $1 AND sink.epoch = $12

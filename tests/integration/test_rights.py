@@ -315,7 +315,10 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
         "USAGE outbox_seq",
         *(f"EXECUTE {name}" for name in ("compact_sinks", "enter_history", "leaf_events", "leaves")),
         *(f"EXECUTE {name}" for name in ("paused_tables", "read_floor", "reclaim", "set_paused")),
-        *(f"EXECUTE {name}" for name in ("key_members", "legible", "utf8_fault")),
+        *(
+            f"EXECUTE {name}"
+            for name in ("is_foreign", "key_members", "legible", "origins", "sees", "standings", "utf8_fault")
+        ),
     }
 
 
