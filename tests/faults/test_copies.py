@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from forwarder.database import session
-from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from forwarder.local.postgres import SUPERUSER, EmbeddedPostgres, embedded_postgres
 from forwarder.queries import query
 from forwarder.sinks import read_sinks
 from tests.conftest import memory_disk
@@ -260,6 +260,45 @@ async def _pass_two_leaves(copy: Database) -> None:
         await owner.execute(
             "SELECT count(nextval('forwarder.outbox_seq')) FROM generate_series(1, $1::bigint)", 2 * LEAF_EVENTS
         )
+
+
+async def test_pg_upgrade_is_no_other_history(
+    own_postgres: EmbeddedPostgres, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cluster has another identifier then, but all else goes on: files, transaction ids, OIDs."""
+    original = database_on(own_postgres, "template_migrated")
+    await create_accounts(original.url)
+    await age(own_postgres, 3000)
+    await deliver(original, served, await write(original, 1000, 50))
+    late = await write(original, 2000, 50)
+    count = len(records(served))
+    async with upgraded(own_postgres) as server:
+        caplog.clear()
+        copy = database_on(server, original.name)
+        await deliver(copy, served, late | await write(copy, 3000, 50))
+
+    assert len(records(served)) == count + 100
+    assert max(record.seq for record in records(served)) < 1000
+    assert len({record.id.rpartition("/")[0] for record in records(served)}) == 1
+    assert not [record for record in caplog.records if record.name in ("forwarder.history", "forwarder.positions")]
+
+
+@asynccontextmanager
+async def upgraded(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """What pg_upgrade makes of a server, which is stopped."""
+    async with embedded_postgres(bin_directory=server.binaries, durable=False, parent_directory=memory_disk()) as other:
+        await server.stop()
+        await other.stop()
+        process = await other._run(
+            "pg_upgrade",
+            *(f"--old-datadir={server.directory / 'data'}", f"--new-datadir={other.directory / 'data'}"),
+            *(f"--old-bindir={server.binaries}", f"--new-bindir={other.binaries}"),
+            *(f"--old-port={server.port}", f"--new-port={other.port}", f"--username={SUPERUSER}", "--no-sync"),
+            f"--socketdir={other.directory}",
+        )
+        assert await process.wait() == 0, other.log.read_text()
+        await other.start()
+        yield other
 
 
 @pytest.fixture(autouse=True)
