@@ -72,7 +72,7 @@ class Position:
     # No transaction that S1 counts as not yet begun has a change with a seq of at most this.
     floor_seq: int
     batch: Batch | None = None
-    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster).
+    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster or database).
     last_seq: int = 0
 
     def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:

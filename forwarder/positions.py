@@ -51,8 +51,8 @@ class Positions:
         A new sink begins with the oldest retained change, or with what is committed from now on. Not told which, the first of a
         database does the former, since nobody has delivered anything yet, and one that is added does the latter.
 
-        If the position was saved in another cluster (this one was restored from a dump, or took over in a Blue/Green
-        switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
+        If the position was saved in another cluster or database (this one was restored from a dump, was copied, or took over in
+        a Blue/Green switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
 
         Raises:
             Refused: the schema is missing.

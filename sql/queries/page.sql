@@ -3,8 +3,7 @@
 --   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images stay
 --   behind, and count as no more, $11 whether all images stay behind
 -- Returns at least one row unless the batch is done. Images that stay behind, as those beyond $5 bytes, are measured but not
--- fetched. Transactions that S2 counts as not yet begun have no seq of at most its floor, so what has one is from another cluster, with
--- the ids that a dump has kept; it was there when S2 was taken, and belongs to the batch. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
+-- fetched. What S2 and its floor see, forwarder.sees says. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
 -- page reads nothing of the rest of the batch.
 SELECT
     seq, txid, at, table_id, relation, op,
@@ -38,7 +37,7 @@ FROM (
             FROM forwarder.outbox AS o
             WHERE o.seq > greatest($8::bigint, $3::bigint) AND o.seq <= $7
               AND o.txid >= $1
-              AND (pg_visible_in_snapshot(o.txid, $6) OR o.txid >= pg_snapshot_xmax($6) AND o.seq <= $9)
+              AND forwarder.sees($6, $9, o.txid, o.seq)
             ORDER BY o.seq
             LIMIT $4
         )

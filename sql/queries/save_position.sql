@@ -16,6 +16,11 @@ SET
     batch_numbered = $8,
     last_seq = $9,
     system_identifier = coalesce($10, sink.system_identifier),
+    database_oid = CASE
+        WHEN $10::bigint IS NULL THEN sink.database_oid
+        ELSE (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    END,
+    saved_txid = pg_current_xact_id(),
     updated_at = now()
 FROM floor
 WHERE sink.name = $1 AND sink.epoch = $11

@@ -22,6 +22,7 @@ from forwarder.intake import Intake
 from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.origins import Origin, Origins
 from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
 from forwarder.packing import Packer
@@ -355,7 +356,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
         pump = Pump(outbox, feed)
         packer = Packer(
             sink,
-            cluster=7,
+            origins=Origins([Origin(0, "7")]),
             encode=lambda events: [str(event.key_values).encode() for event in events],
             encode_stored=lambda event: str(event.key_values).encode(),
             choose_key=lambda events: [str(event.key_values) for event in events],
