@@ -3,7 +3,7 @@
 --   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images stay
 --   behind, and count as no more, $11 whether all images stay behind
 -- Returns at least one row unless the batch is done. Images that stay behind, as those beyond $5 bytes, are measured but not
--- fetched. What S2 and its floor see, forwarder.sees says. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
+-- fetched. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
 -- page reads nothing of the rest of the batch.
 SELECT
     seq, txid, at, table_id, relation, op,
