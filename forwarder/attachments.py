@@ -13,6 +13,7 @@ from aiobotocore.config import AioConfig
 
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
+from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.errors import ForwarderError, Refused, Unavailable, Vanished
 from forwarder.events import Attachment, Body, Record
 from forwarder.kinesis_errors import errors_of, errors_of_opening
@@ -74,8 +75,10 @@ class AttachmentSink:
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
 
     async def watch(self, state: ServiceState) -> None:
-        """Look after the sink until cancelled; the bucket speaks for itself."""
-        await self._sink.watch(state)
+        """Look after the sink, and the credentials for the bucket, until cancelled; the bucket speaks for itself."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(CredentialsRenewal(self._s3, f"bucket {self._bucket}").run)
+            tasks.start_soon(self._sink.watch, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Store the records' attachments, then offer those whose attachments are stored, all in one request."""

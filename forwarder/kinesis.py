@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
 from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
@@ -53,6 +54,7 @@ class KinesisSink:
             aggregates=target.aggregation == "kpl",
             metrics=metrics,
         )
+        self._renewal = CredentialsRenewal(client, f"stream {target.stream}")
         self._audit = OrderAudit() if is_ordered else None
         self._complaints = Occasional(seconds=10.0)
         self._max_bytes = MAX_REQUEST_BYTES
@@ -88,8 +90,10 @@ class KinesisSink:
         await self._put.rehearse(endpoint_knows_dry_runs=self._watch.tells_distribution)
 
     async def watch(self, state: ServiceState) -> None:
-        """Look after the stream until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
-        await self._watch.run(state)
+        """Look after the stream and the credentials until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._renewal.run)
+            tasks.start_soon(self._watch.run, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer at most 500 records in one request.

@@ -11,7 +11,7 @@ from typing import Any
 from aiobotocore.httpsession import AIOHTTPSession
 
 
-class StraightSession(AIOHTTPSession):  # type: ignore[misc] - botocore has no types
+class StraightSession(AIOHTTPSession):  # type: ignore[misc]
     """As botocore's own; a redirect is an answer as any other, and an error."""
 
     async def _get_session(self, proxy_url: str | None) -> Any:
