@@ -148,7 +148,8 @@ class AttachmentSink:
             del first
             async for part in parts:
                 stored.append(await self._put_part(place, len(stored) + 1, part))
-            with aws_call(f"s3://{attachment.bucket}"):
+            # S3 puts it together meanwhile, which takes the longer the more it is.
+            with aws_call(f"s3://{attachment.bucket}", sent_bytes=body.size):
                 await self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": stored})
         except BaseException:
             await self._give_up(place)

@@ -31,6 +31,9 @@ _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 # What keeps a post from being answered, and would keep the plain call from it.
 _FORESEEN = (*PASSING, ClientError, msgspec.DecodeError)
 
+# What a record is rejected with of which the answer says neither that it is stored nor why not.
+NO_SEQUENCE_NUMBER = "NoSequenceNumber"
+
 # So long the plain call is used after something odd; then it may have passed.
 LEARN_AGAIN_SECONDS = 600.0
 
@@ -68,6 +71,10 @@ class PutRecords:
                 raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
         if len(results) != len(records):
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
+        for result in results:
+            if not (result.sequence_number or result.error_code):
+                # Only a number says that it is stored.
+                result.error_code = NO_SEQUENCE_NUMBER
         return results
 
     async def choose_way(self) -> None:

@@ -169,6 +169,19 @@ async def test_a_null_code_is_none(server: Misbehaving, key: str, *, plainly: bo
         assert not await sink.publish(records())
 
 
+@pytest.mark.parametrize("result", [{}, {"ErrorCode": None, "SequenceNumber": None}, {"SequenceNumber": ""}])
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_record_without_a_sequence_number_is_not_taken_for_stored(
+    server: Misbehaving, result: dict[str, Any], *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.next("PutRecords", answer({"Records": [result]}))
+        (rejection,) = await sink.publish(records())
+    assert (rejection.code, rejection.is_final) == ("NoSequenceNumber", False)
+
+
 @pytest.mark.parametrize(
     "odd",
     [
