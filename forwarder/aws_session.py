@@ -43,7 +43,7 @@ def _session_of_profile(target: KinesisTarget) -> AioSession:
 class _Role:
     """Credentials by AssumeRole, begun with those that ``source`` has.
 
-    botocore renews them a quarter of an hour before they end, when a request is signed; those of ``source`` it renews too.
+    Assuming it again renews those of ``source`` too, if need be. It is tried once: whoever renews the credentials tries again.
     """
 
     def __init__(self, source: AioSession, target: KinesisTarget) -> None:

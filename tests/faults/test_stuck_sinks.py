@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
-from forwarder import aws_call, stillness, watchdog
+from forwarder import aws_call, sink_url, stillness, watchdog
+from forwarder.attachments import NOT_STORED, attachment_sink
+from forwarder.events import Attachment, Record
+from forwarder.kinesis import kinesis_sink
+from forwarder.metrics import Metrics
+from forwarder.sink_url import KinesisTarget
 from tests.databases import Database
 from tests.ledger import Ledger, write
 from tests.listening import CREDENTIALS, complains, leads, listening
-from tests.support.misbehaving import Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
+from tests.support.misbehaving import ANY, Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
 from tests.waiting import eventually
 
 
@@ -84,3 +90,26 @@ async def test_requests_too_large_for_a_gateway_arrive_in_smaller_ones(
     # What was learnt is remembered: most requests fit at once.
     sizes = [len(request.body) for request in server.asked("PutRecords")]
     assert sum(size > 3_000 for size in sizes) < len(sizes) / 2
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])
+async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, behaviour: StopReading | Silence | Drip
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    target = sink_url.parse(f"{sink_of(server)}&oversize=s3://bucket/large").target
+    assert isinstance(target, KinesisTarget)
+    async with (
+        kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as kinesis,
+        attachment_sink(kinesis, target) as sink,
+    ):
+        await sink.prepare()
+        monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
+        server.always(ANY, behaviour)
+        large = Record(1, "key", b"pointer", {1})
+        large.attachment = Attachment(bucket="bucket", key="large/1", data=b"x" * (4 << 20))
+        with anyio.fail_after(30):
+            (rejection,) = await sink.publish([large])
+        assert (rejection.code, "not done within" in rejection.reason) == (NOT_STORED, True)
+        server.behave()
+        assert not await sink.publish([large])
