@@ -112,4 +112,5 @@ async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
             (rejection,) = await sink.publish([large])
         assert (rejection.code, "not done within" in rejection.reason) == (NOT_STORED, True)
         server.behave()
+        monkeypatch.undo()
         assert not await sink.publish([large])

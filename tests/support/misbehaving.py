@@ -135,6 +135,8 @@ class Misbehaving:
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
             await anyio.sleep_forever()
+        if "expect" in headers:
+            await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = (
             await reader.receive_exactly(int(headers.get("content-length", 0))) if "content-length" in headers else b""
         )
