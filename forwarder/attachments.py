@@ -11,14 +11,17 @@ import anyio
 import botocore.exceptions
 from aiobotocore.config import AioConfig
 
+from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
+from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.errors import ForwarderError, Refused, Unavailable, Vanished
 from forwarder.events import Attachment, Body, Record
-from forwarder.kinesis_errors import errors_of
+from forwarder.kinesis_errors import errors_of, errors_of_opening
 from forwarder.publisher import Sink
 from forwarder.quarantine import Rejection
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
+from forwarder.straight_session import StraightSession
 
 # What a record is rejected with while its object cannot be stored; it is offered again, and its lane waits.
 NOT_STORED = "AttachmentNotStored"
@@ -42,10 +45,13 @@ class AttachmentSink:
         self._s3 = client
         self._bucket = bucket
         self.max_records = sink.max_records
-        self.max_bytes = sink.max_bytes
         self.max_in_flight = sink.max_in_flight
         self.takes_bodies = sink.takes_bodies
         self._uploads = anyio.Semaphore(MAX_UPLOADS)
+
+    @property
+    def max_bytes(self) -> int:
+        return self._sink.max_bytes
 
     @property
     def max_record_bytes(self) -> int:
@@ -59,7 +65,7 @@ class AttachmentSink:
         """
         await self._sink.prepare()
         try:
-            with errors_of(f"bucket {self._bucket}"):
+            with aws_call(f"bucket {self._bucket}"):
                 await self._s3.head_bucket(Bucket=self._bucket)
         except Unavailable as error:
             cause = error.__cause__
@@ -73,8 +79,10 @@ class AttachmentSink:
         return self._sink.opened()
 
     async def watch(self, state: ServiceState) -> None:
-        """Look after the sink until cancelled; the bucket speaks for itself."""
-        await self._sink.watch(state)
+        """Look after the sink, and the credentials for the bucket, until cancelled; the bucket speaks for itself."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(CredentialsRenewal(self._s3, f"bucket {self._bucket}").run)
+            tasks.start_soon(self._sink.watch, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Store the records' attachments, then offer those whose attachments are stored, all in one request."""
@@ -123,9 +131,10 @@ class AttachmentSink:
             await self._put_whole(attachment, attachment.data)
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
-        await self._s3.put_object(
-            Bucket=attachment.bucket, Key=attachment.key, Body=data, ContentType="application/json"
-        )
+        with aws_call(f"s3://{attachment.bucket}", sent_bytes=len(data)):
+            await self._s3.put_object(
+                Bucket=attachment.bucket, Key=attachment.key, Body=data, ContentType="application/json"
+            )
 
     async def _put_parts(self, attachment: Attachment, body: Body) -> None:
         """Store an object that is not in memory, in parts if it takes more than one: it is there once all are."""
@@ -135,21 +144,25 @@ class AttachmentSink:
             await self._put_whole(attachment, first)
             return
         place = {"Bucket": attachment.bucket, "Key": attachment.key}
-        upload = await self._s3.create_multipart_upload(**place, ContentType="application/json")
-        place["UploadId"] = upload["UploadId"]
+        with aws_call(f"s3://{attachment.bucket}"):
+            upload = await self._s3.create_multipart_upload(**place, ContentType="application/json")
+            place["UploadId"] = upload["UploadId"]
         try:
             stored = [await self._put_part(place, 1, first)]
             del first
             async for part in parts:
                 stored.append(await self._put_part(place, len(stored) + 1, part))
-            await self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": stored})
+            # S3 puts it together meanwhile, which takes the longer the more it is.
+            with aws_call(f"s3://{attachment.bucket}", sent_bytes=body.size):
+                await self._s3.complete_multipart_upload(**place, MultipartUpload={"Parts": stored})
         except BaseException:
             await self._give_up(place)
             raise
 
     async def _put_part(self, place: Mapping[str, str], number: int, part: bytes) -> Mapping[str, Any]:
-        answer = await self._s3.upload_part(**place, PartNumber=number, Body=part)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        with aws_call(f"s3://{place['Bucket']}", sent_bytes=len(part)):
+            answer = await self._s3.upload_part(**place, PartNumber=number, Body=part)
+            return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _give_up(self, place: Mapping[str, str]) -> None:
         """Have the parts deleted, which nobody sees and somebody pays for. A rule of the bucket should do so where we cannot."""
@@ -181,8 +194,10 @@ async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def attachment_sink(sink: Sink, target: KinesisTarget) -> AsyncIterator[AttachmentSink]:
     """The sink with room for large records in the bucket that the target's ``oversize`` names."""
     bucket = target.oversize.bucket
-    config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
-    with errors_of(f"bucket {bucket}"):
+    config = AioConfig(
+        http_session_cls=StraightSession, connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1}
+    )
+    with aws_call(f"bucket {bucket}"), errors_of_opening(f"bucket {bucket}"):
         context = session_of(target).create_client("s3", region_name=region_of(target), config=config)
         client = await context.__aenter__()
     try:

@@ -11,6 +11,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError
 
 from forwarder.sink_url import KinesisTarget
+from forwarder.straight_session import StraightSession
 
 # What the role's owner sees in the log of his account.
 ROLE_SESSION_NAME = "forwarder"
@@ -42,11 +43,13 @@ def _session_of_profile(target: KinesisTarget) -> AioSession:
 class _Role:
     """Credentials by AssumeRole, begun with those that ``source`` has.
 
-    botocore renews them a quarter of an hour before they end, when a request is signed; those of ``source`` it renews too.
+    Assuming it again renews those of ``source`` too, if need be. It is tried once: whoever renews the credentials tries again.
     """
 
     def __init__(self, source: AioSession, target: KinesisTarget) -> None:
-        config = AioConfig(connect_timeout=3, read_timeout=10)
+        config = AioConfig(
+            http_session_cls=StraightSession, connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}
+        )
         self._source = source
         self._connect = partial(source.create_client, region_name=region_of(target), config=config)
         self._role_arn = target.role_arn

@@ -58,7 +58,10 @@ class Delivery:
         """
         backoff = Backoff(first_seconds=0.1, max_seconds=15.0)
         async with AsyncExitStack() as stack:
-            sink, schedule = await self._open_sink(stack)
+            opened = await self._opened_sink(stack, backoff)
+            if opened is None:
+                return
+            sink, schedule = opened
             while not self._stopping:
                 began = anyio.current_time()
                 try:
@@ -74,6 +77,20 @@ class Delivery:
                 if anyio.current_time() - began > STEADY_SECONDS:
                     backoff.reset()
                 await self.pause(backoff.next())
+
+    async def _opened_sink(self, stack: AsyncExitStack, backoff: Backoff) -> tuple[Sink, Callable[[], Schedule]] | None:
+        """The sink, and what keeps its order; waits for whatever it takes to open it, credentials for one. None: stopped meanwhile."""
+        while not self._stopping:
+            try:
+                async with AsyncExitStack() as attempt:
+                    opened = await self._open_sink(attempt)
+                    stack.push_async_exit(attempt.pop_all())
+                    return opened
+            except Unavailable as error:
+                self.state.trouble = str(error)
+                logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
+                await self.pause(backoff.next())
+        return None
 
     async def pause(self, seconds: float) -> None:
         """Wait so long, or until stopped."""

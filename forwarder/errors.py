@@ -28,6 +28,10 @@ class Invalid(Refused):
         self.code = code
 
 
+class TooLarge(Invalid):
+    """A request is refused for its size. Reaction: that of ``Invalid``, and smaller ones from now on."""
+
+
 class Gone(Refused):
     """The far side has left for good. Reaction: stop, even after things went well for long."""
 

@@ -11,6 +11,8 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.metrics import CONTENT_TYPE, Metrics
 from forwarder.state import OutboxState, ServiceState
 
+CLOSE_SECONDS = 1.0
+
 
 @asynccontextmanager
 async def http_server(
@@ -27,7 +29,8 @@ async def http_server(
     host, _, port = bind.rpartition(":")
     if int(port) > 65535:
         raise Misconfigured(f"setting http.bind: port {port} is above 65535")
-    runner = web.AppRunner(_application(states, outbox, metrics), access_log=None)
+    # Who does not read its answer must not keep the process from ending.
+    runner = web.AppRunner(_application(states, outbox, metrics), access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
         try:

@@ -6,12 +6,14 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import anyio
 
+from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
-from forwarder.errors import Invalid, Refused, Unavailable
+from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
 from forwarder.kinesis_errors import INVALID
@@ -29,6 +31,8 @@ from forwarder.state import ServiceState
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
+# So long requests stay smaller than one that was refused for its size; then what limits it may have been mended.
+SIZE_MEMORY_SECONDS = 600.0
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +41,6 @@ class KinesisSink:
     """One stream."""
 
     max_records = MAX_RECORDS
-    max_bytes = MAX_REQUEST_BYTES
     takes_bodies = False
 
     def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics) -> None:
@@ -51,10 +54,21 @@ class KinesisSink:
             aggregates=target.aggregation == "kpl",
             metrics=metrics,
         )
+        self._renewal = CredentialsRenewal(client, f"stream {target.stream}")
         self._audit = OrderAudit() if is_ordered else None
         self._complaints = Occasional(seconds=10.0)
+        self._max_bytes = MAX_REQUEST_BYTES
+        # When a request was refused for its size.
+        self._too_large_at = -inf
         self._metrics = metrics
         self.max_in_flight = max_in_flight
+
+    @property
+    def max_bytes(self) -> int:
+        """The most that one request may carry: what Kinesis takes, or less where that was too much for somebody on the way."""
+        if self._max_bytes < MAX_REQUEST_BYTES and anyio.current_time() - self._too_large_at >= SIZE_MEMORY_SECONDS:
+            self._max_bytes = MAX_REQUEST_BYTES
+        return self._max_bytes
 
     @property
     def max_record_bytes(self) -> int:
@@ -80,8 +94,10 @@ class KinesisSink:
         return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
-        """Look after the stream until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
-        await self._watch.run(state)
+        """Look after the stream and the credentials until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._renewal.run)
+            tasks.start_soon(self._watch.run, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer at most 500 records in one request.
@@ -96,6 +112,9 @@ class KinesisSink:
         sent = anyio.current_time()
         try:
             results = await self._put.send(records)
+        except TooLarge as error:
+            self._shrink(records, error)
+            raise
         except Invalid:
             raise
         except Refused as error:
@@ -115,6 +134,16 @@ class KinesisSink:
             for record, result in failed
         ]
 
+    def _shrink(self, records: Sequence[Record], error: TooLarge) -> None:
+        """Make later requests half as large as this one, which is how the caller goes on with it, too."""
+        self._too_large_at = anyio.current_time()
+        # A single record is set aside: that says nothing of the others, which may have been refused for it.
+        if len(records) > 1:
+            self._max_bytes = max(1, min(self._max_bytes, _bytes(records) // 2))
+        if self._complaints.due("size"):
+            facts = {"reason": str(error), "max_bytes": self._max_bytes}
+            logger.warning("a request is refused for its size: sending smaller ones", extra=facts)
+
     def _report(self, regressions: Sequence[Regression]) -> None:
         """Nothing can be done about it here, and consumers must know: the key is not named, since it holds a row's values."""
         for regression in regressions:
@@ -124,6 +153,10 @@ class KinesisSink:
                     "the stream has stored a record below what its shard had acknowledged before",
                     extra=asdict(regression),
                 )
+
+
+def _bytes(records: Sequence[Record]) -> int:
+    return sum(record.size + sum(len(follower.data) for follower in record.followers) for record in records)
 
 
 @asynccontextmanager

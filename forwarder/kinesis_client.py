@@ -9,9 +9,11 @@ from typing import Any
 from aiobotocore.config import AioConfig
 
 from forwarder import __version__
+from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
-from forwarder.kinesis_errors import errors_of
+from forwarder.kinesis_errors import errors_of_opening
 from forwarder.sink_url import KinesisTarget
+from forwarder.straight_session import StraightSession
 
 
 @asynccontextmanager
@@ -22,6 +24,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         Refused: region, credentials, profile or endpoint are missing or malformed.
     """
     config = AioConfig(
+        http_session_cls=StraightSession,
         connect_timeout=3,
         read_timeout=10,
         max_pool_connections=max_connections,
@@ -31,7 +34,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         # One attempt: the relay retries, record by record and lane by lane.
         retries={"total_max_attempts": 1},
     )
-    with errors_of(f"stream {target.stream}"):
+    with aws_call(f"stream {target.stream}"), errors_of_opening(f"stream {target.stream}"):
         context = session_of(target).create_client(
             "kinesis", region_name=region_of(target), endpoint_url=target.endpoint_url, config=config
         )

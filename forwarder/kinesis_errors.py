@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import aiohttp
 import botocore.exceptions
 
-from forwarder.errors import Invalid, Refused, Unavailable
+from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 
 ACCESS_DENIED = "AccessDeniedException"
 
@@ -46,6 +46,10 @@ _ROLE_REFUSALS = {
     "RegionDisabledException": "activate STS in this region for the role's account",
 }
 
+# What a gateway on the way, or AWS itself, says of a body that is too large; a name for it need not come along.
+_TOO_LARGE = 413
+TOO_LARGE = "RequestEntityTooLarge"
+
 # What is wrong with a request, or with one of its records: it would be refused again.
 INVALID = {
     "ValidationException": "correct the stream's name in the sink's URL",
@@ -59,7 +63,6 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.PartialCredentialsError: "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     botocore.exceptions.InvalidRegionError: "correct the region in the sink's URL",
     botocore.exceptions.ProfileNotFound: "correct profile in the sink's URL, or AWS_PROFILE",
-    ValueError: "correct endpoint_url in the sink's URL",
 }
 
 # What may pass.
@@ -72,8 +75,9 @@ def errors_of(what: str) -> Iterator[None]:
 
     Raises:
         Invalid: the request itself is refused; the remedy is for one that holds no records.
+        TooLarge: it is refused for its size.
         Refused: waiting cannot mend it.
-        Unavailable: it may pass.
+        Unavailable: it may pass, or is nothing that anybody foresaw: one odd answer must not end the process.
     """
     try:
         yield
@@ -84,21 +88,46 @@ def errors_of(what: str) -> Iterator[None]:
         raise Refused(f"{what}: {error}; {remedy}") from error
     except PASSING as error:
         raise Unavailable(f"{what}: {error or type(error).__name__}") from error
+    except ForwarderError:
+        raise
+    except Exception as error:
+        raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def errors_of_opening(what: str) -> Iterator[None]:
+    """As ``errors_of``, for making a client, which reads the settings.
+
+    Raises:
+        Refused: region, credentials, profile or endpoint are missing or malformed.
+        Unavailable: it may pass.
+    """
+    with errors_of(what):
+        try:
+            yield
+        except tuple(_MISSING_SETTINGS):
+            # Some of them are ValueErrors too.
+            raise
+        except ValueError as error:
+            raise Refused(f"{what}: {error}; correct endpoint_url in the sink's URL") from error
 
 
 def code_of(error: botocore.exceptions.ClientError) -> str:
     """AWS's name for the error."""
-    code: str = error.response["Error"].get("Code", "Unknown")
-    return code
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
     code = code_of(error)
     message = f"{what}: {code}: {_text(error)}"
+    if error.operation_name == "PutRecords" and _status_of(error) == _TOO_LARGE:
+        return TooLarge(f"{message}; see what limits the size of a request on the way to the stream", code=TOO_LARGE)
     if code in INVALID:
         return Invalid(f"{message}; {INVALID[code]}", code=code)
     if code in _REFUSALS:
         return Refused(f"{message}; {_REFUSALS[code].format(operation=error.operation_name)}")
+    if 300 <= _status_of(error) < 400:
+        return Unavailable(f"{message}; no redirect is followed: check the endpoint, and the proxy if any")
     return Unavailable(f"{message}; {_HINTS[code]}" if code in _HINTS else message)
 
 
@@ -112,4 +141,10 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
 
 
 def _text(error: botocore.exceptions.ClientError) -> str:
-    return " ".join(error.response["Error"].get("Message", "").split())
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+
+
+def _status_of(error: botocore.exceptions.ClientError) -> int:
+    """Of the HTTP answer; 0: unknown."""
+    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status

@@ -9,10 +9,10 @@ from math import inf
 from typing import Any
 
 from forwarder import kinesis_wire
+from forwarder.aws_call import aws_call
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError
 from forwarder.events import Record
-from forwarder.kinesis_errors import errors_of
 from forwarder.kinesis_wire import Result
 from forwarder.lanes import Lanes
 from forwarder.metrics import SinkMetrics
@@ -98,13 +98,14 @@ class KinesisShards:
         shards: list[dict[str, Any]] = []
         page: dict[str, Any] = {**kinesis_wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
         try:
-            while page:
-                with errors_of(f"stream {self._stream}"):
+            # What is read of the answer may be as odd as the answer, and its pages without end.
+            with aws_call(f"stream {self._stream}"):
+                while page:
                     answer = await self._client.list_shards(**page)
-                shards += answer["Shards"]
-                page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
-            self._map = ShardMap(shards)
-        except (ForwarderError, ValueError) as error:
+                    shards += answer["Shards"]
+                    page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+                self._map = ShardMap(shards)
+        except ForwarderError as error:
             logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
             return
         self._schedule.regroup(self._map.shard_of)

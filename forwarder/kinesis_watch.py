@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 
 from forwarder import kinesis_wire
+from forwarder.aws_call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.kinesis_errors import errors_of
 from forwarder.logs import Occasional
 from forwarder.state import ServiceState
 
@@ -102,9 +103,12 @@ class KinesisWatch:
             Refused: there is no such stream, or we may not use it.
             Unavailable: nobody answers.
         """
-        with errors_of(f"stream {self._stream}"):
+        # What is read of the answer may be as odd as the answer.
+        with aws_call(f"stream {self._stream}"):
             answer = await self._client.describe_stream_summary(**kinesis_wire.naming(self._stream))
-        summary = answer.get("StreamDescriptionSummary", {})
+            return self._take_over(answer.get("StreamDescriptionSummary", {}))
+
+    def _take_over(self, summary: Mapping[str, Any]) -> str:
         if "StreamStatus" not in summary:
             raise Refused(
                 f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"

@@ -27,8 +27,26 @@ class _Answer(msgspec.Struct, rename="pascal", gc=False):
     records: list[Result]
 
 
+class _LooseResult(msgspec.Struct, rename="pascal", gc=False):
+    """As some endpoints write it: what does not apply is null."""
+
+    shard_id: str | None = None
+    sequence_number: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def result(self) -> Result:
+        return Result(self.shard_id or "", self.sequence_number or "", self.error_code or "", self.error_message or "")
+
+
+class _LooseAnswer(msgspec.Struct, rename="pascal", gc=False):
+    records: list[_LooseResult]
+
+
 _JSON = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Answer)
+_LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
 
 
 def naming(stream: str) -> dict[str, str]:
@@ -63,7 +81,19 @@ def decode(answer: bytes) -> Sequence[Result]:
     Raises:
         msgspec.DecodeError: the answer is not one of PutRecords.
     """
-    return _DECODER.decode(answer).records
+    try:
+        return _DECODER.decode(answer).records
+    except msgspec.ValidationError:
+        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
+
+
+def convert(results: object) -> Sequence[Result]:
+    """As ``decode``, from ``Records`` as botocore has read them.
+
+    Raises:
+        msgspec.ValidationError: they are not those of PutRecords.
+    """
+    return [loose.result for loose in msgspec.convert(results, list[_LooseResult])]
 
 
 def _aggregate(head: Record) -> bytes:

@@ -32,10 +32,13 @@ class Sink(Protocol):
 
     # The most that one request may carry, and how many requests may be under way.
     max_records: int
-    max_bytes: int
     max_in_flight: int
     # Whether it reads the body of a record by itself, as a sink must that takes records of any size.
     takes_bodies: bool
+
+    @property
+    def max_bytes(self) -> int:
+        """The most that one request may carry now, data and partition keys together."""
 
     @property
     def max_record_bytes(self) -> int:

@@ -2,23 +2,26 @@
 
 The first way rests on what botocore's events carry, which may change, and on its signatures, which ours must equal. So it is
 tried at start, with a request that holds no record and does not leave the machine. If anything is not as expected, the second
-way is taken from then on: slower by some 10 µs a record, and otherwise the same.
+way is taken for some minutes, until the first is tried again: slower by some 10 µs a record, and otherwise the same.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
 from forwarder import kinesis_wire, signed_post
+from forwarder.aws_call import aws_call
 from forwarder.errors import Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of, errors_of
+from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.kinesis_wire import Result
 from forwarder.signed_post import SignedPost
 
@@ -27,6 +30,12 @@ _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 
 # What keeps a post from being answered, and would keep the plain call from it.
 _FORESEEN = (*PASSING, ClientError, msgspec.DecodeError)
+
+# What a record is rejected with of which the answer says neither that it is stored nor why not.
+NO_SEQUENCE_NUMBER = "NoSequenceNumber"
+
+# So long the plain call is used after something odd; then it may have passed.
+LEARN_AGAIN_SECONDS = 600.0
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
@@ -40,7 +49,10 @@ class PutRecords:
         self._client = client
         self._stream = stream
         self._naming = kinesis_wire.naming(stream)
-        self._is_tried = False
+        # When, by the event loop's clock, the way was chosen last.
+        self._chosen_at = -inf
+        # What was told of already.
+        self._reason = ""
         # What makes the requests, if not the client itself.
         self._post: SignedPost | None = None
 
@@ -50,27 +62,42 @@ class PutRecords:
         Raises:
             Refused, Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
-        with errors_of(f"stream {self._stream}"):
+        if self._post is None and self._chosen_at > -inf:
+            await self.choose_way()
+        with aws_call(f"stream {self._stream}", sent_bytes=sum([_payload_bytes(record) for record in records])):
             try:
                 results = await (self._send_by(self._post, records) if self._post else self._send_plainly(records))
             except msgspec.DecodeError as error:
                 raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
         if len(results) != len(records):
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
+        for result in results:
+            if not (result.sequence_number or result.error_code):
+                # Only a number says that it is stored.
+                result.error_code = NO_SEQUENCE_NUMBER
         return results
 
     async def choose_way(self) -> None:
-        """Find out, once, which way this version of botocore allows. No record is sent."""
-        if self._is_tried:
+        """Find out which way this version of botocore allows, unless that was found out lately. No record is sent.
+
+        Raises:
+            Unavailable: the credentials take too long.
+        """
+        now = anyio.current_time()
+        if self._post or now - self._chosen_at < LEARN_AGAIN_SECONDS:
             return
+        with aws_call(f"stream {self._stream}"):
+            await self._choose_way(now)
+
+    async def _choose_way(self, now: float) -> None:
         try:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
             if _may_pass(error):
                 # Most likely the credentials could not be had just now.
                 return
-            self._bar_post(error)
-        self._is_tried = True
+            self._bar_post("this botocore does not let itself be copied: sending by its plain call, slower", error)
+        self._chosen_at = now
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record]) -> Sequence[Result]:
         try:
@@ -78,18 +105,21 @@ class PutRecords:
         except _FORESEEN:
             raise
         except Exception as error:
-            self._bar_post(error)
+            self._bar_post(
+                "a request of our own making failed oddly: sending by botocore's plain call for a while", error
+            )
             raise Unavailable(f"stream {self._stream}: {type(error).__name__}: {error}") from error
 
-    def _bar_post(self, error: Exception) -> None:
-        self._post = None
-        facts = {"reason": f"{type(error).__name__}: {error}"}
-        logger.warning("this botocore does not let itself be copied: sending by its plain call, slower", extra=facts)
+    def _bar_post(self, what: str, error: Exception) -> None:
+        self._post, self._chosen_at = None, anyio.current_time()
+        before, self._reason = self._reason, f"{type(error).__name__}: {error}"
+        if self._reason != before:
+            logger.warning(what, extra={"reason": self._reason})
 
     async def _send_plainly(self, records: Sequence[Record]) -> Sequence[Result]:
         entries = [{"Data": kinesis_wire.payload(record), "PartitionKey": record.partition_key} for record in records]
         answer = await self._client.put_records(Records=entries, **self._naming)
-        return msgspec.convert(answer.get("Records"), list[Result])
+        return kinesis_wire.convert(answer.get("Records"))
 
     async def rehearse(self, *, endpoint_knows_dry_runs: bool) -> None:
         """Ask the stream whether it would let us write. Nothing is stored.
@@ -104,7 +134,7 @@ class PutRecords:
         if "DryRun" not in operation.input_shape.members or not (endpoint_knows_dry_runs or self._is_at_aws):
             return
         record = {"Data": b"{}", "PartitionKey": "forwarder"}
-        with errors_of(f"stream {self._stream}"):
+        with aws_call(f"stream {self._stream}"):
             try:
                 await self._client.put_records(Records=[record], DryRun=True, **self._naming)
             except ClientError as error:
@@ -114,6 +144,10 @@ class PutRecords:
     @property
     def _is_at_aws(self) -> bool:
         return (urlsplit(self._client.meta.endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
+
+
+def _payload_bytes(record: Record) -> int:
+    return len(record.data) + sum([len(follower.data) for follower in record.followers])
 
 
 def _may_pass(error: Exception) -> bool:

@@ -83,7 +83,14 @@ class SignedPost:
     async def _error(self, response: AioAWSResponse) -> ClientError:
         facts = await convert_to_response_dict(response, self._operation)
         parser = create_parser(self._operation.service_model.resolved_protocol)
-        return ClientError(parser.parse(facts, self._operation.output_shape), self._operation.name)
+        try:
+            told = parser.parse(facts, self._operation.output_shape)
+        except Exception as error:  # noqa: BLE001 - of an odd body it may raise anything; that it is an error, the status tells
+            told = {
+                "Error": {"Code": str(response.status_code), "Message": f"an odd answer: {type(error).__name__}"},
+                "ResponseMetadata": {"HTTPStatusCode": response.status_code},
+            }
+        return ClientError(told, self._operation.name)
 
 
 async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any]) -> SignedPost:

@@ -38,6 +38,7 @@ from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
 from forwarder.survey import Survey
 from forwarder.uptime import uptime_seconds
+from forwarder.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Tenure:
             tasks.start_soon(self.checkpoints.run)
             tasks.start_soon(self.redelivery.run)
             tasks.start_soon(self.sink.watch, self.state)
+            tasks.start_soon(Watchdog(self.relay, self.state).run)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import AsyncExitStack
 
 import aiohttp
+import anyio
 import pytest
 
 from forwarder.errors import Misconfigured, Refused
@@ -104,3 +106,14 @@ async def test_the_address_is_free_again_afterwards(bind: str) -> None:
     for _ in range(2):
         async with http_server(bind, {"default": ServiceState()}, OutboxState(), Metrics()):
             assert (await get(bind, "/healthz"))[0] == 200
+
+
+async def test_a_client_that_reads_nothing_does_not_delay_the_end(bind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    monkeypatch.setattr(metrics, "exposition", lambda: b"x" * (64 << 20))
+    host, _, port = bind.rpartition(":")
+    with anyio.fail_after(20):
+        async with AsyncExitStack() as clients, http_server(bind, {}, OutboxState(), metrics):
+            client = await clients.enter_async_context(await anyio.connect_tcp(host, int(port)))
+            await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await client.receive(1)

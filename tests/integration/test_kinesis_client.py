@@ -137,7 +137,7 @@ async def test_a_role_is_assumed_again_before_its_credentials_end(
 ) -> None:
     role = f"{ROLE}-again"
     with monkeypatch.context() as nearly_over:
-        nearly_over.setattr("moto.sts.models.utcnow", fifty_five_minutes_ago)
+        nearly_over.setattr("moto.sts.models.utcnow", almost_an_hour_ago)
         async with kinesis_sink(foreign(moto_url, role=role), max_in_flight=2, metrics=METRICS) as sink:
             await sink.prepare()
             assumed = len(times_assumed(role))
@@ -150,10 +150,10 @@ async def test_a_role_is_assumed_again_before_its_credentials_end(
             assert len(times_assumed(role)) == assumed
 
 
-def fifty_five_minutes_ago() -> datetime:
-    """Credentials are good for an hour, and are renewed a quarter of an hour before its end."""
+def almost_an_hour_ago() -> datetime:
+    """Credentials are good for an hour. With less than a minute left, a request waits for new ones."""
     now: datetime = moto.core.utils.utcnow()
-    return now - timedelta(minutes=55)
+    return now - timedelta(minutes=59, seconds=20)
 
 
 async def test_a_role_that_cannot_be_assumed_is_refused_in_one_line(
@@ -172,7 +172,7 @@ async def test_a_role_that_cannot_be_assumed_is_refused_in_one_line(
 async def test_a_role_that_is_taken_away_is_waited_for(
     foreign_stream: str, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moto.sts.models.utcnow", fifty_five_minutes_ago)
+    monkeypatch.setattr("moto.sts.models.utcnow", almost_an_hour_ago)
     async with kinesis_sink(foreign(moto_url, role=f"{ROLE}-taken-away"), max_in_flight=2, metrics=METRICS) as sink:
         await sink.prepare()
         with monkeypatch.context() as taken_away:

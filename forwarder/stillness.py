@@ -1,0 +1,30 @@
+"""Whether a sink that has something to deliver gets on, whatever keeps it from doing so. Pure; time is an argument."""
+
+from __future__ import annotations
+
+# Requests are given up long before, and pauses are shorter: who delivers nothing for so long is stuck, or everything is refused.
+STILL_SECONDS = 60.0
+
+
+class Stillness:
+    """Looks at one sink's progress again and again."""
+
+    __slots__ = ("_progress", "_since", "_waited")
+
+    def __init__(self) -> None:
+        self._progress = -1
+        self._since = 0.0
+        self._waited = False
+
+    def look(self, *, progress: int, waiting: int, now: float) -> str | None:
+        """What is wrong; None: nothing. ``progress`` grows with what is delivered, and ``waiting`` changes are in memory."""
+        if progress != self._progress or not (waiting and self._waited):
+            self._since = now
+        self._progress, self._waited = progress, waiting > 0
+        seconds = now - self._since
+        if seconds < STILL_SECONDS:
+            return None
+        return (
+            f"nothing was acknowledged for {seconds:.0f} seconds although {waiting} changes wait in memory; see the log, and the sink's"
+            " own health"
+        )

@@ -1,0 +1,43 @@
+"""Says that a sink does not get on, when nothing else has said why."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from forwarder.logs import Occasional
+from forwarder.relay import Relay
+from forwarder.state import ServiceState
+from forwarder.stillness import Stillness
+
+LOOK_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """Looks after one tenure's relay. A trouble that somebody else has named is left as it is: it says more."""
+
+    def __init__(self, relay: Relay, state: ServiceState) -> None:
+        self._relay = relay
+        self._state = state
+        self._stillness = Stillness()
+        self._complaints = Occasional(seconds=60.0)
+        # What we have said last.
+        self._trouble: str | None = None
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._look()
+            await anyio.sleep(LOOK_SECONDS)
+
+    def _look(self) -> None:
+        relay = self._relay
+        found = self._stillness.look(progress=relay.progress, waiting=relay.records, now=anyio.current_time())
+        if self._state.trouble is None or self._state.trouble == self._trouble:
+            self._trouble = self._state.trouble = found
+        if found and self._complaints.due("still"):
+            facts = {"reason": self._state.trouble, "in_flight": relay.in_flight, "records": relay.records}
+            logger.warning("the sink does not get on", extra=facts)

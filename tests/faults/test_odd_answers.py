@@ -1,0 +1,253 @@
+"""A stream that misbehaves costs its own requests, for a bounded time, and tells why; it ends no process and loses no change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anyio
+import pytest
+
+from forwarder import aws_call, put_records
+from forwarder.errors import ForwarderError, Invalid, Refused, Unavailable
+from forwarder.events import Record
+from forwarder.kinesis import KinesisSink, kinesis_sink
+from forwarder.metrics import Metrics
+from forwarder.sink_url import KinesisTarget
+from tests.listening import CREDENTIALS
+from tests.support.misbehaving import (
+    SHARD,
+    Answer,
+    Behaviour,
+    Drip,
+    Misbehaving,
+    Silence,
+    StopReading,
+    TooLargeAbove,
+    answer,
+    misbehaving,
+    redirect,
+)
+
+# Without a deadline these tests would not end.
+PATIENCE_SECONDS = 20
+THROTTLE = {
+    "ErrorCode": "ProvisionedThroughputExceededException",
+    "ErrorMessage": "Rate exceeded for shard shardId-000000000000 in stream changes under account 1.",
+}
+ODD_BODIES = [
+    b"[]",
+    b'"no"',
+    b"17",
+    b"null",
+    b'{"__type": 17}',
+    b'{"__type": null}',
+    b'{"__type": {"a": 1}, "message": []}',
+    b"<html>",
+    b"\xff\xfe",
+    b"",
+]
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Misbehaving]:
+    async with misbehaving() as server:
+        yield server
+
+
+def sink_of(server: Misbehaving) -> AbstractAsyncContextManager[KinesisSink]:
+    target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url=server.url)
+    return kinesis_sink(target, max_in_flight=2, metrics=Metrics().sink("default"))
+
+
+def records(count: int = 1, *, size: int = 10) -> list[Record]:
+    return [Record(seq, str(seq), b"x" * size, set()) for seq in range(count)]
+
+
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(aws_call, "LEAST_BYTES_PER_SECOND", 1 << 30)
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])
+@pytest.mark.parametrize("operation", ["PutRecords", "DescribeStreamSummary"])
+async def test_a_peer_that_hangs_costs_a_call_its_deadline_and_no_more(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, operation: str
+) -> None:
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        hasty(monkeypatch)
+        server.next(operation, behaviour)
+        with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable, match=r"stream changes: not done within"):
+            await (sink.publish(records(3, size=1 << 20)) if operation == "PutRecords" else sink._watch._look())
+        assert not await sink.publish(records())
+
+
+async def test_a_proxy_that_never_answers_connect_costs_a_call_its_deadline(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    server.always("CONNECT", Silence())
+    hasty(monkeypatch)
+    target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url="https://kinesis.example")
+    async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as sink:
+        with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable, match=r"not done within .*proxy"):
+            await sink.publish(records())
+    assert server.asked("CONNECT")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>413 Request Entity Too Large</html>", b'{"message": "no"}', b"[]"])
+async def test_a_request_that_is_too_large_is_told_as_one_and_later_ones_are_smaller(
+    server: Misbehaving, body: bytes
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=100_000, body=body))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        before = sink.max_bytes
+        with pytest.raises(Invalid):
+            await sink.publish(records(100, size=10_000))
+        assert sink.max_bytes < before
+        assert sink.max_bytes <= 501_000
+        assert not await sink.publish(records(2))
+
+
+async def test_a_limit_that_was_learnt_is_forgotten_after_a_time(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.next("PutRecords", Answer(status=413))
+    async with sink_of(server) as sink:
+        before = sink.max_bytes
+        with pytest.raises(Invalid):
+            await sink.publish(records(100))
+        assert sink.max_bytes < before
+        monkeypatch.setattr("forwarder.kinesis.SIZE_MEMORY_SECONDS", 0.0)
+        assert sink.max_bytes == before
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+@pytest.mark.parametrize("body", ODD_BODIES)
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_an_odd_body_makes_one_request_fail_and_no_more(
+    server: Misbehaving, caplog: pytest.LogCaptureFixture, body: bytes, status: int, *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.next("PutRecords", Answer(status=status, body=body))
+        with pytest.raises(Unavailable, match="stream changes: "):
+            await sink.publish(records())
+        assert not await sink.publish(records())
+    assert "plain call" not in caplog.text
+
+
+@pytest.mark.parametrize("body", [*ODD_BODIES, b'{"StreamDescriptionSummary": []}', b'{"StreamDescriptionSummary": 1}'])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_botocore(
+    server: Misbehaving, body: bytes, status: int
+) -> None:
+    server.next("DescribeStreamSummary", Answer(status=status, body=body))
+    async with sink_of(server) as sink:
+        with pytest.raises(ForwarderError, match="stream changes"):
+            await sink._watch._look()
+
+
+@pytest.mark.parametrize("key", ["ErrorCode", "ErrorMessage"])
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_null_code_is_none(server: Misbehaving, key: str, *, plainly: bool) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        result = {"ShardId": "shardId-000000000000", "SequenceNumber": "1", key: None}
+        server.next("PutRecords", answer({"Records": [result]}))
+        assert not await sink.publish(records())
+
+
+@pytest.mark.parametrize("result", [{}, {"ErrorCode": None, "SequenceNumber": None}, {"SequenceNumber": ""}])
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_record_without_a_sequence_number_is_not_taken_for_stored(
+    server: Misbehaving, result: dict[str, Any], *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.next("PutRecords", answer({"Records": [result]}))
+        (rejection,) = await sink.publish(records())
+    assert (rejection.code, rejection.is_final) == ("NoSequenceNumber", False)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        answer({}),
+        answer({"Shards": None}),
+        answer({"Shards": [{}]}),
+        answer({"Shards": 5}),
+        answer({"Shards": [{**SHARD, "HashKeyRange": {"StartingHashKey": "x"}}]}),
+        answer([], status=400),
+        answer({"__type": 5}, status=400),
+    ],
+)
+async def test_an_odd_list_of_shards_leaves_them_without_a_pace_and_no_more(
+    server: Misbehaving, caplog: pytest.LogCaptureFixture, odd: Answer
+) -> None:
+    server.next("ListShards", odd)
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        server.next("PutRecords", answer({"Records": [THROTTLE]}))
+        (rejection,) = await sink.publish(records())
+        assert rejection.code == THROTTLE["ErrorCode"]
+        assert not await sink.publish(records())
+    assert "cannot list the shards" in caplog.text
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_no_redirect_is_followed(server: Misbehaving, *, plainly: bool) -> None:
+    async with misbehaving() as stranger, sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.next("PutRecords", redirect(stranger.url))
+        with pytest.raises(Unavailable, match="307"):
+            await sink.publish(records())
+        assert not stranger.requests
+
+
+async def test_the_fast_path_comes_back_after_a_time(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def odd(*_: Any) -> bytes:
+        raise KeyError("something odd")
+
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        with monkeypatch.context() as patched:
+            patched.setattr("forwarder.signed_post.SignedPost.send", odd)
+            with pytest.raises(Unavailable, match="KeyError"):
+                await sink.publish(records())
+        assert "plain call" in caplog.text
+        assert "does not let itself be copied" not in caplog.text
+        assert sink._put._post is None
+        monkeypatch.setattr(put_records, "LEARN_AGAIN_SECONDS", 0.0)
+        assert not await sink.publish(records())
+        assert sink._put._post is not None
+
+
+async def test_an_odd_answer_at_start_is_waited_out(server: Misbehaving) -> None:
+    server.next("DescribeStreamSummary", Answer(status=400, body=b"[]"), Answer(status=400, body=b'{"__type": 1}'))
+    async with sink_of(server) as sink:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await sink.prepare()
+    assert len(server.asked("DescribeStreamSummary")) == 3
+
+
+async def test_what_cannot_be_a_setting_is_still_refused() -> None:
+    target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url="nonsense")
+    with pytest.raises(Refused, match="correct endpoint_url"):
+        async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")):
+            pass

@@ -1,0 +1,116 @@
+"""A sink that hangs for whatever reason is seen from outside, and goes on when it can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from forwarder import aws_call, sink_url, stillness, watchdog
+from forwarder.attachments import NOT_STORED, attachment_sink
+from forwarder.events import Attachment, Record
+from forwarder.kinesis import kinesis_sink
+from forwarder.metrics import Metrics
+from forwarder.sink_url import KinesisTarget
+from tests.databases import Database
+from tests.ledger import Ledger, write
+from tests.listening import CREDENTIALS, complains, leads, listening
+from tests.support.misbehaving import ANY, Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
+from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Misbehaving]:
+    async with misbehaving() as server:
+        yield server
+
+
+def sink_of(server: Misbehaving) -> str:
+    return f"kinesis://changes?region=us-east-1&endpoint_url={server.url}"
+
+
+async def all_stored(server: Misbehaving, count: int) -> None:
+    async def stored() -> bool:
+        return len(server.stored) >= count
+
+    await eventually(stored, within_seconds=30)
+
+
+async def test_a_sink_that_acknowledges_nothing_is_in_trouble_whatever_the_cause(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stillness, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
+    server.always("PutRecords", Silence())
+    async with listening(database.url, sink_of(server), stop_timeout_seconds=1) as service:
+        await leads(service)
+        await write(ledger, database.writer_url, transactions=5)
+        await complains(service, "nothing was acknowledged")
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])
+async def test_a_hanging_peer_is_named_and_everything_arrives_once_it_is_well(
+    server: Misbehaving,
+    database: Database,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: StopReading | Silence | Drip,
+) -> None:
+    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.5)
+    server.always("PutRecords", behaviour)
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        await write(ledger, database.writer_url, transactions=20)
+        await complains(service, "not done within")
+        server.behave()
+        await all_stored(server, 20)
+
+        async def well() -> bool:
+            return all(state.ready for state in service.states.values())
+
+        await eventually(well)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>"])
+async def test_requests_too_large_for_a_gateway_arrive_in_smaller_ones(
+    server: Misbehaving, database: Database, ledger: Ledger, body: bytes
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=3_000, body=body))
+    await write(ledger, database.writer_url, transactions=100)
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        await all_stored(server, 100)
+    # What was learnt is remembered: most requests fit at once.
+    sizes = [len(request.body) for request in server.asked("PutRecords")]
+    assert sum(size > 3_000 for size in sizes) < len(sizes) / 2
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])
+async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, behaviour: StopReading | Silence | Drip
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    target = sink_url.parse(f"{sink_of(server)}&oversize=s3://bucket/large").target
+    assert isinstance(target, KinesisTarget)
+    async with (
+        kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as kinesis,
+        attachment_sink(kinesis, target) as sink,
+    ):
+        await sink.prepare()
+        monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
+        server.always(ANY, behaviour)
+        large = Record(1, "key", b"pointer", {1})
+        large.attachment = Attachment(bucket="bucket", key="large/1", data=b"x" * (4 << 20))
+        with anyio.fail_after(30):
+            (rejection,) = await sink.publish([large])
+        assert (rejection.code, "not done within" in rejection.reason) == (NOT_STORED, True)
+        server.behave()
+        monkeypatch.undo()
+        assert not await sink.publish([large])

@@ -1,0 +1,1 @@
+"""What a sink is attacked with from its first day."""

@@ -1,0 +1,205 @@
+"""A stream-side server that misbehaves on demand: it plays the endpoint of a sink, its proxy, and who gives out its credentials.
+
+Bytes go over a real socket, so that whatever lies between a sink and the far side takes part. A script says for each operation what
+becomes of its next requests; when the script has come to its end, or says nothing, the server is well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+# What any request is, whatever its operation.
+ANY = "*"
+_MAX_HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One that the server was sent; ``operation`` is the API's name for it, or the HTTP method and path."""
+
+    operation: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def content(self) -> Any:
+        """Its body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer of any kind, odd ones too."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def encoded(self) -> bytes:
+        lines = [f"HTTP/1.1 {self.status} -", f"Content-Length: {len(self.body)}", *map(": ".join, self.headers)]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReading:
+    """The head of the request is read, and no byte more; nothing is closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """The request is read and never answered: a proxy that takes a CONNECT and says nothing, for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drip:
+    """An answer of which a byte comes now and then, sooner than any time-out between two bytes, for ever."""
+
+    seconds: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooLargeAbove:
+    """As a gateway with a limit for the body of a request; what fits is answered as ever."""
+
+    size: int
+    body: bytes = b""
+
+
+Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove
+
+
+def answer(content: Any, *, status: int = 200) -> Answer:
+    """An answer in JSON."""
+    return Answer(status=status, body=json.dumps(content).encode())
+
+
+def redirect(url: str) -> Answer:
+    """The way to another place, to be gone with the same method and body."""
+    return Answer(status=307, headers=(("Location", url),))
+
+
+class Misbehaving:
+    """A server on a port of 127.0.0.1. Without a script it stores every record, and says of its stream what is usual."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.requests: list[Request] = []
+        self.stored: list[str] = []
+        self._scripts: dict[str, list[Behaviour]] = {}
+        self._standing: dict[str, Behaviour] = {}
+
+    def next(self, operation: str, *behaviours: Behaviour) -> None:
+        """Treat the next requests for an operation so, one after the other."""
+        self._scripts.setdefault(operation, []).extend(behaviours)
+
+    def always(self, operation: str, behaviour: Behaviour) -> None:
+        """Treat all requests for an operation so, or for ``ANY``."""
+        self._standing[operation] = behaviour
+
+    def behave(self) -> None:
+        """Forget every script."""
+        self._scripts.clear()
+        self._standing.clear()
+
+    def asked(self, operation: str) -> list[Request]:
+        """The requests for an operation so far."""
+        return [request for request in self.requests if request.operation == operation]
+
+    async def handle(self, stream: SocketStream) -> None:
+        """Serve one connection until the client hangs up."""
+        reader = BufferedByteReceiveStream(stream)
+        async with stream:
+            try:
+                while True:
+                    await self._serve(reader, stream)
+            except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                pass
+
+    async def _serve(self, reader: BufferedByteReceiveStream, stream: SocketStream) -> None:
+        head = (await reader.receive_until(b"\r\n\r\n", _MAX_HEAD_BYTES)).decode()
+        first, *lines = head.split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        method, path, _ = first.split(" ")
+        operation = headers.get("x-amz-target", "").rpartition(".")[2] or f"{method} {path}"
+        operation = "CONNECT" if method == "CONNECT" else operation
+        behaviour = self._behaviour(operation)
+        if isinstance(behaviour, StopReading):
+            self.requests.append(Request(operation=operation, headers=headers))
+            await anyio.sleep_forever()
+        if "expect" in headers:
+            await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = (
+            await reader.receive_exactly(int(headers.get("content-length", 0))) if "content-length" in headers else b""
+        )
+        request = Request(operation=operation, headers=headers, body=body)
+        self.requests.append(request)
+        await self._respond(request, behaviour, stream)
+
+    def _behaviour(self, operation: str) -> Behaviour | None:
+        if script := self._scripts.get(operation):
+            return script.pop(0)
+        return self._standing.get(operation, self._standing.get(ANY))
+
+    async def _respond(self, request: Request, behaviour: Behaviour | None, stream: SocketStream) -> None:
+        if isinstance(behaviour, Silence):
+            await anyio.sleep_forever()
+        elif isinstance(behaviour, Drip):
+            await self._drip(behaviour, stream)
+        elif isinstance(behaviour, TooLargeAbove) and len(request.body) > behaviour.size:
+            await stream.send(Answer(status=413, body=behaviour.body).encoded)
+        elif isinstance(behaviour, Answer):
+            await stream.send(behaviour.encoded)
+        else:
+            await stream.send(self._usual(request).encoded)
+
+    async def _drip(self, drip: Drip, stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 200 -\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
+            await stream.send(b" ")
+            await anyio.sleep(drip.seconds)
+
+    def _usual(self, request: Request) -> Answer:
+        """What a stream that is well says."""
+        usual: dict[str, Callable[[Request], Any]] = {
+            "PutRecords": self._put_records,
+            "DescribeStreamSummary": lambda _: {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE"}},
+            "ListShards": lambda _: {"Shards": [SHARD]},
+        }
+        operation = usual.get(request.operation)
+        return answer(operation(request)) if operation else Answer()
+
+    def _put_records(self, request: Request) -> Any:
+        keys = [record["PartitionKey"] for record in request.content["Records"]]
+        first = len(self.stored)
+        self.stored += keys
+        results = [
+            {"ShardId": SHARD["ShardId"], "SequenceNumber": str(first + index)} for index, _ in enumerate(keys, start=1)
+        ]
+        return {"FailedRecordCount": 0, "Records": results}
+
+
+SHARD: Mapping[str, Any] = {
+    "ShardId": "shardId-000000000000",
+    "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": str(2**128 - 1)},
+    "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+}
+
+
+@asynccontextmanager
+async def misbehaving() -> AsyncIterator[Misbehaving]:
+    """Such a server, for the length of a block; at its end every connection is dropped."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as tasks:
+        server = Misbehaving(listener.extra(SocketAttribute.local_port))
+        tasks.start_soon(listener.serve, server.handle)
+        yield server
+        tasks.cancel_scope.cancel()
