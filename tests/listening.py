@@ -193,16 +193,16 @@ def peak_bytes(command: Command) -> int:
 
 @asynccontextmanager
 async def command(
-    *arguments: str, env: Mapping[str, str], directory: Path, stdout: int | None = None
+    *arguments: str, env: Mapping[str, str], directory: Path, stdout: int | None = None, module: str = "forwarder"
 ) -> AsyncIterator[Command]:
-    """``forwarder ARGUMENT...`` in ``directory``, which is made, for at most the length of a block.
+    """``python -m MODULE ARGUMENT...`` in ``directory``, which is made, for at most the length of a block.
 
     Its standard output goes to a file in that directory, if it is not to go to this descriptor.
     """
     await anyio.Path(directory).mkdir(parents=True)
     with (directory / "stdout").open("wb") as output, (directory / "stderr").open("wb") as stderr:
         process = await anyio.open_process(
-            (sys.executable, "-m", "forwarder", *arguments),
+            (sys.executable, "-m", module, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=output if stdout is None else stdout,
             stderr=stderr,
