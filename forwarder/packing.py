@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +80,13 @@ class Packer:
         self._choose_key = choose_key
         self._oversize = oversize
         self._cut = by_table if has_barriers else whole
+
+    def for_letters(self) -> Packer:
+        """The same, for what was set aside before: where it is too large still, it is set aside again, and nothing stops before it."""
+        packer = copy(self)
+        if self._oversize.kind == "stop":
+            packer._oversize = DEAD_LETTER
+        return packer
 
     def pack(self, events: Sequence[Event], *, any_stored: bool = False) -> Packed:
         """The events as records. ``any_stored``: some may have their images in the database.

@@ -37,7 +37,7 @@ class Redelivery:
         self._turn = turn
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), letters_of=sink)
-        self._packer = packer
+        self._packer = packer.for_letters()
         self._relay = relay
         self._checkpoints = checkpoints
 
