@@ -50,6 +50,8 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
                 change.size,
                 change.code,
                 _storable(change.reason, connection),
+                change.index,
+                change.count,
             )
             for change in changes
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -20,6 +21,9 @@ from forwarder.stretches import by_table, whole
 MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
+
+_INDEX = attrgetter("index")
+_COUNT = attrgetter("count")
 
 # From an event whose images are in the database to the data of its record, or to what that is read by.
 EncodeStored = Callable[[Event], "bytes | Body"]
@@ -97,7 +101,8 @@ class Packer:
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
         encoded = self._encode(events)
-        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered))
+        places = map(_INDEX, events), map(_COUNT, events)
+        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
@@ -156,7 +161,7 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record of an event that was changed for this sink alone."""
-        again = Record(record.seq, record.partition_key, b"", record.undelivered)
+        again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
         self._fill(again, event)
         return again
 
@@ -174,6 +179,8 @@ class Packer:
             size=record.size,
             code=OVERSIZE,
             reason=self._excess(record),
+            index=record.index,
+            count=record.count,
         )
 
     def _excess(self, record: Record) -> str:
