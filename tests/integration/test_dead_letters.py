@@ -41,7 +41,9 @@ async def test_a_change_is_set_aside_without_a_look_at_the_others_of_its_transac
     await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
     await capture(connection, "public.item")
     await connection.execute("INSERT INTO item SELECT generate_series(1, 1000)")
-    change = SetAside(seq=500, partition_key="public.item.500", size=1, code="oversize", reason="", index=500, count=1000)
+    change = SetAside(
+        seq=500, partition_key="public.item.500", size=1, code="oversize", reason="", index=500, count=1000
+    )
 
     async with leader.transaction():
         await dead_letters.keep(leader, [change], sink="default")
