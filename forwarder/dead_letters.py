@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,7 +34,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 _LETTER = msgspec.json.Decoder(Letter)
 
-# The columns of the outbox; behind them come a change's place in its transaction, and how many changes that made.
+# The columns of the outbox; behind them come a change's place in its transaction, how many changes that made, and the letter's attempts.
 _OUTBOX_COLUMNS = 9
 # How many are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
@@ -60,20 +61,28 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
     await connection.execute(query("set_aside"), sink, *map(list, columns))
 
 
-async def due(connection: Connection, reader: EventReader, *, sink: str) -> Sequence[Event]:
+class Due(NamedTuple):
+    """Letters to be sent again: their events, and how many attempts each of them has had."""
+
+    events: Sequence[Event]
+    attempts: Sequence[int]
+
+
+async def due(connection: Connection, reader: EventReader, *, sink: str) -> Due:
     """Some of the letters that somebody wants to be sent again, the oldest first."""
     with errors_of("cannot read the dead letters"):
         rows = await fetch_rows(connection.fetch, "due_letters", sink, _BATCH_LETTERS, _BATCH_BYTES)
         events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
     for event, row in zip(events, rows, strict=True):
-        event.index, event.count = row[_OUTBOX_COLUMNS:]
-    return events
+        event.index, event.count, _ = row[_OUTBOX_COLUMNS:]
+    return Due(events, [row["attempts"] for row in rows])
 
 
-async def drop_delivered(connection: Connection, events: Sequence[Event], *, sink: str) -> None:
-    """Drop the letters of events that were due; one that was set aside again meanwhile stays."""
+async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:
+    """Drop letters that were due; one that was set aside again meanwhile stays."""
     with errors_of("cannot drop delivered dead letters"):
-        await connection.execute(query("drop_delivered_letters"), sink, [event.seq for event in events])
+        seqs = [event.seq for event in letters.events]
+        await connection.execute(query("drop_delivered_letters"), sink, seqs, letters.attempts)
 
 
 async def find(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import anyio
 
 from forwarder import dead_letters
 from forwarder.checkpoints import Checkpoints
 from forwarder.database import Connection
+from forwarder.dead_letters import Due
 from forwarder.event_reader import EventReader
-from forwarder.events import Event
 from forwarder.packing import Packer
 from forwarder.registry import Registry
 from forwarder.relay import Relay
@@ -48,19 +46,19 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
-            while events := await self._due():
-                await self._send(events)
+            while (letters := await self._due()).events:
+                await self._send(letters)
             await anyio.sleep(INTERVAL_SECONDS)
 
-    async def _due(self) -> Sequence[Event]:
+    async def _due(self) -> Due:
         async with self._turn:
             return await dead_letters.due(self._connection, self._reader, sink=self._sink)
 
-    async def _send(self, events: Sequence[Event]) -> None:
-        await self._relay.deliver_again(self._packer.pack(events, any_stored=True))
+    async def _send(self, letters: Due) -> None:
+        await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
         # Now that they are delivered, a stop must not keep us from saying so.
         with anyio.CancelScope(shield=True):
             # Those that are set aside again are stored first: they are no longer due then, and stay.
             await self._checkpoints.save()
             async with self._turn:
-                await dead_letters.drop_delivered(self._connection, events, sink=self._sink)
+                await dead_letters.drop_delivered(self._connection, letters, sink=self._sink)

@@ -1,3 +1,6 @@
--- Drops dead letters that were delivered; one that was refused again meanwhile stays.
---   $1 the sink, $2 the seqs
-DELETE FROM forwarder.dead_letter WHERE sink = $1 AND seq = ANY ($2::bigint[]) AND retry_at IS NOT NULL
+-- Drops dead letters that were delivered. One that was refused again since it was read has had an attempt more, and stays, also if
+-- somebody has asked for it once more meanwhile.
+--   $1 the sink, $2 the seqs, $3 how many attempts each had when it was read
+DELETE FROM forwarder.dead_letter AS letter
+USING unnest($2::bigint[], $3::integer[]) AS delivered (seq, attempts)
+WHERE letter.sink = $1 AND letter.seq = delivered.seq AND letter.attempts = delivered.attempts

@@ -6,7 +6,7 @@ SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $5 AND bytes <= $4 THEN before END AS before,
     CASE WHEN NOT $5 AND bytes <= $4 THEN after END AS after,
-    fault, tx_index, tx_count
+    fault, tx_index, tx_count, attempts
 FROM (
     SELECT
         letter.*,

@@ -175,6 +175,30 @@ async def test_a_letter_that_is_retried_in_vain_stays_and_waits_for_the_operator
         await eventually(tried_again, within_seconds=20)
 
 
+async def test_a_letter_that_is_asked_for_again_before_those_it_was_sent_with_are_delivered_is_kept(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    async def refused_again() -> bool:
+        return await letters(database, "attempts") == [2, 1]
+
+    async with listening(database.url, served.sink):
+        served.kinesis.faults.replace([poison(107, 108)])
+        await write_rows(ledger, database.writer_url, 107, 108)
+        await set_aside(database, 2)
+        throttled = FailRecords(partition_keys=frozenset({"public.account.108"}))
+        served.kinesis.faults.replace([poison(107), throttled])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await eventually(refused_again, within_seconds=20)
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        served.kinesis.faults.replace([poison(107)])
+        await delivered_but(served, ledger, 107)
+        await set_aside(database, 1)
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await set_aside(database, 0)
+        await all_delivered(ledger, served.data)
+
+
 async def test_with_halt_lane_the_poisoned_row_waits_until_the_stream_takes_it(
     database: Database, ledger: Ledger, served: Served
 ) -> None:
