@@ -63,7 +63,7 @@ class Checkpoints:
                 with anyio.move_on_after(due - anyio.current_time()):
                     await self._relay.moved_to(self._saved + MANY_CHANGES)
             if heartbeat.cancelled_caught:
-                await self._prove()
+                await self.prove()
             else:
                 await self.save()
                 due = anyio.current_time() + self._interval_seconds
@@ -86,7 +86,12 @@ class Checkpoints:
                 self._raise_floor(await self._renewing(self._positions.save(position, aside=last)))
                 self._saved = progress
 
-    async def _prove(self) -> None:
+    async def prove(self) -> None:
+        """Make sure that the position is still ours to move.
+
+        Raises:
+            Unavailable: it is not, or the database does not answer.
+        """
         async with self._turn:
             await self._renewing(self._positions.prove())
 

@@ -55,6 +55,9 @@ class Redelivery:
             return await dead_letters.due(self._connection, self._reader, sink=self._sink)
 
     async def _send(self, letters: Due) -> None:
+        # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
+        # we would find out when the letters are sent, and they would be sent once more.
+        await self._checkpoints.prove()
         await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
         # Now that they are delivered, a stop must not keep us from saying so.
         with anyio.CancelScope(shield=True):
