@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import msgspec
 
 from forwarder.database import ILLEGIBLE, Connection, errors_of
+from forwarder.errors import Refused
 from forwarder.queries import query
+from forwarder.selection import Pattern
 from forwarder.tables import Registered, Table
+
+
+class TableName(NamedTuple):
+    """What a registered table is called, or was at the last migrate."""
+
+    id: int
+    schema: str
+    name: str
+
 
 _TABLE = msgspec.json.Decoder(Table)
 _REGISTERED = msgspec.json.Decoder(Registered)
@@ -35,6 +49,25 @@ async def read_registry(connection: Connection) -> list[Registered]:
         if await connection.fetchval("SELECT to_regclass('forwarder.captured_table')") is None:
             return []
         return [_REGISTERED.decode(text) for text in await _fetch(connection, "captured_tables")]
+
+
+async def read_named(connection: Connection, patterns: Sequence[Pattern]) -> list[int]:
+    """The ids of the tables that are or were captured and that a pattern names, by the name of today or that of the last migrate.
+
+    Raises:
+        Refused: there are none; or, as Unavailable, the database does not tell.
+    """
+    registry = await read_registry(connection)
+    with errors_of("cannot read the names of the captured tables"):
+        rows = await connection.fetch(query("tables"))
+    present = [TableName(row["id"], row["schema"], row["name"]) for row in rows]
+    migrated = [TableName(row.id, row.schema, row.name) for row in registry]
+    found = {name.id for name in (*present, *migrated) if any(pattern.matches(name) for pattern in patterns)}
+    if not found:
+        active = {row.id for row in registry if row.active}
+        names = ", ".join(sorted(f"{name.schema}.{name.name}" for name in present if name.id in active))
+        raise Refused(f"no captured table is like that; captured: {names or 'none'}")
+    return sorted(found)
 
 
 async def _fetch(connection: Connection, name: str) -> list[str]:

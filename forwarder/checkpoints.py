@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from operator import attrgetter
+from typing import TypeVar
 
 import anyio
 
 from forwarder.lease import Lease
+from forwarder.portions import portions
 from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
@@ -15,6 +18,8 @@ from forwarder.uptime import uptime_seconds
 HEARTBEAT_SECONDS = 3.0
 # After so many changes a save does not wait for the interval to be over: they would be repeated after a crash.
 MANY_CHANGES = 2000
+
+T = TypeVar("T")
 
 
 class Checkpoints:
@@ -58,7 +63,7 @@ class Checkpoints:
                 with anyio.move_on_after(due - anyio.current_time()):
                     await self._relay.moved_to(self._saved + MANY_CHANGES)
             if heartbeat.cancelled_caught:
-                await self._prove()
+                await self.prove()
             else:
                 await self.save()
                 due = anyio.current_time() + self._interval_seconds
@@ -73,13 +78,26 @@ class Checkpoints:
             progress = self._relay.progress
             if progress != self._saved:
                 position, aside = self._relay.position, self._quarantine.take()
-                asked_at = uptime_seconds()
-                self._raise_floor(await self._positions.save(position, aside=aside))
-                self._lease.renew(asked_at=asked_at)
+                # Images are copied, so what was set aside may take long to store, and each answer proves that we still lead. A crash in
+                # between leaves letters of changes that will be met again; they are set aside again then, or delivered twice.
+                *earlier, last = portions(aside, size=attrgetter("size")) if aside else [()]
+                for portion in earlier:
+                    await self._renewing(self._positions.keep(portion))
+                self._raise_floor(await self._renewing(self._positions.save(position, aside=last)))
                 self._saved = progress
 
-    async def _prove(self) -> None:
+    async def prove(self) -> None:
+        """Make sure that the position is still ours to move.
+
+        Raises:
+            Unavailable: it is not, or the database does not answer.
+        """
         async with self._turn:
-            asked_at = uptime_seconds()
-            await self._positions.prove()
-            self._lease.renew(asked_at=asked_at)
+            await self._renewing(self._positions.prove())
+
+    async def _renewing(self, proof: Awaitable[T]) -> T:
+        """What the proof answers; the lease counts from before it is asked for."""
+        asked_at = uptime_seconds()
+        answer = await proof
+        self._lease.renew(asked_at=asked_at)
+        return answer

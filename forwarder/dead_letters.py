@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
+from forwarder.conflicts import past_conflicts
 from forwarder.database import Connection, errors_of
 from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event, SetAside
+from forwarder.portions import MAX_BYTES, MAX_ROWS, portions
 from forwarder.queries import query
 
 
@@ -39,6 +43,8 @@ _OUTBOX_COLUMNS = 9
 # How many are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
 _BATCH_BYTES = 8 << 20
+# How many are read at once, to be listed or changed.
+PAGE_LETTERS = 5000
 
 
 async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> None:
@@ -51,6 +57,8 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
                 change.size,
                 change.code,
                 _storable(change.reason, connection),
+                change.index,
+                change.count,
             )
             for change in changes
         ),
@@ -83,6 +91,14 @@ async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> 
         await connection.execute(query("drop_delivered_letters"), sink, seqs, letters.attempts)
 
 
+async def drop_all(connection: Connection, *, sink: str) -> None:
+    """Drop all letters of a sink, a portion at a time."""
+    with errors_of("cannot drop the dead letters"):
+        last_seq: int | None = 0
+        while last_seq is not None:
+            last_seq = await connection.fetchval(query("drop_letters"), sink, last_seq, MAX_ROWS, MAX_BYTES)
+
+
 async def find(
     connection: Connection,
     *,
@@ -90,17 +106,24 @@ async def find(
     seqs: Sequence[int] | None = None,
     code: str | None = None,
     since: datetime | None = None,
-) -> Sequence[Letter]:
-    """The dead letters that pass all filters, the newest first.
+    tables: Sequence[int] | None = None,
+) -> AsyncIterator[Sequence[Letter]]:
+    """The dead letters that pass all filters, by sink and seq, in pages; ``tables`` are ids of the registry.
 
     Raises:
         Refused: the schema is missing or older than this program.
         Unavailable: the database does not answer.
     """
-    with errors_of("cannot read the dead letters"):
-        since_text = since and since.isoformat()
-        rows = await connection.fetch(query("dead_letters"), sink, seqs, code, since_text)
-        return [_LETTER.decode(row[0]) for row in rows]
+    filters = sink, seqs, code, since and since.isoformat(), tables
+    last = "", 0
+    while True:
+        with errors_of("cannot read the dead letters"):
+            rows = await connection.fetch(query("dead_letters"), *filters, *last, PAGE_LETTERS)
+        if not rows:
+            return
+        page = [_LETTER.decode(row[0]) for row in rows]
+        yield page
+        last = page[-1].sink, page[-1].seq
 
 
 async def read(connection: Connection, letter: Letter) -> str:
@@ -111,12 +134,12 @@ async def read(connection: Connection, letter: Letter) -> str:
 
 
 async def retry(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Ask the listener of each sink to send these letters again."""
+    """Ask the listener of each sink to send these letters again. If this is interrupted, that is asked for some of them."""
     await _change(connection, "retry_letters", letters)
 
 
 async def discard(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Give these letters up."""
+    """Give these letters up. If this is interrupted, some of them are gone."""
     await _change(connection, "discard_letters", letters)
 
 
@@ -128,6 +151,12 @@ def _storable(text: str, connection: Connection) -> str:
 
 
 async def _change(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:
+    """Change letters a portion at a time: the leader's statements that have to do with one of them do not wait long."""
+    for portion in portions(letters, size=attrgetter("record_bytes")):
+        await past_conflicts(partial(_change_some, connection, statement, portion))
+
+
+async def _change_some(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:
     with errors_of("cannot change the dead letters"):
         sinks, seqs = [letter.sink for letter in letters], [letter.seq for letter in letters]
         await connection.execute(query(statement), sinks, seqs)

@@ -112,6 +112,9 @@ class Record(msgspec.Struct, gc=False):
     data: bytes
     # That of the stretch it belongs to.
     undelivered: set[int]
+    # Its event's place in the transaction: who sets it aside has to say it again.
+    index: int = 1
+    count: int | None = 1
     attempts: int = 0
     # What travels in the same Kinesis record, after this one; the lanes alone change it.
     followers: Sequence[Record] = ()
@@ -161,3 +164,6 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str
     # In words; it may quote the record.
     reason: str
+    # Its place in its transaction, as its record says it.
+    index: int = 1
+    count: int | None = 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -20,6 +22,9 @@ from forwarder.stretches import by_table, whole
 MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
+
+_INDEX = attrgetter("index")
+_COUNT = attrgetter("count")
 
 # From an event whose images are in the database to the data of its record, or to what that is read by.
 EncodeStored = Callable[[Event], "bytes | Body"]
@@ -81,6 +86,13 @@ class Packer:
         self._oversize = oversize
         self._cut = by_table if has_barriers else whole
 
+    def for_letters(self) -> Packer:
+        """The same, for what was set aside before: where it is too large still, it is set aside again, and nothing stops before it."""
+        packer = copy(self)
+        if self._oversize.kind == "stop":
+            packer._oversize = DEAD_LETTER
+        return packer
+
     def pack(self, events: Sequence[Event], *, any_stored: bool = False) -> Packed:
         """The events as records. ``any_stored``: some may have their images in the database.
 
@@ -90,7 +102,8 @@ class Packer:
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
         encoded = self._encode(events)
-        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered))
+        places = map(_INDEX, events), map(_COUNT, events)
+        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
@@ -150,7 +163,7 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record of an event that was changed for this sink alone."""
-        again = Record(record.seq, record.partition_key, b"", record.undelivered)
+        again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
         self._fill(again, event)
         return again
 
@@ -168,6 +181,8 @@ class Packer:
             size=record.size,
             code=OVERSIZE,
             reason=self._excess(record),
+            index=record.index,
+            count=record.count,
         )
 
     def _excess(self, record: Record) -> str:

@@ -94,6 +94,19 @@ class Positions:
                 await dead_letters.keep(self._connection, aside, sink=self._sink)
             return floor_seq
 
+    async def keep(self, aside: Sequence[SetAside]) -> None:
+        """Store some of what was set aside, before the position is saved that passes it.
+
+        Raises:
+            Unavailable: as ``save`` does.
+        """
+        with errors_of(f"cannot keep dead letters of sink {self._sink!r}"):
+            async with self._connection.transaction():
+                epoch = await self._connection.fetchval(query("hold_epoch"), self._sink, timeout=ANSWER_SECONDS)
+                if epoch != self._epoch:
+                    raise self._lost()
+                await dead_letters.keep(self._connection, aside, sink=self._sink)
+
     async def prove(self) -> None:
         """Hear from the session, and that the position is still ours to move.
 

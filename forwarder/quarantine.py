@@ -79,4 +79,6 @@ def _changes(rejection: Rejection) -> Iterable[SetAside]:
             size=record.size,
             code=rejection.code,
             reason=rejection.reason,
+            index=record.index,
+            count=record.count,
         )

@@ -35,7 +35,7 @@ class Redelivery:
         self._turn = turn
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), letters_of=sink)
-        self._packer = packer
+        self._packer = packer.for_letters()
         self._relay = relay
         self._checkpoints = checkpoints
 
@@ -55,6 +55,9 @@ class Redelivery:
             return await dead_letters.due(self._connection, self._reader, sink=self._sink)
 
     async def _send(self, letters: Due) -> None:
+        # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
+        # we would find out when the letters are sent, and they would be sent once more.
+        await self._checkpoints.prove()
         await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
         # Now that they are delivered, a stop must not keep us from saying so.
         with anyio.CancelScope(shield=True):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import asyncpg
 
-from forwarder.catalog import read_registry
+from forwarder.catalog import read_named
+from forwarder.conflicts import past_conflicts
 from forwarder.cursor import Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.floors import read_floor
 from forwarder.queries import query
 from forwarder.selection import Pattern
+from forwarder.table_replay import Progress, TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.
 CLOCK_SLACK_SECONDS = 10.0
@@ -28,6 +31,8 @@ class Replayed:
     at: str
     # How many changes, where that is known.
     changes: int | None = None
+    # Whether retention emptied a part of the outbox before it was read.
+    is_short: bool = False
 
 
 class Replay:
@@ -54,19 +59,46 @@ class Replay:
                 await self._connection.execute(query("set_back"), *arguments)
         return Replayed(seq=first["seq"], at=first["at"])
 
-    async def send_tables(self, start: datetime | int | None, patterns: Sequence[Pattern]) -> Replayed:
-        """Send the delivered changes of some tables again, from a time or a seq on, beside what else is sent."""
-        registry = await read_registry(self._connection)
-        tables = [row.id for row in registry if any(pattern.matches(row) for pattern in patterns)]
-        if not tables:
-            names = ", ".join(sorted(f"{row.schema}.{row.name}" for row in registry if row.active))
-            raise Refused(f"no captured table is like that; captured: {names or 'none'}")
+    async def send_tables(
+        self,
+        start: datetime | int | None,
+        patterns: Sequence[Pattern],
+        *,
+        anew: bool = False,
+        report: Callable[[Progress], None] = lambda _: None,
+    ) -> Replayed:
+        """Send the delivered changes of some tables again, from a time or a seq on, beside what else is sent.
+
+        If the same was asked for before and was interrupted, it goes on, and nothing is sent twice for it; ``anew``: it begins again.
+        ``report`` hears how far it has come, at the beginning and whenever it may be interrupted without loss.
+        """
+        tables = await read_named(self._connection, patterns)
+        replay = await past_conflicts(partial(self._of_tables, start, tables, anew=anew))
+        report(replay.progress)
+        await replay.run(report)
+        return Replayed(seq=replay.first_seq, at=replay.first_at, changes=replay.changes, is_short=replay.is_short)
+
+    async def _of_tables(self, start: datetime | int | None, tables: Sequence[int], *, anew: bool) -> TableReplay:
+        """The replay that was interrupted, or one that begins."""
+        asked_for = f"{start or 'oldest'}, {tables}"
         with errors_of("cannot send the changes again"):
             async with self._connection.transaction():
                 await self._locked()
-                first = await self._first(start)
-                status = await self._connection.execute(query("replay_tables"), self._sink, first["seq"], tables)
-        return Replayed(seq=first["seq"], at=first["at"], changes=int(status.split()[-1]))
+                unfinished = await self._unfinished()
+                if anew or unfinished is None or unfinished["asked_for"] != asked_for:
+                    await self._begin(start, tables, asked_for=asked_for)
+                    unfinished = await self._unfinished()
+        assert unfinished is not None
+        return TableReplay(self._connection, unfinished, sink=self._sink)
+
+    async def _unfinished(self) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(query("unfinished_replay"), self._sink)
+
+    async def _begin(self, start: datetime | int | None, tables: Sequence[int], *, asked_for: str) -> None:
+        first, present = await self._first(start), await self._connection.fetchrow(query("present"))
+        assert present is not None
+        arguments = (self._sink, asked_for, tables, first["seq"], present["last_seq"])
+        await self._connection.execute(query("begin_replay"), *arguments)
 
     async def _locked(self) -> asyncpg.Record:
         sink = await self._connection.fetchrow(query("lock_sink"), self._sink)

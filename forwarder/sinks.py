@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from forwarder import dead_letters
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.holders import Holder, holders_of_sink, usurpation
@@ -69,6 +70,9 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
             " --discard"
         )
     with errors_of("cannot remove the sink"):
+        # From now on no replay adds to the letters.
+        await connection.execute(query("forget_replay"), name)
+        await dead_letters.drop_all(connection, sink=name)
         await connection.execute(query("remove_sink"), name)
 
 

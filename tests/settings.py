@@ -27,6 +27,7 @@ HOSTILE: Mapping[str, str] = {
     "tcp_keepalives_interval": "100",
     "tcp_keepalives_count": "1",
     "tcp_user_timeout": "5min",
+    "client_connection_check_interval": "5min",
     "plan_cache_mode": "force_custom_plan",
     "enable_seqscan": "on",
     "enable_bitmapscan": "on",

@@ -1,6 +1,6 @@
 """``forwarder dead-letters``: changes that could not be delivered."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from forwarder import dead_letters as store
+from forwarder.catalog import read_named
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
-from forwarder.conflicts import past_conflicts
 from forwarder.database import Connection, session
 from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
@@ -24,6 +24,8 @@ from forwarder.selection import Pattern
 _OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap"}
 
 Action = Literal["list", "show", "retry", "discard"]
+
+_DONE = {"retry": "to be sent again", "discard": "discarded"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,15 @@ class Filters:
         """Whether there is any."""
         return any((self.seqs, self.sink, self.table, self.code, self.since))
 
-    async def find(self, connection: Connection) -> Sequence[Letter]:
-        """The letters that pass."""
+    async def find(self, connection: Connection) -> AsyncIterator[Sequence[Letter]]:
+        """The letters that pass, by sink and seq, in pages."""
         since = self.since and self.since.replace(tzinfo=UTC)
-        found = await store.find(connection, sink=self.sink, seqs=self.seqs or None, code=self.code, since=since)
-        pattern = Pattern(self.table) if self.table else None
-        return [letter for letter in found if not pattern or pattern.matches(letter)]
+        tables = await read_named(connection, [Pattern(self.table)]) if self.table else None
+        found = store.find(
+            connection, sink=self.sink, seqs=self.seqs or None, code=self.code, since=since, tables=tables
+        )
+        async for page in found:
+            yield page
 
 
 def dead_letters(
@@ -87,21 +92,39 @@ def dead_letters(
 
 async def _run(url: str, action: Action, filters: Filters, *, as_json: bool) -> None:
     async with session(url, purpose="dead-letters") as connection:
-        letters = await filters.find(connection)
-        if filters.exist and not letters:
-            raise Refused("no dead letter is like that; `forwarder dead-letters list` shows those there are")
-        match action:
-            case "list":
-                _list(letters, as_json=as_json)
-            case "show":
-                for letter in letters:
-                    typer.echo(await store.read(connection, letter))
-            case "retry":
-                await past_conflicts(partial(store.retry, connection, letters))
-                typer.echo(f"dead letters to be sent again: {len(letters)}")
-            case "discard":
-                await past_conflicts(partial(store.discard, connection, letters))
-                typer.echo(f"dead letters discarded: {len(letters)}")
+        if action == "list":
+            letters = [letter async for page in filters.find(connection) for letter in page]
+            _refuse_none(filters, len(letters))
+            _list(sorted(letters, key=_newest, reverse=True), as_json=as_json)
+            return
+        count = 0
+        # A page at a time: there may be millions.
+        async for page in filters.find(connection):
+            count += len(page)
+            await _act(connection, action, page)
+        _refuse_none(filters, count)
+        if action != "show":
+            typer.echo(f"dead letters {_DONE[action]}: {count}")
+
+
+async def _act(connection: Connection, action: Action, letters: Sequence[Letter]) -> None:
+    match action:
+        case "retry":
+            await store.retry(connection, letters)
+        case "discard":
+            await store.discard(connection, letters)
+        case _:
+            for letter in letters:
+                typer.echo(await store.read(connection, letter))
+
+
+def _refuse_none(filters: Filters, count: int) -> None:
+    if filters.exist and not count:
+        raise Refused("no dead letter is like that; `forwarder dead-letters list` shows those there are")
+
+
+def _newest(letter: Letter) -> tuple[datetime, int]:
+    return letter.set_aside_at, letter.seq
 
 
 def _list(letters: Sequence[Letter], *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
--- Dead letters without their images, as one JSON object each, the newest first; a filter that is null lets all pass.
---   $1 sink, $2 seqs, $3 code, $4 set aside since
+-- Some dead letters without their images, as one JSON object each, in order of their sinks and seqs; a filter that is null lets all pass.
+--   $1 sink, $2 seqs, $3 code, $4 set aside since, $5 ids of tables, $6 and $7 the sink and seq of the letter behind which to begin, $8
+--   letters at most
 SELECT json_build_object(
     'sink', letter.sink,
     'seq', letter.seq,
@@ -24,4 +25,7 @@ WHERE ($1::text IS NULL OR letter.sink = $1)
   AND ($2::bigint[] IS NULL OR letter.seq = ANY ($2))
   AND ($3::text IS NULL OR letter.code = $3)
   AND ($4::text IS NULL OR letter.set_aside_at >= $4::timestamptz)
-ORDER BY letter.set_aside_at DESC, letter.seq DESC
+  AND ($5::integer[] IS NULL OR letter.table_id = ANY ($5))
+  AND (letter.sink, letter.seq) > ($6::text, $7::bigint)
+ORDER BY letter.sink, letter.seq
+LIMIT $8

@@ -25,6 +25,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('runtime', 'TABLE', 'dead_letter', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'history', '{SELECT}'),
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
+    ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'sink', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'SEQUENCE', 'outbox_seq', '{SELECT,USAGE}'),
     ('runtime', 'FUNCTION', 'compact_sinks', '{EXECUTE}'),

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from forwarder import dead_letters
+from forwarder.database import session
+from forwarder.events import SetAside
 from tests.databases import Database, connected
 from tests.ledger import Ledger, write_rows
 from tests.listening import Operator
@@ -50,6 +53,13 @@ async def undo(database: Database, table: str, *, code: str) -> None:
         )
 
 
+async def set_aside_one(database: Database) -> None:
+    """Make one of the changes a dead letter."""
+    change = SetAside(seq=1, partition_key="", size=1, code="oversize", reason="")
+    async with session(database.url, purpose="test") as connection:
+        await dead_letters.keep(connection, [change], sink="default")
+
+
 async def tries(database: Database) -> int:
     async with connected(database.superuser_url) as administrator:
         count: int = await administrator.fetchval("SELECT last_value FROM public.tries")
@@ -61,9 +71,9 @@ async def tries(database: Database) -> int:
     [
         ("forwarder.sink", REPLAY, "set back", "40001"),
         ("forwarder.dead_letter", [*REPLAY, "--table", "public.*"], "sent again", "40001"),
-        ("forwarder.dead_letter", ["dead-letters", "retry", "--all"], "to be sent again: 0", "40P01"),
-        ("forwarder.dead_letter", ["dead-letters", "discard", "--all"], "discarded: 0", "40P01"),
-        ("forwarder.sink", ["sinks", "remove", "default"], "removed", "40001"),
+        ("forwarder.dead_letter", ["dead-letters", "retry", "--all"], "to be sent again: 1", "40P01"),
+        ("forwarder.dead_letter", ["dead-letters", "discard", "--all"], "discarded: 1", "40P01"),
+        ("forwarder.sink", ["sinks", "remove", "default", "--discard"], "removed", "40001"),
     ],
     ids=["replay", "replay of tables", "retry", "discard", "remove"],
 )
@@ -79,6 +89,7 @@ async def test_a_command_is_done_in_the_end(
 ) -> None:
     await write_rows(ledger, database.writer_url, *range(100, 110))
     await operator.says("listen", "--once", "--sink", f"file:{tmp_path}/one.jsonl")
+    await set_aside_one(database)
     await undo(database, table, code=code)
 
     assert answer in await operator.says(*arguments)

@@ -14,7 +14,6 @@ import pytest
 
 from forwarder import dead_letters
 from forwarder.database import session
-from forwarder.dead_letters import Letter
 from forwarder.events import SetAside
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import Database, connected, encoded
@@ -224,10 +223,8 @@ async def test_dead_letters_are_listed_shown_and_retried_in_spite_of_what_is_in_
         await served.kinesis.wait_for_records(2, stream=STREAM)
 
         async def gone() -> bool:
-            found: list[Letter] = []
             async with session(database.url, purpose="tests") as connection:
-                found += await dead_letters.find(connection)
-            return not found
+                return not [page async for page in dead_letters.find(connection)]
 
         await eventually(gone)
 

@@ -249,6 +249,43 @@ async def test_drop_before_sends_a_change_without_its_old_image(
     assert not await letters(database)
 
 
+async def test_a_letter_that_is_still_too_large_is_set_aside_again_even_where_delivery_stops_before_such_changes(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    async def tried_again() -> bool:
+        return await letters(database, "(attempts, code, retry_at IS NULL)") == [(2, "oversize", True)]
+
+    await write_rows(ledger, database.writer_url, 100, note=LARGE)
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+    async with listening(database.url, f"{served.sink}&oversize=stop") as service:
+        await leads(service)
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await eventually(tried_again, within_seconds=20)
+        await write_rows(ledger, database.writer_url, 101)
+        await delivered_but(served, ledger, 100)
+        assert service.states["default"].ready
+
+
+async def test_a_letter_of_a_very_large_transaction_says_of_its_place_what_its_record_said(
+    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.census.MAX_TOTAL", 50)
+    served.kinesis.faults.replace([poison(150)])
+    await write_rows(ledger, database.writer_url, *range(100, 200))
+    async with listening(database.url, served.sink, page_rows=20):
+        await delivered_but(served, ledger, 150)
+        await set_aside(database, 1)
+        assert await letters(database, "(tx_index, tx_count)") == [(51, None)]
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await all_delivered(ledger, served.data)
+    assert {body["tx"]["index"]: body["tx"]["count"] for body in bodies(served)} == {
+        **dict.fromkeys(range(1, 100)),
+        100: 100,
+    }
+
+
 @pytest.fixture
 async def s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     with s3_server() as url:

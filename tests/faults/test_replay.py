@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import asyncpg
 import pytest
 
@@ -13,6 +15,8 @@ from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
+from forwarder.table_replay import Progress
+from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
 from tests.listening import STREAM, Served, leads, listening
@@ -177,6 +181,250 @@ async def test_the_changes_of_some_tables_are_sent_again_and_the_sink_stays_wher
         with pytest.raises(Refused, match=r"captured: public\.account"):
             await Replay(operator, sink="default").send_tables(None, [Pattern("public.nothing")])
     assert len(served.data()) == 2 * len(seqs)
+
+
+async def nothing_is_due(operator: Connection) -> None:
+    """Wait until everything that was to be sent again has been."""
+
+    async def none() -> bool:
+        return not await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter WHERE retry_at IS NOT NULL")
+
+    await eventually(none, within_seconds=20)
+
+
+def times(served: Served) -> Counter[int]:
+    """How often each change has come, by its seq."""
+    return Counter(arrival(data).seq for data in served.data())
+
+
+ACCOUNT = [Pattern("account")]
+
+
+async def test_a_sink_goes_on_while_changes_of_a_table_are_sent_to_it_again(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, connection: Connection
+) -> None:
+    async def is_held_up() -> bool:
+        return bool(
+            await connection.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", operator.get_server_pid())
+        )
+
+    async with listening(database.url, served.sink) as service, anyio.create_task_group() as tasks:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 120))
+        await all_delivered(ledger, served.data)
+        await position_saved(connection)
+        async with connected(database.url) as holder:
+            await holder.execute("BEGIN; LOCK TABLE forwarder.dead_letter IN SHARE MODE")
+            tasks.start_soon(Replay(operator, sink="default").send_tables, None, ACCOUNT)
+            await eventually(is_held_up)
+            await write_rows(ledger, database.writer_url, 200)
+            await all_delivered(ledger, served.data)
+            await position_saved(connection)
+
+
+async def test_what_a_batch_under_way_has_delivered_is_sent_again_too(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    stuck = Error(
+        operation="PutRecords",
+        error_code="ValidationException",
+        partition_keys=frozenset({"public.account.150"}),
+    )
+    served.kinesis.faults.replace([stuck])
+    await write_rows(ledger, database.writer_url, *range(100, 200))
+    async with listening(database.url, f"{served.sink}&on_poison=halt-lane", page_rows=20) as service:
+        await leads(service)
+        await served.kinesis.wait_for_records(99, stream=STREAM)
+        seqs = set(times(served))
+
+        async def is_in_the_middle() -> bool:
+            return bool(await operator.fetchval("SELECT batch_last_seq = 50 FROM forwarder.sink"))
+
+        await eventually(is_in_the_middle)
+        await Replay(operator, sink="default").send_tables(None, ACCOUNT)
+        await all_repeated(served, seqs)
+        served.kinesis.faults.replace([])
+        await all_delivered(ledger, served.data)
+
+
+@pytest.mark.parametrize("first", [100, 105, 142])
+async def test_the_changes_of_a_table_come_again_as_they_were(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    first: int,
+) -> None:
+    monkeypatch.setattr("forwarder.census.MAX_TOTAL", 50)
+    monkeypatch.setattr("forwarder.census.MAX_COUNTED", 20)
+    await connection.execute("CREATE TABLE public.other (LIKE public.account INCLUDING ALL)")
+    await capture(connection, "public.other")
+    # Transactions of both tables, by turns and one inside the other, one of them larger than anybody counts.
+    async with connected(database.url) as inner:
+        await connection.execute("BEGIN")
+        await inner.execute("BEGIN")
+        for number in range(100, 160):
+            await connection.execute("INSERT INTO account VALUES ($1, 1)", number)
+            await connection.execute("INSERT INTO other VALUES ($1, 1)", number)
+            if number < 120:
+                await inner.execute("INSERT INTO account VALUES ($1, 1)", 100 + number)
+        await inner.execute("COMMIT")
+        await connection.execute("COMMIT")
+    await connection.execute("INSERT INTO account VALUES (300, 1)")
+    async with listening(database.url, served.sink, page_rows=20) as service:
+        await leads(service)
+        await served.kinesis.wait_for_records(141, stream=STREAM)
+        await position_saved(operator)
+        before = Counter(served.data())
+        monkeypatch.setattr("forwarder.table_replay.PAGE_ROWS", 7)
+        monkeypatch.setattr("forwarder.portions.MAX_ROWS", 3)
+        done = await Replay(operator, sink="default").send_tables(first - 99, ACCOUNT)
+        await nothing_is_due(operator)
+        again = Counter(served.data()) - before
+    assert again == {data: 1 for data in before if b'"table":"account"' in data and arrival(data).seq >= first - 99}
+    assert done.changes == len(again)
+
+
+async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == 30:
+            raise KilledError
+
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 200))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+        replay = Replay(operator, sink="default")
+        with pytest.raises(KilledError):
+            await replay.send_tables(None, ACCOUNT, report=kill)
+        await nothing_is_due(operator)
+        assert sorted(times(served).values()) == [1] * 70 + [2] * 30
+
+        # What is delivered meanwhile has come after the replay had begun.
+        await write_rows(ledger, database.writer_url, 200)
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+        done = await replay.send_tables(None, ACCOUNT)
+        await nothing_is_due(operator)
+        assert done.changes == 100
+        assert sorted(times(served).values()) == [1] + [2] * 100
+
+        # It is done, so the same once more is another replay.
+        assert (await replay.send_tables(None, ACCOUNT)).changes == 101
+
+
+async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == 10:
+            raise KilledError
+
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *range(100, 120))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+    replay = Replay(operator, sink="default")
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            await replay.send_tables(None, ACCOUNT, anew=True, report=kill)
+        assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 10
+    # Neither does another request go on with what was asked for before.
+    assert (await replay.send_tables(5, ACCOUNT)).changes == 16
+
+
+async def test_two_replays_of_one_sink_do_not_work_on_the_same(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *range(100, 120))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+
+    refused: list[str] = []
+
+    async def attempt(connection: Connection) -> None:
+        try:
+            await Replay(connection, sink="default").send_tables(None, ACCOUNT)
+        except Refused as error:
+            refused.append(str(error))
+
+    async with (
+        session(database.url, purpose="test") as other,
+        connected(database.url) as holder,
+        anyio.create_task_group() as tasks,
+    ):
+        pids = [operator.get_server_pid(), other.get_server_pid()]
+
+        async def both_wait() -> bool:
+            waiting: int = await holder.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = ANY ($1)", pids
+            )
+            return waiting == 2
+
+        holding = holder.transaction()
+        await holding.start()
+        await holder.execute("LOCK TABLE forwarder.dead_letter IN SHARE MODE")
+        tasks.start_soon(attempt, operator)
+        tasks.start_soon(attempt, other)
+        await eventually(both_wait)
+        await holding.rollback()
+    (reason,) = refused
+    assert "another `forwarder replay --table` is at work" in reason
+    assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
+
+
+async def test_a_table_is_known_by_its_name_of_today_and_by_the_one_that_it_had_at_the_last_migrate(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, connection: Connection
+) -> None:
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *range(100, 110))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+    await connection.execute("ALTER TABLE account RENAME TO customer")
+    for name in ("account", "customer"):
+        assert (await Replay(operator, sink="default").send_tables(None, [Pattern(name)])).changes == 10
+    with pytest.raises(Refused, match=r"captured: public\.customer"):
+        await Replay(operator, sink="default").send_tables(None, [Pattern("nothing")])
+
+
+async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == 10:
+            raise KilledError
+
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *range(100, 130))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+    replay = Replay(operator, sink="default")
+    with pytest.raises(KilledError):
+        await replay.send_tables(None, ACCOUNT, report=kill)
+    await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
+    done = await replay.send_tables(None, ACCOUNT)
+    assert (done.changes, done.is_short) == (20, True)
 
 
 async def test_a_sink_of_another_cluster_is_refused(

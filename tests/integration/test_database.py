@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import re
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
+import asyncpg
 import pytest
 
 from forwarder import database as database_module
@@ -15,6 +17,7 @@ from forwarder.queries import query
 from tests.databases import Database, connected
 from tests.proxy import proxy
 from tests.settings import HOSTILE, set_for_database
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -261,6 +264,31 @@ async def test_an_error_that_nobody_has_foreseen_may_pass_and_is_named(database:
 async def test_a_bug_is_no_error_of_ours() -> None:
     with pytest.raises(ZeroDivisionError), errors_of("cannot look"):
         raise ZeroDivisionError
+
+
+async def test_a_statement_of_a_session_that_was_dropped_ends_soon_and_its_locks_with_it(
+    database: Database, connection: Connection
+) -> None:
+    dropped = await connect(database.url, purpose="test")
+    await dropped.execute("SELECT pg_advisory_lock(7)")
+    async with anyio.create_task_group() as tasks:
+
+        async def take_long() -> None:
+            with suppress(asyncpg.ConnectionDoesNotExistError):
+                await dropped.execute("SELECT count(pg_sleep(0.01)) FROM generate_series(1, 100000)")
+
+        async def is_at_work() -> bool:
+            found = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%pg_sleep%')"
+            return bool(await connection.fetchval(found, dropped.get_server_pid()))
+
+        tasks.start_soon(take_long)
+        await eventually(is_at_work)
+        dropped.terminate()
+
+    async def is_free() -> bool:
+        return bool(await connection.fetchval("SELECT pg_try_advisory_lock(7)"))
+
+    await eventually(is_free, within_seconds=20)
 
 
 async def test_closing_does_not_wait_for_a_server_that_went_dark(database: Database) -> None:

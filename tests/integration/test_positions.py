@@ -9,7 +9,7 @@ import pytest
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import session
 from forwarder.errors import Refused, Unavailable
-from forwarder.events import Event
+from forwarder.events import Event, SetAside
 from forwarder.positions import Positions
 from forwarder.registry import Registry
 from forwarder.replay import Replay
@@ -258,3 +258,16 @@ async def test_whoever_has_loaded_the_position_last_is_the_only_one_who_can_save
     with pytest.raises(Unavailable, match="somebody else leads"):
         await frozen.save(position)
     await successor.save(position)
+
+
+async def test_who_was_replaced_keeps_no_dead_letter(leader: Connection, connection: Connection, item: int) -> None:
+    await connection.execute("INSERT INTO item VALUES (1)")
+    replaced = Positions(leader, sink="default")
+    await replaced.load()
+    change = SetAside(seq=1, partition_key="1", size=1, code="oversize", reason="")
+
+    await Positions(leader, sink="default").load()
+    with pytest.raises(Unavailable, match="somebody else leads"):
+        await replaced.keep([change])
+
+    assert not await connection.fetchval("SELECT count(*) FROM forwarder.dead_letter")

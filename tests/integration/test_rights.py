@@ -308,7 +308,7 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
         *(
             f"{right} {table}"
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
-            for table in ("sink", "dead_letter")
+            for table in ("sink", "dead_letter", "replay")
         ),
         "SELECT history",
         "SELECT outbox",

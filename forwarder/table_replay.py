@@ -1,0 +1,145 @@
+"""Sends the delivered changes of some tables again, beside what else is sent: by way of the dead letters, a portion at a time.
+
+Each portion is a short transaction: neither the sink nor its leader waits for it. What is to be sent again is fixed when the replay
+begins, by the position that the sink has then, and how far it has come is stored with each portion. So one that was killed goes on where it
+was, and nothing is sent twice or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+
+import asyncpg
+
+from forwarder import census
+from forwarder.conflicts import past_conflicts
+from forwarder.cursor import UNNUMBERED
+from forwarder.database import Connection, errors_of
+from forwarder.errors import Refused
+from forwarder.portions import portions
+from forwarder.queries import query
+from forwarder.transactions import Transactions
+
+# So many changes, of whatever tables, are looked at in some hundredths of a second.
+PAGE_ROWS = 5000
+
+_BYTES = attrgetter("bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a replay has come: every change below ``next_seq`` was looked at, and the last is at most ``last_seq``."""
+
+    changes: int
+    next_seq: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A change that is to be sent again, and its place in its transaction."""
+
+    seq: int
+    bytes: int
+    index: int
+    count: int | None
+
+
+class TableReplay:
+    """A replay that was begun, here or in a process that is gone.
+
+    Its methods raise ``Refused`` if somebody else has taken it over, or ``Unavailable``.
+    """
+
+    def __init__(self, connection: Connection, row: asyncpg.Record, *, sink: str) -> None:
+        """``row`` is what unfinished_replay.sql returns."""
+        self._connection = connection
+        self._sink = sink
+        self._begun_at: int = row["begun_at"]
+        self._next_seq: int = row["next_seq"]
+        self._last_seq: int = row["last_seq"]
+        self._transactions = Transactions()
+        self.first_seq: int = row["first_seq"]
+        self.first_at: str = row["first_at"]
+        # How many changes are on their way.
+        self.changes: int = row["changes"]
+        # Whether retention emptied a part of the outbox before we came to it.
+        self.is_short: bool = row["is_short"]
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come."""
+        return Progress(changes=self.changes, next_seq=self._next_seq, last_seq=self._last_seq)
+
+    async def run(self, report: Callable[[Progress], None]) -> None:
+        """Send everything again that is left; ``report`` hears of each portion once it is stored."""
+        while True:
+            # Looked at first: whatever is dropped after this is missed when it is to be stored.
+            is_short = await self._is_overtaken()
+            page = await self._fetch("replay_page", self._sink, self._next_seq, PAGE_ROWS)
+            if not page:
+                break
+            for portion in portions(await self._chosen(page), size=_BYTES):
+                await self._store(portion, next_seq=portion[-1].seq + 1, is_short=is_short)
+                report(self.progress)
+            if self._next_seq <= page[-1]["seq"]:
+                await self._store((), next_seq=page[-1]["seq"] + 1, is_short=is_short)
+                report(self.progress)
+        self.is_short = self.is_short or is_short
+        with errors_of("cannot end the replay"):
+            await self._connection.execute(query("end_replay"), self._sink, self._begun_at)
+
+    async def _is_overtaken(self) -> bool:
+        """Whether the outbox may have held something from where we are on that it holds no more."""
+        oldest = await self._fetch("oldest_change", 0)
+        return self._next_seq <= self._last_seq and not (oldest and oldest[0]["seq"] <= self._next_seq)
+
+    async def _chosen(self, page: Sequence[asyncpg.Record]) -> Sequence[Chosen]:
+        """Those of a page that are to be sent again, numbered as they were when they were sent first."""
+        unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
+        for count in await census.take(self._fetch, unknown, up_to_seq=self._next_seq - 1, numbered=UNNUMBERED):
+            self._transactions.learn(count)
+        return list(self._numbered(page))
+
+    def _numbered(self, page: Sequence[asyncpg.Record]) -> Iterator[Chosen]:
+        for row in page:
+            # What is not delivered is numbered when it is. It comes after all that is delivered of its transaction.
+            if row["is_delivered"]:
+                index, count = self._transactions.number(row["txid"], row["seq"])
+                if row["is_chosen"]:
+                    yield Chosen(seq=row["seq"], bytes=row["bytes"], index=index, count=count)
+
+    async def _store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> None:
+        """Have these sent again, and go on behind them."""
+        stored = await past_conflicts(partial(self._try_to_store, chosen, next_seq=next_seq, is_short=is_short))
+        self._next_seq = next_seq
+        self.changes += stored
+        self.is_short = self.is_short or is_short or stored < len(chosen)
+
+    async def _try_to_store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> int:
+        with errors_of("cannot send the changes again"):
+            async with self._connection.transaction():
+                # Of two that do the same, one waits here for the other, and finds then that it is done.
+                if await self._connection.fetchval(query("hold_replay"), self._sink, self._begun_at) != self._next_seq:
+                    raise Refused(
+                        f"another `forwarder replay --table` is at work for sink {self._sink!r}, or the sink was removed; let it end"
+                    )
+                stored = await self._insert(chosen)
+                is_short = is_short or stored < len(chosen)
+                await self._connection.execute(query("advance_replay"), self._sink, next_seq, stored, is_short)
+        return stored
+
+    async def _insert(self, chosen: Sequence[Chosen]) -> int:
+        """Make them dead letters that are due; how many there were still."""
+        if not chosen:
+            return 0
+        places = zip(*((change.seq, change.index, change.count) for change in chosen), strict=True)
+        status = await self._connection.execute(query("replay_changes"), self._sink, *map(list, places))
+        return int(status.split()[-1])
+
+    async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
+        with errors_of("cannot read what is to be sent again"):
+            return await self._connection.fetch(query(name), *parameters)

@@ -1,0 +1,137 @@
+"""Keeping and changing dead letters: in statements that stay short, however many changes or letters there are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from forwarder import dead_letters
+from forwarder.database import session
+from forwarder.events import SetAside
+from tests.capture import capture
+from tests.databases import Database, connected
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+# So many changes of the outbox a statement may look at that has to do with one of them.
+A_FEW = 10
+
+
+@pytest.fixture
+async def leader(database: Database) -> AsyncIterator[Connection]:
+    async with session(database.url, purpose="leader") as connection:
+        yield connection
+
+
+async def looked_at(connection: Connection) -> int:
+    """How many changes of the outbox the transaction under way has looked at."""
+    found: int = await connection.fetchval(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
+        " WHERE schemaname = 'forwarder' AND relname LIKE 'outbox%'"
+    )
+    return found
+
+
+async def test_a_change_is_set_aside_without_a_look_at_the_others_of_its_transaction(
+    connection: Connection, leader: Connection
+) -> None:
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
+    await capture(connection, "public.item")
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 1000)")
+    change = SetAside(
+        seq=500, partition_key="public.item.500", size=1, code="oversize", reason="", index=500, count=1000
+    )
+
+    async with leader.transaction():
+        await dead_letters.keep(leader, [change], sink="default")
+        assert await looked_at(leader) <= A_FEW
+
+    place = await connection.fetchrow("SELECT tx_index, tx_count FROM forwarder.dead_letter")
+    assert place is not None
+    assert tuple(place) == (500, 1000)
+
+
+LETTERS = 30
+
+
+@pytest.fixture
+async def letters(connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some dead letters, and portions that are smaller."""
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.dead_letters.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.dead_letters.PAGE_LETTERS", 12)
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
+    await capture(connection, "public.item")
+    await connection.execute("INSERT INTO item SELECT generate_series(1, $1::integer)", LETTERS)
+    changes = [SetAside(seq=seq, partition_key="", size=1, code="oversize", reason="") for seq in range(1, LETTERS + 1)]
+    await dead_letters.keep(leader, changes, sink="default")
+    await dead_letters.keep(leader, changes[:5], sink="another")
+
+
+async def retry_all(connection: Connection) -> None:
+    async for page in dead_letters.find(connection, sink="default"):
+        await dead_letters.retry(connection, page)
+
+
+async def discard_all(connection: Connection) -> None:
+    async for page in dead_letters.find(connection, sink="default"):
+        await dead_letters.discard(connection, page)
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(
+    ("work", "undone"),
+    [
+        (retry_all, "retry_at IS NULL"),
+        (discard_all, "true"),
+        (partial(dead_letters.drop_all, sink="default"), "true"),
+    ],
+    ids=["retry", "discard", "sinks remove"],
+)
+async def test_letters_are_changed_a_portion_at_a_time_however_many_they_are(
+    connection: Connection,
+    leader: Connection,
+    database: Database,
+    work: Callable[[Connection], Coroutine[None, None, None]],
+    undone: str,
+) -> None:
+    async def left() -> int:
+        count: int = await connection.fetchval(
+            f"SELECT count(*) FROM forwarder.dead_letter WHERE sink = 'default' AND {undone}"
+        )
+        return count
+
+    async def is_half_done() -> bool:
+        return 0 < await left() <= LETTERS - 20
+
+    async with connected(database.url) as holder, anyio.create_task_group() as tasks:
+        holding = holder.transaction()
+        await holding.start()
+        await holder.execute("SELECT FROM forwarder.dead_letter WHERE sink = 'default' AND seq = 25 FOR UPDATE")
+        tasks.start_soon(work, leader)
+        await eventually(is_half_done)
+        await holding.rollback()
+    assert await left() == 0
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.dead_letter WHERE sink = 'another'") == 5
+
+
+@pytest.mark.usefixtures("letters")
+async def test_letters_are_found_page_by_page_by_each_filter(connection: Connection, leader: Connection) -> None:
+    async def found(**filters: object) -> list[tuple[str, int]]:
+        pages = dead_letters.find(leader, **filters)  # type: ignore[arg-type]
+        return [(letter.sink, letter.seq) async for page in pages for letter in page]
+
+    table_id: int = await connection.fetchval("SELECT id FROM forwarder.captured_table")
+    everything = [("another", seq) for seq in range(1, 6)] + [("default", seq) for seq in range(1, LETTERS + 1)]
+    assert await found() == everything
+    assert await found(tables=[table_id]) == everything
+    assert await found(tables=[table_id + 1]) == []
+    assert await found(sink="default", seqs=[3, 29]) == [("default", 3), ("default", 29)]
+    assert await found(code="oversize", sink="another") == everything[:5]
+    assert await found(code="replay") == []

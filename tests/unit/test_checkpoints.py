@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from forwarder.checkpoints import Checkpoints
+from forwarder.cursor import NOTHING, Position
+from forwarder.events import SetAside
+from forwarder.lease import LEASE_SECONDS, Lease
+from forwarder.metrics import Metrics
+from forwarder.quarantine import Quarantine
+
+# A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
+BYTES_A_SECOND = 4 << 20
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Relay:
+    """What a checkpoint asks of it."""
+
+    progress = 1
+    position = Position(delivered=NOTHING, floor_seq=0)
+
+
+class SlowPositions:
+    """Stores as fast as the disk takes it, and remembers in what order."""
+
+    def __init__(self, clock: Clock, lease: Lease) -> None:
+        self._clock = clock
+        self._lease = lease
+        self.kept: list[int] = []
+        self.kept_at_save: int | None = None
+
+    async def keep(self, aside: Sequence[SetAside]) -> None:
+        self._clock.now += sum(change.size for change in aside) / BYTES_A_SECOND
+        self._lease.check(now=self._clock.now)
+        self.kept += [change.seq for change in aside]
+
+    async def save(self, position: Position, *, aside: Sequence[SetAside] = ()) -> int:
+        self.kept_at_save = len(self.kept)
+        await self.keep(aside)
+        return 0
+
+
+async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_nothing_before_it_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("forwarder.checkpoints.uptime_seconds", clock)
+    lease = Lease(asked_at=0.0)
+    positions = SlowPositions(clock, lease)
+    quarantine = Quarantine(Metrics().sink("default"))
+    quarantine.isolate(
+        [SetAside(seq=seq, partition_key="", size=4 << 20, code="oversize", reason="") for seq in range(256)]
+    )
+    relay: Any = Relay()
+    anything: Any = positions
+    checkpoints = Checkpoints(
+        anything,
+        anyio.Lock(),
+        relay=relay,
+        quarantine=quarantine,
+        lease=lease,
+        raise_floor=lambda _: None,
+        interval_seconds=0.2,
+    )
+    relay.progress = 2
+
+    await checkpoints.save()
+
+    assert clock.now > LEASE_SECONDS
+    assert positions.kept == list(range(256))
+    # The last of them are kept in the transaction that passes them all.
+    assert positions.kept_at_save == 252
