@@ -107,6 +107,45 @@ async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
     assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [("I", None, "42501")]
 
 
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "ALTER FUNCTION forwarder.capture() SECURITY INVOKER",
+        "ALTER FUNCTION forwarder.capture() SET search_path = evil",
+        "GRANT EXECUTE ON FUNCTION forwarder.capture() TO PUBLIC",
+        "DROP FUNCTION forwarder.capture() CASCADE",
+        "DROP OWNED BY CURRENT_USER CASCADE",
+        "INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T')",
+        "PERFORM nextval('forwarder.outbox_seq')",
+        "PERFORM set_config('transaction_read_only', 'off', true); DROP FUNCTION forwarder.capture() CASCADE",
+        "SET LOCAL transaction_read_only = off; DROP FUNCTION forwarder.capture() CASCADE",
+    ],
+)
+async def test_a_cast_to_json_changes_nothing_although_it_runs_as_the_owner_of_the_trigger_function(
+    owner: Connection, writer: Connection, root: Connection, deed: str
+) -> None:
+    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await migrate(owner, "item")
+    await writer.execute(
+        "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
+        f" $$ BEGIN {deed}; RETURN '1'; END $$"
+    )
+    definition = (
+        "SELECT pg_get_functiondef(oid), proowner, proacl FROM pg_proc WHERE oid = to_regproc('forwarder.capture')"
+    )
+    before = await owner.fetchrow(definition)
+
+    await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
+    await writer.execute("INSERT INTO public.item VALUES (2, NULL)")
+
+    assert await owner.fetchrow(definition) == before
+    (failed, fault), *others = [(event.op, event.fault) for event in await captured(owner)]
+    # What is read only cannot be made anything else, either.
+    assert failed == "I"
+    assert fault in ("25001", "25006")
+    assert others == [("I", None)]
+
+
 async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_write_fails_meanwhile(
     owner: Connection, writer: Connection
 ) -> None:
