@@ -13,7 +13,7 @@ CAPTURE_ROLE = "forwarder_capture"
 #   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that
 #   partitions: owners of captured partitioned tables may attach partitions, which get our trigger
 #   runtime: a role may run `forwarder listen`
-#   close: what PUBLIC may do, or default privileges have granted, is revoked
+#   close: what PUBLIC may do, or default privileges have granted, is revoked, and triggers on our tables are dropped
 Part = Literal["owner", "capture", "partitions", "runtime", "close"]
 PARTS: tuple[Part, ...] = ("owner", "capture", "partitions", "runtime", "close")
 
@@ -21,7 +21,7 @@ PARTS: tuple[Part, ...] = ("owner", "capture", "partitions", "runtime", "close")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """Bring one part of the rights in line; ``roles`` are those whom it is about. ``sql`` is for one transaction, and locks no table,
-    except for ``owner``: ACCESS EXCLUSIVE on the tables that change hands."""
+    except for tables that change hands or have a trigger of somebody else's: ACCESS EXCLUSIVE."""
 
     part: Part
     roles: tuple[str, ...]

@@ -160,8 +160,12 @@ due (place, part, role_name, statement) AS (
         1, 'owner', pg_get_userbyid(ours.owner)::text,
         format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
     FROM ours, object
+    -- What a stranger has made stays his: a function of his would run with the owner's rights.
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
-      AND (object.name <> 'capture' OR object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper))
+      AND (
+          object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
+          OR object.owner = ours.installer AND object.name <> 'capture'
+      )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer
     UNION ALL
@@ -209,6 +213,15 @@ due (place, part, role_name, statement) AS (
       )
       AND NOT (given.grantee = 0 AND given.quoted IN (SELECT quoted FROM needed_as_public))
     GROUP BY given.grantee, grantee.name, given.quoted
+    UNION ALL
+    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
+    SELECT
+        5, 'close', pg_get_userbyid(proc.proowner)::text,
+        format('DROP TRIGGER %I ON forwarder.%I;', trigger.tgname, class.relname)
+    FROM ours
+    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = class.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
+    JOIN pg_catalog.pg_proc AS proc ON proc.oid = trigger.tgfoid
     UNION ALL
     SELECT DISTINCT 5, 'close', pg_get_userbyid(grantee)::text, NULL FROM default_given WHERE kind IS NOT NULL
     UNION ALL

@@ -188,6 +188,41 @@ async def test_what_default_privileges_granted_before_is_revoked(owner: Connecti
     assert not (await difference.from_selection(owner, [])).exists
 
 
+async def test_a_trigger_that_somebody_left_on_a_table_of_ours_is_dropped_and_reported(
+    owner: Connection, writer: Connection
+) -> None:
+    await migrate(owner)
+    await owner.execute(
+        f"GRANT USAGE, CREATE ON SCHEMA forwarder TO {WRITER}; GRANT TRIGGER ON forwarder.sink TO {WRITER}"
+    )
+    await writer.execute(
+        "CREATE FUNCTION forwarder.later() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+    )
+    await writer.execute(
+        "CREATE TRIGGER planted BEFORE INSERT ON forwarder.sink FOR EACH ROW EXECUTE FUNCTION forwarder.later()"
+    )
+
+    done = await migrate(owner)
+
+    assert WRITER in str(done.done)
+    assert not await owner.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'planted'")
+
+
+async def test_what_a_stranger_made_in_our_schema_stays_his(
+    owner: Connection, writer: Connection, root: Connection
+) -> None:
+    await migrate(owner)
+    await owner.execute(f"GRANT USAGE, CREATE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute(
+        "CREATE FUNCTION forwarder.later() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT $$x$$'"
+    )
+
+    await migrate(root)
+
+    made_by = "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = to_regproc('forwarder.later')"
+    assert await owner.fetchval(made_by) == WRITER
+
+
 async def test_a_grant_that_somebody_made_on_purpose_stays(owner: Connection) -> None:
     await migrate(owner)
     await owner.execute(f"GRANT SELECT ON forwarder.sink TO {WRITER}")
