@@ -274,7 +274,7 @@ class Relay:
         again = [rejection.record for rejection in rejections if not rejection.is_final]
         final = [rejection for rejection in rejections if rejection.is_final]
         halted = self._quarantine.admit(final, accepted=len(records) - len(rejections))
-        self._settle(records, unsettled={record.seq for record in chain(again, halted)})
+        self._settle(records, unsettled={id(record) for record in chain(again, halted)})
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
             tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
@@ -290,7 +290,8 @@ class Relay:
         tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
-        self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
+        """``unsettled`` are ids of objects: a change and a dead letter that was made of it have one seq."""
+        self._schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
         self._release()
         self._frontier.delivered(len(records) - len(unsettled))
         self._notify()
