@@ -108,7 +108,12 @@ class Position:
         ``ceiling_seq`` is the seq of the page's last change. A page that was a batch of its own becomes one that is under way.
         """
         batch = end.batch or Batch(
-            snapshot=end.delivered, floor_seq=end.floor_seq, ceiling_seq=ceiling_seq, last_seq=before_seq - 1
+            snapshot=end.delivered,
+            floor_seq=end.floor_seq,
+            ceiling_seq=ceiling_seq,
+            last_seq=before_seq - 1,
+            # If the end of the batch that is under way belongs to the page, its transaction ids mean no more than before.
+            by_seq=self.batch is not None and self.batch.by_seq,
         )
         numbered = self.batch.numbered if self.batch else UNNUMBERED
         return replace(self, batch=replace(batch, last_seq=before_seq - 1, numbered=numbered))
