@@ -77,7 +77,9 @@ class KinesisSink:
 
     async def watch(self, state: ServiceState) -> None:
         """Look after the stream until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
-        await self._watch.run(state)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._shards.run)
+            tasks.start_soon(self._watch.run, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer at most 500 records in one request.
@@ -100,7 +102,7 @@ class KinesisSink:
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
-        await self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
+        self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
         return [
             Rejection(
                 record=record,
