@@ -30,7 +30,7 @@ class _Queue:
 class Crowd:
     """The records in memory, by shard."""
 
-    __slots__ = ("_pacing", "_queues", "_resting", "_shard_of", "_turn", "bytes", "ready", "records")
+    __slots__ = ("_pacing", "_queues", "_resting", "_shard_of", "_turn", "_unstored", "bytes", "ready", "records")
 
     def __init__(self, pacing: Pace, *, shard_of: ShardOf = unknown) -> None:
         self._pacing = pacing
@@ -40,6 +40,8 @@ class Crowd:
         self._turn: deque[_Queue] = deque()
         # The others that are not empty, by the time at which they take turns again. Queues are not compared, hence their ids.
         self._resting: list[tuple[float, int, _Queue]] = []
+        # Those whose attachments are to be stored, and nobody has taken them yet.
+        self._unstored: list[Record] = []
         # How many may be offered now, those of resting shards not included.
         self.ready = 0
         # What is in memory, offered or not.
@@ -49,7 +51,10 @@ class Crowd:
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
         for record in records:
-            self._make_ready(record).append(record)
+            if record.attachment:
+                self._unstored.append(record)
+            else:
+                self._make_ready(record).append(record)
         self.records += len(records)
         self.bytes += sum(len(record.data) for record in records)
 
@@ -71,6 +76,11 @@ class Crowd:
     def hottest(self, count: int) -> Sequence[int]:
         """There are no lanes."""
         return ()
+
+    def take_unstored(self) -> Sequence[Record]:
+        """Those whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled."""
+        unstored, self._unstored = self._unstored, []
+        return unstored
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""

@@ -21,6 +21,9 @@ now rests until it does, so a hot shard slows its own lanes and costs the others
 With aggregation a head takes what waits behind it along, up to a number of bytes: one Kinesis record, stored whole or not at
 all. These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it
 had, and no other join it: what was perhaps stored is sent again as it was.
+
+A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
+Nothing of this kind is a follower.
 """
 
 from __future__ import annotations
@@ -75,6 +78,7 @@ class Lanes:
         "_resting",
         "_shard_of",
         "_turn",
+        "_unstored",
         "bytes",
         "ready",
         "records",
@@ -91,6 +95,8 @@ class Lanes:
         self._turn: deque[_Queue] = deque()
         # The others with ready heads, by the time at which they take turns again. Queues are not compared, hence their ids.
         self._resting: list[tuple[float, int, _Queue]] = []
+        # Heads whose attachments are to be stored, and nobody has taken them yet.
+        self._unstored: list[Record] = []
         # The heads that may be offered now, those of resting shards not included.
         self.ready = 0
         # What is in memory: waiting, ready or offered; followers included.
@@ -179,12 +185,20 @@ class Lanes:
         """How many records the longest lanes hold, the longest first. Looks at every lane."""
         return nlargest(count, (1 + len(lane.behind or ()) for lane in self._lanes.values()))
 
+    def take_unstored(self) -> Sequence[Record]:
+        """Heads whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled, and its lane waits for it."""
+        unstored, self._unstored = self._unstored, []
+        return unstored
+
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""
         return self._resting[0][0] if self._resting else None
 
     def _make_ready(self, head: Record, lane: Lane) -> None:
         head.lane = lane
+        if head.attachment:
+            self._unstored.append(head)
+            return
         queue = self._queues.get(lane.shard)
         if queue is None:
             queue = self._queues[lane.shard] = _Queue(lane.shard)
@@ -243,7 +257,10 @@ class Lanes:
             return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
         limit = min(room, self._aggregate_bytes)
         followers: list[Record] = []
-        while behind and (more := total + kpl.entry_bytes(len(behind[0].data))) <= limit:
+        while behind and not behind[0].attachment:
+            more = total + kpl.entry_bytes(len(behind[0].data))
+            if more > limit:
+                break
             followers.append(behind.popleft())
             total = more
         return (total, followers) if followers else (size, ())
