@@ -48,11 +48,12 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
     metrics = Metrics().sink("bench")
     async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight, metrics=metrics) as sink:
         await sink.prepare()
+        state = ServiceState()
         relay = Relay(
             sink,
             sink.new_schedule(),
             position=_START,
-            state=ServiceState(),
+            state=state,
             metrics=metrics,
             quarantine=Quarantine(metrics),
             lease=Lease(asked_at=inf),
@@ -62,6 +63,7 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
         began = time.perf_counter()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relay.run)
+            tasks.start_soon(sink.watch, state)
             for page in _pages(keys, events):
                 await relay.room()
                 relay.offer(page, _START)

@@ -31,6 +31,9 @@ from collections.abc import Sequence
 from forwarder.events import Record, Stretch
 from forwarder.packing import Packed
 
+# Behind a lane that is halted for days, stretches that are delivered are let go when there are so many, and again when as many have come.
+MANY_STRETCHES = 256
+
 
 class _Table:
     """The stretches of one table."""
@@ -53,7 +56,7 @@ class _Table:
 class Barriers:
     """What is under way of each table, and what waits. It learns of a delivery from the sets of the stretches, which shrink."""
 
-    __slots__ = ("_tables", "_under_way", "_with_waiting", "bytes", "records")
+    __slots__ = ("_sweep_at", "_tables", "_under_way", "_with_waiting", "bytes", "records")
 
     def __init__(self) -> None:
         # The tables of which something is under way or waits, by their ids.
@@ -61,6 +64,7 @@ class Barriers:
         self._with_waiting: dict[int, _Table] = {}
         # Of all tables, in the order in which they went under way.
         self._under_way: deque[Stretch] = deque()
+        self._sweep_at = MANY_STRETCHES
         # What waits.
         self.records = 0
         self.bytes = 0
@@ -140,3 +144,18 @@ class Barriers:
                 table.under_way.popleft()
             if not table.under_way and not table.waiting:
                 del self._tables[stretch.table]
+        if len(under_way) >= self._sweep_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Let go of those too that are delivered and came after one that is not."""
+        self._under_way = _undelivered(self._under_way)
+        for table_id, table in list(self._tables.items()):
+            table.under_way = _undelivered(table.under_way)
+            if not table.under_way and not table.waiting:
+                del self._tables[table_id]
+        self._sweep_at = len(self._under_way) + MANY_STRETCHES
+
+
+def _undelivered(stretches: deque[Stretch]) -> deque[Stretch]:
+    return deque(stretch for stretch in stretches if stretch.undelivered)

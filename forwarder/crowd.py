@@ -8,52 +8,53 @@ predicted to go to, the queues take turns, and one whose shard admits nothing no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 
 from forwarder.events import Record
-from forwarder.lanes import LEAST_SHARE, Pace, ShardOf
+from forwarder.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
 
 
 class _Queue:
     """The records that wait for one shard, the first to come first."""
 
-    __slots__ = ("is_in_turn", "records", "shard")
+    __slots__ = ("is_idle", "is_resting", "records", "shard")
 
     def __init__(self, shard: str | None) -> None:
         self.shard = shard
         self.records: deque[Record] = deque()
-        # Whether its turn will come, be it after a rest.
-        self.is_in_turn = False
+        self.is_idle = True
+        self.is_resting = False
 
 
 class Crowd:
     """The records in memory, by shard."""
 
-    __slots__ = ("_due", "_pacing", "_queues", "_resting", "_shard_of", "_turn", "bytes", "records")
+    __slots__ = ("_pacing", "_queues", "_resting", "_shard_of", "_turn", "_unstored", "bytes", "ready", "records")
 
-    def __init__(self, pacing: Pace) -> None:
+    def __init__(self, pacing: Pace, *, shard_of: ShardOf = unknown) -> None:
         self._pacing = pacing
-        self._shard_of: ShardOf = _unknown
+        self._shard_of = shard_of
         self._queues: dict[str | None, _Queue] = {}
-        # The queues that are not empty, the next to be asked first.
+        # The queues that are not empty and not resting, the next to be asked first.
         self._turn: deque[_Queue] = deque()
-        # Those of them that the last `take` has passed over, and when the first is worth another try.
-        self._resting: list[_Queue] = []
-        self._due: float | None = None
+        # The others that are not empty, by the time at which they take turns again. Queues are not compared, hence their ids.
+        self._resting: list[tuple[float, int, _Queue]] = []
+        # Those whose attachments are to be stored, and nobody has taken them yet.
+        self._unstored: list[Record] = []
+        # How many may be offered now, those of resting shards not included.
+        self.ready = 0
         # What is in memory, offered or not.
         self.records = 0
         self.bytes = 0
 
-    @property
-    def ready(self) -> int:
-        """How many may be offered now, those of shards that were passed over not included."""
-        return sum(len(queue.records) for queue in self._turn)
-
     def extend(self, records: Sequence[Record]) -> None:
         """Append records."""
         for record in records:
-            self._queue_of(record).records.append(record)
+            if record.attachment:
+                self._unstored.append(record)
+            else:
+                self._make_ready(record).append(record)
         self.records += len(records)
         self.bytes += sum(len(record.data) for record in records)
 
@@ -63,24 +64,27 @@ class Crowd:
         Empty if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, whatever its size.
         ``max_bytes`` counts data and partition keys, as Kinesis does.
         """
-        self._wake()
+        self._wake(now)
         offered: list[Record] = []
         turn, room = self._turn, max_bytes
         # Equal parts, if they are not too small to be worth a turn.
         share = max(LEAST_SHARE, max_records // max(1, len(turn)))
         while turn and room > 0 and (left := max_records - len(offered)):
-            queue = turn.popleft()
-            if not self._rests(queue, now):
-                room = self._take_from(queue, offered, min(share, left), room, now)
+            room = self._take_from(turn.popleft(), offered, min(share, left), room, now)
         return offered
 
     def hottest(self, count: int) -> Sequence[int]:
         """There are no lanes."""
         return ()
 
+    def take_unstored(self) -> Sequence[Record]:
+        """Those whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled."""
+        unstored, self._unstored = self._unstored, []
+        return unstored
+
     def next_due(self) -> float | None:
-        """When the first of the shards that were passed over is worth another try; None if none was."""
-        return self._due
+        """When the first of the resting shards is worth another try; None if none is resting."""
+        return self._resting[0][0] if self._resting else None
 
     def settle(self, records: Sequence[Record]) -> None:
         """Drop offered records that are delivered."""
@@ -92,62 +96,70 @@ class Crowd:
     def put_back(self, records: Sequence[Record]) -> None:
         """Let offered records, which were not delivered, be the first to be offered again."""
         for record in reversed(records):
-            self._queue_of(record).records.appendleft(record)
+            self._make_ready(record).appendleft(record)
 
-    def regroup(self, shard_of: ShardOf) -> None:
-        """Predict shards in this way from now on."""
-        waiting = [record for queue in self._queues.values() for record in queue.records]
+    def regroup(self, shard_of: ShardOf) -> Iterator[None]:
+        """Predict shards in this way from now on. What is here moves record by record, a step each; anything may be done between steps."""
         self._shard_of = shard_of
-        self._queues.clear()
-        self._turn.clear()
-        self._resting.clear()
-        for record in waiting:
-            self._queue_of(record).records.append(record)
+        former, self._queues = list(self._queues.values()), {}
+        for queue in former:
+            while queue.records:
+                record = queue.records.popleft()
+                self.ready -= not queue.is_resting
+                self._make_ready(record).append(record)
+                yield
 
-    def _queue_of(self, record: Record) -> _Queue:
-        """The queue of a record, in turn, since it is about to hold it."""
+    def _make_ready(self, record: Record) -> deque[Record]:
+        """The queue that is to hold a record, which counts as if it did."""
         shard = self._shard_of(record.partition_key)
         queue = self._queues.get(shard)
         if queue is None:
             queue = self._queues[shard] = _Queue(shard)
-        if not queue.is_in_turn:
-            queue.is_in_turn = True
+        if not queue.is_resting:
+            self.ready += 1
+        if queue.is_idle:
+            queue.is_idle = False
             self._turn.append(queue)
-        return queue
+        return queue.records
 
-    def _rests(self, queue: _Queue, now: float) -> bool:
-        if queue.shard is None or not (seconds := self._pacing.wait_seconds(queue.shard, now)):
-            return False
-        self._resting.append(queue)
-        self._due = min(now + seconds, inf if self._due is None else self._due)
-        return True
+    def _rest(self, queue: _Queue, shard: str, now: float) -> None:
+        queue.is_resting = True
+        self.ready -= len(queue.records)
+        seconds = min(self._pacing.wait_seconds(shard, now), LONGEST_REST_SECONDS)
+        heappush(self._resting, (now + seconds, id(queue), queue))
 
-    def _wake(self) -> None:
-        self._turn.extend(self._resting)
-        self._resting.clear()
-        self._due = None
+    def _wake(self, now: float) -> None:
+        while self._resting and self._resting[0][0] <= now:
+            queue = heappop(self._resting)[2]
+            queue.is_resting = False
+            self.ready += len(queue.records)
+            self._turn.append(queue)
+
+    def _end_turn(self, queue: _Queue, *, has_offered: bool) -> None:
+        """End the turn of a queue whose next record is too large for what is left of the request."""
+        if has_offered:
+            self._turn.append(queue)
+        else:
+            # The first of the next request, or a large record would be passed for ever by small ones.
+            self._turn.appendleft(queue)
 
     def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
         """Offer up to ``share`` records of a queue; how much room is left in the request, 0 or less when it is full."""
-        waiting, shard, already = queue.records, queue.shard, len(offered)
+        waiting, shard, admits, already = queue.records, queue.shard, self._pacing.admits, len(offered)
         for _ in range(min(share, len(waiting))):
             record = waiting[0]
             size = record.size
             if size > room and offered:
-                room = 0
-                break
-            if shard is not None and not self._pacing.admits(shard, size, now):
-                break
+                self._end_turn(queue, has_offered=len(offered) > already)
+                return 0
+            if shard is not None and not admits(shard, size, now):
+                self._rest(queue, shard, now)
+                return room
             offered.append(waiting.popleft())
+            self.ready -= 1
             room -= size
-        queue.is_in_turn = bool(waiting)
-        if room <= 0 and len(offered) == already:
-            # The first of the next request, or a large record would be passed for ever by small ones.
-            self._turn.appendleft(queue)
-        elif waiting:
+        if waiting:
             self._turn.append(queue)
+        else:
+            queue.is_idle = True
         return room
-
-
-def _unknown(_: str) -> None:
-    return None

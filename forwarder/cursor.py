@@ -34,6 +34,13 @@ class Snapshot(NamedTuple):
         """Whether the transaction had ended; the same rule as ``pg_visible_in_snapshot``."""
         return txid < self.xmax and txid not in self.running
 
+    def is_after(self, other: Snapshot) -> bool:
+        """Whether it sees more than another one of the same server. Of two, the later sees all that the earlier does.
+
+        As time goes on the xmax never falls, and as long as it stays, transactions only leave those that are running.
+        """
+        return (self.xmax, len(other.running)) > (other.xmax, len(self.running))
+
 
 # Sees no transaction at all.
 NOTHING = Snapshot(1, 1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
 from forwarder import tenure
-from forwarder.attachments import attachment_sink
+from forwarder.attachments import Attachments, attachments_of
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.files import file_sink
@@ -28,6 +29,15 @@ from forwarder.tenure import Terms
 STEADY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlet:
+    """A sink, what keeps its order, and where goes what is too large for it, if anywhere."""
+
+    sink: Sink
+    new_schedule: Callable[[], Schedule]
+    attachments: Attachments | None = None
 
 
 class Delivery:
@@ -58,15 +68,12 @@ class Delivery:
         """
         backoff = Backoff(first_seconds=0.1, max_seconds=15.0)
         async with AsyncExitStack() as stack:
-            opened = await self._opened_sink(stack, backoff)
-            if opened is None:
-                return
-            sink, schedule = opened
-            while not self._stopping:
+            outlet = await self._opened(stack, backoff)
+            while outlet and not self._stopping:
                 began = anyio.current_time()
                 try:
                     with plain_errors():
-                        await self._serve(source, sink, schedule(), once=once)
+                        await self._serve(source, outlet, once=once)
                     return
                 except ForwarderError as error:
                     self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
@@ -78,14 +85,14 @@ class Delivery:
                     backoff.reset()
                 await self.pause(backoff.next())
 
-    async def _opened_sink(self, stack: AsyncExitStack, backoff: Backoff) -> tuple[Sink, Callable[[], Schedule]] | None:
-        """The sink, and what keeps its order; waits for whatever it takes to open it, credentials for one. None: stopped meanwhile."""
+    async def _opened(self, stack: AsyncExitStack, backoff: Backoff) -> Outlet | None:
+        """The sink; waits for whatever it takes to open it, credentials for one. None: stopped meanwhile."""
         while not self._stopping:
             try:
                 async with AsyncExitStack() as attempt:
-                    opened = await self._open_sink(attempt)
+                    outlet = await self._open(attempt)
                     stack.push_async_exit(attempt.pop_all())
-                    return opened
+                    return outlet
             except Unavailable as error:
                 self.state.trouble = str(error)
                 logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
@@ -97,7 +104,7 @@ class Delivery:
         with self._interruptible():
             await anyio.sleep(seconds)
 
-    async def _serve(self, source: Source, sink: Sink, schedule: Schedule, *, once: bool) -> None:
+    async def _serve(self, source: Source, outlet: Outlet, *, once: bool) -> None:
         """Lead until stopped, or until all is delivered with ``once``.
 
         Raises:
@@ -105,7 +112,15 @@ class Delivery:
         """
         async with AsyncExitStack() as stack:
             with self._interruptible():
-                current = await tenure.begin(stack, self._terms, source=source, sink=sink, schedule=schedule, once=once)
+                current = await tenure.begin(
+                    stack,
+                    self._terms,
+                    source=source,
+                    sink=outlet.sink,
+                    schedule=outlet.new_schedule(),
+                    attachments=outlet.attachments,
+                    once=once,
+                )
                 self._has_led = True
             if self._stopping:
                 return
@@ -121,19 +136,18 @@ class Delivery:
                 await current.finish()
                 tasks.cancel_scope.cancel()
 
-    async def _open_sink(self, stack: AsyncExitStack) -> tuple[Sink, Callable[[], Schedule]]:
-        """The sink, and what keeps its order."""
+    async def _open(self, stack: AsyncExitStack) -> Outlet:
         target = self._terms.sink_url.target
         if isinstance(target, KinesisTarget):
             max_in_flight = self._terms.settings.listen.max_in_flight
             context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=self._terms.metrics)
             kinesis = await stack.enter_async_context(context)
-            if target.oversize.kind == "s3":
-                return await stack.enter_async_context(attachment_sink(kinesis, target)), kinesis.new_schedule
-            return kinesis, kinesis.new_schedule
+            is_s3 = target.oversize.kind == "s3"
+            attachments = await stack.enter_async_context(attachments_of(target)) if is_s3 else None
+            return Outlet(sink=kinesis, new_schedule=kinesis.new_schedule, attachments=attachments)
         if isinstance(target, StdoutTarget):
-            return await stack.enter_async_context(stdout_sink()), Line
-        return await stack.enter_async_context(file_sink(Path(target.path))), Line
+            return Outlet(sink=await stack.enter_async_context(stdout_sink()), new_schedule=Line)
+        return Outlet(sink=await stack.enter_async_context(file_sink(Path(target.path))), new_schedule=Line)
 
     def _interruptible(self) -> anyio.CancelScope:
         """A scope that ``stop`` ends at once."""

@@ -70,18 +70,30 @@ class Feed:
             self._forget_first()
         return page and replace(page, position=page.position.at_least(position.last_seq))
 
-    def publish(self, page: Page) -> None:
-        """This page follows the head, and now the head follows it."""
-        if self.is_head(page.position):
+    def join(self, position: Position) -> None:
+        """Somebody reads along from here on.
+
+        If another process has brought him further than the head is, because everybody here is stuck, the head moves to him: led up to
+        the head, he would go back.
+        """
+        end = position.finished() if position.batch else position
+        # Others who come to the head have not delivered his last change by that.
+        self.jump(replace(end, last_seq=0))
+
+    def publish(self, page: Page, *, after: Position) -> None:
+        """This page follows a position, at which the head was when it was read; now the head follows it."""
+        if _mark(page.position) == _mark(after):
             # Nothing has happened in the database at all.
             return
         if self._waiting or self._shared:
-            self._keep(self.head, page)
-        self._move(page.position)
+            self._keep(after, page)
+        self.jump(page.position)
 
     def jump(self, head: Position) -> None:
-        """The head is here now; what lies between was more than a page, and nobody has read it."""
-        self._move(head)
+        """The head is here now, if it was not further already; what lies between may be read by nobody yet."""
+        if head.delivered.is_after(self.head.delivered):
+            self.head = head
+            self._notify()
 
     def share(self, position: Position, page: Page) -> None:
         """Somebody who is behind has read this page, which follows a position: others may be there soon."""
@@ -97,10 +109,6 @@ class Feed:
     def fail(self, error: ForwarderError) -> None:
         """Nothing more can be read: everybody who asks is told."""
         self._failure = error
-        self._notify()
-
-    def _move(self, head: Position) -> None:
-        self.head = head
         self._notify()
 
     def _notify(self) -> None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from forwarder.cursor import Position
 from forwarder.packing import Packed
 
+# Behind a lane that is halted for days, pages that are delivered are joined when there are so many, and again when as many have come.
+MANY_PAGES = 64
+
 
 @dataclass(slots=True, kw_only=True)
 class _Page:
@@ -27,6 +30,21 @@ class _Page:
             self.undelivered.pop()
         return not self.undelivered
 
+    def may_take_in(self, next_page: _Page) -> bool:
+        """Whether the next page is delivered, and a position inside the two would say no more than what is.
+
+        Not if it ends inside a batch that this page is no part of: that has lower seqs as well, which are still to come.
+        """
+        ours, theirs = self.position.batch, next_page.position.batch
+        is_ours = theirs is None or (ours is not None and ours.snapshot == theirs.snapshot)
+        return is_ours and not next_page.undelivered
+
+    def take_in(self, next_page: _Page) -> None:
+        """Become one page with the next."""
+        self.last_seq = max(self.last_seq, next_page.last_seq)
+        self.position = next_page.position
+        self.attached_bytes += next_page.attached_bytes
+
 
 class Frontier:
     """Pages enter in order, are delivered in any order, and leave in order."""
@@ -39,6 +57,12 @@ class Frontier:
         self.progress = 0
         # Of what is attached to the records in memory, or is to be read for it.
         self.attached_bytes = 0
+        self._join_at = MANY_PAGES
+
+    @property
+    def pages(self) -> int:
+        """How many are kept."""
+        return len(self._pages)
 
     @property
     def position(self) -> Position:
@@ -69,6 +93,8 @@ class Frontier:
         self.attached_bytes += packed.attached_bytes
         self._pages.append(page)
         self._advance()
+        if len(self._pages) >= self._join_at:
+            self._join()
 
     def delivered(self, count: int) -> None:
         """So many changes need not be delivered any more; records have left their pages' ``undelivered``."""
@@ -86,3 +112,15 @@ class Frontier:
             self.progress += batch_is_done
             self.attached_bytes -= page.attached_bytes
             self._position = page.position
+
+    def _join(self) -> None:
+        """Join pages that are delivered to those before them, so that no more is kept than there is in memory."""
+        joined: deque[_Page] = deque()
+        for page in self._pages:
+            page.undelivered = [seqs for seqs in page.undelivered if seqs]
+            if joined and joined[-1].may_take_in(page):
+                joined[-1].take_in(page)
+            else:
+                joined.append(page)
+        self._pages = joined
+        self._join_at = len(joined) + MANY_PAGES

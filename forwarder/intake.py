@@ -58,6 +58,7 @@ class Intake:
 
     async def _flow(self, *, until: Callable[[], bool]) -> None:
         """While a page is taken and sent, the next one is read, and no more: it waits until there is room for it."""
+        self._feed.join(self._position)
         into, out_of = anyio.create_memory_object_stream[Page](0)
         with out_of:
             async with anyio.create_task_group() as tasks:

@@ -97,6 +97,7 @@ class KinesisSink:
         """Look after the stream and the credentials until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._renewal.run)
+            tasks.start_soon(self._shards.run)
             tasks.start_soon(self._watch.run, state)
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
@@ -123,7 +124,7 @@ class KinesisSink:
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
-        await self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
+        self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
         return [
             Rejection(
                 record=record,

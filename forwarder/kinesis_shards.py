@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
 
 from forwarder import kinesis_wire
 from forwarder.aws_call import aws_call
+from forwarder.backoff import Backoff
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError
 from forwarder.events import Record
 from forwarder.kinesis_wire import Result
-from forwarder.lanes import Lanes
+from forwarder.lanes import Lanes, unknown
 from forwarder.metrics import SinkMetrics
 from forwarder.pacing import Pacing
 from forwarder.shard_map import ShardMap
@@ -26,6 +29,10 @@ AGGREGATE_BYTES = 256 << 10
 
 # A stream that is being resharded throttles under names we do not know yet; ListShards is limited to 1,000 calls a second.
 LIST_AGAIN_SECONDS = 1.0
+LIST_AGAIN_MAX_SECONDS = 30.0
+# For all pages of the list.
+# After so many lanes that were given another shard, others have their turn: it takes some microseconds a lane.
+LANES_A_SLICE = 500
 
 # The text of a throttle names the shard: "Rate exceeded for shard shardId-000000000000 in stream …".
 _NAMED_SHARD = re.compile(r"shardId-\d+")
@@ -44,20 +51,38 @@ class KinesisShards:
         self._aggregate_bytes = AGGREGATE_BYTES if aggregates else 0
         self._pacing = Pacing()
         self._map: ShardMap | None = None
-        self._listed_at = -inf
-        self._schedule = self._empty()
+        # Set while an answer has told of a shard that we do not know.
+        self._surprised = anyio.Event()
+        self._schedule = self.new_schedule()
 
     def new_schedule(self) -> Lanes | Crowd:
         """An empty one, at the pace that is known so far: lanes if order is to be kept, else a crowd."""
-        self._schedule = self._empty()
-        if self._map:
-            self._schedule.regroup(self._map.shard_of)
+        shard_of = self._map.shard_of if self._map else unknown
+        self._schedule = (
+            Lanes(self._pacing, shard_of=shard_of, aggregate_bytes=self._aggregate_bytes)
+            if self._is_ordered
+            else Crowd(self._pacing, shard_of=shard_of)
+        )
         return self._schedule
 
-    def _empty(self) -> Lanes | Crowd:
-        return Lanes(self._pacing, aggregate_bytes=self._aggregate_bytes) if self._is_ordered else Crowd(self._pacing)
+    async def run(self) -> None:
+        """Learn the open shards when an answer has told of one that we do not know, until cancelled. No request waits for it."""
+        backoff = Backoff(first_seconds=LIST_AGAIN_SECONDS, max_seconds=LIST_AGAIN_MAX_SECONDS)
+        while True:
+            await self._surprised.wait()
+            self._surprised = anyio.Event()
+            try:
+                self._map = ShardMap(await self._list_shards())
+            except (ForwarderError, LookupError, TypeError, ValueError) as error:
+                # Without them there is no pacing, and lanes that are throttled back off by themselves.
+                logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
+                self._surprised.set()
+            else:
+                backoff.reset()
+                await self._regroup(self._map)
+            await anyio.sleep(backoff.next())
 
-    async def heed(
+    def heed(
         self,
         records: Sequence[Record],
         results: Sequence[Result],
@@ -80,9 +105,8 @@ class KinesisShards:
         stored = {result.shard_id for result in results if result.shard_id}
         for shard in stored - throttled:
             self._pacing.succeeded(shard, now)
-        if self._is_surprised(records, results) and now - self._listed_at >= LIST_AGAIN_SECONDS:
-            self._listed_at = now
-            await self._list_shards()
+        if not self._surprised.is_set() and self._is_surprised(records, results):
+            self._surprised.set()
 
     def _is_surprised(self, records: Sequence[Record], results: Sequence[Result]) -> bool:
         """Whether a record went, or was refused, elsewhere than the map says."""
@@ -93,22 +117,26 @@ class KinesisShards:
         )
         return any(shard and shard != self._map.shard_of(record.partition_key) for record, shard in named)
 
-    async def _list_shards(self) -> None:
-        """Learn the open shards. Without them there is no pacing, and lanes that are throttled back off by themselves."""
-        shards: list[dict[str, Any]] = []
+    async def _list_shards(self) -> Sequence[Mapping[str, Any]]:
+        """The stream's shards.
+
+        Raises:
+            Refused, Unavailable: we may not list them, or nobody answers in time.
+        """
+        shards: list[Mapping[str, Any]] = []
         page: dict[str, Any] = {**kinesis_wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
-        try:
-            # What is read of the answer may be as odd as the answer, and its pages without end.
-            with aws_call(f"stream {self._stream}"):
-                while page:
-                    answer = await self._client.list_shards(**page)
-                    shards += answer["Shards"]
-                    page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
-                self._map = ShardMap(shards)
-        except ForwarderError as error:
-            logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
-            return
-        self._schedule.regroup(self._map.shard_of)
+        # What is read of the answer may be as odd as the answer, and its pages without end.
+        with aws_call(f"stream {self._stream}"):
+            while page:
+                answer = await self._client.list_shards(**page)
+                shards += answer["Shards"]
+                page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
+        return shards
+
+    async def _regroup(self, shard_map: ShardMap) -> None:
+        for number, _ in enumerate(self._schedule.regroup(shard_map.shard_of), start=1):
+            if number % LANES_A_SLICE == 0:
+                await checkpoint()
 
 
 def _shard_of(refused: Result) -> str | None:

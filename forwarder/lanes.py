@@ -21,12 +21,15 @@ now rests until it does, so a hot shard slows its own lanes and costs the others
 With aggregation a head takes what waits behind it along, up to a number of bytes: one Kinesis record, stored whole or not at
 all. These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it
 had, and no other join it: what was perhaps stored is sent again as it was.
+
+A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
+Nothing of this kind is a follower.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
@@ -35,8 +38,14 @@ from forwarder.events import Lane, Record
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.
 LEAST_SHARE = 32
+# A shard that rests is asked again after this long at the latest: what waited for it may have moved to another meanwhile.
+LONGEST_REST_SECONDS = 1.0
 
 ShardOf = Callable[[str], str | None]
+
+
+def unknown(_: str) -> None:
+    """As long as nobody knows the shards, all records stand in one queue, which is not paced."""
 
 
 class Pace(Protocol):
@@ -69,22 +78,25 @@ class Lanes:
         "_resting",
         "_shard_of",
         "_turn",
+        "_unstored",
         "bytes",
         "ready",
         "records",
     )
 
-    def __init__(self, pacing: Pace, *, aggregate_bytes: int = 0) -> None:
+    def __init__(self, pacing: Pace, *, shard_of: ShardOf = unknown, aggregate_bytes: int = 0) -> None:
         """``aggregate_bytes``: how large an aggregate may be, data and partition key together; 0: none is made."""
         self._pacing = pacing
         self._aggregate_bytes = aggregate_bytes
-        self._shard_of: ShardOf = _unknown
+        self._shard_of = shard_of
         self._lanes: dict[str, Lane] = {}
         self._queues: dict[str | None, _Queue] = {}
         # Queues with ready heads that are not resting.
         self._turn: deque[_Queue] = deque()
-        # The others with ready heads, by the time at which they take turns again.
-        self._resting: list[tuple[float, str, _Queue]] = []
+        # The others with ready heads, by the time at which they take turns again. Queues are not compared, hence their ids.
+        self._resting: list[tuple[float, int, _Queue]] = []
+        # Heads whose attachments are to be stored, and nobody has taken them yet.
+        self._unstored: list[Record] = []
         # The heads that may be offered now, those of resting shards not included.
         self.ready = 0
         # What is in memory: waiting, ready or offered; followers included.
@@ -148,21 +160,35 @@ class Lanes:
         for record in records:
             self._make_ready(record, _lane_of(record))
 
-    def regroup(self, shard_of: ShardOf) -> None:
-        """Predict shards in this way from now on; what is ready now keeps its order of readiness."""
-        ready = [head for queue in self._queues.values() for head in queue.heads]
+    def regroup(self, shard_of: ShardOf) -> Iterator[None]:
+        """Predict shards in this way from now on. What is here moves lane by lane, a step each, and anything may be done between steps.
+
+        Until a head has moved it is offered at the pace of the shard it was predicted to go to before.
+        """
         self._shard_of = shard_of
-        self._queues.clear()
-        self._turn.clear()
-        self._resting.clear()
-        self.ready = 0
-        for key, lane in self._lanes.items():
-            lane.shard = shard_of(key)
-        self.put_back(ready)
+        former, self._queues = list(self._queues.values()), {}
+        for queue in former:
+            while queue.heads:
+                head = queue.heads.popleft()
+                self.ready -= not queue.is_resting
+                lane = _lane_of(head)
+                lane.shard = shard_of(head.partition_key)
+                self._make_ready(head, lane)
+                yield
+        # And those whose heads are offered.
+        for key in list(self._lanes):
+            if lane_of_key := self._lanes.get(key):
+                lane_of_key.shard = shard_of(key)
+            yield
 
     def hottest(self, count: int) -> Sequence[int]:
         """How many records the longest lanes hold, the longest first. Looks at every lane."""
         return nlargest(count, (1 + len(lane.behind or ()) for lane in self._lanes.values()))
+
+    def take_unstored(self) -> Sequence[Record]:
+        """Heads whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled, and its lane waits for it."""
+        unstored, self._unstored = self._unstored, []
+        return unstored
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""
@@ -170,6 +196,9 @@ class Lanes:
 
     def _make_ready(self, head: Record, lane: Lane) -> None:
         head.lane = lane
+        if head.attachment:
+            self._unstored.append(head)
+            return
         queue = self._queues.get(lane.shard)
         if queue is None:
             queue = self._queues[lane.shard] = _Queue(lane.shard)
@@ -181,9 +210,18 @@ class Lanes:
             queue.is_idle = False
             self._turn.append(queue)
 
+    def _end_turn(self, queue: _Queue, *, has_offered: bool) -> None:
+        """End the turn of a queue whose next head is too large for what is left of the request."""
+        if has_offered:
+            self._turn.append(queue)
+        else:
+            # The first of the next request, or a large head would be passed for ever by small ones.
+            self._turn.appendleft(queue)
+
     def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
         """Offer up to ``share`` heads of a queue; how much room is left in the request, 0 or less when it is full."""
         heads, shard, admits, aggregates = queue.heads, queue.shard, self._pacing.admits, self._aggregate_bytes
+        already = len(offered)
         for _ in range(min(share, len(heads))):
             head = heads[0]
             # Its size property, without the call.
@@ -192,7 +230,7 @@ class Lanes:
             if aggregates:
                 size, followers = self._gather(head, size, room)
             if size > room and offered:
-                self._turn.appendleft(queue)
+                self._end_turn(queue, has_offered=len(offered) > already)
                 return 0
             if shard is not None and not admits(shard, size, now):
                 _send_back(head, followers)
@@ -219,7 +257,10 @@ class Lanes:
             return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
         limit = min(room, self._aggregate_bytes)
         followers: list[Record] = []
-        while behind and (more := total + kpl.entry_bytes(len(behind[0].data))) <= limit:
+        while behind and not behind[0].attachment:
+            more = total + kpl.entry_bytes(len(behind[0].data))
+            if more > limit:
+                break
             followers.append(behind.popleft())
             total = more
         return (total, followers) if followers else (size, ())
@@ -227,8 +268,8 @@ class Lanes:
     def _rest(self, queue: _Queue, shard: str, now: float) -> None:
         queue.is_resting = True
         self.ready -= len(queue.heads)
-        # No two queues are of the same shard, so queues are never compared.
-        heappush(self._resting, (now + self._pacing.wait_seconds(shard, now), shard, queue))
+        seconds = min(self._pacing.wait_seconds(shard, now), LONGEST_REST_SECONDS)
+        heappush(self._resting, (now + seconds, id(queue), queue))
 
     def _wake(self, now: float) -> None:
         while self._resting and self._resting[0][0] <= now:
@@ -244,10 +285,6 @@ class Lanes:
             self.bytes -= len(record.data)
             record.undelivered.remove(record.seq)
         head.followers = ()
-
-
-def _unknown(_: str) -> None:
-    return None
 
 
 def _lane_of(head: Record) -> Lane:

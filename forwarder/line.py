@@ -48,6 +48,10 @@ class Line:
         """It is one lane."""
         return (self.records,)[:count]
 
+    def take_unstored(self) -> Sequence[Record]:
+        """Nothing is attached to what may be of any size."""
+        return ()
+
     def next_due(self) -> None:
         """Nothing here becomes ready by the mere passing of time."""
 

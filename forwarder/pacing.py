@@ -15,6 +15,8 @@ become possible, and small records do not overtake a large one for ever.
 Source of the quotas: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 """
 
+from math import inf
+
 RECORDS_PER_SECOND = 1000.0
 BYTES_PER_SECOND = float(1 << 20)
 BURST_SECONDS = 0.5
@@ -83,10 +85,12 @@ class _Pace:
 class Pacing:
     """The paces of the shards that have throttled. ``now`` is seconds of any steady clock."""
 
-    __slots__ = ("_paces",)
+    __slots__ = ("_paces", "_throttled_at")
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
+        # When any of them has throttled last.
+        self._throttled_at = -inf
 
     def admits(self, shard: str, size: int, now: float) -> bool:
         """Whether a record of ``size`` bytes may go to this shard now; if so, its share is spent.
@@ -126,14 +130,14 @@ class Pacing:
         else:
             pace.refill(now)
             pace.share = max(LEAST_SHARE, pace.share * FACTOR_ON_THROTTLE)
-        pace.throttled_at = pace.risen_at = now
+        self._throttled_at = pace.throttled_at = pace.risen_at = now
         pace.calm_at = now + CALM_SECONDS
         pace.held_until = now + HOLD_SECONDS
         pace.closed_until = max(pace.closed_until, pace.held_until)
 
     def has_throttled_since(self, sent: float) -> bool:
         """Whether any shard has."""
-        return any(sent < pace.throttled_at for pace in self._paces.values())
+        return sent < self._throttled_at
 
     def stored(self, shard: str, size: int, now: float, *, sent: float) -> None:
         """The shard has stored a record of ``size`` bytes that was sent at that time: if it has throttled since, that counts."""

@@ -124,8 +124,9 @@ class Publisher:
     def _answered(
         self, records: Sequence[Record], rejections: Sequence[Rejection], *, seconds: float, in_flight: int
     ) -> None:
-        refused = {rejection.record.seq for rejection in rejections}
-        stored = [record for record in records if record.seq not in refused] if refused else records
+        # Not by seq: a change and a dead letter that was made of it have the same.
+        refused = {id(rejection.record) for rejection in rejections}
+        stored = [record for record in records if id(record) not in refused] if refused else records
         self._concurrency.finished(seconds, in_flight=in_flight, rejected=len(rejections), records=len(records))
         self._metrics.request(seconds=seconds, records=len(stored), size=sum([len(record.data) for record in stored]))
         if self._state.trouble and stored:

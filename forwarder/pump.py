@@ -70,11 +70,12 @@ class Pump:
 
     async def _read(self) -> int:
         """Read what is new; how many changes that was."""
-        page = await self._outbox.drain(self._feed.head, floor_seq=self._floor_seq)
+        head = self._feed.head
+        page = await self._outbox.drain(head, floor_seq=self._floor_seq)
         if page is None:
             self._feed.jump(await self._outbox.here())
             return MANY_CHANGES
-        self._feed.publish(page)
+        self._feed.publish(page, after=head)
         return len(page.events)
 
 

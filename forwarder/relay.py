@@ -25,6 +25,7 @@ from forwarder.packing import Packed
 from forwarder.publisher import Publisher, Sink
 from forwarder.quarantine import Quarantine
 from forwarder.state import ServiceState
+from forwarder.uploads import Uploads
 
 RETRY_FIRST_SECONDS = 0.05
 RETRY_MAX_SECONDS = 2.0
@@ -53,6 +54,7 @@ class Schedule(Protocol):
     def hottest(self, count: int) -> Sequence[int]: ...
     def extend(self, records: Sequence[Record]) -> None: ...
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
+    def take_unstored(self) -> Sequence[Record]: ...
     def next_due(self) -> float | None: ...
     def settle(self, records: Sequence[Record]) -> None: ...
     def put_back(self, records: Sequence[Record]) -> None: ...
@@ -73,8 +75,11 @@ class Relay:
         lease: Lease,
         max_events: int,
         max_bytes: int,
+        uploads: Uploads | None = None,
     ) -> None:
+        """``uploads`` stores what is attached to records; None: nothing ever is."""
         self._sink = sink
+        self._uploads = uploads
         self._schedule = schedule
         self._state = state
         self._max_events = max_events
@@ -220,6 +225,9 @@ class Relay:
         async with anyio.create_task_group() as tasks:
             while True:
                 changed, had_enough = self._changed, self._has_enough()
+                if self._uploads:
+                    for record in self._schedule.take_unstored():
+                        tasks.start_soon(self._store, self._uploads, record)
                 while self._may_send(anyio.current_time()) and (records := self._take()):
                     self.in_flight += 1
                     tasks.start_soon(self._send, tasks, records)
@@ -267,6 +275,14 @@ class Relay:
             return self._sink.max_records
         return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
+    async def _store(self, uploads: Uploads, record: Record) -> None:
+        """Store what is attached to the first record of a lane, which may be sent then."""
+        if await uploads.store(record):
+            self._schedule.put_back([record])
+            self._notify()
+        else:
+            self._settle([record], unsettled=set())
+
     async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
         began = anyio.current_time()
         rejections = await self._publisher.publish(records, in_flight=self.in_flight)
@@ -274,7 +290,7 @@ class Relay:
         again = [rejection.record for rejection in rejections if not rejection.is_final]
         final = [rejection for rejection in rejections if rejection.is_final]
         halted = self._quarantine.admit(final, accepted=len(records) - len(rejections))
-        self._settle(records, unsettled={record.seq for record in chain(again, halted)})
+        self._settle(records, unsettled={id(record) for record in chain(again, halted)})
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
             tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
@@ -290,7 +306,8 @@ class Relay:
         tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
-        self._schedule.settle([record for record in records if record.seq not in unsettled] if unsettled else records)
+        """``unsettled`` are ids of objects: a change and a dead letter that was made of it have one seq."""
+        self._schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
         self._release()
         self._frontier.delivered(len(records) - len(unsettled))
         self._notify()

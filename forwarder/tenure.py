@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 
 from forwarder import bodies, database, history, native, partition_key
+from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
@@ -37,6 +38,7 @@ from forwarder.source import Source
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
 from forwarder.survey import Survey
+from forwarder.uploads import Uploads
 from forwarder.uptime import uptime_seconds
 from forwarder.watchdog import Watchdog
 
@@ -66,6 +68,7 @@ class Tenure:
     relay: Relay
     checkpoints: Checkpoints
     redelivery: Redelivery
+    attachments: Attachments | None
     settings: Settings
     state: ServiceState
 
@@ -81,6 +84,8 @@ class Tenure:
             tasks.start_soon(self.redelivery.run)
             tasks.start_soon(self.sink.watch, self.state)
             tasks.start_soon(Watchdog(self.relay, self.state).run)
+            if self.attachments:
+                tasks.start_soon(self.attachments.watch)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
@@ -102,7 +107,14 @@ class Tenure:
 
 
 async def begin(
-    stack: AsyncExitStack, terms: Terms, *, source: Source, sink: Sink, schedule: Schedule, once: bool
+    stack: AsyncExitStack,
+    terms: Terms,
+    *,
+    source: Source,
+    sink: Sink,
+    schedule: Schedule,
+    attachments: Attachments | None,
+    once: bool,
 ) -> Tenure:
     """Wait for the sink, connect, take the leadership, open the sink, and find out where to go on.
 
@@ -113,6 +125,8 @@ async def begin(
         Unavailable: the database does not answer.
     """
     await sink.prepare()
+    if attachments:
+        await attachments.prepare()
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, session, terms, sink, wait=not once)
@@ -124,7 +138,8 @@ async def begin(
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
-    relay = _relay(terms, sink, schedule, position, quarantine, lease)
+    uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
+    relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
     turn = anyio.Lock()
     packer = _packer(terms.sink_url, sink, origins, Images(session, turn))
     checkpoints = Checkpoints(
@@ -157,6 +172,7 @@ async def begin(
         relay=relay,
         checkpoints=checkpoints,
         redelivery=redelivery,
+        attachments=attachments,
         settings=terms.settings,
         state=terms.state,
     )
@@ -223,7 +239,13 @@ def _halts_lanes(sink_url: SinkUrl) -> bool:
 
 
 def _relay(
-    terms: Terms, sink: Sink, schedule: Schedule, position: Position, quarantine: Quarantine, lease: Lease
+    terms: Terms,
+    sink: Sink,
+    schedule: Schedule,
+    position: Position,
+    quarantine: Quarantine,
+    lease: Lease,
+    uploads: Uploads | None,
 ) -> Relay:
     listen = terms.settings.listen
     return Relay(
@@ -236,4 +258,5 @@ def _relay(
         lease=lease,
         max_events=listen.max_events,
         max_bytes=listen.max_bytes,
+        uploads=uploads,
     )

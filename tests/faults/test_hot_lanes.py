@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+import asyncpg
 import pytest
 
 from forwarder import kinesis_wire
-from forwarder.local.kinesis.faults import Delay, FailRecords, LoseResponse
+from forwarder.kinesis_shards import THROTTLED
+from forwarder.local.kinesis.faults import Delay, FailRecords, Hang, LoseResponse
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
-from tests.ledger import Ledger, all_delivered, write, write_rows
-from tests.listening import STREAM, Served, kinesis_with_stream, leads, listening
+from tests.ledger import Ledger, all_delivered, audit, write, write_rows
+from tests.listening import STREAM, Served, impatient, kinesis_with_stream, leads, listening
+from tests.waiting import eventually
 
 Decode = Callable[[bytes], Sequence[kinesis_wire.Result]]
 
@@ -76,3 +79,41 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
 
     # The first requests cannot know better: as many as were under way when the first refusal came back.
     assert 0 < refused < ledger.changes
+
+
+@pytest.mark.parametrize("ordering", ["strict", "none"])
+async def test_no_change_waits_for_the_list_of_shards(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, ordering: str
+) -> None:
+    # Whoever waits for the list waits for ever.
+    impatient(monkeypatch, read_timeout=3600.0)
+    async with kinesis_with_stream() as served:
+        throttles = FailRecords(error_code=THROTTLED, times=5)
+        hang = Hang(operation="ListShards")
+        served.kinesis.faults.replace([throttles, hang])
+        async with listening(database.url, f"{served.sink}&ordering={ordering}") as service:
+            await leads(service)
+            await write(ledger, database.writer_url, transactions=50)
+            await eventually(all_arrived(ledger, served))
+            assert served.kinesis.faults.struck(throttles) == 5
+            await eventually(position_is_at_the_end(database))
+        assert served.kinesis.faults.struck(hang)
+
+
+def all_arrived(ledger: Ledger, served: Served) -> Callable[[], Awaitable[bool]]:
+    async def are_there() -> bool:
+        return not audit(ledger, served.data()).findings.lost
+
+    return are_there
+
+
+def position_is_at_the_end(database: Database) -> Callable[[], Awaitable[bool]]:
+    async def is_there() -> bool:
+        connection = await asyncpg.connect(database.url)
+        try:
+            behind = "SELECT 1 FROM forwarder.outbox, forwarder.sink WHERE NOT pg_visible_in_snapshot(txid, delivered)"
+            return not await connection.fetch(behind)
+        finally:
+            await connection.close()
+
+    return is_there

@@ -20,7 +20,7 @@ from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
-from tests.listening import Served, kinesis_with_stream
+from tests.listening import Served, kinesis_with_stream, leads
 from tests.waiting import eventually
 
 STOP_SECONDS = 30.0
@@ -89,6 +89,35 @@ async def test_a_stuck_sink_holds_up_only_itself_and_catches_up_later(
         await write(ledger, database.writer_url, transactions=20, first_writer=10)
         for stream in (served, other):
             await all_delivered(ledger, stream.data)
+
+
+async def test_a_take_over_beside_a_stuck_sink_repeats_nothing(
+    database: Database, ledger: Ledger, served: Served, other: Served
+) -> None:
+    other.kinesis.faults.replace([Error(operation="PutRecords")])
+    one, stuck = sinks_of(served, other)
+    async with serving(database, one) as leader:
+        await leads(leader)
+        async with serving(database, one, stuck, max_events=20, page_rows=20) as service:
+            await write(ledger, database.writer_url, transactions=50, first_writer=20)
+            await eventually(trouble_of(service, "other"))
+            # The second process reads nothing more, since nobody there has room for it.
+            await write(ledger, database.writer_url, transactions=150)
+            assert (await all_delivered(ledger, served.data)).repeats == 0
+            leader.stop()
+            await leads(service)
+            await write(ledger, database.writer_url, transactions=20, first_writer=10)
+            assert (await all_delivered(ledger, served.data)).repeats == 0
+            other.kinesis.faults.replace([])
+            assert (await all_delivered(ledger, other.data)).repeats == 0
+    assert (await all_delivered(ledger, served.data)).repeats == 0
+
+
+def trouble_of(service: Service, sink: str) -> Any:
+    async def is_there() -> bool:
+        return service.states[sink].trouble is not None
+
+    return is_there
 
 
 @pytest.mark.parametrize("late_seconds", [0, 2], ids=["both at once", "one starts later"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ import pytest
 
 from forwarder.local.kinesis.faults import Error, FailRecords
 from forwarder.service import Service
-from tests.buckets import BUCKET, bucket, s3_server
+from tests.buckets import BUCKET, bucket, s3_server, stuck_s3
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
 from tests.listening import STREAM, Served, leads, listening
@@ -325,3 +325,51 @@ async def test_while_s3_does_not_take_the_record_its_pointer_waits_and_other_row
         await s3.create_bucket(Bucket=BUCKET)
         await served.kinesis.wait_for_records(20, stream=STREAM)
     assert any(body["key"] == {"id": 100} for body in bodies(served))
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["never answers", "refuses"])
+async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reason_is_told(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    refuses: bool,
+) -> None:
+    small = [identity for identity in range(100, 420) if identity % 20]
+    async with stuck_s3(refuses=refuses) as s3:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
+        monkeypatch.setattr("forwarder.attachments.CALL_SECONDS", 2.0)
+        for first in range(100, 420, 20):
+            await write_rows(ledger, database.writer_url, first, note=LARGE)
+            await write_rows(ledger, database.writer_url, *range(first + 1, first + 20))
+        sink = f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"
+        async with listening(database.url, sink) as service:
+            await served.kinesis.wait_for_records(len(small), stream=STREAM)
+            assert sorted(body["key"]["id"] for body in bodies(served)) == small
+            await eventually(is_unready(service, f"s3://{BUCKET}"), within_seconds=20)
+            assert "large record not stored, trying again" in caplog.messages
+            # What is delivered meanwhile hides nothing.
+            await write_rows(ledger, database.writer_url, 1000)
+            await served.kinesis.wait_for_records(len(small) + 1, stream=STREAM)
+            assert not service.states["default"].ready
+
+            s3.let_go()
+            await served.kinesis.wait_for_records(len(small) + 1 + 16, stream=STREAM)
+            await eventually(is_ready(service))
+
+
+def is_unready(service: Service, reason: str) -> Callable[[], Awaitable[bool]]:
+    async def unready() -> bool:
+        state = service.states["default"]
+        return not state.ready and reason in (state.reason or "")
+
+    return unready
+
+
+def is_ready(service: Service) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        return service.states["default"].ready
+
+    return ready

@@ -8,10 +8,9 @@ import anyio
 import pytest
 
 from forwarder import aws_call, sink_url, stillness, watchdog
-from forwarder.attachments import NOT_STORED, attachment_sink
-from forwarder.events import Attachment, Record
-from forwarder.kinesis import kinesis_sink
-from forwarder.metrics import Metrics
+from forwarder.attachments import attachments_of
+from forwarder.errors import Unavailable
+from forwarder.events import Attachment
 from forwarder.sink_url import KinesisTarget
 from tests.databases import Database
 from tests.ledger import Ledger, write
@@ -99,18 +98,13 @@ async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
     target = sink_url.parse(f"{sink_of(server)}&oversize=s3://bucket/large").target
     assert isinstance(target, KinesisTarget)
-    async with (
-        kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as kinesis,
-        attachment_sink(kinesis, target) as sink,
-    ):
-        await sink.prepare()
+    async with attachments_of(target) as attachments:
+        await attachments.prepare()
         monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
         server.always(ANY, behaviour)
-        large = Record(1, "key", b"pointer", {1})
-        large.attachment = Attachment(bucket="bucket", key="large/1", data=b"x" * (4 << 20))
-        with anyio.fail_after(30):
-            (rejection,) = await sink.publish([large])
-        assert (rejection.code, "not done within" in rejection.reason) == (NOT_STORED, True)
+        large = Attachment(bucket="bucket", key="large/1", data=b"x" * (4 << 20))
+        with anyio.fail_after(30), pytest.raises(Unavailable, match="not done within"):
+            await attachments.put(large)
         server.behave()
         monkeypatch.undo()
-        assert not await sink.publish([large])
+        await attachments.put(large)

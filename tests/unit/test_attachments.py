@@ -1,4 +1,4 @@
-"""Objects that are put together part by part, and what becomes of the records that point to them when they cannot be."""
+"""Objects that are put together part by part, and what is left of those that cannot be."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import anyio
 import pytest
 
 from forwarder import attachments
-from forwarder.attachments import NOT_STORED, AttachmentSink
+from forwarder.attachments import Attachments
 from forwarder.errors import Unavailable, Vanished
-from forwarder.events import Attachment, Record
-from forwarder.quarantine import Rejection
+from forwarder.events import Attachment
 
 PART_BYTES = 10
 
@@ -58,51 +57,27 @@ class Bucket:
         del self.uploads[Key]
 
 
-class Stream:
-    max_records = 500
-    max_bytes = 1 << 20
-    max_in_flight = 4
-    max_record_bytes = 1 << 20
-    takes_bodies = False
-
-    def __init__(self) -> None:
-        self.stored: list[int] = []
-
-    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
-        self.stored += [record.seq for record in records]
-        return ()
-
-
 @dataclass
 class Scripted:
     """A body of some texts, after which it may fail."""
 
     texts: Sequence[str]
     error: Exception | None = None
-    under_way: list[int] = field(default_factory=lambda: [0, 0])
 
     @property
     def size(self) -> int:
         return sum(map(len, self.texts))
 
     async def parts(self) -> AsyncIterator[bytes]:
-        self.under_way[0] += 1
-        self.under_way[1] = max(self.under_way)
         for text in self.texts:
             await anyio.lowlevel.checkpoint()
             yield text.encode()
-        self.under_way[0] -= 1
         if self.error:
             raise self.error
 
 
-def sink_of(bucket: Bucket, stream: Stream) -> AttachmentSink:
-    stands_in: Any = stream
-    return AttachmentSink(stands_in, bucket, bucket="large")
-
-
-def pointer(seq: int, body: Scripted) -> Record:
-    return Record(seq, str(seq), b"{}", {seq}, attachment=Attachment("large", str(seq), b"", body))
+def attachment(body: Scripted) -> Attachment:
+    return Attachment("large", "key", b"", body)
 
 
 @pytest.mark.parametrize(
@@ -112,49 +87,49 @@ def pointer(seq: int, body: Scripted) -> Record:
 async def test_an_object_has_every_byte_and_is_put_by_parts_only_if_it_takes_several(
     texts: Sequence[str], puts: int
 ) -> None:
-    bucket, stream = Bucket(), Stream()
+    bucket = Bucket()
 
-    assert await sink_of(bucket, stream).publish([pointer(1, Scripted(texts))]) == ()
+    await Attachments(bucket, bucket="large").put(attachment(Scripted(texts)))
 
-    assert bucket.objects == {"1": "".join(texts).encode()}
+    assert bucket.objects == {"key": "".join(texts).encode()}
     assert bucket.calls["put_object"] == puts
-    assert stream.stored == [1]
 
 
-async def test_what_cannot_be_stored_as_a_whole_leaves_no_parts_and_its_pointer_is_not_sent() -> None:
-    bucket, stream = Bucket(refuses=2), Stream()
-    large, small = pointer(1, Scripted(["x" * 25])), pointer(2, Scripted(["x"]))
+async def test_what_cannot_be_stored_as_a_whole_leaves_no_parts() -> None:
+    bucket = Bucket(refuses=2)
 
-    [rejection] = await sink_of(bucket, stream).publish([large, small])
+    with pytest.raises(Unavailable, match="s3://large"):
+        await Attachments(bucket, bucket="large").put(attachment(Scripted(["x" * 25])))
 
-    assert (rejection.record, rejection.code, rejection.is_final) == (large, NOT_STORED, False)
-    assert (bucket.objects, bucket.uploads) == ({"2": b"x"}, {})
-    assert stream.stored == [2]
+    assert (bucket.objects, bucket.uploads) == ({}, {})
 
 
-async def test_a_database_that_does_not_answer_is_a_reason_to_offer_it_again() -> None:
-    bucket, stream = Bucket(), Stream()
+@pytest.mark.parametrize("error", [Unavailable("gone"), Vanished("discarded")])
+async def test_what_cannot_be_read_is_not_stored_and_the_reader_says_why(error: Exception) -> None:
+    bucket = Bucket()
 
-    [rejection] = await sink_of(bucket, stream).publish([pointer(1, Scripted(["x" * 25], Unavailable("gone")))])
+    with pytest.raises(type(error), match=str(error)):
+        await Attachments(bucket, bucket="large").put(attachment(Scripted(["x" * 25], error)))
 
-    assert rejection.code == NOT_STORED
-    assert (bucket.objects, bucket.uploads, stream.stored) == ({}, {}, [])
-
-
-async def test_a_change_that_was_given_up_meanwhile_is_not_sent() -> None:
-    bucket, stream = Bucket(), Stream()
-
-    rejections = await sink_of(bucket, stream).publish([pointer(1, Scripted([], Vanished("discarded")))])
-
-    assert (rejections, bucket.objects, stream.stored) == ([], {}, [])
+    assert (bucket.objects, bucket.uploads) == ({}, {})
 
 
-async def test_only_so_many_objects_are_on_their_way_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attachments, "MAX_UPLOADS", 2)
-    under_way = [0, 0]
+class Odd:
+    """An S3 whose answers nobody has foreseen, or that never answers."""
 
-    await sink_of(Bucket(), Stream()).publish(
-        [pointer(seq, Scripted(["x"] * 5, under_way=under_way)) for seq in range(1, 8)]
-    )
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
 
-    assert under_way == [0, 2]
+    async def create_multipart_upload(self, **_: str) -> object:
+        if self._answer is None:
+            await anyio.sleep_forever()
+        return self._answer
+
+
+@pytest.mark.parametrize("answer", [{}, [], None])
+async def test_an_odd_answer_is_a_reason_to_try_again_and_so_is_none_in_time(
+    answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "CALL_SECONDS", 0.01)
+    with pytest.raises(Unavailable, match="s3://large: "):
+        await Attachments(Odd(answer), bucket="large").put(attachment(Scripted(["x" * 25])))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from forwarder import barriers as barriers_module
 from forwarder.barriers import Barriers
 from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
@@ -16,6 +18,14 @@ from forwarder.packing import Packed
 
 MANY = 1 << 30
 TRUNCATE = "TRUNCATE"
+MANY_STRETCHES = 5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_stretches_are_many() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(barriers_module, "MANY_STRETCHES", MANY_STRETCHES)
+        yield
 
 
 def page(*changes: tuple[int, int, str | None], prefix: bool = True) -> Packed:
@@ -121,6 +131,19 @@ def test_no_more_is_remembered_than_is_under_way() -> None:
     barriers.admit(Packed(records=(), stretches=()))
     assert not barriers._tables
     assert not barriers._under_way
+
+
+@pytest.mark.parametrize("table", [1, 2])
+def test_behind_a_lane_that_is_halted_no_more_is_remembered_than_is_under_way(table: int) -> None:
+    barriers = Barriers()
+    (halted,) = barriers.admit(page((1, 1, "a")))
+    for seq in range(2, 200, 2):
+        deliver(*barriers.admit(page((seq, table, "b"), (seq + 1, 7, "b"))))
+        assert len(barriers._under_way) <= MANY_STRETCHES + 2
+        assert len(barriers._tables[1].under_way) <= MANY_STRETCHES + 2
+    assert not barriers.admit(page((1000, 1, TRUNCATE)))
+    deliver(halted)
+    assert seqs_of(barriers.release()) == [1000]
 
 
 class BarriersMachine(RuleBasedStateMachine):

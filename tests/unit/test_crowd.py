@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,9 +24,7 @@ def first_letter(key: str) -> str:
 
 
 def crowd_by_letter(pacing: Pacing | None = None) -> Crowd:
-    crowd = Crowd(pacing or Pacing())
-    crowd.regroup(first_letter)
-    return crowd
+    return Crowd(pacing or Pacing(), shard_of=first_letter)
 
 
 def take(crowd: Crowd, now: float = 0.0, *, max_records: int = 500, max_bytes: int = MANY) -> Sequence[Record]:
@@ -97,7 +96,7 @@ def test_shards_share_a_request() -> None:
 def test_a_new_prediction_moves_what_waits() -> None:
     crowd = Crowd(exhausted("h", 0.0))
     crowd.extend(records("h", "c"))
-    crowd.regroup(first_letter)
+    assert sum(1 for _ in crowd.regroup(first_letter)) == 2
     assert keys_of(take(crowd)) == ["c"]
 
 
@@ -106,9 +105,10 @@ def test_a_new_prediction_moves_what_waits() -> None:
     max_records=st.integers(1, 20),
     max_bytes=st.integers(1, 1000),
     refuse=st.lists(st.booleans()),
+    steps=st.lists(st.integers(0, 10)),
 )
 def test_every_record_is_offered_until_it_is_delivered(
-    keys: list[str], max_records: int, max_bytes: int, refuse: list[bool]
+    keys: list[str], max_records: int, max_bytes: int, refuse: list[bool], steps: list[int]
 ) -> None:
     crowd = crowd_by_letter()
     given_records = records(*keys, size=50)
@@ -116,8 +116,13 @@ def test_every_record_is_offered_until_it_is_delivered(
     for record in given_records:
         record.undelivered = undelivered
     crowd.extend(given_records)
+    regrouping = crowd.regroup(str.upper)
     while crowd.records:
+        for _ in islice(regrouping, steps.pop() if steps else 0):
+            pass
+        assert crowd.ready == crowd.records
         offered = take(crowd, max_records=max_records, max_bytes=max_bytes)
+        assert crowd.ready == crowd.records - len(offered)
         assert 1 <= len(offered) <= max_records
         assert len(offered) == 1 or sum(51 for _ in offered) <= max_bytes
         if refuse and refuse.pop():
@@ -132,3 +137,28 @@ def test_records_of_a_shard_that_was_passed_over_are_not_ready() -> None:
     crowd.extend(records("h1", "h1", "c1", "c2"))
     assert keys_of(take(crowd, max_records=1)) == ["c1"]
     assert crowd.ready == 1
+
+
+def test_shards_that_rest_are_not_asked_at_every_request() -> None:
+    class Counting(Pacing):
+        asked = 0
+
+        def admits(self, shard: str, size: int, now: float) -> bool:
+            self.asked += 1
+            return super().admits(shard, size, now)
+
+        def wait_seconds(self, shard: str, now: float) -> float:
+            self.asked += 1
+            return super().wait_seconds(shard, now)
+
+    pacing = Counting()
+    for number in range(1000):
+        pacing.throttled(f"h{number}", 0.0, sent=0.0)
+    crowd = Crowd(pacing, shard_of=str)
+    crowd.extend(records(*(f"h{number}" for number in range(1000))))
+    assert not take(crowd)
+    pacing.asked = 0
+    for number in range(10):
+        crowd.extend(records(f"c{number}"))
+        assert keys_of(take(crowd)) == [f"c{number}"]
+    assert pacing.asked == 10

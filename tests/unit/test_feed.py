@@ -57,7 +57,7 @@ async def test_whoever_waits_at_the_head_is_handed_the_next_page() -> None:
         tasks.start_soon(wait)
         await feed.wanted()
         await anyio.wait_all_tasks_blocked()
-        feed.publish(page(1))
+        feed.publish(page(1), after=feed.head)
 
     assert handed == [position(1, last_seq=1)] * 2
 
@@ -72,7 +72,7 @@ async def test_nothing_is_wanted_as_long_as_nobody_waits_at_the_head() -> None:
 async def test_a_slower_sink_finds_what_it_missed() -> None:
     feed = Feed(position(0), shared=True)
     for number in range(1, 4):
-        feed.publish(page(number))
+        feed.publish(page(number), after=feed.head)
     at, seen = position(0), []
     while not feed.is_head(at):
         found = await next_page(feed, at)
@@ -84,7 +84,7 @@ async def test_a_slower_sink_finds_what_it_missed() -> None:
 
 async def test_a_page_that_leads_nowhere_is_not_kept() -> None:
     feed = Feed(position(0), shared=True)
-    feed.publish(Page(events=(), position=position(0)))
+    feed.publish(Page(events=(), position=position(0)), after=feed.head)
     feed.jump(position(9))
 
     assert await feed.after(position(0)) is None
@@ -94,7 +94,7 @@ async def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(feed_module, "KEPT_BYTES", 2 * feed_module.EVENT_BYTES + 100)
     feed = Feed(position(0), shared=True)
     for number in range(1, 5):
-        feed.publish(page(number, size=40))
+        feed.publish(page(number, size=40), after=feed.head)
 
     assert await feed.after(position(0)) is None
     assert await feed.after(position(1)) is None
@@ -128,7 +128,7 @@ async def test_a_page_for_the_only_sink_is_not_kept_once_it_has_it() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(next_page, feed, position(0))
         await feed.wanted()
-        feed.publish(page(1))
+        feed.publish(page(1), after=feed.head)
 
     assert feed.kept(position(0)) is None
 
@@ -137,7 +137,7 @@ async def test_small_changes_are_not_kept_without_bound_either(monkeypatch: pyte
     monkeypatch.setattr(feed_module, "KEPT_BYTES", 10 * feed_module.EVENT_BYTES)
     feed = Feed(position(0), shared=True)
     for number in range(1, 21):
-        feed.publish(page(number, size=0))
+        feed.publish(page(number, size=0), after=feed.head)
 
     kept = [number for number in range(20) if await feed.after(position(number))]
     assert kept == list(range(10, 20))
@@ -145,7 +145,7 @@ async def test_small_changes_are_not_kept_without_bound_either(monkeypatch: pyte
 
 async def test_a_sink_keeps_the_highest_seq_that_it_has_delivered() -> None:
     feed = Feed(position(0), shared=True)
-    feed.publish(page(1))
+    feed.publish(page(1), after=feed.head)
 
     assert (await next_page(feed, position(0, last_seq=50))).position.last_seq == 50
 
@@ -163,3 +163,45 @@ async def test_a_failure_is_told_to_those_who_wait_and_to_those_who_come() -> No
         feed.fail(Unavailable("gone"))
     with pytest.raises(Unavailable, match="gone"):
         await feed.after(position(0))
+
+
+async def test_the_head_moves_to_somebody_who_comes_from_further_on_and_the_others_read_up_to_it() -> None:
+    feed, waiting = Feed(position(3), shared=True), []
+
+    async def wait() -> None:
+        waiting.append(await feed.after(position(3)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await feed.wanted()
+        feed.join(position(9, last_seq=50))
+
+    assert waiting == [None]
+    assert feed.head == position(9)
+
+
+@pytest.mark.parametrize("running", [(), (5,)])
+async def test_the_head_does_not_move_back_to_somebody_who_comes_from_before(running: tuple[int, ...]) -> None:
+    at = Position(delivered=Snapshot(5, 9, (5,)), floor_seq=7)
+    feed = Feed(at, shared=True)
+    feed.join(Position(delivered=Snapshot(3, 8, running), floor_seq=4))
+    feed.join(Position(delivered=Snapshot(5, 9, (5, 6)), floor_seq=4))
+
+    assert feed.head == at
+
+
+async def test_a_batch_that_somebody_brings_along_is_read_to_its_end() -> None:
+    feed = Feed(position(3), shared=True)
+    feed.join(position(2).entering(Snapshot(9, 9), floor_seq=8, ceiling_seq=20).advanced(15))
+
+    assert feed.head == Position(delivered=Snapshot(9, 9), floor_seq=8)
+
+
+async def test_a_page_that_was_read_while_the_head_moved_on_is_for_those_where_it_begins() -> None:
+    feed, before = Feed(position(3), shared=True), position(3)
+    feed.join(position(9))
+    feed.publish(page(5), after=before)
+
+    assert feed.head == position(9)
+    assert (await next_page(feed, before)).position.delivered == Snapshot(5, 5)
+    assert await feed.after(position(5)) is None

@@ -1,7 +1,7 @@
-"""Many sinks on one feed against a model of PostgreSQL's transactions, whatever comes in between.
+"""Many sinks on the feeds of two processes against a model of PostgreSQL's transactions, whatever comes in between.
 
 Pump, Feed, Intake and Outbox are the real ones, the database is the model of tests/world.py. Some sinks keep up, some are slow, some
-stall for a while, some crash and begin again from a position that they had reached.
+stall for a while, some crash and begin again from a position that they had reached, there or in the other process.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Sink:
 
     def offer(self, events: Any, position: Position, *, skipped: int) -> None:
         assert not skipped
+        assert not self.positions[-1].delivered.is_after(position.delivered)
         self.stream += events
         self.positions.append(position)
 
@@ -81,16 +82,12 @@ class Run:
         registry = Registry()
         await registry.refresh(session)
         outbox = Outbox(session, anyio.Lock(), registry=registry, page_rows=3, page_bytes=10_000)
-        feed = Feed(await outbox.here(), shared=True)
-        pump = Pump(outbox, feed)
+        feeds = [Feed(await outbox.here(), shared=True) for _ in range(2)]
         async with anyio.create_task_group() as tasks:
-
-            async def poll() -> None:
-                await pump.poll(interval_seconds=0.0001)
-
-            tasks.start_soon(poll)
+            for feed in feeds:
+                tasks.start_soon(self.poll, Pump(outbox, feed))
             for sink in self.sinks:
-                tasks.start_soon(self.keep_going, sink, feed, outbox)
+                tasks.start_soon(self.keep_going, sink, feeds, outbox)
             async with anyio.create_task_group() as writers:
                 for _ in range(WRITERS):
                     writers.start_soon(self.write)
@@ -101,18 +98,20 @@ class Run:
         for _ in range(self.chance.randrange(3)):
             await anyio.lowlevel.checkpoint()
 
-    async def keep_going(self, sink: Sink, feed: Feed, outbox: Outbox) -> None:
+    async def poll(self, pump: Pump) -> None:
+        await pump.poll(interval_seconds=0.0001)
+
+    async def keep_going(self, sink: Sink, feeds: Sequence[Feed], outbox: Outbox) -> None:
         """Read along, and begin again now and then from a position that was reached before."""
-        position = START
         while True:
+            feed, position = sink.chance.choice(feeds), sink.positions[-1]
             intake = Intake(feed, outbox, position=position, relay=sink, packer=Unpacked())  # type: ignore[arg-type]
+            if sink.crashes == 3:
+                await intake.run()
             with anyio.move_on_after(sink.chance.uniform(0.005, 0.05)):
                 await intake.run()
-            if sink.crashes < 3:
-                sink.crashes += 1
-                position = sink.chance.choice(sink.positions[-5:])
-            else:
-                await Intake(feed, outbox, position=sink.positions[-1], relay=sink, packer=Unpacked()).run()  # type: ignore[arg-type]
+            sink.crashes += 1
+            sink.positions.append(sink.chance.choice(sink.positions[-5:]))
 
     async def write(self) -> None:
         """Transactions that take their ids late, overlap, roll back, and are sometimes larger than a page."""

@@ -76,11 +76,11 @@ class Packer:
         return events
 
 
-def intake_of(outbox: Outbox, relay: Relay, packer: Packer | None = None) -> Intake:
+def intake_of(outbox: Outbox, relay: Relay, packer: Packer | None = None, *, position: Position = START) -> Intake:
     feed: Any = Feed(HEAD, shared=False)
     parts: Any = {"relay": relay, "packer": packer or Packer()}
     reads_from: Any = outbox
-    return Intake(feed, reads_from, position=START, **parts)
+    return Intake(feed, reads_from, position=position, **parts)
 
 
 @asynccontextmanager
@@ -133,3 +133,11 @@ async def test_a_change_that_is_refused_ends_it_after_all_before_it_was_offered(
 async def test_a_lost_connection_ends_it_whether_there_is_room_or_not(room: int) -> None:
     with pytest.raises(Unavailable, match="connection is lost"), plain_errors():
         await intake_of(Outbox(fails_at=3), Relay(room=room)).run()
+
+
+async def test_whoever_is_beyond_the_head_is_not_led_back_to_it() -> None:
+    outbox, relay = Outbox(), Relay(room=PAGES)
+    ahead = Position(delivered=Snapshot(20, 20), floor_seq=0)
+    async with running(intake_of(outbox, relay, position=ahead)):
+        await standstill()
+    assert (outbox.read_pages, relay.positions) == ([], [])

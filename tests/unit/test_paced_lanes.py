@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from forwarder import kpl
 from forwarder.events import Record
-from forwarder.lanes import Lanes
+from forwarder.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf
 from forwarder.pacing import Pacing
 
 MANY = 1 << 30
@@ -25,9 +26,12 @@ def first_letter(key: str) -> str:
 
 
 def lanes_by_letter(pacing: Pacing | None = None, *, aggregate_bytes: int = 0) -> Lanes:
-    lanes = Lanes(pacing or Pacing(), aggregate_bytes=aggregate_bytes)
-    lanes.regroup(first_letter)
-    return lanes
+    return Lanes(pacing or Pacing(), shard_of=first_letter, aggregate_bytes=aggregate_bytes)
+
+
+def regroup(lanes: Lanes, shard_of: ShardOf) -> int:
+    """Regroup all at once; how many steps that took."""
+    return sum(1 for _ in lanes.regroup(shard_of))
 
 
 def take(lanes: Lanes, now: float, *, max_records: int = 500) -> Sequence[Record]:
@@ -104,6 +108,13 @@ def test_a_request_is_filled_from_one_shard_if_the_others_have_nothing() -> None
     assert len(take(lanes, 0.0, max_records=300)) == 300
 
 
+def test_many_middling_heads_of_a_shard_keep_no_other_shard_waiting() -> None:
+    lanes = lanes_by_letter()
+    lanes.extend([*records(*(f"s{number}" for number in range(200)), size=10), *records("l", size=990)])
+    taken = [keys_of(lanes.take(max_records=500, max_bytes=1000, now=0.0)) for _ in range(3)]
+    assert ["l"] in taken
+
+
 def test_a_request_that_is_full_spends_nothing_for_what_it_leaves() -> None:
     class Counting(Pacing):
         spent = 0
@@ -123,16 +134,62 @@ def test_after_the_map_changes_ready_heads_go_to_their_new_shards() -> None:
     lanes = lanes_by_letter(exhausted("h", 0.0))
     lanes.extend(records("h1", "h2", "h2"))
     assert not take(lanes, 0.0)
-    lanes.regroup(lambda key: f"new-{key}")
+    regroup(lanes, lambda key: f"new-{key}")
     assert keys_of(take(lanes, 0.0)) == ["h1", "h2"]
-    assert lanes.next_due() is None
+
+
+def test_a_step_of_regrouping_moves_one_lane_and_everything_goes_on_meanwhile() -> None:
+    asked: list[str] = []
+
+    def counted(key: str) -> str:
+        asked.append(key)
+        return f"new-{key}"
+
+    lanes = lanes_by_letter()
+    lanes.extend(records("a", "b", "c", "c", "d"))
+    offered = take(lanes, 0.0, max_records=1)
+    steps = lanes.regroup(counted)
+    for number, _ in enumerate(steps, start=1):
+        assert len(asked) == number
+        if number == 1:
+            assert lanes.ready == 3
+            assert sorted(keys_of(take(lanes, 0.0))) == ["b", "c", "d"]
+            lanes.extend(records("e"))
+            asked.remove("e")
+            lanes.settle(offered)
+    assert lanes.ready == 1
+    assert asked == ["b", "b", "c", "d", "e"]
+
+
+def test_the_work_of_regrouping_does_not_grow_with_the_number_of_shards() -> None:
+    lanes = Lanes(Pacing(), shard_of=str)
+    lanes.extend(records(*(str(number) for number in range(3000))))
+    assert regroup(lanes, str.upper) == 6000
+
+
+def test_what_moves_from_a_shard_that_rests_for_long_need_not_wait_for_it() -> None:
+    pacing = exhausted("h", 0.0)
+    for number in range(1, 40):
+        pacing.throttled("h", float(number), sent=float(number))
+    while pacing.admits("h", 10 << 10, 39.2):
+        pass
+    lanes = lanes_by_letter(pacing)
+    lanes.extend(records("h1", size=1 << 20))
+    assert not take(lanes, 40.0)
+    assert pacing.wait_seconds("h", 40.0) > 5
+    # Whoever waits until it is due has not heard of the new map.
+    due = lanes.next_due()
+    assert due is not None
+    assert due - 40.0 <= LONGEST_REST_SECONDS
+    regroup(lanes, lambda key: f"new-{key}")
+    assert keys_of(take(lanes, due)) == ["h1"]
 
 
 def test_what_was_offered_before_the_map_changed_comes_back_to_its_new_shard() -> None:
     lanes = lanes_by_letter()
     lanes.extend(records("a", "b", "b"))
     offered = take(lanes, 0.0)
-    lanes.regroup(lambda _: "one")
+    regroup(lanes, lambda _: "one")
     lanes.put_back(offered[:1])
     lanes.settle(offered[1:])
     assert keys_of(take(lanes, 0.0)) == ["a", "b"]
@@ -191,6 +248,7 @@ class Model(RuleBasedStateMachine):
         self.waiting: dict[str, deque[Record]] = {}
         self.offered: list[Record] = []
         self.undelivered: set[int] = set()
+        self.regrouping: Iterator[None] = iter(())
 
     @rule(keys=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([1, 50, 300, 1 << 20])), max_size=40))
     def extend(self, keys: list[tuple[str, int]]) -> None:
@@ -240,7 +298,12 @@ class Model(RuleBasedStateMachine):
 
     @rule(count=st.integers(0, 3))
     def new_map(self, count: int) -> None:
-        self.lanes.regroup((lambda key: str(ord(key) % count)) if count else (lambda _: None))
+        self.regrouping = self.lanes.regroup((lambda key: str(ord(key) % count)) if count else (lambda _: None))
+
+    @rule(steps=st.integers(1, 10))
+    def regroup_some(self, steps: int) -> None:
+        for _ in islice(self.regrouping, steps):
+            pass
 
     @invariant()
     def everything_is_counted(self) -> None:
@@ -248,7 +311,9 @@ class Model(RuleBasedStateMachine):
             waiting = [record for lane in self.waiting.values() for record in lane]
             assert self.lanes.records == len(waiting) == len(self.undelivered)
             assert self.lanes.bytes == sum(len(record.data) for record in waiting)
-            assert 0 <= self.lanes.ready <= sum(1 for lane in self.waiting.values() if lane) - len(self.offered)
+            heads = sum(1 for lane in self.waiting.values() if lane) - len(self.offered)
+            resting = sum(len(queue.heads) for _, _, queue in self.lanes._resting)
+            assert self.lanes.ready == heads - resting == sum(len(queue.heads) for queue in self.lanes._turn)
 
     def teardown(self) -> None:
         """Whatever happened, everything can be delivered in the end."""

@@ -14,6 +14,7 @@ import pytest
 
 from forwarder import linger
 from forwarder import relay as relay_module
+from forwarder.crowd import Crowd
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Unavailable, Vanished
 from forwarder.events import Record, Stretch
@@ -650,6 +651,30 @@ async def test_what_was_set_aside_is_delivered_again_without_moving_the_position
 
     assert 5 in [record.seq for record in sink.stored]
     assert relay.position is last
+
+
+@pytest.mark.parametrize("refused", ["letter", "live"])
+async def test_a_letter_and_the_change_it_was_made_of_in_one_request_are_not_confused(refused: str) -> None:
+    sent: list[list[str]] = []
+    state = ServiceState(trouble="an earlier one")
+
+    async def refuse_once(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        sent.append([record.partition_key for record in records])
+        first = len(sent) == 1
+        return [Rejection(record=r, code="Throttled") for r in records if first and r.partition_key == refused]
+
+    relay = relay_to(ScriptedSink(refuse_once), schedule=Crowd(Pacing()), state=state)
+    end = offer(relay, (1, "live"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(relay.deliver_again, packed_of(Record(1, "letter", b"x", {1})))
+        await anyio.wait_all_tasks_blocked()
+        async with running(relay):
+            with anyio.fail_after(5):
+                await relay.settled()
+
+    assert sent == [["live", "letter"], [refused]]
+    assert relay.position == end
+    assert state.trouble is None
 
 
 async def test_attachments_count_as_memory_until_their_page_is_delivered() -> None:

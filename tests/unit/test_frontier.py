@@ -1,0 +1,151 @@
+"""What the frontier keeps, and what of it may be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from forwarder import frontier as frontier_module
+from forwarder.cursor import Position, Snapshot
+from forwarder.events import Event, Record, Stretch
+from forwarder.frontier import MANY_PAGES, Frontier
+from forwarder.packing import Packed
+from forwarder.registry import Registry
+from tests.reading import Reader as Reading
+from tests.world import Session, Transaction, World
+
+START = Position(delivered=Snapshot(1, 1), floor_seq=0)
+
+
+def position(number: int) -> Position:
+    return Position(delivered=Snapshot(number, number), floor_seq=0, last_seq=number)
+
+
+def page(*seqs: int, attached_bytes: int = 0) -> Packed:
+    undelivered = set(seqs)
+    records = [Record(seq, "key", b"x", undelivered) for seq in seqs]
+    stretches = [Stretch(1, undelivered)] if seqs else []
+    return Packed(records=records, stretches=stretches, attached_bytes=attached_bytes)
+
+
+def deliver(pages: Frontier, records: Sequence[Record]) -> None:
+    for record in records:
+        record.undelivered.remove(record.seq)
+    pages.delivered(len(records))
+
+
+def test_inside_the_last_page_of_a_foreign_batch_the_floor_still_tells_what_belongs_to_it() -> None:
+    resending = Position.resending(Snapshot(9, 9), after_seq=10, floor_seq=30, ceiling_seq=40)
+    kept = Frontier(resending)
+    last = page(11, 12)
+    kept.enter(last, resending.advanced(12), now=0.0)
+    # The end of the batch, which joins the page before it.
+    kept.enter(page(), resending.advanced(12).finished(), now=0.0)
+    deliver(kept, last.records[:1])
+
+    batch = kept.position.batch
+    assert batch
+    assert (batch.last_seq, batch.floor_seq) == (11, 30)
+
+
+@pytest.mark.parametrize("halted", [1, 2])
+def test_no_more_pages_are_kept_than_hold_something_undelivered_and_some_more(halted: int) -> None:
+    kept = Frontier(START)
+    pages = [page(2 * number + 1, 2 * number + 2, attached_bytes=1) for number in range(20 * MANY_PAGES)]
+    for number, packed in enumerate(pages, start=1):
+        kept.enter(packed, position(2 * number), now=float(number))
+        deliver(kept, packed.records[: 2 - halted] if number == 1 else packed.records)
+        assert kept.pages <= 2 * MANY_PAGES
+
+    assert kept.oldest_seconds(now=10.0) == 9.0
+    assert kept.attached_bytes == len(pages)
+    standing = kept.position
+    assert standing == START if halted == 2 else standing.batch and standing.batch.last_seq == 1
+
+    deliver(kept, pages[0].records[2 - halted :])
+    assert kept.position == position(2 * len(pages))
+    assert (kept.pages, kept.attached_bytes) == (0, 0)
+
+
+class Reader:
+    """Pages of a model database, in a frontier, delivered in any order."""
+
+    def __init__(self, seed: int, world: World) -> None:
+        self.chance = Random(seed)
+        self.world = world
+        self.frontier = Frontier(START)
+        self.pending: list[Record] = []
+        self.delivered: set[int] = set()
+
+    async def run(self) -> None:
+        session: Any = Session(self.world, pause=anyio.lowlevel.checkpoint)
+        registry = Registry()
+        await registry.refresh(session)
+        reader = Reading(session, position=START, registry=registry, page_rows=4, page_bytes=10_000)
+        transactions: list[Transaction] = []
+        for _ in range(300):
+            self.write(transactions)
+            if self.chance.random() < 0.5:
+                reading = await reader.read()
+                self.enter(reading.events, reading.position)
+            # The first lane is halted for long.
+            for _ in range(self.chance.randrange(6)):
+                if len(self.pending) > 1:
+                    self.deliver(self.pending.pop(self.chance.randrange(1, len(self.pending))))
+            if self.pending and self.chance.random() < 0.02:
+                self.deliver(self.pending.pop(0))
+            self.check()
+
+    def write(self, running: list[Transaction]) -> None:
+        if len(running) < 6:
+            running.append(self.world.begin())
+        transaction = self.chance.choice(running)
+        for _ in range(self.chance.choice([0, 1, 1, 2, 7])):
+            row = self.chance.randrange(100)
+            if self.world.lock(transaction, row):
+                self.world.capture(transaction, row, padding=0)
+        if self.chance.random() < 0.15:
+            running.remove(transaction)
+            self.world.end(transaction, commit=self.chance.random() < 0.9)
+
+    def enter(self, events: Sequence[Event], end: Position) -> None:
+        packed = page(*(event.seq for event in events))
+        self.frontier.enter(packed, end, now=0.0)
+        self.pending += packed.records
+
+    def deliver(self, record: Record) -> None:
+        deliver(self.frontier, [record])
+        self.delivered.add(record.seq)
+
+    def check(self) -> None:
+        """Whatever is not delivered would be read from here on."""
+        standing = self.frontier.position
+        for change in self.world.visible:
+            assert change["seq"] in self.delivered or follows(standing, change["txid"], change["seq"])
+
+
+def follows(standing: Position, txid: int, seq: int) -> bool:
+    """Whether page.sql, and drain.sql after the end of the batch, find a change."""
+    batch = standing.batch
+    in_batch = (
+        batch is not None
+        and not standing.delivered.sees(txid)
+        and (txid in standing.delivered.running or seq > standing.floor_seq)
+        and batch.snapshot.sees(txid)
+        and batch.last_seq < seq <= batch.ceiling_seq
+    )
+    end = standing.finished() if batch else standing
+    return in_batch or (not end.delivered.sees(txid) and (txid in end.delivered.running or seq > end.floor_seq))
+
+
+@pytest.mark.parametrize("many_pages", [2, MANY_PAGES])
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_position_passes_over_nothing_that_is_not_delivered(
+    seed: int, many_pages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontier_module, "MANY_PAGES", many_pages)
+    await Reader(seed, World()).run()

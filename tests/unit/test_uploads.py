@@ -1,0 +1,212 @@
+"""Large objects on their way, beside the requests: what they hold up, what is said of them, and what becomes of their records."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from math import inf
+
+import anyio
+import pytest
+
+from forwarder import uploads as uploads_module
+from forwarder.crowd import Crowd
+from forwarder.cursor import Position, Snapshot
+from forwarder.errors import ForwarderError, Unavailable, Vanished
+from forwarder.events import Attachment, Record, Stretch
+from forwarder.lanes import Lanes
+from forwarder.lease import Lease
+from forwarder.metrics import Metrics
+from forwarder.pacing import Pacing
+from forwarder.packing import Packed
+from forwarder.quarantine import Quarantine, Rejection
+from forwarder.relay import Relay, Schedule
+from forwarder.state import Phase, ServiceState
+from forwarder.uploads import MAX_UPLOADS, Uploads
+from tests.waiting import eventually
+
+METRICS = Metrics().sink("default")
+START = Position(delivered=Snapshot(1, 1), floor_seq=0)
+END = replace(START, last_seq=1000)
+
+
+class Stream:
+    """Stores everything, and remembers its order."""
+
+    max_records = 500
+    max_bytes = 1 << 20
+    max_record_bytes = 1 << 20
+    max_in_flight = 1
+    takes_bodies = False
+
+    def __init__(self) -> None:
+        self.stored: list[int] = []
+
+    async def prepare(self) -> None:
+        """Always ready."""
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Nothing to open."""
+        return nullcontext()
+
+    async def watch(self, state: ServiceState) -> None:
+        """Nothing to look after."""
+
+    async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
+        for record in records:
+            assert record.attachment is None
+            self.stored += [record.seq, *(follower.seq for follower in record.followers)]
+        return ()
+
+
+class Objects:
+    """A store that answers as it is told: by holding, by an error, or by storing."""
+
+    def __init__(self) -> None:
+        self.stored: list[str] = []
+        self.error: ForwarderError | None = None
+        self.attempts = 0
+        self.under_way = self.most_under_way = 0
+        self.opened = anyio.Event()
+
+    async def put(self, attachment: Attachment) -> None:
+        self.attempts += 1
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await self.opened.wait()
+            if self.error:
+                raise self.error
+            self.stored.append(attachment.key)
+        finally:
+            self.under_way -= 1
+
+
+class Rig:
+    """A relay with a stream and a store."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.state = ServiceState(phase=Phase.LEADING)
+        self.stream, self.objects = Stream(), Objects()
+        self.relay = Relay(
+            self.stream,
+            schedule,
+            position=START,
+            state=self.state,
+            metrics=METRICS,
+            quarantine=Quarantine(METRICS),
+            lease=Lease(asked_at=inf),
+            max_events=1000,
+            max_bytes=1 << 20,
+            uploads=Uploads(self.objects, state=self.state, metrics=METRICS),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.relay.run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    def offer(self, *records: tuple[str, bool]) -> None:
+        """A page of records in order of seq: the key of each, and whether it is large."""
+        undelivered = set(range(1, len(records) + 1))
+        packed = [
+            Record(seq, key, b"x", undelivered, attachment=Attachment("b", str(seq), b"y") if large else None)
+            for seq, (key, large) in enumerate(records, start=1)
+        ]
+        self.relay.offer(Packed(records=packed, stretches=[Stretch(1, undelivered)]), END)
+
+    async def settled(self) -> None:
+        with anyio.fail_after(5):
+            await self.relay.settled()
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads_module, "RETRY_MAX_SECONDS", 0.001)
+
+
+def schedules() -> list[Schedule]:
+    return [Lanes(Pacing()), Lanes(Pacing(), aggregate_bytes=1000), Crowd(Pacing())]
+
+
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+async def test_a_store_that_hangs_takes_no_request_and_holds_up_its_own_lanes_alone(schedule: int) -> None:
+    rig = Rig(schedules()[schedule])
+    large = [(f"large {number}", True) for number in range(20)]
+    small = [(f"small {number}", False) for number in range(300)]
+    async with rig.running():
+        rig.offer(*large, *small, ("large 0", False))
+        await anyio.wait_all_tasks_blocked()
+        last = 321
+        waiting = {*range(1, 21)} | (set() if schedule == 2 else {last})
+        assert set(rig.stream.stored) == {*range(1, last + 1)} - waiting
+        assert rig.relay.position == START
+        assert rig.objects.most_under_way == MAX_UPLOADS
+
+        rig.objects.opened.set()
+        await rig.settled()
+    assert sorted(rig.stream.stored) == list(range(1, last + 1))
+    assert rig.relay.position == END
+    assert len(rig.objects.stored) == 20
+    assert rig.objects.most_under_way == MAX_UPLOADS
+
+
+@pytest.mark.parametrize("aggregate_bytes", [0, 1000])
+async def test_a_lane_of_small_and_large_records_keeps_its_order(aggregate_bytes: int) -> None:
+    rig = Rig(Lanes(Pacing(), aggregate_bytes=aggregate_bytes))
+    rig.objects.opened.set()
+    async with rig.running():
+        rig.offer(*[("key", number % 3 == 1) for number in range(30)])
+        await rig.settled()
+    assert rig.stream.stored == list(range(1, 31))
+    assert rig.objects.stored == [str(seq) for seq in range(2, 31, 3)]
+
+
+async def test_why_something_is_not_stored_shows_until_everything_is_whatever_else_is_delivered() -> None:
+    rig = Rig(Lanes(Pacing()))
+    rig.objects.opened.set()
+    rig.objects.error = Unavailable("AccessDenied")
+    async with rig.running():
+        rig.offer(("large", True), ("small", False), ("other", True))
+        await eventually(rig_is(rig, attempts=6))
+        assert rig.stream.stored == [2]
+        assert "AccessDenied" in (rig.state.reason or "")
+        assert not rig.state.ready
+
+        rig.objects.error = None
+        await rig.settled()
+    assert rig.state.ready
+
+
+def rig_is(rig: Rig, *, attempts: int) -> Callable[[], Awaitable[bool]]:
+    async def so_often() -> bool:
+        return rig.objects.attempts >= attempts
+
+    return so_often
+
+
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+async def test_a_change_that_was_given_up_meanwhile_is_not_sent_and_its_lane_goes_on(schedule: int) -> None:
+    rig = Rig(schedules()[schedule])
+    rig.objects.opened.set()
+    rig.objects.error = Vanished("discarded")
+    async with rig.running():
+        rig.offer(("key", True), ("key", False))
+        await rig.settled()
+    assert rig.stream.stored == [2]
+    assert rig.relay.position == END
+    assert rig.state.ready
+
+
+async def test_what_is_on_its_way_when_the_tenure_ends_leaves_no_trouble_behind() -> None:
+    rig = Rig(Lanes(Pacing()))
+    rig.objects.opened.set()
+    rig.objects.error = Unavailable("gone")
+    async with rig.running():
+        rig.offer(("large", True))
+        await eventually(rig_is(rig, attempts=2))
+        assert rig.state.upload_trouble
+    assert rig.state.upload_trouble is None
