@@ -33,11 +33,10 @@ class Attachments:
     def __init__(self, client: Any, *, bucket: str) -> None:
         self._s3 = client
         self._bucket = bucket
-        self._renewal = CredentialsRenewal(client, f"bucket {bucket}")
 
     async def watch(self) -> None:
         """Look after the credentials until cancelled; the bucket speaks for itself."""
-        await self._renewal.run()
+        await CredentialsRenewal(self._s3, f"bucket {self._bucket}").run()
 
     async def prepare(self) -> None:
         """Make sure that there is a bucket.
@@ -57,7 +56,7 @@ class Attachments:
     async def put(self, attachment: Attachment) -> None:
         """Store an object, as ``forwarder.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
         # What an answer that nobody has foreseen makes of botocore, or of us.
-        with errors_of(f"bucket {attachment.bucket}"):
+        with errors_of(f"s3://{attachment.bucket}"):
             if attachment.body:
                 await self._put_parts(attachment, attachment.body)
             else:
@@ -101,7 +100,7 @@ class Attachments:
                 logger.warning("cannot delete the parts of an upload that failed", extra={"reason": str(error)})
 
     async def _call(self, operation: str, sent_bytes: int = 0, **arguments: Any) -> Any:
-        with aws_call(f"bucket {self._bucket}", sent_bytes=sent_bytes):
+        with aws_call(f"s3://{self._bucket}", sent_bytes=sent_bytes):
             return await getattr(self._s3, operation)(**arguments)
 
 
