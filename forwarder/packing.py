@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Protocol
 
@@ -43,13 +44,14 @@ class Limits(Protocol):
 class Packed:
     """The records of some events, in their order, and what cannot be one. Each record belongs to one of the ``stretches``.
 
-    ``later`` are records as well, which come after the others: the first has a body that must be read before the sink can take it.
+    ``later`` are records as well, which come after the others: the first has a body that must be read before the sink can take it. Whoever
+    hands them over takes them out, so that none is kept, with what was read for it, until the last of them has its turn.
     """
 
     records: Sequence[Record]
     # In the order of their first records; without those of which no record is left.
     stretches: Sequence[Stretch]
-    later: Sequence[Record] = ()
+    later: deque[Record] = field(default_factory=deque)
     aside: Sequence[SetAside] = ()
     # Of what is attached to the records, in memory or not: it takes its time to be stored.
     attached_bytes: int = 0
@@ -126,7 +128,11 @@ class Packer:
         attached_bytes = sum(record.attachment.size for record in fitting if record.attachment)
         now = self._ready(fitting)
         return Packed(
-            records=fitting[:now], later=fitting[now:], stretches=stretches, aside=aside, attached_bytes=attached_bytes
+            records=fitting[:now],
+            later=deque(fitting[now:]),
+            stretches=stretches,
+            aside=aside,
+            attached_bytes=attached_bytes,
         )
 
     def _ready(self, records: Sequence[Record]) -> int:

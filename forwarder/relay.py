@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import inf
@@ -41,6 +42,11 @@ READY_REQUESTS = 4
 # Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
 OVERLAPPING_REQUESTS = 2
 LEAST_RECORDS = 100
+
+
+# As many bytes of records in requests under way are no reason to wait with the next one. While a request is under way its body is in
+# memory as well, and once more in the buffer of its socket.
+UNDER_WAY_BYTES = 16 << 20
 
 
 class Schedule(Protocol):
@@ -96,6 +102,7 @@ class Relay:
         self._outage = Outage(first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
         # How many requests are under way.
         self.in_flight = 0
+        self._bytes_under_way = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
         self._publisher = Publisher(sink, lease=lease, concurrency=self._concurrency, state=state, metrics=metrics)
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
@@ -169,16 +176,17 @@ class Relay:
         while not packed.is_delivered:
             await self._changed.wait()
 
-    async def follow(self, records: Sequence[Record]) -> None:
-        """Take over what a page has for later, one record after the other; one whose body must be read waits until there is room for it.
+    async def follow(self, records: deque[Record]) -> None:
+        """Take out and over what a page has for later, one record after the other; one whose body must be read waits until there is room for it.
 
         Raises:
             Unavailable: the database does not answer.
         """
         await self._follow(records, self._barriers)
 
-    async def _follow(self, records: Sequence[Record], barriers: Barriers) -> None:
-        for record in records:
+    async def _follow(self, records: deque[Record], barriers: Barriers) -> None:
+        while records:
+            record = records.popleft()
             if not record.body or await self._read(record):
                 self._schedule.extend(barriers.follow(record))
                 self._notify()
@@ -229,8 +237,10 @@ class Relay:
                     for record in self._schedule.take_unstored():
                         tasks.start_soon(self._store, self._uploads, record)
                 while self._may_send(anyio.current_time()) and (records := self._take()):
+                    size = sum([len(record.data) for record in records])
                     self.in_flight += 1
-                    tasks.start_soon(self._send, tasks, records)
+                    self._bytes_under_way += size
+                    tasks.start_soon(self._send, tasks, records, size)
                 if had_enough and not self._has_enough():
                     self._notify()
                 with anyio.move_on_after(self._idle_seconds(anyio.current_time())):
@@ -240,14 +250,19 @@ class Relay:
         """Whether to begin another request now."""
         # Into a full memory no page comes before an answer does.
         waits_for_page = self._expects_page and self.in_flight and not self._is_full()
-        if self.in_flight >= self._concurrency.limit or not waits_for_page:
+        if self._is_busy or not waits_for_page:
             self._linger.end()
-            return self.in_flight < self._concurrency.limit
+            return not self._is_busy
         return not self._linger.holds(ready=self._schedule.ready, enough=self._sink.max_records, now=now)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether as much is under way as may be."""
+        return self.in_flight >= self._concurrency.limit or self._bytes_under_way >= UNDER_WAY_BYTES
 
     def _idle_seconds(self, now: float) -> float:
         """How long there is nothing to do, unless something changes."""
-        if self.in_flight >= self._concurrency.limit:
+        if self._is_busy:
             # What has become due meanwhile cannot be sent before the next answer.
             return inf
         due = self._schedule.next_due()
@@ -283,10 +298,12 @@ class Relay:
         else:
             self._settle([record], unsettled=set())
 
-    async def _send(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
+    async def _send(self, tasks: TaskGroup, records: Sequence[Record], size: int) -> None:
+        """Make a request of records that have ``size`` bytes of data."""
         began = anyio.current_time()
         rejections = await self._publisher.publish(records, in_flight=self.in_flight)
         self.in_flight -= 1
+        self._bytes_under_way -= size
         again = [rejection.record for rejection in rejections if not rejection.is_final]
         final = [rejection for rejection in rejections if rejection.is_final]
         halted = self._quarantine.admit(final, accepted=len(records) - len(rejections))

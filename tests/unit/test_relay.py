@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -240,6 +241,36 @@ async def test_no_more_requests_are_in_flight_than_the_sink_takes() -> None:
         gate.open(2)
         await anyio.wait_all_tasks_blocked()
         assert gate.held() == [[1], [3]]
+
+
+async def test_no_more_bytes_are_under_way_than_memory_has_room_for_twice_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "UNDER_WAY_BYTES", 100)
+    gate = Gate()
+    sink = ScriptedSink(gate)
+    sink.max_records = 1
+    relay = relay_to(sink)
+
+    async with running(relay):
+        offer(relay, (1, "a"), (2, "b"), (3, "c"), size=60)
+        offer(relay, (4, "d"), size=500)
+        offer(relay, (5, "e"))
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [2]]
+
+        gate.open(2)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[1], [3]]
+
+        gate.open(1)
+        gate.open(3)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[4]]
+
+        gate.open(4)
+        await anyio.wait_all_tasks_blocked()
+        assert gate.held() == [[5]]
 
 
 async def test_lost_response_delivers_the_batch_again() -> None:
@@ -904,7 +935,7 @@ def large_page_of(*records: tuple[int, Body | None], attached_bytes: int = 0) ->
     made = [Record(seq, "a", b"" if body else b"x", undelivered, body=body) for seq, body in records]
     now = next(number for number, record in enumerate(made) if record.body)
     stretches = [Stretch(1, undelivered)]
-    return Packed(records=made[:now], later=made[now:], stretches=stretches, attached_bytes=attached_bytes)
+    return Packed(records=made[:now], later=deque(made[now:]), stretches=stretches, attached_bytes=attached_bytes)
 
 
 async def test_large_records_are_read_one_after_the_other_when_there_is_room_and_keep_their_places() -> None:
@@ -919,6 +950,8 @@ async def test_large_records_are_read_one_after_the_other_when_there_is_room_and
         tasks.start_soon(relay.follow, packed.later)
         await anyio.wait_all_tasks_blocked()
         assert (first.was_read, second.was_read) == (True, False)
+        # What was handed over is nobody's but the relay's, or it would be in memory until the last of its page has its turn.
+        assert [record.seq for record in packed.later] == [5]
         for seq in range(1, 6):
             gate.open(seq)
             await anyio.wait_all_tasks_blocked()
