@@ -46,13 +46,16 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
-            while (letters := await self._due()).events:
+            # Begun anew each time, a batch would pass over all that were sent before it, as long as vacuum cannot remove them.
+            after_seq = 0
+            while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
+                after_seq = letters.events[-1].seq
             await anyio.sleep(INTERVAL_SECONDS)
 
-    async def _due(self) -> Due:
+    async def _due(self, after_seq: int) -> Due:
         async with self._turn:
-            return await dead_letters.due(self._connection, self._reader, sink=self._sink)
+            return await dead_letters.due(self._connection, self._reader, sink=self._sink, after_seq=after_seq)
 
     async def _send(self, letters: Due) -> None:
         # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
