@@ -38,6 +38,7 @@ class Redelivery:
         self._packer = packer.for_letters()
         self._relay = relay
         self._checkpoints = checkpoints
+        self._first_round = anyio.Event()
 
     async def run(self) -> None:
         """Send what is to be sent again, until cancelled.
@@ -51,7 +52,12 @@ class Redelivery:
             while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
                 after_seq = letters.events[-1].seq
+            self._first_round.set()
             await anyio.sleep(INTERVAL_SECONDS)
+
+    async def first_round(self) -> None:
+        """Wait until everything is sent that was due at the beginning."""
+        await self._first_round.wait()
 
     async def _due(self, after_seq: int) -> Due:
         async with self._turn:
