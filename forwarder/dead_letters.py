@@ -74,10 +74,10 @@ class Due(NamedTuple):
     attempts: Sequence[int]
 
 
-async def due(connection: Connection, reader: EventReader, *, sink: str) -> Due:
-    """Some of the letters that somebody wants to be sent again, the oldest first."""
+async def due(connection: Connection, reader: EventReader, *, sink: str, after_seq: int) -> Due:
+    """Some of the letters behind a seq that somebody wants to be sent again, the oldest first."""
     with errors_of("cannot read the dead letters"):
-        rows = await fetch_rows(connection.fetch, "due_letters", sink, _BATCH_LETTERS, _BATCH_BYTES)
+        rows = await fetch_rows(connection.fetch, "due_letters", sink, after_seq, _BATCH_LETTERS, _BATCH_BYTES)
         events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
     for event, row in zip(events, rows, strict=True):
         event.index, event.count, _ = row[_OUTBOX_COLUMNS:]

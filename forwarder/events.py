@@ -58,7 +58,7 @@ class Event(msgspec.Struct, gc=False):
     # kept an image from becoming UTF-8; that one is null then.
     fault: str | None
     # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq. Of a very large transaction only
-    # the last change says how many there are.
+    # the last change says how many there are. 0 and None: nobody knows, since the outbox may hold no more than a part of the transaction.
     index: int
     count: int | None
     # The primary key as a JSON object text, and its bare values; null for a table without one.

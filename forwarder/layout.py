@@ -18,8 +18,10 @@ class LayOut:
 
     @property
     def sql(self) -> str:
-        """One statement; takes ACCESS EXCLUSIVE on the outbox, and keeps it while undelivered changes move."""
-        return f"SELECT forwarder.lay_out({self.leaf_events});"
+        """For one transaction; takes ACCESS EXCLUSIVE on the outbox, and keeps it while undelivered changes move."""
+        # With the lock: all that was dropped had been committed, so a snapshot of now has an xmax above it.
+        note = "SELECT forwarder.note_dropped(pg_snapshot_xmax(pg_current_snapshot()));"
+        return f"SELECT forwarder.lay_out({self.leaf_events});\n{note}"
 
 
 def layout(found_events: int | None, wanted_events: int | None) -> tuple[LayOut, ...]:

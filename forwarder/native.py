@@ -50,7 +50,7 @@ def encoder(origins: Origins) -> Encoder:
                 second = event.at - microseconds
                 clock = _clock(second)
             thousands, rest = divmod(microseconds, 1000)
-            tx = _ALONE if count == 1 else f'{{"index":{event.index},"count":{count or "null"}}}'
+            tx = _ALONE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
             rarely = _rarely(event) if event.fault or event.omitted or event.moved else ""
             line = (

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from forwarder import census
-from forwarder.cursor import Position, Snapshot
+from forwarder.cursor import NOTHING, Position, Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event
@@ -83,6 +83,7 @@ class Outbox:
             for txid, total in Counter(map(_TXID, rows)).items():
                 if total > 1:
                     transactions.learn(Count(txid, total))
+            await self._doubt(connection, transactions, position)
             events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
         # Both floors hold for the snapshot that was taken, the later one is the better.
         after = position.drained(
@@ -109,9 +110,18 @@ class Outbox:
         for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered):
             transactions.learn(count)
         async with self._our_turn() as connection:
+            await self._doubt(connection, transactions, position)
             events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
         after = position.advanced(rows[-1]["seq"], places=transactions.places())
         return Page(events=events, position=after, any_stored=any_stored, transactions=transactions)
+
+    async def _doubt(self, connection: Connection, transactions: Transactions, position: Position) -> None:
+        """Where all that is retained is read, say that it may have been more. After everything is counted, so that it holds for that.
+
+        Who goes on from a snapshot reads what that does not see: of this nothing is dropped.
+        """
+        if position.delivered == NOTHING:
+            transactions.doubt(await connection.fetchval(query("dropped")))
 
     async def here(self) -> Position:
         """A position that sees all there is now."""

@@ -36,6 +36,8 @@ class Quarantine:
         self._halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
         self._in_a_row = 0
+        # When the sink took a record for the first time after it had refused them all.
+        self._came_round_at = 0.0
         self._complaints = Occasional(seconds=10.0)
 
     def isolate(self, changes: Sequence[SetAside]) -> None:
@@ -45,13 +47,19 @@ class Quarantine:
             self._metrics.set_aside(change.code)
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
-    def admit(self, refused: Sequence[Rejection], *, accepted: int) -> Sequence[Record]:
-        """Set aside what was refused for good while ``accepted`` others were not; the records that have to wait instead."""
+    def admit(self, refused: Sequence[Rejection], *, accepted: int, began: float, now: float) -> Sequence[Record]:
+        """Set aside what was refused for good while ``accepted`` others were not; the records that have to wait instead.
+
+        The request ``began`` then. While the sink refuses every record, others are under way; what they say when the sink has come round
+        is about the time before.
+        """
         if accepted:
+            if self._in_a_row >= MAX_IN_A_ROW:
+                self._came_round_at = now
             self._in_a_row = 0
         waiting = []
         for rejection in refused:
-            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW:
+            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._came_round_at:
                 waiting.append(rejection.record)
                 self._complain(rejection)
             else:

@@ -38,6 +38,7 @@ class Redelivery:
         self._packer = packer.for_letters()
         self._relay = relay
         self._checkpoints = checkpoints
+        self._first_round = anyio.Event()
 
     async def run(self) -> None:
         """Send what is to be sent again, until cancelled.
@@ -46,13 +47,21 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
-            while (letters := await self._due()).events:
+            # Begun anew each time, a batch would pass over all that were sent before it, as long as vacuum cannot remove them.
+            after_seq = 0
+            while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
+                after_seq = letters.events[-1].seq
+            self._first_round.set()
             await anyio.sleep(INTERVAL_SECONDS)
 
-    async def _due(self) -> Due:
+    async def first_round(self) -> None:
+        """Wait until everything is sent that was due at the beginning."""
+        await self._first_round.wait()
+
+    async def _due(self, after_seq: int) -> Due:
         async with self._turn:
-            return await dead_letters.due(self._connection, self._reader, sink=self._sink)
+            return await dead_letters.due(self._connection, self._reader, sink=self._sink, after_seq=after_seq)
 
     async def _send(self, letters: Due) -> None:
         # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else

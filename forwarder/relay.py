@@ -306,7 +306,8 @@ class Relay:
         self._bytes_under_way -= size
         again = [rejection.record for rejection in rejections if not rejection.is_final]
         final = [rejection for rejection in rejections if rejection.is_final]
-        halted = self._quarantine.admit(final, accepted=len(records) - len(rejections))
+        accepted = len(records) - len(rejections)
+        halted = self._quarantine.admit(final, accepted=accepted, began=began, now=anyio.current_time())
         self._settle(records, unsettled={id(record) for record in chain(again, halted)})
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"

@@ -102,6 +102,9 @@ class TableReplay:
         unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
         for count in await census.take(self._fetch, unknown, up_to_seq=self._next_seq - 1, numbered=UNNUMBERED):
             self._transactions.learn(count)
+        # After everything is counted, so that it holds for that.
+        [dropped] = await self._fetch("dropped")
+        self._transactions.doubt(dropped["txid"])
         return list(self._numbered(page))
 
     def _numbered(self, page: Sequence[asyncpg.Record]) -> Iterator[Chosen]:

@@ -92,8 +92,9 @@ class Tenure:
         await self.intake.run()
 
     async def deliver_all(self) -> None:
-        """Move the changes there are now, and wait until they are delivered."""
+        """Move the changes there are now, dead letters that are due too, and wait until they are delivered."""
         await self.intake.catch_up()
+        await self.redelivery.first_round()
         await self.relay.settled()
 
     async def finish(self) -> None:

@@ -279,8 +279,10 @@ class Session:
         return self._world.stored | {"foreign_history": False, "epoch": 1}
 
     async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int:  # noqa: ASYNC109 - asyncpg's own
-        """save_position.sql and floor.sql."""
+        """save_position.sql, floor.sql, and dropped.sql: nothing is."""
         await self._pause()
+        if text == query("dropped"):
+            return 0
         async with self._statement() as transaction:
             floor_seq = await self._read_floor(transaction)
             await self._pause()

@@ -1,4 +1,5 @@
--- Dead letters of very large transactions, and replays that take many small transactions.
+-- Dead letters of very large transactions, replays that take many small transactions, and what can be known of a transaction of which the
+-- outbox holds no more than a part.
 
 -- Of a very large transaction only the last change says how many there are: a letter says what its record said.
 ALTER TABLE forwarder.dead_letter ALTER COLUMN tx_count DROP NOT NULL;
@@ -30,3 +31,85 @@ CREATE TABLE forwarder.replay (
     database_oid      oid         NOT NULL,
     CONSTRAINT replay_pkey PRIMARY KEY (sink)
 );
+
+-- The newest transaction of which a change was dropped from the outbox, in the cluster whose transactions are meant; 0: nothing ever was.
+-- Whatever older transactions have left there may be a part of them, so nobody can say any more which of how many a change is. Those that are
+-- not delivered are complete. What was dropped before this migration is not known: then it counts all that has begun by now.
+CREATE TABLE forwarder.dropped (
+    is_only           boolean NOT NULL DEFAULT true,
+    txid              xid8    NOT NULL,
+    system_identifier bigint  NOT NULL,
+    CONSTRAINT dropped_pkey PRIMARY KEY (is_only),
+    CONSTRAINT dropped_is_only_check CHECK (is_only)
+);
+INSERT INTO forwarder.dropped (txid, system_identifier)
+SELECT
+    CASE
+        WHEN NOT sequence.is_called OR EXISTS (SELECT FROM forwarder.outbox WHERE seq = 1) THEN '0'
+        ELSE pg_snapshot_xmax(pg_current_snapshot())
+    END,
+    control.system_identifier
+FROM forwarder.outbox_seq AS sequence, pg_catalog.pg_control_system() AS control;
+
+-- Remembers that changes of a transaction are dropped, and maybe of older ones.
+CREATE FUNCTION forwarder.note_dropped(newest xid8) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+    UPDATE forwarder.dropped AS dropped
+    SET
+        txid = CASE WHEN dropped.system_identifier = control.system_identifier THEN greatest(dropped.txid, newest) ELSE newest END,
+        system_identifier = control.system_identifier
+    FROM pg_control_system() AS control
+    WHERE newest IS NOT NULL
+      AND (dropped.system_identifier <> control.system_identifier OR dropped.txid < newest)
+$$;
+
+-- The newest transaction that has a change in a leaf: an index probe. Null if there is none.
+CREATE FUNCTION forwarder.newest_txid(leaf regclass) RETURNS xid8
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+    newest xid8;
+BEGIN
+    EXECUTE format('SELECT txid FROM %s ORDER BY txid DESC, seq DESC LIMIT 1', leaf) INTO newest;
+    RETURN newest;
+END
+$$;
+
+-- As in 0011_rights.sql and 0004_ring.sql, and what is said there holds. What is new: it remembers what it drops.
+CREATE OR REPLACE FUNCTION forwarder.reclaim(leaf regclass, retention_seconds double precision) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- TRUNCATE locks the TOAST table too, and a vacuum may be at work there: then not now.
+SET lock_timeout = '10ms'
+AS $$
+DECLARE
+    leaf_number bigint;
+    number_in_use bigint;
+BEGIN
+    PERFORM forwarder.require_read_committed('reclaim');
+    SELECT listed.number INTO leaf_number FROM forwarder.leaves() AS listed WHERE listed.name = leaf::text;
+    IF leaf_number IS NULL THEN
+        RAISE '% is no leaf of forwarder.outbox; forwarder.leaves() lists them', leaf;
+    END IF;
+    IF NOT forwarder.is_spent(leaf, retention_seconds) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', leaf);
+    SELECT last_value / forwarder.leaf_events() % 8 INTO number_in_use FROM forwarder.outbox_seq;
+    IF (leaf_number - number_in_use + 8) % 8 < 2 OR NOT forwarder.is_spent(leaf, retention_seconds) THEN
+        RETURN false;
+    END IF;
+    PERFORM forwarder.note_dropped(forwarder.newest_txid(leaf));
+    EXECUTE format('TRUNCATE TABLE %s', leaf);
+    PERFORM forwarder.index_states(leaf);
+    RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION forwarder.note_dropped(xid8), forwarder.newest_txid(regclass) FROM PUBLIC;

@@ -4,7 +4,7 @@ SELECT json_build_object(
     'sink', letter.sink,
     'seq', letter.seq,
     'txid', letter.txid::text,
-    'tx', json_build_object('index', letter.tx_index, 'count', letter.tx_count),
+    'tx', json_build_object('index', nullif(letter.tx_index, 0), 'count', letter.tx_count),
     'schema', forwarder.legible(captured.schema_name),
     'table', forwarder.legible(captured.table_name),
     'op', CASE letter.op WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' ELSE 'truncate' END,

@@ -1,27 +1,27 @@
 -- The dead letters that a sink is to be given again, the oldest first, with the columns of the outbox in its order.
---   $1 the sink, $2 rows at most, $3 bytes of images at most, $4 bytes above which a change's images stay behind, and count as no more,
---   $5 whether all images stay behind
--- At least one, if there are any. Images that stay behind, as those beyond $3 bytes, are measured but not fetched.
+--   $1 the sink, $2 the seq behind which to begin, $3 rows at most, $4 bytes of images at most, $5 bytes above which a change's images stay
+--   behind, and count as no more, $6 whether all images stay behind
+-- At least one, if there are any. Images that stay behind, as those beyond $4 bytes, are measured but not fetched.
 SELECT
     seq, txid, at, table_id, relation, op,
-    CASE WHEN NOT $5 AND bytes <= $4 THEN before END AS before,
-    CASE WHEN NOT $5 AND bytes <= $4 THEN after END AS after,
+    CASE WHEN NOT $6 AND bytes <= $5 THEN before END AS before,
+    CASE WHEN NOT $6 AND bytes <= $5 THEN after END AS after,
     fault, tx_index, tx_count, attempts
 FROM (
     SELECT
         letter.*,
-        sum(least(letter.bytes, $4)::integer) OVER so_far AS total_bytes,
+        sum(least(letter.bytes, $5)::integer) OVER so_far AS total_bytes,
         row_number() OVER so_far AS number
     FROM (
         SELECT
             dead_letter.*,
             coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0) AS bytes
         FROM forwarder.dead_letter
-        WHERE sink = $1 AND retry_at IS NOT NULL
+        WHERE sink = $1 AND retry_at IS NOT NULL AND seq > $2
         ORDER BY seq
-        LIMIT $2
+        LIMIT $3
     ) AS letter
     WINDOW so_far AS (ORDER BY letter.seq ROWS UNBOUNDED PRECEDING)
 ) AS measured
-WHERE total_bytes <= $3 OR number = 1
+WHERE total_bytes <= $4 OR number = 1
 ORDER BY seq

@@ -23,6 +23,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
     ('runtime', 'TABLE', 'captured_table', '{SELECT,UPDATE (key_columns)}'),
     ('runtime', 'TABLE', 'dead_letter', '{SELECT,INSERT,UPDATE,DELETE}'),
+    ('runtime', 'TABLE', 'dropped', '{SELECT}'),
     ('runtime', 'TABLE', 'history', '{SELECT}'),
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
     ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -425,6 +426,38 @@ async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
     await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
     done = await replay.send_tables(None, ACCOUNT)
     assert (done.changes, done.is_short) == (20, True)
+
+
+@pytest.mark.parametrize("of_tables", [False, True], ids=["set back", "of tables"])
+async def test_what_is_left_of_a_transaction_comes_again_without_a_place_that_nobody_knows(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, *, of_tables: bool
+) -> None:
+    await operator.execute("SELECT forwarder.lay_out(16)")
+    async with connected(database.writer_url) as writer:
+        # The second of them fills the rest of its leaf and goes on in the next; others come after it.
+        for first, last in ((100, 110), (110, 130), (130, 136), (136, 137)):
+            await writer.execute(
+                "INSERT INTO account SELECT generate_series($1::bigint, $2::bigint - 1), 1", first, last
+            )
+    ledger.inserted(*range(100, 137))
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+        before = set(served.data())
+        leaf = await operator.fetchval("SELECT name FROM forwarder.leaves() ORDER BY newest_seq LIMIT 1")
+        assert await operator.fetchval("SELECT forwarder.reclaim($1::text::regclass, 0)", leaf)
+        replay = Replay(operator, sink="default")
+        await (replay.send_tables(None, ACCOUNT) if of_tables else replay.set_back(None))
+
+        async def came_again() -> bool:
+            return len(served.data()) >= 37 + 22
+
+        await eventually(came_again, within_seconds=20)
+        again = sorted(served.data(), key=lambda data: arrival(data).seq)
+    places = [json.loads(data)["tx"] for data in again if data not in before]
+    assert places == [{"index": None, "count": None}] * len(places)
+    assert len(places) == 15
 
 
 async def test_a_sink_of_another_cluster_is_refused(

@@ -345,6 +345,7 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
             for table in ("sink", "dead_letter", "replay")
         ),
+        "SELECT dropped",
         "SELECT history",
         "SELECT outbox",
         "SELECT outbox_seq",

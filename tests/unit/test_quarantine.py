@@ -17,7 +17,7 @@ def refusal(seq: int, *, followers: tuple[Record, ...] = ()) -> Rejection:
 def test_what_is_set_aside_is_taken_once_with_the_word_of_the_sink() -> None:
     quarantine = Quarantine(METRICS.sink("default"))
 
-    assert not quarantine.admit([refusal(7)], accepted=3)
+    assert not quarantine.admit([refusal(7)], accepted=3, began=1.0, now=2.0)
     (change,) = quarantine.take()
 
     assert (change.seq, change.partition_key, change.code, change.reason) == (
@@ -34,7 +34,7 @@ def test_the_followers_of_a_refused_record_are_set_aside_with_it() -> None:
     quarantine = Quarantine(METRICS.sink("default"))
     followers = (Record(8, "k", b"", {8}), Record(9, "k", b"", {9}))
 
-    quarantine.admit([refusal(7, followers=followers)], accepted=0)
+    quarantine.admit([refusal(7, followers=followers)], accepted=0, began=1.0, now=2.0)
 
     assert [change.seq for change in quarantine.take()] == [7, 8, 9]
 
@@ -42,9 +42,9 @@ def test_the_followers_of_a_refused_record_are_set_aside_with_it() -> None:
 def test_a_sink_that_refuses_everything_is_not_believed() -> None:
     quarantine = Quarantine(METRICS.sink("default"))
     for seq in range(MAX_IN_A_ROW):
-        assert not quarantine.admit([refusal(seq)], accepted=0)
+        assert not quarantine.admit([refusal(seq)], accepted=0, began=1.0, now=2.0)
 
-    waiting = quarantine.admit([refusal(100)], accepted=0)
+    waiting = quarantine.admit([refusal(100)], accepted=0, began=1.0, now=2.0)
 
     assert [record.seq for record in waiting] == [100]
     assert len(quarantine.take()) == MAX_IN_A_ROW
@@ -53,17 +53,34 @@ def test_a_sink_that_refuses_everything_is_not_believed() -> None:
 def test_a_record_that_was_accepted_restores_the_trust() -> None:
     quarantine = Quarantine(METRICS.sink("default"))
     for seq in range(MAX_IN_A_ROW):
-        quarantine.admit([refusal(seq)], accepted=0)
+        quarantine.admit([refusal(seq)], accepted=0, began=1.0, now=2.0)
     quarantine.take()
 
-    assert not quarantine.admit([refusal(100)], accepted=1)
+    quarantine.admit([], accepted=1, began=2.0, now=3.0)
+    assert not quarantine.admit([refusal(100)], accepted=0, began=3.0, now=4.0)
+    assert [change.seq for change in quarantine.take()] == [100]
+
+
+def test_a_refusal_of_before_the_sink_came_round_is_no_proof_against_a_record() -> None:
+    quarantine = Quarantine(METRICS.sink("default"))
+    for seq in range(MAX_IN_A_ROW):
+        quarantine.admit([refusal(seq)], accepted=0, began=1.0, now=2.0)
+    quarantine.take()
+    quarantine.admit([], accepted=1, began=4.0, now=5.0)
+
+    # On its way when the sink still refused everything.
+    waiting = quarantine.admit([refusal(100)], accepted=0, began=3.0, now=6.0)
+    assert [record.seq for record in waiting] == [100]
+    assert not quarantine.take()
+
+    assert not quarantine.admit([refusal(100)], accepted=0, began=6.0, now=7.0)
     assert [change.seq for change in quarantine.take()] == [100]
 
 
 def test_a_lane_is_halted_if_that_is_the_policy_and_nothing_is_set_aside(caplog: pytest.LogCaptureFixture) -> None:
     quarantine = Quarantine(METRICS.sink("default"), halts_lanes=True)
 
-    waiting = quarantine.admit([refusal(7)], accepted=3)
+    waiting = quarantine.admit([refusal(7)], accepted=3, began=1.0, now=2.0)
 
     assert [record.seq for record in waiting] == [7]
     assert not quarantine.take()
@@ -71,7 +88,7 @@ def test_a_lane_is_halted_if_that_is_the_policy_and_nothing_is_set_aside(caplog:
 
 
 def test_no_log_quotes_the_record(caplog: pytest.LogCaptureFixture) -> None:
-    Quarantine(METRICS.sink("default")).admit([refusal(7)], accepted=3)
+    Quarantine(METRICS.sink("default")).admit([refusal(7)], accepted=3, began=1.0, now=2.0)
 
     (record,) = caplog.records
     assert "orders" not in str(vars(record))

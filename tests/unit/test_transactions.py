@@ -66,3 +66,19 @@ def test_a_copy_goes_on_by_itself() -> None:
     transactions.copy().number(7, 10)
 
     assert transactions.number(7, 10) == (1, 2)
+
+
+def test_of_a_transaction_that_may_have_lost_changes_nobody_knows_a_place() -> None:
+    transactions = Transactions()
+    transactions.learn(Count(7, 3))
+    transactions.learn(Count(9, 2))
+
+    transactions.doubt(8)
+
+    assert transactions
+    assert transactions.unknown([7, 8, 9, 10]) == [10]
+    assert transactions.number(7, 1) == (0, None)
+    # The same goes for one that would have had one change.
+    assert transactions.number(8, 2) == (0, None)
+    assert [transactions.number(9, seq) for seq in (3, 4)] == [(1, 2), (2, 2)]
+    assert transactions.copy().number(7, 5) == (0, None)

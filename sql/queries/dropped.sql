@@ -1,0 +1,2 @@
+-- The newest transaction of which a change was dropped from the outbox; 0 if nothing ever was.
+SELECT txid FROM forwarder.dropped

@@ -1,0 +1,68 @@
+"""`forwarder replay --table` as an operator uses it, killed in the middle too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database, connected
+from tests.ledger import Ledger, write_rows
+from tests.listening import Operator, command
+from tests.waiting import eventually
+
+REPLAY = ("replay", "--sink", "default", "--from", "oldest", "--table", "account")
+CHANGES = 1200
+# Of the second portion.
+HELD_SEQ = 700
+
+
+@pytest.fixture
+def env(database: Database) -> Mapping[str, str]:
+    return {"FORWARDER_DATABASE_URL": database.url}
+
+
+@pytest.fixture
+def operator(env: Mapping[str, str], tmp_path: Path) -> Operator:
+    return Operator(env, tmp_path)
+
+
+async def test_the_same_command_goes_on_after_a_kill_and_every_change_comes_again_once(
+    database: Database, ledger: Ledger, env: Mapping[str, str], operator: Operator, tmp_path: Path
+) -> None:
+    listen = ("listen", "--once", "--sink", f"file:{tmp_path}/default.jsonl")
+    await write_rows(ledger, database.writer_url, *range(1000, 1000 + CHANGES))
+    await operator.says(*listen)
+    async with connected(database.url) as observer, connected(database.url) as holder:
+
+        async def is_in_the_middle() -> bool:
+            return bool(await observer.fetchval("SELECT next_seq > 1 FROM forwarder.replay"))
+
+        await holder.execute(
+            "BEGIN; INSERT INTO forwarder.dead_letter"
+            " (sink, seq, txid, at, table_id, relation, op, tx_index, tx_count, partition_key, record_bytes, code, reason)"
+            f" VALUES ('default', {HELD_SEQ}, '1', now(), 1, 1, 'I', 1, 1, '', 0, '', '')"
+        )
+        async with command(*REPLAY, env=env, directory=tmp_path / "killed") as killed:
+            await eventually(is_in_the_middle, within_seconds=20)
+            await killed.kill()
+        await holder.execute("ROLLBACK")
+    # What there is already is delivered, and gone.
+    await operator.says(*listen)
+
+    async with command(*REPLAY, env=env, directory=tmp_path / "again") as again:
+        assert await again.ends() == 0
+    assert "default: going on at change 501, where the same was interrupted" in again.stderr
+    assert f"default: {CHANGES} changes from 1 " in again.stdout.decode()
+    await operator.says(*listen)
+
+    lines = (tmp_path / "default.jsonl").read_bytes().splitlines()
+    assert set(Counter(lines).values()) == {2}
+    assert len(lines) == 2 * CHANGES
+
+
+async def test_to_begin_anew_is_for_tables(operator: Operator) -> None:
+    error = await operator.says("replay", "--sink", "default", "--from", "oldest", "--anew", status=2)
+    assert "--anew is for --table" in error
