@@ -67,7 +67,8 @@ SELECT json_build_object(
     ),
     -- What it owns or was granted that is not ours. In other databases only what it owns can be told, and one function there is ours.
     'holdings', (
-        SELECT coalesce(json_agg(holding.name ORDER BY holding.name), '[]')
+        -- What is being dropped has no name any more.
+        SELECT coalesce(json_agg(holding.name ORDER BY holding.name) FILTER (WHERE holding.name IS NOT NULL), '[]')
         FROM (
             SELECT CASE
                 WHEN link.dbid IN (0, here.oid) THEN pg_describe_object(link.classid, link.objid, link.objsubid)
