@@ -124,7 +124,8 @@ BEGIN
 END
 $$;
 
--- The name of what is drawn in a history: cluster and database, and the history's number if they were in one before.
+-- The name of what is drawn in a history: cluster and database, and if they were in one before, the transaction that has noticed this one.
+-- The history's number would not do: it comes with a dump, and that may be restored twice.
 CREATE FUNCTION forwarder.name_origin(history forwarder.history) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -132,7 +133,7 @@ AS $$
     SELECT
         base.name || CASE
             WHEN EXISTS (SELECT FROM forwarder.origin WHERE starts_with(origin.name || '.', base.name || '.'))
-            THEN '.' || history.number
+            THEN '.' || history.noticed_txid
             ELSE ''
         END
     FROM (SELECT format('%s/%s', history.system_identifier, history.database_oid) AS name) AS base

@@ -152,6 +152,20 @@ async def test_a_dump_restored_in_place_without_the_sequence_is_another_history(
     assert not shared_ids(served)
 
 
+async def test_a_dump_that_is_restored_in_place_twice_gives_no_id_twice(
+    postgres: EmbeddedPostgres, original: Database, served: Served
+) -> None:
+    await deliver(original, served, await write(original, 1000, 100))
+    text = await dump(postgres, original.name)
+    for first in (3000, 5000):
+        await restore_in_place(text, original)
+        async with listening(original.url, served.sink) as service:
+            await leads(service)
+        await deliver(original, served, await write(original, first, 100))
+
+    assert not shared_ids(served)
+
+
 async def test_a_full_dump_restored_in_place_is_another_history(
     postgres: EmbeddedPostgres, original: Database, served: Served
 ) -> None:
