@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -67,6 +67,10 @@ class AttachmentSink:
                 raise Refused(f"bucket {self._bucket} does not exist; create it, or correct oversize=s3://…") from None
             # Who may put objects need not be allowed to look at the bucket.
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """What the sink itself has to have open."""
+        return self._sink.opened()
 
     async def watch(self, state: ServiceState) -> None:
         """Look after the sink until cancelled; the bucket speaks for itself."""

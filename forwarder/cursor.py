@@ -60,8 +60,6 @@ class Batch:
     ceiling_seq: int
     # Every change of the batch up to this seq is delivered.
     last_seq: int
-    # Whether the transaction ids of the batch may come from another cluster, so that only the seqs tell what belongs to it.
-    by_seq: bool = False
     # At a seq that is delivered, so at `last_seq` or before it.
     numbered: Numbered = UNNUMBERED
 
@@ -74,7 +72,7 @@ class Position:
     # No transaction that S1 counts as not yet begun has a change with a seq of at most this.
     floor_seq: int
     batch: Batch | None = None
-    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster).
+    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster or database).
     last_seq: int = 0
 
     def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:
@@ -116,6 +114,6 @@ class Position:
 
     @classmethod
     def resending(cls, snapshot: Snapshot, *, after_seq: int, floor_seq: int, ceiling_seq: int) -> Position:
-        """Where to go on when transaction ids mean nothing any more: with every change between two seqs, then from S2 on."""
-        batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq, by_seq=True)
+        """Where to go on when the position's transaction ids mean nothing any more: with every change after a seq that S2 sees, then from S2 on."""
+        batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq)
         return cls(delivered=NOTHING, floor_seq=after_seq, batch=batch, last_seq=after_seq)

@@ -13,9 +13,10 @@ from forwarder import tenure
 from forwarder.attachments import attachment_sink
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
+from forwarder.files import file_sink
 from forwarder.kinesis import kinesis_sink
 from forwarder.line import Line
-from forwarder.lines import file_sink, stdout_sink
+from forwarder.pipes import stdout_sink
 from forwarder.publisher import Sink
 from forwarder.relay import Schedule
 from forwarder.sink_url import KinesisTarget, StdoutTarget

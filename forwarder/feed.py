@@ -29,7 +29,7 @@ KEPT_BYTES = 32 << 20
 # What an event takes besides its images.
 EVENT_BYTES = 500
 
-_Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int, bool]"
+_Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int]"
 
 
 class Feed:
@@ -141,5 +141,5 @@ def _mark(position: Position) -> _Mark:
     """What decides which page follows: two sinks at the same mark read the same."""
     batch = position.batch
     if batch is None:
-        return position.delivered, None, 0, False
-    return position.delivered, batch.snapshot, batch.last_seq, batch.by_seq
+        return position.delivered, None, 0
+    return position.delivered, batch.snapshot, batch.last_seq

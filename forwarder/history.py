@@ -10,16 +10,20 @@ from __future__ import annotations
 import logging
 
 from forwarder.database import Connection, errors_of
+from forwarder.origins import Origin, Origins
 from forwarder.queries import query
 from forwarder.server import Server
 
 logger = logging.getLogger(__name__)
 
 
-async def enter(connection: Connection, server: Server) -> None:
+async def enter(connection: Connection, server: Server) -> Origins:
     """Notice if the database on this server is in another history than before: every seq drawn from now on is new in both.
 
     Says between which seqs two changes may have one ``id``. To be called before a position is loaded.
+
+    Returns:
+        What the ids of the database's changes begin with.
 
     Raises:
         Refused: the schema is missing or older than this program.
@@ -27,12 +31,14 @@ async def enter(connection: Connection, server: Server) -> None:
     """
     with errors_of("cannot record the history of the database"):
         entered = await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)
+        origins = [Origin(*row) for row in await connection.fetch(query("origins"))]
     if entered is not None:
         logger.warning(
-            "the database was promoted or restored: streams may have what it has forgotten, under seqs in between that come again",
+            "the database was promoted, restored or copied: streams may have what it has forgotten, under seqs in between that come again",
             extra={
                 "timeline": entered["timeline"],
                 "after_seq": entered["shared_to_seq"],
                 "before_seq": entered["own_from_seq"],
             },
         )
+    return Origins(origins)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -74,6 +74,10 @@ class KinesisSink:
         await self._watch.until_ready()
         await self._put.choose_way()
         await self._put.rehearse(endpoint_knows_dry_runs=self._watch.tells_distribution)
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Nothing has to be opened: a stream takes records from whoever sends them."""
+        return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
         """Look after the stream until cancelled. While it would not keep the order, nothing is sent, and the state says so."""

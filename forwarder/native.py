@@ -7,6 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from forwarder.events import Event, Table
+from forwarder.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
@@ -24,24 +25,22 @@ _ID_MASK = (1 << _ID_BITS) - 1
 _ID_ENDS = [f"{number:03x}" for number in range(1 << _ID_BITS)]
 
 
-def encoder(system_identifier: int) -> Encoder:
+def encoder(origins: Origins) -> Encoder:
     """A function from events to the bytes of their records, one each.
 
-    ``id`` is the cluster's system identifier and ``seq`` in 16 hexadecimal digits: the same over every re-send.
+    ``id`` is the name of the change's origin and ``seq`` in 16 hexadecimal digits: the same over every re-send.
     """
-    opening = f'{{"id":"{system_identifier}/'
 
     def encode(events: Sequence[Event]) -> list[bytes]:
         encoded: list[bytes] = []
         # What an event has in common with the one before it, most likely, is not formatted again.
         second, clock = 0, _clock(0)
-        block, id_of_block = 0, f"{opening}{0:013x}"
+        first_seq, last_seq, id_of_block = 1, 0, ""
         table, op, partition, origin, has_before = None, None, None, "", False
         for event in events:
             seq, count = event.seq, event.count
-            if seq >> _ID_BITS != block:
-                block = seq >> _ID_BITS
-                id_of_block = f"{opening}{block:013x}"
+            if not first_seq <= seq <= last_seq:
+                first_seq, last_seq, id_of_block = _block(origins, seq)
             if event.table is not table or event.op is not op or event.partition is not partition:
                 table, op, partition = event.table, event.op, event.partition
                 origin, has_before = _origin(op, table, partition), table.before_image != "none"
@@ -66,6 +65,14 @@ def encoder(system_identifier: int) -> Encoder:
         return encoded
 
     return encode
+
+
+def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
+    """The seqs around this one whose records begin in the same way, the first and the last, and how."""
+    named = origins.around(seq)
+    block = seq & ~_ID_MASK
+    opening = f'{{"id":"{named.name}/{seq >> _ID_BITS:013x}'
+    return max(named.first_seq, block), min(named.last_seq, block | _ID_MASK), opening
 
 
 def _clock(microseconds: int) -> str:

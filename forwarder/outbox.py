@@ -101,7 +101,7 @@ class Outbox:
         batch = position.batch
         if batch is None:
             raise ValueError("no batch is under way")
-        of_batch = (batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.by_seq)
+        of_batch = (batch.snapshot, batch.ceiling_seq, batch.last_seq, batch.floor_seq)
         rows = await self._fetch_page(*self._bounds(position), *of_batch)
         if not rows:
             return Page(events=(), position=position.finished())

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from forwarder.errors import Refused
 from forwarder.events import Attachment, Body, Event, Record, SetAside, Stretch
 from forwarder.native import Encoder
+from forwarder.origins import Origins
 from forwarder.partition_key import Chooser
 from forwarder.sink_url import DEAD_LETTER, Oversize
 from forwarder.stretches import by_table, whole
@@ -66,19 +67,19 @@ class Packer:
         self,
         limits: Limits,
         *,
-        cluster: int,
+        origins: Origins,
         encode: Encoder,
         encode_stored: EncodeStored,
         choose_key: Chooser,
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
     ) -> None:
-        """``cluster`` is the system identifier: with the seq it tells a change from every other.
+        """``origins``: the name of its origin and the seq tell a change from every other.
 
         ``has_barriers``: what concerns a whole table is to be kept in its place among the changes of its rows.
         """
         self._encode_stored = encode_stored
-        self._cluster = cluster
+        self._origins = origins
         self._limits = limits
         self._encode = encode
         self._choose_key = choose_key
@@ -148,7 +149,8 @@ class Packer:
             stored = event.stored and replace(event.stored, before_bytes=None)
             return self._again(record, replace(event, before=None, stored=stored, omitted=("before",)))
         if self._oversize.kind == "s3":
-            key = f"{self._oversize.prefix}{event.table.qualified_name}/{self._cluster}/{event.seq:016x}.json"
+            origin = self._origins.name_of(event.seq)
+            key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
             attachment = Attachment(self._oversize.bucket, key, record.data, record.body)
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(

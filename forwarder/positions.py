@@ -51,8 +51,8 @@ class Positions:
         A new sink begins with the oldest retained change, or with what is committed from now on. Not told which, the first of a
         database does the former, since nobody has delivered anything yet, and one that is added does the latter.
 
-        If the position was saved in another cluster (this one was restored from a dump, or took over in a Blue/Green
-        switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
+        If the position was saved in another cluster or database (this one was restored from a dump, was copied, or took over in
+        a Blue/Green switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
 
         Raises:
             Refused: the schema is missing.
@@ -129,7 +129,6 @@ class Positions:
             batch and batch.floor_seq,
             batch and batch.ceiling_seq,
             batch and batch.last_seq,
-            batch and batch.by_seq,
             batch and msgspec.json.encode(batch.numbered).decode(),
             position.last_seq,
             system_identifier,
@@ -178,7 +177,6 @@ def _position(row: asyncpg.Record) -> Position:
         floor_seq=row["batch_floor_seq"],
         ceiling_seq=row["batch_ceiling_seq"],
         last_seq=row["batch_last_seq"],
-        by_seq=row["batch_by_seq"],
         numbered=msgspec.json.decode(row["batch_numbered"] or "[]", type=Numbered),
     )
     return Position(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import anyio
@@ -45,6 +46,14 @@ class Sink(Protocol):
 
         Raises:
             Refused: waiting cannot mend it.
+        """
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Entered by whoever leads, for as long as he leads: what another process must not touch at the same time.
+
+        Raises:
+            Refused: waiting cannot mend it.
+            Unavailable: somebody else still has it.
         """
 
     async def watch(self, state: ServiceState) -> None:

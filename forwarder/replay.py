@@ -106,7 +106,8 @@ class Replay:
             raise Refused(f"there is no sink {self._sink!r}; `forwarder sinks list` shows those there are")
         if not sink["is_ours"]:
             raise Refused(
-                f"sink {self._sink!r} was last served in another cluster; run `forwarder listen`, which goes on from there"
+                f"sink {self._sink!r} was last served in another cluster or database; run `forwarder listen`, which goes"
+                " on from there"
             )
         return sink
 

@@ -13,7 +13,7 @@ from forwarder.queries import query
 class Server:
     """A running server that may be written to. Sessions with equal ones see one and the same database."""
 
-    # What initdb gave to the cluster, and every physical copy keeps: the first half of a record's id.
+    # What initdb gave to the cluster, and every physical copy keeps.
     system_identifier: int
     # Begins anew with each promotion and each restore to a point in time, where copies of a cluster part.
     timeline: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -15,6 +16,7 @@ from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Newcomers
 from forwarder.selection import Pattern
+from forwarder.sink_url import FileTarget
 from forwarder.source import Source
 from forwarder.state import OutboxState, ServiceState
 from forwarder.survey import Survey
@@ -35,8 +37,9 @@ class Service:
         """Take the settings.
 
         Raises:
-            Misconfigured: a sink's URL, or one of its table patterns, is malformed.
+            Misconfigured: a sink's URL, or one of its table patterns, is malformed; or two sinks write to one file.
         """
+        _check_files(sinks)
         self._settings = settings
         self._database_url = database_url
         self._outbox_metrics = metrics.outbox
@@ -114,6 +117,18 @@ class Service:
                 logger.error("sink refused, others go on", extra={"sink": delivery.sink_name, "reason": str(error)})
             await delivery.pause(REFUSED_RETRY_SECONDS)
             self._refused.pop(delivery.sink_name)
+
+
+def _check_files(sinks: Sequence[SinkSettings]) -> None:
+    writers: dict[str, str] = {}
+    for sink in sinks:
+        target = sink_url.parse(sink.url).target
+        if isinstance(target, FileTarget):
+            first = writers.setdefault(os.path.realpath(target.path), sink.name)
+            if first != sink.name:
+                raise Misconfigured(
+                    f"sinks {first!r} and {sink.name!r} both write to {target.path}; give each of them a file of its own"
+                )
 
 
 def _checked(sink: SinkSettings) -> SinkSettings:

@@ -23,7 +23,7 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_seq: int
     saved_at: datetime
     created_at: datetime
-    # Whether the position was saved in another cluster, of which this one is a copy.
+    # Whether the position was saved in another cluster or database, of which this one is a copy.
     is_foreign: bool
     undelivered: int
     oldest_undelivered_at: datetime | None

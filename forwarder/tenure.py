@@ -23,6 +23,7 @@ from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
+from forwarder.origins import Origins
 from forwarder.packing import Packer
 from forwarder.positions import Newcomers, Positions
 from forwarder.publisher import Sink
@@ -102,9 +103,9 @@ class Tenure:
 async def begin(
     stack: AsyncExitStack, terms: Terms, *, source: Source, sink: Sink, schedule: Schedule, once: bool
 ) -> Tenure:
-    """Wait for the sink, connect, take the leadership, and find out where to go on.
+    """Wait for the sink, connect, take the leadership, open the sink, and find out where to go on.
 
-    The connections are closed by ``stack``. ``once`` does not stand by.
+    The sink and the connections are closed by ``stack``. ``once`` does not stand by.
 
     Raises:
         Refused: waiting cannot mend it.
@@ -114,16 +115,17 @@ async def begin(
     session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, session, terms, sink, wait=not once)
+    await stack.enter_async_context(sink.opened())
     server = await server_of(session, url=terms.database_url)
     inflow = await stack.enter_async_context(source.joined(server))
-    await history.enter(session, server)
+    origins = await history.enter(session, server)
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     relay = _relay(terms, sink, schedule, position, quarantine, lease)
     turn = anyio.Lock()
-    packer = _packer(terms.sink_url, sink, server.system_identifier, Images(session, turn))
+    packer = _packer(terms.sink_url, sink, origins, Images(session, turn))
     checkpoints = Checkpoints(
         positions,
         turn,
@@ -196,11 +198,11 @@ def _wants(patterns: list[str]) -> Wants | None:
     return wants
 
 
-def _packer(sink_url: SinkUrl, sink: Sink, system_identifier: int, images: Images) -> Packer:
-    encode = native.encoder(system_identifier)
+def _packer(sink_url: SinkUrl, sink: Sink, origins: Origins, images: Images) -> Packer:
+    encode = native.encoder(origins)
     return Packer(
         sink,
-        cluster=system_identifier,
+        origins=origins,
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=images),
         choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),

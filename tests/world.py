@@ -62,7 +62,6 @@ class World:
             "batch_floor_seq": None,
             "batch_ceiling_seq": None,
             "batch_last_seq": None,
-            "batch_by_seq": None,
             "batch_numbered": None,
             "last_seq": 0,
         }
@@ -142,12 +141,14 @@ class World:
         batch: Snapshot,
         ceiling_seq: int,
         last_seq: int,
-        by_seq: bool,  # noqa: FBT001
+        batch_floor_seq: int,
         large_bytes: int,
         leave_all: bool,  # noqa: FBT001
     ) -> list[Row]:
         """What page.sql promises."""
-        assert not by_seq, "this cluster is the only one"
+        assert not any(row["txid"] >= batch.xmax and row["seq"] <= batch_floor_seq for row in self.visible), (
+            "a floor that is too high"
+        )
         assert not leave_all, "every image can be read"
         of_batch = [row for row in self.visible if batch.sees(row["txid"])]
         found = [

@@ -1,5 +1,6 @@
 """The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -33,6 +34,7 @@ app.command("local-kinesis")(local_kinesis)
 
 def main() -> None:
     """Run the command line; an error that a user can cause ends in one line on stderr."""
+    _occupy_standard_descriptors()
     try:
         sys.exit(app(standalone_mode=False))
     except ForwarderError as error:
@@ -44,6 +46,16 @@ def main() -> None:
         _fail(f"{error.format_message()} See `forwarder --help`.", error.exit_code)
     except typer.Abort:
         _fail("interrupted", 130)
+
+
+def _occupy_standard_descriptors() -> None:
+    """Keep the numbers of standard streams that are closed from what is opened next: a socket would get what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    # Python has none for a stream that was closed when it started.
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

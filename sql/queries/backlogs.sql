@@ -1,15 +1,19 @@
 -- For how many seconds each sink's oldest undelivered change has been waiting: null if none is. Found by the indexes, however
--- large the backlog is. Between batches that is the first of the transactions which the position does not see. Inside one it is
--- the next in order of seq; those of transactions that were running in S1 may be older, and come soon.
+-- large the backlog is. Between batches that is the first of the transactions which the position does not see; as in drain.sql, changes
+-- that were copied from a cluster with higher transaction ids are not looked at. Inside a batch it is the next in order of seq;
+-- those of transactions that were running in S1 may be older, and come soon.
 SELECT
-    sink.name AS sink,
+    standing.sink AS sink,
     (
         SELECT max(extract(epoch FROM clock_timestamp() - waiting.at))::double precision
         FROM (
             (
                 SELECT change.at
                 FROM forwarder.outbox AS change
-                WHERE sink.batch IS NULL AND change.txid >= pg_snapshot_xmax(sink.delivered)
+                WHERE standing.batch IS NULL AND NOT standing.is_foreign
+                  AND change.txid >= pg_snapshot_xmax(standing.delivered)
+                  AND change.txid < pg_snapshot_xmax(pg_current_snapshot())
+                  AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
                 ORDER BY change.txid, change.seq
                 LIMIT 1
             )
@@ -17,22 +21,24 @@ SELECT
             (
                 SELECT change.at
                 FROM forwarder.outbox AS change
-                WHERE sink.batch IS NOT NULL AND change.txid >= pg_snapshot_xmax(sink.delivered)
-                  AND change.seq > greatest(sink.batch_last_seq, sink.floor_seq)
+                WHERE (standing.batch IS NOT NULL OR standing.is_foreign)
+                  AND change.seq > greatest(standing.batch_last_seq, standing.floor_seq)
+                  AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
                 ORDER BY change.seq
                 LIMIT 1
             )
             UNION ALL
             SELECT first.at
-            FROM pg_snapshot_xip(sink.delivered) AS running (txid)
+            FROM pg_snapshot_xip(standing.delivered) AS running (txid)
             CROSS JOIN LATERAL (
                 SELECT change.at
                 FROM forwarder.outbox AS change
-                WHERE change.txid = running.txid AND change.seq > coalesce(sink.batch_last_seq, 0)
+                WHERE change.txid = running.txid AND change.seq > coalesce(standing.batch_last_seq, 0)
+                  AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
                 ORDER BY change.txid, change.seq
                 LIMIT 1
             ) AS first
         ) AS waiting
     ) AS waiting_seconds
-FROM forwarder.sink AS sink
-ORDER BY sink.name
+FROM forwarder.standings() AS standing
+ORDER BY standing.sink

@@ -2,10 +2,12 @@
 -- to a sink that is known.
 --   $1 its name, $2 'oldest', 'now' or null: 'now' if another sink is older than $4, else 'oldest', $3 a floor for a snapshot of
 --   now, $4 the time since which sinks count as new as well
-INSERT INTO forwarder.sink (name, system_identifier, delivered, floor_seq, last_seq)
+INSERT INTO forwarder.sink (name, system_identifier, database_oid, saved_txid, delivered, floor_seq, last_seq)
 SELECT
     $1,
     control.system_identifier,
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
+    pg_current_xact_id(),
     CASE WHEN start.is_now THEN pg_current_snapshot() ELSE '1:1:' END,
     CASE WHEN start.is_now THEN $3::bigint ELSE 0 END,
     CASE WHEN start.is_now THEN $3::bigint ELSE 0 END

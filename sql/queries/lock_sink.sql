@@ -1,5 +1,5 @@
--- A sink's position, so that nobody moves it meanwhile, and whether it is of this cluster.
-SELECT sink.delivered, sink.floor_seq, sink.system_identifier = control.system_identifier AS is_ours
-FROM forwarder.sink AS sink, pg_catalog.pg_control_system() AS control
+-- A sink's position, so that nobody moves it meanwhile, and whether it is of this database.
+SELECT sink.delivered, sink.floor_seq, NOT forwarder.is_foreign(sink) AS is_ours
+FROM forwarder.sink AS sink
 WHERE sink.name = $1
 FOR UPDATE OF sink

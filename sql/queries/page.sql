@@ -1,7 +1,7 @@
 -- The next page of a large batch: not visible in S1, visible in S2, in order of seq.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most,
---   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 whether the seqs alone bound the batch, $10 bytes above which
---   a change's images stay behind, and count as no more, $11 whether all images stay behind
+--   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images stay
+--   behind, and count as no more, $11 whether all images stay behind
 -- Returns at least one row unless the batch is done. Images that stay behind, as those beyond $5 bytes, are measured but not
 -- fetched. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
 -- page reads nothing of the rest of the batch.
@@ -37,7 +37,7 @@ FROM (
             FROM forwarder.outbox AS o
             WHERE o.seq > greatest($8::bigint, $3::bigint) AND o.seq <= $7
               AND o.txid >= $1
-              AND ($9 OR pg_visible_in_snapshot(o.txid, $6))
+              AND forwarder.sees($6, $9, o.txid, o.seq)
             ORDER BY o.seq
             LIMIT $4
         )

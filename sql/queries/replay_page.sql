@@ -14,12 +14,10 @@ FROM (
     SELECT
         found.*,
         replay.table_ids,
-        pg_visible_in_snapshot(found.txid, replay.delivered)
-            OR found.txid >= pg_snapshot_xmax(replay.delivered) AND found.seq <= replay.floor_seq
+        forwarder.sees(replay.delivered, replay.floor_seq, found.txid, found.seq)
             OR coalesce(
-                found.seq <= replay.batch_last_seq AND (
-                    pg_visible_in_snapshot(found.txid, replay.batch)
-                    OR found.txid >= pg_snapshot_xmax(replay.batch) AND found.seq <= replay.batch_floor_seq),
+                found.seq <= replay.batch_last_seq
+                    AND forwarder.sees(replay.batch, replay.batch_floor_seq, found.txid, found.seq),
                 false)
             AS is_delivered
     FROM forwarder.replay AS replay

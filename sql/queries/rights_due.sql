@@ -31,14 +31,18 @@ WITH wanted (part, kind, name, privileges) AS (
     ('runtime', 'SEQUENCE', 'outbox_seq', '{SELECT,USAGE}'),
     ('runtime', 'FUNCTION', 'compact_sinks', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'enter_history', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'is_foreign', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'key_members', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'leaf_events', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'leaves', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'legible', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'origins', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'read_floor', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'reclaim', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'sees', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'standings', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
     -- the schema nobody can name the function for a trigger of their own.

@@ -1,4 +1,4 @@
--- Stores a position, if it is still the epoch $12, and returns a floor for snapshots taken after this has been committed. It is the
+-- Stores a position, if it is still the epoch $11, and returns a floor for snapshots taken after this has been committed. It is the
 -- first statement of its transaction that writes anything: read_floor refuses any other. It is called before the update has begun.
 WITH floor AS MATERIALIZED (
     SELECT forwarder.read_floor() AS seq
@@ -11,11 +11,17 @@ SET
     batch_floor_seq = $5,
     batch_ceiling_seq = $6,
     batch_last_seq = $7,
-    batch_by_seq = $8,
-    batch_numbered = $9,
-    last_seq = $10,
-    system_identifier = coalesce($11, sink.system_identifier),
+    -- Older releases tell by it what is from another cluster; floor_seq does now.
+    batch_by_seq = CASE WHEN $4::pg_snapshot IS NOT NULL THEN false END,
+    batch_numbered = $8,
+    last_seq = $9,
+    system_identifier = coalesce($10, sink.system_identifier),
+    database_oid = CASE
+        WHEN $10::bigint IS NULL THEN sink.database_oid
+        ELSE (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    END,
+    saved_txid = pg_current_xact_id(),
     updated_at = now()
 FROM floor
-WHERE sink.name = $1 AND sink.epoch = $12
+WHERE sink.name = $1 AND sink.epoch = $11
 RETURNING floor.seq

@@ -12,5 +12,6 @@ SET
     batch_numbered = NULL,
     last_seq = least(last_seq, $2),
     epoch = epoch + 1,
+    saved_txid = pg_current_xact_id(),
     updated_at = now()
 WHERE name = $1

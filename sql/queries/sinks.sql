@@ -1,34 +1,36 @@
 -- Every sink, as one JSON object each: forwarder.sinks.SinkStatus says what is in it. Counts what is not delivered, by the index,
--- so a large backlog takes a while. Of a sink of another cluster nobody can say what it has delivered, but for its last seq.
+-- so a large backlog takes a while. Of a foreign sink nobody can say what it has delivered, but for its last seq.
+WITH standing AS MATERIALIZED (
+    SELECT * FROM forwarder.standings()
+)
 SELECT json_build_object(
     'name', sink.name,
     'last_seq', sink.last_seq,
     'saved_at', sink.updated_at,
     'created_at', sink.created_at,
-    'is_foreign', sink.system_identifier <> control.system_identifier,
+    'is_foreign', standing.is_foreign,
     'undelivered', backlog.count,
     'oldest_undelivered_at', backlog.oldest_at,
     'dead_letters', (SELECT count(*) FROM forwarder.dead_letter AS letter WHERE letter.sink = sink.name)
 )::text
 FROM forwarder.sink AS sink
-CROSS JOIN pg_catalog.pg_control_system() AS control
+JOIN standing ON standing.sink = sink.name
 CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(change.at) AS oldest_at
     FROM (
         SELECT waiting.at, waiting.seq, waiting.txid
         FROM forwarder.outbox AS waiting
-        WHERE sink.system_identifier = control.system_identifier AND waiting.txid >= pg_snapshot_xmax(sink.delivered)
+        WHERE waiting.txid >= pg_snapshot_xmax(standing.delivered)
         UNION ALL
         SELECT waiting.at, waiting.seq, waiting.txid
         FROM forwarder.outbox AS waiting
-        WHERE sink.system_identifier = control.system_identifier
-          AND waiting.txid = ANY (ARRAY(SELECT pg_snapshot_xip(sink.delivered)))
-        UNION ALL
-        SELECT waiting.at, waiting.seq, waiting.txid
-        FROM forwarder.outbox AS waiting
-        WHERE sink.system_identifier <> control.system_identifier AND waiting.seq > sink.last_seq
+        WHERE waiting.txid = ANY (ARRAY(SELECT pg_snapshot_xip(standing.delivered)))
     ) AS change
-    WHERE sink.batch IS NULL
-       OR NOT (pg_visible_in_snapshot(change.txid, sink.batch) AND change.seq <= sink.batch_last_seq)
+    WHERE NOT (
+        forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
+        OR standing.batch IS NOT NULL
+            AND change.seq <= standing.batch_last_seq
+            AND forwarder.sees(standing.batch, standing.batch_floor_seq, change.txid, change.seq)
+    )
 ) AS backlog
 ORDER BY sink.name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from random import Random
@@ -19,7 +21,7 @@ import pytest
 from forwarder.local.kinesis.faults import Delay, Hang
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows, writing
-from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream
+from tests.listening import CREDENTIALS, STREAM, Served, command, environment, kinesis_with_stream
 from tests.waiting import eventually
 
 KILLS = 20
@@ -89,6 +91,58 @@ async def test_killed_while_it_writes_a_file_it_leaves_no_half_line_and_loses_no
     async with command("listen", "--once", env=env, directory=tmp_path / "last") as listener:
         assert await listener.ends() == 0
     audit(ledger, path.read_bytes().splitlines()).assert_faultless()
+
+
+async def test_who_takes_over_a_file_cuts_off_the_line_that_the_leader_was_killed_in(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    path = anyio.Path(tmp_path / "changes.jsonl")
+    env = {**env, "FORWARDER_SINK": f"file:{path}"}
+    async with (
+        command("listen", env=env, directory=tmp_path / "leader") as leader,
+        writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS),
+    ):
+        await leader.says("listening")
+        async with command("listen", env=env, directory=tmp_path / "standby") as standby:
+            await standby.says("standing by")
+            # So the file looks to a standby, and to `--once`, while the leader writes to it.
+            leader.process.send_signal(signal.SIGSTOP)
+            async with await path.open("a") as file:
+                await file.write('{"half')
+            async with command("listen", "--once", env=env, directory=tmp_path / "newcomer") as newcomer:
+                assert await newcomer.ends() == 1
+            assert (await path.read_text()).endswith('{"half')
+            await leader.kill()
+            await standby.says("listening")
+    async with command("listen", "--once", env=env, directory=tmp_path / "last") as listener:
+        assert await listener.ends() == 0
+    audit(ledger, (await path.read_bytes()).splitlines()).assert_faultless()
+
+
+async def test_rotation_of_its_file_loses_nothing(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    path = anyio.Path(tmp_path / "changes.jsonl")
+    env = {**env, "FORWARDER_SINK": f"file:{path}"}
+    async with command("listen", env=env, directory=tmp_path / "listen") as listener:
+        async with writing(ledger, database.writer_url, pause_seconds=0.01):
+            for number in range(10):
+                await eventually(path.exists)
+                await path.rename(path.with_name(f"changes.{number}.jsonl"))
+            await eventually(path.exists)
+        files = [tmp_path / f"changes.{number}.jsonl" for number in range(10)]
+        await all_delivered(
+            ledger,
+            lambda: [line for file in [*files, Path(path)] if file.exists() for line in file.read_bytes().splitlines()],
+        )
+        assert await listener.stop() == 0
+
+
+async def test_two_sinks_cannot_write_to_one_file(env: Mapping[str, str], tmp_path: Path) -> None:
+    sinks = ("--sink", "a=file:changes.jsonl", "--sink", "b=file:./changes.jsonl")
+    async with command("listen", *sinks, env=env, directory=tmp_path / "listen") as listener:
+        assert await listener.ends() == 2
+    assert "sinks 'a' and 'b' both write to ./changes.jsonl; give each of them a file of its own" in listener.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -244,3 +298,44 @@ async def test_a_reader_that_goes_away_ends_it_in_one_line(
         assert await listener.ends() == 1
         assert "standard output was closed by its reader" in listener.stderr
         assert "Traceback" not in listener.stderr
+
+
+async def test_a_standard_output_that_is_closed_is_one_line(database: Database, env: Mapping[str, str]) -> None:
+    script = 'exec "$0" -m forwarder listen --once --sink stdout: >&-'
+    ended = await anyio.run_process(["sh", "-c", script, sys.executable], env=environment(**env), check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == "forwarder: standard output is closed; open it, or name another sink by --sink\n"
+
+
+async def test_without_any_standard_stream_it_delivers(
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str]
+) -> None:
+    await write(ledger, database.writer_url, transactions=5)
+    script = 'exec "$0" -m forwarder listen --once <&- >&- 2>&-'
+    ended = await anyio.run_process(["sh", "-c", script, sys.executable], env=environment(**env), check=False)
+
+    assert ended.returncode == 0
+    await all_delivered(ledger, served.data)
+
+
+async def test_a_named_pipe_that_nobody_reads_is_waited_for(
+    database: Database, ledger: Ledger, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    await write(ledger, database.writer_url, transactions=5)
+    async with command("listen", "--sink", f"file:{path}", env=env, directory=tmp_path / "listen") as listener:
+        await listener.says("nobody reads the pipe")
+        assert await saved_seq(database) == 0
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        received = bytearray()
+
+        def read() -> list[bytes]:
+            with contextlib.suppress(BlockingIOError):
+                received.extend(os.read(reading, 1 << 20))
+            return bytes(received).splitlines()
+
+        await all_delivered(ledger, read)
+        assert await listener.stop() == 0
+        os.close(reading)

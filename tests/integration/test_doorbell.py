@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ from forwarder.intake import Intake
 from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.origins import Origin, Origins
 from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
 from forwarder.packing import Packer
@@ -318,6 +319,10 @@ class Latencies:
     async def prepare(self) -> None:
         """Always ready."""
 
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Nothing to open."""
+        return nullcontext()
+
     async def watch(self, state: ServiceState) -> None:
         """Nothing to look after."""
 
@@ -351,7 +356,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
         pump = Pump(outbox, feed)
         packer = Packer(
             sink,
-            cluster=7,
+            origins=Origins([Origin(0, "7")]),
             encode=lambda events: [str(event.key_values).encode() for event in events],
             encode_stored=lambda event: str(event.key_values).encode(),
             choose_key=lambda events: [str(event.key_values) for event in events],

@@ -10,7 +10,9 @@ from forwarder import history
 from forwarder.database import session
 from forwarder.errors import Refused
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from forwarder.origins import Origin, Origins
 from forwarder.positions import Positions
+from forwarder.queries import query
 from forwarder.server import Server, server_of
 from forwarder.survey import read_ring
 from tests.capture import capture
@@ -135,6 +137,89 @@ async def test_a_schema_without_histories_is_refused_with_the_remedy(connection:
 
     with pytest.raises(Refused, match="run `forwarder migrate`: the schema is older than this program"):
         await history.enter(connection, server)
+
+
+# What ids begin with.
+
+
+async def origins_of(connection: Connection, database: Database) -> Origins:
+    return await history.enter(connection, await server_of(connection, url=database.url))
+
+
+async def test_a_change_is_named_by_its_cluster_and_its_database(connection: Connection, database: Database) -> None:
+    server = await server_of(connection, url=database.url)
+    oid = await connection.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()")
+
+    origins = await history.enter(connection, server)
+
+    assert origins.newest_first == [Origin(0, f"{server.system_identifier}/{oid}")]
+
+
+async def test_what_the_release_without_names_may_have_delivered_keeps_its_id(
+    connection: Connection, database: Database
+) -> None:
+    """It goes on to deliver while the next one begins, and knows only the cluster."""
+    server = await server_of(connection, url=database.url)
+    await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)
+    await Positions(connection, sink="default").load()
+    await connection.execute("SELECT setval('forwarder.outbox_seq', 1000)")
+
+    origins = await history.enter(connection, server)
+    await connection.execute("SELECT setval('forwarder.outbox_seq', 5000)")
+
+    assert origins.name_of(1) == origins.name_of(1000 + (1 << 20)) == str(server.system_identifier)
+    assert origins.name_of(1001 + (1 << 20)).startswith(f"{server.system_identifier}/")
+    assert await history.enter(connection, server) == origins
+
+
+async def test_what_was_delivered_before_a_copy_keeps_its_id_and_what_came_after_has_another(
+    connection: Connection, database: Database, server: Server
+) -> None:
+    before = await origins_of(connection, database)
+    await Positions(connection, sink="default").load()
+    await connection.execute("UPDATE forwarder.sink SET last_seq = 100; SELECT setval('forwarder.outbox_seq', 200)")
+    await connection.execute(
+        "UPDATE forwarder.history SET database_oid = 7; UPDATE forwarder.origin SET name = 'before'"
+    )
+
+    after = await origins_of(connection, database)
+
+    assert after.name_of(100) == "before"
+    assert after.name_of(101) == before.name_of(101)
+
+
+async def test_a_promotion_keeps_the_ids_of_what_is_sent_again(
+    connection: Connection, database: Database, server: Server
+) -> None:
+    before = await origins_of(connection, database)
+
+    assert await history.enter(connection, replace(server, timeline=server.timeline + 1)) == before
+
+
+async def test_a_position_saved_while_the_history_is_looked_at_is_not_taken_for_a_lost_sequence(
+    connection: Connection, database: Database, server: Server
+) -> None:
+    """Leaders of other sinks go on."""
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
+    await capture(connection, "public.item")
+    ended = anyio.Event()
+
+    async def save() -> None:
+        async with session(database.url, purpose="leader") as leader:
+            positions = Positions(leader, sink="other")
+            position = await positions.load()
+            while not ended.is_set():
+                await connection.execute("SELECT nextval('forwarder.outbox_seq')")
+                floor_seq = await positions.save(position)
+                position = replace(position, floor_seq=floor_seq, last_seq=floor_seq)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(save)
+        async with session(database.url, purpose="leader") as leader:
+            for _ in range(200):
+                await history.enter(leader, server)
+        ended.set()
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.history") == 1
 
 
 async def test_sessions_of_one_server_know_it(connection: Connection, database: Database, server: Server) -> None:

@@ -98,6 +98,7 @@ async def test_positions_written_anew_are_those_of_now(owner: Connection, strict
         "is_spent('forwarder.outbox_4_0', 0)",
         "compact_sinks(-1)",
         "enter_history(1, 1)",
+        "origins()",
         "set_paused(true)",
     ],
 )

@@ -4,14 +4,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
-from forwarder.errors import Refused, Unavailable, Vanished
+from forwarder.errors import Gone, Refused, Unavailable, Vanished
 from forwarder.events import Record
-from forwarder.lines import PipeSink, file_sink
+from forwarder.files import file_sink
+from forwarder.lines import LineSink
+from forwarder.pipes import PipeSink
 
 
 def records_of(*texts: str) -> Sequence[Record]:
@@ -40,13 +43,22 @@ def with_body(seq: int, body: Parts) -> Record:
     return Record(seq, "key", b"", set(), body=body)
 
 
+@asynccontextmanager
+async def open_sink(path: Path) -> AsyncIterator[LineSink]:
+    """The sink as a leader has it."""
+    async with file_sink(path) as sink:
+        await sink.prepare()
+        async with sink.opened():
+            yield sink
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "changes.jsonl"
 
 
 async def test_records_are_lines_in_their_order(path: Path) -> None:
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         assert await sink.publish(records_of("1", "ü")) == ()
         assert await sink.publish(records_of("3")) == ()
 
@@ -58,7 +70,7 @@ async def test_records_are_lines_in_their_order(path: Path) -> None:
 async def test_a_half_written_line_is_cut_off_at_start(path: Path, kept: str, half: str) -> None:
     path.write_text(kept + half)
 
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         await sink.publish(records_of("3"))
 
     assert path.read_text() == kept + "3\n"
@@ -68,11 +80,12 @@ async def test_records_are_on_disk_when_they_are_published(path: Path, monkeypat
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(path.read_text()))
 
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         await sink.publish(records_of("1"))
         await sink.publish(records_of("2", "3"))
 
-    assert synced == ["1\n", "1\n2\n3\n"]
+    # The directory comes first, since the file is new.
+    assert synced == ["", "1\n", "1\n2\n3\n"]
 
 
 async def test_a_write_that_fails_half_way_leaves_no_half_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +96,7 @@ async def test_a_write_that_fails_half_way_leaves_no_half_line(path: Path, monke
             raise OSError(28, "No space left on device")
         return write(descriptor, data[:5])
 
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", write_until_the_disk_is_full)
             with pytest.raises(Unavailable, match="No space left on device"):
@@ -97,17 +110,158 @@ async def test_a_write_that_fails_half_way_leaves_no_half_line(path: Path, monke
 
 async def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"cannot open .* for writing: No such file or directory"):
-        async with file_sink(tmp_path / "missing" / "changes.jsonl"):
+        async with open_sink(tmp_path / "missing" / "changes.jsonl"):
             pass
 
 
+async def test_who_does_not_lead_leaves_the_half_line_alone_that_the_leader_is_writing(path: Path) -> None:
+    path.write_text("1\n2")
+
+    async with file_sink(path) as newcomer:
+        await newcomer.prepare()
+
+    assert path.read_text() == "1\n2"
+
+
+async def test_who_does_not_lead_makes_no_file(path: Path) -> None:
+    async with file_sink(path) as newcomer:
+        await newcomer.prepare()
+
+    assert not path.exists()
+
+
+async def test_each_tenure_begins_at_a_whole_line(path: Path) -> None:
+    async with file_sink(path) as sink:
+        async with sink.opened():
+            await sink.publish(records_of("1"))
+        with path.open("a") as other_leader:
+            other_leader.write("2\nhalf")
+        async with sink.opened():
+            await sink.publish(records_of("3"))
+
+    assert path.read_text() == "1\n2\n3\n"
+
+
+async def test_a_file_belongs_to_one_leader_and_is_free_when_its_tenure_ends(path: Path) -> None:
+    async with file_sink(path) as frozen, file_sink(path) as newcomer:
+        async with frozen.opened():
+            with pytest.raises(Unavailable, match="is locked by another program that writes to it"):
+                async with newcomer.opened():
+                    pass
+        async with newcomer.opened():
+            await newcomer.publish(records_of("1"))
+
+    assert path.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("to", [None, "changes.jsonl.1"])
+async def test_a_file_that_is_renamed_or_deleted_is_made_anew(path: Path, to: str | None) -> None:
+    async with open_sink(path) as sink:
+        await sink.publish(records_of("1"))
+        path.rename(path.with_name(to)) if to else path.unlink()
+        await sink.publish(records_of("2", "3"))
+
+    assert path.read_text() == "2\n3\n"
+    assert not to or path.with_name(to).read_text() == "1\n"
+
+
+async def test_what_is_written_into_a_file_while_it_is_deleted_is_written_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def delete_first(descriptor: int) -> None:
+        path.unlink()
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    async with open_sink(path) as sink:
+        monkeypatch.setattr(os, "fsync", delete_first)
+        await sink.publish(records_of("1", "2"))
+
+    assert path.read_text() == "1\n2\n"
+
+
+async def test_a_file_that_is_truncated_in_place_is_gone_on_with_at_its_beginning(path: Path) -> None:
+    async with open_sink(path) as sink:
+        await sink.publish(records_of("1"))
+        os.truncate(path, 0)
+        await sink.publish(records_of("2"))
+
+    assert path.read_text() == "2\n"
+
+
+async def test_a_directory_that_vanishes_is_waited_for(tmp_path: Path) -> None:
+    directory = tmp_path / "mount"
+    directory.mkdir()
+    path = directory / "changes.jsonl"
+    async with open_sink(path) as sink:
+        await sink.publish(records_of("1"))
+        directory.rename(tmp_path / "elsewhere")
+        with pytest.raises(Unavailable, match=r"cannot write to .*: No such file or directory"):
+            await sink.publish(records_of("2"))
+        directory.mkdir()
+        await sink.publish(records_of("2"))
+
+    assert path.read_text() == "2\n"
+
+
+async def test_a_file_keeps_no_descriptor_of_those_it_was(path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    async with open_sink(path) as sink:
+        for number in range(10):
+            await sink.publish(records_of(str(number)))
+            path.unlink()
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_named_pipe_without_a_reader_takes_nothing(path: Path) -> None:
+    os.mkfifo(path)
+    async with open_sink(path) as sink:
+        with pytest.raises(Unavailable, match=r"nobody reads the pipe .*; start its reader"):
+            await sink.publish(records_of("1"))
+
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        await sink.publish(records_of("2"))
+        assert os.read(reading, 100) == b"2\n"
+        os.close(reading)
+
+
+async def test_the_next_reader_of_a_named_pipe_gets_what_the_one_before_has_left_in_it(path: Path) -> None:
+    os.mkfifo(path)
+    async with open_sink(path) as sink:
+        first = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        await sink.publish(records_of("1"))
+        os.close(first)
+        with pytest.raises(Unavailable, match="nobody reads the pipe"):
+            await sink.publish(records_of("2"))
+
+        second = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        await sink.publish(records_of("2"))
+        assert os.read(second, 100) == b"1\n2\n"
+        os.close(second)
+
+
+async def test_a_named_pipe_is_left_alone_by_who_does_not_lead(path: Path) -> None:
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(path, os.O_WRONLY)
+    async with file_sink(path) as newcomer:
+        await newcomer.prepare()
+    os.write(writing, b"1\n")
+
+    assert os.read(reading, 100) == b"1\n"
+    os.close(reading)
+    os.close(writing)
+
+
 async def test_a_file_is_not_writable_for_others(path: Path) -> None:
-    async with file_sink(path):
+    async with open_sink(path):
         assert not stat.S_IMODE(path.stat().st_mode) & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 async def test_a_device_takes_records_although_it_has_no_disk() -> None:
-    async with file_sink(Path("/dev/null")) as sink:
+    async with open_sink(Path("/dev/null")) as sink:
         assert await sink.publish(records_of("1")) == ()
 
 
@@ -115,7 +269,7 @@ async def test_a_pipe_that_nobody_reads_is_refused() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        with pytest.raises(Refused, match="closed by its reader"):
+        with pytest.raises(Gone, match="closed by its reader"):
             await PipeSink(writing, name="standard output").publish(records_of("1"))
     finally:
         os.close(writing)
@@ -144,7 +298,7 @@ async def test_a_pipe_whose_reader_stalls_holds_nobody_up_and_gets_whole_lines_l
 
 
 async def test_a_large_record_is_a_line_like_any_other(path: Path) -> None:
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         first, last = records_of("1", "3")
         assert await sink.publish([first, with_body(2, Parts("a", "b", "c")), last]) == ()
 
@@ -152,7 +306,7 @@ async def test_a_large_record_is_a_line_like_any_other(path: Path) -> None:
 
 
 async def test_a_large_record_that_cannot_be_read_leaves_no_half_line(path: Path) -> None:
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         [first] = records_of("1")
         with pytest.raises(Unavailable):
             await sink.publish([first, with_body(2, Parts("a", "b", error=Unavailable("no answer")))])
@@ -160,7 +314,7 @@ async def test_a_large_record_that_cannot_be_read_leaves_no_half_line(path: Path
 
 
 async def test_a_large_record_that_was_given_up_meanwhile_is_passed_over(path: Path) -> None:
-    async with file_sink(path) as sink:
+    async with open_sink(path) as sink:
         first, last = records_of("1", "3")
         assert await sink.publish([first, with_body(2, Parts("a", error=Vanished("discarded"))), last]) == ()
 

@@ -526,7 +526,7 @@ async def test_a_drain_that_finds_too_much_stops_at_a_page(reader: Connection) -
 async def test_a_page_of_a_large_batch_reads_nothing_of_the_rest(reader: Connection, last_seq: str) -> None:
     bounds = ("'2000'", "'{}'", "20000", "1000", "8388608")
 
-    assert await rows_read(reader, "page", *bounds, "'9000:9000:'", "220000", last_seq, "false") < 1100
+    assert await rows_read(reader, "page", *bounds, "'9000:9000:'", "220000", last_seq, "0") < 1100
 
 
 @pytest.mark.usefixtures("backlog")
@@ -576,7 +576,7 @@ async def test_the_batch_after_a_large_one_begins_without_reading_it_again(
     position = page.position
     bounds = (f"'{position.delivered.xmax}'", "'{}'", str(position.floor_seq), "5000", "8388608")
     async with session(database.url, purpose="reader") as other:
-        assert await rows_read(other, "page", *bounds, "'900000:900000:'", "26000", "0", "false") < 5100
+        assert await rows_read(other, "page", *bounds, "'900000:900000:'", "26000", "0", "0") < 5100
     assert len(await drain(outbox)) == 6000
 
 
@@ -615,7 +615,7 @@ async def test_a_look_passes_over_nothing_of_a_transaction_that_is_still_running
     later = f"'{int(txid) + 2}'"
     assert await blocks_touched(reader, "drain", later, f"'{{{txid}}}'", "0", "4000", "8388608") < few
     batch = f"'{txid}:{int(txid) + 2}:{txid}'"
-    page = (later, f"'{{{txid}}}'", "0", "1000", "8388608", batch, "9000", "0", "false")
+    page = (later, f"'{{{txid}}}'", "0", "1000", "8388608", batch, "9000", "0", "0")
     assert await blocks_touched(reader, "page", *page) < few
 
 
@@ -635,4 +635,4 @@ async def test_a_look_passes_over_nothing_of_a_large_transaction_that_was_rolled
 
     assert await blocks_touched(reader, "drain", *bounds) < 150
     later = str(delivered.xmax + 5)
-    assert await blocks_touched(reader, "page", *bounds, f"'{later}:{later}:'", "30000", "0", "false") < 150
+    assert await blocks_touched(reader, "page", *bounds, f"'{later}:{later}:'", "30000", "0", "0") < 150

@@ -12,6 +12,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event, SetAside
 from forwarder.positions import Positions
 from forwarder.registry import Registry
+from forwarder.replay import Replay
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
@@ -70,6 +71,7 @@ async def test_a_saved_position_is_loaded_as_it_was(
 ) -> None:
     positions = Positions(leader, sink="default")
     await positions.load()
+    await connection.execute("SELECT setval('forwarder.outbox_seq', 40)")
 
     await positions.save(position)
 
@@ -173,6 +175,47 @@ async def test_in_another_cluster_what_was_in_flight_with_a_lower_seq_is_sent_ag
     assert keys(events) == [2, 3, 4, 5]
 
 
+async def test_what_is_sent_again_from_another_cluster_is_not_passed_over_by_a_restart_within_its_last_page(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 5)")
+    await connection.execute("UPDATE forwarder.outbox SET txid = (900000000 + seq)::text::xid8")
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, f"last_seq = 1, delivered = '900000002:900000002:', {ANOTHER_CLUSTER}")
+    position = await positions.load()
+    reader = Reader(leader, position=position, registry=Registry(), page_rows=1000, page_bytes=1 << 20)
+    page = await reader.read()
+    assert keys(page.events) == [2, 3, 4, 5]
+
+    # Where a batch that ends with the page stands while its second change is not delivered.
+    await positions.save(position.within(position.finished(), before_seq=3, ceiling_seq=5))
+    events, _ = await drain(leader, await positions.load())
+
+    assert keys(events) == [3, 4, 5]
+
+
+async def test_a_replay_sends_what_came_from_another_cluster(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 5)")
+    await connection.execute("UPDATE forwarder.outbox SET txid = (900000000 + seq)::text::xid8")
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await set_sink(connection, f"last_seq = 1, delivered = '900000002:900000002:', {ANOTHER_CLUSTER}")
+    under_way = await positions.load()
+
+    await Replay(connection, sink="default").set_back(5)
+    events, delivered = await drain(leader, await positions.load())
+    await positions.save(delivered)
+    await Replay(connection, sink="default").set_back(4)
+    again, _ = await drain(leader, await positions.load())
+
+    assert under_way.batch is not None
+    assert keys(events) == [2, 3, 4, 5]
+    assert keys(again) == [4, 5]
+
+
 async def test_a_writer_in_flight_while_another_cluster_is_adopted_is_not_lost(
     leader: Connection, connection: Connection, database: Database, item: int
 ) -> None:
@@ -203,7 +246,7 @@ async def test_an_adopted_cluster_is_known_at_the_next_start(leader: Connection,
     adopted = await positions.load()
 
     assert adopted.batch is not None
-    assert adopted.batch.by_seq
+    assert adopted.batch.snapshot != adopted.delivered
     assert await positions.load() == adopted
 
 

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from forwarder import bodies
 from forwarder.events import Event, Stored, Table
 from forwarder.native import encoder
+from forwarder.origins import Origin, Origins
 
 PART_BYTES = 10
-ENCODE = encoder(7)
+ENCODE = encoder(Origins([Origin(0, "7")]))
 
 
 @dataclass

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from forwarder.events import Event, Table
 from forwarder.native import encoder
+from forwarder.origins import Origin, Origins
 
 ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
 MICROSECOND, SECOND, DAY = 1, 1_000_000, 86_400 * 1_000_000
@@ -34,7 +35,7 @@ def event(**changes: Any) -> Event:
     return Event(**(values | changes))
 
 
-encode_all = encoder(7312459)
+encode_all = encoder(Origins([Origin(0, "7312459")]))
 
 
 def encode(event: Event) -> bytes:

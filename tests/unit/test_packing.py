@@ -14,6 +14,7 @@ from forwarder import bodies
 from forwarder.errors import Refused
 from forwarder.events import Event, Stored, Table
 from forwarder.native import encoder
+from forwarder.origins import Origin, Origins
 from forwarder.packing import Packed, Packer
 from forwarder.partition_key import chooser
 from forwarder.sink_url import DEAD_LETTER, Oversize
@@ -50,10 +51,10 @@ def change(seq: int, *, before: str | None = None, after: str | None = SMALL, ke
 
 
 def pack(*events: Event, oversize: Oversize = DEAD_LETTER, has_barriers: bool = False) -> Packed:
-    encode = encoder(7)
+    encode = encoder(Origins([Origin(0, "7")]))
     packer = Packer(
         Limits(),
-        cluster=7,
+        origins=Origins([Origin(0, "7")]),
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=NO_IMAGES),
         choose_key=chooser("primary-key"),
@@ -125,7 +126,7 @@ def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
 
 
 def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() -> None:
-    [whole] = encoder(7)([change(0x2A, before=LARGE, after=LARGE)])
+    [whole] = encoder(Origins([Origin(0, "7")]))([change(0x2A, before=LARGE, after=LARGE)])
 
     packed = pack(
         change(0x2A, before=LARGE, after=LARGE), oversize=Oversize(kind="s3", bucket="large", prefix="changes/")

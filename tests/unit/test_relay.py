@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from math import inf
 
@@ -52,6 +52,10 @@ class ScriptedSink:
 
     async def prepare(self) -> None:
         """Always ready."""
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Nothing to open."""
+        return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
         """Nothing to look after."""

@@ -1,0 +1,189 @@
+"""A file that records are appended to, one JSON record a line, by whoever leads its sink."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from anyio import to_thread
+
+from forwarder.errors import Refused, Unavailable
+from forwarder.lines import LineSink, write_all
+from forwarder.pipes import named_pipe_sink, stream_sink
+
+
+class FileSink(LineSink):
+    """What is published is on disk, and a write that failed leaves no half line behind.
+
+    Only the leader has the file open, and has it locked: who stands by must neither write to it nor mend it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(name=str(path))
+        self._path = path
+        self._descriptor = -1
+
+    async def prepare(self) -> None:
+        """Look whether the file can be written to, and leave it alone.
+
+        Raises:
+            Refused: it cannot.
+        """
+        with _refused(self._path):
+            await to_thread.run_sync(_check, self._path)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open the file. A line that a crash has left half written is cut off, since it will be sent again.
+
+        Raises:
+            Refused: it cannot be opened for writing.
+            Unavailable: another program has locked it.
+        """
+        with _refused(self._path):
+            await to_thread.run_sync(self._open)
+        try:
+            yield
+        finally:
+            os.close(self._descriptor)
+
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        if any(texts):
+            await to_thread.run_sync(self._write_now, texts)
+
+    def _write_now(self, texts: Sequence[bytes]) -> None:
+        self._follow()
+        self._append(texts)
+        # Deleted just before we wrote to it.
+        while not os.fstat(self._descriptor).st_nlink:
+            self._follow()
+            self._append(texts)
+
+    def _append(self, texts: Sequence[bytes]) -> None:
+        try:
+            write_all(self._descriptor, texts)
+            os.fsync(self._descriptor)
+        except OSError:
+            _cut_off_half_line(self._descriptor)
+            raise
+
+    def _follow(self) -> None:
+        """Go on to the file that has the path now, if somebody has renamed or deleted ours (rotation)."""
+        try:
+            is_ours = os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            is_ours = False
+        if not is_ours:
+            before = self._descriptor
+            self._open()
+            os.close(before)
+
+    def _open(self) -> None:
+        descriptor = _open(self._path)
+        try:
+            _lock(descriptor, self._path)
+            _cut_off_half_line(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+
+@asynccontextmanager
+async def file_sink(path: Path) -> AsyncIterator[LineSink]:
+    """Whatever has the path: a file, which need not be there yet, a pipe or a device.
+
+    Raises:
+        Refused: it is a device that cannot be opened for writing.
+    """
+    mode = _mode(path)
+    if stat.S_ISFIFO(mode):
+        async with named_pipe_sink(path) as pipe:
+            yield pipe
+    elif stat.S_ISCHR(mode):
+        with _refused(path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            yield stream_sink(descriptor, name=str(path))
+        finally:
+            os.close(descriptor)
+    else:
+        yield FileSink(path)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return stat.S_IFREG
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO)
+        raise Refused(f"cannot open {path} for writing: {reason}; check the path and its permissions") from None
+
+
+def _check(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        descriptor = os.open(path, flags | os.O_CREAT, 0o644)
+        # Else the file might be missing after a crash of the machine, with all that was flushed into it.
+        directory = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Keep out whoever else locks what it appends to: a leader that was frozen in the middle of a line, or another sink.
+
+    Raises:
+        Unavailable: somebody has the lock.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Unavailable(
+            f"{path} is locked by another program that writes to it; stop that, or name another file"
+        ) from None
+    except OSError as error:
+        # Not every file system knows locks.
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
+def _cut_off_half_line(descriptor: int) -> None:
+    end = os.fstat(descriptor).st_size
+    start = end
+    while start > 0:
+        block = min(1 << 16, start)
+        newline = os.pread(descriptor, block, start - block).rfind(b"\n")
+        if newline >= 0:
+            start = start - block + newline + 1
+            break
+        start -= block
+    if start < end:
+        os.ftruncate(descriptor, start)

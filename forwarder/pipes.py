@@ -1,0 +1,133 @@
+"""Sinks whose reader may stall, leave and come back: pipes, terminals and sockets, one JSON record a line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from forwarder.errors import Gone, Refused, Unavailable
+from forwarder.lines import LineSink, PlainSink
+
+# What a pipe that can be written to takes without blocking (POSIX, PIPE_BUF on Linux).
+PIPE_BYTES = 4096
+_NEWLINE = 0x0A
+
+
+class PipeSink(LineSink):
+    """An open pipe, terminal or socket. A write that is given up ends its line with the next."""
+
+    def __init__(self, descriptor: int, *, name: str) -> None:
+        super().__init__(name=name)
+        self._descriptor = descriptor
+        self._rest_of_line: Sequence[bytes] = ()
+
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        """Write whole lines.
+
+        Raises:
+            Gone: nobody reads the pipe any more, and nobody can open it again.
+        """
+        try:
+            await self._write_lines(self._descriptor, texts)
+        except BrokenPipeError:
+            raise Gone(f"{self._name} was closed by its reader; start the reader again, then forwarder") from None
+
+    async def _write_lines(self, descriptor: int, texts: Sequence[bytes]) -> None:
+        remaining = deque(memoryview(text) for text in (*self._rest_of_line, *texts) if text)
+        within_line = bool(self._rest_of_line)
+        try:
+            while remaining:
+                text = remaining[0]
+                await anyio.wait_writable(descriptor)
+                written = os.write(descriptor, text[:PIPE_BYTES])
+                within_line = text[written - 1] != _NEWLINE
+                remaining[0] = text[written:]
+                if not remaining[0]:
+                    remaining.popleft()
+        finally:
+            self._rest_of_line = _first_line(remaining) if within_line else ()
+
+
+class NamedPipeSink(PipeSink):
+    """A pipe with a path (a FIFO), which is written to while somebody reads it.
+
+    It stays open when its reader leaves, since what the pipe holds is lost with the last who has it open: the next reader gets it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(-1, name=str(path))
+        self._path = path
+
+    def close(self) -> None:
+        """Let the reader see the end."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    async def _write(self, texts: Sequence[bytes]) -> None:
+        """Write whole lines.
+
+        Raises:
+            Unavailable: nobody reads the pipe.
+        """
+        if not any(texts):
+            return
+        try:
+            if self._descriptor < 0:
+                # Without a reader this fails, where an open for reading as well would let the pipe fill for nobody.
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            await self._write_lines(self._descriptor, texts)
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.EPIPE):
+                raise
+            raise Unavailable(f"nobody reads the pipe {self._name}; start its reader") from None
+
+
+def stream_sink(descriptor: int, *, name: str) -> LineSink:
+    """What is open already, whatever it is."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor):
+        return PipeSink(descriptor, name=name)
+    return PlainSink(descriptor, name=name)
+
+
+@asynccontextmanager
+async def stdout_sink() -> AsyncIterator[LineSink]:
+    """Standard output. Into a file, too, it is only written: a shell's redirection cannot be read back.
+
+    Raises:
+        Refused: it is closed.
+    """
+    # So Python says that there was none at start.
+    if sys.stdout is None:
+        raise Refused("standard output is closed; open it, or name another sink by --sink")
+    yield stream_sink(sys.stdout.fileno(), name="standard output")
+
+
+@asynccontextmanager
+async def named_pipe_sink(path: Path) -> AsyncIterator[NamedPipeSink]:
+    """A pipe with a path; closed at the end."""
+    sink = NamedPipeSink(path)
+    try:
+        yield sink
+    finally:
+        sink.close()
+
+
+def _first_line(texts: Iterable[memoryview]) -> Sequence[bytes]:
+    """Up to the first line break and with it."""
+    line: list[bytes] = []
+    for text in texts:
+        part = text.tobytes()
+        end = part.find(b"\n") + 1
+        line.append(part[: end or None])
+        if end:
+            break
+    return line
