@@ -16,6 +16,9 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.lines import LineSink, write_all
 from forwarder.pipes import named_pipe_sink, stream_sink
 
+# How every record begins, in whatever format.
+_RECORD_BEGINS = b'{"'
+
 
 class FileSink(LineSink):
     """What is published is on disk, and a write that failed leaves no half line behind.
@@ -87,6 +90,7 @@ class FileSink(LineSink):
         descriptor = _open(self._path)
         try:
             _lock(descriptor, self._path)
+            _check_half_line(descriptor, self._path)
             _cut_off_half_line(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -175,15 +179,30 @@ def _lock(descriptor: int, path: Path) -> None:
             raise
 
 
+def _check_half_line(descriptor: int, path: Path) -> None:
+    """Make sure that nothing is cut off a file that somebody has named by mistake.
+
+    Raises:
+        Refused: it ends in something else than a whole line, or the beginning of a record.
+    """
+    beginning = os.pread(descriptor, len(_RECORD_BEGINS), _half_line(descriptor))
+    if not _RECORD_BEGINS.startswith(beginning):
+        raise Refused(f"{path} ends in the middle of a line that is no record; name another file, or end the line")
+
+
 def _cut_off_half_line(descriptor: int) -> None:
-    end = os.fstat(descriptor).st_size
-    start = end
+    start = _half_line(descriptor)
+    if start < os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, start)
+
+
+def _half_line(descriptor: int) -> int:
+    """Where the last line begins, if it has no end; else the end of the file."""
+    start = os.fstat(descriptor).st_size
     while start > 0:
         block = min(1 << 16, start)
         newline = os.pread(descriptor, block, start - block).rfind(b"\n")
         if newline >= 0:
-            start = start - block + newline + 1
-            break
+            return start - block + newline + 1
         start -= block
-    if start < end:
-        os.ftruncate(descriptor, start)
+    return start

@@ -124,19 +124,15 @@ BEGIN
 END
 $$;
 
--- The name of what is drawn in a history: cluster and database, and if they were in one before, the transaction that has noticed this one.
--- The history's number would not do: it comes with a dump, and that may be restored twice.
+-- The name of what is drawn in a history: cluster and database, and for all but the first the transaction that has noticed it. What else a copy
+-- has, its number for one, comes with the dump, and that may be restored more than once in one place.
 CREATE FUNCTION forwarder.name_origin(history forwarder.history) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT
-        base.name || CASE
-            WHEN EXISTS (SELECT FROM forwarder.origin WHERE starts_with(origin.name || '.', base.name || '.'))
-            THEN '.' || history.noticed_txid
-            ELSE ''
-        END
-    FROM (SELECT format('%s/%s', history.system_identifier, history.database_oid) AS name) AS base
+        format('%s/%s', history.system_identifier, history.database_oid)
+        || CASE WHEN history.number > 1 THEN '.' || history.noticed_txid ELSE '' END
 $$;
 
 -- As in 0011_rights.sql and 0008_history.sql, and what is said there holds. What is new:

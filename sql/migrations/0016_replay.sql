@@ -1,6 +1,8 @@
 -- Dead letters of very large transactions, replays that take many small transactions, and what can be known of a transaction of which the
 -- outbox holds no more than a part.
 
+-- The lock is asked for briefly, since a leader that sets something aside queues behind whoever waits for it; `forwarder migrate` asks again.
+SET LOCAL lock_timeout = '100ms';
 -- Of a very large transaction only the last change says how many there are: a letter says what its record said.
 ALTER TABLE forwarder.dead_letter ALTER COLUMN tx_count DROP NOT NULL;
 

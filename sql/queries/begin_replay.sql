@@ -3,7 +3,7 @@
 -- again by itself.
 --   $1 the sink, $2 what was asked for, $3 the ids of the tables, $4 the seq to begin with, $5 a seq that none exceeds that is delivered
 WITH sink AS (
-    UPDATE forwarder.sink SET epoch = epoch + 1 WHERE name = $1 RETURNING *
+    UPDATE forwarder.sink SET epoch = epoch + 1, saved_txid = pg_current_xact_id() WHERE name = $1 RETURNING *
 )
 INSERT INTO forwarder.replay (
     sink, asked_for, table_ids, first_seq, first_at, next_seq, last_seq,

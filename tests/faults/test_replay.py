@@ -349,6 +349,44 @@ async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
     assert (await replay.send_tables(5, ACCOUNT)).changes == 16
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE forwarder.replay SET database_oid = 1",
+        "UPDATE forwarder.replay SET system_identifier = 1",
+        "UPDATE forwarder.sink SET created_at = clock_timestamp()",
+    ],
+    ids=["another database", "another cluster", "another sink of this name"],
+)
+async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == 10:
+            raise KilledError
+
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *range(100, 120))
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+    replay = Replay(operator, sink="default")
+    with pytest.raises(KilledError):
+        await replay.send_tables(None, ACCOUNT, report=kill)
+    await operator.execute(f"{change}; DELETE FROM forwarder.dead_letter")
+    assert (await replay.send_tables(None, ACCOUNT)).changes == 20
+    assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
+
+
 async def test_two_replays_of_one_sink_do_not_work_on_the_same(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:

@@ -66,7 +66,7 @@ async def test_records_are_lines_in_their_order(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", ["", "1\n2\n"])
-@pytest.mark.parametrize("half", ["", '{"half', "x" * 200_000])
+@pytest.mark.parametrize("half", ["", "{", '{"half', '{"' + "x" * 200_000])
 async def test_a_half_written_line_is_cut_off_at_start(path: Path, kept: str, half: str) -> None:
     path.write_text(kept + half)
 
@@ -74,6 +74,19 @@ async def test_a_half_written_line_is_cut_off_at_start(path: Path, kept: str, ha
         await sink.publish(records_of("3"))
 
     assert path.read_text() == kept + "3\n"
+
+
+@pytest.mark.parametrize("text", ["key = value", "# a list\n1", "x"])
+async def test_a_file_that_is_not_ours_is_left_alone(path: Path, text: str) -> None:
+    path.write_text(text)
+
+    with pytest.raises(
+        Refused, match="ends in the middle of a line that is no record; name another file, or end the line"
+    ):
+        async with open_sink(path):
+            pass
+
+    assert path.read_text() == text
 
 
 async def test_records_are_on_disk_when_they_are_published(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +128,12 @@ async def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 
 
 async def test_who_does_not_lead_leaves_the_half_line_alone_that_the_leader_is_writing(path: Path) -> None:
-    path.write_text("1\n2")
+    path.write_text("1\n{")
 
     async with file_sink(path) as newcomer:
         await newcomer.prepare()
 
-    assert path.read_text() == "1\n2"
+    assert path.read_text() == "1\n{"
 
 
 async def test_who_does_not_lead_makes_no_file(path: Path) -> None:
@@ -135,7 +148,7 @@ async def test_each_tenure_begins_at_a_whole_line(path: Path) -> None:
         async with sink.opened():
             await sink.publish(records_of("1"))
         with path.open("a") as other_leader:
-            other_leader.write("2\nhalf")
+            other_leader.write('2\n{"half')
         async with sink.opened():
             await sink.publish(records_of("3"))
 
