@@ -57,10 +57,21 @@ class CredentialsRenewal:
             await anyio.sleep(seconds)
 
     async def _renew(self, credentials: Any) -> None:
-        if credentials._frozen_credentials is None or not credentials.refresh_needed(AHEAD_SECONDS):
-            return
         with aws_call(f"{self._what}: new credentials"):
+            if credentials._frozen_credentials is None or not credentials.refresh_needed(AHEAD_SECONDS):
+                return
             async with credentials._refresh_lock:
                 if credentials.refresh_needed(AHEAD_SECONDS):
-                    # So that it raises what goes wrong.
-                    await credentials._protected_refresh(is_mandatory=True)
+                    await _refresh(credentials)
+
+
+async def _refresh(credentials: Any) -> None:
+    """Ask for new ones. What is no good, since it has ended already or does not say when it ends, does not replace those there are."""
+    before = dict(vars(credentials))
+    try:
+        # So that it raises what goes wrong.
+        await credentials._protected_refresh(is_mandatory=True)
+        credentials.refresh_needed(AHEAD_SECONDS)
+    except BaseException:
+        vars(credentials).update(before)
+        raise

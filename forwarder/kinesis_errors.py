@@ -65,6 +65,9 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.ProfileNotFound: "correct profile in the sink's URL, or AWS_PROFILE",
 }
 
+# Of what an endpoint says, so much is repeated: a body that is no error of AWS may be a page, or have no end.
+_TEXT_CHARACTERS = 500
+
 # What may pass.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
@@ -141,7 +144,7 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
 
 
 def _text(error: botocore.exceptions.ClientError) -> str:
-    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+    return " ".join(str(error.response.get("Error", {}).get("Message", ""))[:_TEXT_CHARACTERS].split())
 
 
 def _status_of(error: botocore.exceptions.ClientError) -> int:

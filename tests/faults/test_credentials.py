@@ -82,6 +82,27 @@ async def test_credentials_that_cannot_be_renewed_delay_no_request_while_the_old
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("expiration", ["2000-01-01T00:00:00Z", "2100-01-01T00:00:00", "soon"])
+async def test_credentials_that_are_no_good_do_not_replace_good_ones(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, expiration: str
+) -> None:
+    monkeypatch.setattr(credentials_renewal, "RETRY_FIRST_SECONDS", 0.01)
+    bad = {"AccessKeyId": "BAD", "SecretAccessKey": "secret", "Token": "token", "Expiration": expiration}
+    server.next(CREDENTIALS, credentials("OLD", minutes=8))
+    server.always(CREDENTIALS, answer(bad))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.watch, ServiceState())
+
+            async def taken_and_asked_again() -> bool:
+                return len(server.asked(CREDENTIALS)) > 2
+
+            await eventually(taken_and_asked_again)
+            assert await signed_by(server, sink) == "OLD"
+            tasks.cancel_scope.cancel()
+
+
 async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(
     server: Misbehaving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
