@@ -98,11 +98,6 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
     # What takes the place of the data, if its images are still in the database.
     body: Body | None = None
 
-    @property
-    def size(self) -> int:
-        """Bytes of data."""
-        return self.body.size if self.body else len(self.data)
-
 
 class Record(msgspec.Struct, gc=False):
     """What a sink is given: bytes, the key that decides their shard and their order, and whence they came."""

@@ -55,7 +55,7 @@ class Frontier:
         self._pages: deque[_Page] = deque()
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
-        # Of what is attached to the records in memory, or is to be read for it.
+        # Of what is attached to the records, as far as it is in memory.
         self.attached_bytes = 0
         self._join_at = MANY_PAGES
 

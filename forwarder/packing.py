@@ -53,7 +53,7 @@ class Packed:
     stretches: Sequence[Stretch]
     later: deque[Record] = field(default_factory=deque)
     aside: Sequence[SetAside] = ()
-    # Of what is attached to the records, in memory or not: it takes its time to be stored.
+    # Of what is attached to the records and in memory.
     attached_bytes: int = 0
 
     @property
@@ -125,7 +125,7 @@ class Packer:
                 fitted.undelivered.remove(fitted.seq)
                 aside.append(self._set_aside(fitted))
         stretches = [stretch for stretch in stretches if stretch.undelivered]
-        attached_bytes = sum(record.attachment.size for record in fitting if record.attachment)
+        attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
         now = self._ready(fitting)
         return Packed(
             records=fitting[:now],

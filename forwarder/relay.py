@@ -115,7 +115,7 @@ class Relay:
 
     @property
     def bytes(self) -> int:
-        """How many bytes of data are in memory, and of attachments that are or will be."""
+        """How many bytes of data are in memory, attachments included."""
         waiting = self._barriers.bytes + self._barriers_again.bytes
         return self._schedule.bytes + waiting + self._frontier.attached_bytes
 

@@ -345,7 +345,8 @@ async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reaso
             await write_rows(ledger, database.writer_url, first, note=LARGE)
             await write_rows(ledger, database.writer_url, *range(first + 1, first + 20))
         sink = f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"
-        async with listening(database.url, sink) as service:
+        # The objects together would fill the memory many times over, if they were in it.
+        async with listening(database.url, sink, max_bytes=1 << 20, page_rows=50) as service:
             await served.kinesis.wait_for_records(len(small), stream=STREAM)
             assert sorted(body["key"]["id"] for body in bodies(served)) == small
             await eventually(is_unready(service, f"s3://{BUCKET}"), within_seconds=20)
