@@ -31,6 +31,8 @@ from forwarder.state import ServiceState
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
+# Whatever is refused for its size, requests are not made smaller than this.
+LEAST_REQUEST_BYTES = 1 << 10
 # So long requests stay smaller than one that was refused for its size; then what limits it may have been mended.
 SIZE_MEMORY_SECONDS = 600.0
 
@@ -137,10 +139,10 @@ class KinesisSink:
 
     def _shrink(self, records: Sequence[Record], error: TooLarge) -> None:
         """Make later requests half as large as this one, which is how the caller goes on with it, too."""
-        self._too_large_at = anyio.current_time()
         # A single record is set aside: that says nothing of the others, which may have been refused for it.
         if len(records) > 1:
-            self._max_bytes = max(1, min(self._max_bytes, _bytes(records) // 2))
+            self._too_large_at = anyio.current_time()
+            self._max_bytes = max(LEAST_REQUEST_BYTES, min(self._max_bytes, _bytes(records) // 2))
         if self._complaints.due("size"):
             facts = {"reason": str(error), "max_bytes": self._max_bytes}
             logger.warning("a request is refused for its size: sending smaller ones", extra=facts)
