@@ -14,7 +14,7 @@ from forwarder import kinesis_wire
 from forwarder.aws_call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.crowd import Crowd
-from forwarder.errors import ForwarderError
+from forwarder.errors import ForwarderError, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_wire import Result
 from forwarder.lanes import Lanes, unknown
@@ -31,6 +31,8 @@ AGGREGATE_BYTES = 256 << 10
 LIST_AGAIN_SECONDS = 1.0
 LIST_AGAIN_MAX_SECONDS = 30.0
 # For all pages of the list.
+# More than any stream has: an endpoint that lists so many does not come to an end.
+MAX_SHARDS = 100_000
 # After so many lanes that were given another shard, others have their turn: it takes some microseconds a lane.
 LANES_A_SLICE = 500
 
@@ -73,7 +75,7 @@ class KinesisShards:
             self._surprised = anyio.Event()
             try:
                 self._map = ShardMap(await self._list_shards())
-            except (ForwarderError, LookupError, TypeError, ValueError) as error:
+            except (ForwarderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 # Without them there is no pacing, and lanes that are throttled back off by themselves.
                 logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
                 self._surprised.set()
@@ -130,6 +132,8 @@ class KinesisShards:
             while page:
                 answer = await self._client.list_shards(**page)
                 shards += answer["Shards"]
+                if len(shards) > MAX_SHARDS:
+                    raise Unavailable(f"stream {self._stream}: more than {MAX_SHARDS} shards are listed")
                 page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
         return shards
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 import anyio
@@ -75,7 +76,11 @@ def throttle(shards: KinesisShards, sent: Sequence[Record], *, shard: str = "sha
     shards.heed(sent, results, list(zip(sent, results, strict=True)), sent=now, now=now)
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"Shards": []}, {"Shards": [{}]}, {"Shards": None}])
+ENDLESS = {"Shards": [{}] * (kinesis_shards.MAX_SHARDS + 1), "NextToken": "more"}
+BEYOND_ALL = {"Shards": [{"ShardId": "shardId-0", "HashKeyRange": {"StartingHashKey": inf, "EndingHashKey": inf}}]}
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"Shards": []}, {"Shards": [{}]}, {"Shards": None}, ENDLESS, BEYOND_ALL])
 async def test_a_list_that_does_not_come_or_says_nothing_is_asked_for_again(answer: dict[str, Any] | None) -> None:
     client = Client(answer, answer)
     async with running(client) as shards:
