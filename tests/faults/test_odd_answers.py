@@ -15,6 +15,7 @@ from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget
+from forwarder.state import ServiceState
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
     SHARD,
@@ -29,6 +30,7 @@ from tests.support.misbehaving import (
     misbehaving,
     redirect,
 )
+from tests.waiting import eventually
 
 # Without a deadline these tests would not end.
 PATIENCE_SECONDS = 20
@@ -201,10 +203,17 @@ async def test_an_odd_list_of_shards_leaves_them_without_a_pace_and_no_more(
     async with sink_of(server) as sink:
         await sink.prepare()
         server.next("PutRecords", answer({"Records": [THROTTLE]}))
-        (rejection,) = await sink.publish(records())
-        assert rejection.code == THROTTLE["ErrorCode"]
-        assert not await sink.publish(records())
-    assert "cannot list the shards" in caplog.text
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.watch, ServiceState())
+            (rejection,) = await sink.publish(records())
+            assert rejection.code == THROTTLE["ErrorCode"]
+            assert not await sink.publish(records())
+
+            async def told() -> bool:
+                return "cannot list the shards" in caplog.text
+
+            await eventually(told)
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("plainly", [False, True])
