@@ -10,12 +10,13 @@ import anyio
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.errors import ForwarderError, Invalid, Refused, Unavailable
+from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
+from forwarder.triage import triage
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
     SHARD,
@@ -113,24 +114,40 @@ async def test_a_request_that_is_too_large_is_told_as_one_and_later_ones_are_sma
     async with sink_of(server) as sink:
         await sink.prepare()
         before = sink.max_bytes
-        with pytest.raises(Invalid):
-            await sink.publish(records(100, size=10_000))
+        rejections = await sink.publish(records(100, size=10_000))
+        assert [(rejection.is_final, rejection.wait_seconds) for rejection in rejections] == [(False, 0.0)] * 100
         assert sink.max_bytes < before
         assert sink.max_bytes <= 501_000
         assert not await sink.publish(records(2))
 
 
-async def test_a_limit_that_was_learnt_is_forgotten_after_a_time(
-    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_limit_that_was_learnt_is_forgotten_when_as_much_passes_again(server: Misbehaving) -> None:
     server.next("PutRecords", Answer(status=413))
     async with sink_of(server) as sink:
         before = sink.max_bytes
-        with pytest.raises(Invalid):
-            await sink.publish(records(100))
+        assert await sink.publish(records(100, size=100_000))
         assert sink.max_bytes < before
-        monkeypatch.setattr("forwarder.kinesis.SIZE_MEMORY_SECONDS", 0.0)
+        assert not await sink.publish(records(100, size=100_000))
         assert sink.max_bytes == before
+
+
+async def test_a_record_that_is_refused_for_its_size_while_nothing_passes_is_not_at_fault(server: Misbehaving) -> None:
+    server.always("PutRecords", Answer(status=413))
+    async with sink_of(server) as sink:
+        with pytest.raises(Unavailable, match=r"413.*nothing passes, and a body of \d+ bytes is refused, too"):
+            await sink.publish(records(1))
+        with pytest.raises(Unavailable, match=r"413.*a body of \d+ bytes is refused, too"):
+            await sink.publish(records(2))
+
+
+async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
+    server.next("PutRecords", Answer(status=413))
+    async with sink_of(server) as sink:
+        head, *followers = records(3, size=1000)
+        head.followers = followers
+        (rejection,) = await sink.publish([head])
+        assert rejection.is_final
+        assert triage([rejection]).divisible == [head]
 
 
 @pytest.mark.parametrize("plainly", [False, True])

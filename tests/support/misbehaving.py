@@ -7,6 +7,7 @@ becomes of its next requests; when the script has come to its end, or says nothi
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -74,7 +75,14 @@ class TooLargeAbove:
     body: bytes = b""
 
 
-Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByContent:
+    """What becomes of a request follows from what is in it; None: it is answered as ever."""
+
+    choose: Callable[[Request], Answer | None]
+
+
+Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove | ByContent
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -94,6 +102,8 @@ class Misbehaving:
         self.url = f"http://127.0.0.1:{port}"
         self.requests: list[Request] = []
         self.stored: list[str] = []
+        # Key and data, as they came.
+        self.records: list[tuple[str, bytes]] = []
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
 
@@ -158,6 +168,8 @@ class Misbehaving:
             await stream.send(Answer(status=413, body=behaviour.body).encoded)
         elif isinstance(behaviour, Answer):
             await stream.send(behaviour.encoded)
+        elif isinstance(behaviour, ByContent) and (chosen := behaviour.choose(request)):
+            await stream.send(chosen.encoded)
         else:
             await stream.send(self._usual(request).encoded)
 
@@ -181,6 +193,7 @@ class Misbehaving:
         keys = [record["PartitionKey"] for record in request.content["Records"]]
         first = len(self.stored)
         self.stored += keys
+        self.records += [(record["PartitionKey"], b64decode(record["Data"])) for record in request.content["Records"]]
         results = [
             {"ShardId": SHARD["ShardId"], "SequenceNumber": str(first + index)} for index, _ in enumerate(keys, start=1)
         ]

@@ -1,0 +1,115 @@
+"""Somebody on the way to the stream has a limit for the size of a request: what fits arrives, in order, and nothing good is set aside."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.databases import Database
+from tests.kpl_oracle import kpl_oracle
+from tests.ledger import Ledger, all_delivered, audit, write, write_rows
+from tests.listening import CREDENTIALS, leads, listening
+from tests.support.misbehaving import Answer, ByContent, Misbehaving, Request, TooLargeAbove, answer, misbehaving
+from tests.waiting import eventually
+
+LIMIT = 8 << 10
+KPL = "&partition_key=table&aggregation=kpl"
+REFUSAL = answer({"__type": "ValidationException", "message": "odd"}, status=400)
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Misbehaving]:
+    async with misbehaving() as server:
+        yield server
+
+
+def sink_of(server: Misbehaving, options: str = "") -> str:
+    return f"kinesis://changes?region=us-east-1&endpoint_url={server.url}{options}"
+
+
+def arrived(server: Misbehaving) -> list[bytes]:
+    """What a consumer with the library of AWS reads, in the order of the stream."""
+    with kpl_oracle() as oracle:
+        return [base64.b64decode(user["data"]) for record in server.records for user in oracle.decode(*record)]
+
+
+async def letters(database: Database) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(database.url)
+    try:
+        return [
+            tuple(row)
+            for row in await connection.fetch("SELECT code, partition_key FROM forwarder.dead_letter ORDER BY seq")
+        ]
+    finally:
+        await connection.close()
+
+
+def refusing(*ids: int) -> ByContent:
+    """As a stream that refuses any request for the changes of some rows, and does not say for which."""
+    patterns = [re.compile(rb'"key":{"id":%d}' % identity) for identity in ids]
+
+    def choose(request: Request) -> Answer | None:
+        data = b"".join(base64.b64decode(record["Data"]) for record in request.content["Records"])
+        return REFUSAL if any(pattern.search(data) for pattern in patterns) else None
+
+    return ByContent(choose=choose)
+
+
+@pytest.mark.parametrize("options", ["", "&partition_key=table", KPL])
+async def test_behind_a_gateway_with_a_limit_everything_arrives_in_order_and_nothing_is_set_aside(
+    server: Misbehaving, database: Database, ledger: Ledger, options: str
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=LIMIT))
+    await write_rows(ledger, database.url, *range(1000, 1300), note="x" * 600)
+    await write(ledger, database.writer_url, transactions=60)
+    async with listening(database.url, sink_of(server, options)) as service:
+        await leads(service)
+        await all_delivered(ledger, lambda: arrived(server))
+    assert not await letters(database)
+    # Whatever was refused was not stored, so nothing came twice.
+    assert len(arrived(server)) == ledger.changes
+    if options == KPL:
+        assert len(server.records) < ledger.changes / 3
+
+
+async def test_without_order_everything_arrives_behind_a_gateway_with_a_limit(
+    server: Misbehaving, database: Database, ledger: Ledger
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=LIMIT))
+    await write_rows(ledger, database.url, *range(1000, 1300), note="x" * 600)
+    async with listening(database.url, sink_of(server, "&ordering=none")) as service:
+        await leads(service)
+
+        async def all_there() -> bool:
+            return not audit(ledger, arrived(server)).findings.lost
+
+        await eventually(all_there, within_seconds=30)
+    assert not await letters(database)
+    assert len(server.records) == ledger.changes
+
+
+async def test_of_an_aggregate_that_is_refused_only_the_change_that_is_at_fault_is_set_aside(
+    server: Misbehaving, database: Database, ledger: Ledger
+) -> None:
+    server.always("PutRecords", refusing(1100))
+    await write_rows(ledger, database.url, *range(1000, 1300))
+    async with listening(database.url, sink_of(server, KPL)) as service:
+        await leads(service)
+
+        async def delivered() -> bool:
+            return audit(ledger, arrived(server)).lost_ids == {1100}
+
+        await eventually(delivered, within_seconds=30)
+    assert len(await letters(database)) == 1
+    assert len(server.asked("PutRecords")) < 50
