@@ -13,7 +13,7 @@ import pytest
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
-from tests.listening import CREDENTIALS, leads, listening
+from tests.listening import CREDENTIALS, complains, leads, listening
 from tests.support.misbehaving import Answer, ByContent, Misbehaving, Request, TooLargeAbove, answer, misbehaving
 from tests.waiting import eventually
 
@@ -113,3 +113,59 @@ async def test_of_an_aggregate_that_is_refused_only_the_change_that_is_at_fault_
         await eventually(delivered, within_seconds=30)
     assert len(await letters(database)) == 1
     assert len(server.asked("PutRecords")) < 50
+
+
+async def test_a_gateway_that_refuses_everything_for_a_while_is_an_outage_and_condemns_nothing(
+    server: Misbehaving, database: Database, ledger: Ledger
+) -> None:
+    await write_rows(ledger, database.url, *range(1000, 1400))
+    server.always("PutRecords", Answer(status=413))
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        await complains(service, "is refused, too")
+        server.behave()
+        await all_delivered(ledger, lambda: arrived(server))
+        asked = len(server.asked("PutRecords"))
+        # What was learnt in the outage is forgotten: requests are as large as before.
+        await write_rows(ledger, database.url, *range(2000, 2400))
+        await all_delivered(ledger, lambda: arrived(server))
+        assert len(server.asked("PutRecords")) - asked < 20
+        assert all(state.ready for state in service.states.values())
+    assert not await letters(database)
+
+
+async def test_an_outage_that_says_413_divides_aggregates_no_further_than_their_heads(
+    server: Misbehaving, database: Database, ledger: Ledger
+) -> None:
+    await write_rows(ledger, database.url, *range(1000, 2000))
+    server.always("PutRecords", Answer(status=413))
+    async with listening(database.url, sink_of(server, KPL)) as service:
+        await leads(service)
+        await complains(service, "is refused, too")
+        server.behave()
+        await all_delivered(ledger, lambda: arrived(server))
+    assert not await letters(database)
+    assert len(server.records) < 40
+
+
+async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_after_its_trial_and_no_other(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr("forwarder.request_limit.RETRY_SECONDS", 0.05)
+    server.always("PutRecords", TooLargeAbove(size=LIMIT))
+    await write_rows(ledger, database.url, *range(1000, 1100))
+    await write_rows(ledger, database.url, 5000, note="x" * LIMIT)
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        for first in range(2000, 4000, 10):
+            await write_rows(ledger, database.writer_url, *range(first, first + 10))
+            if await letters(database):
+                break
+
+        async def delivered() -> bool:
+            return audit(ledger, arrived(server)).lost_ids == {5000}
+
+        await eventually(delivered, within_seconds=30)
+        assert all(state.ready for state in service.states.values())
+    assert await letters(database) == [("RequestEntityTooLarge", "public.account.5000")]
