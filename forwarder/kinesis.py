@@ -150,8 +150,8 @@ class KinesisSink:
         verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
         if verdict is Verdict.OUTAGE:
             raise Unavailable(f"{error}; nothing passes, and a body of {size} bytes is refused, too") from error
-        is_final = verdict is Verdict.TOO_LARGE
-        return [_too_large(records[0], error, is_final=is_final, wait_seconds=self._limit.retry_seconds)]
+        wait_seconds = self._limit.retry_seconds(records[0].seq, now=now)
+        return [_too_large(records[0], error, is_final=verdict is Verdict.TOO_LARGE, wait_seconds=wait_seconds)]
 
     def _report(self, regressions: Sequence[Regression]) -> None:
         """Nothing can be done about it here, and consumers must know: the key is not named, since it holds a row's values."""

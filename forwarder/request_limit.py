@@ -35,7 +35,9 @@ TRIAL_GAP_SECONDS = 60.0
 PROOF_SECONDS = 60.0
 # So many records are on trial at once. What is proved of one holds for all that are as large.
 MAX_TRIALS = 1000
-# A record on trial is sent again after so long, and after so much longer for each other one: a try carries a large record in vain.
+# A record on trial waits as long as it has been on trial before it is sent again, but no longer than this, and as much longer for each
+# other one: a try most likely carries a large record in vain.
+RETRY_FIRST_SECONDS = 0.05
 RETRY_SECONDS = 2.0
 RETRY_SECONDS_EACH = 0.02
 
@@ -86,10 +88,11 @@ class RequestLimit:
         """Whether nothing is known of any limit, and what passes need not be told."""
         return self.bytes >= self._max_bytes and self._least_refused == inf
 
-    @property
-    def retry_seconds(self) -> float:
+    def retry_seconds(self, seq: int, *, now: float) -> float:
         """How long a record on trial waits before it is sent again."""
-        return RETRY_SECONDS + RETRY_SECONDS_EACH * len(self._trials)
+        most = RETRY_SECONDS + RETRY_SECONDS_EACH * len(self._trials)
+        since, _ = self._trials.get(seq, (-inf, now))
+        return min(most, max(RETRY_FIRST_SECONDS, now - since))
 
     def passed(self, size: int, *, body_bytes: int, now: float) -> None:
         """A request was let through, whatever the stream then said of its records."""

@@ -106,11 +106,12 @@ async def test_a_proxy_that_never_answers_connect_costs_a_call_its_deadline(
     assert server.asked("CONNECT")
 
 
+@pytest.mark.parametrize("reads", [True, False])
 @pytest.mark.parametrize("body", [b"", b"<html>413 Request Entity Too Large</html>", b'{"message": "no"}', b"[]"])
 async def test_a_request_that_is_too_large_is_told_as_one_and_later_ones_are_smaller(
-    server: Misbehaving, body: bytes
+    server: Misbehaving, body: bytes, *, reads: bool
 ) -> None:
-    server.always("PutRecords", TooLargeAbove(size=100_000, body=body))
+    server.always("PutRecords", TooLargeAbove(size=100_000, body=body, reads=reads))
     async with sink_of(server) as sink:
         await sink.prepare()
         before = sink.max_bytes

@@ -73,6 +73,8 @@ class TooLargeAbove:
 
     size: int
     body: bytes = b""
+    # Whether it reads what it refuses; else it answers when it has read how long the body is, and hangs up.
+    reads: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +147,14 @@ class Misbehaving:
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
             await anyio.sleep_forever()
+        length = int(headers.get("content-length", 0))
+        if isinstance(behaviour, TooLargeAbove) and length > behaviour.size and not behaviour.reads:
+            self.requests.append(Request(operation=operation, headers=headers))
+            await stream.send(Answer(status=413, body=behaviour.body, headers=(("Connection", "close"),)).encoded)
+            raise anyio.ClosedResourceError
         if "expect" in headers:
             await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = (
-            await reader.receive_exactly(int(headers.get("content-length", 0))) if "content-length" in headers else b""
-        )
+        body = await reader.receive_exactly(length) if "content-length" in headers else b""
         request = Request(operation=operation, headers=headers, body=body)
         self.requests.append(request)
         await self._respond(request, behaviour, stream)
