@@ -25,7 +25,7 @@ from forwarder.metrics import SinkMetrics
 from forwarder.order_audit import OrderAudit, Regression
 from forwarder.put_records import PutRecords
 from forwarder.quarantine import Rejection
-from forwarder.request_limit import RequestLimit, Verdict
+from forwarder.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
 
@@ -110,7 +110,7 @@ class KinesisSink:
         try:
             results = await self._put.send(records)
         except TooLarge as error:
-            return self._refused(records, error)
+            return await self._refused(records, error)
         except Invalid:
             raise
         except Refused as error:
@@ -132,7 +132,7 @@ class KinesisSink:
             for record, result in failed
         ]
 
-    def _refused(self, records: Sequence[Record], error: TooLarge) -> Sequence[Rejection]:
+    async def _refused(self, records: Sequence[Record], error: TooLarge) -> Sequence[Rejection]:
         """What becomes of records whose request was refused for its size.
 
         Raises:
@@ -148,6 +148,11 @@ class KinesisSink:
                 logger.warning("a request is refused for its size: sending smaller ones", extra=facts)
             return [_too_large(record, error, is_final=len(records) == 1, wait_seconds=0.0) for record in records]
         verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
+        if verdict is Verdict.OUTAGE and size > LEAST_BYTES and await self._put.lets_empty_pass():
+            # Nothing else is sent, perhaps, or all else waits behind this one.
+            now = anyio.current_time()
+            self._limit.passed(0, body_bytes=0, now=now)
+            verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
         if verdict is Verdict.OUTAGE:
             raise Unavailable(f"{error}; nothing passes, and a body of {size} bytes is refused, too") from error
         wait_seconds = self._limit.retry_seconds(records[0].seq, now=now)

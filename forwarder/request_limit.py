@@ -9,7 +9,7 @@ that the gateway is unwell and refuses everything. What tells them apart is what
 * A record that is refused alone is too large if others pass, if it stays refused for ``TRIAL_SECONDS``, and if meanwhile nothing passes
   that is as large as anything that was refused. Then what is as large is too large as well, and needs no trial of its own, for
   a minute after the last that was refused.
-* If nothing passes, nothing is proved: it is an outage.
+* If nothing passes, not even a request without records, or if what is refused is small, nothing is proved: it is an outage.
 
 Sizes that are compared with each other are those of bodies, as the gateway sees them. The limit counts data and partition keys, as
 Kinesis and ``forwarder.lanes`` do. Times are seconds of any steady clock.
@@ -116,7 +116,11 @@ class RequestLimit:
     def judge(self, seq: int, *, body_bytes: int, now: float) -> Verdict:
         """What a record is whose request was refused for its size and cannot be divided."""
         self._note_refusal(body_bytes, now)
-        if now - self._passed_at > LATELY_SECONDS or now - self._refused_since > OUTAGE_SECONDS:
+        if (
+            body_bytes <= LEAST_BYTES
+            or now - self._passed_at > LATELY_SECONDS
+            or now - self._refused_since > OUTAGE_SECONDS
+        ):
             return Verdict.OUTAGE
         if not (self._is_known(body_bytes, now) or self._seconds_on_trial(seq, now) >= TRIAL_SECONDS):
             return Verdict.ON_TRIAL

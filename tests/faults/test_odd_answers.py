@@ -141,6 +141,20 @@ async def test_a_record_that_is_refused_for_its_size_while_nothing_passes_is_not
             await sink.publish(records(2))
 
 
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_record_that_is_refused_while_requests_without_records_pass_is_on_trial(
+    server: Misbehaving, *, plainly: bool
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=1_000))
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        (rejection,) = await sink.publish(records(1, size=2_000))
+        assert not rejection.is_final
+        assert rejection.wait_seconds
+    assert not server.stored
+
+
 async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
     server.next("PutRecords", Answer(status=413))
     async with sink_of(server) as sink:

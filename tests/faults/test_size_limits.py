@@ -169,3 +169,21 @@ async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_after_its
         await eventually(delivered, within_seconds=30)
         assert all(state.ready for state in service.states.values())
     assert await letters(database) == [("RequestEntityTooLarge", "public.account.5000")]
+
+
+@pytest.mark.parametrize("options", ["&partition_key=table", KPL])
+async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_although_all_else_waits_behind_it(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 0.5)
+    server.always("PutRecords", TooLargeAbove(size=LIMIT))
+    await write_rows(ledger, database.url, 5000, note="x" * LIMIT)
+    await write_rows(ledger, database.url, *range(1000, 1050))
+    async with listening(database.url, sink_of(server, options)) as service:
+        await leads(service)
+
+        async def delivered() -> bool:
+            return audit(ledger, arrived(server)).lost_ids == {5000}
+
+        await eventually(delivered, within_seconds=30)
+    assert await letters(database) == [("RequestEntityTooLarge", "public.account")]
