@@ -28,10 +28,6 @@ class Invalid(Refused):
         self.code = code
 
 
-class TooLarge(Invalid):
-    """A request is refused for its size. Reaction: that of ``Invalid``, and smaller ones from now on."""
-
-
 class Gone(Refused):
     """The far side has left for good. Reaction: stop, even after things went well for long."""
 
@@ -42,6 +38,10 @@ class Vanished(Refused):
 
 class Unavailable(ForwarderError):
     """The far side does not answer, or not now. Reaction: try again later."""
+
+
+class TooLarge(Unavailable):
+    """A request is refused for its size, and nothing of it is stored. Reaction: send the same in smaller ones."""
 
 
 class Conflict(Unavailable):

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
 import anyio
@@ -16,25 +15,23 @@ from forwarder.crowd import Crowd
 from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID
+from forwarder.kinesis_errors import INVALID, TOO_LARGE
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
+from forwarder.kinesis_wire import body_bytes
 from forwarder.lanes import Lanes
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.order_audit import OrderAudit, Regression
 from forwarder.put_records import PutRecords
 from forwarder.quarantine import Rejection
+from forwarder.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 << 20
-# Whatever is refused for its size, requests are not made smaller than this.
-LEAST_REQUEST_BYTES = 1 << 10
-# So long requests stay smaller than one that was refused for its size; then what limits it may have been mended.
-SIZE_MEMORY_SECONDS = 600.0
 
 logger = logging.getLogger(__name__)
 
@@ -59,18 +56,15 @@ class KinesisSink:
         self._renewal = CredentialsRenewal(client, f"stream {target.stream}")
         self._audit = OrderAudit() if is_ordered else None
         self._complaints = Occasional(seconds=10.0)
-        self._max_bytes = MAX_REQUEST_BYTES
-        # When a request was refused for its size.
-        self._too_large_at = -inf
+        self._size_complaints = Occasional(seconds=600.0)
+        self._limit = RequestLimit(max_bytes=MAX_REQUEST_BYTES)
         self._metrics = metrics
         self.max_in_flight = max_in_flight
 
     @property
     def max_bytes(self) -> int:
         """The most that one request may carry: what Kinesis takes, or less where that was too much for somebody on the way."""
-        if self._max_bytes < MAX_REQUEST_BYTES and anyio.current_time() - self._too_large_at >= SIZE_MEMORY_SECONDS:
-            self._max_bytes = MAX_REQUEST_BYTES
-        return self._max_bytes
+        return self._limit.bytes
 
     @property
     def max_record_bytes(self) -> int:
@@ -116,13 +110,14 @@ class KinesisSink:
         try:
             results = await self._put.send(records)
         except TooLarge as error:
-            self._shrink(records, error)
-            raise
+            return await self._refused(records, error)
         except Invalid:
             raise
         except Refused as error:
             # It worked at start, so somebody may mend it while we keep trying.
             raise Unavailable(str(error)) from error
+        if not self._limit.is_untried:
+            self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
@@ -137,15 +132,31 @@ class KinesisSink:
             for record, result in failed
         ]
 
-    def _shrink(self, records: Sequence[Record], error: TooLarge) -> None:
-        """Make later requests half as large as this one, which is how the caller goes on with it, too."""
-        # A single record is set aside: that says nothing of the others, which may have been refused for it.
-        if len(records) > 1:
-            self._too_large_at = anyio.current_time()
-            self._max_bytes = max(LEAST_REQUEST_BYTES, min(self._max_bytes, _bytes(records) // 2))
-        if self._complaints.due("size"):
-            facts = {"reason": str(error), "max_bytes": self._max_bytes}
-            logger.warning("a request is refused for its size: sending smaller ones", extra=facts)
+    async def _refused(self, records: Sequence[Record], error: TooLarge) -> Sequence[Rejection]:
+        """What becomes of records whose request was refused for its size.
+
+        Raises:
+            Unavailable: requests are refused whatever their size.
+        """
+        size, now = body_bytes(records), anyio.current_time()
+        if len(records) > 1 or records[0].followers:
+            is_worth_dividing = self._limit.refused(_bytes(records), body_bytes=size, now=now)
+            if not is_worth_dividing:
+                raise Unavailable(f"{error}; a body of {size} bytes is refused, too") from error
+            if self._size_complaints.due("size"):
+                facts = {"reason": str(error), "max_bytes": self._limit.bytes}
+                logger.warning("a request is refused for its size: sending smaller ones", extra=facts)
+            return [_too_large(record, error, is_final=len(records) == 1, wait_seconds=0.0) for record in records]
+        verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
+        if verdict is Verdict.OUTAGE and size > LEAST_BYTES and await self._put.lets_empty_pass():
+            # Nothing else is sent, perhaps, or all else waits behind this one.
+            now = anyio.current_time()
+            self._limit.passed(0, body_bytes=0, now=now)
+            verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
+        if verdict is Verdict.OUTAGE:
+            raise Unavailable(f"{error}; nothing passes, and a body of {size} bytes is refused, too") from error
+        wait_seconds = self._limit.retry_seconds(records[0].seq, now=now)
+        return [_too_large(records[0], error, is_final=verdict is Verdict.TOO_LARGE, wait_seconds=wait_seconds)]
 
     def _report(self, regressions: Sequence[Regression]) -> None:
         """Nothing can be done about it here, and consumers must know: the key is not named, since it holds a row's values."""
@@ -156,6 +167,10 @@ class KinesisSink:
                     "the stream has stored a record below what its shard had acknowledged before",
                     extra=asdict(regression),
                 )
+
+
+def _too_large(record: Record, error: TooLarge, *, is_final: bool, wait_seconds: float) -> Rejection:
+    return Rejection(record=record, code=TOO_LARGE, reason=str(error), is_final=is_final, wait_seconds=wait_seconds)
 
 
 def _bytes(records: Sequence[Record]) -> int:

@@ -124,7 +124,7 @@ def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Una
     code = code_of(error)
     message = f"{what}: {code}: {_text(error)}"
     if error.operation_name == "PutRecords" and _status_of(error) == _TOO_LARGE:
-        return TooLarge(f"{message}; see what limits the size of a request on the way to the stream", code=TOO_LARGE)
+        return TooLarge(f"{message}; see what limits the size of a request on the way to the stream")
     if code in INVALID:
         return Invalid(f"{message}; {INVALID[code]}", code=code)
     if code in _REFUSALS:

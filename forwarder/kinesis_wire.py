@@ -45,6 +45,8 @@ class _LooseAnswer(msgspec.Struct, rename="pascal", gc=False):
 
 
 _JSON = msgspec.json.Encoder()
+# What stands around the data and the key of a record, a comma included.
+_FRAME_BYTES = len('{"Data":"","PartitionKey":},')
 _DECODER = msgspec.json.Decoder(_Answer)
 _LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
 
@@ -73,6 +75,13 @@ def encode(stream: str, records: Sequence[Record]) -> bytes:
 def payload(record: Record) -> bytes:
     """What a record and its followers are in the stream."""
     return _aggregate(record) if record.followers else record.data
+
+
+def body_bytes(records: Sequence[Record]) -> int:
+    """How long the body of a request for these records is, but for what names the stream."""
+    keys = [len(_JSON.encode(record.partition_key)) for record in records]
+    lengths = [len(payload(record)) for record in records]
+    return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records)
 
 
 def decode(answer: bytes) -> Sequence[Result]:

@@ -20,7 +20,8 @@ now rests until it does, so a hot shard slows its own lanes and costs the others
 
 With aggregation a head takes what waits behind it along, up to a number of bytes: one Kinesis record, stored whole or not at
 all. These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it
-had, and no other join it: what was perhaps stored is sent again as it was.
+had, and no other join it: what was perhaps stored is sent again as it was. If they are refused for good together, ``part``
+leaves the head half of them; the others wait behind it, and travel together when it is their turn.
 
 A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
 Nothing of this kind is a follower.
@@ -250,14 +251,14 @@ class Lanes:
     def _gather(self, head: Record, size: int, room: int) -> tuple[int, Sequence[Record]]:
         """The followers of a head, whose size alone is ``size``, and the size of them all together."""
         behind = _lane_of(head).behind
-        if not head.followers and not behind:
+        if not head.followers and (head.attempts or not behind):
             return size, ()
         total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
         if head.followers:
             return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
         limit = min(room, self._aggregate_bytes)
         followers: list[Record] = []
-        while behind and not behind[0].attachment:
+        while behind and not (behind[0].attachment or behind[0].attempts):
             more = total + kpl.entry_bytes(len(behind[0].data))
             if more > limit:
                 break
@@ -290,6 +291,20 @@ class Lanes:
 def _lane_of(head: Record) -> Lane:
     assert head.lane is not None, "only heads of lanes are offered"
     return head.lane
+
+
+def part(head: Record) -> None:
+    """Leave an offered head the first half of what it travels with; the rest is next, and together, in its lane.
+
+    Neither half takes others along: so what is at fault is found.
+    """
+    together = (head, *head.followers)
+    middle = len(together) // 2
+    second, behind = together[middle], _lane_of(head).behind
+    assert behind is not None, "followers have waited in it"
+    head.followers, second.followers = together[1:middle], together[middle + 1 :]
+    head.attempts = second.attempts = max(1, head.attempts)
+    behind.appendleft(second)
 
 
 def _send_back(head: Record, followers: Sequence[Record]) -> None:

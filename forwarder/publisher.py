@@ -132,7 +132,9 @@ class Publisher:
         if self._state.trouble and stored:
             self._state.trouble = None
             logger.info("sink answers again")
+        # The sink says by itself why requests are divided.
+        is_divided = all(rejection.wait_seconds == 0.0 for rejection in rejections)
         for code, count in Counter(rejection.code for rejection in rejections).items():
             self._metrics.rejected(code, count)
-            if self._complaints.due(code):
+            if not is_divided and self._complaints.due(code):
                 logger.warning("records rejected, trying again", extra={"code": code, "records": count})

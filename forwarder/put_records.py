@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from forwarder import kinesis_wire, signed_post
 from forwarder.aws_call import aws_call
-from forwarder.errors import Unavailable
+from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.kinesis_wire import Result
@@ -76,6 +76,17 @@ class PutRecords:
                 # Only a number says that it is stored.
                 result.error_code = NO_SEQUENCE_NUMBER
         return results
+
+    async def lets_empty_pass(self) -> bool:
+        """Whether a request that holds no record, and stores nothing, is let through to the stream, which refuses it for that."""
+        try:
+            with aws_call(f"stream {self._stream}"):
+                await self._client.put_records(Records=[], **self._naming)
+        except Invalid:
+            return True
+        except ForwarderError:
+            return False
+        return True
 
     async def choose_way(self) -> None:
         """Find out which way this version of botocore allows, unless that was found out lately. No record is sent.

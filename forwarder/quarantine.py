@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forwarder.events import Record, SetAside
@@ -18,13 +18,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A record that the sink did not store, and why. It is offered again, unless it would be refused for ever."""
+    """A record that the sink did not store, and why. It is offered again, unless it would be refused for ever.
+
+    One that would be for ever with its followers is offered again with fewer of them.
+    """
 
     record: Record
     code: str
     # In words; they may quote the record.
     reason: str = ""
     is_final: bool = False
+    # How long it waits before it is offered again; None: as long as the failures suggest.
+    wait_seconds: float | None = None
 
 
 class Quarantine:
@@ -64,7 +69,7 @@ class Quarantine:
                 self._complain(rejection)
             else:
                 self._in_a_row += 1
-                self.isolate(list(_changes(rejection)))
+                self.isolate([_change(rejection)])
         return waiting
 
     def take(self) -> Sequence[SetAside]:
@@ -78,15 +83,14 @@ class Quarantine:
             logger.error(event, extra={"seq": rejection.record.seq, "code": rejection.code})
 
 
-def _changes(rejection: Rejection) -> Iterable[SetAside]:
-    """A refused record; one that carries followers was refused with them."""
-    for record in (rejection.record, *rejection.record.followers):
-        yield SetAside(
-            seq=record.seq,
-            partition_key=record.partition_key,
-            size=record.size,
-            code=rejection.code,
-            reason=rejection.reason,
-            index=record.index,
-            count=record.count,
-        )
+def _change(rejection: Rejection) -> SetAside:
+    record = rejection.record
+    return SetAside(
+        seq=record.seq,
+        partition_key=record.partition_key,
+        size=record.size,
+        code=rejection.code,
+        reason=rejection.reason,
+        index=record.index,
+        count=record.count,
+    )

@@ -18,6 +18,7 @@ from forwarder.cursor import Position
 from forwarder.errors import Vanished
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
+from forwarder.lanes import part
 from forwarder.lease import Lease
 from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
@@ -26,6 +27,7 @@ from forwarder.packing import Packed
 from forwarder.publisher import Publisher, Sink
 from forwarder.quarantine import Quarantine
 from forwarder.state import ServiceState
+from forwarder.triage import triage
 from forwarder.uploads import Uploads
 
 RETRY_FIRST_SECONDS = 0.05
@@ -304,24 +306,35 @@ class Relay:
         rejections = await self._publisher.publish(records, in_flight=self.in_flight)
         self.in_flight -= 1
         self._bytes_under_way -= size
-        again = [rejection.record for rejection in rejections if not rejection.is_final]
-        final = [rejection for rejection in rejections if rejection.is_final]
+        sorted_out = triage(rejections)
+        again = sorted_out.again
         accepted = len(records) - len(rejections)
-        halted = self._quarantine.admit(final, accepted=accepted, began=began, now=anyio.current_time())
-        self._settle(records, unsettled={id(record) for record in chain(again, halted)})
+        halted = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=anyio.current_time())
+        kept = chain(again, halted, sorted_out.divisible, *sorted_out.timed.values())
+        self._settle(records, unsettled={id(record) for record in kept})
+        self._put_back_divided(sorted_out.divisible)
+        for seconds, timed in sorted_out.timed.items():
+            tasks.start_soon(self._put_back_after, seconds, timed)
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
             tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
         for record in again:
             record.attempts += 1
-        if len(again) < len(records):
+        if accepted or sorted_out.final:
             self._outage.ended()
+        if len(again) < len(records):
             for group in _by_attempts(again):
                 tasks.start_soon(self._put_back_after, _rejected_seconds(group), group)
             return
         # The sink itself is in trouble, and all keep their order, which a line relies on.
         seconds = self._outage.failed(began=began, now=anyio.current_time())
         tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
+
+    def _put_back_divided(self, records: Sequence[Record]) -> None:
+        for record in records:
+            part(record)
+        self._schedule.put_back(records)
+        self._notify()
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         """``unsettled`` are ids of objects: a change and a dead letter that was made of it have one seq."""

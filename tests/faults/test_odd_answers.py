@@ -10,12 +10,13 @@ import anyio
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.errors import ForwarderError, Invalid, Refused, Unavailable
+from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
+from forwarder.triage import triage
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
     SHARD,
@@ -73,8 +74,8 @@ def records(count: int = 1, *, size: int = 10) -> list[Record]:
     return [Record(seq, str(seq), b"x" * size, set()) for seq in range(count)]
 
 
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
+def hasty(monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.3) -> None:
+    monkeypatch.setattr(aws_call, "CALL_SECONDS", seconds)
     monkeypatch.setattr(aws_call, "LEAST_BYTES_PER_SECOND", 1 << 30)
 
 
@@ -97,7 +98,8 @@ async def test_a_proxy_that_never_answers_connect_costs_a_call_its_deadline(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", server.url)
     server.always("CONNECT", Silence())
-    hasty(monkeypatch)
+    # The client reads its certificates first, which takes a moment on a machine that is busy.
+    hasty(monkeypatch, seconds=2.0)
     target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url="https://kinesis.example")
     async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as sink:
         with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable, match=r"not done within .*proxy"):
@@ -105,32 +107,63 @@ async def test_a_proxy_that_never_answers_connect_costs_a_call_its_deadline(
     assert server.asked("CONNECT")
 
 
+@pytest.mark.parametrize("reads", [True, False])
 @pytest.mark.parametrize("body", [b"", b"<html>413 Request Entity Too Large</html>", b'{"message": "no"}', b"[]"])
 async def test_a_request_that_is_too_large_is_told_as_one_and_later_ones_are_smaller(
-    server: Misbehaving, body: bytes
+    server: Misbehaving, body: bytes, *, reads: bool
 ) -> None:
-    server.always("PutRecords", TooLargeAbove(size=100_000, body=body))
+    server.always("PutRecords", TooLargeAbove(size=100_000, body=body, reads=reads))
     async with sink_of(server) as sink:
         await sink.prepare()
         before = sink.max_bytes
-        with pytest.raises(Invalid):
-            await sink.publish(records(100, size=10_000))
+        rejections = await sink.publish(records(100, size=10_000))
+        assert [(rejection.is_final, rejection.wait_seconds) for rejection in rejections] == [(False, 0.0)] * 100
         assert sink.max_bytes < before
         assert sink.max_bytes <= 501_000
         assert not await sink.publish(records(2))
 
 
-async def test_a_limit_that_was_learnt_is_forgotten_after_a_time(
-    server: Misbehaving, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_limit_that_was_learnt_is_forgotten_when_as_much_passes_again(server: Misbehaving) -> None:
     server.next("PutRecords", Answer(status=413))
     async with sink_of(server) as sink:
         before = sink.max_bytes
-        with pytest.raises(Invalid):
-            await sink.publish(records(100))
+        assert await sink.publish(records(100, size=100_000))
         assert sink.max_bytes < before
-        monkeypatch.setattr("forwarder.kinesis.SIZE_MEMORY_SECONDS", 0.0)
+        assert not await sink.publish(records(100, size=100_000))
         assert sink.max_bytes == before
+
+
+async def test_a_record_that_is_refused_for_its_size_while_nothing_passes_is_not_at_fault(server: Misbehaving) -> None:
+    server.always("PutRecords", Answer(status=413))
+    async with sink_of(server) as sink:
+        with pytest.raises(Unavailable, match=r"413.*nothing passes, and a body of \d+ bytes is refused, too"):
+            await sink.publish(records(1))
+        with pytest.raises(Unavailable, match=r"413.*a body of \d+ bytes is refused, too"):
+            await sink.publish(records(2))
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_record_that_is_refused_while_requests_without_records_pass_is_on_trial(
+    server: Misbehaving, *, plainly: bool
+) -> None:
+    server.always("PutRecords", TooLargeAbove(size=1_000))
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        (rejection,) = await sink.publish(records(1, size=2_000))
+        assert not rejection.is_final
+        assert rejection.wait_seconds
+    assert not server.stored
+
+
+async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
+    server.next("PutRecords", Answer(status=413))
+    async with sink_of(server) as sink:
+        head, *followers = records(3, size=1000)
+        head.followers = followers
+        (rejection,) = await sink.publish([head])
+        assert rejection.is_final
+        assert triage([rejection]).divisible == [head]
 
 
 @pytest.mark.parametrize("plainly", [False, True])

@@ -7,6 +7,7 @@ becomes of its next requests; when the script has come to its end, or says nothi
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,9 +73,18 @@ class TooLargeAbove:
 
     size: int
     body: bytes = b""
+    # Whether it reads what it refuses; else it answers when it has read how long the body is, and hangs up.
+    reads: bool = True
 
 
-Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByContent:
+    """What becomes of a request follows from what is in it; None: it is answered as ever."""
+
+    choose: Callable[[Request], Answer | None]
+
+
+Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove | ByContent
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -94,6 +104,8 @@ class Misbehaving:
         self.url = f"http://127.0.0.1:{port}"
         self.requests: list[Request] = []
         self.stored: list[str] = []
+        # Key and data, as they came.
+        self.records: list[tuple[str, bytes]] = []
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
 
@@ -135,11 +147,14 @@ class Misbehaving:
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
             await anyio.sleep_forever()
+        length = int(headers.get("content-length", 0))
+        if isinstance(behaviour, TooLargeAbove) and length > behaviour.size and not behaviour.reads:
+            self.requests.append(Request(operation=operation, headers=headers))
+            await stream.send(Answer(status=413, body=behaviour.body, headers=(("Connection", "close"),)).encoded)
+            raise anyio.ClosedResourceError
         if "expect" in headers:
             await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = (
-            await reader.receive_exactly(int(headers.get("content-length", 0))) if "content-length" in headers else b""
-        )
+        body = await reader.receive_exactly(length) if "content-length" in headers else b""
         request = Request(operation=operation, headers=headers, body=body)
         self.requests.append(request)
         await self._respond(request, behaviour, stream)
@@ -158,6 +173,8 @@ class Misbehaving:
             await stream.send(Answer(status=413, body=behaviour.body).encoded)
         elif isinstance(behaviour, Answer):
             await stream.send(behaviour.encoded)
+        elif isinstance(behaviour, ByContent) and (chosen := behaviour.choose(request)):
+            await stream.send(chosen.encoded)
         else:
             await stream.send(self._usual(request).encoded)
 
@@ -181,6 +198,7 @@ class Misbehaving:
         keys = [record["PartitionKey"] for record in request.content["Records"]]
         first = len(self.stored)
         self.stored += keys
+        self.records += [(record["PartitionKey"], b64decode(record["Data"])) for record in request.content["Records"]]
         results = [
             {"ShardId": SHARD["ShardId"], "SequenceNumber": str(first + index)} for index, _ in enumerate(keys, start=1)
         ]

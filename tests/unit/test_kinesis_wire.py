@@ -54,6 +54,17 @@ def test_the_body_is_what_botocore_would_send(client: Any, rows: list[tuple[str,
     assert json.loads(kinesis_wire.encode("changes", records_of(rows))) == body_of(client, rows)
 
 
+@given(rows=ROWS, follower=st.none() | st.binary(max_size=100))
+def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
+    rows: list[tuple[str, bytes]], follower: bytes | None
+) -> None:
+    records = records_of(rows)
+    if follower is not None:
+        records[0].followers = [Record(0, records[0].partition_key, follower, set())]
+    nameless = len(kinesis_wire.encode("changes", [])) - 2
+    assert kinesis_wire.body_bytes(records) == len(kinesis_wire.encode("changes", records)) - nameless
+
+
 def test_data_travels_in_base64() -> None:
     body = json.loads(kinesis_wire.encode("changes", records_of([("ключ", b"\x00\xff")])))
 

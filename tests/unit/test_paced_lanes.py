@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from forwarder import kpl
 from forwarder.events import Record
-from forwarder.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf
+from forwarder.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf, part
 from forwarder.pacing import Pacing
 
 MANY = 1 << 30
@@ -226,6 +226,32 @@ def test_an_aggregate_that_comes_back_is_sent_again_as_it_was() -> None:
     assert lanes.records == 1
 
 
+def test_an_aggregate_that_is_parted_travels_in_halves_that_take_nothing_along() -> None:
+    lanes = lanes_by_letter(aggregate_bytes=10_000)
+    given_records = records(*["k"] * 5)
+    lanes.extend(given_records)
+    (head,) = take(lanes, 0.0)
+    lanes.extend(records("k"))
+    part(head)
+    lanes.put_back([head])
+    parts = []
+    while lanes.records:
+        (head,) = take(lanes, 0.0)
+        parts.append([head, *head.followers])
+        lanes.settle([head])
+    assert [len(together) for together in parts] == [2, 3, 1]
+    assert [record for together in parts[:2] for record in together] == given_records
+
+
+def test_of_two_that_are_parted_neither_takes_the_other_along_again() -> None:
+    lanes = lanes_by_letter(aggregate_bytes=10_000)
+    lanes.extend(records("k", "k"))
+    (head,) = take(lanes, 0.0)
+    part(head)
+    lanes.put_back([head])
+    assert [(record, record.followers) for record in take(lanes, 0.0)] == [(head, ())]
+
+
 def test_followers_that_their_shard_does_not_admit_wait_in_order() -> None:
     lanes = lanes_by_letter(exhausted("k", 0.0), aggregate_bytes=10_000)
     given_records = records(*["k"] * 5)
@@ -290,6 +316,14 @@ class Model(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5))
     def put_back(self, count: int) -> None:
         back, self.offered = self.offered[:count], self.offered[count:]
+        self.lanes.put_back(back)
+
+    @rule(count=st.integers(1, 5))
+    def part_aggregates(self, count: int) -> None:
+        back, self.offered = self.offered[:count], self.offered[count:]
+        for record in back:
+            if record.followers:
+                part(record)
         self.lanes.put_back(back)
 
     @rule(shard=st.sampled_from("012"))

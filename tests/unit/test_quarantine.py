@@ -9,8 +9,8 @@ from forwarder.quarantine import MAX_IN_A_ROW, Quarantine, Rejection
 METRICS = Metrics()
 
 
-def refusal(seq: int, *, followers: tuple[Record, ...] = ()) -> Rejection:
-    record = Record(seq, "public.orders.é", b"12345", {seq}, followers=followers)
+def refusal(seq: int) -> Rejection:
+    record = Record(seq, "public.orders.é", b"12345", {seq})
     return Rejection(record=record, code="ValidationException", reason="too odd", is_final=True)
 
 
@@ -28,15 +28,6 @@ def test_what_is_set_aside_is_taken_once_with_the_word_of_the_sink() -> None:
     )
     assert change.size == 5 + len("public.orders.é".encode())
     assert not quarantine.take()
-
-
-def test_the_followers_of_a_refused_record_are_set_aside_with_it() -> None:
-    quarantine = Quarantine(METRICS.sink("default"))
-    followers = (Record(8, "k", b"", {8}), Record(9, "k", b"", {9}))
-
-    quarantine.admit([refusal(7, followers=followers)], accepted=0, began=1.0, now=2.0)
-
-    assert [change.seq for change in quarantine.take()] == [7, 8, 9]
 
 
 def test_a_sink_that_refuses_everything_is_not_believed() -> None:

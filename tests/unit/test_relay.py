@@ -50,6 +50,7 @@ class ScriptedSink:
         self.stored: list[Record] = []
         self.under_way: list[Sequence[Record]] = []
         self.most_in_flight = 0
+        self.requests = 0
         self._script = script
 
     async def prepare(self) -> None:
@@ -650,6 +651,97 @@ async def test_behind_poison_its_own_lane_goes_on() -> None:
             await relay.settled()
 
     assert sink.first_occurrences() == {"a": [2], "b": [3]}
+
+
+def aggregates_poisoned(*seqs: int) -> Callable[[ScriptedSink, Sequence[Record]], Awaitable[Answer]]:
+    """As ``poisoned``; what travels with a record is stored with it, or refused with it."""
+
+    async def refuse(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        together = [each for record in records for each in (record, *record.followers)]
+        if not {record.seq for record in together}.isdisjoint(seqs):
+            raise Invalid("one of them is odd", code="ValidationException")
+        sink.requests += 1
+        return await store(sink, together)
+
+    return refuse
+
+
+@pytest.mark.parametrize("poison", [(1,), (77,), (1000,), (1, 2, 500, 999)])
+async def test_of_an_aggregate_that_is_refused_only_what_is_at_fault_is_set_aside(poison: tuple[int, ...]) -> None:
+    sink, quarantine = ScriptedSink(aggregates_poisoned(*poison)), Quarantine(SINK_METRICS)
+    relay = relay_to(sink, schedule=Lanes(Pacing(), aggregate_bytes=1 << 20), quarantine=quarantine)
+    async with running(relay):
+        last = offer(relay, *((seq, "key") for seq in range(1, 1001)))
+        offer(relay, (1001, "other"))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    good = [seq for seq in range(1, 1001) if seq not in poison]
+    assert sink.first_occurrences() == {"key": good, "other": [1001]}
+    assert len(sink.stored) == len(good) + 1
+    assert [change.seq for change in quarantine.take()] == list(poison)
+    assert relay.position.last_seq > last.last_seq
+    assert sink.requests < 20 * len(poison)
+
+
+async def test_a_lane_that_is_halted_for_one_change_has_delivered_what_travelled_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    poison = {500}
+    sink = ScriptedSink(lambda sink, records: aggregates_poisoned(*poison)(sink, records))
+    quarantine = Quarantine(SINK_METRICS, halts_lanes=True)
+    relay = relay_to(sink, schedule=Lanes(Pacing(), aggregate_bytes=1 << 20), quarantine=quarantine)
+    async with running(relay):
+        offer(relay, *((seq, "key") for seq in range(1, 1001)))
+        with anyio.fail_after(5):
+            while len(sink.stored) < 499:
+                await anyio.lowlevel.checkpoint()
+        poison.clear()
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert [record.seq for record in sink.stored] == [*range(1, 1001)]
+    assert not quarantine.take()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_order_per_key_survives_requests_that_are_refused_for_their_size(seed: int) -> None:
+    chance = random.Random(seed)
+
+    async def refuse_some(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
+        await anyio.lowlevel.checkpoint()
+        fate = chance.choice(["store", "too large", "too large", "throttle", "lose", "lose after"])
+        together = [each for record in records for each in (record, *record.followers)]
+        if fate == "too large":
+            divides = len(together) > 1
+            wait = 0.0 if divides else 0.001
+            is_final = divides and len(records) == 1
+            return [Rejection(record=r, code="413", is_final=is_final, wait_seconds=wait) for r in records]
+        if fate == "throttle":
+            return [Rejection(record=record, code="Throttled") for record in records]
+        if fate != "lose":
+            sink.stored += together
+        if fate.startswith("lose"):
+            raise Unavailable("the response was lost")
+        return ()
+
+    sink, quarantine = ScriptedSink(refuse_some, max_in_flight=4), Quarantine(SINK_METRICS)
+    relay = relay_to(
+        sink, schedule=Lanes(Pacing(), aggregate_bytes=chance.choice([0, 200, 1 << 20])), quarantine=quarantine
+    )
+    changes = [(seq, f"key {chance.randrange(4)}") for seq in range(1, 301)]
+    with anyio.fail_after(30):
+        async with running(relay):
+            for start in range(0, 300, 30):
+                offer(relay, *changes[start : start + 30])
+                await anyio.lowlevel.checkpoint()
+            await relay.settled()
+
+    keys = {key for _, key in changes}
+    assert sink.first_occurrences() == {key: [seq for seq, k in changes if k == key] for key in keys}
+    assert not quarantine.take()
+    assert relay.position.last_seq == 300
 
 
 async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

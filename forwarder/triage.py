@@ -1,0 +1,42 @@
+"""What is to be done next with each of the records that a request has not stored. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from forwarder.events import Record
+from forwarder.quarantine import Rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triage:
+    """The rejections of one request, in their order: each of them is in one of these."""
+
+    # Offered again at once, with half of the followers: it is not said which of them is at fault.
+    divisible: Sequence[Record]
+    # Refused for good, and alone.
+    final: Sequence[Rejection]
+    # Offered again after so many seconds.
+    timed: Mapping[float, Sequence[Record]]
+    # Offered again when the failures suggest it.
+    again: Sequence[Record]
+
+
+def triage(rejections: Iterable[Rejection]) -> Triage:
+    """Sort what one request has not stored."""
+    divisible: list[Record] = []
+    final: list[Rejection] = []
+    timed: dict[float, list[Record]] = {}
+    again: list[Record] = []
+    for rejection in rejections:
+        record = rejection.record
+        if rejection.is_final and record.followers:
+            divisible.append(record)
+        elif rejection.is_final:
+            final.append(rejection)
+        elif rejection.wait_seconds is not None:
+            timed.setdefault(rejection.wait_seconds, []).append(record)
+        else:
+            again.append(record)
+    return Triage(divisible=divisible, final=final, timed=timed, again=again)
