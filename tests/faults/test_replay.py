@@ -201,6 +201,29 @@ def times(served: Served) -> Counter[int]:
 ACCOUNT = [Pattern("account")]
 
 
+async def deliver(database: Database, ledger: Ledger, served: Served, operator: Connection, *ids: int) -> None:
+    """Write some rows, and have a listener deliver them that has ended by then."""
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *ids)
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+
+
+class KilledError(Exception):
+    """What ends a replay in the middle."""
+
+
+async def interrupt(replay: Replay, *, after: int, anew: bool = False) -> None:
+    """Begin a replay, or go on with it, and end it in the middle: when so many changes are on their way."""
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        await replay.send_tables(None, ACCOUNT, anew=anew, report=kill)
+
+
 async def test_a_sink_goes_on_while_changes_of_a_table_are_sent_to_it_again(
     database: Database, ledger: Ledger, served: Served, operator: Connection, connection: Connection
 ) -> None:
@@ -293,21 +316,13 @@ async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 30:
-            raise KilledError
-
     async with listening(database.url, served.sink) as service:
         await leads(service)
         await write_rows(ledger, database.writer_url, *range(100, 200))
         await all_delivered(ledger, served.data)
         await position_saved(operator)
         replay = Replay(operator, sink="default")
-        with pytest.raises(KilledError):
-            await replay.send_tables(None, ACCOUNT, report=kill)
+        await interrupt(replay, after=30)
         await nothing_is_due(operator)
         assert sorted(times(served).values()) == [1] * 70 + [2] * 30
 
@@ -329,21 +344,10 @@ async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
     for _ in range(2):
-        with pytest.raises(KilledError):
-            await replay.send_tables(None, ACCOUNT, anew=True, report=kill)
+        await interrupt(replay, after=10, anew=True)
         assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 10
     # Neither does another request go on with what was asked for before.
     assert (await replay.send_tables(5, ACCOUNT)).changes == 16
@@ -368,20 +372,9 @@ async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
-    with pytest.raises(KilledError):
-        await replay.send_tables(None, ACCOUNT, report=kill)
+    await interrupt(replay, after=10)
     await operator.execute(f"{change}; DELETE FROM forwarder.dead_letter")
     assert (await replay.send_tables(None, ACCOUNT)).changes == 20
     assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
@@ -390,10 +383,7 @@ async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
 async def test_two_replays_of_one_sink_do_not_work_on_the_same(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
 
     refused: list[str] = []
 
@@ -431,10 +421,7 @@ async def test_two_replays_of_one_sink_do_not_work_on_the_same(
 async def test_a_table_is_known_by_its_name_of_today_and_by_the_one_that_it_had_at_the_last_migrate(
     database: Database, ledger: Ledger, served: Served, operator: Connection, connection: Connection
 ) -> None:
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 110))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 110))
     await connection.execute("ALTER TABLE account RENAME TO customer")
     for name in ("account", "customer"):
         assert (await Replay(operator, sink="default").send_tables(None, [Pattern(name)])).changes == 10
@@ -447,20 +434,9 @@ async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 130))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 130))
     replay = Replay(operator, sink="default")
-    with pytest.raises(KilledError):
-        await replay.send_tables(None, ACCOUNT, report=kill)
+    await interrupt(replay, after=10)
     await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
     done = await replay.send_tables(None, ACCOUNT)
     assert (done.changes, done.is_short) == (20, True)
