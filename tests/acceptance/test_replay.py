@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,15 +50,24 @@ async def test_the_same_command_goes_on_after_a_kill_and_every_change_comes_agai
             await eventually(is_in_the_middle, within_seconds=20)
             await killed.kill()
         await holder.execute("ROLLBACK")
+    listed = await operator.says("sinks", "list")
+    assert "default: the replay of public.account, begun at " in listed
+    assert (
+        f"is at change 501 of {CHANGES}: 500 changes so far. If it was interrupted, the same command goes on" in listed
+    )
+    (sink,) = (await operator.says("sinks", "list", "--json")).splitlines()
+    assert json.loads(sink)["replay"]["next_seq"] == 501
     # What there is already is delivered, and gone.
     await operator.says(*listen)
 
     async with command(*REPLAY, env=env, directory=tmp_path / "again") as again:
         assert await again.ends() == 0
-    assert "default: going on at change 501, where the same was interrupted" in again.stderr
+    assert "default: going on at change 501, where the same was interrupted (500 changes so far)" in again.stderr
+    assert "what was delivered since is no part of it. To begin again, with that: --anew" in again.stderr
     assert f"default: {CHANGES} changes from 1 " in again.stdout.decode()
     await operator.says(*listen)
 
+    assert "replay of" not in await operator.says("sinks", "list")
     lines = (tmp_path / "default.jsonl").read_bytes().splitlines()
     assert set(Counter(lines).values()) == {2}
     assert len(lines) == 2 * CHANGES

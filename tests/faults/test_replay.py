@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 import asyncpg
@@ -14,9 +15,9 @@ import pytest
 from forwarder.database import Connection, session
 from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
+from forwarder.progress import Progress
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
-from forwarder.table_replay import Progress
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
@@ -349,8 +350,94 @@ async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
     for _ in range(2):
         await interrupt(replay, after=10, anew=True)
         assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 10
-    # Neither does another request go on with what was asked for before.
-    assert (await replay.send_tables(5, ACCOUNT)).changes == 16
+
+
+async def test_one_that_was_interrupted_is_not_given_up_for_another_unless_that_is_asked_for(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    replay = Replay(operator, sink="default")
+    await interrupt(replay, after=10)
+    with pytest.raises(
+        Refused, match=r"replay of public\.account, begun at .* is at change 11 of 20; .*give it up by --anew"
+    ):
+        await replay.send_tables(5, ACCOUNT)
+    assert (await replay.send_tables(5, ACCOUNT, anew=True)).changes == 16
+
+
+async def test_one_that_was_interrupted_before_it_sent_anything_is_begun_anew(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await interrupt(replay, after=0)
+    await deliver(database, ledger, served, operator, *range(200, 230))
+    await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
+    assert (await replay.send_tables(None, ACCOUNT)).changes == 30
+    # Neither does it stand in the way of another.
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    await interrupt(replay, after=0)
+    assert (await replay.send_tables(41, ACCOUNT)).changes == 10
+
+
+async def test_one_of_which_nothing_is_retained_is_begun_anew(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await interrupt(replay, after=10)
+    await deliver(database, ledger, served, operator, *range(200, 230))
+    await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
+    done = await replay.send_tables(None, ACCOUNT)
+    assert (done.changes, done.first_seq, done.is_short) == (30, 21, False)
+    assert "nothing is retained of the replay that was interrupted: beginning anew" in caplog.messages
+
+
+async def test_one_that_was_killed_after_its_last_portion_is_not_sent_twice(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    # Seqs behind the last change that nobody retains, nor ever did.
+    await operator.execute("SELECT nextval('forwarder.outbox_seq') FROM generate_series(1, 5)")
+    await interrupt(replay, after=20)
+    done = await replay.send_tables(None, ACCOUNT)
+    assert (done.changes, done.is_short) == (20, False)
+    assert await operator.fetchval("SELECT count(*) FROM forwarder.replay") == 0
+    assert await operator.fetchval("SELECT count(DISTINCT retry_at) FROM forwarder.dead_letter") == 2
+
+
+async def test_who_goes_on_is_told_when_it_began_how_far_it_is_and_what_is_not_retained(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    before = datetime.now(UTC)
+    await deliver(database, ledger, served, operator, *range(100, 130))
+    await interrupt(replay, after=10)
+    after = datetime.now(UTC)
+    for oldest_seq, is_cut in ((1, False), (15, True)):
+        await operator.execute("DELETE FROM forwarder.outbox WHERE seq < $1", oldest_seq)
+        heard: list[Progress] = []
+
+        def stop(progress: Progress, heard: list[Progress] = heard) -> None:
+            heard.append(progress)
+            raise KilledError
+
+        with pytest.raises(KilledError):
+            await replay.send_tables(None, ACCOUNT, report=stop)
+        (progress,) = heard
+        assert (progress.tables, progress.changes, progress.next_seq) == (["public.account"], 10, 11)
+        assert before < progress.begun_at < after
+        assert progress.is_cut == is_cut
 
 
 @pytest.mark.parametrize(
@@ -380,8 +467,21 @@ async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
     assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
 
 
+@pytest.mark.parametrize(
+    ("table", "mode", "is_refused"),
+    # Before the first portion, when the second command begins anew; and in it, which the second waits for.
+    [("dropped", "ACCESS EXCLUSIVE", True), ("dead_letter", "SHARE", False)],
+    ids=["read", "write"],
+)
 async def test_two_replays_of_one_sink_do_not_work_on_the_same(
-    database: Database, ledger: Ledger, served: Served, operator: Connection
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    table: str,
+    mode: str,
+    *,
+    is_refused: bool,
 ) -> None:
     await deliver(database, ledger, served, operator, *range(100, 120))
 
@@ -400,22 +500,23 @@ async def test_two_replays_of_one_sink_do_not_work_on_the_same(
     ):
         pids = [operator.get_server_pid(), other.get_server_pid()]
 
-        async def both_wait() -> bool:
+        async def all_wait(count: int) -> bool:
             waiting: int = await holder.fetchval(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = ANY ($1)", pids
             )
-            return waiting == 2
+            return waiting == count
 
         holding = holder.transaction()
         await holding.start()
-        await holder.execute("LOCK TABLE forwarder.dead_letter IN SHARE MODE")
-        tasks.start_soon(attempt, operator)
-        tasks.start_soon(attempt, other)
-        await eventually(both_wait)
+        await holder.execute(f"LOCK TABLE forwarder.{table} IN {mode} MODE")
+        for count, session_of_one in enumerate((operator, other), start=1):
+            tasks.start_soon(attempt, session_of_one)
+            await eventually(partial(all_wait, count))
         await holding.rollback()
-    (reason,) = refused
-    assert "another `forwarder replay --table` is at work" in reason
+    assert ["another `forwarder replay --table` is at work" in reason for reason in refused] == [True] * is_refused
     assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
+    # Neither has any of them been sent by both.
+    assert await operator.fetchval("SELECT count(DISTINCT retry_at) FROM forwarder.dead_letter") == 1
 
 
 async def test_a_table_is_known_by_its_name_of_today_and_by_the_one_that_it_had_at_the_last_migrate(
