@@ -111,7 +111,8 @@ class Replay:
     async def _begin(self, start: datetime | int | None, tables: Sequence[int], *, asked_for: str) -> None:
         first, present = await self._first(start), await self._connection.fetchrow(query("present"))
         assert present is not None
-        arguments = (self._sink, asked_for, tables, first["seq"], present["last_seq"])
+        arguments = (self._sink, asked_for, tables, first["seq"], first["at"], present["last_seq"])
+        await self._connection.execute(query("forget_replay"), self._sink)
         await self._connection.execute(query("begin_replay"), *arguments)
 
     async def _locked(self) -> asyncpg.Record:

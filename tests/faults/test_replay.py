@@ -543,6 +543,29 @@ async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
     assert (done.changes, done.is_short) == (20, True)
 
 
+async def test_a_clock_that_was_set_back_keeps_nothing_from_being_sent_again(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await operator.execute("UPDATE forwarder.sink SET created_at = now() + interval '1 hour'")
+    assert (await Replay(operator, sink="default").send_tables(None, ACCOUNT)).changes == 20
+
+
+async def test_what_retention_takes_from_a_replay_that_just_begins_is_told(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    # Between the choice of the first change and the beginning.
+    await operator.execute(
+        "CREATE FUNCTION public.pass_on() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN DELETE FROM forwarder.outbox WHERE seq <= 10; RETURN NULL; END';"
+        "CREATE TRIGGER pass_on BEFORE DELETE ON forwarder.replay"
+        " FOR EACH STATEMENT EXECUTE FUNCTION public.pass_on()"
+    )
+    done = await Replay(operator, sink="default").send_tables(None, ACCOUNT)
+    assert (done.first_seq, done.changes, done.is_short) == (1, 10, True)
+
+
 @pytest.mark.parametrize("of_tables", [False, True], ids=["set back", "of tables"])
 async def test_what_is_left_of_a_transaction_comes_again_without_a_place_that_nobody_knows(
     database: Database, ledger: Ledger, served: Served, operator: Connection, *, of_tables: bool
