@@ -81,12 +81,4 @@ class Quarantine:
 def _changes(rejection: Rejection) -> Iterable[SetAside]:
     """A refused record; one that carries followers was refused with them."""
     for record in (rejection.record, *rejection.record.followers):
-        yield SetAside(
-            seq=record.seq,
-            partition_key=record.partition_key,
-            size=record.size,
-            code=rejection.code,
-            reason=rejection.reason,
-            index=record.index,
-            count=record.count,
-        )
+        yield record.set_aside(code=rejection.code, reason=rejection.reason)

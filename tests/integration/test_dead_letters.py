@@ -61,6 +61,10 @@ async def test_a_change_is_set_aside_without_a_look_at_the_others_of_its_transac
 LETTERS = 30
 
 
+def aside(*seqs: int, code: str = "oversize") -> list[SetAside]:
+    return [SetAside(seq=seq, partition_key="", size=1, code=code, reason="") for seq in seqs]
+
+
 @pytest.fixture
 async def letters(connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some dead letters, and portions that are smaller."""
@@ -70,7 +74,7 @@ async def letters(connection: Connection, leader: Connection, monkeypatch: pytes
     await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
     await capture(connection, "public.item")
     await connection.execute("INSERT INTO item SELECT generate_series(1, $1::integer)", LETTERS)
-    changes = [SetAside(seq=seq, partition_key="", size=1, code="oversize", reason="") for seq in range(1, LETTERS + 1)]
+    changes = aside(*range(1, LETTERS + 1))
     await dead_letters.keep(leader, changes, sink="default")
     await dead_letters.keep(leader, changes[:5], sink="another")
 
@@ -136,10 +140,6 @@ async def test_letters_are_found_page_by_page_by_each_filter(connection: Connect
     assert await found(sink="default", seqs=[3, 29]) == [("default", 3), ("default", 29)]
     assert await found(code="oversize", sink="another") == everything[:5]
     assert await found(code="replay") == []
-
-
-def aside(*seqs: int, code: str = "oversize") -> list[SetAside]:
-    return [SetAside(seq=seq, partition_key="", size=1, code=code, reason="") for seq in seqs]
 
 
 async def is_waiting(connection: Connection, other: Connection) -> bool:
