@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.conflicts import past_conflicts
 from forwarder.database import session
 from forwarder.errors import Misconfigured
@@ -63,13 +63,14 @@ def replay(
 def _start(text: str) -> datetime | int | None:
     if text == OLDEST:
         return None
-    if text.isdecimal():
-        return int(text)
+    seq = seq_of(text)
+    if seq is not None:
+        return seq
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise Misconfigured(
-            f"--from {text!r} is neither a time such as 2026-01-31T12:00:00Z, nor a seq, nor oldest"
+            f"--from {text!r} is neither a time such as 2026-01-31T12:00:00Z, nor a seq, nor oldest; {SEQS}"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
