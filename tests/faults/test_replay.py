@@ -124,6 +124,19 @@ async def test_a_replay_under_writers_loses_nothing_and_keeps_the_order(
         await all_delivered(ledger, served.data)
 
 
+@pytest.mark.parametrize("starts", [(5, 15), (15, 5)])
+async def test_of_two_that_set_a_sink_back_the_earlier_start_counts(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, starts: tuple[int, int]
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    for start in starts:
+        await Replay(operator, sink="default").set_back(start)
+    async with listening(database.url, served.sink):
+        await all_repeated(served, set(range(5, 21)))
+        await position_saved(operator)
+    assert times(served) == {seq: 1 + (seq >= 5) for seq in range(1, 21)}
+
+
 async def test_a_time_finds_its_change(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:
@@ -338,6 +351,58 @@ async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing
 
         # It is done, so the same once more is another replay.
         assert (await replay.send_tables(None, ACCOUNT)).changes == 101
+
+
+async def test_the_changes_of_a_row_come_again_in_their_order_with_their_ids_behind_later_ones(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 110))
+        for _ in range(4):
+            await connection.execute("UPDATE account SET version = version + 1 WHERE id BETWEEN 100 AND 109")
+        await served.kinesis.wait_for_records(50, stream=STREAM)
+        await position_saved(operator)
+        replay = Replay(operator, sink="default")
+        await interrupt(replay, after=20)
+        await nothing_is_due(operator)
+        await replay.send_tables(None, ACCOUNT)
+        await nothing_is_due(operator)
+    assert set(Counter(served.data()).values()) == {2}
+    for key in range(100, 110):
+        seqs = [arrival(data).seq for data in served.data() if json.loads(data)["key"] == {"id": key}]
+        assert seqs == 2 * sorted(seqs[:5])
+
+
+async def test_a_dead_letter_is_tried_again_with_its_table_and_stays_one_if_it_is_refused_again(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    keys = frozenset({"public.account.105"})
+    refused = Error(operation="PutRecords", error_code="ValidationException", partition_keys=keys)
+    served.kinesis.faults.replace([refused])
+    letter = "SELECT attempts, retry_at IS NULL AS waits FROM forwarder.dead_letter"
+
+    async def is_refused_again() -> bool:
+        return [tuple(row) for row in await operator.fetch(letter)] == [(2, True)]
+
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 110))
+        await served.kinesis.wait_for_records(9, stream=STREAM)
+        await position_saved(operator)
+        assert (await Replay(operator, sink="default").send_tables(None, ACCOUNT)).changes == 10
+        await eventually(is_refused_again, within_seconds=20)
+        served.kinesis.faults.replace([])
+        await Replay(operator, sink="default").send_tables(None, ACCOUNT)
+        await nothing_is_due(operator)
+    assert sorted(times(served).values()) == [1] + [3] * 9
+    assert await operator.fetch(letter) == []
 
 
 async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
