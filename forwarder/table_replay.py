@@ -23,6 +23,7 @@ from forwarder.errors import Refused
 from forwarder.portions import portions
 from forwarder.progress import Progress
 from forwarder.queries import query
+from forwarder.ring import has_hole
 from forwarder.transactions import Transactions
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.
@@ -61,6 +62,7 @@ class TableReplay:
             is_short = await self._is_cut()
             page = await self._fetch("replay_page", self._sink, self.progress.next_seq, PAGE_ROWS)
             *earlier, last = [*portions(await self._chosen(page), size=_BYTES)] or [()]
+            is_short = is_short or await self._has_hole(page)
             for portion in earlier:
                 await self._store(portion, next_seq=portion[-1].seq + 1, is_short=is_short)
                 report(self.progress)
@@ -72,6 +74,14 @@ class TableReplay:
     async def _is_cut(self) -> bool:
         oldest = await self._fetch("oldest_change", 0)
         return replace(self.progress, oldest_seq=oldest[0]["seq"] if oldest else None).is_cut
+
+    async def _has_hole(self, page: Sequence[asyncpg.Record]) -> bool:
+        """Whether a leaf was emptied before a change of the page, or behind the last page."""
+        behind = [self.progress.last_seq] if len(page) < PAGE_ROWS else []
+        [steps] = await self._fetch("seq_steps")
+        [dropped] = await self._fetch("dropped")
+        seqs = [max(self.progress.next_seq - 1, self.progress.first_seq), *(row["seq"] for row in page), *behind]
+        return dropped["txid"] > 0 and has_hole(seqs, leaf_events=steps["leaf_events"], jumps=steps["jumps"])
 
     def _end_of(self, page: Sequence[asyncpg.Record]) -> int:
         """Where to go on behind a page. The last page says with its last portion that nothing is left, so nobody has to look again."""

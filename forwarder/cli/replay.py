@@ -20,7 +20,10 @@ from forwarder.selection import Pattern
 OLDEST = "oldest"
 REPORT_SECONDS = 2.0
 
-_SHORT = "the outbox no longer held all of these changes when their turn came, and what it did not hold is not sent again; see retention_seconds in [outbox]"
+_SHORT = (
+    "the outbox may not have held all of these changes any more when their turn came; what it did not hold is not sent again; see"
+    " retention_seconds in [outbox]"
+)
 
 
 def replay(

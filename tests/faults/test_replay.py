@@ -616,6 +616,32 @@ async def test_a_clock_that_was_set_back_keeps_nothing_from_being_sent_again(
     assert (await Replay(operator, sink="default").send_tables(None, ACCOUNT)).changes == 20
 
 
+# Into the leaf behind those in use, so that none of them is emptied before its time.
+@pytest.mark.parametrize("jump", [0, (1 << 36) + 64], ids=["", "restored meanwhile"])
+@pytest.mark.parametrize("hole", [1, 2])
+async def test_what_retention_has_taken_out_of_the_middle_is_told(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, hole: int, jump: int
+) -> None:
+    await operator.execute("SELECT forwarder.lay_out(16)")
+    await deliver(database, ledger, served, operator, *range(100, 155))
+    if jump:
+        await operator.execute(
+            "INSERT INTO forwarder.history (number, system_identifier, timeline, shared_to_seq, own_from_seq)"
+            " VALUES (1000, 1, 1, 55, $1::bigint)",
+            jump,
+        )
+        await operator.execute("SELECT setval('forwarder.outbox_seq', $1)", jump)
+        await deliver(database, ledger, served, operator, *range(170, 180))
+    replay = Replay(operator, sink="default")
+    whole = await replay.send_tables(None, ACCOUNT)
+    assert (whole.changes, whole.is_short) == (65 if jump else 55, False)
+    # Something has kept the leaf before it, a transaction that was open, say.
+    leaf = await operator.fetchval("SELECT name FROM forwarder.leaves() WHERE number = $1", hole)
+    assert await operator.fetchval("SELECT forwarder.reclaim($1::text::regclass, 0)", leaf)
+    rest = await replay.send_tables(None, ACCOUNT)
+    assert (rest.changes, rest.is_short) == (whole.changes - 16, True)
+
+
 async def test_what_retention_takes_from_a_replay_that_just_begins_is_told(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:
