@@ -32,6 +32,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     oldest_seq: int | None
 
     @property
+    def at_seq(self) -> int:
+        """Where it is, for people: the last change, if it was looked at."""
+        return min(self.next_seq, self.last_seq)
+
+    @property
     def is_overtaken(self) -> bool:
         """Whether nothing is retained any more of what it was begun for."""
         return self.oldest_seq is None or self.oldest_seq > self.last_seq
@@ -44,7 +49,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return (
             f"replay of {', '.join(self.tables)}, begun at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC, is at change"
-            f" {self.next_seq} of {self.last_seq}"
+            f" {self.at_seq} of {self.last_seq}"
         )
 
 

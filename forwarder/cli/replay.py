@@ -101,7 +101,7 @@ def _reporter(sink: str) -> Callable[[Progress], None]:
         if is_first and progress.changes:
             typer.echo(f"{sink}: {_going_on(progress)}", err=True)
         elif occasional.due("progress"):
-            text = f"{sink}: at change {progress.next_seq} of {progress.last_seq} ({progress.changes} to be sent again so far)"
+            text = f"{sink}: at change {progress.at_seq} of {progress.last_seq} ({progress.changes} to be sent again so far)"
             typer.echo(text, err=True)
         is_first = False
 
@@ -112,6 +112,6 @@ def _going_on(progress: Progress) -> str:
     """That this is not a new one, and what that means."""
     lost = " What is left is not all retained any more." if progress.is_cut else ""
     return (
-        f"going on at change {progress.next_seq}, where the same was interrupted ({progress.changes} changes so far).{lost} It was begun at"
+        f"going on at change {progress.at_seq}, where the same was interrupted ({progress.changes} changes so far).{lost} It was begun at"
         f" {progress.begun_at:%Y-%m-%d %H:%M:%S} UTC; what was delivered since is no part of it. To begin again, with that: --anew"
     )
