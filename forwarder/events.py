@@ -124,6 +124,18 @@ class Record(msgspec.Struct, gc=False):
         """Bytes of data and partition key together, as Kinesis counts them; followers not included."""
         return (self.body.size if self.body else len(self.data)) + len(self.partition_key.encode())
 
+    def set_aside(self, *, code: str, reason: str) -> SetAside:
+        """Its change as one that the sink cannot be given; its followers are others."""
+        return SetAside(
+            seq=self.seq,
+            partition_key=self.partition_key,
+            size=self.size,
+            code=code,
+            reason=reason,
+            index=self.index,
+            count=self.count,
+        )
+
 
 class Stretch(msgspec.Struct, gc=False):
     """Changes of one table on one page: of its rows, or of the whole table, and then nothing of its rows is in between."""

@@ -123,7 +123,7 @@ class Packer:
                 fitting.append(fitted)
             else:
                 fitted.undelivered.remove(fitted.seq)
-                aside.append(self._set_aside(fitted))
+                aside.append(fitted.set_aside(code=OVERSIZE, reason=self._excess(fitted)))
         stretches = [stretch for stretch in stretches if stretch.undelivered]
         attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
         now = self._ready(fitting)
@@ -179,17 +179,6 @@ class Packer:
             record.data = data
         else:
             record.data, record.body = b"", data
-
-    def _set_aside(self, record: Record) -> SetAside:
-        return SetAside(
-            seq=record.seq,
-            partition_key=record.partition_key,
-            size=record.size,
-            code=OVERSIZE,
-            reason=self._excess(record),
-            index=record.index,
-            count=record.count,
-        )
 
     def _excess(self, record: Record) -> str:
         return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"

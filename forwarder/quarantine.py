@@ -69,7 +69,7 @@ class Quarantine:
                 self._complain(rejection)
             else:
                 self._in_a_row += 1
-                self.isolate([_change(rejection)])
+                self.isolate([rejection.record.set_aside(code=rejection.code, reason=rejection.reason)])
         return waiting
 
     def take(self) -> Sequence[SetAside]:
@@ -81,16 +81,3 @@ class Quarantine:
         event = "record refused for good, its lane waits" if self._halts_lanes else "the sink refuses every record"
         if self._complaints.due(event):
             logger.error(event, extra={"seq": rejection.record.seq, "code": rejection.code})
-
-
-def _change(rejection: Rejection) -> SetAside:
-    record = rejection.record
-    return SetAside(
-        seq=record.seq,
-        partition_key=record.partition_key,
-        size=record.size,
-        code=rejection.code,
-        reason=rejection.reason,
-        index=record.index,
-        count=record.count,
-    )

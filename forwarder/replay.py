@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,24 +16,23 @@ from forwarder.cursor import Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.floors import read_floor
+from forwarder.progress import Progress, read_progress
 from forwarder.queries import query
 from forwarder.selection import Pattern
-from forwarder.table_replay import Progress, TableReplay
+from forwarder.table_replay import TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.
 CLOCK_SLACK_SECONDS = 10.0
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What will be sent again: from the change with this seq, which was made ``at``."""
+    """Everything will be sent again from the change with this seq, which was made ``at``."""
 
     seq: int
     at: str
-    # How many changes, where that is known.
-    changes: int | None = None
-    # Whether retention emptied a part of the outbox before it was read.
-    is_short: bool = False
 
 
 class Replay:
@@ -66,17 +66,18 @@ class Replay:
         *,
         anew: bool = False,
         report: Callable[[Progress], None] = lambda _: None,
-    ) -> Replayed:
+    ) -> Progress:
         """Send the delivered changes of some tables again, from a time or a seq on, beside what else is sent.
 
-        If the same was asked for before and was interrupted, it goes on, and nothing is sent twice for it; ``anew``: it begins again.
-        ``report`` hears how far it has come, at the beginning and whenever it may be interrupted without loss.
+        If the same was asked for before and was interrupted, it goes on, with what was delivered then, and nothing is sent twice for it;
+        ``anew``: it begins again. So it does by itself where nothing was sent for it yet, or nothing of it is retained any more.
+        ``report`` hears how far it has come, at the beginning (some changes: it goes on) and whenever it may be interrupted without loss.
         """
         tables = await read_named(self._connection, patterns)
         replay = await past_conflicts(partial(self._of_tables, start, tables, anew=anew))
         report(replay.progress)
         await replay.run(report)
-        return Replayed(seq=replay.first_seq, at=replay.first_at, changes=replay.changes, is_short=replay.is_short)
+        return replay.progress
 
     async def _of_tables(self, start: datetime | int | None, tables: Sequence[int], *, anew: bool) -> TableReplay:
         """The replay that was interrupted, or one that begins."""
@@ -84,20 +85,34 @@ class Replay:
         with errors_of("cannot send the changes again"):
             async with self._connection.transaction():
                 await self._locked()
-                unfinished = await self._unfinished()
-                if anew or unfinished is None or unfinished["asked_for"] != asked_for:
+                await self._connection.execute(query("lock_replay"), self._sink)
+                progress = await read_progress(self._connection, self._sink)
+                if anew or not self._goes_on(progress, asked_for=asked_for):
                     await self._begin(start, tables, asked_for=asked_for)
-                    unfinished = await self._unfinished()
-        assert unfinished is not None
-        return TableReplay(self._connection, unfinished, sink=self._sink)
+                    progress = await read_progress(self._connection, self._sink)
+        assert progress is not None
+        return TableReplay(self._connection, progress, sink=self._sink)
 
-    async def _unfinished(self) -> asyncpg.Record | None:
-        return await self._connection.fetchrow(query("unfinished_replay"), self._sink)
+    def _goes_on(self, unfinished: Progress | None, *, asked_for: str) -> bool:
+        """Whether what was interrupted is what is asked for, rather than nothing or over."""
+        if unfinished is None or not unfinished.changes:
+            return False
+        if unfinished.is_overtaken:
+            facts = {"sink": self._sink, "begun_at": str(unfinished.begun_at)}
+            logger.warning("nothing is retained of the replay that was interrupted: beginning anew", extra=facts)
+            return False
+        if unfinished.asked_for != asked_for:
+            raise Refused(
+                f"another `forwarder replay --table` of sink {self._sink!r} is not done: the {unfinished}; let it end, by the same command"
+                " if it was interrupted, or give it up by --anew"
+            )
+        return True
 
     async def _begin(self, start: datetime | int | None, tables: Sequence[int], *, asked_for: str) -> None:
         first, present = await self._first(start), await self._connection.fetchrow(query("present"))
         assert present is not None
-        arguments = (self._sink, asked_for, tables, first["seq"], present["last_seq"])
+        arguments = (self._sink, asked_for, tables, first["seq"], first["at"], present["last_seq"])
+        await self._connection.execute(query("forget_replay"), self._sink)
         await self._connection.execute(query("begin_replay"), *arguments)
 
     async def _locked(self) -> asyncpg.Record:

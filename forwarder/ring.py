@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LEAVES = 8
 
@@ -73,6 +74,17 @@ class Ring:
             return 0
         # The first seq of the next leaf too: only who draws it leaves this one.
         return self.leaf_events - self.last_seq % self.leaf_events
+
+
+def has_hole(seqs: Sequence[int], *, leaf_events: int, jumps: Sequence[int]) -> bool:
+    """Whether a leaf may have been emptied between changes that follow each other, while the one before it was kept.
+
+    Leaves are emptied as a whole. ``jumps``: the seqs from which on they were made to go on, where the ones below were never drawn.
+    """
+    return any(
+        after // leaf_events - before // leaf_events > 1 and not any(before < jump <= after for jump in jumps)
+        for before, after in pairwise(seqs)
+    )
 
 
 def _is_worth_trying(leaf: Leaf, retention_seconds: float) -> bool:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from forwarder import dead_letters
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.holders import Holder, holders_of_sink, usurpation
 from forwarder.leadership import Leadership
+from forwarder.progress import Progress, read_progress
 from forwarder.queries import query
 
 
@@ -28,6 +30,8 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     undelivered: int
     oldest_undelivered_at: datetime | None
     dead_letters: int
+    # A `forwarder replay --table` that is not done; None: there is none.
+    replay: Progress | None = None
     # The server process of the listener that leads, and where that listener is; None if none does.
     leader_pid: int | None = None
     leader_address: str | None = None
@@ -47,6 +51,7 @@ async def read_sinks(connection: Connection) -> Sequence[SinkStatus]:
     """
     with errors_of("cannot read the sinks"):
         found = [_STATUS.decode(row[0]) for row in await connection.fetch(query("sinks"))]
+        found = [replace(sink, replay=await read_progress(connection, sink.name)) for sink in found]
     return [_led(sink, await holders_of_sink(connection, sink.name)) for sink in found]
 
 
@@ -80,8 +85,8 @@ def _led(sink: SinkStatus, holders: Sequence[Holder]) -> SinkStatus:
     if not holders:
         return sink
     if not holders[0].leads:
-        return msgspec.structs.replace(sink, usurpation=usurpation(sink.name, holders))
-    return msgspec.structs.replace(sink, leader_pid=holders[0].pid, leader_address=holders[0].address)
+        return replace(sink, usurpation=usurpation(sink.name, holders))
+    return replace(sink, leader_pid=holders[0].pid, leader_address=holders[0].address)
 
 
 def _occupied(name: str, holders: Sequence[Holder]) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from operator import attrgetter
 
 import asyncpg
+from msgspec.structs import replace
 
 from forwarder import census
 from forwarder.conflicts import past_conflicts
@@ -20,22 +21,15 @@ from forwarder.cursor import UNNUMBERED
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.portions import portions
+from forwarder.progress import Progress
 from forwarder.queries import query
+from forwarder.ring import has_hole
 from forwarder.transactions import Transactions
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.
 PAGE_ROWS = 5000
 
 _BYTES = attrgetter("bytes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a replay has come: every change below ``next_seq`` was looked at, and the last is at most ``last_seq``."""
-
-    changes: int
-    next_seq: int
-    last_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,53 +48,49 @@ class TableReplay:
     Its methods raise ``Refused`` if somebody else has taken it over, or ``Unavailable``.
     """
 
-    def __init__(self, connection: Connection, row: asyncpg.Record, *, sink: str) -> None:
-        """``row`` is what unfinished_replay.sql returns."""
+    def __init__(self, connection: Connection, progress: Progress, *, sink: str) -> None:
         self._connection = connection
         self._sink = sink
-        self._begun_at: int = row["begun_at"]
-        self._next_seq: int = row["next_seq"]
-        self._last_seq: int = row["last_seq"]
+        self._begun_at = progress.begun_at.isoformat()
         self._transactions = Transactions()
-        self.first_seq: int = row["first_seq"]
-        self.first_at: str = row["first_at"]
-        # How many changes are on their way.
-        self.changes: int = row["changes"]
-        # Whether retention emptied a part of the outbox before we came to it.
-        self.is_short: bool = row["is_short"]
-
-    @property
-    def progress(self) -> Progress:
-        """How far it has come."""
-        return Progress(changes=self.changes, next_seq=self._next_seq, last_seq=self._last_seq)
+        self.progress = progress
 
     async def run(self, report: Callable[[Progress], None]) -> None:
         """Send everything again that is left; ``report`` hears of each portion once it is stored."""
-        while True:
+        while self.progress.next_seq <= self.progress.last_seq:
             # Looked at first: whatever is dropped after this is missed when it is to be stored.
-            is_short = await self._is_overtaken()
-            page = await self._fetch("replay_page", self._sink, self._next_seq, PAGE_ROWS)
-            if not page:
-                break
-            for portion in portions(await self._chosen(page), size=_BYTES):
+            is_short = await self._is_cut()
+            page = await self._fetch("replay_page", self._sink, self.progress.next_seq, PAGE_ROWS)
+            *earlier, last = [*portions(await self._chosen(page), size=_BYTES)] or [()]
+            is_short = is_short or await self._has_hole(page)
+            for portion in earlier:
                 await self._store(portion, next_seq=portion[-1].seq + 1, is_short=is_short)
                 report(self.progress)
-            if self._next_seq <= page[-1]["seq"]:
-                await self._store((), next_seq=page[-1]["seq"] + 1, is_short=is_short)
-                report(self.progress)
-        self.is_short = self.is_short or is_short
+            await self._store(last, next_seq=self._end_of(page), is_short=is_short)
+            report(self.progress)
         with errors_of("cannot end the replay"):
             await self._connection.execute(query("end_replay"), self._sink, self._begun_at)
 
-    async def _is_overtaken(self) -> bool:
-        """Whether the outbox may have held something from where we are on that it holds no more."""
+    async def _is_cut(self) -> bool:
         oldest = await self._fetch("oldest_change", 0)
-        return self._next_seq <= self._last_seq and not (oldest and oldest[0]["seq"] <= self._next_seq)
+        return replace(self.progress, oldest_seq=oldest[0]["seq"] if oldest else None).is_cut
+
+    async def _has_hole(self, page: Sequence[asyncpg.Record]) -> bool:
+        """Whether a leaf was emptied before a change of the page, or behind the last page."""
+        behind = [self.progress.last_seq] if len(page) < PAGE_ROWS else []
+        [steps] = await self._fetch("seq_steps")
+        [dropped] = await self._fetch("dropped")
+        seqs = [max(self.progress.next_seq - 1, self.progress.first_seq), *(row["seq"] for row in page), *behind]
+        return dropped["txid"] > 0 and has_hole(seqs, leaf_events=steps["leaf_events"], jumps=steps["jumps"])
+
+    def _end_of(self, page: Sequence[asyncpg.Record]) -> int:
+        """Where to go on behind a page. The last page says with its last portion that nothing is left, so nobody has to look again."""
+        return page[-1]["seq"] + 1 if len(page) == PAGE_ROWS else self.progress.last_seq + 1
 
     async def _chosen(self, page: Sequence[asyncpg.Record]) -> Sequence[Chosen]:
         """Those of a page that are to be sent again, numbered as they were when they were sent first."""
         unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
-        for count in await census.take(self._fetch, unknown, up_to_seq=self._next_seq - 1, numbered=UNNUMBERED):
+        for count in await census.take(self._fetch, unknown, up_to_seq=self.progress.next_seq - 1, numbered=UNNUMBERED):
             self._transactions.learn(count)
         # After everything is counted, so that it holds for that.
         [dropped] = await self._fetch("dropped")
@@ -118,15 +108,16 @@ class TableReplay:
     async def _store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> None:
         """Have these sent again, and go on behind them."""
         stored = await past_conflicts(partial(self._try_to_store, chosen, next_seq=next_seq, is_short=is_short))
-        self._next_seq = next_seq
-        self.changes += stored
-        self.is_short = self.is_short or is_short or stored < len(chosen)
+        is_short = self.progress.is_short or is_short or stored < len(chosen)
+        changes = self.progress.changes + stored
+        self.progress = replace(self.progress, next_seq=next_seq, changes=changes, is_short=is_short)
 
     async def _try_to_store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> int:
         with errors_of("cannot send the changes again"):
             async with self._connection.transaction():
                 # Of two that do the same, one waits here for the other, and finds then that it is done.
-                if await self._connection.fetchval(query("hold_replay"), self._sink, self._begun_at) != self._next_seq:
+                next_seq_stored = await self._connection.fetchval(query("hold_replay"), self._sink, self._begun_at)
+                if next_seq_stored != self.progress.next_seq:
                     raise Refused(
                         f"another `forwarder replay --table` is at work for sink {self._sink!r}, or the sink was removed; let it end"
                     )

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from forwarder import dead_letters as store
 from forwarder.catalog import read_named
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.database import Connection, session
 from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
@@ -32,7 +32,7 @@ _DONE = {"retry": "to be sent again", "discard": "discarded"}
 class Filters:
     """Which letters are meant; what is None lets all pass."""
 
-    seqs: Sequence[int] | None
+    seqs: Sequence[int]
     sink: str | None
     table: str | None
     code: str | None
@@ -56,7 +56,7 @@ class Filters:
 
 def dead_letters(
     action: Annotated[Action, typer.Argument(help="What to do with those that the filters leave.")],
-    seq: Annotated[list[int] | None, typer.Argument(metavar="[SEQ]…", help="These alone.", show_default=False)] = None,
+    seq: Annotated[list[str] | None, typer.Argument(metavar="[SEQ]…", help="These alone.", show_default=False)] = None,
     sink: Annotated[str | None, typer.Option(help="Of this sink.", show_default=False)] = None,
     table: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Of these tables, such as sales.*", show_default=False)
@@ -83,11 +83,18 @@ def dead_letters(
 
     Example: `forwarder dead-letters retry --code oversize`
     """
-    filters = Filters(seqs=seq, sink=sink, table=table, code=code, since=since)
+    filters = Filters(seqs=[_seq(text) for text in seq or ()], sink=sink, table=table, code=code, since=since)
     if action in ("retry", "discard") and not (filters.exist or every):
         raise Misconfigured("no dead letter is named: give a SEQ or a filter, or --all")
     url = database_url(settings(config, log_format))
     anyio.run(partial(_run, url, action, filters, as_json=json), backend_options={"use_uvloop": True})
+
+
+def _seq(text: str) -> int:
+    seq = seq_of(text)
+    if seq is None:
+        raise Misconfigured(f"{text!r} is not the number of a change: {SEQS}")
+    return seq
 
 
 async def _run(url: str, action: Action, filters: Filters, *, as_json: bool) -> None:

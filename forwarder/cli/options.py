@@ -19,6 +19,18 @@ LogFormatOption = Annotated[
 ]
 
 
+# PostgreSQL's bigint ends here.
+MAX_SEQ = (1 << 63) - 1
+SEQS = f"a seq is a whole number from 1 to {MAX_SEQ}"
+
+
+def seq_of(text: str) -> int | None:
+    """The number of a change; None if it cannot be one."""
+    if not text.isdecimal() or len(text) > len(str(MAX_SEQ)):
+        return None
+    return int(text) if 1 <= int(text) <= MAX_SEQ else None
+
+
 def settings(path: Path | None, log_format: str | None, **flags: Any) -> config.Settings:
     """Read the settings with the flags over them, and set up the logs they ask for."""
     if log_format:

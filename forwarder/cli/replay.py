@@ -8,19 +8,22 @@ from typing import Annotated
 import anyio
 import typer
 
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.conflicts import past_conflicts
 from forwarder.database import session
 from forwarder.errors import Misconfigured
 from forwarder.logs import Occasional
+from forwarder.progress import Progress
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
-from forwarder.table_replay import Progress
 
 OLDEST = "oldest"
 REPORT_SECONDS = 2.0
 
-_SHORT = "the outbox no longer held all of these changes when their turn came, and what it did not hold is not sent again; see retention_seconds in [outbox]"
+_SHORT = (
+    "the outbox may not have held all of these changes any more when their turn came; what it did not hold is not sent again; see"
+    " retention_seconds in [outbox]"
+)
 
 
 def replay(
@@ -39,7 +42,7 @@ def replay(
     ] = None,
     anew: Annotated[
         bool,
-        typer.Option("--anew", help="With --table: begin again where the same was interrupted, instead of going on."),
+        typer.Option("--anew", help="With --table: give up what was interrupted, and begin again instead of going on."),
     ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
@@ -63,13 +66,14 @@ def replay(
 def _start(text: str) -> datetime | int | None:
     if text == OLDEST:
         return None
-    if text.isdecimal():
-        return int(text)
+    seq = seq_of(text)
+    if seq is not None:
+        return seq
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise Misconfigured(
-            f"--from {text!r} is neither a time such as 2026-01-31T12:00:00Z, nor a seq, nor oldest"
+            f"--from {text!r} is neither a time such as 2026-01-31T12:00:00Z, nor a seq, nor oldest; {SEQS}"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -78,9 +82,9 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
     async with session(url, purpose="replay") as connection:
         work = Replay(connection, sink=sink)
         if patterns:
-            done = await work.send_tables(start, patterns, anew=anew, report=_reporter(sink))
-            typer.echo(f"{sink}: {done.changes} changes from {done.seq} ({done.at}) on will be sent again")
-            if done.is_short:
+            sent = await work.send_tables(start, patterns, anew=anew, report=_reporter(sink))
+            typer.echo(f"{sink}: {sent.changes} changes from {sent.first_seq} ({sent.first_at}) on will be sent again")
+            if sent.is_short:
                 typer.echo(f"forwarder: warning: {_SHORT}", err=True)
         else:
             done = await past_conflicts(partial(work.set_back, start))
@@ -95,11 +99,19 @@ def _reporter(sink: str) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
         nonlocal is_first
         if is_first and progress.changes:
-            text = f"{sink}: going on at change {progress.next_seq}, where the same was interrupted ({progress.changes} changes so far)"
-            typer.echo(text, err=True)
+            typer.echo(f"{sink}: {_going_on(progress)}", err=True)
         elif occasional.due("progress"):
-            text = f"{sink}: at change {progress.next_seq} of {progress.last_seq} ({progress.changes} to be sent again so far)"
+            text = f"{sink}: at change {progress.at_seq} of {progress.last_seq} ({progress.changes} to be sent again so far)"
             typer.echo(text, err=True)
         is_first = False
 
     return report
+
+
+def _going_on(progress: Progress) -> str:
+    """That this is not a new one, and what that means."""
+    lost = " What is left is not all retained any more." if progress.is_cut else ""
+    return (
+        f"going on at change {progress.at_seq}, where the same was interrupted ({progress.changes} changes so far).{lost} It was begun at"
+        f" {progress.begun_at:%Y-%m-%d %H:%M:%S} UTC; what was delivered since is no part of it. To begin again, with that: --anew"
+    )

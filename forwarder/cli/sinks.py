@@ -58,6 +58,11 @@ async def _list(url: str, *, as_json: bool) -> None:
         return
     if found:
         Console().print(_table(found))
+    for sink in found:
+        if sink.replay:
+            typer.echo(
+                f"{sink.name}: the {sink.replay}: {sink.replay.changes} changes so far. If it was interrupted, the same command goes on"
+            )
     typer.echo(f"sinks: {len(found)}")
 
 

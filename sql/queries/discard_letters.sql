@@ -1,5 +1,10 @@
--- Gives dead letters up.
+-- Gives dead letters up. In order of seq, as set_aside.sql says.
 --   $1 sinks and $2 seqs, pair by pair
-DELETE FROM forwarder.dead_letter AS letter
-USING unnest($1::text[], $2::bigint[]) AS chosen (sink, seq)
-WHERE letter.sink = chosen.sink AND letter.seq = chosen.seq
+WITH chosen AS (
+    SELECT letter.sink, letter.seq
+    FROM unnest($1::text[], $2::bigint[]) AS named (sink, seq)
+    JOIN forwarder.dead_letter AS letter ON letter.sink = named.sink AND letter.seq = named.seq
+    ORDER BY letter.sink, letter.seq
+    FOR UPDATE OF letter
+)
+DELETE FROM forwarder.dead_letter AS letter USING chosen WHERE letter.sink = chosen.sink AND letter.seq = chosen.seq

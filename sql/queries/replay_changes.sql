@@ -1,4 +1,4 @@
--- Has some changes sent again: as dead letters that are to be retried.
+-- Has some changes sent again: as dead letters that are to be retried. In order of seq, as set_aside.sql says.
 --   $1 the sink; of each change: $2 seq, $3 which one of its transaction it is, $4 of how many, or null
 INSERT INTO forwarder.dead_letter (
     sink, seq, txid, at, table_id, relation, op, before, after, fault, tx_index, tx_count,
@@ -10,4 +10,5 @@ SELECT
     'replay', 'sent again by forwarder replay', now()
 FROM unnest($2::bigint[], $3::integer[], $4::integer[]) AS place (seq, tx_index, tx_count)
 JOIN forwarder.outbox AS change ON change.seq = place.seq
+ORDER BY place.seq
 ON CONFLICT (sink, seq) DO UPDATE SET retry_at = now()

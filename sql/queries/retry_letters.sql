@@ -1,6 +1,10 @@
--- Asks for dead letters to be sent again.
+-- Asks for dead letters to be sent again. In order of seq, as set_aside.sql says.
 --   $1 sinks and $2 seqs, pair by pair
-UPDATE forwarder.dead_letter AS letter
-SET retry_at = now()
-FROM unnest($1::text[], $2::bigint[]) AS chosen (sink, seq)
-WHERE letter.sink = chosen.sink AND letter.seq = chosen.seq
+WITH chosen AS (
+    SELECT letter.sink, letter.seq
+    FROM unnest($1::text[], $2::bigint[]) AS named (sink, seq)
+    JOIN forwarder.dead_letter AS letter ON letter.sink = named.sink AND letter.seq = named.seq
+    ORDER BY letter.sink, letter.seq
+    FOR UPDATE OF letter
+)
+UPDATE forwarder.dead_letter AS letter SET retry_at = now() FROM chosen WHERE letter.sink = chosen.sink AND letter.seq = chosen.seq

@@ -1,9 +1,25 @@
--- A sink's replay of some tables that is not done. One that was begun in another database, of which this is a copy, or for a sink of
--- this name that was removed since, is none.
+-- A sink's replay of some tables that is not done, as a JSON object: forwarder.progress.Progress says what is in it. One that was begun in
+-- another database, of which this is a copy, or for a sink of this name that was removed since, is none.
 --   $1 the sink
-SELECT
-    replay.asked_for, replay.table_ids, replay.first_seq, replay.first_at::text AS first_at, replay.next_seq, replay.last_seq,
-    replay.changes, replay.is_short, replay.begun_at
+SELECT json_build_object(
+    'tables', (
+        SELECT coalesce(json_agg(named.name ORDER BY named.name), '[]')
+        FROM (
+            SELECT forwarder.legible(schema_name) || '.' || forwarder.legible(table_name) AS name
+            FROM forwarder.captured_table
+            WHERE id = ANY (replay.table_ids)
+        ) AS named
+    ),
+    'asked_for', replay.asked_for,
+    'begun_at', replay.begun_at,
+    'first_seq', replay.first_seq,
+    'first_at', replay.first_at::text,
+    'next_seq', replay.next_seq,
+    'last_seq', replay.last_seq,
+    'changes', replay.changes,
+    'is_short', replay.is_short,
+    'oldest_seq', (SELECT seq FROM forwarder.outbox ORDER BY seq LIMIT 1)
+)::text
 FROM forwarder.replay AS replay
 JOIN forwarder.sink AS sink ON sink.name = replay.sink AND sink.created_at <= replay.begun_at
 JOIN pg_catalog.pg_control_system() AS control ON control.system_identifier = replay.system_identifier

@@ -36,6 +36,8 @@ def sink(url: str) -> dict[str, str]:
     return {"FORWARDER_SINK": url}
 
 
+SEQS = [(text, ("seq", "1 to 9223372036854775807")) for text in ("0", "-5", str(1 << 63), "9" * 5000, "1.5", "five")]
+
 USAGE = [
     Case(id="unknown flag", status=2, arguments=("listen", "--frobnicate"), says=("--frobnicate", "--help")),
     Case(id="unknown command", status=2, arguments=("lissen",), says=("lissen", "--help")),
@@ -95,6 +97,16 @@ USAGE = [
     Case(id="malformed stream name", status=2, env=sink("kinesis://a b?region=x"), says=("a b", "names no stream")),
     Case(id="unknown sink option", status=2, env=sink("kinesis://changes?regoin=x"), says=("regoin", "region")),
     Case(id="unknown format", status=2, env=sink("stdout:?format=nativ"), says=("format='nativ'", "native")),
+    *(
+        Case(
+            id=f"seq {text[:9]} to replay from", status=2, arguments=("replay", "--sink=a", f"--from={text}"), says=says
+        )
+        for text, says in SEQS
+    ),
+    *(
+        Case(id=f"seq {text[:9]} of a dead letter", status=2, arguments=("dead-letters", "show", "--", text), says=says)
+        for text, says in SEQS
+    ),
     Case(id="file without a path", status=2, env=sink("file:"), says=("file:",)),
 ]
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import anyio
 import asyncpg
@@ -14,9 +15,9 @@ import pytest
 from forwarder.database import Connection, session
 from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
+from forwarder.progress import Progress
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
-from forwarder.table_replay import Progress
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
@@ -123,6 +124,19 @@ async def test_a_replay_under_writers_loses_nothing_and_keeps_the_order(
         await all_delivered(ledger, served.data)
 
 
+@pytest.mark.parametrize("starts", [(5, 15), (15, 5)])
+async def test_of_two_that_set_a_sink_back_the_earlier_start_counts(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, starts: tuple[int, int]
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    for start in starts:
+        await Replay(operator, sink="default").set_back(start)
+    async with listening(database.url, served.sink):
+        await all_repeated(served, set(range(5, 21)))
+        await position_saved(operator)
+    assert times(served) == {seq: 1 + (seq >= 5) for seq in range(1, 21)}
+
+
 async def test_a_time_finds_its_change(
     database: Database, ledger: Ledger, served: Served, operator: Connection
 ) -> None:
@@ -199,6 +213,29 @@ def times(served: Served) -> Counter[int]:
 
 
 ACCOUNT = [Pattern("account")]
+
+
+async def deliver(database: Database, ledger: Ledger, served: Served, operator: Connection, *ids: int) -> None:
+    """Write some rows, and have a listener deliver them that has ended by then."""
+    async with listening(database.url, served.sink):
+        await write_rows(ledger, database.writer_url, *ids)
+        await all_delivered(ledger, served.data)
+        await position_saved(operator)
+
+
+class KilledError(Exception):
+    """What ends a replay in the middle."""
+
+
+async def interrupt(replay: Replay, *, after: int, anew: bool = False) -> None:
+    """Begin a replay, or go on with it, and end it in the middle: when so many changes are on their way."""
+
+    def kill(progress: Progress) -> None:
+        if progress.changes == after:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        await replay.send_tables(None, ACCOUNT, anew=anew, report=kill)
 
 
 async def test_a_sink_goes_on_while_changes_of_a_table_are_sent_to_it_again(
@@ -293,21 +330,13 @@ async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 30:
-            raise KilledError
-
     async with listening(database.url, served.sink) as service:
         await leads(service)
         await write_rows(ledger, database.writer_url, *range(100, 200))
         await all_delivered(ledger, served.data)
         await position_saved(operator)
         replay = Replay(operator, sink="default")
-        with pytest.raises(KilledError):
-            await replay.send_tables(None, ACCOUNT, report=kill)
+        await interrupt(replay, after=30)
         await nothing_is_due(operator)
         assert sorted(times(served).values()) == [1] * 70 + [2] * 30
 
@@ -324,29 +353,156 @@ async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing
         assert (await replay.send_tables(None, ACCOUNT)).changes == 101
 
 
+async def test_the_changes_of_a_row_come_again_in_their_order_with_their_ids_behind_later_ones(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 110))
+        for _ in range(4):
+            await connection.execute("UPDATE account SET version = version + 1 WHERE id BETWEEN 100 AND 109")
+        await served.kinesis.wait_for_records(50, stream=STREAM)
+        await position_saved(operator)
+        replay = Replay(operator, sink="default")
+        await interrupt(replay, after=20)
+        await nothing_is_due(operator)
+        await replay.send_tables(None, ACCOUNT)
+        await nothing_is_due(operator)
+    assert set(Counter(served.data()).values()) == {2}
+    for key in range(100, 110):
+        seqs = [arrival(data).seq for data in served.data() if json.loads(data)["key"] == {"id": key}]
+        assert seqs == 2 * sorted(seqs[:5])
+
+
+async def test_a_dead_letter_is_tried_again_with_its_table_and_stays_one_if_it_is_refused_again(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    keys = frozenset({"public.account.105"})
+    refused = Error(operation="PutRecords", error_code="ValidationException", partition_keys=keys)
+    served.kinesis.faults.replace([refused])
+    letter = "SELECT attempts, retry_at IS NULL AS waits FROM forwarder.dead_letter"
+
+    async def is_refused_again() -> bool:
+        return [tuple(row) for row in await operator.fetch(letter)] == [(2, True)]
+
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await write_rows(ledger, database.writer_url, *range(100, 110))
+        await served.kinesis.wait_for_records(9, stream=STREAM)
+        await position_saved(operator)
+        assert (await Replay(operator, sink="default").send_tables(None, ACCOUNT)).changes == 10
+        await eventually(is_refused_again, within_seconds=20)
+        served.kinesis.faults.replace([])
+        await Replay(operator, sink="default").send_tables(None, ACCOUNT)
+        await nothing_is_due(operator)
+    assert sorted(times(served).values()) == [1] + [3] * 9
+    assert await operator.fetch(letter) == []
+
+
 async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
     for _ in range(2):
-        with pytest.raises(KilledError):
-            await replay.send_tables(None, ACCOUNT, anew=True, report=kill)
+        await interrupt(replay, after=10, anew=True)
         assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 10
-    # Neither does another request go on with what was asked for before.
-    assert (await replay.send_tables(5, ACCOUNT)).changes == 16
+
+
+async def test_one_that_was_interrupted_is_not_given_up_for_another_unless_that_is_asked_for(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    replay = Replay(operator, sink="default")
+    await interrupt(replay, after=10)
+    with pytest.raises(
+        Refused, match=r"replay of public\.account, begun at .* is at change 11 of 20; .*give it up by --anew"
+    ):
+        await replay.send_tables(5, ACCOUNT)
+    assert (await replay.send_tables(5, ACCOUNT, anew=True)).changes == 16
+
+
+async def test_one_that_was_interrupted_before_it_sent_anything_is_begun_anew(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await interrupt(replay, after=0)
+    await deliver(database, ledger, served, operator, *range(200, 230))
+    await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
+    assert (await replay.send_tables(None, ACCOUNT)).changes == 30
+    # Neither does it stand in the way of another.
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    await interrupt(replay, after=0)
+    assert (await replay.send_tables(41, ACCOUNT)).changes == 10
+
+
+async def test_one_of_which_nothing_is_retained_is_begun_anew(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await interrupt(replay, after=10)
+    await deliver(database, ledger, served, operator, *range(200, 230))
+    await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
+    done = await replay.send_tables(None, ACCOUNT)
+    assert (done.changes, done.first_seq, done.is_short) == (30, 21, False)
+    assert "nothing is retained of the replay that was interrupted: beginning anew" in caplog.messages
+
+
+async def test_one_that_was_killed_after_its_last_portion_is_not_sent_twice(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    # Seqs behind the last change that nobody retains, nor ever did.
+    await operator.execute("SELECT nextval('forwarder.outbox_seq') FROM generate_series(1, 5)")
+    await interrupt(replay, after=20)
+    done = await replay.send_tables(None, ACCOUNT)
+    assert (done.changes, done.is_short) == (20, False)
+    assert await operator.fetchval("SELECT count(*) FROM forwarder.replay") == 0
+    assert await operator.fetchval("SELECT count(DISTINCT retry_at) FROM forwarder.dead_letter") == 2
+
+
+async def test_who_goes_on_is_told_when_it_began_how_far_it_is_and_what_is_not_retained(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    replay = Replay(operator, sink="default")
+    before = datetime.now(UTC)
+    await deliver(database, ledger, served, operator, *range(100, 130))
+    await interrupt(replay, after=10)
+    after = datetime.now(UTC)
+    for oldest_seq, is_cut in ((1, False), (15, True)):
+        await operator.execute("DELETE FROM forwarder.outbox WHERE seq < $1", oldest_seq)
+        heard: list[Progress] = []
+
+        def stop(progress: Progress, heard: list[Progress] = heard) -> None:
+            heard.append(progress)
+            raise KilledError
+
+        with pytest.raises(KilledError):
+            await replay.send_tables(None, ACCOUNT, report=stop)
+        (progress,) = heard
+        assert (progress.tables, progress.changes, progress.next_seq) == (["public.account"], 10, 11)
+        assert before < progress.begun_at < after
+        assert progress.is_cut == is_cut
 
 
 @pytest.mark.parametrize(
@@ -368,32 +524,31 @@ async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
-    with pytest.raises(KilledError):
-        await replay.send_tables(None, ACCOUNT, report=kill)
+    await interrupt(replay, after=10)
     await operator.execute(f"{change}; DELETE FROM forwarder.dead_letter")
     assert (await replay.send_tables(None, ACCOUNT)).changes == 20
     assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
 
 
+@pytest.mark.parametrize(
+    ("table", "mode", "is_refused"),
+    # Before the first portion, when the second command begins anew; and in it, which the second waits for.
+    [("dropped", "ACCESS EXCLUSIVE", True), ("dead_letter", "SHARE", False)],
+    ids=["read", "write"],
+)
 async def test_two_replays_of_one_sink_do_not_work_on_the_same(
-    database: Database, ledger: Ledger, served: Served, operator: Connection
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    table: str,
+    mode: str,
+    *,
+    is_refused: bool,
 ) -> None:
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 120))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 120))
 
     refused: list[str] = []
 
@@ -410,31 +565,29 @@ async def test_two_replays_of_one_sink_do_not_work_on_the_same(
     ):
         pids = [operator.get_server_pid(), other.get_server_pid()]
 
-        async def both_wait() -> bool:
+        async def all_wait(count: int) -> bool:
             waiting: int = await holder.fetchval(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = ANY ($1)", pids
             )
-            return waiting == 2
+            return waiting == count
 
         holding = holder.transaction()
         await holding.start()
-        await holder.execute("LOCK TABLE forwarder.dead_letter IN SHARE MODE")
-        tasks.start_soon(attempt, operator)
-        tasks.start_soon(attempt, other)
-        await eventually(both_wait)
+        await holder.execute(f"LOCK TABLE forwarder.{table} IN {mode} MODE")
+        for count, session_of_one in enumerate((operator, other), start=1):
+            tasks.start_soon(attempt, session_of_one)
+            await eventually(partial(all_wait, count))
         await holding.rollback()
-    (reason,) = refused
-    assert "another `forwarder replay --table` is at work" in reason
+    assert ["another `forwarder replay --table` is at work" in reason for reason in refused] == [True] * is_refused
     assert await operator.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 20
+    # Neither has any of them been sent by both.
+    assert await operator.fetchval("SELECT count(DISTINCT retry_at) FROM forwarder.dead_letter") == 1
 
 
 async def test_a_table_is_known_by_its_name_of_today_and_by_the_one_that_it_had_at_the_last_migrate(
     database: Database, ledger: Ledger, served: Served, operator: Connection, connection: Connection
 ) -> None:
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 110))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 110))
     await connection.execute("ALTER TABLE account RENAME TO customer")
     for name in ("account", "customer"):
         assert (await Replay(operator, sink="default").send_tables(None, [Pattern(name)])).changes == 10
@@ -447,23 +600,61 @@ async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
 ) -> None:
     monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(progress: Progress) -> None:
-        if progress.changes == 10:
-            raise KilledError
-
-    async with listening(database.url, served.sink):
-        await write_rows(ledger, database.writer_url, *range(100, 130))
-        await all_delivered(ledger, served.data)
-        await position_saved(operator)
+    await deliver(database, ledger, served, operator, *range(100, 130))
     replay = Replay(operator, sink="default")
-    with pytest.raises(KilledError):
-        await replay.send_tables(None, ACCOUNT, report=kill)
+    await interrupt(replay, after=10)
     await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
     done = await replay.send_tables(None, ACCOUNT)
     assert (done.changes, done.is_short) == (20, True)
+
+
+async def test_a_clock_that_was_set_back_keeps_nothing_from_being_sent_again(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    await operator.execute("UPDATE forwarder.sink SET created_at = now() + interval '1 hour'")
+    assert (await Replay(operator, sink="default").send_tables(None, ACCOUNT)).changes == 20
+
+
+# Into the leaf behind those in use, so that none of them is emptied before its time.
+@pytest.mark.parametrize("jump", [0, (1 << 36) + 64], ids=["", "restored meanwhile"])
+@pytest.mark.parametrize("hole", [1, 2])
+async def test_what_retention_has_taken_out_of_the_middle_is_told(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, hole: int, jump: int
+) -> None:
+    await operator.execute("SELECT forwarder.lay_out(16)")
+    await deliver(database, ledger, served, operator, *range(100, 155))
+    if jump:
+        await operator.execute(
+            "INSERT INTO forwarder.history (number, system_identifier, timeline, shared_to_seq, own_from_seq)"
+            " VALUES (1000, 1, 1, 55, $1::bigint)",
+            jump,
+        )
+        await operator.execute("SELECT setval('forwarder.outbox_seq', $1)", jump)
+        await deliver(database, ledger, served, operator, *range(170, 180))
+    replay = Replay(operator, sink="default")
+    whole = await replay.send_tables(None, ACCOUNT)
+    assert (whole.changes, whole.is_short) == (65 if jump else 55, False)
+    # Something has kept the leaf before it, a transaction that was open, say.
+    leaf = await operator.fetchval("SELECT name FROM forwarder.leaves() WHERE number = $1", hole)
+    assert await operator.fetchval("SELECT forwarder.reclaim($1::text::regclass, 0)", leaf)
+    rest = await replay.send_tables(None, ACCOUNT)
+    assert (rest.changes, rest.is_short) == (whole.changes - 16, True)
+
+
+async def test_what_retention_takes_from_a_replay_that_just_begins_is_told(
+    database: Database, ledger: Ledger, served: Served, operator: Connection
+) -> None:
+    await deliver(database, ledger, served, operator, *range(100, 120))
+    # Between the choice of the first change and the beginning.
+    await operator.execute(
+        "CREATE FUNCTION public.pass_on() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN DELETE FROM forwarder.outbox WHERE seq <= 10; RETURN NULL; END';"
+        "CREATE TRIGGER pass_on BEFORE DELETE ON forwarder.replay"
+        " FOR EACH STATEMENT EXECUTE FUNCTION public.pass_on()"
+    )
+    done = await Replay(operator, sink="default").send_tables(None, ACCOUNT)
+    assert (done.first_seq, done.changes, done.is_short) == (1, 10, True)
 
 
 @pytest.mark.parametrize("of_tables", [False, True], ids=["set back", "of tables"])

@@ -12,6 +12,7 @@ import pytest
 from forwarder import dead_letters
 from forwarder.database import session
 from forwarder.events import SetAside
+from forwarder.queries import query
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.waiting import eventually
@@ -60,6 +61,10 @@ async def test_a_change_is_set_aside_without_a_look_at_the_others_of_its_transac
 LETTERS = 30
 
 
+def aside(*seqs: int, code: str = "oversize") -> list[SetAside]:
+    return [SetAside(seq=seq, partition_key="", size=1, code=code, reason="") for seq in seqs]
+
+
 @pytest.fixture
 async def letters(connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some dead letters, and portions that are smaller."""
@@ -69,7 +74,7 @@ async def letters(connection: Connection, leader: Connection, monkeypatch: pytes
     await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
     await capture(connection, "public.item")
     await connection.execute("INSERT INTO item SELECT generate_series(1, $1::integer)", LETTERS)
-    changes = [SetAside(seq=seq, partition_key="", size=1, code="oversize", reason="") for seq in range(1, LETTERS + 1)]
+    changes = aside(*range(1, LETTERS + 1))
     await dead_letters.keep(leader, changes, sink="default")
     await dead_letters.keep(leader, changes[:5], sink="another")
 
@@ -135,3 +140,112 @@ async def test_letters_are_found_page_by_page_by_each_filter(connection: Connect
     assert await found(sink="default", seqs=[3, 29]) == [("default", 3), ("default", 29)]
     assert await found(code="oversize", sink="another") == everything[:5]
     assert await found(code="replay") == []
+
+
+async def is_waiting(connection: Connection, other: Connection) -> bool:
+    """Whether a session waits for another one."""
+    return bool(await connection.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", other.get_server_pid()))
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("is_kept", [True, False], ids=["replayed", "undone"])
+async def test_a_change_is_set_aside_beside_a_replay_that_makes_it_a_letter_too(
+    connection: Connection, leader: Connection, database: Database, *, is_kept: bool
+) -> None:
+    await connection.execute("DELETE FROM forwarder.dead_letter")
+    async with connected(database.url) as other, anyio.create_task_group() as tasks:
+        replaying = other.transaction()
+        await replaying.start()
+        await other.execute(query("replay_changes"), "default", [7], [1], [1])
+        tasks.start_soon(partial(dead_letters.keep, leader, aside(7), sink="default"))
+        await eventually(partial(is_waiting, connection, leader))
+        await (replaying.commit() if is_kept else replaying.rollback())
+    rows = await connection.fetch("SELECT seq, code, attempts, retry_at FROM forwarder.dead_letter")
+    assert [tuple(row) for row in rows] == [(7, "oversize", 2 if is_kept else 1, None)]
+
+
+@pytest.mark.usefixtures("letters")
+async def test_a_change_that_is_set_aside_twice_at_once_is_one_letter(
+    connection: Connection, leader: Connection
+) -> None:
+    await connection.execute("DELETE FROM forwarder.dead_letter")
+    await dead_letters.keep(leader, aside(7, 8, 7), sink="default")
+    assert await connection.fetchval("SELECT array_agg(seq ORDER BY seq) FROM forwarder.dead_letter") == [7, 8]
+
+
+@pytest.mark.usefixtures("letters")
+async def test_a_letter_whose_change_is_not_retained_any_more_waits_again_as_it_was(
+    connection: Connection, leader: Connection
+) -> None:
+    await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = 3, tx_count = 5")
+    await connection.execute("DELETE FROM forwarder.outbox")
+    await dead_letters.keep(leader, aside(7, code="other"), sink="default")
+    row = await connection.fetchrow(
+        "SELECT code, attempts, retry_at, tx_index, tx_count, after IS NOT NULL AS is_whole"
+        " FROM forwarder.dead_letter WHERE sink = 'default' AND seq = 7"
+    )
+    assert row is not None
+    assert tuple(row) == ("other", 2, None, 3, 5, True)
+
+
+async def replay_backwards(connection: Connection, seqs: list[int]) -> None:
+    await connection.execute(query("replay_changes"), "default", seqs, [1] * len(seqs), [1] * len(seqs))
+
+
+async def set_aside_backwards(connection: Connection, seqs: list[int]) -> None:
+    await dead_letters.keep(connection, aside(*seqs), sink="default")
+
+
+async def retry_backwards(connection: Connection, seqs: list[int]) -> None:
+    await connection.execute(query("retry_letters"), ["default"] * len(seqs), seqs)
+
+
+async def discard_backwards(connection: Connection, seqs: list[int]) -> None:
+    await connection.execute(query("discard_letters"), ["default"] * len(seqs), seqs)
+
+
+async def drop_delivered_backwards(connection: Connection, seqs: list[int]) -> None:
+    await connection.execute(query("drop_delivered_letters"), "default", seqs, [1] * len(seqs))
+
+
+async def drop_all(connection: Connection, seqs: list[int]) -> None:
+    await connection.execute(query("drop_letters"), "default", 0, len(seqs), 1 << 30)
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize(
+    "work",
+    [
+        replay_backwards,
+        set_aside_backwards,
+        retry_backwards,
+        discard_backwards,
+        drop_delivered_backwards,
+        drop_all,
+    ],
+)
+async def test_statements_that_meet_at_the_same_letters_lock_them_in_one_order(
+    connection: Connection,
+    leader: Connection,
+    database: Database,
+    work: Callable[[Connection, list[int]], Coroutine[None, None, None]],
+) -> None:
+    # Stored in neither order, some of them not at all, so that it is not the order of the table that helps.
+    await connection.execute(
+        "DELETE FROM forwarder.dead_letter WHERE sink = 'default' AND seq IN (1, 5);"
+        "UPDATE forwarder.dead_letter SET attempts = 1 WHERE sink = 'default' AND seq = 2"
+    )
+    seqs = list(range(6, 0, -1))
+    free = (
+        "SELECT coalesce(array_agg(seq), '{}') FROM ("
+        " SELECT seq FROM forwarder.dead_letter WHERE sink = 'default' AND seq <= 6 ORDER BY seq FOR UPDATE SKIP LOCKED"
+        ") AS free"
+    )
+    async with connected(database.url) as holder, anyio.create_task_group() as tasks:
+        holding = holder.transaction()
+        await holding.start()
+        await holder.execute("SELECT FROM forwarder.dead_letter WHERE sink = 'default' AND seq = 4 FOR UPDATE")
+        tasks.start_soon(work, leader, seqs)
+        await eventually(partial(is_waiting, connection, leader))
+        assert await connection.fetchval(free) == [6]
+        await holding.rollback()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.ring import EARLY_LEAVES, LEAVES, MIN_OPEN_SECONDS, OPEN_PART, Leaf, Ring
+from forwarder.ring import EARLY_LEAVES, LEAVES, MIN_OPEN_SECONDS, OPEN_PART, Leaf, Ring, has_hole
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -78,3 +78,18 @@ def test_on_a_quiet_system_no_leaf_is_emptied_before_its_time() -> None:
     # Closed by time alone, a leaf has been closed for this long when writers are so near that it counts as needed.
     leaves_since = LEAVES - (1 + EARLY_LEAVES) - 1
     assert leaves_since * OPEN_PART >= 1
+
+
+@pytest.mark.parametrize(
+    ("seqs", "jumps", "is_hole"),
+    [
+        ([15, 16, 31, 47], [], False),
+        ([15, 32], [], True),
+        ([15, 32], [16], False),
+        ([15, 32], [15], True),
+        ([15, 1600], [40, 1600], False),
+        ([15], [], False),
+    ],
+)
+def test_a_hole_is_a_whole_leaf_that_no_jump_explains(seqs: list[int], jumps: list[int], *, is_hole: bool) -> None:
+    assert has_hole(seqs, leaf_events=16, jumps=jumps) == is_hole
