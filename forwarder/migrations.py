@@ -21,6 +21,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.queries import SQL, query
+from forwarder.rights_script import closing
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,10 @@ class Migration:
 
     @property
     def sql(self) -> str:
-        """The file and its record in the log, to be run in one transaction."""
+        """The file, its record in the log, and what closes to others that which it has made, to be run in one transaction."""
         return (
             f"{self.text}\nINSERT INTO forwarder.migration (version, name, checksum)"
-            f" VALUES ({self.version}, '{self.name}', '{self.checksum}');"
+            f" VALUES ({self.version}, '{self.name}', '{self.checksum}');\n{closing()}"
         )
 
 

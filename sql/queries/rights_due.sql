@@ -1,6 +1,6 @@
 -- What is to be done so that everybody may do with schema forwarder what is theirs to do, and nobody more: one statement a row. Changes
 -- nothing, and asks only the catalog, so it works for every version of the schema, and where there is none.
---   $1 the role that forwarder.capture() is for, $2 a role that is to run `forwarder listen` (null: those that do already),
+--   $1 the role that forwarder.capture() is for (null: the one that has it), $2 a role that is to run `forwarder listen` (null: those that do already),
 --   $3 tables that are to be captured
 -- A row without a statement says whom a part is about, whether there is anything to do or not.
 WITH wanted (part, kind, name, privileges) AS (
@@ -57,8 +57,13 @@ ours AS (
             (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
         ) AS owner,
         (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AS installer,
-        (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text) AS capture_role,
-        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.capture')) AS capture_owner
+        CASE
+            WHEN $1::text IS NULL THEN capture.proowner
+            ELSE (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text)
+        END AS capture_role,
+        capture.proowner AS capture_owner
+    FROM (SELECT to_regproc('forwarder.capture')::oid AS oid) AS named
+    LEFT JOIN pg_catalog.pg_proc AS capture ON capture.oid = named.oid
 ),
 object AS (
     SELECT
@@ -123,7 +128,8 @@ runtime_role AS (
 ),
 -- The role of capture() need not be there yet; then it has no oid.
 entitled (part, role, role_name) AS (
-    SELECT 'capture', capture_role, $1::text FROM ours WHERE capture_role IS DISTINCT FROM owner
+    SELECT 'capture', capture_role, coalesce($1::text, pg_get_userbyid(capture_role))
+    FROM ours WHERE capture_role IS DISTINCT FROM owner AND ($1::text IS NOT NULL OR capture_role IS NOT NULL)
     UNION ALL
     SELECT 'runtime', oid, pg_get_userbyid(oid) FROM runtime_role
     UNION
@@ -203,8 +209,12 @@ due (place, part, role_name, statement) AS (
     FROM given
     CROSS JOIN ours
     CROSS JOIN LATERAL (SELECT CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(given.grantee)::text END) AS grantee (name)
+    -- What a stranger has made is not ours to close.
     WHERE (
-          given.grantee IN (0, coalesce(ours.capture_role, 0))
+          given.owner IN (ours.owner, ours.capture_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
+      )
+      AND (
+          given.grantee IN (0, coalesce(nullif(ours.capture_role, ours.owner), 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
       )
       AND NOT EXISTS (
