@@ -11,6 +11,7 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.database import Connection, errors_of
+from forwarder.definitions import Redefine
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
 from forwarder.queries import query
@@ -92,7 +93,7 @@ class Installation:
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:
-        if isinstance(change, Rights):
+        if isinstance(change, Rights | Redefine):
             return "run as the owner of schema forwarder, or as an administrator"
         names = await self._connection.fetchrow(query("owner"), change.table)
         role, owner = names.values() if names else ("this role", "its owner")
