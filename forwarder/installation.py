@@ -10,7 +10,7 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
-from forwarder.database import Connection, errors_of
+from forwarder.database import Connection, blockage, errors_of
 from forwarder.definitions import Redefine
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
@@ -73,6 +73,8 @@ class Installation:
             return False
         except asyncpg.InsufficientPrivilegeError as error:
             self._fail(change, f"{error.args[0]}; {await self._remedy(change)}")
+        except asyncpg.DependentObjectsStillExistError as error:
+            self._fail(change, blockage(error))
         except _REFUSALS as error:
             self._fail(change, " ".join(str(error.args[0]).split()))
         else:
@@ -81,8 +83,10 @@ class Installation:
 
     async def _explain(self, change: Change) -> None:
         """Say who is in the way, and be patient enough with those who step aside for a waiter."""
+        # Rights are those of several tables, of which none is waited for by name.
+        relation = None if isinstance(change, Rights | Redefine) else change.table
         obstacle = await self._connection.fetchrow(
-            query("lock_conflicts"), change.table, isinstance(change, Remove | LayOut)
+            query("lock_conflicts"), relation, isinstance(change, Remove | LayOut)
         )
         facts = dict(obstacle or {})
         deadlock_timeout_ms = facts.pop("deadlock_timeout_ms", 0)

@@ -16,7 +16,7 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.conflicts import past_conflicts
-from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, blockage, errors_of
 from forwarder.errors import Refused, Unavailable
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
@@ -144,6 +144,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
             await connection.execute(migration.sql)
+    except (asyncpg.DependentObjectsStillExistError, asyncpg.FeatureNotSupportedError) as error:
+        raise Refused(f"{migration} failed: {blockage(error)}") from error
     except asyncpg.InsufficientPrivilegeError as error:
         names = await connection.fetchrow("SELECT quote_ident(current_database()), quote_ident(current_user)")
         database, role = names or ("", "")

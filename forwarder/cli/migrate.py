@@ -254,6 +254,8 @@ def _settlement(change: Rights, *, to_be: str) -> str:
             return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
         case "close":
             return f"rights that others should not have {to_be}revoked from {roles}"
+        case "clear":
+            return f"triggers, rules, policies or foreign keys that are not ours {to_be}dropped from its tables (of {roles})"
 
 
 def _participle(change: Install | Record | Remove | Forget) -> str:

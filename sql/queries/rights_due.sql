@@ -161,6 +161,49 @@ needed_as_public AS (
     WHERE wanted.part = 'capture' AND ours.capture_owner <> object.owner
       AND object.quoted NOT IN (SELECT given.quoted FROM given, ours WHERE given.grantee = ours.capture_owner)
 ),
+-- What changes how our tables behave, or keeps them from being emptied. None of it is ours.
+ours_table AS (
+    SELECT class.oid, class.relowner, class.relrowsecurity OR class.relforcerowsecurity AS hides_rows, format('forwarder.%I', class.relname) AS quoted
+    FROM ours
+    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p')
+),
+alien (role_name, statement) AS (
+    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
+    SELECT pg_get_userbyid(proc.proowner)::text, format('DROP TRIGGER %I ON %s;', trigger.tgname, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = ours_table.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
+    JOIN pg_catalog.pg_proc AS proc ON proc.oid = trigger.tgfoid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('DROP RULE %I ON %s;', rule.rulename, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_rewrite AS rule ON rule.ev_class = ours_table.oid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('DROP POLICY %I ON %s;', policy.polname, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_policy AS policy ON policy.polrelid = ours_table.oid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;', quoted)
+    FROM ours_table
+    WHERE hides_rows
+    UNION ALL
+    -- A table that a foreign key refers to cannot be truncated. The key belongs to the other table; where that is not ours to alter, it goes
+    -- with the constraint of ours that it relies on, which is made again at once.
+    SELECT DISTINCT
+        pg_get_userbyid(other.relowner),
+        CASE
+            WHEN pg_has_role(ours.installer, other.relowner, 'USAGE')
+            THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', other.oid::regclass, reference.conname)
+            ELSE format(
+                'ALTER TABLE %s DROP CONSTRAINT %I CASCADE, ADD CONSTRAINT %2$I %s;',
+                quoted, relied_on.conname, pg_get_constraintdef(relied_on.oid))
+        END
+    FROM ours
+    CROSS JOIN ours_table
+    JOIN pg_catalog.pg_constraint AS reference
+        ON reference.confrelid = ours_table.oid AND reference.contype = 'f' AND reference.conparentid = 0
+    JOIN pg_catalog.pg_class AS other ON other.oid = reference.conrelid
+    JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
+),
 due (place, part, role_name, statement) AS (
     -- A superuser's `forwarder migrate` may have made something. What else may own capture() is not to be found out here.
     SELECT
@@ -225,18 +268,11 @@ due (place, part, role_name, statement) AS (
       AND NOT (given.grantee = 0 AND given.quoted IN (SELECT quoted FROM needed_as_public))
     GROUP BY given.grantee, grantee.name, given.quoted
     UNION ALL
-    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
-    SELECT
-        5, 'close', pg_get_userbyid(proc.proowner)::text,
-        format('DROP TRIGGER %I ON forwarder.%I;', trigger.tgname, class.relname)
-    FROM ours
-    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = class.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
-    JOIN pg_catalog.pg_proc AS proc ON proc.oid = trigger.tgfoid
-    UNION ALL
     SELECT DISTINCT 5, 'close', pg_get_userbyid(grantee)::text, NULL FROM default_given WHERE kind IS NOT NULL
     UNION ALL
     SELECT 5, 'close', 'PUBLIC', NULL
+    UNION ALL
+    SELECT 6, 'clear', alien.role_name, alien.statement FROM alien
 )
 SELECT part, role_name::text AS role, statement
 FROM due

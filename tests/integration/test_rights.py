@@ -11,10 +11,11 @@ import pytest
 
 from forwarder import difference, migrations
 from forwarder.errors import Misconfigured, Refused
+from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import CAPTURE_ROLE, Rights
 from tests.databases import OWNER, WRITER, Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import Outcome, captured, migrate
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -230,6 +231,105 @@ async def test_a_trigger_that_somebody_left_on_a_table_of_ours_is_dropped_and_re
 
     assert WRITER in str(done.done)
     assert not await owner.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'planted'")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "CREATE RULE quiet AS ON UPDATE TO forwarder.sink DO INSTEAD NOTHING",
+        "CREATE POLICY hidden ON forwarder.outbox USING (false)",
+        "ALTER TABLE forwarder.outbox ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE forwarder.outbox FORCE ROW LEVEL SECURITY",
+    ],
+)
+async def test_what_changes_how_a_table_of_ours_behaves_is_dropped_and_reported(
+    owner: Connection, writer: Connection, left: str
+) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute(left)
+    (change,) = await rights_to_change(owner)
+    assert change.part == "clear"
+    assert not (await migrate(owner)).problems
+    assert not (await difference.from_selection(owner, [])).exists
+    await writer.execute("INSERT INTO public.orders VALUES (1)")
+
+
+@pytest.fixture
+async def lent(owner: Connection, writer: Connection, root: Connection) -> Connection:
+    """A stranger's session, who has a schema of his own and was granted REFERENCES on our tables for a while."""
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await root.execute(f"CREATE SCHEMA strange AUTHORIZATION {WRITER}")
+    leaves = ", ".join(row["name"] for row in await owner.fetch("SELECT name FROM forwarder.leaves()"))
+    grant = f"REFERENCES ON forwarder.sink, {leaves}"
+    await owner.execute(f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}; GRANT {grant} TO {WRITER}")
+    await writer.execute("CREATE TABLE strange.sinks (name text REFERENCES forwarder.sink)")
+    await writer.execute("CREATE TABLE strange.changes (seq bigint REFERENCES forwarder.outbox_3)")
+    await owner.execute(f"REVOKE {grant} FROM {WRITER}")
+    return writer
+
+
+async def test_a_foreign_key_of_a_stranger_keeps_no_table_from_being_emptied(
+    owner: Connection, lent: Connection
+) -> None:
+    with pytest.raises(asyncpg.FeatureNotSupportedError, match="referenced in a foreign key"):
+        await owner.execute("SELECT forwarder.compact_sinks(-1)")
+    constraints = (
+        "SELECT array_agg(format('%s %s', conname, pg_get_constraintdef(oid)) ORDER BY conname) FROM pg_constraint"
+        " WHERE conrelid IN ('forwarder.sink'::regclass, 'forwarder.outbox_3'::regclass)"
+    )
+    before = await owner.fetchval(constraints)
+
+    (change,) = (await migrate(owner)).done
+
+    assert getattr(change, "roles", ()) == (WRITER,)
+    assert await owner.fetchval("SELECT forwarder.compact_sinks(-1)")
+    await owner.execute("TRUNCATE forwarder.outbox_3")
+    assert await owner.fetchval(constraints) == before
+    assert not (await difference.from_selection(owner, [])).exists
+    await lent.execute("INSERT INTO strange.sinks VALUES ('x'); INSERT INTO public.orders VALUES (1)")
+
+
+async def test_a_foreign_key_that_whoever_migrates_may_drop_is_dropped_alone(
+    owner: Connection, lent: Connection, root: Connection
+) -> None:
+    index = "SELECT 'forwarder.sink_pkey'::regclass::oid"
+    before = await owner.fetchval(index)
+    assert not (await migrate(root)).problems
+    assert await owner.fetchval(index) == before
+    assert not (await difference.from_selection(owner, [])).exists
+
+
+async def test_what_keeps_the_outbox_from_being_laid_out_anew_is_named(owner: Connection, lent: Connection) -> None:
+    await migrate(owner)
+    await lent.execute(
+        "CREATE VIEW strange.v AS SELECT seq FROM forwarder.outbox; CREATE TABLE strange.c (x forwarder.outbox)"
+    )
+    found = await difference.from_selection(owner, [], leaf_events=1024)
+    outcome = Outcome()
+    await Installation(owner, outcome).carry_out(found.changes)
+    problem = outcome.problems["forwarder.outbox"]
+    assert "column x of table strange.c depends on" in problem
+    assert "view strange.v depends on" in problem
+    assert problem.endswith("; drop what is in the way, and run it again")
+    assert await owner.fetchval("SELECT forwarder.leaf_events()") == 1 << 18
+
+
+async def test_what_keeps_a_migration_from_altering_a_table_is_named(
+    owner: Connection, writer: Connection, root: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = migrations.shipped()
+    monkeypatch.setattr(migrations, "shipped", lambda: known[:7])
+    await migrations.apply(owner)
+    monkeypatch.undo()
+    await root.execute(f"CREATE SCHEMA strange AUTHORIZATION {WRITER}")
+    await owner.execute(f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute("CREATE TABLE strange.c (x forwarder.sink)")
+    with pytest.raises(
+        Refused, match=r'0007 sink failed: cannot alter table "sink" .* "c\.x" .*; drop what is in the way'
+    ):
+        await migrations.apply(owner)
 
 
 async def test_what_a_stranger_made_in_our_schema_stays_his(
