@@ -16,6 +16,7 @@ from forwarder.installation import transaction
 from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
 from forwarder.migrations import Migration
+from forwarder.muted import muted_warnings
 from forwarder.protection import DEFAULT_ROLES, Roles, protection
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
@@ -127,6 +128,7 @@ async def from_selection(
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
+            *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
         ),
