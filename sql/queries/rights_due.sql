@@ -252,12 +252,14 @@ due (place, part, role_name, statement) AS (
     FROM given
     CROSS JOIN ours
     CROSS JOIN LATERAL (SELECT CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(given.grantee)::text END) AS grantee (name)
+    -- While migrations are applied, capture() may still be that of a release which needs more.
+    WHERE ($1::text IS NOT NULL OR given.grantee IS DISTINCT FROM ours.capture_owner)
     -- What a stranger has made is not ours to close.
-    WHERE (
+      AND (
           given.owner IN (ours.owner, ours.capture_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
       )
       AND (
-          given.grantee IN (0, coalesce(nullif(ours.capture_role, ours.owner), 0))
+          given.grantee IN (0, coalesce(ours.capture_role, 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
       )
       AND NOT EXISTS (

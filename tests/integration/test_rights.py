@@ -15,6 +15,7 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import CAPTURE_ROLE, Rights
+from forwarder.rights_script import closing
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import Outcome, captured, migrate
 
@@ -200,6 +201,19 @@ async def test_default_privileges_open_nothing_of_ours_after_any_of_the_migratio
         monkeypatch.setattr(migrations, "shipped", lambda upto=number + 1: known[:upto])
         await migrations.apply(owner)
         assert (known[number].name, await everybody(owner)) == (known[number].name, set())
+
+
+async def test_no_migration_takes_from_the_trigger_function_what_the_one_of_the_release_before_may_call(
+    owner: Connection,
+) -> None:
+    await migrate(owner)
+    await owner.execute(f"ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO {CAPTURE_ROLE}")
+    # As a function that a later release has no need of.
+    await owner.execute(f"GRANT EXECUTE ON FUNCTION forwarder.note_dropped TO {CAPTURE_ROLE}")
+    await owner.execute(closing())
+    assert "EXECUTE note_dropped" in await rights_of(owner, CAPTURE_ROLE)
+    await migrate(owner)
+    assert "EXECUTE note_dropped" not in await rights_of(owner, CAPTURE_ROLE)
 
 
 async def test_what_default_privileges_granted_before_is_revoked(owner: Connection) -> None:
