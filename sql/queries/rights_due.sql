@@ -165,7 +165,8 @@ needed_as_public AS (
 ours_table AS (
     SELECT class.oid, class.relowner, class.relrowsecurity OR class.relforcerowsecurity AS hides_rows, format('forwarder.%I', class.relname) AS quoted
     FROM ours
-    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p')
+    JOIN pg_catalog.pg_class AS class
+        ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p') AND class.relowner = ours.owner
 ),
 alien (role_name, statement) AS (
     -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.

@@ -270,6 +270,17 @@ async def test_what_changes_how_a_table_of_ours_behaves_is_dropped_and_reported(
     await writer.execute("INSERT INTO public.orders VALUES (1)")
 
 
+async def test_a_table_that_a_stranger_made_in_our_schema_is_left_alone(owner: Connection, writer: Connection) -> None:
+    await migrate(owner)
+    await owner.execute(f"GRANT USAGE, CREATE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute(
+        "CREATE TABLE forwarder.mine (id integer); CREATE RULE quiet AS ON UPDATE TO forwarder.mine DO INSTEAD NOTHING;"
+        "GRANT SELECT ON forwarder.mine TO PUBLIC"
+    )
+    outcome = await migrate(owner)
+    assert (outcome.done, outcome.problems) == ([], {})
+
+
 @pytest.fixture
 async def lent(owner: Connection, writer: Connection, root: Connection) -> Connection:
     """A stranger's session, who has a schema of his own and was granted REFERENCES on our tables for a while."""
