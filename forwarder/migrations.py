@@ -49,9 +49,13 @@ class Migration:
 
     @property
     def sql(self) -> str:
-        """The file, its record in the log, and what closes to others that which it has made, to be run in one transaction."""
+        """The file, its record in the log, and what closes to others that which it has made, to be run in one transaction.
+
+        In ASCII, since a database in LATIN1, say, refuses a statement with other characters, even in a comment. Elsewhere there are none.
+        """
+        text = self.text.encode("ascii", "replace").decode()
         return (
-            f"{self.text}\nINSERT INTO forwarder.migration (version, name, checksum)"
+            f"{text}\nINSERT INTO forwarder.migration (version, name, checksum)"
             f" VALUES ({self.version}, '{self.name}', '{self.checksum}');\n{closing()}"
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from forwarder import difference, migrations
+from forwarder.database import session
 from forwarder.definitions import Redefine, definitions
 from forwarder.drift import drift
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.rights import CAPTURE_ROLE
-from tests.databases import WRITER, Database, connected
+from tests.databases import WRITER, Database, connected, encoded
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
@@ -127,3 +130,14 @@ async def test_the_printed_script_mends_too(owner: Connection) -> None:
     assert not (await difference.from_selection(owner, [])).exists
     owns = "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc"
     assert await owner.fetchval(owns) == CAPTURE_ROLE
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "KOI8R", "EUC_JP", "SQL_ASCII"])
+async def test_functions_are_as_defined_whatever_the_encoding(postgres: EmbeddedPostgres, encoding: str) -> None:
+    async with encoded(encoding, postgres) as database, session(database.url, purpose="tests") as owner:
+        assert not (await difference.from_selection(owner, [])).exists
+
+
+def test_only_comments_of_migrations_have_characters_that_not_every_database_takes() -> None:
+    for text in TEXTS.values():
+        assert re.sub("--.*", "", text).isascii()
