@@ -104,6 +104,13 @@ def errors_of(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate})") from error
 
 
+def blockage(error: asyncpg.PostgresError) -> str:
+    """In one line: what was to be altered and cannot be, because of whose object (a view of somebody else's, say), and the remedy."""
+    # One line for each object. Where there is none, the message names the object.
+    objects = ", ".join((error.detail or "").splitlines())
+    return f"{_one_line(error)}{objects and ': '}{objects}; drop what is in the way, and run it again"
+
+
 @contextmanager
 def _errors_of_connecting(url: str) -> Iterator[None]:
     """As ``errors_of``, before the session is one of ours."""

@@ -9,11 +9,14 @@ from forwarder import __version__, migrations
 from forwarder.capture_role import CaptureRole, read_capture_role
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.definitions import Redefine
+from forwarder.drift import drift
 from forwarder.image_limit import image_limit
 from forwarder.installation import transaction
 from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
 from forwarder.migrations import Migration
+from forwarder.muted import muted_warnings
 from forwarder.protection import DEFAULT_ROLES, Roles, protection
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
@@ -33,8 +36,10 @@ NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Migrations to apply, decisions about tables, and whether the schema goes in the end. In the order to be made."""
+    """Functions to mend, migrations to apply, decisions about tables, and whether the schema goes in the end. In the order to be made."""
 
+    # Migrations may rely on these functions.
+    mending: tuple[Redefine, ...] = ()
     pending: tuple[Migration, ...] = ()
     decisions: tuple[Decision, ...] = ()
     drops_schema: bool = False
@@ -57,11 +62,15 @@ class Difference:
     @property
     def exists(self) -> bool:
         """Whether anything would change."""
-        return bool(self.pending or self.changes or self.drops_schema)
+        return bool(self.mending or self.pending or self.changes or self.drops_schema)
 
     def script(self) -> str:
         """All of it as a script for psql."""
-        transactions = [migration.sql for migration in self.pending] + [transaction(change) for change in self.changes]
+        transactions = [
+            *map(transaction, self.mending),
+            *(migration.sql for migration in self.pending),
+            *map(transaction, self.changes),
+        ]
         if self.drops_schema:
             transactions.append(DROP_SCHEMA)
         if self.role and self.role.can_go:
@@ -100,13 +109,15 @@ async def from_selection(
         Unavailable: the database does not answer.
     """
     pending = await migrations.pending(connection)
+    mending = await _drift(connection, pending)
     tables, registry = await read_tables(connection), await read_registry(connection)
     if rules:
         desired = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
     else:
         desired = registered(tables, registry)
-    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(pending))
+    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     return Difference(
+        mending=mending,
         pending=tuple(pending),
         decisions=(
             *rights.changes,
@@ -117,6 +128,7 @@ async def from_selection(
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
+            *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
         ),
@@ -143,6 +155,12 @@ async def from_nothing(connection: Connection) -> Difference:
         undelivered=await _undelivered(connection),
         role=role if role.has_capture and not role.is_unfit else None,
     )
+
+
+async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:
+    texts = {migration.version: migration.text for migration in migrations.shipped()}
+    to_come = {migration.version: texts.pop(migration.version) for migration in pending}
+    return await drift(connection, applied=texts, pending=to_come)
 
 
 async def _read_number(connection: Connection, statement: str) -> int | None:

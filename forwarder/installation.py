@@ -10,7 +10,8 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
-from forwarder.database import Connection, errors_of
+from forwarder.database import Connection, blockage, errors_of
+from forwarder.definitions import Redefine
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
 from forwarder.queries import query
@@ -72,6 +73,8 @@ class Installation:
             return False
         except asyncpg.InsufficientPrivilegeError as error:
             self._fail(change, f"{error.args[0]}; {await self._remedy(change)}")
+        except asyncpg.DependentObjectsStillExistError as error:
+            self._fail(change, blockage(error))
         except _REFUSALS as error:
             self._fail(change, " ".join(str(error.args[0]).split()))
         else:
@@ -80,8 +83,10 @@ class Installation:
 
     async def _explain(self, change: Change) -> None:
         """Say who is in the way, and be patient enough with those who step aside for a waiter."""
+        # Rights are those of several tables, of which none is waited for by name.
+        relation = None if isinstance(change, Rights | Redefine) else change.table
         obstacle = await self._connection.fetchrow(
-            query("lock_conflicts"), change.table, isinstance(change, Remove | LayOut)
+            query("lock_conflicts"), relation, isinstance(change, Remove | LayOut)
         )
         facts = dict(obstacle or {})
         deadlock_timeout_ms = facts.pop("deadlock_timeout_ms", 0)
@@ -92,7 +97,7 @@ class Installation:
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:
-        if isinstance(change, Rights):
+        if isinstance(change, Rights | Redefine):
             return "run as the owner of schema forwarder, or as an administrator"
         names = await self._connection.fetchrow(query("owner"), change.table)
         role, owner = names.values() if names else ("this role", "its owner")

@@ -16,11 +16,12 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.conflicts import past_conflicts
-from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, blockage, errors_of
 from forwarder.errors import Refused, Unavailable
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.queries import SQL, query
+from forwarder.rights_script import closing
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,14 @@ class Migration:
 
     @property
     def sql(self) -> str:
-        """The file and its record in the log, to be run in one transaction."""
+        """The file, its record in the log, and what closes to others that which it has made, to be run in one transaction.
+
+        In ASCII, since a database in LATIN1, say, refuses a statement with other characters, even in a comment. Elsewhere there are none.
+        """
+        text = self.text.encode("ascii", "replace").decode()
         return (
-            f"{self.text}\nINSERT INTO forwarder.migration (version, name, checksum)"
-            f" VALUES ({self.version}, '{self.name}', '{self.checksum}');"
+            f"{text}\nINSERT INTO forwarder.migration (version, name, checksum)"
+            f" VALUES ({self.version}, '{self.name}', '{self.checksum}');\n{closing()}"
         )
 
 
@@ -143,6 +148,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
             await connection.execute(migration.sql)
+    except (asyncpg.DependentObjectsStillExistError, asyncpg.FeatureNotSupportedError) as error:
+        raise Refused(f"{migration} failed: {blockage(error)}") from error
     except asyncpg.InsufficientPrivilegeError as error:
         names = await connection.fetchrow("SELECT quote_ident(current_database()), quote_ident(current_user)")
         database, role = names or ("", "")

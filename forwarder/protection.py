@@ -13,6 +13,7 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.queries import query
 from forwarder.quoting import literal
 from forwarder.rights import CAPTURE_ROLE, PARTS, Part, Rights
+from forwarder.rights_script import search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,9 @@ def _changes(
         if _is_due(part, rows, role, is_pending=is_pending):
             names = dict.fromkeys(row["role"] for row in rows if is_pending or row["statement"])
             statements = "\n".join(row["statement"] for row in rows if row["statement"])
-            body = _search(part, roles, tables) if is_pending else statements
+            body = (
+                search(part, capture=roles.capture, runtime=roles.runtime, tables=tables) if is_pending else statements
+            )
             if part == "capture":
                 yield Rights(part=part, roles=(roles.capture,), sql=_around(body, roles.capture))
             else:
@@ -99,21 +102,3 @@ def _around(grants: str, capture_role: str) -> str:
     name = literal(capture_role)
     steps = (f"SELECT forwarder.make_capture_role({name});", grants, f"SELECT forwarder.entrust_capture({name});")
     return "\n".join(filter(None, steps))
-
-
-def _search(part: Part, roles: Roles, tables: Sequence[int]) -> str:
-    """A statement that finds out what is due, and does it."""
-    parameters = {
-        "$1": literal(roles.capture),
-        "$2": "NULL" if roles.runtime is None else literal(roles.runtime),
-        "$3": literal("{" + ",".join(map(str, tables)) + "}"),
-    }
-    text = "\n".join(line for line in query("rights_due").splitlines() if not line.lstrip().startswith("--"))
-    for place, value in parameters.items():
-        text = text.replace(place, value)
-    return (
-        "DO $rights$\nDECLARE\n    step record;\nBEGIN\n    FOR step IN\n"
-        f"{text}\n"
-        f"    LOOP\n        IF step.part = '{part}' AND step.statement IS NOT NULL THEN\n"
-        "            EXECUTE step.statement;\n        END IF;\n    END LOOP;\nEND\n$rights$;"
-    )

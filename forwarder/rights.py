@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 # The role that forwarder.capture() is given to, if no other is asked for.
 CAPTURE_ROLE = "forwarder_capture"
@@ -13,15 +13,16 @@ CAPTURE_ROLE = "forwarder_capture"
 #   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that
 #   partitions: owners of captured partitioned tables may attach partitions, which get our trigger
 #   runtime: a role may run `forwarder listen`
-#   close: what PUBLIC may do, or default privileges have granted, is revoked, and triggers on our tables are dropped
-Part = Literal["owner", "capture", "partitions", "runtime", "close"]
-PARTS: tuple[Part, ...] = ("owner", "capture", "partitions", "runtime", "close")
+#   close: what PUBLIC may do, or default privileges have granted, is revoked
+#   clear: triggers, rules, policies and foreign keys that others have left on our tables are dropped
+Part = Literal["owner", "capture", "partitions", "runtime", "close", "clear"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
     """Bring one part of the rights in line; ``roles`` are those whom it is about. ``sql`` is for one transaction, and locks no table,
-    except for tables that change hands or have a trigger of somebody else's: ACCESS EXCLUSIVE."""
+    except for tables that change hands or are cleared: ACCESS EXCLUSIVE."""
 
     part: Part
     roles: tuple[str, ...]

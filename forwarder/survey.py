@@ -17,6 +17,7 @@ from forwarder.guard_rails import Backlog, warnings
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
+from forwarder.muted import muted_warnings
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
 from forwarder.state import OutboxState
@@ -25,7 +26,7 @@ from forwarder.state import OutboxState
 FRESH_SECONDS = 3.0
 # Looking at locks costs the more the more there are in the whole instance: with 50,000 some 80 ms.
 INTRUDERS_SECONDS = 30.0
-# Nobody changes it often.
+# Nobody changes it often, nor whose triggers fire.
 ROLE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Survey:
             self._intruders = await _intruders(connection)
         if anyio.current_time() >= self._role_due:
             self._role_due = anyio.current_time() + ROLE_SECONDS
-            self._role_warnings = (await read_capture_role(connection)).warnings()
+            self._role_warnings = (*(await read_capture_role(connection)).warnings(), *await muted_warnings(connection))
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)

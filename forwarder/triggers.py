@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from forwarder.definitions import Redefine
 from forwarder.image_limit import LimitImages
 from forwarder.layout import LayOut
 from forwarder.quoting import literal
@@ -91,7 +92,7 @@ class Forget:
         return _forget(self.registered_id)
 
 
-Change = Rights | LayOut | LimitImages | Install | Record | Remove | Forget
+Change = Redefine | Rights | LayOut | LimitImages | Install | Record | Remove | Forget
 Decision = Keep | Change
 
 

@@ -57,7 +57,8 @@ async def migrate(
         roles=Roles(capture=capture_role, runtime=runtime_role),
     )
     outcome = Outcome()
-    await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(found.changes)
+    installation = Installation(connection, outcome, patience_seconds=patience_seconds)
+    await installation.carry_out([*found.mending, *found.changes])
     return outcome
 
 

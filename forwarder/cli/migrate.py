@@ -13,6 +13,7 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.config import Settings
 from forwarder.conflicts import past_conflicts
 from forwarder.database import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
+from forwarder.definitions import Redefine
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
 from forwarder.image_limit import LimitImages
@@ -146,6 +147,8 @@ async def _require_writable(connection: Connection, url: str) -> None:
 
 def _show(found: Difference, mode: Mode) -> None:
     """A line for each thing that would be done."""
+    for change in found.mending:
+        typer.echo(_line(change, would=True))
     for migration in found.pending:
         typer.echo(f"{migration}: would be applied")
     for decision in found.decisions:
@@ -162,17 +165,17 @@ def _show(found: Difference, mode: Mode) -> None:
 async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
     """Do it, with a line for each thing done."""
     _guarded(found, discard=discard)
+    installation = Installation(connection, _report)
+    await installation.carry_out(found.mending)
     if found.pending:
         await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
     for decision in found.decisions:
         if isinstance(decision, Keep):
             typer.echo(_line(decision))
-    installation = Installation(connection, _report)
     await installation.carry_out(found.changes)
     if installation.failures:
-        raise Refused(
-            f"{installation.failures} of {len(found.changes)} changes failed, as said above; mend it and run again"
-        )
+        count = len(found.mending) + len(found.changes)
+        raise Refused(f"{installation.failures} of {count} changes failed, as said above; mend it and run again")
     if found.drops_schema:
         await _drop_schema(connection, discard=discard)
     if found.role:
@@ -225,6 +228,8 @@ def _line(decision: Decision, *, would: bool = False) -> str:
     if isinstance(decision, Keep):
         return f"{decision.table}: unchanged"
     to_be = "would be " if would else ""
+    if isinstance(decision, Redefine):
+        return f"{decision.table}: {to_be}defined anew ({', '.join(decision.reasons)})"
     if isinstance(decision, Rights):
         return f"{decision.table}: {_settlement(decision, to_be=to_be)}"
     if isinstance(decision, LayOut):
@@ -249,6 +254,8 @@ def _settlement(change: Rights, *, to_be: str) -> str:
             return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
         case "close":
             return f"rights that others should not have {to_be}revoked from {roles}"
+        case "clear":
+            return f"triggers, rules, policies or foreign keys that are not ours {to_be}dropped from its tables (of {roles})"
 
 
 def _participle(change: Install | Record | Remove | Forget) -> str:

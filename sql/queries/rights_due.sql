@@ -1,6 +1,6 @@
 -- What is to be done so that everybody may do with schema forwarder what is theirs to do, and nobody more: one statement a row. Changes
 -- nothing, and asks only the catalog, so it works for every version of the schema, and where there is none.
---   $1 the role that forwarder.capture() is for, $2 a role that is to run `forwarder listen` (null: those that do already),
+--   $1 the role that forwarder.capture() is for (null: the one that has it), $2 a role that is to run `forwarder listen` (null: those that do already),
 --   $3 tables that are to be captured
 -- A row without a statement says whom a part is about, whether there is anything to do or not.
 WITH wanted (part, kind, name, privileges) AS (
@@ -57,8 +57,13 @@ ours AS (
             (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
         ) AS owner,
         (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AS installer,
-        (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text) AS capture_role,
-        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.capture')) AS capture_owner
+        CASE
+            WHEN $1::text IS NULL THEN capture.proowner
+            ELSE (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text)
+        END AS capture_role,
+        capture.proowner AS capture_owner
+    FROM (SELECT to_regproc('forwarder.capture')::oid AS oid) AS named
+    LEFT JOIN pg_catalog.pg_proc AS capture ON capture.oid = named.oid
 ),
 object AS (
     SELECT
@@ -123,7 +128,8 @@ runtime_role AS (
 ),
 -- The role of capture() need not be there yet; then it has no oid.
 entitled (part, role, role_name) AS (
-    SELECT 'capture', capture_role, $1::text FROM ours WHERE capture_role IS DISTINCT FROM owner
+    SELECT 'capture', capture_role, coalesce($1::text, pg_get_userbyid(capture_role))
+    FROM ours WHERE capture_role IS DISTINCT FROM owner AND ($1::text IS NOT NULL OR capture_role IS NOT NULL)
     UNION ALL
     SELECT 'runtime', oid, pg_get_userbyid(oid) FROM runtime_role
     UNION
@@ -154,6 +160,50 @@ needed_as_public AS (
     CROSS JOIN ours
     WHERE wanted.part = 'capture' AND ours.capture_owner <> object.owner
       AND object.quoted NOT IN (SELECT given.quoted FROM given, ours WHERE given.grantee = ours.capture_owner)
+),
+-- What changes how our tables behave, or keeps them from being emptied. None of it is ours.
+ours_table AS (
+    SELECT class.oid, class.relowner, class.relrowsecurity OR class.relforcerowsecurity AS hides_rows, format('forwarder.%I', class.relname) AS quoted
+    FROM ours
+    JOIN pg_catalog.pg_class AS class
+        ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p') AND class.relowner = ours.owner
+),
+alien (role_name, statement) AS (
+    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
+    SELECT pg_get_userbyid(proc.proowner)::text, format('DROP TRIGGER %I ON %s;', trigger.tgname, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = ours_table.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
+    JOIN pg_catalog.pg_proc AS proc ON proc.oid = trigger.tgfoid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('DROP RULE %I ON %s;', rule.rulename, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_rewrite AS rule ON rule.ev_class = ours_table.oid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('DROP POLICY %I ON %s;', policy.polname, quoted)
+    FROM ours_table
+    JOIN pg_catalog.pg_policy AS policy ON policy.polrelid = ours_table.oid
+    UNION ALL
+    SELECT pg_get_userbyid(relowner), format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;', quoted)
+    FROM ours_table
+    WHERE hides_rows
+    UNION ALL
+    -- A table that a foreign key refers to cannot be truncated. The key belongs to the other table; where that is not ours to alter, it goes
+    -- with the constraint of ours that it relies on, which is made again at once.
+    SELECT DISTINCT
+        pg_get_userbyid(other.relowner),
+        CASE
+            WHEN pg_has_role(ours.installer, other.relowner, 'USAGE')
+            THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', other.oid::regclass, reference.conname)
+            ELSE format(
+                'ALTER TABLE %s DROP CONSTRAINT %I CASCADE, ADD CONSTRAINT %2$I %s;',
+                quoted, relied_on.conname, pg_get_constraintdef(relied_on.oid))
+        END
+    FROM ours
+    CROSS JOIN ours_table
+    JOIN pg_catalog.pg_constraint AS reference
+        ON reference.confrelid = ours_table.oid AND reference.contype = 'f' AND reference.conparentid = 0
+    JOIN pg_catalog.pg_class AS other ON other.oid = reference.conrelid
+    JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
 ),
 due (place, part, role_name, statement) AS (
     -- A superuser's `forwarder migrate` may have made something. What else may own capture() is not to be found out here.
@@ -203,7 +253,13 @@ due (place, part, role_name, statement) AS (
     FROM given
     CROSS JOIN ours
     CROSS JOIN LATERAL (SELECT CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(given.grantee)::text END) AS grantee (name)
-    WHERE (
+    -- While migrations are applied, capture() may still be that of a release which needs more.
+    WHERE ($1::text IS NOT NULL OR given.grantee IS DISTINCT FROM ours.capture_owner)
+    -- What a stranger has made is not ours to close.
+      AND (
+          given.owner IN (ours.owner, ours.capture_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
+      )
+      AND (
           given.grantee IN (0, coalesce(ours.capture_role, 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
       )
@@ -215,18 +271,11 @@ due (place, part, role_name, statement) AS (
       AND NOT (given.grantee = 0 AND given.quoted IN (SELECT quoted FROM needed_as_public))
     GROUP BY given.grantee, grantee.name, given.quoted
     UNION ALL
-    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
-    SELECT
-        5, 'close', pg_get_userbyid(proc.proowner)::text,
-        format('DROP TRIGGER %I ON forwarder.%I;', trigger.tgname, class.relname)
-    FROM ours
-    JOIN pg_catalog.pg_class AS class ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p')
-    JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = class.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
-    JOIN pg_catalog.pg_proc AS proc ON proc.oid = trigger.tgfoid
-    UNION ALL
     SELECT DISTINCT 5, 'close', pg_get_userbyid(grantee)::text, NULL FROM default_given WHERE kind IS NOT NULL
     UNION ALL
     SELECT 5, 'close', 'PUBLIC', NULL
+    UNION ALL
+    SELECT 6, 'clear', alien.role_name, alien.statement FROM alien
 )
 SELECT part, role_name::text AS role, statement
 FROM due

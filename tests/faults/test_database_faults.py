@@ -356,6 +356,16 @@ async def test_a_save_that_the_database_undoes_for_others_is_made_again(
         await leads(service)
 
 
+async def test_a_flood_of_notifications_on_our_channel_keeps_nothing_from_being_delivered(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    async with listening(database.url, served.sink) as service, connected(database.writer_url) as stranger:
+        await leads(service)
+        await stranger.execute("SELECT pg_notify('forwarder', number::text) FROM generate_series(1, 100000) AS number")
+        await write(ledger, database.writer_url, transactions=10)
+        await all_delivered(ledger, served.data)
+
+
 def is_in(service: Service, phase: Phase) -> Callable[[], Awaitable[bool]]:
     async def is_in_it() -> bool:
         return service.states["default"].phase is phase

@@ -30,6 +30,7 @@ TYPES = """
     CREATE TYPE pair AS (number numeric, name text);
     CREATE TYPE span AS (name text, lasts lasting[]);
     CREATE TYPE intervalrange AS RANGE (subtype = interval);
+    CREATE TYPE bpcharrange AS RANGE (subtype = bpchar);
     CREATE TYPE mood AS ENUM ('sad', 'glad');
 """
 
@@ -91,6 +92,12 @@ CASES: list[tuple[str, str, str, Outcome]] = [
     ("tstzrange", "[2026-01-02 03:00+01,)", "[2026-01-02 02:00+00,)", "alike"),
     ("numrange", "[1.0,2.50)", "[1.00,2.5)", "one lane"),
     ("intervalrange", "[1 day,)", "[24:00:00,)", "warned of"),
+    ("bpcharrange", "[a,b)", '["a ","b  ")', "one lane"),
+    ("bpcharrange", '["a,","b c")', '["a, ","b c ")', "one lane"),
+    ("bpcharrange", '["",b)', '["  ",b)', "one lane"),
+    ("bpcharrange", '["a""\\\\",b)', '["a""\\\\ ",b)', "one lane"),
+    ("bpcharrange[]", '{"[a,b)"}', '{"[\\"a \\",b)"}', "one lane"),
+    ("bpcharmultirange", "{[a,b)}", '{["a ",b)}', "one lane"),
     ("nummultirange", "{[1.0,2.0)}", "{[1.00,2.00)}", "one lane"),
 ]
 

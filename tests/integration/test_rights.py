@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from forwarder import difference
+from forwarder import difference, migrations
 from forwarder.errors import Misconfigured, Refused
+from forwarder.installation import Installation
 from forwarder.protection import Roles
-from forwarder.rights import CAPTURE_ROLE
+from forwarder.rights import CAPTURE_ROLE, Rights
+from forwarder.rights_script import closing
 from tests.databases import OWNER, WRITER, Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import Outcome, captured, migrate
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -155,6 +158,13 @@ async def test_what_runs_with_the_owners_rights_is_for_somebody(owner: Connectio
     assert {f"EXECUTE {name}" for name in definers} <= granted
 
 
+async def rights_to_change(connection: Connection) -> list[Rights]:
+    """What `forwarder migrate` would say of rights."""
+    return [
+        change for change in (await difference.from_selection(connection, [])).changes if isinstance(change, Rights)
+    ]
+
+
 # Default privileges
 
 
@@ -171,9 +181,39 @@ async def test_default_privileges_open_nothing_of_ours_and_what_they_granted_is_
     await owner.execute("CREATE SCHEMA forwarder")
     await grant_by_default(owner)
     await owner.execute("DROP SCHEMA forwarder")
-    (close,) = [change for change in (await migrate(owner)).done if "PUBLIC" in getattr(change, "roles", ())]
-    assert getattr(close, "roles", ()) == ("PUBLIC", WRITER)
+    (close,) = [change for change in await rights_to_change(owner) if change.part == "close"]
+    assert close.roles == ("PUBLIC", WRITER)
+    await migrate(owner)
     assert await everybody(owner) == {CAPTURE_ROLE}
+
+
+async def test_default_privileges_open_nothing_of_ours_after_any_of_the_migrations(
+    owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owner.execute("CREATE SCHEMA forwarder")
+    for grantee in (WRITER, "PUBLIC"):
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"):
+            await owner.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO {grantee}")
+    await owner.execute("DROP SCHEMA forwarder")
+    known = migrations.shipped()
+    for number in range(len(known)):
+        # What others can see, once this one is committed and the next one is not.
+        monkeypatch.setattr(migrations, "shipped", lambda upto=number + 1: known[:upto])
+        await migrations.apply(owner)
+        assert (known[number].name, await everybody(owner)) == (known[number].name, set())
+
+
+async def test_no_migration_takes_from_the_trigger_function_what_the_one_of_the_release_before_may_call(
+    owner: Connection,
+) -> None:
+    await migrate(owner)
+    await owner.execute(f"ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO {CAPTURE_ROLE}")
+    # As a function that a later release has no need of.
+    await owner.execute(f"GRANT EXECUTE ON FUNCTION forwarder.note_dropped TO {CAPTURE_ROLE}")
+    await owner.execute(closing())
+    assert "EXECUTE note_dropped" in await rights_of(owner, CAPTURE_ROLE)
+    await migrate(owner)
+    assert "EXECUTE note_dropped" not in await rights_of(owner, CAPTURE_ROLE)
 
 
 async def test_what_default_privileges_granted_before_is_revoked(owner: Connection) -> None:
@@ -206,6 +246,116 @@ async def test_a_trigger_that_somebody_left_on_a_table_of_ours_is_dropped_and_re
 
     assert WRITER in str(done.done)
     assert not await owner.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'planted'")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "CREATE RULE quiet AS ON UPDATE TO forwarder.sink DO INSTEAD NOTHING",
+        "CREATE POLICY hidden ON forwarder.outbox USING (false)",
+        "ALTER TABLE forwarder.outbox ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE forwarder.outbox FORCE ROW LEVEL SECURITY",
+    ],
+)
+async def test_what_changes_how_a_table_of_ours_behaves_is_dropped_and_reported(
+    owner: Connection, writer: Connection, left: str
+) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute(left)
+    (change,) = await rights_to_change(owner)
+    assert change.part == "clear"
+    assert not (await migrate(owner)).problems
+    assert not (await difference.from_selection(owner, [])).exists
+    await writer.execute("INSERT INTO public.orders VALUES (1)")
+
+
+async def test_a_table_that_a_stranger_made_in_our_schema_is_left_alone(owner: Connection, writer: Connection) -> None:
+    await migrate(owner)
+    await owner.execute(f"GRANT USAGE, CREATE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute(
+        "CREATE TABLE forwarder.mine (id integer); CREATE RULE quiet AS ON UPDATE TO forwarder.mine DO INSTEAD NOTHING;"
+        "GRANT SELECT ON forwarder.mine TO PUBLIC"
+    )
+    outcome = await migrate(owner)
+    assert (outcome.done, outcome.problems) == ([], {})
+
+
+@pytest.fixture
+async def lent(owner: Connection, writer: Connection, root: Connection) -> Connection:
+    """A stranger's session, who has a schema of his own and was granted REFERENCES on our tables for a while."""
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await root.execute(f"CREATE SCHEMA strange AUTHORIZATION {WRITER}")
+    leaves = ", ".join(row["name"] for row in await owner.fetch("SELECT name FROM forwarder.leaves()"))
+    grant = f"REFERENCES ON forwarder.sink, {leaves}"
+    await owner.execute(f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}; GRANT {grant} TO {WRITER}")
+    await writer.execute("CREATE TABLE strange.sinks (name text REFERENCES forwarder.sink)")
+    await writer.execute("CREATE TABLE strange.changes (seq bigint REFERENCES forwarder.outbox_3)")
+    await owner.execute(f"REVOKE {grant} FROM {WRITER}")
+    return writer
+
+
+async def test_a_foreign_key_of_a_stranger_keeps_no_table_from_being_emptied(
+    owner: Connection, lent: Connection
+) -> None:
+    with pytest.raises(asyncpg.FeatureNotSupportedError, match="referenced in a foreign key"):
+        await owner.execute("SELECT forwarder.compact_sinks(-1)")
+    constraints = (
+        "SELECT array_agg(format('%s %s', conname, pg_get_constraintdef(oid)) ORDER BY conname) FROM pg_constraint"
+        " WHERE conrelid IN ('forwarder.sink'::regclass, 'forwarder.outbox_3'::regclass)"
+    )
+    before = await owner.fetchval(constraints)
+
+    (change,) = (await migrate(owner)).done
+
+    assert getattr(change, "roles", ()) == (WRITER,)
+    assert await owner.fetchval("SELECT forwarder.compact_sinks(-1)")
+    await owner.execute("TRUNCATE forwarder.outbox_3")
+    assert await owner.fetchval(constraints) == before
+    assert not (await difference.from_selection(owner, [])).exists
+    await lent.execute("INSERT INTO strange.sinks VALUES ('x'); INSERT INTO public.orders VALUES (1)")
+
+
+async def test_a_foreign_key_that_whoever_migrates_may_drop_is_dropped_alone(
+    owner: Connection, lent: Connection, root: Connection
+) -> None:
+    index = "SELECT 'forwarder.sink_pkey'::regclass::oid"
+    before = await owner.fetchval(index)
+    assert not (await migrate(root)).problems
+    assert await owner.fetchval(index) == before
+    assert not (await difference.from_selection(owner, [])).exists
+
+
+async def test_what_keeps_the_outbox_from_being_laid_out_anew_is_named(owner: Connection, lent: Connection) -> None:
+    await migrate(owner)
+    await lent.execute(
+        "CREATE VIEW strange.v AS SELECT seq FROM forwarder.outbox; CREATE TABLE strange.c (x forwarder.outbox)"
+    )
+    found = await difference.from_selection(owner, [], leaf_events=1024)
+    outcome = Outcome()
+    await Installation(owner, outcome).carry_out(found.changes)
+    problem = outcome.problems["forwarder.outbox"]
+    assert "column x of table strange.c depends on" in problem
+    assert "view strange.v depends on" in problem
+    assert problem.endswith("; drop what is in the way, and run it again")
+    assert await owner.fetchval("SELECT forwarder.leaf_events()") == 1 << 18
+
+
+async def test_what_keeps_a_migration_from_altering_a_table_is_named(
+    owner: Connection, writer: Connection, root: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = migrations.shipped()
+    monkeypatch.setattr(migrations, "shipped", lambda: known[:7])
+    await migrations.apply(owner)
+    monkeypatch.undo()
+    await root.execute(f"CREATE SCHEMA strange AUTHORIZATION {WRITER}")
+    await owner.execute(f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}")
+    await writer.execute("CREATE TABLE strange.c (x forwarder.sink)")
+    with pytest.raises(
+        Refused, match=r'0007 sink failed: cannot alter table "sink" .* "c\.x" .*; drop what is in the way'
+    ):
+        await migrations.apply(owner)
 
 
 async def test_what_a_stranger_made_in_our_schema_stays_his(
@@ -334,29 +484,52 @@ async def runtime_role(root: Connection) -> str:
     return RUNTIME
 
 
-async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runtime_role: str) -> None:
+ROLES = Path(__file__).parents[2] / "docs" / "roles.md"
+
+
+def documented(role: str) -> set[str]:
+    """What docs/roles.md says that a role may do, as ``rights_of`` has it."""
+    rights: set[str] = set()
+    for subject, objects, what in re.findall(r"^\| (.+?) \| (.+?) \| (.*?) ?\|$", ROLES.read_text(), re.MULTILINE):
+        if subject.strip("`") == role:
+            for name in re.findall(r"`(\w+)`", objects):
+                rights |= {f"{right} {name} ({column})" for right, column in re.findall(r"\b([A-Z]+) of `(\w+)`", what)}
+                rights |= {f"{right} {name}" for right in re.findall(r"\b([A-Z]{5,})\b(?! of)", what)}
+    return rights
+
+
+async def test_each_role_may_do_what_is_documented_and_nothing_else(
+    owner: Connection, root: Connection, runtime_role: str
+) -> None:
+    await root.execute(f"GRANT CREATE ON SCHEMA public TO {WRITER}; CREATE ROLE stranger")
+    await root.execute(
+        "CREATE TABLE public.sale (id integer) PARTITION BY RANGE (id); ALTER TABLE public.sale OWNER TO stranger"
+    )
+    await root.execute(f"GRANT TRIGGER ON public.sale TO {OWNER}")
+    try:
+        assert not (await migrate(owner, "sale", runtime_role=runtime_role)).problems
+        subjects = {
+            CAPTURE_ROLE: CAPTURE_ROLE,
+            "runtime role": runtime_role,
+            "owner of a captured partitioned table": "stranger",
+            "writer": WRITER,
+            "everybody": "PUBLIC",
+        }
+        for subject, role in subjects.items():
+            assert (subject, await rights_of(owner, role)) == (subject, documented(subject))
+        assert await everybody(owner) == {CAPTURE_ROLE, runtime_role, "stranger"}
+    finally:
+        await root.execute("DROP OWNED BY stranger CASCADE; DROP ROLE stranger")
+
+
+async def test_the_installer_owns_all_but_the_trigger_function(owner: Connection, runtime_role: str) -> None:
     await migrate(owner, runtime_role=runtime_role)
-    assert await rights_of(owner, runtime_role) == {
-        "USAGE forwarder",
-        "SELECT captured_table",
-        "UPDATE captured_table (key_columns)",
-        *(
-            f"{right} {table}"
-            for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
-            for table in ("sink", "dead_letter", "replay")
-        ),
-        "SELECT dropped",
-        "SELECT history",
-        "SELECT outbox",
-        "SELECT outbox_seq",
-        "USAGE outbox_seq",
-        *(f"EXECUTE {name}" for name in ("compact_sinks", "enter_history", "leaf_events", "leaves")),
-        *(f"EXECUTE {name}" for name in ("paused_tables", "read_floor", "reclaim", "set_paused")),
-        *(
-            f"EXECUTE {name}"
-            for name in ("is_foreign", "key_members", "legible", "origins", "sees", "standings", "utf8_fault")
-        ),
-    }
+    rows = await owner.fetch(
+        "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace"
+        " UNION SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'forwarder'"
+        " UNION SELECT proname, pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
+    )
+    assert {(name, role) for name, role in rows if role != OWNER} == {("capture", CAPTURE_ROLE)}
 
 
 async def test_a_runtime_role_stays_one_and_is_given_what_is_missing_by_every_migrate(

@@ -1,0 +1,101 @@
+"""The functions of schema ``forwarder`` as the migrations define them, and how one that was found differs. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# As our migrations write them: each clause begins a line.
+_STATEMENT = re.compile(
+    r"^DROP FUNCTION (?:IF EXISTS )?forwarder\.(?P<dropped>\w+)\("
+    r"|^CREATE (?:OR REPLACE )?FUNCTION (?P<rest>forwarder\.(?P<name>\w+)\((?P<head>.*?)"
+    r"^AS \$(?P<tag>\w*)\$(?P<body>.*?)\$(?P=tag)\$;)",
+    re.MULTILINE | re.DOTALL,
+)
+_SETTING = re.compile(r"^SET (\w+) = (.+)$", re.MULTILINE)
+# What stands in the text of these is a setting, which functions of ours write there.
+_KEEPS_A_SETTING = ("paused_tables", "max_image_bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """What makes a function do what it does."""
+
+    language: str
+    volatility: str
+    is_definer: bool
+    is_strict: bool
+    # As "name=value", the name in lower case.
+    settings: frozenset[str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """How a function is defined by ``version``, the last migration that does so. ``sql`` does it again, for one that is there or not: who owns
+    it and who may call it stays then."""
+
+    name: str
+    version: int
+    function: Function
+    sql: str
+
+    def differences(self, found: Function | None) -> tuple[str, ...]:
+        """What is to be said of a function that is not as defined; nothing if it is."""
+        if found is None:
+            return ("it was missing",)
+        wanted = self.function
+        checks = {
+            "it ran with the caller's rights": wanted.is_definer and not found.is_definer,
+            "it ran with its owner's rights": found.is_definer and not wanted.is_definer,
+            "its settings were altered": found.settings != wanted.settings,
+            "its text was altered": (found.language, self._fixed(found.body))
+            != (wanted.language, self._fixed(wanted.body)),
+            "its attributes were altered": (found.volatility, found.is_strict) != (wanted.volatility, wanted.is_strict),
+        }
+        return tuple(reason for reason, applies in checks.items() if applies)
+
+    def _fixed(self, body: str) -> str:
+        return re.sub(r"[\d,]+", "", body) if self.name in _KEEPS_A_SETTING else body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redefine:
+    """Define a function of ours again as it should be. ``sql`` is for one transaction, and locks no table."""
+
+    table: str
+    reasons: tuple[str, ...]
+    sql: str
+
+
+def definitions(migrations: Mapping[int, str]) -> dict[str, Definition]:
+    """The functions that are there after these migrations, by version, in the order in which they can be defined."""
+    found: dict[str, Definition] = {}
+    for version, text in sorted(migrations.items()):
+        for match in _STATEMENT.finditer(text):
+            if match["dropped"]:
+                found.pop(match["dropped"], None)
+            else:
+                # What replaces another may call what came between the two.
+                found.pop(match["name"], None)
+                found[match["name"]] = _definition(version, match)
+    return found
+
+
+def _definition(version: int, match: re.Match[str]) -> Definition:
+    head = match["head"]
+    volatile = re.search(r"\b(VOLATILE|STABLE|IMMUTABLE)\b", head)
+    language = re.search(r"\bLANGUAGE (\w+)", head)
+    assert language is not None
+    function = Function(
+        language=language[1],
+        volatility=volatile[1] if volatile else "VOLATILE",
+        is_definer="SECURITY DEFINER" in head,
+        is_strict=" STRICT" in head,
+        settings=frozenset(f"{name.lower()}={value.strip().strip(chr(39))}" for name, value in _SETTING.findall(head)),
+        body=match["body"],
+    )
+    return Definition(
+        name=match["name"], version=version, function=function, sql=f"CREATE OR REPLACE FUNCTION {match['rest']}"
+    )

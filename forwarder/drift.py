@@ -1,0 +1,39 @@
+"""Finds functions of ours that somebody has altered, replaced or dropped since they were defined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import asyncpg
+
+from forwarder.database import Connection, errors_of
+from forwarder.definitions import Function, Redefine, definitions
+from forwarder.queries import query
+from forwarder.rights_script import closing
+
+
+async def drift(
+    connection: Connection, *, applied: Mapping[int, str], pending: Mapping[int, str]
+) -> tuple[Redefine, ...]:
+    """What brings the functions back to what the ``applied`` migrations have made, in the order to be made. Changes nothing.
+
+    What the ``pending`` ones define anew need not be mended before.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with errors_of("cannot read the functions in schema forwarder"):
+        found = {row["name"]: _function(row) for row in await connection.fetch(query("definitions"))}
+    return tuple(
+        Redefine(table=f"forwarder.{name}()", reasons=reasons, sql=f"{definition.sql}\n{closing()}")
+        for name, definition in definitions({**applied, **pending}).items()
+        if definition.version in applied and (reasons := definition.differences(found.get(name)))
+    )
+
+
+def _function(row: asyncpg.Record) -> Function:
+    facts = dict(row)
+    del facts["name"]
+    # A name of a setting is written as PostgreSQL spells it, TimeZone.
+    pairs = (setting.partition("=") for setting in facts.pop("settings"))
+    return Function(settings=frozenset(f"{name.lower()}={value}" for name, _, value in pairs), **facts)
