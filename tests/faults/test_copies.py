@@ -10,76 +10,25 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import msgspec
 import pytest
 
 from forwarder.database import session
 from forwarder.local.postgres import SUPERUSER, EmbeddedPostgres, embedded_postgres
 from forwarder.queries import query
-from forwarder.sinks import read_sinks
 from tests.conftest import memory_disk
+from tests.copies import deliver, records, shared_ids, write
 from tests.databases import OWNER, Database, connected, create_templates, database_on
-from tests.dumps import WITHOUT_CHANGES, WITHOUT_SEQUENCE, dump, restored
+from tests.dumps import WITHOUT_CHANGES, WITHOUT_SEQUENCE, dump, restore_in_place, restored
 from tests.ledger import create_accounts
 from tests.listening import Served, leads, listening
-from tests.waiting import eventually
 
 LEAF_EVENTS = 1024
-
-
-class _Record(msgspec.Struct):
-    id: str
-    seq: int
-    txid: str
-    at: str
-    key: dict[str, int]
-
-
-def records(served: Served) -> list[_Record]:
-    return [msgspec.json.decode(data, type=_Record) for data in served.data()]
-
-
-def keys(served: Served) -> set[int]:
-    return {record.key["id"] for record in records(served)}
-
-
-def shared_ids(served: Served) -> set[str]:
-    """Ids that two different changes have."""
-    changes: dict[str, tuple[str, str]] = {}
-    return {
-        record.id
-        for record in records(served)
-        if changes.setdefault(record.id, (record.txid, record.at)) != (record.txid, record.at)
-    }
 
 
 @pytest.fixture
 async def original(database: Database) -> Database:
     await create_accounts(database.url)
     return database
-
-
-async def write(database: Database, first: int, count: int) -> set[int]:
-    """Changes in transactions of their own."""
-    async with connected(database.writer_url) as writer:
-        for identity in range(first, first + count):
-            await writer.execute("INSERT INTO account VALUES ($1, 1)", identity)
-    return set(range(first, first + count))
-
-
-async def deliver(database: Database, served: Served, expected: set[int]) -> None:
-    """Run a listener until these are in the stream, and nothing is said to be left."""
-    async with listening(database.url, served.sink, checkpoint_interval_seconds=0.05) as service:
-        await leads(service)
-
-        async def nothing_is_missing() -> bool:
-            return expected <= keys(served)
-
-        await eventually(nothing_is_missing, within_seconds=15)
-
-    async with session(database.url, purpose="tests") as observer:
-        assert await observer.fetchval(query("undelivered")) == 0
-        assert [sink.undelivered for sink in await read_sinks(observer)] == [0]
 
 
 @asynccontextmanager
@@ -131,13 +80,6 @@ async def test_a_copy_in_the_same_cluster_delivers_all_that_is_written_in_it_und
         "the database was promoted, restored or copied: streams may have what it has forgotten, under seqs in between that come again"
     ]
     assert not shared_ids(served)
-
-
-async def restore_in_place(text: str, database: Database) -> None:
-    """Put what a dump has in the place of what there is. The database keeps its OID, its cluster and its timeline."""
-    async with connected(database.superuser_url) as superuser:
-        await superuser.execute("DROP SCHEMA forwarder CASCADE; DROP TABLE account, journal")
-        await superuser.execute(text)
 
 
 async def test_a_dump_restored_in_place_without_the_sequence_is_another_history(
@@ -276,8 +218,9 @@ async def _pass_two_leaves(copy: Database) -> None:
         )
 
 
+@pytest.mark.parametrize("compacted", [False, True])
 async def test_pg_upgrade_is_no_other_history(
-    own_postgres: EmbeddedPostgres, served: Served, caplog: pytest.LogCaptureFixture
+    own_postgres: EmbeddedPostgres, served: Served, caplog: pytest.LogCaptureFixture, *, compacted: bool
 ) -> None:
     """The cluster has another identifier then, but all else goes on: files, transaction ids, OIDs."""
     original = database_on(own_postgres, "template_migrated")
@@ -289,6 +232,9 @@ async def test_pg_upgrade_is_no_other_history(
     await deliver(original, served, await write(original, 1000, 50))
     late = await write(original, 2000, 50)
     count = len(records(served))
+    if compacted:
+        async with connected(original.url) as owner:
+            assert await owner.fetchval("SELECT forwarder.compact_sinks(0)")
     async with upgraded(own_postgres) as server:
         caplog.clear()
         copy = database_on(server, original.name)
