@@ -30,7 +30,9 @@ class Reader:
         self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
     ) -> None:
         # Nobody else uses the connection; and some tests have no event loop that a lock could belong to.
-        self._outbox = Outbox(connection, nullcontext(), registry=registry, page_rows=page_rows, page_bytes=page_bytes)
+        self._outbox = Outbox(
+            connection, nullcontext(), registry=registry, history_stamp=None, page_rows=page_rows, page_bytes=page_bytes
+        )
         self._position = position
         self._transactions = Transactions()
         self.floor_seq = position.floor_seq

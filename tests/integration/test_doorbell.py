@@ -351,7 +351,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()
-        outbox = Outbox(reader, anyio.Lock(), registry=Registry(), page_rows=50, page_bytes=1 << 20)
+        outbox = Outbox(reader, anyio.Lock(), registry=Registry(), history_stamp=None, page_rows=50, page_bytes=1 << 20)
         feed = Feed(await outbox.here(), shared=False)
         pump = Pump(outbox, feed)
         packer = Packer(
