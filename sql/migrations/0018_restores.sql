@@ -33,6 +33,17 @@ BEGIN
 END
 $$;
 
+-- The name of what is drawn in a history: cluster and database, and for all but the first the moment at which it was noticed. The transaction that
+-- noticed it is no name: two copies of one disk may both notice that in the same one.
+CREATE OR REPLACE FUNCTION forwarder.name_origin(history forwarder.history) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT
+        format('%s/%s', history.system_identifier, history.database_oid)
+        || CASE WHEN history.number > 1 THEN '.' || to_hex((extract(epoch FROM history.noticed_at) * 1000000)::bigint) ELSE '' END
+$$;
+
 -- As in 0015_copies.sql, and what is said there holds. What is new:
 --   * A restore in several transactions makes the tables first, loads them then, and adds the keys in the end. What is written into them
 --     meanwhile would make that fail. So nothing is written before the keys are there.

@@ -7,9 +7,12 @@ bears, under ids that no change of the original has.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from forwarder.database import session
@@ -216,6 +219,40 @@ async def _pass_two_leaves(copy: Database) -> None:
         await owner.execute(
             "SELECT count(nextval('forwarder.outbox_seq')) FROM generate_series(1, $1::bigint)", 2 * LEAF_EVENTS
         )
+
+
+async def test_copies_of_the_disk_that_are_told_so_have_ids_of_their_own(
+    own_postgres: EmbeddedPostgres, served: Served
+) -> None:
+    """By what docs/operations.md says. They have all in common with the original and among each other: cluster, timeline, transaction ids."""
+    original = database_on(own_postgres, "template_migrated")
+    await create_accounts(original.url)
+    await deliver(original, served, await write(original, 1000, 50))
+    async with disk_copy(own_postgres) as one, disk_copy(own_postgres) as other:
+        for first, server in ((2000, own_postgres), (3000, one), (4000, other)):
+            database = database_on(server, original.name)
+            if server is not own_postgres:
+                async with connected(database.url) as owner:
+                    await owner.execute("UPDATE forwarder.history SET noticed_at = noticed_at")
+            async with listening(database.url, served.sink) as service:
+                await leads(service)
+            await deliver(database, served, await write(database, first, 50))
+
+    assert not shared_ids(served)
+
+
+@asynccontextmanager
+async def disk_copy(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """What a snapshot of a server's disk starts as, beside it."""
+    async with embedded_postgres(bin_directory=server.binaries, durable=False, parent_directory=memory_disk()) as other:
+        await other.stop()
+        await server.stop()
+        await anyio.to_thread.run_sync(shutil.rmtree, other.directory / "data")
+        # As root the files belong to somebody else, whom shutil would not keep.
+        await anyio.run_process(["cp", "-Rp", str(server.directory / "data"), str(other.directory)])
+        await server.start()
+        await other.start()
+        yield other
 
 
 @pytest.mark.parametrize("compacted", [False, True])
