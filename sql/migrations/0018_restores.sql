@@ -44,9 +44,25 @@ AS $$
         || CASE WHEN history.number > 1 THEN '.' || to_hex((extract(epoch FROM history.noticed_at) * 1000000)::bigint) ELSE '' END
 $$;
 
+-- The first history begins here and not when the first listener comes: a dump of before that is known for one then too.
+INSERT INTO forwarder.history
+SELECT
+    1,
+    control.system_identifier,
+    ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint,
+    0,
+    1,
+    now(),
+    here.oid,
+    pg_current_xact_id()
+FROM pg_catalog.pg_control_system() AS control
+JOIN pg_catalog.pg_database AS here ON here.datname = current_database()
+WHERE NOT EXISTS (SELECT FROM forwarder.history);
+
 -- As in 0015_copies.sql, and what is said there holds. What is new:
 --   * A restore in several transactions makes the tables first, loads them then, and adds the keys in the end. What is written into them
 --     meanwhile would make that fail. So nothing is written before the keys are there.
+--   * A template's copy, or what pg_upgrade has made, of a database of which nothing was delivered yet is as new as that.
 --   * Where no position tells what is delivered, leaders of other sinks must not go on by what they have in memory.
 CREATE OR REPLACE FUNCTION forwarder.enter_history(cluster bigint, line bigint) RETURNS SETOF forwarder.history
 LANGUAGE plpgsql SECURITY DEFINER
@@ -94,6 +110,15 @@ BEGIN
     -- Null where the release before has written it.
     is_same_database := coalesce(known.database_oid = here, true) AND coalesce(was_written_here, true) AND NOT lacks_sequence;
     IF known.system_identifier = cluster AND known.timeline = line AND is_same_database THEN
+        RETURN;
+    END IF;
+
+    IF was_written_here AND NOT (known.system_identifier = cluster AND known.database_oid = here)
+        AND NOT EXISTS (SELECT FROM forwarder.sink) AND NOT EXISTS (SELECT FROM forwarder.origin)
+    THEN
+        UPDATE forwarder.history
+        SET system_identifier = cluster, timeline = line, database_oid = here, noticed_at = now(), noticed_txid = pg_current_xact_id()
+        WHERE number = known.number;
         RETURN;
     END IF;
 

@@ -111,6 +111,23 @@ async def test_a_dump_that_is_restored_in_place_twice_gives_no_id_twice(
     assert not shared_ids(served)
 
 
+async def test_a_dump_of_before_the_first_listener_restored_in_place_is_another_history(
+    postgres: EmbeddedPostgres, original: Database, served: Served
+) -> None:
+    """It knows of no sink and of no name that was ever delivered."""
+    first = await write(original, 1000, 50)
+    text = await dump(postgres, original.name)
+    await deliver(original, served, first | await write(original, 2000, 50))
+    await restore_in_place(text, original)
+
+    async with listening(original.url, served.sink) as service:
+        await leads(service)
+    await deliver(original, served, await write(original, 3000, 100))
+
+    assert not shared_ids(served)
+    assert min(record.seq for record in records(served) if record.key["id"] >= 3000) > 1 << 36
+
+
 async def test_a_full_dump_restored_in_place_is_another_history(
     postgres: EmbeddedPostgres, original: Database, served: Served
 ) -> None:
