@@ -172,3 +172,30 @@ BEGIN
     RETURN NEXT entered;
 END
 $$;
+
+-- As in 0015_copies.sql, and what is said there holds. But a dump that knew of no name yet may have been restored more than once: what is in
+-- another history than the first has that one's name.
+CREATE OR REPLACE FUNCTION forwarder.origins() RETURNS SETOF forwarder.origin
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known forwarder.history;
+BEGIN
+    PERFORM forwarder.require_read_committed('origins');
+    LOCK TABLE forwarder.history IN SHARE ROW EXCLUSIVE MODE;
+    IF NOT EXISTS (SELECT FROM forwarder.origin) THEN
+        SELECT * INTO STRICT known FROM forwarder.history ORDER BY number DESC LIMIT 1;
+        IF EXISTS (SELECT FROM forwarder.sink) THEN
+            INSERT INTO forwarder.origin (after_seq, name) VALUES (0, known.system_identifier::text);
+            INSERT INTO forwarder.origin (after_seq, name)
+            VALUES (
+                coalesce(pg_sequence_last_value('forwarder.outbox_seq'), 0) + (1 << 20),
+                format('%s/%s', known.system_identifier, known.database_oid));
+        ELSE
+            INSERT INTO forwarder.origin (after_seq, name) VALUES (0, forwarder.name_origin(known));
+        END IF;
+    END IF;
+    RETURN QUERY SELECT * FROM forwarder.origin ORDER BY number DESC;
+END
+$$;
