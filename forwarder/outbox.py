@@ -60,11 +60,11 @@ class Outbox:
         turn: AbstractAsyncContextManager[object],
         *,
         registry: Registry,
-        history_stamp: str | None,
+        history_stamp: str,
         page_rows: int,
         page_bytes: int,
     ) -> None:
-        """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.history.History``; None: the database never entered one."""
+        """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.history.History``."""
         self._connection = connection
         self._turn = turn
         self._registry = registry
