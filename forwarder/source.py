@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -22,14 +23,21 @@ from forwarder.registry import Registry
 from forwarder.server import Server, server_of
 
 
+class Whereabouts(NamedTuple):
+    """The server that sessions have reached, and the history that its database is in."""
+
+    server: Server
+    history_stamp: str
+
+
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
-    def __init__(self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, server: Server) -> None:
+    def __init__(self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, where: Whereabouts) -> None:
         """``shared``: more than one sink will read from it."""
         self.outbox = outbox
         self.registry = registry
-        self.server = server
+        self.where = where
         self.feed = Feed(head, shared=shared)
         self.pump = Pump(outbox, self.feed)
         self.users = 0
@@ -59,21 +67,24 @@ class Source:
         self._inflow: Inflow | None = None
 
     @asynccontextmanager
-    async def joined(self, server: Server) -> AsyncIterator[Inflow]:
-        """The inflow for the length of a block, for a leader whose position is on this server.
+    async def joined(self, server: Server, *, history_stamp: str) -> AsyncIterator[Inflow]:
+        """The inflow for the length of a block, for a leader whose position is on this server, in this history.
 
-        What was read on another server is no use to it: snapshots and seqs mean something else there. An inflow that is still
-        connected to the one before ends, and whoever reads along connects anew.
+        What was read on another server, or before a dump was restored, is no use to it: snapshots and seqs mean something else
+        there. An inflow of before ends, and whoever reads along connects anew.
 
         Raises:
             Refused: waiting cannot mend it.
-            Unavailable: the database does not answer, or the address leads to another server by now.
+            Unavailable: the database does not answer, the address leads to another server by now, or a dump was restored since.
         """
+        where = Whereabouts(server, history_stamp)
         async with self._opening:
-            if self._inflow and self._inflow.server != server:
-                self._inflow.feed.fail(Unavailable("another server has taken the database over"))
+            if self._inflow and self._inflow.where != where:
+                self._inflow.feed.fail(
+                    Unavailable("another server has taken the database over, or a dump was restored")
+                )
                 self._end(self._inflow)
-            inflow = self._inflow or await self._tasks.start(self._run, server)
+            inflow = self._inflow or await self._tasks.start(self._run, where)
             inflow.users += 1
         try:
             yield inflow
@@ -82,12 +93,12 @@ class Source:
             if not inflow.users:
                 self._end(inflow)
 
-    async def _run(self, server: Server, *, task_status: TaskStatus[Inflow]) -> None:
+    async def _run(self, where: Whereabouts, *, task_status: TaskStatus[Inflow]) -> None:
         """Fill a feed until nobody reads along any more, or a connection is lost."""
         async with AsyncExitStack() as stack:
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack, server)
-            inflow = self._inflow = await self._open(stack, server)
+            doorbell = await self._doorbell(stack, where.server)
+            inflow = self._inflow = await self._open(stack, where)
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -126,16 +137,21 @@ class Source:
         await doorbell.install()
         return doorbell
 
-    async def _open(self, stack: AsyncExitStack, server: Server) -> Inflow:
-        connection = await self._connect(stack, server, purpose="reader")
+    async def _open(self, stack: AsyncExitStack, where: Whereabouts) -> Inflow:
+        connection = await self._connect(stack, where.server, purpose="reader")
         registry = Registry()
         with errors_of("cannot read the registry of captured tables"):
             await registry.refresh(connection)
         listen = self._settings.listen
         outbox = Outbox(
-            connection, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
+            connection,
+            anyio.Lock(),
+            registry=registry,
+            history_stamp=where.history_stamp,
+            page_rows=listen.page_rows,
+            page_bytes=listen.page_bytes,
         )
-        return Inflow(outbox, await outbox.here(), shared=self._shared, registry=registry, server=server)
+        return Inflow(outbox, await outbox.here(), shared=self._shared, registry=registry, where=where)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
         connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))

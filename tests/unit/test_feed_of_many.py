@@ -26,7 +26,7 @@ from forwarder.packing import Packed
 from forwarder.pump import Pump
 from forwarder.registry import Registry
 from tests.waiting import eventually
-from tests.world import Session, Transaction, World
+from tests.world import HISTORY_STAMP, Session, Transaction, World
 
 SINKS = 4
 WRITERS = 4
@@ -81,7 +81,9 @@ class Run:
         session: Any = Session(self.world, pause=self.pause)
         registry = Registry()
         await registry.refresh(session)
-        outbox = Outbox(session, anyio.Lock(), registry=registry, page_rows=3, page_bytes=10_000)
+        outbox = Outbox(
+            session, anyio.Lock(), registry=registry, history_stamp=HISTORY_STAMP, page_rows=3, page_bytes=10_000
+        )
         feeds = [Feed(await outbox.here(), shared=True) for _ in range(2)]
         async with anyio.create_task_group() as tasks:
             for feed in feeds:
