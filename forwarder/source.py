@@ -19,15 +19,19 @@ from forwarder.janitor import Janitor
 from forwarder.outbox import Outbox
 from forwarder.pump import Pump
 from forwarder.registry import Registry
-from forwarder.server import Server, server_of
+from forwarder.server import Server, max_prepared_transactions, server_of
+from forwarder.waking import Waking, waking
 
 
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
-    def __init__(self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, server: Server) -> None:
+    def __init__(
+        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, server: Server, waking: Waking
+    ) -> None:
         """``shared``: more than one sink will read from it."""
         self.outbox = outbox
+        self.waking = waking
         self.registry = registry
         self.server = server
         self.feed = Feed(head, shared=shared)
@@ -85,9 +89,11 @@ class Source:
     async def _run(self, server: Server, *, task_status: TaskStatus[Inflow]) -> None:
         """Fill a feed until nobody reads along any more, or a connection is lost."""
         async with AsyncExitStack() as stack:
+            reader = await self._connect(stack, server, purpose="reader")
+            waking = await self._waking(reader)
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack, server)
-            inflow = self._inflow = await self._open(stack, server)
+            doorbell = await self._doorbell(stack, server) if waking.wake == "doorbell" and not self._once else None
+            inflow = self._inflow = await self._open(reader, server, waking)
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -106,7 +112,7 @@ class Source:
             tasks.cancel_scope.cancel()
 
     async def _fill(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
-        interval_seconds = self._settings.database.poll_interval_seconds
+        interval_seconds = inflow.waking.interval_seconds
         if self._once:
             await anyio.sleep_forever()
         elif doorbell:
@@ -119,23 +125,30 @@ class Source:
             self._inflow = None
         inflow.scope.cancel()
 
-    async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell | None:
-        if self._once or self._settings.database.wake == "poll":
-            return None
+    async def _waking(self, reader: Connection) -> Waking:
+        """How this server's changes are waited for."""
+        settings = self._settings.database
+        return waking(
+            settings.wake,
+            poll_interval_seconds=settings.poll_interval_seconds,
+            max_prepared_transactions=await max_prepared_transactions(reader),
+        )
+
+    async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell:
         doorbell = Doorbell(await self._connect(stack, server, purpose="doorbell"))
         await doorbell.install()
         return doorbell
 
-    async def _open(self, stack: AsyncExitStack, server: Server) -> Inflow:
-        connection = await self._connect(stack, server, purpose="reader")
+    async def _open(self, reader: Connection, server: Server, waking: Waking) -> Inflow:
         registry = Registry()
         with errors_of("cannot read the registry of captured tables"):
-            await registry.refresh(connection)
+            await registry.refresh(reader)
         listen = self._settings.listen
         outbox = Outbox(
-            connection, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
+            reader, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
         )
-        return Inflow(outbox, await outbox.here(), shared=self._shared, registry=registry, server=server)
+        head = await outbox.here()
+        return Inflow(outbox, head, shared=self._shared, registry=registry, server=server, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
         connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))

@@ -166,7 +166,9 @@ async def begin(
     )
     terms.state.phase, terms.state.trouble = Phase.LEADING, None
     facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
-    logger.info("listening", extra=facts)
+    logger.info("listening", extra=facts if once else {**facts, "wake": str(inflow.waking)})
+    if inflow.waking.warning and not once:
+        logger.warning(inflow.waking.warning)
     return Tenure(
         sink=sink,
         intake=intake,

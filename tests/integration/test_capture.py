@@ -415,23 +415,3 @@ async def test_what_is_rolled_back_leaves_nothing(owner: Connection, writer: Con
         await writer.execute("INSERT INTO public.item VALUES (3)")
     await writer.execute("BEGIN; INSERT INTO public.item VALUES (4); ROLLBACK")
     assert [event.after["id"] for event in await captured(owner)] == [1, 3]
-
-
-async def test_a_transaction_can_be_prepared_while_nobody_sleeps(owner: Connection, writer: Connection) -> None:
-    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'awake'")
-    await writer.execute("COMMIT PREPARED 'awake'")
-    assert len(await captured(owner)) == 1
-
-
-async def test_a_transaction_can_be_prepared_in_poll_mode(owner: Connection, writer: Connection) -> None:
-    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
-    # As a sleeping listener holds it; then writers ring, and a transaction that notifies cannot be prepared.
-    await owner.execute("SELECT pg_advisory_lock(1719100530, 1)")
-    with pytest.raises(asyncpg.FeatureNotSupportedError):
-        await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
-    await writer.execute("ROLLBACK")
-    await writer.execute("SET forwarder.wake = 'poll'")
-    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
-    await writer.execute("COMMIT PREPARED 'asleep'")
-    assert len(await captured(owner)) == 1
