@@ -44,6 +44,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'standings', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'watch_triggers', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
     -- the schema nobody can name the function for a trigger of their own.
     ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')

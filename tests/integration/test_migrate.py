@@ -254,7 +254,9 @@ async def test_a_damaged_trigger_is_mended_with_and_without_a_selection(owner: C
         "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET note = 'a'; DELETE FROM public.orders"
     )
     await owner.execute("TRUNCATE public.orders")
-    assert [event.op for event in await captured(owner)] == ["I", "U", "D", "T"]
+    gap = [("G", "capture interrupted"), ("G", "capture resumed")]
+    changes = [(operation, None) for operation in "IUDT"]
+    assert [(event.op, event.fault) for event in await captured(owner)] == [*gap, *gap, *changes]
     assert await registry(owner) == [(1, "orders", True)]
 
 
@@ -415,7 +417,7 @@ async def test_a_trigger_disabled_on_a_partition_is_mended(owner: Connection) ->
     await owner.execute("ALTER TABLE public.sale_1 DISABLE TRIGGER ALL")
     assert (await migrate(owner)).tables == ["public.sale"]
     await owner.execute("INSERT INTO public.sale VALUES (1)")
-    assert len(await captured(owner)) == 1
+    assert [event.op for event in await captured(owner)] == ["G", "G", "I"]
 
 
 async def test_a_parent_takes_over_its_partition_without_a_gap_and_gives_it_back(owner: Connection) -> None:

@@ -354,7 +354,10 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
         *(f"EXECUTE {name}" for name in ("paused_tables", "read_floor", "reclaim", "set_paused")),
         *(
             f"EXECUTE {name}"
-            for name in ("is_foreign", "key_members", "legible", "origins", "sees", "standings", "utf8_fault")
+            for name in (
+                *("is_foreign", "key_members", "legible", "origins", "sees", "standings", "utf8_fault"),
+                "watch_triggers",
+            )
         ),
     }
 
