@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,6 +22,11 @@ from forwarder.pump import Pump
 from forwarder.registry import Registry
 from forwarder.server import Server, max_prepared_transactions, server_of
 from forwarder.waking import Waking, waking
+
+# A rename shows in the records after so long at most.
+NAMES_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
 
 
 class Inflow:
@@ -105,6 +111,7 @@ class Source:
         """Fill the feed, and tidy behind it, until cancelled or a connection is lost."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._janitor.run)
+            tasks.start_soon(_keep_names, inflow.outbox)
             try:
                 await self._fill(inflow, doorbell)
             except ForwarderError as error:
@@ -158,3 +165,13 @@ class Source:
                 " FORWARDER_DATABASE_URL has several"
             )
         return connection
+
+
+async def _keep_names(outbox: Outbox) -> None:
+    """Look for renamed tables now and then, until cancelled. If the connection is lost, whoever reads the outbox says so."""
+    while True:
+        await anyio.sleep(NAMES_SECONDS)
+        try:
+            await outbox.look_up_names()
+        except ForwarderError as error:
+            logger.warning("cannot look for renamed tables; trying again", extra={"reason": str(error)})
