@@ -10,6 +10,7 @@ from forwarder.capture_role import CaptureRole, read_capture_role
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.image_limit import image_limit
+from forwarder.image_warnings import image_warnings
 from forwarder.installation import transaction
 from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
@@ -119,6 +120,7 @@ async def from_selection(
             *rights.warnings,
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
+            *image_warnings(table for table in tables if table.relation in desired),
         ),
         preparation=rights.preparation,
     )

@@ -8,9 +8,7 @@ from typing import Literal
 
 from forwarder.database import Connection
 from forwarder.queries import query
-
-# How many tables a warning names.
-MAX_NAMED = 3
+from forwarder.texts import listed
 
 REMEDY = "run `forwarder migrate`"
 
@@ -59,6 +57,4 @@ def warnings(found: Sequence[Uncaptured]) -> Sequence[str]:
 
 
 def _names(tables: Sequence[Uncaptured]) -> str:
-    names = sorted({f"{table}" for table in tables})
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return f"{', '.join(names[:MAX_NAMED])}{more}"
+    return listed(sorted({f"{table}" for table in tables}))
