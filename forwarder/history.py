@@ -8,6 +8,7 @@ changes, and consumers tell by ``seq`` and ``id`` what they have.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from forwarder.database import Connection, errors_of
 from forwarder.origins import Origin, Origins
@@ -17,21 +18,31 @@ from forwarder.server import Server
 logger = logging.getLogger(__name__)
 
 
-async def enter(connection: Connection, server: Server) -> Origins:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The history that a database is in, as somebody has entered it."""
+
+    # What the ids of the database's changes begin with.
+    origins: Origins
+    # Where it is another one, the database has entered another history since, or one is to be entered: a dump was restored.
+    stamp: str
+
+
+async def enter(connection: Connection, server: Server) -> History:
     """Notice if the database on this server is in another history than before: every seq drawn from now on is new in both.
 
     Says between which seqs two changes may have one ``id``. To be called before a position is loaded.
 
-    Returns:
-        What the ids of the database's changes begin with.
-
     Raises:
         Refused: the schema is missing or older than this program.
-        Unavailable: the database does not answer.
+        Unavailable: the database does not answer, or a dump is being restored into it.
     """
     with errors_of("cannot record the history of the database"):
-        entered = await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)
-        origins = [Origin(*row) for row in await connection.fetch(query("origins"))]
+        # In one transaction: while it has its lock, nobody restores another one.
+        async with connection.transaction():
+            entered = await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)
+            origins = [Origin(*row) for row in await connection.fetch(query("origins"))]
+            stamp: str = await connection.fetchval(query("history_stamp"))
     if entered is not None:
         logger.warning(
             "the database was promoted, restored or copied: streams may have what it has forgotten, under seqs in between that come again",
@@ -41,4 +52,4 @@ async def enter(connection: Connection, server: Server) -> Origins:
                 "before_seq": entered["own_from_seq"],
             },
         )
-    return Origins(origins)
+    return History(origins=Origins(origins), stamp=stamp)

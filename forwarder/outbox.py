@@ -14,6 +14,7 @@ import msgspec
 from forwarder import census
 from forwarder.cursor import NOTHING, Position, Snapshot
 from forwarder.database import Connection, errors_of
+from forwarder.errors import Unavailable
 from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event
 from forwarder.floors import read_floor
@@ -39,6 +40,7 @@ class _Header(msgspec.Struct):
 
     snapshot: str
     complete: bool
+    history_stamp: str | None
 
 
 _HEADER = msgspec.json.Decoder(_Header)
@@ -48,8 +50,8 @@ _TXID = itemgetter(1)
 class Outbox:
     """The outbox, on a connection that all its readers in a process share, page by page.
 
-    Every method raises ``Unavailable`` if the database does not answer; nothing is skipped if somebody reads on from what was
-    delivered.
+    Every method raises ``Unavailable`` if the database does not answer, or is in another history by now, since a dump was restored in
+    its place; nothing is skipped if somebody reads on from what was delivered.
     """
 
     def __init__(
@@ -58,13 +60,15 @@ class Outbox:
         turn: AbstractAsyncContextManager[object],
         *,
         registry: Registry,
+        history_stamp: str | None,
         page_rows: int,
         page_bytes: int,
     ) -> None:
-        """``turn`` is the lock of the connection."""
+        """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.history.History``; None: the database never entered one."""
         self._connection = connection
         self._turn = turn
         self._registry = registry
+        self._history_stamp = history_stamp
         self._page_rows = page_rows
         self._page_bytes = page_bytes
 
@@ -77,6 +81,7 @@ class Outbox:
         async with self._our_turn() as connection:
             header_row, *rows = await fetch_rows(connection.fetch, "drain", *self._bounds(position))
             header = _HEADER.decode(header_row["after"])
+            self._check(header.history_stamp)
             if not header.complete:
                 return None
             transactions = Transactions()
@@ -85,6 +90,8 @@ class Outbox:
                     transactions.learn(Count(txid, total))
             await self._doubt(connection, transactions, position)
             events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
+            if any_stored:
+                await self._check_still(connection)
         # Both floors hold for the snapshot that was taken, the later one is the better.
         after = position.drained(
             Snapshot.parse(header.snapshot),
@@ -112,6 +119,7 @@ class Outbox:
         async with self._our_turn() as connection:
             await self._doubt(connection, transactions, position)
             events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
+            await self._check_still(connection)
         after = position.advanced(rows[-1]["seq"], places=transactions.places())
         return Page(events=events, position=after, any_stored=any_stored, transactions=transactions)
 
@@ -133,13 +141,13 @@ class Outbox:
         async with self._our_turn() as connection:
             # The floor is read first, so it holds for the snapshot.
             floor_seq = await read_floor(connection)
-            present = await _present(connection)
+            present = await self._present(connection)
         return Position(delivered=Snapshot(*present["snapshot"]), floor_seq=floor_seq)
 
     async def entering(self, position: Position, *, head: Position) -> Position:
         """The position at the start of a batch that leads from there to the head."""
         async with self._our_turn() as connection:
-            present = await _present(connection)
+            present = await self._present(connection)
         return position.entering(head.delivered, floor_seq=head.floor_seq, ceiling_seq=present["last_seq"])
 
     def _bounds(self, position: Position) -> tuple[int, Sequence[int], int, int, int]:
@@ -155,15 +163,23 @@ class Outbox:
         async with self._our_turn() as connection:
             return await fetch_rows(connection.fetch, "page", *parameters)
 
+    async def _present(self, connection: Connection) -> asyncpg.Record:
+        present = await connection.fetchrow(query("present"))
+        assert present is not None
+        self._check(present["history_stamp"])
+        return present
+
+    async def _check_still(self, connection: Connection) -> None:
+        """Make sure that what was read until now is of our history."""
+        self._check(await connection.fetchval(query("history_stamp")))
+
+    def _check(self, history_stamp: str | None) -> None:
+        if history_stamp != self._history_stamp:
+            raise Unavailable("the database is in another history by now: a dump was restored, most likely")
+
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:
         """The connection, for as long as nobody else has it."""
         async with self._turn:
             with errors_of("cannot read the outbox"):
                 yield self._connection
-
-
-async def _present(connection: Connection) -> asyncpg.Record:
-    present = await connection.fetchrow(query("present"))
-    assert present is not None
-    return present

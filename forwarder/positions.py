@@ -81,8 +81,8 @@ class Positions:
             A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
 
         Raises:
-            Unavailable: the database does not answer, or somebody else leads the sink, has set it back or removed it; what is
-                stored holds.
+            Unavailable: the database does not answer, or somebody else leads the sink, has set it back, removed or restored it;
+                what is stored holds.
         """
         with errors_of(f"cannot save the position of sink {self._sink!r}"):
             if not aside:
@@ -140,7 +140,9 @@ class Positions:
         return floor_seq
 
     def _lost(self) -> Unavailable:
-        return Unavailable(f"somebody else leads sink {self._sink!r} now, has set it back or removed it")
+        return Unavailable(
+            f"somebody else leads sink {self._sink!r} now, has set it back or removed it, or a dump was restored"
+        )
 
     async def _adopt(self, foreign: Position) -> Position:
         """A position in this cluster's history that passes over nothing that was not delivered.
@@ -149,8 +151,8 @@ class Positions:
         seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them; where it
         has not, ``history.enter`` has set the last delivered seq to 0.
         """
-        floor_seq = await self.save(foreign)
-        # Taken after the save, so the floor is true for this snapshot.
+        # Read before the snapshot is taken, so it is true for it.
+        floor_seq = await read_floor(self._connection)
         row = await self._connection.fetchrow(query("present"))
         assert row is not None
         delivered = foreign.delivered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -29,17 +30,24 @@ NAMES_SECONDS = 30.0
 logger = logging.getLogger(__name__)
 
 
+class Whereabouts(NamedTuple):
+    """The server that sessions have reached, and the history that its database is in."""
+
+    server: Server
+    history_stamp: str
+
+
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
     def __init__(
-        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, server: Server, waking: Waking
+        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, where: Whereabouts, waking: Waking
     ) -> None:
         """``shared``: more than one sink will read from it."""
         self.outbox = outbox
         self.waking = waking
         self.registry = registry
-        self.server = server
+        self.where = where
         self.feed = Feed(head, shared=shared)
         self.pump = Pump(outbox, self.feed)
         self.users = 0
@@ -69,21 +77,24 @@ class Source:
         self._inflow: Inflow | None = None
 
     @asynccontextmanager
-    async def joined(self, server: Server) -> AsyncIterator[Inflow]:
-        """The inflow for the length of a block, for a leader whose position is on this server.
+    async def joined(self, server: Server, *, history_stamp: str) -> AsyncIterator[Inflow]:
+        """The inflow for the length of a block, for a leader whose position is on this server, in this history.
 
-        What was read on another server is no use to it: snapshots and seqs mean something else there. An inflow that is still
-        connected to the one before ends, and whoever reads along connects anew.
+        What was read on another server, or before a dump was restored, is no use to it: snapshots and seqs mean something else
+        there. An inflow of before ends, and whoever reads along connects anew.
 
         Raises:
             Refused: waiting cannot mend it.
-            Unavailable: the database does not answer, or the address leads to another server by now.
+            Unavailable: the database does not answer, the address leads to another server by now, or a dump was restored since.
         """
+        where = Whereabouts(server, history_stamp)
         async with self._opening:
-            if self._inflow and self._inflow.server != server:
-                self._inflow.feed.fail(Unavailable("another server has taken the database over"))
+            if self._inflow and self._inflow.where != where:
+                self._inflow.feed.fail(
+                    Unavailable("another server has taken the database over, or a dump was restored")
+                )
                 self._end(self._inflow)
-            inflow = self._inflow or await self._tasks.start(self._run, server)
+            inflow = self._inflow or await self._tasks.start(self._run, where)
             inflow.users += 1
         try:
             yield inflow
@@ -92,14 +103,14 @@ class Source:
             if not inflow.users:
                 self._end(inflow)
 
-    async def _run(self, server: Server, *, task_status: TaskStatus[Inflow]) -> None:
+    async def _run(self, where: Whereabouts, *, task_status: TaskStatus[Inflow]) -> None:
         """Fill a feed until nobody reads along any more, or a connection is lost."""
         async with AsyncExitStack() as stack:
-            reader = await self._connect(stack, server, purpose="reader")
+            reader = await self._connect(stack, where.server, purpose="reader")
             waking = await self._waking(reader)
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack, server) if waking.wake == "doorbell" and not self._once else None
-            inflow = self._inflow = await self._open(reader, server, waking)
+            doorbell = await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
+            inflow = self._inflow = await self._open(reader, where, waking)
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -146,16 +157,21 @@ class Source:
         await doorbell.install()
         return doorbell
 
-    async def _open(self, reader: Connection, server: Server, waking: Waking) -> Inflow:
+    async def _open(self, reader: Connection, where: Whereabouts, waking: Waking) -> Inflow:
         registry = Registry()
         with errors_of("cannot read the registry of captured tables"):
             await registry.refresh(reader)
         listen = self._settings.listen
         outbox = Outbox(
-            reader, anyio.Lock(), registry=registry, page_rows=listen.page_rows, page_bytes=listen.page_bytes
+            reader,
+            anyio.Lock(),
+            registry=registry,
+            history_stamp=where.history_stamp,
+            page_rows=listen.page_rows,
+            page_bytes=listen.page_bytes,
         )
         head = await outbox.here()
-        return Inflow(outbox, head, shared=self._shared, registry=registry, server=server, waking=waking)
+        return Inflow(outbox, head, shared=self._shared, registry=registry, where=where, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
         connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))

@@ -133,8 +133,8 @@ async def begin(
     await _take(leadership, session, terms, sink, wait=not once)
     await stack.enter_async_context(sink.opened())
     server = await server_of(session, url=terms.database_url)
-    inflow = await stack.enter_async_context(source.joined(server))
-    origins = await history.enter(session, server)
+    entered = await history.enter(session, server)
+    inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
     positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
@@ -142,7 +142,7 @@ async def begin(
     uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
     relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
     turn = anyio.Lock()
-    packer = _packer(terms.sink_url, sink, origins, Images(session, turn))
+    packer = _packer(terms.sink_url, sink, entered.origins, Images(session, turn))
     checkpoints = Checkpoints(
         positions,
         turn,

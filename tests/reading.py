@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from forwarder.cursor import Position
 from forwarder.database import Connection
 from forwarder.events import Event
 from forwarder.outbox import Outbox, Page
+from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.transactions import Transactions
 
@@ -29,8 +31,12 @@ class Reader:
     def __init__(
         self, connection: Connection, *, position: Position, registry: Registry, page_rows: int, page_bytes: int
     ) -> None:
+        self._connection = connection
         # Nobody else uses the connection; and some tests have no event loop that a lock could belong to.
-        self._outbox = Outbox(connection, nullcontext(), registry=registry, page_rows=page_rows, page_bytes=page_bytes)
+        self._open = partial(
+            Outbox, connection, nullcontext(), registry=registry, page_rows=page_rows, page_bytes=page_bytes
+        )
+        self._outbox: Outbox | None = None
         self._position = position
         self._transactions = Transactions()
         self.floor_seq = position.floor_seq
@@ -41,6 +47,8 @@ class Reader:
         return Reading(events=page.events, position=page.position, more=page.position.batch is not None)
 
     async def _next_page(self) -> Page:
+        if self._outbox is None:
+            self._outbox = self._open(history_stamp=await self._connection.fetchval(query("history_stamp")))
         if self._position.batch is None:
             if page := await self._outbox.drain(self._position, floor_seq=self.floor_seq):
                 return page

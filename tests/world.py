@@ -127,7 +127,7 @@ class World:
         found = [row for txid in running for row in [r for r in by_txid if r["txid"] == txid][: page_rows + 1]]
         found += [row for row in by_txid if row["txid"] >= xmax and row["seq"] > floor_seq][: page_rows + 1]
         complete = len(found) <= page_rows and sum(min(size(row), large_bytes) for row in found) <= page_bytes
-        header = {"snapshot": str(self.snapshot()), "complete": complete}
+        header = {"snapshot": str(self.snapshot()), "complete": complete, "history_stamp": None}
         first = Row((0, None, None, None, None, b"H", None, json.dumps(header), None))
         return [first, *(sorted(without_large_images(found, large_bytes)) if complete else ())]
 
@@ -274,13 +274,15 @@ class Session:
     async def fetchrow(self, text: str, *_: Any) -> dict[str, Any]:
         await self._pause()
         if text == query("present"):
-            return {"snapshot": self._world.snapshot(), "last_seq": max(self._world.last_seq, 1)}
+            return {"snapshot": self._world.snapshot(), "last_seq": max(self._world.last_seq, 1), "history_stamp": None}
         assert text == query("load_position")
         return self._world.stored | {"foreign_history": False, "epoch": 1}
 
-    async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int:  # noqa: ASYNC109 - asyncpg's own
-        """save_position.sql, floor.sql, and dropped.sql: nothing is."""
+    async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int | None:  # noqa: ASYNC109 - asyncpg's own
+        """save_position.sql, floor.sql, dropped.sql: nothing is, and history_stamp.sql: there is one history, without a name."""
         await self._pause()
+        if text == query("history_stamp"):
+            return None
         if text == query("dropped"):
             return 0
         async with self._statement() as transaction:
@@ -291,6 +293,7 @@ class Session:
                 assert system_identifier is None
                 assert epoch == 1
                 transaction.position = dict(zip(self._world.stored, position, strict=True))
+                assert floor_seq >= transaction.position["floor_seq"], "a floor that is too high"
             else:
                 assert text == query("floor")
             return floor_seq

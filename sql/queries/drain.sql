@@ -1,7 +1,7 @@
 -- Everything not visible in S1 and visible now, in one statement: its own snapshot is S2.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most, $6 bytes above
 --   which a change's images stay behind, and count as no more, $7 whether all images stay behind
--- The first row, op H, is a header: its `after` holds S2, and whether the batch is complete. If the batch is larger than
+-- The first row, op H, is a header: its `after` holds S2, whether the batch is complete, and what history_stamp.sql says. If the batch is larger than
 -- allowed, the header comes alone and the batch is to be read by page.sql. The branches of `found` walk the (txid, seq)
 -- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is. Neither looks at transactions whose
 -- rows nobody can see, of which one may have written millions: not at those of $2 that are still running or were rolled back, and
@@ -40,7 +40,8 @@ SELECT
     'H'::"char" AS op, NULL::text AS before,
     json_build_object(
         'snapshot', pg_current_snapshot()::text,
-        'complete', size.fits
+        'complete', size.fits,
+        'history_stamp', (SELECT number || '/' || xmin::text FROM forwarder.history ORDER BY number DESC LIMIT 1)
     )::text AS after,
     NULL::text AS fault
 FROM size

@@ -1,6 +1,7 @@
--- Which cluster this is, a snapshot of its present, and a seq that no change visible in it exceeds.
+-- Which cluster this is, a snapshot of its present, a seq that no change visible in it exceeds, and what history_stamp.sql says.
 SELECT
     control.system_identifier,
     pg_current_snapshot() AS snapshot,
-    (SELECT last_value FROM forwarder.outbox_seq) AS last_seq
+    (SELECT last_value FROM forwarder.outbox_seq) AS last_seq,
+    (SELECT number || '/' || xmin::text FROM forwarder.history ORDER BY number DESC LIMIT 1) AS history_stamp
 FROM pg_catalog.pg_control_system() AS control

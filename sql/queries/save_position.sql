@@ -1,5 +1,7 @@
 -- Stores a position, if it is still the epoch $11, and returns a floor for snapshots taken after this has been committed. It is the
 -- first statement of its transaction that writes anything: read_floor refuses any other. It is called before the update has begun.
+--   * A row that is not as it was saved may have come with a dump, which has the epoch of the tenure in which it was taken.
+--   * A sequence below a floor that was read of it has been set back: then seqs up to the floor are drawn once more.
 WITH floor AS MATERIALIZED (
     SELECT forwarder.read_floor() AS seq
 )
@@ -23,5 +25,6 @@ SET
     saved_txid = pg_current_xact_id(),
     updated_at = now()
 FROM floor
-WHERE sink.name = $1 AND sink.epoch = $11
+WHERE sink.name = $1 AND sink.epoch = $11 AND sink.xmin = sink.saved_txid::xid
+  AND floor.seq >= greatest($3::bigint, $5::bigint)
 RETURNING floor.seq

@@ -7,79 +7,31 @@ bears, under ids that no change of the original has.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import msgspec
+import anyio
+import anyio.to_thread
 import pytest
 
 from forwarder.database import session
 from forwarder.local.postgres import SUPERUSER, EmbeddedPostgres, embedded_postgres
 from forwarder.queries import query
-from forwarder.sinks import read_sinks
 from tests.conftest import memory_disk
+from tests.copies import deliver, records, shared_ids, write
 from tests.databases import OWNER, Database, connected, create_templates, database_on
-from tests.dumps import WITHOUT_CHANGES, WITHOUT_SEQUENCE, dump, restored
+from tests.dumps import WITHOUT_CHANGES, WITHOUT_SEQUENCE, dump, restore_in_place, restored
 from tests.ledger import create_accounts
 from tests.listening import Served, leads, listening
-from tests.waiting import eventually
 
 LEAF_EVENTS = 1024
-
-
-class _Record(msgspec.Struct):
-    id: str
-    seq: int
-    txid: str
-    at: str
-    key: dict[str, int]
-
-
-def records(served: Served) -> list[_Record]:
-    return [msgspec.json.decode(data, type=_Record) for data in served.data()]
-
-
-def keys(served: Served) -> set[int]:
-    return {record.key["id"] for record in records(served)}
-
-
-def shared_ids(served: Served) -> set[str]:
-    """Ids that two different changes have."""
-    changes: dict[str, tuple[str, str]] = {}
-    return {
-        record.id
-        for record in records(served)
-        if changes.setdefault(record.id, (record.txid, record.at)) != (record.txid, record.at)
-    }
 
 
 @pytest.fixture
 async def original(database: Database) -> Database:
     await create_accounts(database.url)
     return database
-
-
-async def write(database: Database, first: int, count: int) -> set[int]:
-    """Changes in transactions of their own."""
-    async with connected(database.writer_url) as writer:
-        for identity in range(first, first + count):
-            await writer.execute("INSERT INTO account VALUES ($1, 1)", identity)
-    return set(range(first, first + count))
-
-
-async def deliver(database: Database, served: Served, expected: set[int]) -> None:
-    """Run a listener until these are in the stream, and nothing is said to be left."""
-    async with listening(database.url, served.sink, checkpoint_interval_seconds=0.05) as service:
-        await leads(service)
-
-        async def nothing_is_missing() -> bool:
-            return expected <= keys(served)
-
-        await eventually(nothing_is_missing, within_seconds=15)
-
-    async with session(database.url, purpose="tests") as observer:
-        assert await observer.fetchval(query("undelivered")) == 0
-        assert [sink.undelivered for sink in await read_sinks(observer)] == [0]
 
 
 @asynccontextmanager
@@ -133,13 +85,6 @@ async def test_a_copy_in_the_same_cluster_delivers_all_that_is_written_in_it_und
     assert not shared_ids(served)
 
 
-async def restore_in_place(text: str, database: Database) -> None:
-    """Put what a dump has in the place of what there is. The database keeps its OID, its cluster and its timeline."""
-    async with connected(database.superuser_url) as superuser:
-        await superuser.execute("DROP SCHEMA forwarder CASCADE; DROP TABLE account, journal")
-        await superuser.execute(text)
-
-
 async def test_a_dump_restored_in_place_without_the_sequence_is_another_history(
     postgres: EmbeddedPostgres, original: Database, served: Served
 ) -> None:
@@ -164,6 +109,23 @@ async def test_a_dump_that_is_restored_in_place_twice_gives_no_id_twice(
         await deliver(original, served, await write(original, first, 100))
 
     assert not shared_ids(served)
+
+
+async def test_a_dump_of_before_the_first_listener_restored_in_place_is_another_history(
+    postgres: EmbeddedPostgres, original: Database, served: Served
+) -> None:
+    """It knows of no sink and of no name that was ever delivered."""
+    first = await write(original, 1000, 50)
+    text = await dump(postgres, original.name)
+    await deliver(original, served, first | await write(original, 2000, 50))
+    for first_key in (3000, 4000):
+        await restore_in_place(text, original)
+        async with listening(original.url, served.sink) as service:
+            await leads(service)
+        await deliver(original, served, await write(original, first_key, 100))
+
+    assert not shared_ids(served)
+    assert min(record.seq for record in records(served) if record.key["id"] >= 3000) > 1 << 36
 
 
 async def test_a_full_dump_restored_in_place_is_another_history(
@@ -276,8 +238,43 @@ async def _pass_two_leaves(copy: Database) -> None:
         )
 
 
+async def test_copies_of_the_disk_that_are_told_so_have_ids_of_their_own(
+    own_postgres: EmbeddedPostgres, served: Served
+) -> None:
+    """By what docs/operations.md says. They have all in common with the original and among each other: cluster, timeline, transaction ids."""
+    original = database_on(own_postgres, "template_migrated")
+    await create_accounts(original.url)
+    await deliver(original, served, await write(original, 1000, 50))
+    async with disk_copy(own_postgres) as one, disk_copy(own_postgres) as other:
+        for first, server in ((2000, own_postgres), (3000, one), (4000, other)):
+            database = database_on(server, original.name)
+            if server is not own_postgres:
+                async with connected(database.url) as owner:
+                    await owner.execute("UPDATE forwarder.history SET noticed_at = noticed_at")
+            async with listening(database.url, served.sink) as service:
+                await leads(service)
+            await deliver(database, served, await write(database, first, 50))
+
+    assert not shared_ids(served)
+
+
+@asynccontextmanager
+async def disk_copy(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+    """What a snapshot of a server's disk starts as, beside it."""
+    async with embedded_postgres(bin_directory=server.binaries, durable=False, parent_directory=memory_disk()) as other:
+        await other.stop()
+        await server.stop()
+        await anyio.to_thread.run_sync(shutil.rmtree, other.directory / "data")
+        # As root the files belong to somebody else, whom shutil would not keep.
+        await anyio.run_process(["cp", "-Rp", str(server.directory / "data"), str(other.directory)])
+        await server.start()
+        await other.start()
+        yield other
+
+
+@pytest.mark.parametrize("compacted", [False, True])
 async def test_pg_upgrade_is_no_other_history(
-    own_postgres: EmbeddedPostgres, served: Served, caplog: pytest.LogCaptureFixture
+    own_postgres: EmbeddedPostgres, served: Served, caplog: pytest.LogCaptureFixture, *, compacted: bool
 ) -> None:
     """The cluster has another identifier then, but all else goes on: files, transaction ids, OIDs."""
     original = database_on(own_postgres, "template_migrated")
@@ -289,6 +286,9 @@ async def test_pg_upgrade_is_no_other_history(
     await deliver(original, served, await write(original, 1000, 50))
     late = await write(original, 2000, 50)
     count = len(records(served))
+    if compacted:
+        async with connected(original.url) as owner:
+            assert await owner.fetchval("SELECT forwarder.compact_sinks(0)")
     async with upgraded(own_postgres) as server:
         caplog.clear()
         copy = database_on(server, original.name)

@@ -28,6 +28,7 @@ from forwarder.pacing import Pacing
 from forwarder.packing import Packer
 from forwarder.pump import Pump
 from forwarder.quarantine import Quarantine, Rejection
+from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.relay import Relay
 from forwarder.state import ServiceState
@@ -329,7 +330,10 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()
-        outbox = Outbox(reader, anyio.Lock(), registry=Registry(), page_rows=50, page_bytes=1 << 20)
+        stamp = await reader.fetchval(query("history_stamp"))
+        outbox = Outbox(
+            reader, anyio.Lock(), registry=Registry(), history_stamp=stamp, page_rows=50, page_bytes=1 << 20
+        )
         feed = Feed(await outbox.here(), shared=False)
         pump = Pump(outbox, feed)
         packer = Packer(

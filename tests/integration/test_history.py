@@ -143,14 +143,14 @@ async def test_a_schema_without_histories_is_refused_with_the_remedy(connection:
 
 
 async def origins_of(connection: Connection, database: Database) -> Origins:
-    return await history.enter(connection, await server_of(connection, url=database.url))
+    return (await history.enter(connection, await server_of(connection, url=database.url))).origins
 
 
 async def test_a_change_is_named_by_its_cluster_and_its_database(connection: Connection, database: Database) -> None:
     server = await server_of(connection, url=database.url)
     oid = await connection.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()")
 
-    origins = await history.enter(connection, server)
+    origins = (await history.enter(connection, server)).origins
 
     assert origins.newest_first == [Origin(0, f"{server.system_identifier}/{oid}")]
 
@@ -164,12 +164,12 @@ async def test_what_the_release_without_names_may_have_delivered_keeps_its_id(
     await Positions(connection, sink="default").load()
     await connection.execute("SELECT setval('forwarder.outbox_seq', 1000)")
 
-    origins = await history.enter(connection, server)
+    origins = (await history.enter(connection, server)).origins
     await connection.execute("SELECT setval('forwarder.outbox_seq', 5000)")
 
     assert origins.name_of(1) == origins.name_of(1000 + (1 << 20)) == str(server.system_identifier)
     assert origins.name_of(1001 + (1 << 20)).startswith(f"{server.system_identifier}/")
-    assert await history.enter(connection, server) == origins
+    assert (await history.enter(connection, server)).origins == origins
 
 
 async def test_what_was_delivered_before_a_copy_keeps_its_id_and_what_came_after_has_another(
@@ -193,7 +193,8 @@ async def test_a_promotion_keeps_the_ids_of_what_is_sent_again(
 ) -> None:
     before = await origins_of(connection, database)
 
-    assert await history.enter(connection, replace(server, timeline=server.timeline + 1)) == before
+    promoted = replace(server, timeline=server.timeline + 1)
+    assert (await history.enter(connection, promoted)).origins == before
 
 
 async def test_a_position_saved_while_the_history_is_looked_at_is_not_taken_for_a_lost_sequence(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -78,10 +79,11 @@ async def test_a_saved_position_is_loaded_as_it_was(
     assert await positions.load() == position
 
 
-async def test_sinks_do_not_share_a_position(leader: Connection) -> None:
+async def test_sinks_do_not_share_a_position(leader: Connection, connection: Connection) -> None:
     one, other = Positions(leader, sink="one"), Positions(leader, sink="other")
     fresh = await other.load()
     await one.load()
+    await connection.execute("SELECT setval('forwarder.outbox_seq', 40)")
 
     await one.save(IN_A_BATCH)
 
@@ -107,6 +109,73 @@ async def test_saving_waits_for_no_disk(leader: Connection) -> None:
     await Positions(leader, sink="default").load()
 
     assert await leader.fetchval("SHOW synchronous_commit") == "off"
+
+
+async def restore(connection: Connection) -> None:
+    """Write the sinks anew with all that is in them, as a dump does that was taken in this very moment."""
+    await connection.execute(
+        "CREATE TEMP TABLE dump AS SELECT * FROM forwarder.sink; DELETE FROM forwarder.sink;"
+        " INSERT INTO forwarder.sink SELECT * FROM dump; DROP TABLE dump"
+    )
+
+
+async def compact(connection: Connection) -> None:
+    assert await connection.fetchval("SELECT forwarder.compact_sinks(0)")
+
+
+async def test_a_position_that_was_restored_is_nobodys_before_it_is_loaded(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    """It has the epoch of the tenure in which the dump was taken, which may go on."""
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    aside = SetAside(seq=1, partition_key="1", size=1, code="oversize", reason="")
+    await connection.execute("INSERT INTO item VALUES (1)")
+    await restore(connection)
+
+    for attempt in (positions.save(position), positions.prove(), positions.keep([aside])):
+        with pytest.raises(Unavailable, match="a dump was restored"):
+            await attempt
+
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 0
+    await positions.save(await positions.load())
+
+
+@pytest.mark.parametrize("restored_first", [True, False])
+async def test_a_compaction_makes_no_restored_position_a_saved_one(
+    leader: Connection, connection: Connection, *, restored_first: bool
+) -> None:
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    for step in (restore, compact) if restored_first else (compact, restore):
+        await step(connection)
+
+    with pytest.raises(Unavailable, match="a dump was restored"):
+        await positions.save(position)
+
+
+async def test_a_leader_goes_on_after_a_compaction(leader: Connection, connection: Connection) -> None:
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+
+    await compact(connection)
+
+    await positions.prove()
+    await positions.save(position)
+
+
+async def test_no_position_is_saved_while_the_sequence_is_below_its_floor(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    """Somebody has set the sequence back: changes would be captured that the floor counts as delivered."""
+    positions = Positions(leader, sink="default")
+    position = await positions.load()
+    await connection.execute("INSERT INTO item VALUES (1), (2), (3)")
+    floor_seq = await positions.save(position)
+    await connection.execute("SELECT setval('forwarder.outbox_seq', 2)")
+
+    with pytest.raises(Unavailable):
+        await positions.save(replace(position, floor_seq=floor_seq))
 
 
 async def test_a_sink_that_was_removed_meanwhile_is_not_saved(leader: Connection, connection: Connection) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from forwarder import history
 from forwarder.config import OutboxSettings, Settings
 from forwarder.errors import Unavailable
 from forwarder.janitor import Janitor
@@ -19,13 +20,14 @@ from tests.databases import Database, connected
 async def test_a_reader_that_reaches_another_server_than_the_leader_is_not_read_from(database: Database) -> None:
     async with connected(database.url) as leader:
         here = await server_of(leader, url=database.url)
+        entered = await history.enter(leader, here)
     settings, metrics = OutboxSettings(), Metrics().outbox
     survey = Survey(settings=settings, state=OutboxState(), metrics=metrics)
     janitor = Janitor(database.url, settings=settings, survey=survey, metrics=metrics)
     async with anyio.create_task_group() as tasks:
         source = Source(tasks, Settings(), janitor, database_url=database.url, shared=False, once=True)
         with pytest.raises(Unavailable, match="leader and reader reached two servers"):
-            async with source.joined(replace(here, timeline=here.timeline + 1)):
+            async with source.joined(replace(here, timeline=here.timeline + 1), history_stamp=entered.stamp):
                 pass
-        async with source.joined(here) as inflow:
-            assert inflow.server == here
+        async with source.joined(here, history_stamp=entered.stamp) as inflow:
+            assert inflow.where.server == here

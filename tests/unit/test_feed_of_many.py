@@ -81,7 +81,7 @@ class Run:
         session: Any = Session(self.world, pause=self.pause)
         registry = Registry()
         await registry.refresh(session)
-        outbox = Outbox(session, anyio.Lock(), registry=registry, page_rows=3, page_bytes=10_000)
+        outbox = Outbox(session, anyio.Lock(), registry=registry, history_stamp=None, page_rows=3, page_bytes=10_000)
         feeds = [Feed(await outbox.here(), shared=True) for _ in range(2)]
         async with anyio.create_task_group() as tasks:
             for feed in feeds:
