@@ -109,7 +109,9 @@ class Source:
             reader = await self._connect(stack, where.server, purpose="reader")
             waking = await self._waking(reader)
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
+            doorbell = (
+                await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
+            )
             inflow = self._inflow = await self._open(reader, where, waking)
             try:
                 with inflow.scope:

@@ -56,4 +56,5 @@ class Reader:
         return await self._outbox.read(self._position, self._transactions)
 
     async def look_up_names(self) -> None:
+        assert self._outbox
         await self._outbox.look_up_names()
