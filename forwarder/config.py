@@ -106,7 +106,7 @@ class ListenSettings(Section):
         default=20_000,
         ge=1,
         le=1_000_000,
-        description="Events in memory; a restart after a crash repeats no more than these.",
+        description="Events in memory; a restart after a crash repeats those that were delivered since the last save.",
     )
     max_bytes: int = Field(
         default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory; two pages may come on top."

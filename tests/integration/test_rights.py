@@ -343,7 +343,7 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
         *(
             f"{right} {table}"
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
-            for table in ("sink", "dead_letter", "replay")
+            for table in ("ahead", "sink", "dead_letter", "replay")
         ),
         "SELECT dropped",
         "SELECT history",
@@ -356,7 +356,7 @@ async def test_a_runtime_role_is_granted_what_is_listed(owner: Connection, runti
             f"EXECUTE {name}"
             for name in (
                 *("is_foreign", "key_members", "legible", "origins", "sees", "standings", "utf8_fault"),
-                "watch_triggers",
+                *("trim_ahead", "watch_triggers"),
             )
         ),
     }
