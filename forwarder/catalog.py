@@ -59,7 +59,7 @@ async def read_named(connection: Connection, patterns: Sequence[Pattern]) -> lis
     """
     registry = await read_registry(connection)
     with errors_of("cannot read the names of the captured tables"):
-        rows = await connection.fetch(query("tables"))
+        rows = await connection.fetch(query("tables"), None)
     present = [TableName(row["id"], row["schema"], row["name"]) for row in rows]
     migrated = [TableName(row.id, row.schema, row.name) for row in registry]
     found = {name.id for name in (*present, *migrated) if any(pattern.matches(name) for pattern in patterns)}

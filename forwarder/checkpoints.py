@@ -48,6 +48,9 @@ class Checkpoints:
         self._raise_floor = raise_floor
         self._interval_seconds = interval_seconds
         self._saved = relay.progress
+        # What is delivered beyond the position is noted at intervals only: it takes some more work.
+        self._noted = relay.progress
+        self._note_due = 0.0
         self._turn = turn
 
     async def run(self) -> None:
@@ -62,7 +65,7 @@ class Checkpoints:
                 await self._relay.moved_to(self._saved + 1)
                 with anyio.move_on_after(due - anyio.current_time()):
                     await self._relay.moved_to(self._saved + MANY_CHANGES)
-            if heartbeat.cancelled_caught:
+            if heartbeat.cancelled_caught and self._noted == self._relay.progress:
                 await self.prove()
             else:
                 await self.save()
@@ -76,15 +79,19 @@ class Checkpoints:
         """
         async with self._turn:
             progress = self._relay.progress
-            if progress != self._saved:
+            notes = progress != self._noted and anyio.current_time() >= self._note_due
+            if progress != self._saved or notes:
                 position, aside = self._relay.position, self._quarantine.take()
+                ahead = self._relay.ahead if notes else None
                 # Images are copied, so what was set aside may take long to store, and each answer proves that we still lead. A crash in
                 # between leaves letters of changes that will be met again; they are set aside again then, or delivered twice.
                 *earlier, last = portions(aside, size=attrgetter("size")) if aside else [()]
                 for portion in earlier:
                     await self._renewing(self._positions.keep(portion))
-                self._raise_floor(await self._renewing(self._positions.save(position, aside=last)))
+                self._raise_floor(await self._renewing(self._positions.save(position, aside=last, ahead=ahead)))
                 self._saved = progress
+                if notes:
+                    self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
 
     async def prove(self) -> None:
         """Make sure that the position is still ours to move.

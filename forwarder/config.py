@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from forwarder.errors import Misconfigured
 from forwarder.rights import CAPTURE_ROLE
 from forwarder.suggestions import nearest
+from forwarder.waking import Wake
 
 DEFAULT_FILE = Path("forwarder.toml")
 PREFIX = "FORWARDER_"
@@ -43,10 +44,11 @@ class DatabaseSettings(Section):
         default=SecretStr(""),
         description="PostgreSQL connection URL; what it leaves out comes from libpq's variables (PGHOST, PGUSER, …).",
     )
-    wake: Literal["doorbell", "poll"] = Field(
-        default="doorbell",
+    wake: Wake = Field(
+        default="auto",
         description="doorbell: writers notify the sleeping listener, for latencies of milliseconds. poll: nobody ever "
-        "notifies, as two-phase commit needs; the latency is poll_interval_seconds.",
+        "notifies, as two-phase commit needs; the latency is poll_interval_seconds. auto: the doorbell where "
+        "max_prepared_transactions is 0, so that nobody can prepare a transaction; else a look every 100 ms.",
     )
     poll_interval_seconds: Seconds = Field(
         default=5.0,
@@ -104,7 +106,7 @@ class ListenSettings(Section):
         default=20_000,
         ge=1,
         le=1_000_000,
-        description="Events in memory; a restart after a crash repeats no more than these.",
+        description="Events in memory; a restart after a crash repeats those that were delivered since the last save.",
     )
     max_bytes: int = Field(
         default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory; two pages may come on top."

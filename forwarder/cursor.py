@@ -82,6 +82,18 @@ class Position:
     # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster or database).
     last_seq: int = 0
 
+    @property
+    def furthest(self) -> Snapshot:
+        """The snapshot up to which it leads, once the batch under way is done."""
+        return self.batch.snapshot if self.batch else self.delivered
+
+    def sees(self, txid: int, seq: int) -> bool:
+        """Whether a change of this transaction, with this seq, is delivered: ``forwarder.sees`` of the database says the same."""
+        if _sees(self.delivered, self.floor_seq, txid, seq):
+            return True
+        batch = self.batch
+        return batch is not None and seq <= batch.last_seq and _sees(batch.snapshot, batch.floor_seq, txid, seq)
+
     def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:
         """At the start of a batch up to ``snapshot`` that takes more than one page."""
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=0)
@@ -124,3 +136,7 @@ class Position:
         """Where to go on when the position's transaction ids mean nothing any more: with every change after a seq that S2 sees, then from S2 on."""
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq)
         return cls(delivered=NOTHING, floor_seq=after_seq, batch=batch, last_seq=after_seq)
+
+
+def _sees(snapshot: Snapshot, floor_seq: int, txid: int, seq: int) -> bool:
+    return snapshot.sees(txid) or (txid >= snapshot.xmax and seq <= floor_seq)

@@ -12,6 +12,7 @@ from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.definitions import Redefine
 from forwarder.drift import drift
 from forwarder.image_limit import image_limit
+from forwarder.image_warnings import image_warnings
 from forwarder.installation import transaction
 from forwarder.key_warnings import key_warnings
 from forwarder.layout import layout
@@ -131,6 +132,7 @@ async def from_selection(
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
+            *image_warnings(table for table in tables if table.relation in desired),
         ),
         preparation=rights.preparation,
     )

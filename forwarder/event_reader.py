@@ -63,8 +63,8 @@ class EventReader:
         if unread := [
             event for event in events if event.key is None and _should_have_key(event) and event.seq not in bare
         ]:
-            # Most likely a key column was renamed since the registry was read.
-            await self._registry.refresh(connection)
+            # Most likely a key column was renamed since the registry was read; or it was dropped, then this is in vain for each page.
+            await self._registry.refresh(connection, {event.table.id for event in unread})
             for event in unread:
                 event.table, read_key = self._registry.tables[event.table.id]
                 event.key, event.key_values = read_key(event.after or event.before or "") or _NO_KEY
@@ -90,8 +90,8 @@ class EventReader:
             if not key and event.table.key_columns:
                 keyless.append(event.seq)
         if keyless and not await self._read_keys(connection, events, keyless):
-            # Most likely a key column was renamed since the registry was read.
-            await self._registry.refresh(connection)
+            # As above.
+            await self._registry.refresh(connection, {events[seq].table.id for seq in keyless})
             await self._read_keys(connection, events, keyless)
 
     async def _read_keys(self, connection: Connection, events: Mapping[int, Event], seqs: Sequence[int]) -> bool:

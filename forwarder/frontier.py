@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from forwarder.ahead import MAX_UNDELIVERED, Ahead
 from forwarder.cursor import Position
 from forwarder.packing import Packed
 
@@ -22,6 +23,8 @@ class _Page:
     last_seq: int
     # What holds once the page and all before it are delivered.
     position: Position
+    # How many changes it has had to deliver.
+    changes: int
     attached_bytes: int
     offered_at: float
 
@@ -43,6 +46,7 @@ class _Page:
         """Become one page with the next."""
         self.last_seq = max(self.last_seq, next_page.last_seq)
         self.position = next_page.position
+        self.changes += next_page.changes
         self.attached_bytes += next_page.attached_bytes
 
 
@@ -75,6 +79,21 @@ class Frontier:
             return self._position
         return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
 
+    @property
+    def ahead(self) -> Ahead | None:
+        """What is delivered beyond the position, as far as few words can say it; None if nothing is."""
+        end: Position | None = None
+        undelivered: list[int] = []
+        delivered = 0
+        for page in self._pages:
+            left = [seq for seqs in page.undelivered for seq in seqs]
+            if len(undelivered) + len(left) > MAX_UNDELIVERED:
+                break
+            end = page.position
+            undelivered += left
+            delivered += page.changes - len(left)
+        return Ahead(end=end, undelivered=frozenset(undelivered)) if end and delivered else None
+
     def enter(self, packed: Packed, position: Position, *, now: float) -> None:
         """Take a page in. ``position`` holds once it and all before it are delivered."""
         records, later = packed.records, packed.later
@@ -87,6 +106,7 @@ class Frontier:
             first_seq=first_seq,
             last_seq=last_seq,
             position=position,
+            changes=sum(len(stretch.undelivered) for stretch in packed.stretches),
             attached_bytes=packed.attached_bytes,
             offered_at=now,
         )

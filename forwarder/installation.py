@@ -100,7 +100,9 @@ class Installation:
         if isinstance(change, Rights | Redefine):
             return "run as the owner of schema forwarder, or as an administrator"
         names = await self._connection.fetchrow(query("owner"), change.table)
-        role, owner = names.values() if names else ("this role", "its owner")
+        if names and not names["may_use"]:
+            return f"run as {names['schema_owner']}: GRANT USAGE ON SCHEMA {names['schema']} TO {names['role']}"
+        role, owner = (names["role"], names["owner"]) if names else ("this role", "its owner")
         if isinstance(change, LayOut):
             return f"run as {owner}"
         if isinstance(change, Remove):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from forwarder.ahead import Ahead
 from forwarder.cursor import Position
-from forwarder.events import Table
+from forwarder.events import Event, Table
 from forwarder.feed import Feed
 from forwarder.outbox import Outbox, Page
 from forwarder.packing import Packer
@@ -30,14 +31,16 @@ class Intake:
         relay: Relay,
         packer: Packer,
         wants: Wants | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
-        """``wants`` tells which tables the sink is for; None: for all."""
+        """``wants`` tells which tables the sink is for; None: for all. ``ahead`` is what was delivered beyond the position."""
         self._feed = feed
         self._outbox = outbox
         self._position = position
         self._relay = relay
         self._packer = packer
         self._wants = wants
+        self._ahead = ahead
         # Those that the next page goes on with.
         self._transactions = Transactions()
         # Whether the outbox is being read for us alone.
@@ -84,12 +87,19 @@ class Intake:
     async def _take(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
+        if self._ahead:
+            events = self._without_delivered(events, self._ahead, page.position)
         packed = self._packer.pack(events, any_stored=page.any_stored)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         if self._is_reading:
             self._relay.expect_page()
         if page.any_stored:
             await self._relay.follow(packed.later)
+
+    def _without_delivered(self, events: Sequence[Event], ahead: Ahead, position: Position) -> Sequence[Event]:
+        if ahead.is_behind(position):
+            self._ahead = None
+        return [event for event in events if not ahead.has(event.txid, event.seq)]
 
     async def _next_page(self) -> Page:
         if page := await self._feed.after(self._position):

@@ -31,6 +31,8 @@ LOCKED_PAUSE_SECONDS = 0.02
 SEQS_A_DRAW = 1 << 16
 # The positions fit on one page. So many hold some 800 dead versions: four minutes of a busy listener with vacuum held back.
 MAX_SINK_PAGES = 16
+# Some 1,000 dead versions of what sinks have delivered beyond their positions.
+MAX_AHEAD_PAGES = 256
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Janitor:
         ring = await read_ring(connection)
         await self._make_room(connection, ring)
         await connection.fetchval(query("compact_sinks"), MAX_SINK_PAGES)
+        await connection.fetchval(query("trim_ahead"), MAX_AHEAD_PAGES)
         outbox_bytes = (await read_ring(connection)).bytes
         is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
         await self._survey.take(connection, outbox_bytes=outbox_bytes, is_paused=is_paused)

@@ -1,11 +1,9 @@
 """What is to be known of the keys of captured tables: where order or identity is less than the key promises. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from forwarder.tables import AmbiguousColumn, Table
-
-# So many are named; of a thousand tables it is enough to know of what kind they are.
-_MAX_NAMES = 5
+from forwarder.texts import listed
 
 
 def key_warnings(tables: Iterable[Table]) -> tuple[str, ...]:
@@ -16,12 +14,12 @@ def key_warnings(tables: Iterable[Table]) -> tuple[str, ...]:
     lines = []
     if ambiguous:
         lines.append(
-            f"equal keys can be written in several ways in {_named(ambiguous)}: only changes of a row under a key written in one way come"
+            f"equal keys can be written in several ways in {listed(ambiguous)}: only changes of a row under a key written in one way come"
             " in order, and a consumer sees several keys; let a CHECK constraint admit one way, or use partition_key=table"
         )
     if deferrable:
         lines.append(
-            f"the primary key is DEFERRABLE in {_named(deferrable)}: a row can be inserted before the one that has its key is deleted, so"
+            f"the primary key is DEFERRABLE in {listed(deferrable)}: a row can be inserted before the one that has its key is deleted, so"
             " a consumer that goes by keys may end without it; make the key NOT DEFERRABLE, or never exchange rows under a key"
         )
     return tuple(lines)
@@ -30,8 +28,3 @@ def key_warnings(tables: Iterable[Table]) -> tuple[str, ...]:
 def _described(table: Table, column: AmbiguousColumn) -> str:
     collation = f" with collation {column.collation}" if column.collation else ""
     return f"{table.quoted} ({column.name} {column.type}{collation})"
-
-
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMES
-    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -74,6 +74,11 @@ class OutboxMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._bytes = Gauge("forwarder_outbox_bytes", "The outbox on disk, with indexes.", registry=registry)
         self._reclaimed = Counter("forwarder_outbox_reclaimed_leaves", "Leaves emptied.", registry=registry)
+        self._uncaptured = Gauge(
+            "forwarder_uncaptured_tables",
+            "Tables and partitions that should be captured, and whose trigger is missing or disabled.",
+            registry=registry,
+        )
         self._waiting = Gauge(
             "forwarder_outbox_waiting_seconds",
             "Age of a sink's oldest undelivered change.",
@@ -84,6 +89,10 @@ class OutboxMetrics:
     def measured(self, size: int) -> None:
         """The outbox takes so many bytes now."""
         self._bytes.set(size)
+
+    def uncaptured(self, count: int) -> None:
+        """So many tables and partitions lose their changes now."""
+        self._uncaptured.set(count)
 
     def waiting(self, seconds: Mapping[str, float]) -> None:
         """The oldest undelivered change of each sink there is, by name, is so old now; 0 if there is none."""

@@ -131,6 +131,11 @@ class Outbox:
         if position.delivered == NOTHING:
             transactions.doubt(await connection.fetchval(query("dropped")))
 
+    async def look_up_names(self) -> None:
+        """Notice what was renamed. Changes that were read before keep the name that they have."""
+        async with self._our_turn() as connection:
+            await self._registry.refresh(connection)
+
     async def here(self) -> Position:
         """A position that sees all there is now."""
         async with self._our_turn() as connection:

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from forwarder import dead_letters
+from forwarder.ahead import Ahead, decode
 from forwarder.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
@@ -39,9 +40,13 @@ class Newcomers:
 class Positions:
     """One sink's stored position. Losing its last write costs repeats only, so no commit waits for the disk."""
 
-    def __init__(self, connection: Connection, *, sink: str, newcomers: Newcomers | None = None) -> None:
+    def __init__(
+        self, connection: Connection, *, sink: str, history_stamp: str = "", newcomers: Newcomers | None = None
+    ) -> None:
+        """``history_stamp`` is that of ``forwarder.history.History``."""
         self._connection = connection
         self._sink = sink
+        self._history_stamp = history_stamp
         self._newcomers = newcomers or Newcomers()
         self._epoch = 0
 
@@ -72,10 +77,28 @@ class Positions:
             position = _position(row)
             return await self._adopt(position) if row["foreign_history"] else position
 
+    async def load_ahead(self) -> Ahead | None:
+        """What was delivered beyond the position that was loaded.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with errors_of(f"cannot read what sink {self._sink!r} has delivered beyond its position"):
+            content: bytes | None = await self._connection.fetchval(
+                query("load_ahead"), self._sink, self._epoch, self._history_stamp
+            )
+        return decode(content) if content else None
+
     async def save(
-        self, position: Position, *, aside: Sequence[SetAside] = (), system_identifier: int | None = None
+        self,
+        position: Position,
+        *,
+        aside: Sequence[SetAside] = (),
+        ahead: Ahead | None = None,
+        system_identifier: int | None = None,
     ) -> int:
-        """Store the position after what was delivered or set aside, and with it, in one transaction, what was set aside.
+        """Store the position after what was delivered or set aside, and with it, in one transaction, what was set aside, and what was
+        delivered beyond the position if that is worth it.
 
         Returns:
             A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
@@ -85,13 +108,18 @@ class Positions:
                 what is stored holds.
         """
         with errors_of(f"cannot save the position of sink {self._sink!r}"):
-            if not aside:
+            if not aside and not ahead:
                 return await self._save(position, system_identifier)
             async with self._connection.transaction():
                 # The position comes first: once anything is written, no floor can be read any more. It also is what tells whether
                 # we still lead, before anything is kept, and `forwarder replay` locks the two in the same order.
                 floor_seq = await self._save(position, system_identifier)
-                await dead_letters.keep(self._connection, aside, sink=self._sink)
+                if aside:
+                    await dead_letters.keep(self._connection, aside, sink=self._sink)
+                if ahead:
+                    await self._connection.execute(
+                        query("save_ahead"), self._sink, self._epoch, self._history_stamp, ahead.encode()
+                    )
             return floor_seq
 
     async def keep(self, aside: Sequence[SetAside]) -> None:

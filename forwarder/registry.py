@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -36,12 +36,22 @@ class Registry:
         self.tables: dict[int, tuple[Table, ReadKey]] = {}
         self._relation_names: dict[int, str | None] = {}
 
-    async def refresh(self, connection: Connection) -> None:
-        """Read every table's present name, and every name that its key columns have had."""
-        await connection.execute(query("refresh_keys"))
-        tables = [_table(row) for row in await connection.fetch(query("tables"))]
-        self.tables = {table.id: (table, key_reader(table)) for table in tables}
-        self._relation_names = {table.relation: table.name for table in tables}
+    async def refresh(self, connection: Connection, table_ids: Collection[int] | None = None) -> None:
+        """Read the present names of these tables, or of all, and every name that their key columns have had."""
+        chosen = None if table_ids is None else list(table_ids)
+        await connection.execute(query("refresh_keys"), chosen)
+        for row in await connection.fetch(query("tables"), chosen):
+            self._learn(_table(row))
+        if table_ids is None:
+            # Partitions are asked for again.
+            self._relation_names = {table.relation: table.name for table, _ in self.tables.values()}
+
+    def _learn(self, table: Table) -> None:
+        """What is as it was stays the same object, since others go by that."""
+        known, _ = self.tables.get(table.id, (None, None))
+        if known is None or msgspec.structs.astuple(known) != msgspec.structs.astuple(table):
+            self.tables[table.id] = table, key_reader(table)
+        self._relation_names[table.relation] = table.name
 
     async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Make sure that every table and partition that rows of the outbox name can be looked up.

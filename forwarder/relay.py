@@ -11,6 +11,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from forwarder.ahead import Ahead
 from forwarder.backoff import delay_seconds
 from forwarder.barriers import Barriers
 from forwarder.concurrency import Concurrency
@@ -147,6 +148,11 @@ class Relay:
     def position(self) -> Position:
         """Every change up to here is delivered or set aside. Inside a page, it stands before the first that is not."""
         return self._frontier.position
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """What is delivered beyond the position."""
+        return self._frontier.ahead
 
     @property
     def progress(self) -> int:

@@ -21,6 +21,17 @@ class Server:
     started_at: int
 
 
+async def max_prepared_transactions(connection: Connection) -> int:
+    """How many the server keeps; 0: it refuses PREPARE TRANSACTION. It changes with a restart only.
+
+    Raises:
+        Unavailable: it does not answer.
+    """
+    with errors_of("cannot tell whether transactions can be prepared"):
+        most: int = await connection.fetchval(query("max_prepared_transactions"))
+    return most
+
+
 async def server_of(connection: Connection, *, url: str) -> Server:
     """The server of a session, which was reached by this URL; it stays the same for as long as the session lives.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
@@ -20,7 +21,13 @@ from forwarder.janitor import Janitor
 from forwarder.outbox import Outbox
 from forwarder.pump import Pump
 from forwarder.registry import Registry
-from forwarder.server import Server, server_of
+from forwarder.server import Server, max_prepared_transactions, server_of
+from forwarder.waking import Waking, waking
+
+# A rename shows in the records after so long at most.
+NAMES_SECONDS = 30.0
+
+logger = logging.getLogger(__name__)
 
 
 class Whereabouts(NamedTuple):
@@ -33,9 +40,12 @@ class Whereabouts(NamedTuple):
 class Inflow:
     """What the sinks of a process read from, for as long as its connections hold."""
 
-    def __init__(self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, where: Whereabouts) -> None:
+    def __init__(
+        self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, where: Whereabouts, waking: Waking
+    ) -> None:
         """``shared``: more than one sink will read from it."""
         self.outbox = outbox
+        self.waking = waking
         self.registry = registry
         self.where = where
         self.feed = Feed(head, shared=shared)
@@ -96,9 +106,13 @@ class Source:
     async def _run(self, where: Whereabouts, *, task_status: TaskStatus[Inflow]) -> None:
         """Fill a feed until nobody reads along any more, or a connection is lost."""
         async with AsyncExitStack() as stack:
+            reader = await self._connect(stack, where.server, purpose="reader")
+            waking = await self._waking(reader)
             # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
-            doorbell = await self._doorbell(stack, where.server)
-            inflow = self._inflow = await self._open(stack, where)
+            doorbell = (
+                await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
+            )
+            inflow = self._inflow = await self._open(reader, where, waking)
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -110,6 +124,7 @@ class Source:
         """Fill the feed, and tidy behind it, until cancelled or a connection is lost."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._janitor.run)
+            tasks.start_soon(_keep_names, inflow.outbox)
             try:
                 await self._fill(inflow, doorbell)
             except ForwarderError as error:
@@ -117,7 +132,7 @@ class Source:
             tasks.cancel_scope.cancel()
 
     async def _fill(self, inflow: Inflow, doorbell: Doorbell | None) -> None:
-        interval_seconds = self._settings.database.poll_interval_seconds
+        interval_seconds = inflow.waking.interval_seconds
         if self._once:
             await anyio.sleep_forever()
         elif doorbell:
@@ -130,28 +145,35 @@ class Source:
             self._inflow = None
         inflow.scope.cancel()
 
-    async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell | None:
-        if self._once or self._settings.database.wake == "poll":
-            return None
+    async def _waking(self, reader: Connection) -> Waking:
+        """How this server's changes are waited for."""
+        settings = self._settings.database
+        return waking(
+            settings.wake,
+            poll_interval_seconds=settings.poll_interval_seconds,
+            max_prepared_transactions=await max_prepared_transactions(reader),
+        )
+
+    async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell:
         doorbell = Doorbell(await self._connect(stack, server, purpose="doorbell"))
         await doorbell.install()
         return doorbell
 
-    async def _open(self, stack: AsyncExitStack, where: Whereabouts) -> Inflow:
-        connection = await self._connect(stack, where.server, purpose="reader")
+    async def _open(self, reader: Connection, where: Whereabouts, waking: Waking) -> Inflow:
         registry = Registry()
         with errors_of("cannot read the registry of captured tables"):
-            await registry.refresh(connection)
+            await registry.refresh(reader)
         listen = self._settings.listen
         outbox = Outbox(
-            connection,
+            reader,
             anyio.Lock(),
             registry=registry,
             history_stamp=where.history_stamp,
             page_rows=listen.page_rows,
             page_bytes=listen.page_bytes,
         )
-        return Inflow(outbox, await outbox.here(), shared=self._shared, registry=registry, where=where)
+        head = await outbox.here()
+        return Inflow(outbox, head, shared=self._shared, registry=registry, where=where, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
         connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))
@@ -161,3 +183,13 @@ class Source:
                 " FORWARDER_DATABASE_URL has several"
             )
         return connection
+
+
+async def _keep_names(outbox: Outbox) -> None:
+    """Look for renamed tables now and then, until cancelled. If the connection is lost, whoever reads the outbox says so."""
+    while True:
+        await anyio.sleep(NAMES_SECONDS)
+        try:
+            await outbox.look_up_names()
+        except ForwarderError as error:
+            logger.warning("cannot look for renamed tables; trying again", extra={"reason": str(error)})

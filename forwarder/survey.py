@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 
+from forwarder import uncaptured
 from forwarder.capture_role import read_capture_role
 from forwarder.config import OutboxSettings
 from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
@@ -21,6 +22,7 @@ from forwarder.muted import muted_warnings
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
 from forwarder.state import OutboxState
+from forwarder.uncaptured import look_at_triggers
 
 # Longer than from one round of the janitor to the next, so that nobody measures beside it.
 FRESH_SECONDS = 3.0
@@ -28,6 +30,9 @@ FRESH_SECONDS = 3.0
 INTRUDERS_SECONDS = 30.0
 # Nobody changes it often, nor whose triggers fire.
 ROLE_SECONDS = 60.0
+# A look at 7,000 triggers takes the database a fifth of a second. The more there are, the longer from one look to the next.
+TRIGGERS_SECONDS = 30.0
+LOOKS_PART = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +51,8 @@ class Survey:
         self._intruders: Sequence[str] = ()
         self._role_due = 0.0
         self._role_warnings: Sequence[str] = ()
+        self._triggers_due = 0.0
+        self._uncaptured: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
         """Whether a change of this sink was waiting when it was measured last."""
@@ -75,6 +82,11 @@ class Survey:
         if anyio.current_time() >= self._role_due:
             self._role_due = anyio.current_time() + ROLE_SECONDS
             self._role_warnings = (*(await read_capture_role(connection)).warnings(), *await muted_warnings(connection))
+        if anyio.current_time() >= self._triggers_due:
+            began = anyio.current_time()
+            await self._look_at_triggers(connection)
+            now = anyio.current_time()
+            self._triggers_due = now + max(TRIGGERS_SECONDS, (now - began) / LOOKS_PART)
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
@@ -83,7 +95,13 @@ class Survey:
         """It could not be measured; what nobody measures any more must not go on as a warning."""
         self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
         self._role_warnings, self._role_due = (), 0.0
+        self._uncaptured, self._triggers_due = (), 0.0
         self._state.warnings = ()
+
+    async def _look_at_triggers(self, connection: Connection) -> None:
+        found = await look_at_triggers(connection)
+        self._metrics.uncaptured(len({f"{table}" for table in found if table.flaw != "truncate"}))
+        self._uncaptured = uncaptured.warnings(found)
 
     def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
         limits = self._settings
@@ -96,7 +114,8 @@ class Survey:
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        self._state.warnings = (*passed, *self._intruders, *self._role_warnings)
+        self._state.warnings = (*self._uncaptured, *passed, *self._intruders, *self._role_warnings)
+        self._log("changes are not captured", self._uncaptured)
         self._log("a limit of the outbox is passed", passed)
         self._log("a stranger holds the doorbell", self._intruders)
 

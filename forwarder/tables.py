@@ -60,6 +60,8 @@ class Table:
     ambiguous_key_columns: tuple[AmbiguousColumn, ...]
     members: tuple[Member, ...]
     triggers: tuple[Trigger, ...]
+    # Generated columns that are not stored: a trigger sees null in them.
+    virtual_columns: tuple[str, ...] = ()
 
     @property
     def own_triggers(self) -> tuple[Trigger, ...]:

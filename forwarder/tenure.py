@@ -135,9 +135,10 @@ async def begin(
     server = await server_of(session, url=terms.database_url)
     entered = await history.enter(session, server)
     inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
-    positions = Positions(session, sink=terms.sink.name, newcomers=terms.newcomers)
+    positions = Positions(session, sink=terms.sink.name, history_stamp=entered.stamp, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
+    ahead = await positions.load_ahead()
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
     relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
@@ -162,11 +163,19 @@ async def begin(
         checkpoints=checkpoints,
     )
     intake = Intake(
-        inflow.feed, inflow.outbox, position=position, relay=relay, packer=packer, wants=_wants(terms.sink.tables)
+        inflow.feed,
+        inflow.outbox,
+        position=position,
+        relay=relay,
+        packer=packer,
+        wants=_wants(terms.sink.tables),
+        ahead=ahead,
     )
     terms.state.phase, terms.state.trouble = Phase.LEADING, None
     facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
-    logger.info("listening", extra=facts)
+    logger.info("listening", extra=facts if once else {**facts, "wake": str(inflow.waking)})
+    if inflow.waking.warning and not once:
+        logger.warning(inflow.waking.warning)
     return Tenure(
         sink=sink,
         intake=intake,

@@ -35,7 +35,7 @@ def postgres_binaries() -> Path | None:
 async def postgres(postgres_binaries: Path | None) -> AsyncIterator[EmbeddedPostgres]:
     async with embedded_postgres(
         bin_directory=postgres_binaries,
-        settings={"max_connections": 200, "max_prepared_transactions": 20},
+        settings={"max_connections": 200},
         durable=False,
         parent_directory=memory_disk(),
     ) as server:

@@ -24,6 +24,7 @@ from forwarder.local.kinesis.stream import Stream
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
+from forwarder.waking import Wake
 from tests.waiting import eventually
 
 STREAM = "changes"
@@ -81,7 +82,7 @@ def service_of(
     database_url: str,
     sink: str,
     *,
-    wake: Literal["doorbell", "poll"] = "doorbell",
+    wake: Wake = "auto",
     poll_interval_seconds: float = 5.0,
     outbox: OutboxSettings | None = None,
     **listen: Any,

@@ -54,3 +54,7 @@ class Reader:
                 return page
             self._position = await self._outbox.entering(self._position, head=await self._outbox.here())
         return await self._outbox.read(self._position, self._transactions)
+
+    async def look_up_names(self) -> None:
+        assert self._outbox
+        await self._outbox.look_up_names()

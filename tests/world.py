@@ -313,7 +313,7 @@ class Session:
         return floor_seq
 
 
-def tables() -> list[dict[str, Any]]:
+def tables(_ids: Sequence[int] | None) -> list[dict[str, Any]]:
     key_columns = '[{"attnum": 1, "names": ["id"]}]'
     return [
         {"id": 1, "relation": 1000, "schema": "public", "name": "t", "key_columns": key_columns, "before_image": "full"}

@@ -10,7 +10,7 @@ import typer
 from forwarder import difference, migrations
 from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
-from forwarder.config import Settings
+from forwarder.config import DatabaseSettings, Settings
 from forwarder.conflicts import past_conflicts
 from forwarder.database import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.definitions import Redefine
@@ -23,7 +23,9 @@ from forwarder.protection import Roles
 from forwarder.queries import query
 from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
+from forwarder.server import max_prepared_transactions
 from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
+from forwarder.waking import waking
 
 Mode = Literal["apply", "plan", "check", "sql"]
 Ask = Callable[[Connection], Awaitable[Difference]]
@@ -89,7 +91,14 @@ def migrate(
             max_image_bytes=loaded.capture.max_image_bytes,
             roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
         )
-    run = partial(_run, database_url(loaded), ask, mode=mode, discard=discard_undelivered)
+    run = partial(
+        _run,
+        database_url(loaded),
+        ask,
+        mode=mode,
+        discard=discard_undelivered,
+        listened=None if down else loaded.database,
+    )
     anyio.run(run, backend_options={"use_uvloop": True})
 
 
@@ -113,8 +122,11 @@ def _exclusions(loaded: Settings, exclude: Sequence[str] | None) -> list[Pattern
     return [Pattern(pattern) for pattern in exclude or ()]
 
 
-async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool) -> None:
+async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> None:
+    """``listened``: how changes will be waited for, where any are captured."""
     async with session(url, purpose="migrate") as connection:
+        if listened and mode != "sql":
+            await _tell_waking(connection, listened)
         if mode == "apply":
             await _require_writable(connection, url)
             async with migrations.alone(connection):
@@ -123,6 +135,17 @@ async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool) -> None:
             typer.echo(_guarded(_told(await ask(connection)), discard=discard).script())
         else:
             _show(_told(await ask(connection)), mode)
+
+
+async def _tell_waking(connection: Connection, database: DatabaseSettings) -> None:
+    found = waking(
+        database.wake,
+        poll_interval_seconds=database.poll_interval_seconds,
+        max_prepared_transactions=await max_prepared_transactions(connection),
+    )
+    typer.echo(f"wake: {found}")
+    if found.warning:
+        typer.echo(f"forwarder: warning: {found.warning}", err=True)
 
 
 def _told(found: Difference) -> Difference:

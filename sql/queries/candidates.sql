@@ -37,6 +37,11 @@ SELECT regexp_replace(json_build_object(
         FROM pg_catalog.pg_attribute AS attribute
         WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
     ),
+    'virtual_columns', (
+        SELECT coalesce(json_agg(attribute.attname ORDER BY attribute.attnum), '[]')
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE attribute.attrelid = class.oid AND attribute.attgenerated = 'v' AND NOT attribute.attisdropped
+    ),
     'has_primary_key', coalesce(key.indisprimary, false),
     'key', coalesce(key.attnums, '[]'),
     -- The columns whose JSON is a number, a word or a string; and whether all partitions have their columns in the same places.

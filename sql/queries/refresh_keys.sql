@@ -1,5 +1,6 @@
 -- Learns the new names of key columns that were renamed since `forwarder migrate`; no name is ever forgotten. Only tables that
 -- bear our trigger with their id: the oid of another may by now be a stranger's (after a restore).
+--   $1 the tables that it is about, by their ids; null: all
 UPDATE forwarder.captured_table AS captured
 SET key_columns = renamed.key_columns
 FROM (
@@ -22,6 +23,7 @@ FROM (
         ON attribute.attrelid = registered.relation
         AND attribute.attnum = (key.value ->> 'attnum')::smallint
         AND NOT attribute.attisdropped
+    WHERE $1::integer[] IS NULL OR registered.id = ANY ($1)
     GROUP BY registered.id
 ) AS renamed
 WHERE captured.id = renamed.id AND captured.key_columns <> renamed.key_columns

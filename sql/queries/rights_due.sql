@@ -21,6 +21,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` do.
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
+    ('runtime', 'TABLE', 'ahead', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'captured_table', '{SELECT,UPDATE (key_columns)}'),
     ('runtime', 'TABLE', 'dead_letter', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'dropped', '{SELECT}'),
@@ -43,7 +44,9 @@ WITH wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'sees', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'standings', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'trim_ahead', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'watch_triggers', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
     -- the schema nobody can name the function for a trigger of their own.
     ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')

@@ -1,6 +1,7 @@
 -- Every table that is or was captured, under the name it has now: a rename needs no migrate to show. Where a table no longer
 -- bears our trigger with this id, its oid may by now be another's (after a restore), and the name last seen holds. Names that cannot become
 -- UTF-8 are made legible; a key with such a column is none, since no image of a row can become UTF-8 then either.
+--   $1 the tables that are asked for, by their ids; null: all
 SELECT
     captured.id,
     captured.relation,
@@ -15,3 +16,4 @@ LEFT JOIN pg_catalog.pg_trigger AS trigger
     AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
 LEFT JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
 LEFT JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+WHERE $1::integer[] IS NULL OR captured.id = ANY ($1)

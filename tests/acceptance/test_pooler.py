@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.databases import Database, connected
+from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, write, writing
 from tests.listening import CREDENTIALS, Operator, Served, command
 from tests.pooler import needs_pgbouncer, pgbouncer
@@ -69,20 +69,6 @@ async def test_a_sleeping_listener_is_woken_by_each_commit_behind_a_pooler_in_tr
             await write(ledger, pooled.writer_url, transactions=1, first_writer=3 * number)
 
             await all_delivered(ledger, served.data, within_seconds=PROMPT_SECONDS)
-
-
-async def test_a_transaction_behind_a_pooler_that_does_not_notify_can_be_prepared(
-    database: Database, ledger: Ledger, served: Served, tmp_path: Path
-) -> None:
-    async with writers_pooled(database, served, tmp_path) as pooled:
-        async with connected(pooled.writer_url) as writer:
-            await writer.execute("BEGIN; SET LOCAL forwarder.wake = 'poll'; INSERT INTO account VALUES (100, 1)")
-            await writer.execute("PREPARE TRANSACTION 'behind a pooler'")
-            await writer.execute("COMMIT PREPARED 'behind a pooler'")
-        ledger.inserted(100)
-    async with command("listen", "--once", env=environment(database, served), directory=tmp_path / "once") as once:
-        assert await once.ends() == 0
-    await all_delivered(ledger, served.data)
 
 
 async def assert_refused(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from forwarder import difference
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 
@@ -407,6 +408,22 @@ async def test_a_row_that_the_applications_own_trigger_changes_again_keeps_its_o
     assert [(event.op, event.after["version"]) for event in await captured(owner)] == [("I", 1), ("U", 2)]
 
 
+async def test_a_virtual_column_is_null_and_warned_of(owner: Connection, writer: Connection) -> None:
+    if owner.get_server_version().major < 18:
+        pytest.skip("virtual generated columns are new in PostgreSQL 18")
+    await create(
+        owner,
+        "CREATE TABLE public.item (id integer PRIMARY KEY, stored integer GENERATED ALWAYS AS (2 * id) STORED,"
+        " virtual integer GENERATED ALWAYS AS (3 * id) VIRTUAL)",
+    )
+    await writer.execute("INSERT INTO public.item VALUES (1)")
+    assert [event.after for event in await captured(owner)] == [{"id": 1, "stored": 2, "virtual": None}]
+    assert (await difference.from_selection(owner, [])).warnings[-1] == (
+        "virtual generated columns are null in every record of public.item (virtual): declare them STORED, or compute them where they"
+        " are read"
+    )
+
+
 async def test_what_is_rolled_back_leaves_nothing(owner: Connection, writer: Connection) -> None:
     await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
     async with writer.transaction():
@@ -415,23 +432,3 @@ async def test_what_is_rolled_back_leaves_nothing(owner: Connection, writer: Con
         await writer.execute("INSERT INTO public.item VALUES (3)")
     await writer.execute("BEGIN; INSERT INTO public.item VALUES (4); ROLLBACK")
     assert [event.after["id"] for event in await captured(owner)] == [1, 3]
-
-
-async def test_a_transaction_can_be_prepared_while_nobody_sleeps(owner: Connection, writer: Connection) -> None:
-    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'awake'")
-    await writer.execute("COMMIT PREPARED 'awake'")
-    assert len(await captured(owner)) == 1
-
-
-async def test_a_transaction_can_be_prepared_in_poll_mode(owner: Connection, writer: Connection) -> None:
-    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
-    # As a sleeping listener holds it; then writers ring, and a transaction that notifies cannot be prepared.
-    await owner.execute("SELECT pg_advisory_lock(1719100530, 1)")
-    with pytest.raises(asyncpg.FeatureNotSupportedError):
-        await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
-    await writer.execute("ROLLBACK")
-    await writer.execute("SET forwarder.wake = 'poll'")
-    await writer.execute("BEGIN; INSERT INTO public.item VALUES (1); PREPARE TRANSACTION 'asleep'")
-    await writer.execute("COMMIT PREPARED 'asleep'")
-    assert len(await captured(owner)) == 1

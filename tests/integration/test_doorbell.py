@@ -221,28 +221,6 @@ async def test_a_session_in_poll_mode_never_notifies(
     assert await eavesdropper.rings_until_now() == 0
 
 
-async def test_a_session_in_poll_mode_can_prepare_its_transaction(doorbell: Doorbell, writer: Connection) -> None:
-    await writer.execute("SET forwarder.wake = 'poll'")
-    assert await doorbell.arm()
-    await writer.execute("BEGIN; INSERT INTO item VALUES (1)")
-
-    await writer.execute("PREPARE TRANSACTION 'first'")
-
-    await writer.execute("COMMIT PREPARED 'first'")
-
-
-async def test_a_prepared_transaction_refuses_the_bell_until_it_is_committed(
-    doorbell: Doorbell, writer: Connection
-) -> None:
-    await writer.execute("BEGIN; INSERT INTO item VALUES (1)")
-    await writer.execute("PREPARE TRANSACTION 'second'")
-    assert not await doorbell.arm()
-
-    await writer.execute("COMMIT PREPARED 'second'")
-
-    assert await doorbell.arm()
-
-
 async def test_the_end_of_the_session_releases_the_bell(database: Database, doorbell: Doorbell) -> None:
     async with session(database.url, purpose="doorbell") as connection:
         assert await Doorbell(connection).arm()

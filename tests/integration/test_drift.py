@@ -98,7 +98,9 @@ async def test_an_altered_function_is_named_and_mended(
     await writer.execute(
         "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET id = 2; DELETE FROM public.orders"
     )
-    assert [event.op for event in await captured(owner)] == ["I", "D", "I", "D"]
+    # Without the function the trigger was missing for a while.
+    gaps = ["G", "G"] if "CASCADE" in damage else []
+    assert [event.op for event in await captured(owner)] == [*gaps, "I", "D", "I", "D"]
 
 
 async def test_a_function_that_is_defined_again_is_nobodys_at_any_moment(owner: Connection) -> None:

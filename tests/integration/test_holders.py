@@ -98,20 +98,6 @@ async def test_who_shares_the_lock_cannot_lead_and_each_is_named(owner: Connecti
     ]
 
 
-async def test_a_prepared_transaction_is_named_and_can_be_ended_as_said(owner: Connection, database: Database) -> None:
-    take = TAKE.replace("pg_advisory_lock", "pg_advisory_xact_lock")
-    name = f"it's {database.name}"
-    prepare = "PREPARE TRANSACTION '{}'".format(name.replace("'", "''"))
-    async with stranger(database.url, take=f"BEGIN; {take}; {prepare}"):
-        pass
-    holder = await only(owner)
-    assert holder.flaw == "is no session"
-    assert str(holder) == f'prepared transaction "{name}" of role {OWNER}'
-
-    await owner.execute(holder.remedy)
-    assert await Leadership(owner, sink="default").take()
-
-
 async def test_locks_of_another_database_are_nobodys(
     owner: Connection, database: Database, bare_database: Database
 ) -> None:

@@ -158,18 +158,6 @@ async def test_a_leaf_that_a_writer_has_not_committed_to_is_passed_over_without_
     assert await reclaim(owner, 0)
 
 
-async def test_a_prepared_transaction_keeps_its_leaf(owner: Connection) -> None:
-    await owner.execute("SET forwarder.wake = 'poll'; BEGIN")
-    await write(owner, 1)
-    await owner.execute("PREPARE TRANSACTION 'two-phase'")
-    try:
-        await write(owner, 3 * LEAF_EVENTS)
-        await deliver(owner)
-        assert await reclaim(owner, 0) is None
-    finally:
-        await owner.execute("ROLLBACK PREPARED 'two-phase'")
-
-
 async def test_what_a_batch_under_way_has_delivered_stays_until_the_batch_is_done(owner: Connection) -> None:
     await write(owner, 3 * LEAF_EVENTS)
     positions = Positions(owner, sink="default")

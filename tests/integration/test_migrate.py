@@ -19,6 +19,7 @@ import pytest
 from forwarder import difference, migrations
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import LOCK_TIMEOUT_MS, Installation
+from forwarder.local.postgres import SUPERUSER
 from forwarder.migrations import Migration
 from forwarder.selection import Pattern, Rule
 from tests.databases import OWNER, Database
@@ -254,7 +255,9 @@ async def test_a_damaged_trigger_is_mended_with_and_without_a_selection(owner: C
         "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET note = 'a'; DELETE FROM public.orders"
     )
     await owner.execute("TRUNCATE public.orders")
-    assert [event.op for event in await captured(owner)] == ["I", "U", "D", "T"]
+    gap = [("G", "capture interrupted"), ("G", "capture resumed")]
+    changes = [(operation, None) for operation in "IUDT"]
+    assert [(event.op, event.fault) for event in await captured(owner)] == [*gap, *gap, *changes]
     assert await registry(owner) == [(1, "orders", True)]
 
 
@@ -415,7 +418,7 @@ async def test_a_trigger_disabled_on_a_partition_is_mended(owner: Connection) ->
     await owner.execute("ALTER TABLE public.sale_1 DISABLE TRIGGER ALL")
     assert (await migrate(owner)).tables == ["public.sale"]
     await owner.execute("INSERT INTO public.sale VALUES (1)")
-    assert len(await captured(owner)) == 1
+    assert [event.op for event in await captured(owner)] == ["G", "G", "I"]
 
 
 async def test_a_parent_takes_over_its_partition_without_a_gap_and_gives_it_back(owner: Connection) -> None:
@@ -518,6 +521,21 @@ async def test_a_table_without_the_privilege_is_named_with_its_remedy_and_the_ot
     assert (await migrate(owner, "public.*")).tables == ["public.foreign_to_us"]
     outcome = await migrate(owner, "orders")
     assert 'DROP TRIGGER IF EXISTS "00_forwarder_capture"' in outcome.problems["public.foreign_to_us"]
+
+
+async def test_a_table_in_a_schema_that_we_may_not_use_is_named_with_its_remedy_and_the_others_are_done(
+    bare_database: Database, owner: Connection
+) -> None:
+    await owner.execute(ORDERS)
+    async with session(bare_database.superuser_url) as administrator:
+        await administrator.execute(
+            f"CREATE SCHEMA hidden; CREATE TABLE hidden.item (id integer); ALTER TABLE hidden.item OWNER TO {OWNER}"
+        )
+        outcome = await migrate(owner, "*.*")
+        assert outcome.tables == ["public.orders"]
+        assert outcome.problems["hidden.item"].endswith(f"run as {SUPERUSER}: GRANT USAGE ON SCHEMA hidden TO {OWNER}")
+        await administrator.execute(f"GRANT USAGE ON SCHEMA hidden TO {OWNER}")
+    assert (await migrate(owner, "*.*")).tables == ["hidden.item"]
 
 
 # The leaves of the outbox

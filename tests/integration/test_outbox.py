@@ -228,6 +228,54 @@ async def test_a_renamed_table_is_read_under_its_present_name(reader: Connection
 
 
 @pytest.mark.usefixtures("item")
+async def test_a_table_that_is_renamed_meanwhile_has_its_new_name_after_a_look(
+    reader: Connection, connection: Connection
+) -> None:
+    outbox = outbox_of(reader)
+    await insert(connection, 1)
+    (before,) = await drain(outbox)
+    await connection.execute("ALTER TABLE item RENAME TO article; INSERT INTO article VALUES (2)")
+
+    await outbox.look_up_names()
+
+    (after,) = await drain(outbox)
+    assert (before.table.name, after.table.name) == ("item", "article")
+
+
+@pytest.mark.usefixtures("item")
+async def test_a_look_at_names_that_are_the_same_makes_no_new_tables(
+    reader: Connection, connection: Connection
+) -> None:
+    outbox = outbox_of(reader)
+    await insert(connection, 1)
+    (before,) = await drain(outbox)
+    await insert(connection, 2)
+
+    await outbox.look_up_names()
+
+    (after,) = await drain(outbox)
+    assert after.table is before.table
+
+
+@pytest.mark.usefixtures("item")
+async def test_rows_whose_key_column_was_dropped_have_the_names_of_their_table_alone_read_again(
+    reader: Connection, connection: Connection
+) -> None:
+    await connection.execute("CREATE TABLE other (id bigint PRIMARY KEY)")
+    await capture(connection, "public.other")
+    outbox = outbox_of(reader)
+    await connection.execute("INSERT INTO other VALUES (1)")
+    await insert(connection, 1)
+    await drain(outbox)
+    await connection.execute("ALTER TABLE item DROP COLUMN id; ALTER TABLE other RENAME TO another")
+    await connection.execute("INSERT INTO item DEFAULT VALUES; INSERT INTO another VALUES (2)")
+
+    item, other = await drain(outbox)
+
+    assert (item.key, other.table.name) == (None, "other")
+
+
+@pytest.mark.usefixtures("item")
 async def test_a_change_of_a_table_that_the_registry_has_not_is_refused(
     reader: Connection, connection: Connection
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from forwarder.ahead import Ahead
 from forwarder.checkpoints import Checkpoints
 from forwarder.cursor import NOTHING, Position
 from forwarder.events import SetAside
@@ -29,6 +30,7 @@ class Relay:
 
     progress = 1
     position = Position(delivered=NOTHING, floor_seq=0)
+    ahead = None
 
 
 class SlowPositions:
@@ -45,7 +47,7 @@ class SlowPositions:
         self._lease.check(now=self._clock.now)
         self.kept += [change.seq for change in aside]
 
-    async def save(self, position: Position, *, aside: Sequence[SetAside] = ()) -> int:
+    async def save(self, position: Position, *, aside: Sequence[SetAside] = (), ahead: Ahead | None = None) -> int:
         self.kept_at_save = len(self.kept)
         await self.keep(aside)
         return 0

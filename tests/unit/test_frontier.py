@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from forwarder import frontier as frontier_module
+from forwarder.ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.cursor import Position, Snapshot
 from forwarder.events import Event, Record, Stretch
 from forwarder.frontier import MANY_PAGES, Frontier
@@ -80,6 +81,7 @@ class Reader:
         self.frontier = Frontier(START)
         self.pending: list[Record] = []
         self.delivered: set[int] = set()
+        self.noted: list[Ahead] = []
 
     async def run(self) -> None:
         session: Any = Session(self.world, pause=anyio.lowlevel.checkpoint)
@@ -122,10 +124,14 @@ class Reader:
         self.delivered.add(record.seq)
 
     def check(self) -> None:
-        """Whatever is not delivered would be read from here on."""
+        """Whatever is not delivered would be read from here on, and not be taken for delivered, now or by what was noted before."""
         standing = self.frontier.position
+        if self.frontier.ahead and self.chance.random() < 0.1:
+            self.noted.append(self.frontier.ahead)
         for change in self.world.visible:
-            assert change["seq"] in self.delivered or follows(standing, change["txid"], change["seq"])
+            if change["seq"] not in self.delivered:
+                assert follows(standing, change["txid"], change["seq"])
+                assert not any(ahead.has(change["txid"], change["seq"]) for ahead in self.noted)
 
 
 def follows(standing: Position, txid: int, seq: int) -> bool:
@@ -149,3 +155,53 @@ async def test_a_position_passes_over_nothing_that_is_not_delivered(
 ) -> None:
     monkeypatch.setattr(frontier_module, "MANY_PAGES", many_pages)
     await Reader(seed, World()).run()
+
+
+def test_what_is_delivered_behind_a_halted_change_is_known_as_far_as_few_words_can_say_it() -> None:
+    kept = Frontier(START)
+    pages = [page(*range(first, first + 400)) for first in range(1, 4001, 400)]
+    for number, packed in enumerate(pages, start=1):
+        kept.enter(packed, position(400 * number), now=0.0)
+    for packed in pages[:5]:
+        deliver(kept, packed.records[1:])
+
+    ahead = kept.ahead
+
+    # Of the pages from the sixth on nothing is delivered: so many would be named, of two of them.
+    assert ahead
+    assert ahead.end == position(2800)
+    assert ahead.undelivered == {*range(1, 2001, 400), *range(2001, 2801)}
+    assert len(ahead.undelivered) <= MAX_UNDELIVERED
+    assert [seq for seq in range(1, 3001) if not ahead.has(seq, seq)] == [
+        *sorted(ahead.undelivered),
+        *range(2801, 3001),
+    ]
+
+
+def test_what_is_delivered_ahead_survives_being_kept_in_some_hundred_bytes() -> None:
+    kept = Frontier(START)
+    packed = page(*range(10**12, 10**12 + 4000))
+    kept.enter(packed, START.entering(Snapshot(7, 9, (7,)), floor_seq=3, ceiling_seq=10**13).advanced(10**13), now=0.0)
+    deliver(kept, [record for number, record in enumerate(packed.records) if number % 5])
+
+    ahead = kept.ahead
+
+    assert ahead
+    content = ahead.encode()
+    assert decode(content) == ahead
+    assert len(content) < 500
+    assert decode(b"of another release") is None
+
+
+def test_where_nothing_is_delivered_nothing_is_ahead() -> None:
+    kept = Frontier(START)
+    kept.enter(page(1, 2), position(2), now=0.0)
+    kept.enter(page(3), position(3), now=0.0)
+    assert kept.ahead is None
+
+
+def test_nothing_is_ahead_of_a_position_that_has_come_as_far() -> None:
+    ahead = Ahead(end=position(10), undelivered=frozenset({3}))
+    assert not ahead.is_behind(position(9))
+    assert ahead.is_behind(position(10))
+    assert not ahead.is_behind(position(20).entering(Snapshot(30, 30), floor_seq=0, ceiling_seq=30))

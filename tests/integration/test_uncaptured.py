@@ -1,0 +1,150 @@
+"""Triggers that somebody switches off: noticed, told in the stream where changes may be missing, and put right by migrate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from forwarder.database import session
+from forwarder.uncaptured import look_at_triggers, warnings
+from tests.databases import Database
+from tests.migrating import migrate
+
+if TYPE_CHECKING:
+    from forwarder.database import Connection
+
+INTERRUPTED = "capture interrupted"
+RESUMED = "capture resumed"
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    async with session(database.url, purpose="janitor") as connection:
+        await connection.execute(
+            """
+            CREATE TABLE public.item (id integer PRIMARY KEY);
+            CREATE TABLE public.other (id integer PRIMARY KEY);
+            CREATE TABLE public.log (day integer, id integer, PRIMARY KEY (day, id)) PARTITION BY LIST (day);
+            CREATE TABLE public.log_1 PARTITION OF public.log FOR VALUES IN (1);
+            CREATE TABLE public.log_2 PARTITION OF public.log FOR VALUES IN (2);
+            """
+        )
+        await migrate(connection, "public.*")
+        yield connection
+
+
+async def gaps(owner: Connection) -> list[tuple[str, str]]:
+    """What the outbox has of them, oldest first: the table or partition, and what is said of it."""
+    rows = await owner.fetch("SELECT relation::regclass::text, fault FROM forwarder.outbox WHERE op = 'G' ORDER BY seq")
+    return [(relation, fault) for relation, fault in rows]
+
+
+async def flaws(owner: Connection) -> list[tuple[str, str]]:
+    return [(f"{found}", found.flaw) for found in await look_at_triggers(owner)]
+
+
+async def test_sound_triggers_are_no_news(owner: Connection) -> None:
+    assert await flaws(owner) == []
+    assert await flaws(owner) == []
+    assert await gaps(owner) == []
+
+
+async def test_a_trigger_that_is_switched_off_is_named_until_it_is_on_again_and_each_is_told_once(
+    owner: Connection,
+) -> None:
+    await owner.execute("ALTER TABLE public.item DISABLE TRIGGER USER")
+    for _ in range(2):
+        assert await flaws(owner) == [("public.item", "disabled"), ("public.item", "disabled")]
+    assert await gaps(owner) == [("public.item", INTERRUPTED)]
+
+    await owner.execute("ALTER TABLE public.item ENABLE TRIGGER USER")
+    for _ in range(2):
+        assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+
+
+async def test_a_trigger_that_was_off_between_two_looks_is_told_of(owner: Connection) -> None:
+    await owner.execute("ALTER TABLE public.item DISABLE TRIGGER ALL")
+    await owner.execute("ALTER TABLE public.item ENABLE TRIGGER ALL")
+
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+
+
+async def test_a_partition_that_was_detached_and_attached_again_is_told_of_alone(owner: Connection) -> None:
+    await owner.execute("ALTER TABLE public.log DETACH PARTITION public.log_1")
+    assert await flaws(owner) == []
+    await owner.execute("INSERT INTO public.log_1 VALUES (1, 1)")
+    await owner.execute("ALTER TABLE public.log ATTACH PARTITION public.log_1 FOR VALUES IN (1)")
+
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.log_1", RESUMED)]
+
+
+async def test_a_new_partition_is_no_gap_and_its_truncate_is_asked_for(owner: Connection) -> None:
+    await owner.execute("CREATE TABLE public.log_3 PARTITION OF public.log FOR VALUES IN (3)")
+
+    assert await flaws(owner) == [("public.log_3", "truncate")]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == []
+
+
+async def test_one_gap_stands_for_all_partitions_of_a_table(owner: Connection) -> None:
+    for table in ("log", "log_1", "log_2"):
+        await owner.execute(f"ALTER TABLE public.{table} DISABLE TRIGGER USER")
+
+    assert {name for name, _ in await flaws(owner)} == {"public.log", "public.log_1", "public.log_2"}
+    assert await gaps(owner) == [("public.log", INTERRUPTED)]
+
+
+async def test_a_table_that_is_dropped_and_created_anew_is_missed_and_put_right_by_migrate(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
+
+    assert ("public.item", "missing") in await flaws(owner)
+    assert await gaps(owner) == [("public.item", INTERRUPTED)]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+
+
+async def test_a_table_that_is_dropped_is_none_of_our_business(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == []
+
+
+async def test_what_migrate_changes_is_no_gap(owner: Connection) -> None:
+    await migrate(owner, "public.*", before="none")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == []
+
+
+async def test_what_migrate_puts_right_before_anybody_has_looked_is_told_of(owner: Connection) -> None:
+    await owner.execute("ALTER TABLE public.item DISABLE TRIGGER USER")
+    await migrate(owner, "public.*")
+
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+    assert await flaws(owner) == []
+
+
+async def test_a_copy_of_the_database_begins_anew(owner: Connection) -> None:
+    await owner.execute("UPDATE forwarder.watched_trigger SET seen_in = 'elsewhere', version = '1', trigger_oid = 1")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == []
+
+
+async def test_the_warnings_name_a_few_tables_and_count_the_rest(owner: Connection) -> None:
+    for number in range(7):
+        await owner.execute(f"CREATE TABLE public.t{number} (id integer PRIMARY KEY)")
+    await migrate(owner, "public.*")
+    for number in range(7):
+        await owner.execute(f"ALTER TABLE public.t{number} DISABLE TRIGGER USER")
+
+    [line] = warnings(await look_at_triggers(owner))
+    assert line == (
+        "changes are missed: our trigger on public.t0, public.t1, public.t2, public.t3, public.t4 and 2 more is disabled or altered;"
+        " run `forwarder migrate`, and compare with what the stream has"
+    )
