@@ -18,7 +18,6 @@ from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Body
 from forwarder.kinesis_errors import errors_of, errors_of_opening
 from forwarder.sink_url import KinesisTarget
-from forwarder.straight_session import StraightSession
 
 # An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
 PART_BYTES = 5 << 20
@@ -119,9 +118,7 @@ async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def attachments_of(target: KinesisTarget) -> AsyncIterator[Attachments]:
     """Room for large records in the bucket that the target's ``oversize`` names; closes its connections at the end."""
     bucket = target.oversize.bucket
-    config = AioConfig(
-        http_session_cls=StraightSession, connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1}
-    )
+    config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
     with aws_call(f"bucket {bucket}"), errors_of_opening(f"bucket {bucket}"):
         context = session_of(target).create_client("s3", region_name=region_of(target), config=config)
         client = await context.__aenter__()

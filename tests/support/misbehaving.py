@@ -19,6 +19,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 # What any request is, whatever its operation.
 ANY = "*"
 _MAX_HEAD_BYTES = 1 << 16
+_FLOOD_BYTES = 64 << 20
+_WAVE = b"x" * (1 << 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,13 @@ class Drip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """An answer of 64 MiB, as far as somebody takes it."""
+
+    status: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TooLargeAbove:
     """As a gateway with a limit for the body of a request; what fits is answered as ever."""
 
@@ -74,7 +83,7 @@ class TooLargeAbove:
     body: bytes = b""
 
 
-Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove
+Behaviour = Answer | StopReading | Silence | Drip | Flood | TooLargeAbove
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -94,6 +103,8 @@ class Misbehaving:
         self.url = f"http://127.0.0.1:{port}"
         self.requests: list[Request] = []
         self.stored: list[str] = []
+        # Bytes of floods that somebody has taken, or that are in the buffers of a socket.
+        self.flooded = 0
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
 
@@ -154,6 +165,8 @@ class Misbehaving:
             await anyio.sleep_forever()
         elif isinstance(behaviour, Drip):
             await self._drip(behaviour, stream)
+        elif isinstance(behaviour, Flood):
+            await self._flood(behaviour, stream)
         elif isinstance(behaviour, TooLargeAbove) and len(request.body) > behaviour.size:
             await stream.send(Answer(status=413, body=behaviour.body).encoded)
         elif isinstance(behaviour, Answer):
@@ -166,6 +179,12 @@ class Misbehaving:
         while True:
             await stream.send(b" ")
             await anyio.sleep(drip.seconds)
+
+    async def _flood(self, flood: Flood, stream: SocketStream) -> None:
+        await stream.send(f"HTTP/1.1 {flood.status} -\r\nContent-Length: {_FLOOD_BYTES}\r\n\r\n".encode())
+        for _ in range(0, _FLOOD_BYTES, len(_WAVE)):
+            await stream.send(_WAVE)
+            self.flooded += len(_WAVE)
 
     def _usual(self, request: Request) -> Answer:
         """What a stream that is well says."""
