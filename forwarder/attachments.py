@@ -15,7 +15,7 @@ from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Attachment, Body
+from forwarder.events import Attachment
 from forwarder.kinesis_errors import errors_of, errors_of_opening
 from forwarder.sink_url import KinesisTarget
 
@@ -56,17 +56,15 @@ class Attachments:
         """Store an object, as ``forwarder.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
         # What an answer that nobody has foreseen makes of botocore, or of us.
         with errors_of(f"s3://{attachment.bucket}"):
-            if attachment.body:
-                await self._put_parts(attachment, attachment.body)
-            else:
-                await self._put_whole(attachment, attachment.data)
+            await self._put_parts(attachment)
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
         place: dict[str, Any] = {"Bucket": attachment.bucket, "Key": attachment.key}
         await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
 
-    async def _put_parts(self, attachment: Attachment, body: Body) -> None:
-        """Store an object that is not in memory, in parts if it takes more than one: it is there once all are."""
+    async def _put_parts(self, attachment: Attachment) -> None:
+        """Store an object in parts if it takes more than one: it is there once all are."""
+        body = attachment.body
         parts = _of_equal_size(body.parts())
         first = await anext(parts)
         if body.size <= PART_BYTES:

@@ -115,9 +115,8 @@ class Relay:
 
     @property
     def bytes(self) -> int:
-        """How many bytes of data are in memory, attachments included."""
-        waiting = self._barriers.bytes + self._barriers_again.bytes
-        return self._schedule.bytes + waiting + self._frontier.attached_bytes
+        """How many bytes of data are in memory. What is attached to records is not."""
+        return self._schedule.bytes + self._barriers.bytes + self._barriers_again.bytes
 
     @property
     def waiting_for_barriers(self) -> int:
@@ -194,7 +193,6 @@ class Relay:
     async def _read(self, record: Record) -> bool:
         """Replace a record's body by what it stands for; False if that is no more."""
         assert record.body is not None
-        # Attachments do not count: those of this page are not stored before what comes before them is delivered.
         while self._schedule.bytes >= self._max_bytes:
             await self._changed.wait()
         try:
@@ -231,11 +229,12 @@ class Relay:
             Unavailable: the lease is over; what is under way may still arrive.
         """
         async with anyio.create_task_group() as tasks:
+            if self._uploads:
+                tasks.start_soon(self._uploads.run, self._attached)
             while True:
                 changed, had_enough = self._changed, self._has_enough()
                 if self._uploads:
-                    for record in self._schedule.take_unstored():
-                        tasks.start_soon(self._store, self._uploads, record)
+                    self._uploads.add(self._schedule.take_unstored())
                 while self._may_send(anyio.current_time()) and (records := self._take()):
                     size = sum([len(record.data) for record in records])
                     self.in_flight += 1
@@ -290,9 +289,9 @@ class Relay:
             return self._sink.max_records
         return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
-    async def _store(self, uploads: Uploads, record: Record) -> None:
-        """Store what is attached to the first record of a lane, which may be sent then."""
-        if await uploads.store(record):
+    def _attached(self, record: Record) -> None:
+        """What was attached to the first record of a lane is stored, and it may be sent; or its change was given up."""
+        if record.attachment is None:
             self._schedule.put_back([record])
             self._notify()
         else:

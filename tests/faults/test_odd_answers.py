@@ -17,6 +17,7 @@ from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
+from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
     SHARD,
@@ -279,7 +280,7 @@ async def test_nor_is_more_read_of_what_s3_answers(
     target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
     async with attachments_of(target) as attachments:
         with pytest.raises(Unavailable, match="s3://large: ") as raised:
-            await attachments.put(Attachment("large", "key", b"x"))
+            await attachments.put(Attachment("large", "key", Whole(b"x")))
     assert is_left_unread(server)
     assert len(str(raised.value)) < 1000
 
