@@ -236,7 +236,7 @@ class Relay:
                 if self._uploads:
                     self._uploads.add(self._schedule.take_unstored())
                 while self._may_send(anyio.current_time()) and (records := self._take()):
-                    size = sum([len(record.data) for record in records])
+                    size = _bytes(records)
                     self.in_flight += 1
                     self._bytes_under_way += size
                     tasks.start_soon(self._send, tasks, records, size)
@@ -343,6 +343,12 @@ class Relay:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _bytes(records: Sequence[Record]) -> int:
+    """Of data, followers included."""
+    followers = chain.from_iterable([record.followers for record in records if record.followers])
+    return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])
 
 
 def _rejected_seconds(records: Sequence[Record]) -> float:
