@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from sys import getsizeof
 from typing import TypeAlias
 
 import anyio
@@ -142,7 +143,8 @@ class Feed:
 
 
 def _size(page: Page) -> int:
-    return sum(EVENT_BYTES + len(event.before or "") + len(event.after or "") for event in page.events)
+    # Not their lengths: one character beyond the usual makes a text take four bytes for each.
+    return sum(EVENT_BYTES + getsizeof(event.before) + getsizeof(event.after) for event in page.events)
 
 
 def _mark(position: Position) -> _Mark:

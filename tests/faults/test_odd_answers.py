@@ -299,6 +299,22 @@ async def test_nor_of_what_sts_answers(server: Misbehaving, monkeypatch: pytest.
     assert len(str(raised.value)) < 1000
 
 
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_an_answer_that_does_not_wait_for_the_request_counts_and_its_connection_is_not_used_again(
+    server: Misbehaving, *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        # As many as there are connections, and more.
+        server.next("PutRecords", *[Answer(status=413, is_hasty=True)] * 5)
+        with anyio.fail_after(PATIENCE_SECONDS / 2):
+            for _ in range(5):
+                with pytest.raises(Invalid):
+                    await sink.publish(records(16, size=1 << 20))
+            assert not await sink.publish(records())
+
+
 async def test_an_odd_answer_at_start_is_waited_out(server: Misbehaving) -> None:
     server.next("DescribeStreamSummary", Answer(status=400, body=b"[]"), Answer(status=400, body=b'{"__type": 1}'))
     async with sink_of(server) as sink:

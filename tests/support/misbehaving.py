@@ -44,6 +44,8 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    # It comes when the head of the request is read, and no byte more is.
+    is_hasty: bool = False
 
     @property
     def encoded(self) -> bytes:
@@ -145,6 +147,10 @@ class Misbehaving:
         behaviour = self._behaviour(operation)
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
+            await anyio.sleep_forever()
+        if isinstance(behaviour, Answer) and behaviour.is_hasty:
+            self.requests.append(Request(operation=operation, headers=headers))
+            await stream.send(behaviour.encoded)
             await anyio.sleep_forever()
         if "expect" in headers:
             await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
