@@ -107,7 +107,10 @@ class ListenSettings(Section):
         description="Events in memory; a restart after a crash repeats no more than these.",
     )
     max_bytes: int = Field(
-        default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory; two pages may come on top."
+        default=32 << 20,
+        ge=1 << 20,
+        le=1 << 32,
+        description="Bytes of records in memory, divided between the sinks; two pages a sink may come on top.",
     )
     max_in_flight: int = Field(default=16, ge=1, le=256, description="Requests to the sink under way at once.")
     checkpoint_interval_seconds: Seconds = Field(

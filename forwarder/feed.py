@@ -26,7 +26,7 @@ from forwarder.outbox import Page
 
 # What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512
-KEPT_BYTES = 32 << 20
+KEPT_BYTES = 16 << 20
 # What an event takes besides its images.
 EVENT_BYTES = 500
 

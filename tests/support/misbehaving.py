@@ -109,6 +109,7 @@ class Misbehaving:
         self.flooded = 0
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
+        self._hung_up = anyio.Event()
 
     def next(self, operation: str, *behaviours: Behaviour) -> None:
         """Treat the next requests for an operation so, one after the other."""
@@ -122,6 +123,12 @@ class Misbehaving:
         """Forget every script."""
         self._scripts.clear()
         self._standing.clear()
+
+    def hang_up(self) -> None:
+        """Forget every script, and close the connections of those who are kept waiting."""
+        self.behave()
+        self._hung_up.set()
+        self._hung_up = anyio.Event()
 
     def asked(self, operation: str) -> list[Request]:
         """The requests for an operation so far."""
@@ -147,7 +154,8 @@ class Misbehaving:
         behaviour = self._behaviour(operation)
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
-            await anyio.sleep_forever()
+            await self._hung_up.wait()
+            raise anyio.EndOfStream
         if isinstance(behaviour, Answer) and behaviour.is_hasty:
             self.requests.append(Request(operation=operation, headers=headers))
             await stream.send(behaviour.encoded)
