@@ -103,13 +103,22 @@ class Attachments:
 
 async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in parts of ``PART_BYTES`` each but the last, since S3 takes no smaller ones."""
-    waiting = b""
+    waiting = bytearray()
     async for part in parts:
         waiting += part
+        # While one is being stored, none of what it is made of is to be in memory beside it.
+        del part
         while len(waiting) > PART_BYTES:
-            yield waiting[:PART_BYTES]
-            waiting = waiting[PART_BYTES:]
-    yield waiting
+            yield _cut(waiting)
+    yield bytes(waiting)
+
+
+def _cut(waiting: bytearray) -> bytes:
+    """Take the first part out."""
+    with memoryview(waiting) as all_of_it:
+        part = bytes(all_of_it[:PART_BYTES])
+    del waiting[:PART_BYTES]
+    return part
 
 
 @asynccontextmanager

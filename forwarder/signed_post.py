@@ -9,52 +9,26 @@ are those of the client, for its session sends them, and it is botocore that fin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.endpoint import convert_to_response_dict
-from aiohttp import Payload
-from aiohttp.abc import AbstractStreamWriter
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.parsers import create_parser
 
 from forwarder.sigv4 import Signer
+from forwarder.straight_session import Sliced
 
 # What no two requests have in common.
 _OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id"}
 # A host is signed as it is sent: without the port that goes without saying.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Slices(Protocol):
-    """A body that is made slice by slice, the same ones each time: to be measured, to be signed, and to be sent."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-
-class _Sliced(Payload):
-    """Slices as aiohttp sends them: the next one is made when the connection has room again."""
-
-    _autoclose = True
-
-    def __init__(self, slices: Slices) -> None:
-        super().__init__(slices)
-        self._size = sum(map(len, slices))
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """As every payload must."""
-        return b"".join(self._value).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write all of it."""
-        for part in self._value:
-            await writer.write(part)
 
 
 class SignedPost:
@@ -78,10 +52,10 @@ class SignedPost:
             service=trial.service,
         )
 
-    async def send(self, body: bytes | Slices) -> bytes:
+    async def send(self, body: bytes | Iterable[bytes]) -> bytes:
         """Make a request; the body of its answer.
 
-        Of slices there is no more in memory than the connection takes.
+        Slices are asked for three times, to be signed, measured and sent: only what the connection takes of them is in memory.
 
         Raises:
             ClientError: it is refused.
@@ -89,7 +63,7 @@ class SignedPost:
         """
         signature = await self.sign(body, at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         headers = self._headers | signature | {"amz-sdk-invocation-id": str(uuid4())}
-        sent = body if isinstance(body, bytes) else _Sliced(body)
+        sent = body if isinstance(body, bytes) else Sliced(body)
         request = AWSPreparedRequest("POST", self._url, headers, sent, stream_output=False)
         try:
             response = await self._session.send(request)
@@ -103,7 +77,7 @@ class SignedPost:
         answer: bytes = await response.content
         return answer
 
-    async def sign(self, body: bytes | Slices, *, at: str) -> dict[str, str]:
+    async def sign(self, body: bytes | Iterable[bytes], *, at: str) -> dict[str, str]:
         """The headers that sign a request, by the credentials that there are now."""
         authority = await self._authority()
         if authority.credentials is None:

@@ -1,4 +1,5 @@
-"""Connections that follow no redirect, since AWS sends none for what we ask, and that read of an answer no more than one may have.
+"""Connections that follow no redirect, since AWS sends none for what we ask, that read of an answer no more than one may have, and that
+have little of what is sent waiting in them.
 
 aiohttp takes the signature from what it sends to another origin, but knows nothing of the session token in a request, nor of its body.
 And it keeps all of an answer in memory, whatever its size, which is decided by whoever sends it: a gateway with an odd page, say.
@@ -6,15 +7,19 @@ And it keeps all of an answer in memory, whatever its size, which is decided by 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp.abc import AbstractStreamWriter
 
 # The longest answer to what we ask is a page of a thousand shards, some 400 kB; that to 500 records is half of it.
 MAX_ANSWER_BYTES = 1 << 20
 # That something is wrong, the status of an answer tells. What else it says is for people.
 MAX_ERROR_BYTES = 1 << 16
+# What is sent waits for its connection in slices of this size, if it has more.
+SLICE_BYTES = 1 << 20
 
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
@@ -36,7 +41,44 @@ class _Straight:
         self._session = session
 
     async def request(self, method: str, **options: Any) -> _Answer:
+        data = options["data"]
+        if isinstance(data, bytes) and len(data) > SLICE_BYTES:
+            options["data"] = Sliced(_Slices(data))
         return _Answer(await self._session.request(method, allow_redirects=False, **options))
+
+
+class _Slices:
+    """Those of a body that is in memory."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return (self._data[offset : offset + SLICE_BYTES] for offset in range(0, len(self._data), SLICE_BYTES))
+
+
+class Sliced(aiohttp.Payload):
+    """A body as aiohttp sends it: the next slice is taken when the connection has room again, not all of it into its buffer at once.
+
+    The slices are asked for twice, to be measured and sent, and have to be the same both times.
+    """
+
+    _autoclose = True
+
+    def __init__(self, slices: Iterable[bytes | memoryview]) -> None:
+        super().__init__(slices)
+        self._size = sum(map(len, slices))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """As every payload must."""
+        return b"".join(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write all of it."""
+        for part in self._value:
+            await writer.write(part)
 
 
 class _Answer:
