@@ -44,8 +44,8 @@ OVERLAPPING_REQUESTS = 2
 LEAST_RECORDS = 100
 
 
-# As many bytes of records in requests under way are no reason to wait with the next one. While a request is under way its body is in
-# memory as well, and once more in the buffer of its socket.
+# With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
+# the buffer of its socket.
 UNDER_WAY_BYTES = 16 << 20
 
 

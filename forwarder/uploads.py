@@ -17,8 +17,9 @@ from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.state import ServiceState
 
-# So many objects are stored at once. Each is in memory with one part, of some megabytes; what waits is in the database.
-MAX_UPLOADS = 4
+# So many objects are stored at once, which is as fast as one session reads them. Each is in memory with one part, of some megabytes; what
+# waits is in the database.
+MAX_UPLOADS = 3
 RETRY_FIRST_SECONDS = 0.25
 RETRY_MAX_SECONDS = 10.0
 # Under this code a failed attempt is counted among the records that were not stored.
