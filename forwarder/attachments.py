@@ -15,10 +15,9 @@ from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Attachment, Body
+from forwarder.events import Attachment
 from forwarder.kinesis_errors import errors_of, errors_of_opening
 from forwarder.sink_url import KinesisTarget
-from forwarder.straight_session import StraightSession
 
 # An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
 PART_BYTES = 5 << 20
@@ -57,17 +56,15 @@ class Attachments:
         """Store an object, as ``forwarder.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
         # What an answer that nobody has foreseen makes of botocore, or of us.
         with errors_of(f"s3://{attachment.bucket}"):
-            if attachment.body:
-                await self._put_parts(attachment, attachment.body)
-            else:
-                await self._put_whole(attachment, attachment.data)
+            await self._put_parts(attachment)
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
         place: dict[str, Any] = {"Bucket": attachment.bucket, "Key": attachment.key}
         await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
 
-    async def _put_parts(self, attachment: Attachment, body: Body) -> None:
-        """Store an object that is not in memory, in parts if it takes more than one: it is there once all are."""
+    async def _put_parts(self, attachment: Attachment) -> None:
+        """Store an object in parts if it takes more than one: it is there once all are."""
+        body = attachment.body
         parts = _of_equal_size(body.parts())
         first = await anext(parts)
         if body.size <= PART_BYTES:
@@ -106,22 +103,29 @@ class Attachments:
 
 async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in parts of ``PART_BYTES`` each but the last, since S3 takes no smaller ones."""
-    waiting = b""
+    waiting = bytearray()
     async for part in parts:
         waiting += part
+        # While one is being stored, none of what it is made of is to be in memory beside it.
+        del part
         while len(waiting) > PART_BYTES:
-            yield waiting[:PART_BYTES]
-            waiting = waiting[PART_BYTES:]
-    yield waiting
+            yield _cut(waiting)
+    yield bytes(waiting)
+
+
+def _cut(waiting: bytearray) -> bytes:
+    """Take the first part out."""
+    with memoryview(waiting) as all_of_it:
+        part = bytes(all_of_it[:PART_BYTES])
+    del waiting[:PART_BYTES]
+    return part
 
 
 @asynccontextmanager
 async def attachments_of(target: KinesisTarget) -> AsyncIterator[Attachments]:
     """Room for large records in the bucket that the target's ``oversize`` names; closes its connections at the end."""
     bucket = target.oversize.bucket
-    config = AioConfig(
-        http_session_cls=StraightSession, connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1}
-    )
+    config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
     with aws_call(f"bucket {bucket}"), errors_of_opening(f"bucket {bucket}"):
         context = session_of(target).create_client("s3", region_name=region_of(target), config=config)
         client = await context.__aenter__()

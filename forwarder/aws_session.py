@@ -35,6 +35,8 @@ def region_of(target: KinesisTarget) -> str | None:
 
 def _session_of_profile(target: KinesisTarget) -> AioSession:
     session = AioSession(profile=target.profile)
+    # Of those too that are made to ask for credentials.
+    session.set_default_client_config(AioConfig(http_session_cls=StraightSession))
     if target.fips:
         session.set_config_variable("use_fips_endpoint", value=True)
     return session
@@ -47,9 +49,7 @@ class _Role:
     """
 
     def __init__(self, source: AioSession, target: KinesisTarget) -> None:
-        config = AioConfig(
-            http_session_cls=StraightSession, connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1}
-        )
+        config = AioConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
         self._source = source
         self._connect = partial(source.create_client, region_name=region_of(target), config=config)
         self._role_arn = target.role_arn

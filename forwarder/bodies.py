@@ -66,12 +66,13 @@ class StoredBody(msgspec.Struct, frozen=True):
         before = self.pieces[0]
         for (is_before, size), piece in zip(self.stored, self.pieces[1:], strict=True):
             for offset in range(0, size, PART_BYTES):
-                part = await self.images.part(self.seq, letter_of=self.letter_of, is_before=is_before, offset=offset)
+                # Kept by nobody but who asks, or it would be in memory until the next one is asked for.
+                found = [await self.images.part(self.seq, letter_of=self.letter_of, is_before=is_before, offset=offset)]
                 if before:
                     yield before
                     before = b""
                 # As in a record that is encoded as a whole: a line break that a column of type json was written with.
-                yield part.replace(b"\n", b" ").replace(b"\r", b" ")
+                yield found.pop().replace(b"\n", b" ").replace(b"\r", b" ")
             before = piece
         yield before
 

@@ -100,7 +100,7 @@ class ListenSettings(Section):
         default=4000, ge=1, le=50_000, description="Rows read in one statement: larger is faster, smaller is leaner."
     )
     page_bytes: int = Field(
-        default=8 << 20, ge=1 << 16, le=1 << 28, description="Bytes of row images read in one statement."
+        default=4 << 20, ge=1 << 16, le=1 << 28, description="Bytes of row images read in one statement."
     )
     max_events: int = Field(
         default=20_000,
@@ -109,7 +109,10 @@ class ListenSettings(Section):
         description="Events in memory; a restart after a crash repeats those that were delivered since the last save.",
     )
     max_bytes: int = Field(
-        default=32 << 20, ge=1 << 20, le=1 << 32, description="Bytes of records in memory; two pages may come on top."
+        default=32 << 20,
+        ge=1 << 20,
+        le=1 << 32,
+        description="Bytes of records in memory, divided between the sinks; two pages a sink may come on top.",
     )
     max_in_flight: int = Field(default=16, ge=1, le=256, description="Requests to the sink under way at once.")
     checkpoint_interval_seconds: Seconds = Field(

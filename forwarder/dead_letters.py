@@ -42,7 +42,7 @@ _LETTER = msgspec.json.Decoder(Letter)
 _OUTBOX_COLUMNS = 9
 # How many are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
-_BATCH_BYTES = 8 << 20
+_BATCH_BYTES = 4 << 20
 # How many are read at once, to be listed or changed.
 PAGE_LETTERS = 5000
 

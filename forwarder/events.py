@@ -94,9 +94,8 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
 
     bucket: str
     key: str
-    data: bytes
-    # What takes the place of the data, if its images are still in the database.
-    body: Body | None = None
+    # Read when it is stored: what waits for that is not in memory.
+    body: Body
 
 
 class Record(msgspec.Struct, gc=False):

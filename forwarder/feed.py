@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from sys import getsizeof
 from typing import TypeAlias
 
 import anyio
@@ -25,7 +26,7 @@ from forwarder.outbox import Page
 
 # What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512
-KEPT_BYTES = 32 << 20
+KEPT_BYTES = 16 << 20
 # What an event takes besides its images.
 EVENT_BYTES = 500
 
@@ -142,7 +143,8 @@ class Feed:
 
 
 def _size(page: Page) -> int:
-    return sum(EVENT_BYTES + len(event.before or "") + len(event.after or "") for event in page.events)
+    # Not their lengths: one character beyond the usual makes a text take four bytes for each.
+    return sum(EVENT_BYTES + getsizeof(event.before) + getsizeof(event.after) for event in page.events)
 
 
 def _mark(position: Position) -> _Mark:

@@ -25,7 +25,6 @@ class _Page:
     position: Position
     # How many changes it has had to deliver.
     changes: int
-    attached_bytes: int
     offered_at: float
 
     def is_delivered(self) -> bool:
@@ -47,7 +46,6 @@ class _Page:
         self.last_seq = max(self.last_seq, next_page.last_seq)
         self.position = next_page.position
         self.changes += next_page.changes
-        self.attached_bytes += next_page.attached_bytes
 
 
 class Frontier:
@@ -59,8 +57,6 @@ class Frontier:
         self._pages: deque[_Page] = deque()
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
-        # Of what is attached to the records, as far as it is in memory.
-        self.attached_bytes = 0
         self._join_at = MANY_PAGES
 
     @property
@@ -107,10 +103,8 @@ class Frontier:
             last_seq=last_seq,
             position=position,
             changes=sum(len(stretch.undelivered) for stretch in packed.stretches),
-            attached_bytes=packed.attached_bytes,
             offered_at=now,
         )
-        self.attached_bytes += packed.attached_bytes
         self._pages.append(page)
         self._advance()
         if len(self._pages) >= self._join_at:
@@ -130,7 +124,6 @@ class Frontier:
             page = self._pages.popleft()
             batch_is_done = self._position.batch is not None and page.position.batch is None
             self.progress += batch_is_done
-            self.attached_bytes -= page.attached_bytes
             self._position = page.position
 
     def _join(self) -> None:

@@ -74,6 +74,8 @@ class Intake:
                 page = await self._next_page()
                 self._position, self._transactions = page.position, page.transactions
                 await into.send(page)
+                # It is not to be in memory with the next and the one after that.
+                del page
 
     async def _take_all(self, out_of: ObjectReceiveStream[Page]) -> None:
         while True:
@@ -83,6 +85,7 @@ class Intake:
             except anyio.EndOfStream:
                 return
             await self._take(page)
+            del page
 
     async def _take(self, page: Page) -> None:
         wants = self._wants

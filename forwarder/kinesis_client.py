@@ -13,7 +13,6 @@ from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, session_of
 from forwarder.kinesis_errors import errors_of_opening
 from forwarder.sink_url import KinesisTarget
-from forwarder.straight_session import StraightSession
 
 
 @asynccontextmanager
@@ -24,7 +23,6 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         Refused: region, credentials, profile or endpoint are missing or malformed.
     """
     config = AioConfig(
-        http_session_cls=StraightSession,
         connect_timeout=3,
         read_timeout=10,
         max_pool_connections=max_connections,

@@ -90,11 +90,11 @@ def errors_of(what: str) -> Iterator[None]:
         remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
         raise Refused(f"{what}: {error}; {remedy}") from error
     except PASSING as error:
-        raise Unavailable(f"{what}: {error or type(error).__name__}") from error
+        raise Unavailable(f"{what}: {_brief(error) or type(error).__name__}") from error
     except ForwarderError:
         raise
     except Exception as error:
-        raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {error}") from error
+        raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {_brief(error)}") from error
 
 
 @contextmanager
@@ -144,7 +144,12 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
 
 
 def _text(error: botocore.exceptions.ClientError) -> str:
-    return " ".join(str(error.response.get("Error", {}).get("Message", ""))[:_TEXT_CHARACTERS].split())
+    return _brief(error.response.get("Error", {}).get("Message", ""))
+
+
+def _brief(said: object) -> str:
+    """On one line. What cannot be parsed, botocore quotes whole."""
+    return " ".join(str(said)[:_TEXT_CHARACTERS].split())
 
 
 def _status_of(error: botocore.exceptions.ClientError) -> int:

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from forwarder.errors import Refused
-from forwarder.events import Attachment, Body, Event, Record, SetAside, Stretch
+from forwarder.events import Attachment, Body, Event, Record, SetAside, Stored, Stretch
 from forwarder.native import Encoder
 from forwarder.origins import Origins
 from forwarder.partition_key import Chooser
@@ -53,8 +53,6 @@ class Packed:
     stretches: Sequence[Stretch]
     later: deque[Record] = field(default_factory=deque)
     aside: Sequence[SetAside] = ()
-    # Of what is attached to the records and in memory.
-    attached_bytes: int = 0
 
     @property
     def is_delivered(self) -> bool:
@@ -87,10 +85,13 @@ class Packer:
         self._choose_key = choose_key
         self._oversize = oversize
         self._cut = by_table if has_barriers else whole
+        # The sink whose dead letters the events are; None: they are in the outbox.
+        self._letters_of: str | None = None
 
-    def for_letters(self) -> Packer:
-        """The same, for what was set aside before: where it is too large still, it is set aside again, and nothing stops before it."""
+    def for_letters(self, sink: str) -> Packer:
+        """The same, for what this sink set aside before: where it is too large still, it is set aside again, and nothing stops before it."""
         packer = copy(self)
+        packer._letters_of = sink
         if self._oversize.kind == "stop":
             packer._oversize = DEAD_LETTER
         return packer
@@ -125,14 +126,12 @@ class Packer:
                 fitted.undelivered.remove(fitted.seq)
                 aside.append(fitted.set_aside(code=OVERSIZE, reason=self._excess(fitted)))
         stretches = [stretch for stretch in stretches if stretch.undelivered]
-        attached_bytes = sum(len(record.attachment.data) for record in fitting if record.attachment)
         now = self._ready(fitting)
         return Packed(
             records=fitting[:now],
             later=deque(fitting[now:]),
             stretches=stretches,
             aside=aside,
-            attached_bytes=attached_bytes,
         )
 
     def _ready(self, records: Sequence[Record]) -> int:
@@ -154,10 +153,10 @@ class Packer:
         if self._oversize.kind == "drop-before":
             stored = event.stored and replace(event.stored, before_bytes=None)
             return self._again(record, replace(event, before=None, stored=stored, omitted=("before",)))
-        if self._oversize.kind == "s3":
+        if self._oversize.kind == "s3" and (body := record.body or self._left_behind(event)):
             origin = self._origins.name_of(event.seq)
             key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
-            attachment = Attachment(self._oversize.bucket, key, record.data, record.body)
+            attachment = Attachment(self._oversize.bucket, key, body)
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(
                 record,
@@ -166,6 +165,12 @@ class Packer:
             pointer.attachment = attachment
             return pointer
         return record
+
+    def _left_behind(self, event: Event) -> Body | None:
+        """What the record of an event can be read by later, although its images are here; None if the record has none."""
+        stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of)
+        data = self._encode_stored(replace(event, before=None, after=None, stored=stored))
+        return None if isinstance(data, bytes) else data
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record of an event that was changed for this sink alone."""
@@ -182,3 +187,7 @@ class Packer:
 
     def _excess(self, record: Record) -> str:
         return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"
+
+
+def _bytes(image: str | None) -> int | None:
+    return None if image is None else len(image.encode())

@@ -34,6 +34,9 @@ _FORESEEN = (*PASSING, ClientError, msgspec.DecodeError)
 # What a record is rejected with of which the answer says neither that it is stored nor why not.
 NO_SEQUENCE_NUMBER = "NoSequenceNumber"
 
+# The body of a request with more data than this is not made at once: it and what waits in its connection would be in memory beside the data.
+WHOLE_BYTES = 512 << 10
+
 # So long the plain call is used after something odd; then it may have passed.
 LEARN_AGAIN_SECONDS = 600.0
 
@@ -64,9 +67,12 @@ class PutRecords:
         """
         if self._post is None and self._chosen_at > -inf:
             await self.choose_way()
-        with aws_call(f"stream {self._stream}", sent_bytes=sum([_payload_bytes(record) for record in records])):
+        size = sum([_payload_bytes(record) for record in records])
+        with aws_call(f"stream {self._stream}", sent_bytes=size):
             try:
-                results = await (self._send_by(self._post, records) if self._post else self._send_plainly(records))
+                results = await (
+                    self._send_by(self._post, records, size=size) if self._post else self._send_plainly(records)
+                )
             except msgspec.DecodeError as error:
                 raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
         if len(results) != len(records):
@@ -110,9 +116,10 @@ class PutRecords:
             self._bar_post("this botocore does not let itself be copied: sending by its plain call, slower", error)
         self._chosen_at = now
 
-    async def _send_by(self, post: SignedPost, records: Sequence[Record]) -> Sequence[Result]:
+    async def _send_by(self, post: SignedPost, records: Sequence[Record], *, size: int) -> Sequence[Result]:
+        make = kinesis_wire.encode if size <= WHOLE_BYTES else kinesis_wire.Slices
         try:
-            return kinesis_wire.decode(await post.send(kinesis_wire.encode(self._stream, records)))
+            return kinesis_wire.decode(await post.send(make(self._stream, records)))
         except _FORESEEN:
             raise
         except Exception as error:

@@ -35,7 +35,7 @@ class Redelivery:
         self._turn = turn
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), letters_of=sink)
-        self._packer = packer.for_letters()
+        self._packer = packer.for_letters(sink)
         self._relay = relay
         self._checkpoints = checkpoints
         self._first_round = anyio.Event()

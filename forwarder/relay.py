@@ -47,8 +47,8 @@ OVERLAPPING_REQUESTS = 2
 LEAST_RECORDS = 100
 
 
-# As many bytes of records in requests under way are no reason to wait with the next one. While a request is under way its body is in
-# memory as well, and once more in the buffer of its socket.
+# With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
+# the buffer of its socket.
 UNDER_WAY_BYTES = 16 << 20
 
 
@@ -118,9 +118,8 @@ class Relay:
 
     @property
     def bytes(self) -> int:
-        """How many bytes of data are in memory, attachments included."""
-        waiting = self._barriers.bytes + self._barriers_again.bytes
-        return self._schedule.bytes + waiting + self._frontier.attached_bytes
+        """How many bytes of data are in memory. What is attached to records is not."""
+        return self._schedule.bytes + self._barriers.bytes + self._barriers_again.bytes
 
     @property
     def waiting_for_barriers(self) -> int:
@@ -202,7 +201,6 @@ class Relay:
     async def _read(self, record: Record) -> bool:
         """Replace a record's body by what it stands for; False if that is no more."""
         assert record.body is not None
-        # Attachments do not count: those of this page are not stored before what comes before them is delivered.
         while self._schedule.bytes >= self._max_bytes:
             await self._changed.wait()
         try:
@@ -239,13 +237,14 @@ class Relay:
             Unavailable: the lease is over; what is under way may still arrive.
         """
         async with anyio.create_task_group() as tasks:
+            if self._uploads:
+                tasks.start_soon(self._uploads.run, self._attached)
             while True:
                 changed, had_enough = self._changed, self._has_enough()
                 if self._uploads:
-                    for record in self._schedule.take_unstored():
-                        tasks.start_soon(self._store, self._uploads, record)
+                    self._uploads.add(self._schedule.take_unstored())
                 while self._may_send(anyio.current_time()) and (records := self._take()):
-                    size = sum([len(record.data) for record in records])
+                    size = _bytes(records)
                     self.in_flight += 1
                     self._bytes_under_way += size
                     tasks.start_soon(self._send, tasks, records, size)
@@ -298,9 +297,9 @@ class Relay:
             return self._sink.max_records
         return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
-    async def _store(self, uploads: Uploads, record: Record) -> None:
-        """Store what is attached to the first record of a lane, which may be sent then."""
-        if await uploads.store(record):
+    def _attached(self, record: Record) -> None:
+        """What was attached to the first record of a lane is stored, and it may be sent; or its change was given up."""
+        if record.attachment is None:
             self._schedule.put_back([record])
             self._notify()
         else:
@@ -363,6 +362,12 @@ class Relay:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _bytes(records: Sequence[Record]) -> int:
+    """Of data, followers included."""
+    followers = chain.from_iterable([record.followers for record in records if record.followers])
+    return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])
 
 
 def _rejected_seconds(records: Sequence[Record]) -> float:

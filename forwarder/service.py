@@ -22,6 +22,9 @@ from forwarder.state import OutboxState, ServiceState
 from forwarder.survey import Survey
 from forwarder.tenure import Terms
 
+# However many share what may be in memory, each may have so much.
+LEAST_BYTES = 1 << 20
+
 # A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
 REFUSED_RETRY_SECONDS = 15.0
 
@@ -57,6 +60,8 @@ class Service:
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
                     survey=self._survey,
+                    # In equal parts, used or not: so what is in memory of one that is stuck leaves the others what is theirs.
+                    max_bytes=max(LEAST_BYTES, settings.listen.max_bytes // len(sinks)),
                 )
             )
             for sink in sinks

@@ -9,7 +9,7 @@ are those of the client, for its session sends them, and it is botocore that fin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.parsers import create_parser
 
 from forwarder.sigv4 import Signer
+from forwarder.straight_session import Sliced
 
 # What no two requests have in common.
 _OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id"}
@@ -51,8 +52,10 @@ class SignedPost:
             service=trial.service,
         )
 
-    async def send(self, body: bytes) -> bytes:
+    async def send(self, body: bytes | Iterable[bytes]) -> bytes:
         """Make a request; the body of its answer.
+
+        Slices are asked for three times, to be signed, measured and sent: only what the connection takes of them is in memory.
 
         Raises:
             ClientError: it is refused.
@@ -60,7 +63,8 @@ class SignedPost:
         """
         signature = await self.sign(body, at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         headers = self._headers | signature | {"amz-sdk-invocation-id": str(uuid4())}
-        request = AWSPreparedRequest("POST", self._url, headers, body, stream_output=False)
+        sent = body if isinstance(body, bytes) else Sliced(body)
+        request = AWSPreparedRequest("POST", self._url, headers, sent, stream_output=False)
         try:
             response = await self._session.send(request)
         except HTTPClientError as error:
@@ -73,7 +77,7 @@ class SignedPost:
         answer: bytes = await response.content
         return answer
 
-    async def sign(self, body: bytes, *, at: str) -> dict[str, str]:
+    async def sign(self, body: bytes | Iterable[bytes], *, at: str) -> dict[str, str]:
         """The headers that sign a request, by the credentials that there are now."""
         authority = await self._authority()
         if authority.credentials is None:

@@ -6,7 +6,7 @@ Source of the rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
@@ -35,8 +35,11 @@ class Signer:
         self._region = region
         self._service = service
 
-    def sign(self, body: bytes, *, credentials: Credentials, at: str) -> dict[str, str]:
-        """The headers that a request needs besides the given ones; ``at`` is UTC, as in ``20260102T030405Z``."""
+    def sign(self, body: bytes | Iterable[bytes], *, credentials: Credentials, at: str) -> dict[str, str]:
+        """The headers that a request needs besides the given ones; ``at`` is UTC, as in ``20260102T030405Z``.
+
+        The body may come in slices.
+        """
         added = {"X-Amz-Date": at}
         if credentials.token:
             added["X-Amz-Security-Token"] = credentials.token
@@ -44,7 +47,7 @@ class Signer:
         names = sorted(headers)
         signed_names = ";".join(names)
         canonical_headers = "".join([f"{name}:{headers[name]}\n" for name in names])
-        request = f"POST\n{self._path}\n\n{canonical_headers}\n{signed_names}\n{sha256(body).hexdigest()}"
+        request = f"POST\n{self._path}\n\n{canonical_headers}\n{signed_names}\n{_digest(body)}"
         day = at[:8]
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         to_sign = f"{_ALGORITHM}\n{at}\n{scope}\n{sha256(request.encode()).hexdigest()}"
@@ -54,6 +57,15 @@ class Signer:
             f" Signature={_mac(key, to_sign).hex()}"
         )
         return added
+
+
+def _digest(body: bytes | Iterable[bytes]) -> str:
+    if isinstance(body, bytes):
+        return sha256(body).hexdigest()
+    digest = sha256()
+    for part in body:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=4)

@@ -1,18 +1,32 @@
-"""Connections that follow no redirect: AWS sends none for what we ask, and a request has a session token in it.
+"""Connections that follow no redirect, since AWS sends none for what we ask, that read of an answer no more than one may have, and that
+have little of what is sent waiting in them.
 
-aiohttp takes the signature from what it sends to another origin, but knows nothing of the token, nor of the body.
+aiohttp takes the signature from what it sends to another origin, but knows nothing of the session token in a request, nor of its body.
+And it keeps all of an answer in memory, whatever its size, which is decided by whoever sends it: a gateway with an odd page, say.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp.abc import AbstractStreamWriter
+
+# The longest answer to what we ask is a page of a thousand shards, some 400 kB; that to 500 records is half of it.
+MAX_ANSWER_BYTES = 1 << 20
+# That something is wrong, the status of an answer tells. What else it says is for people.
+MAX_ERROR_BYTES = 1 << 16
+# What is sent waits for its connection in slices of this size, if it has more.
+SLICE_BYTES = 1 << 20
 
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
-    """As botocore's own; a redirect is an answer as any other, and an error."""
+    """As botocore's own, but a redirect is an answer as any other, and an error.
+
+    What is beyond the bounds is not read, and its connection closed. An error is cut there; anything else is no answer at all.
+    """
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         return _Straight(await super()._get_session(proxy_url))
@@ -21,7 +35,81 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]
 class _Straight:
     """A session as far as it is asked for requests."""
 
-    __slots__ = ("request",)
+    __slots__ = ("_session",)
 
     def __init__(self, session: Any) -> None:
-        self.request = partial(session.request, allow_redirects=False)
+        self._session = session
+
+    async def request(self, method: str, **options: Any) -> _Answer:
+        data = options["data"]
+        if isinstance(data, bytes) and len(data) > SLICE_BYTES:
+            options["data"] = Sliced(_Slices(data))
+        return _Answer(await self._session.request(method, allow_redirects=False, **options))
+
+
+class _Slices:
+    """Those of a body that is in memory."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return (self._data[offset : offset + SLICE_BYTES] for offset in range(0, len(self._data), SLICE_BYTES))
+
+
+class Sliced(aiohttp.Payload):
+    """A body as aiohttp sends it: the next slice is taken when the connection has room again, not all of it into its buffer at once.
+
+    The slices are asked for twice, to be measured and sent, and have to be the same both times.
+    """
+
+    _autoclose = True
+
+    def __init__(self, slices: Iterable[bytes | memoryview]) -> None:
+        super().__init__(slices)
+        self._size = sum(map(len, slices))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """As every payload must."""
+        return b"".join(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write all of it."""
+        for part in self._value:
+            await writer.write(part)
+
+
+class _Answer:
+    """An answer as far as botocore looks at one."""
+
+    __slots__ = ("_response", "raw_headers", "status", "url")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.raw_headers = response.raw_headers
+        self.status = response.status
+        self.url = response.url
+
+    async def read(self) -> bytes:
+        """Its body.
+
+        Raises:
+            ClientError: it is too long, or ends too soon.
+        """
+        is_error = self.status >= 300
+        limit = MAX_ERROR_BYTES if is_error else MAX_ANSWER_BYTES
+        body = bytearray()
+        try:
+            while len(body) <= limit and (part := await self._response.content.readany()):
+                body += part
+        except BaseException:
+            self._response.close()
+            raise
+        if len(body) > limit:
+            self._response.close()
+            if not is_error:
+                raise aiohttp.ClientError(f"an answer of more than {limit} bytes")
+            del body[limit:]
+        return bytes(body)

@@ -57,6 +57,8 @@ class Terms:
     metrics: SinkMetrics
     newcomers: Newcomers
     survey: Survey
+    # Of records in memory.
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +269,6 @@ def _relay(
         quarantine=quarantine,
         lease=lease,
         max_events=listen.max_events,
-        max_bytes=listen.max_bytes,
+        max_bytes=terms.max_bytes,
         uploads=uploads,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from math import inf
+from typing import NamedTuple, Protocol
 
 import anyio
 
@@ -14,14 +17,28 @@ from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.state import ServiceState
 
-# So many objects are stored at once. Each is in memory with one part, of some megabytes.
-MAX_UPLOADS = 4
+# So many objects are stored at once, which is as fast as one session reads them. Each is in memory with one part, of some megabytes; what
+# waits is in the database.
+MAX_UPLOADS = 3
 RETRY_FIRST_SECONDS = 0.25
 RETRY_MAX_SECONDS = 10.0
 # Under this code a failed attempt is counted among the records that were not stored.
 NOT_STORED = "AttachmentNotStored"
 
 logger = logging.getLogger(__name__)
+
+
+# Told of a record. Nothing is attached to it any more, if that is stored; else its change was given up.
+Ended = Callable[[Record], None]
+
+
+class _Waiting(NamedTuple):
+    """An object that is to be stored; compared by when, and by who came first."""
+
+    due: float
+    number: int
+    record: Record
+    attempts: int
 
 
 class Store(Protocol):
@@ -37,47 +54,82 @@ class Store(Protocol):
 
 
 class Uploads:
-    """The objects on their way, each of which is tried until it is stored. The state says why, while some are not."""
+    """The objects to be stored, each of which is tried until it is. The state says why, while some are not."""
 
     def __init__(self, store: Store, *, state: ServiceState, metrics: SinkMetrics) -> None:
         self._store = store
         self._state = state
         self._metrics = metrics
-        self._slots = anyio.Semaphore(MAX_UPLOADS)
-        # The ids of the records whose last attempt has failed.
-        self._failing: set[int] = set()
+        # Not a task each: there may be as many as there are records in memory.
+        self._waiting: list[_Waiting] = []
+        self._added = 0
+        self._changed = anyio.Event()
+        # How many of those that are waiting or being stored have failed before.
+        self._failing = 0
         self._complaints = Occasional(seconds=10.0)
 
-    async def store(self, record: Record) -> bool:
-        """Store what is attached to a record, however long that takes; False if the change was given up meanwhile."""
-        attempts = 0
-        try:
-            while record.attachment:
-                try:
-                    async with self._slots:
-                        await self._store.put(record.attachment)
-                    # It is there, whatever becomes of the record, and need not be kept in memory.
-                    record.attachment = None
-                except Vanished:
-                    return False
-                except ForwarderError as error:
-                    attempts += 1
-                    self._failed(record, error)
-                    await anyio.sleep(
-                        delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
-                    )
-        finally:
-            self._ended(record)
-        return True
+    def add(self, records: Sequence[Record]) -> None:
+        """Store what is attached to these records, after what was added before."""
+        for record in records:
+            self._wait(record, seconds=0.0, attempts=0)
 
-    def _failed(self, record: Record, error: ForwarderError) -> None:
-        self._failing.add(id(record))
+    async def run(self, ended: Ended) -> None:
+        """Store what is added, until cancelled; ``ended`` is called for each record once it is stored, or given up.
+
+        A store that takes one object and not another holds up nobody: who fails waits behind the others.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(MAX_UPLOADS):
+                    tasks.start_soon(self._work, ended)
+        finally:
+            self._state.upload_trouble = None
+
+    async def _work(self, ended: Ended) -> None:
+        while True:
+            record, attempts = await self._next()
+            attachment = record.attachment
+            assert attachment is not None
+            try:
+                await self._store.put(attachment)
+            except Vanished:
+                self._succeeded(attempts)
+                ended(record)
+            except ForwarderError as error:
+                self._failed(record, attempts, error)
+            else:
+                record.attachment = None
+                self._succeeded(attempts)
+                ended(record)
+
+    async def _next(self) -> tuple[Record, int]:
+        """What is due first, and how often it has failed; waits for it."""
+        while True:
+            seconds = self._waiting[0].due - anyio.current_time() if self._waiting else inf
+            if seconds <= 0:
+                first = heappop(self._waiting)
+                return first.record, first.attempts
+            changed = self._changed
+            with anyio.move_on_after(seconds):
+                await changed.wait()
+
+    def _wait(self, record: Record, *, seconds: float, attempts: int) -> None:
+        self._added += 1
+        heappush(self._waiting, _Waiting(anyio.current_time() + seconds, self._added, record, attempts))
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _succeeded(self, attempts: int) -> None:
+        self._failing -= attempts > 0
+        if not self._failing:
+            self._state.upload_trouble = None
+
+    def _failed(self, record: Record, attempts: int, error: ForwarderError) -> None:
+        self._failing += attempts == 0
         self._metrics.rejected(NOT_STORED, 1)
         self._state.upload_trouble = f"what is too large for the stream cannot be stored: {error}"
         if self._complaints.due("not stored"):
             logger.warning("large record not stored, trying again", extra={"reason": str(error), "seq": record.seq})
-
-    def _ended(self, record: Record) -> None:
-        self._failing.discard(id(record))
-        if not self._failing:
-            self._state.upload_trouble = None
+        attempts += 1
+        pause = delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
+        self._wait(record, seconds=pause, attempts=attempts)

@@ -10,19 +10,22 @@ import anyio
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Record
+from forwarder.attachments import attachments_of
+from forwarder.errors import ForwarderError, Invalid, Refused, Unavailable
+from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
-from forwarder.sink_url import KinesisTarget
+from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
 from forwarder.triage import triage
+from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
     SHARD,
     Answer,
     Behaviour,
     Drip,
+    Flood,
     Misbehaving,
     Silence,
     StopReading,
@@ -278,6 +281,71 @@ async def test_the_fast_path_comes_back_after_a_time(
         monkeypatch.setattr(put_records, "LEARN_AGAIN_SECONDS", 0.0)
         assert not await sink.publish(records())
         assert sink._put._post is not None
+
+
+def is_left_unread(server: Misbehaving) -> bool:
+    """Whether no more of an answer was taken than a bound and the buffers of a connection."""
+    return server.flooded < 16 << 20
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+@pytest.mark.parametrize(("status", "error"), [(200, Unavailable), (413, Invalid), (500, Unavailable)])
+async def test_of_an_answer_without_end_no_more_is_read_than_an_answer_may_have(
+    server: Misbehaving, status: int, error: type[ForwarderError], *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.next("PutRecords", Flood(status=status))
+        with pytest.raises(error, match="stream changes: ") as raised:
+            await sink.publish(records(2))
+        assert not await sink.publish(records())
+    assert is_left_unread(server)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+async def test_nor_is_more_read_of_what_s3_answers(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    server.always("PUT /large/key", Flood(status=status))
+    target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
+    async with attachments_of(target) as attachments:
+        with pytest.raises(Unavailable, match="s3://large: ") as raised:
+            await attachments.put(Attachment("large", "key", Whole(b"x")))
+    assert is_left_unread(server)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("status", [200, 403, 500])
+async def test_nor_of_what_sts_answers(server: Misbehaving, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+    server.always("POST /", Flood(status=status))
+    target = KinesisTarget(
+        stream="changes", region="us-east-1", endpoint_url=server.url, role_arn="arn:aws:iam::123456789012:role/other"
+    )
+    async with kinesis_sink(target, max_in_flight=1, metrics=Metrics().sink("default")) as sink:
+        with pytest.raises(Unavailable, match="stream changes: ") as raised:
+            await sink.publish(records())
+    assert is_left_unread(server)
+    assert len(str(raised.value)) < 1000
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_an_answer_that_does_not_wait_for_the_request_counts_and_its_connection_is_not_used_again(
+    server: Misbehaving, *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        # As many as there are connections, and more.
+        server.next("PutRecords", *[Answer(status=413, is_hasty=True)] * 5)
+        with anyio.fail_after(PATIENCE_SECONDS / 2):
+            for _ in range(5):
+                with pytest.raises(Invalid):
+                    await sink.publish(records(16, size=1 << 20))
+            assert not await sink.publish(records())
 
 
 async def test_an_odd_answer_at_start_is_waited_out(server: Misbehaving) -> None:

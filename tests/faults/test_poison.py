@@ -20,6 +20,8 @@ from tests.waiting import eventually
 
 LARGE = "x" * (1 << 20)
 MEDIUM = "x" * (700 << 10)
+# The images have less than a mebibyte and are read with their page; the record has more.
+BARELY = "x" * ((1 << 20) - 100)
 
 
 @pytest.fixture(autouse=True)
@@ -294,10 +296,11 @@ async def s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
             yield client
 
 
+@pytest.mark.parametrize("note", [LARGE, BARELY], ids=["large", "barely"])
 async def test_with_s3_a_pointer_is_sent_and_the_whole_record_is_there_before_it(
-    database: Database, ledger: Ledger, served: Served, s3: Any
+    database: Database, ledger: Ledger, served: Served, s3: Any, note: str
 ) -> None:
-    await write_rows(ledger, database.writer_url, 100, note=LARGE)
+    await write_rows(ledger, database.writer_url, 100, note=note)
     await write_rows(ledger, database.writer_url, 101)
     async with listening(database.url, f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"):
         await served.kinesis.wait_for_records(2, stream=STREAM)
@@ -306,7 +309,7 @@ async def test_with_s3_a_pointer_is_sent_and_the_whole_record_is_there_before_it
         answer = await s3.get_object(Bucket=bucket, Key=key)
         stored = json.loads(await answer["Body"].read())
     assert (pointer["before"], pointer["after"], pointer["omitted"]) == (None, None, ["before", "after"])
-    assert stored["after"]["note"] == LARGE
+    assert stored["after"]["note"] == note
     assert stored["id"] == pointer["id"]
     assert not await letters(database)
 
@@ -327,6 +330,7 @@ async def test_while_s3_does_not_take_the_record_its_pointer_waits_and_other_row
     assert any(body["key"] == {"id": 100} for body in bodies(served))
 
 
+@pytest.mark.parametrize("note", [LARGE, BARELY], ids=["large", "barely"])
 @pytest.mark.parametrize("refuses", [False, True], ids=["never answers", "refuses"])
 async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reason_is_told(
     database: Database,
@@ -336,13 +340,14 @@ async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reaso
     caplog: pytest.LogCaptureFixture,
     *,
     refuses: bool,
+    note: str,
 ) -> None:
     small = [identity for identity in range(100, 420) if identity % 20]
     async with stuck_s3(refuses=refuses) as s3:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
         monkeypatch.setattr("forwarder.aws_call.CALL_SECONDS", 2.0)
         for first in range(100, 420, 20):
-            await write_rows(ledger, database.writer_url, first, note=LARGE)
+            await write_rows(ledger, database.writer_url, first, note=note)
             await write_rows(ledger, database.writer_url, *range(first + 1, first + 20))
         sink = f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}"
         # The objects together would fill the memory many times over, if they were in it.

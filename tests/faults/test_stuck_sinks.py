@@ -13,6 +13,7 @@ from forwarder.errors import Unavailable
 from forwarder.events import Attachment
 from forwarder.sink_url import KinesisTarget
 from tests.databases import Database
+from tests.large import Whole
 from tests.ledger import Ledger, write
 from tests.listening import CREDENTIALS, complains, leads, listening
 from tests.support.misbehaving import ANY, Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
@@ -102,7 +103,7 @@ async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
         await attachments.prepare()
         monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
         server.always(ANY, behaviour)
-        large = Attachment(bucket="bucket", key="large/1", data=b"x" * (4 << 20))
+        large = Attachment(bucket="bucket", key="large/1", body=Whole(b"x" * (4 << 20)))
         with anyio.fail_after(30), pytest.raises(Unavailable, match="not done within"):
             await attachments.put(large)
         server.behave()

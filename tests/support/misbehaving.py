@@ -20,6 +20,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 # What any request is, whatever its operation.
 ANY = "*"
 _MAX_HEAD_BYTES = 1 << 16
+_FLOOD_BYTES = 64 << 20
+_WAVE = b"x" * (1 << 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    # It comes when the head of the request is read, and no byte more is.
+    is_hasty: bool = False
 
     @property
     def encoded(self) -> bytes:
@@ -68,6 +72,13 @@ class Drip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """An answer of 64 MiB, as far as somebody takes it."""
+
+    status: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TooLargeAbove:
     """As a gateway with a limit for the body of a request; what fits is answered as ever."""
 
@@ -84,7 +95,7 @@ class ByContent:
     choose: Callable[[Request], Answer | None]
 
 
-Behaviour = Answer | StopReading | Silence | Drip | TooLargeAbove | ByContent
+Behaviour = Answer | StopReading | Silence | Drip | Flood | TooLargeAbove | ByContent
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -106,8 +117,11 @@ class Misbehaving:
         self.stored: list[str] = []
         # Key and data, as they came.
         self.records: list[tuple[str, bytes]] = []
+        # Bytes of floods that somebody has taken, or that are in the buffers of a socket.
+        self.flooded = 0
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
+        self._hung_up = anyio.Event()
 
     def next(self, operation: str, *behaviours: Behaviour) -> None:
         """Treat the next requests for an operation so, one after the other."""
@@ -121,6 +135,12 @@ class Misbehaving:
         """Forget every script."""
         self._scripts.clear()
         self._standing.clear()
+
+    def hang_up(self) -> None:
+        """Forget every script, and close the connections of those who are kept waiting."""
+        self.behave()
+        self._hung_up.set()
+        self._hung_up = anyio.Event()
 
     def asked(self, operation: str) -> list[Request]:
         """The requests for an operation so far."""
@@ -146,6 +166,11 @@ class Misbehaving:
         behaviour = self._behaviour(operation)
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
+            await self._hung_up.wait()
+            raise anyio.EndOfStream
+        if isinstance(behaviour, Answer) and behaviour.is_hasty:
+            self.requests.append(Request(operation=operation, headers=headers))
+            await stream.send(behaviour.encoded)
             await anyio.sleep_forever()
         length = int(headers.get("content-length", 0))
         if isinstance(behaviour, TooLargeAbove) and length > behaviour.size and not behaviour.reads:
@@ -169,6 +194,8 @@ class Misbehaving:
             await anyio.sleep_forever()
         elif isinstance(behaviour, Drip):
             await self._drip(behaviour, stream)
+        elif isinstance(behaviour, Flood):
+            await self._flood(behaviour, stream)
         elif isinstance(behaviour, TooLargeAbove) and len(request.body) > behaviour.size:
             await stream.send(Answer(status=413, body=behaviour.body).encoded)
         elif isinstance(behaviour, Answer):
@@ -183,6 +210,12 @@ class Misbehaving:
         while True:
             await stream.send(b" ")
             await anyio.sleep(drip.seconds)
+
+    async def _flood(self, flood: Flood, stream: SocketStream) -> None:
+        await stream.send(f"HTTP/1.1 {flood.status} -\r\nContent-Length: {_FLOOD_BYTES}\r\n\r\n".encode())
+        for _ in range(0, _FLOOD_BYTES, len(_WAVE)):
+            await stream.send(_WAVE)
+            self.flooded += len(_WAVE)
 
     def _usual(self, request: Request) -> Answer:
         """What a stream that is well says."""

@@ -77,7 +77,7 @@ class Scripted:
 
 
 def attachment(body: Scripted) -> Attachment:
-    return Attachment("large", "key", b"", body)
+    return Attachment("large", "key", body)
 
 
 @pytest.mark.parametrize(

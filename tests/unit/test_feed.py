@@ -91,7 +91,7 @@ async def test_a_page_that_leads_nowhere_is_not_kept() -> None:
 
 
 async def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "KEPT_BYTES", 2 * feed_module.EVENT_BYTES + 100)
+    monkeypatch.setattr(feed_module, "KEPT_BYTES", 2 * feed_module._size(page(1, size=40)) + 10)
     feed = Feed(position(0), shared=True)
     for number in range(1, 5):
         feed.publish(page(number, size=40), after=feed.head)
@@ -99,6 +99,13 @@ async def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch)
     assert await feed.after(position(0)) is None
     assert await feed.after(position(1)) is None
     assert (await next_page(feed, position(2))).events[0].seq == 3
+
+
+def test_a_text_counts_as_what_it_takes_in_memory() -> None:
+    plain, wide = page(1, size=1000), page(1, size=1000)
+    wide.events[0].after = "x" * 999 + "\N{GRINNING FACE}"
+
+    assert feed_module._size(wide) - feed_module._size(plain) >= 3000
 
 
 async def test_a_jump_leaves_everybody_behind() -> None:
@@ -134,7 +141,7 @@ async def test_a_page_for_the_only_sink_is_not_kept_once_it_has_it() -> None:
 
 
 async def test_small_changes_are_not_kept_without_bound_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "KEPT_BYTES", 10 * feed_module.EVENT_BYTES)
+    monkeypatch.setattr(feed_module, "KEPT_BYTES", 10 * feed_module._size(page(1, size=0)))
     feed = Feed(position(0), shared=True)
     for number in range(1, 21):
         feed.publish(page(number, size=0), after=feed.head)

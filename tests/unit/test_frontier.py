@@ -26,11 +26,11 @@ def position(number: int) -> Position:
     return Position(delivered=Snapshot(number, number), floor_seq=0, last_seq=number)
 
 
-def page(*seqs: int, attached_bytes: int = 0) -> Packed:
+def page(*seqs: int) -> Packed:
     undelivered = set(seqs)
     records = [Record(seq, "key", b"x", undelivered) for seq in seqs]
     stretches = [Stretch(1, undelivered)] if seqs else []
-    return Packed(records=records, stretches=stretches, attached_bytes=attached_bytes)
+    return Packed(records=records, stretches=stretches)
 
 
 def deliver(pages: Frontier, records: Sequence[Record]) -> None:
@@ -56,20 +56,19 @@ def test_inside_the_last_page_of_a_foreign_batch_the_floor_still_tells_what_belo
 @pytest.mark.parametrize("halted", [1, 2])
 def test_no_more_pages_are_kept_than_hold_something_undelivered_and_some_more(halted: int) -> None:
     kept = Frontier(START)
-    pages = [page(2 * number + 1, 2 * number + 2, attached_bytes=1) for number in range(20 * MANY_PAGES)]
+    pages = [page(2 * number + 1, 2 * number + 2) for number in range(20 * MANY_PAGES)]
     for number, packed in enumerate(pages, start=1):
         kept.enter(packed, position(2 * number), now=float(number))
         deliver(kept, packed.records[: 2 - halted] if number == 1 else packed.records)
         assert kept.pages <= 2 * MANY_PAGES
 
     assert kept.oldest_seconds(now=10.0) == 9.0
-    assert kept.attached_bytes == len(pages)
     standing = kept.position
     assert standing == START if halted == 2 else standing.batch and standing.batch.last_seq == 1
 
     deliver(kept, pages[0].records[2 - halted :])
     assert kept.position == position(2 * len(pages))
-    assert (kept.pages, kept.attached_bytes) == (0, 0)
+    assert kept.pages == 0
 
 
 class Reader:

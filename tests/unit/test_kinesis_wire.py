@@ -65,6 +65,29 @@ def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
     assert kinesis_wire.body_bytes(records) == len(kinesis_wire.encode("changes", records)) - nameless
 
 
+@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), max_size=9))
+def test_in_slices_it_is_the_same_body(
+    rows: list[tuple[str, bytes]],
+) -> None:
+    records = records_of(rows)
+    if len(records) > 2:
+        records[0].followers = records[1:2]
+        del records[1]
+    whole = kinesis_wire.encode("changes", records)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kinesis_wire, "SLICE_BYTES", 12)
+        slices = list(kinesis_wire.Slices("changes", records))
+
+    assert b"".join(slices) == whole
+    assert all(len(part) >= 12 for part in slices[:-1])
+
+
+def test_a_record_of_any_size_is_cut_into_slices_too() -> None:
+    records = records_of([("key", b"x" * (3 << 20)), ("other", b"y")])
+
+    assert max(map(len, kinesis_wire.Slices("changes", records))) <= 2 * kinesis_wire.SLICE_BYTES
+
+
 def test_data_travels_in_base64() -> None:
     body = json.loads(kinesis_wire.encode("changes", records_of([("ключ", b"\x00\xff")])))
 

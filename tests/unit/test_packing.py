@@ -50,18 +50,32 @@ def change(seq: int, *, before: str | None = None, after: str | None = SMALL, ke
     )
 
 
-def pack(*events: Event, oversize: Oversize = DEAD_LETTER, has_barriers: bool = False) -> Packed:
+class Images:
+    """Reads from the database what is large there."""
+
+    def __init__(self, letter_of: str | None = None) -> None:
+        self._letter_of = letter_of
+
+    async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes:
+        assert letter_of == self._letter_of
+        return LARGE[offset:].encode()
+
+
+def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_IMAGES) -> Packer:
     encode = encoder(Origins([Origin(0, "7")]))
-    packer = Packer(
+    return Packer(
         Limits(),
         origins=Origins([Origin(0, "7")]),
         encode=encode,
-        encode_stored=partial(bodies.encode, encode, images=NO_IMAGES),
+        encode_stored=partial(bodies.encode, encode, images=images),
         choose_key=chooser("primary-key"),
         oversize=oversize,
         has_barriers=has_barriers,
     )
-    return packer.pack(events, any_stored=any(event.stored for event in events))
+
+
+def pack(*events: Event, oversize: Oversize = DEAD_LETTER, **options: Any) -> Packed:
+    return packer(oversize=oversize, **options).pack(events, any_stored=any(event.stored for event in events))
 
 
 def stored(seq: int, *, before: int | None = None, after: int | None = None) -> Event:
@@ -125,25 +139,27 @@ def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
         pack(change(1), change(2, after=LARGE), oversize=Oversize(kind="stop"))
 
 
-def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent() -> None:
+async def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent_to_be_read_later() -> None:
     [whole] = encoder(Origins([Origin(0, "7")]))([change(0x2A, before=LARGE, after=LARGE)])
 
     packed = pack(
-        change(0x2A, before=LARGE, after=LARGE), oversize=Oversize(kind="s3", bucket="large", prefix="changes/")
+        change(0x2A, before=LARGE, after=LARGE),
+        oversize=Oversize(kind="s3", bucket="large", prefix="changes/"),
+        images=Images(),
     )
 
     (body,) = contents(packed)
     attachment = packed.records[0].attachment
     assert attachment is not None
     assert (attachment.bucket, attachment.key) == ("large", "changes/public.orders/7/000000000000002a.json")
-    assert attachment.data == whole
+    assert attachment.body.size == len(whole)
+    assert b"".join([part async for part in attachment.body.parts()]) == whole
     assert body["stored_at"] == f"s3://large/{attachment.key}"
     assert body["omitted"] == ["before", "after"]
     assert (body["before"], body["after"]) == (None, None)
     assert {name: body[name] for name in ("id", "seq", "key")} == {
         name: json.loads(whole)[name] for name in ("id", "seq", "key")
     }
-    assert packed.attached_bytes == len(whole)
 
 
 ITEMS = Table(id=2, relation=16500, schema="public", name="items", key_columns=(("id",),), before_image="full")
@@ -228,6 +244,20 @@ def test_s3_attaches_what_is_in_the_database_without_having_it() -> None:
     attachment = packed.records[0].attachment
     assert (body["before"], body["after"], body["omitted"]) == (None, None, ["before", "after"])
     assert attachment is not None
-    assert attachment.body is not None
     assert attachment.body.size > 2 * LIMIT
-    assert (attachment.data, packed.attached_bytes) == (b"", 0)
+
+
+async def test_s3_attaches_what_is_a_dead_letter_as_one() -> None:
+    letters = packer(oversize=Oversize(kind="s3", bucket="large"), images=Images(letter_of="default"))
+
+    [record] = letters.for_letters("default").pack([change(1, after=LARGE)]).records
+
+    assert record.attachment is not None
+    assert json.loads(b"".join([part async for part in record.attachment.body.parts()]))["after"] == json.loads(LARGE)
+
+
+def test_what_is_too_large_even_without_its_images_is_set_aside_where_the_others_go_to_s3() -> None:
+    packed = pack(change(1, after=SMALL, key=json.dumps("k" * LIMIT)), oversize=Oversize(kind="s3", bucket="large"))
+
+    assert not packed.records
+    assert [aside.seq for aside in packed.aside] == [1]

@@ -6,7 +6,6 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import replace
 from math import inf
 
 import anyio
@@ -800,20 +799,6 @@ async def test_a_letter_and_the_change_it_was_made_of_in_one_request_are_not_con
     assert state.trouble is None
 
 
-async def test_attachments_count_as_memory_until_their_page_is_delivered() -> None:
-    gate = Gate()
-    relay = relay_to(ScriptedSink(gate), max_bytes=1000)
-    relay.offer(replace(packed_of(Record(1, "a", b"x", {1})), attached_bytes=1000), START)
-    async with running(relay):
-        await anyio.wait_all_tasks_blocked()
-        with anyio.move_on_after(0.01) as waited:
-            await relay.room()
-        assert waited.cancelled_caught
-        gate.open(1)
-        with anyio.fail_after(5):
-            await relay.room()
-
-
 class Due(Lanes):
     """Lanes of which some shard could have been asked again a second ago, and how often they were asked about it."""
 
@@ -1021,13 +1006,13 @@ class Body:
             yield bytes([byte])
 
 
-def large_page_of(*records: tuple[int, Body | None], attached_bytes: int = 0) -> Packed:
+def large_page_of(*records: tuple[int, Body | None]) -> Packed:
     """Records of one lane, the first with a body and all after it for later."""
     undelivered = {seq for seq, _ in records}
     made = [Record(seq, "a", b"" if body else b"x", undelivered, body=body) for seq, body in records]
     now = next(number for number, record in enumerate(made) if record.body)
     stretches = [Stretch(1, undelivered)]
-    return Packed(records=made[:now], later=deque(made[now:]), stretches=stretches, attached_bytes=attached_bytes)
+    return Packed(records=made[:now], later=deque(made[now:]), stretches=stretches)
 
 
 async def test_large_records_are_read_one_after_the_other_when_there_is_room_and_keep_their_places() -> None:
@@ -1053,20 +1038,6 @@ async def test_large_records_are_read_one_after_the_other_when_there_is_room_and
 
     assert [(record.seq, len(record.data)) for record in sink.stored] == [(1, 1), (2, 12), (3, 1), (4, 12), (5, 1)]
     assert packed.is_delivered
-
-
-async def test_attachments_of_the_same_page_keep_no_large_record_from_being_read() -> None:
-    sink = ScriptedSink(store)
-    relay = relay_to(sink, max_bytes=10)
-    packed = large_page_of((1, None), (2, Body(b"x" * 12)), (3, None), attached_bytes=1000)
-
-    async with running(relay):
-        relay.offer(packed, START)
-        with anyio.fail_after(5):
-            await relay.follow(packed.later)
-            await relay.settled()
-
-    assert [record.seq for record in sink.stored] == [1, 2, 3]
 
 
 async def test_a_large_letter_that_was_given_up_before_it_was_read_holds_nothing_up() -> None:

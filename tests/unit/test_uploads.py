@@ -24,6 +24,7 @@ from forwarder.quarantine import Quarantine, Rejection
 from forwarder.relay import Relay, Schedule
 from forwarder.state import Phase, ServiceState
 from forwarder.uploads import MAX_UPLOADS, Uploads
+from tests.large import Whole
 from tests.waiting import eventually
 
 METRICS = Metrics().sink("default")
@@ -113,7 +114,7 @@ class Rig:
         """A page of records in order of seq: the key of each, and whether it is large."""
         undelivered = set(range(1, len(records) + 1))
         packed = [
-            Record(seq, key, b"x", undelivered, attachment=Attachment("b", str(seq), b"y") if large else None)
+            Record(seq, key, b"x", undelivered, attachment=Attachment("b", str(seq), Whole(b"y")) if large else None)
             for seq, (key, large) in enumerate(records, start=1)
         ]
         self.relay.offer(Packed(records=packed, stretches=[Stretch(1, undelivered)]), END)
