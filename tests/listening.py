@@ -20,7 +20,6 @@ from anyio.abc import Process
 
 from forwarder.config import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
-from forwarder.local.kinesis.stream import Stream
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
@@ -39,16 +38,10 @@ class Served:
         self.kinesis = kinesis
         self.endpoint_url = endpoint.url
         self.sink = f"kinesis://{STREAM}?region=us-east-1&endpoint_url={endpoint.url}"
-        self._read: tuple[Stream | None, int] = (None, 0)
-        self._data: Sequence[bytes] = ()
 
     def data(self) -> Sequence[bytes]:
         """The data of all records, the records of one key in their order."""
-        stream = self.kinesis.stream(STREAM)
-        if self._read != (stream, stream.record_count):
-            self._read = (stream, stream.record_count)
-            self._data = [record.data for record in stream.records()]
-        return self._data
+        return self.kinesis.stream(STREAM).data()
 
 
 @asynccontextmanager
