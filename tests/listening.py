@@ -164,8 +164,12 @@ class Command:
 
     async def ends(self, *, within_seconds: float = 30.0) -> int:
         """Wait for its end; its exit status."""
-        with anyio.fail_after(within_seconds):
-            return await self.process.wait()
+
+        async def ended() -> bool:
+            return self.process.returncode is not None
+
+        await eventually(ended, within_seconds=within_seconds)
+        return await self.process.wait()
 
     async def stop(self) -> int:
         """SIGTERM, and the exit status."""

@@ -139,7 +139,9 @@ async def test_a_request_that_hangs_is_given_up_and_made_again(
 async def test_one_hanging_request_holds_up_its_own_lanes_only(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient(monkeypatch, read_timeout=60)
+    # However long the others take, it is not given up meanwhile.
+    impatient(monkeypatch, read_timeout=600)
+    monkeypatch.setattr("forwarder.aws_call.CALL_SECONDS", 600.0)
     monkeypatch.setattr("forwarder.kinesis.KinesisSink.max_records", 5)
     hanging = Hang(operation=PUT, partition_keys=frozenset({HOT_KEY}), times=1)
     served.kinesis.faults.replace([hanging])
