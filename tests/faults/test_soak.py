@@ -29,18 +29,19 @@ MORE_BYTES, MORE_DESCRIPTORS, MORE_TASKS = 32 << 20, 5, 5
 
 @dataclass(slots=True)
 class Usage:
-    """The most that a process had over some seconds."""
+    """What a process had over some seconds: at most, and of tasks at least, since each request under way is one."""
 
     bytes: int = 0
     descriptors: int = 0
-    tasks: int = 0
+    tasks: int = 1 << 20
 
     def look(self, process: int, tasks: Path) -> None:
         status = Path(f"/proc/{process}/status").read_text()
         resident = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
         self.bytes = max(self.bytes, resident)
         self.descriptors = max(self.descriptors, len([*Path(f"/proc/{process}/fd").iterdir()]))
-        self.tasks = max(self.tasks, int(tasks.read_text() or 0) if tasks.exists() else 0)
+        if tasks.exists() and (count := tasks.read_text()):
+            self.tasks = min(self.tasks, int(count))
 
     def __str__(self) -> str:
         return f"{self.bytes >> 20} MiB, {self.descriptors} descriptors, {self.tasks} tasks"
@@ -133,7 +134,7 @@ class Soak:
 
 
 async def measured(usage: Usage, process: int, tasks: Path, begin: float, end: float) -> None:
-    """Note the most that a process has between two times."""
+    """Note what a process has between two times."""
     await anyio.sleep_until(begin)
     while anyio.current_time() < end:
         usage.look(process, tasks)
@@ -184,7 +185,7 @@ async def test_what_is_cut_killed_resharded_and_rotated_for_long_loses_nothing_a
         f"after a third: {early}\nat the end:    {late}\n"
     )
     assert soak.events.kills > 1
-    assert early.tasks
+    assert early.tasks < 1 << 20
     assert late.bytes <= early.bytes + MORE_BYTES
     assert late.descriptors <= early.descriptors + MORE_DESCRIPTORS
     assert late.tasks <= early.tasks + MORE_TASKS
