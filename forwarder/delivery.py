@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -96,13 +97,16 @@ class Delivery:
             except Unavailable as error:
                 self.state.trouble = str(error)
                 logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
-                await self.pause(backoff.next())
+            await self.pause(backoff.next())
         return None
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long, or until stopped."""
+        """Wait so long, or until stopped, and let go of what has failed."""
         with self._interruptible():
             await anyio.sleep(seconds)
+        # Tracebacks and what their frames hold refer to each other, the records in memory among it. Python would collect that after so many
+        # more objects, however many megabytes that is, and in a quiet hour there are none.
+        gc.collect()
 
     async def _serve(self, source: Source, outlet: Outlet, *, once: bool) -> None:
         """Lead until stopped, or until all is delivered with ``once``.

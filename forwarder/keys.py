@@ -23,7 +23,7 @@ def key_reader(table: Table) -> ReadKey:
     An image captured before a column was renamed carries the old name, so every name a column was seen under is tried, the
     current ones first.
     """
-    shapes = [shape.read for shape in _shapes(table)]
+    shapes = [shape.read for shape in _shapes(table.key_columns)]
     if len(shapes) == 1:
         return shapes[0]
 
@@ -35,7 +35,7 @@ def key_reader(table: Table) -> ReadKey:
 
 def first_key(table: Table, head: str) -> tuple[str, str] | None:
     """The key, if an image of which this is the beginning starts with its columns, and their values end within it."""
-    return next((key for shape in _shapes(table) if (key := shape.read_first(head)) is not None), None)
+    return next((key for shape in _shapes(table.key_columns) if (key := shape.read_first(head)) is not None), None)
 
 
 class _Shape:
@@ -101,9 +101,9 @@ class _Shape:
 
 
 @lru_cache(maxsize=1024)
-def _shapes(table: Table) -> Sequence[_Shape]:
-    """One for each set of names."""
-    return [_Shape(names) for names in itertools.product(*table.key_columns)] if table.key_columns else []
+def _shapes(key_columns: tuple[tuple[str, ...], ...]) -> Sequence[_Shape]:
+    """One for each set of names. Kept by the names, not by the table: that is another object each time the registry is read."""
+    return [_Shape(names) for names in itertools.product(*key_columns)] if key_columns else []
 
 
 # What is plain: canonical as it is, and nothing to be done for its lane but to strip it. A whole number, a string without escapes that is

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import pytest
 
 from forwarder.local.postgres import HOST, SUPERUSER, EmbeddedPostgres
 from tests.databases import OWNER, Database, connected, database_on
@@ -77,6 +78,8 @@ async def archived(server: EmbeddedPostgres, name: str, directory: Path) -> Arch
 
 
 async def _run(server: EmbeddedPostgres, program: str, *arguments: str) -> str:
+    if not (server.binaries / program).exists():
+        pytest.skip(f"this PostgreSQL comes without {program}")
     command = [str(server.binaries / program), "-h", HOST, "-p", str(server.port), "-U", SUPERUSER, *arguments]
     done = await anyio.to_thread.run_sync(partial(subprocess.run, command, capture_output=True, text=True))
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ without a look at the outbox, and so is the order.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
@@ -272,11 +272,6 @@ class Audit:
     def repeats(self) -> int:
         return self.findings.repeats
 
-    @property
-    def lost_ids(self) -> set[int]:
-        """Rows that have a change which is not there (yet)."""
-        return {change.key[0] for change in self.findings.lost}
-
     def assert_faultless(self) -> None:
         found = self.findings
         faults = {
@@ -298,6 +293,42 @@ def audit(ledger: Ledger, stream: Iterable[bytes]) -> Audit:
     )
 
 
+class Missing:
+    """The committed changes that a stream lacks, as both grow.
+
+    To be asked time and again beside what it watches, so it looks at each commit and reads each record once.
+    """
+
+    def __init__(self, ledger: Ledger, stream: Callable[[], Sequence[bytes]]) -> None:
+        self._ledger = ledger
+        self._stream = stream
+        self._commits = 0
+        self._read: set[bytes] = set()
+        self._arrived: set[Change] = set()
+        self._missing: set[Change] = set()
+
+    def changes(self) -> Collection[Change]:
+        """What was committed and is not there (yet)."""
+        new = self._ledger.commits[self._commits :]
+        self._commits += len(new)
+        self._missing.update(change for commit in new for change in commit.changes if change not in self._arrived)
+        for data in self._stream():
+            if data not in self._read:
+                self._read.add(data)
+                change = arrival(data).change
+                self._arrived.add(change)
+                self._missing.discard(change)
+        return self._missing
+
+    def ids(self) -> set[int]:
+        """The rows that have such a change."""
+        return {change.key[0] for change in self.changes()}
+
+    async def nothing(self) -> bool:
+        """Whether all that was committed is there."""
+        return not self.changes()
+
+
 async def all_delivered(
     ledger: Ledger, stream: Callable[[], Sequence[bytes]], *, within_seconds: float = 40.0
 ) -> Audit:
@@ -305,21 +336,12 @@ async def all_delivered(
 
     It waits as long as something comes: ``within_seconds`` are for the next.
     """
-    wanted, audited = ledger.changes, -1
-
-    async def nothing_missing() -> bool:
-        nonlocal audited
-        data = stream()
-        if len(data) < wanted or len(data) == audited:
-            return False
-        audited = len(data)
-        return not audit(ledger, data).findings.lost
-
+    missing = Missing(ledger, stream)
     arrived = -1
     while len(stream()) > arrived:
         arrived = len(stream())
         with suppress(TimeoutError):
-            await eventually(nothing_missing, within_seconds=within_seconds)
+            await eventually(missing.nothing, within_seconds=within_seconds)
             break
     found = audit(ledger, stream())
     found.assert_faultless()

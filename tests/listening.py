@@ -20,7 +20,6 @@ from anyio.abc import Process
 
 from forwarder.config import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
-from forwarder.local.kinesis.stream import Stream
 from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
@@ -40,16 +39,10 @@ class Served:
         self.kinesis = kinesis
         self.endpoint_url = endpoint.url
         self.sink = f"kinesis://{STREAM}?region=us-east-1&endpoint_url={endpoint.url}"
-        self._read: tuple[Stream | None, int] = (None, 0)
-        self._data: Sequence[bytes] = ()
 
     def data(self) -> Sequence[bytes]:
         """The data of all records, the records of one key in their order."""
-        stream = self.kinesis.stream(STREAM)
-        if self._read != (stream, stream.record_count):
-            self._read = (stream, stream.record_count)
-            self._data = [record.data for record in stream.records()]
-        return self._data
+        return self.kinesis.stream(STREAM).data()
 
 
 @asynccontextmanager
@@ -172,8 +165,12 @@ class Command:
 
     async def ends(self, *, within_seconds: float = 30.0) -> int:
         """Wait for its end; its exit status."""
-        with anyio.fail_after(within_seconds):
-            return await self.process.wait()
+
+        async def ended() -> bool:
+            return self.process.returncode is not None
+
+        await eventually(ended, within_seconds=within_seconds)
+        return await self.process.wait()
 
     async def stop(self) -> int:
         """SIGTERM, and the exit status."""

@@ -15,7 +15,7 @@ from forwarder.positions import Positions
 from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
-from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
+from tests.ledger import Ledger, Missing, all_delivered, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening
 from tests.proxy import proxy
 from tests.waiting import eventually
@@ -37,8 +37,10 @@ async def terminate(database: Database, purpose: str) -> bool:
 
 
 def holds(ledger: Ledger, served: Served, *ids: int) -> Callable[[], Awaitable[bool]]:
+    missing = Missing(ledger, served.data)
+
     async def arrived() -> bool:
-        return audit(ledger, served.data()).lost_ids.isdisjoint(ids)
+        return missing.ids().isdisjoint(ids)
 
     return arrived
 
@@ -281,14 +283,7 @@ async def test_a_restore_into_another_cluster_loses_nothing_not_even_what_was_in
         async with listening(restored.url, served.sink):
             await write(ledger, restored.writer_url, transactions=10, first_writer=30)
             # What is sent again bears the name of the new cluster in its id, so here only a look at the seqs finds repeats.
-            await eventually(nothing_is_lost(ledger, served), within_seconds=40)
-
-
-def nothing_is_lost(ledger: Ledger, served: Served) -> Callable[[], Awaitable[bool]]:
-    async def is_there() -> bool:
-        return not audit(ledger, served.data()).findings.lost
-
-    return is_there
+            await eventually(Missing(ledger, served.data).nothing, within_seconds=40)
 
 
 def saved_up_to_the_last_seq(database: Database) -> Callable[[], Awaitable[bool]]:

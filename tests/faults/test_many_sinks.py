@@ -19,7 +19,7 @@ from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database
-from tests.ledger import Ledger, all_delivered, audit, create_accounts, write, write_rows, writing
+from tests.ledger import Ledger, Missing, all_delivered, audit, create_accounts, write, write_rows, writing
 from tests.listening import Served, kinesis_with_stream, leads
 from tests.waiting import eventually
 
@@ -192,7 +192,7 @@ async def test_a_sink_that_is_added_begins_where_it_is_told(
         await write_rows(ledger, database.writer_url, 1002)
         await all_delivered(ledger, served.data)
         await eventually(arrived(other, len(expected)))
-    lost = audit(ledger, other.data()).lost_ids
+    lost = Missing(ledger, other.data).ids()
     assert {1, 2} - {identity - 1000 for identity in lost} == expected
 
 

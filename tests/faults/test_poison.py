@@ -14,7 +14,7 @@ from forwarder.local.kinesis.faults import Error, FailRecords
 from forwarder.service import Service
 from tests.buckets import BUCKET, bucket, s3_server, stuck_s3
 from tests.databases import Database
-from tests.ledger import Ledger, all_delivered, audit, write, write_rows
+from tests.ledger import Ledger, Missing, all_delivered, write, write_rows
 from tests.listening import STREAM, Served, leads, listening
 from tests.waiting import eventually
 
@@ -61,9 +61,10 @@ def poison(*ids: int) -> Error:
 
 async def delivered_but(served: Served, ledger: Ledger, *ids: int) -> None:
     """Wait until all is delivered but what was done to these rows."""
+    missing = Missing(ledger, served.data)
 
     async def arrived() -> bool:
-        return audit(ledger, served.data()).lost_ids == set(ids)
+        return missing.ids() == set(ids)
 
     await eventually(arrived, within_seconds=30)
 

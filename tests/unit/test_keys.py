@@ -37,6 +37,10 @@ def test_a_table_without_a_key_has_none() -> None:
     assert reader()('{"id":1}') is None
 
 
+def test_reading_the_registry_again_adds_no_readers() -> None:
+    assert reader(("id",)) == reader(("id",))
+
+
 @pytest.mark.parametrize(
     ("value", "bare"),
     [

@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forwarder.local.kinesis.protocol import Record
@@ -67,6 +68,10 @@ class ShardLog:
 
     def all_records(self) -> list[Record]:
         return [self._record(position) for position in range(len(self._data))]
+
+    def all_data(self) -> Sequence[bytes]:
+        """The data of all records, without the price of making them."""
+        return self._data
 
     def _behind(self, position: int, now: float) -> int:
         if position >= len(self._arrived_millis):

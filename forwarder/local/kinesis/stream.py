@@ -160,6 +160,10 @@ class Stream:
         wanted = [shard for shard in self.shards if shard_id in (None, shard.shard_id)]
         return [record for shard in wanted for record in self._logs[shard.number].all_records()]
 
+    def data(self) -> list[bytes]:
+        """The data alone of what is stored, in the same order."""
+        return [data for shard in self.shards for data in self._logs[shard.number].all_data()]
+
     def sequence_range(self, shard: Shard) -> tuple[str, str | None]:
         """The numbers that open and, once it is closed, end a shard."""
         numbering = self._numberings[shard.number]
