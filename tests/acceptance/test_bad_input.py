@@ -128,6 +128,9 @@ USAGE = [
     Case(id="kinesis without a stream", status=2, env=sink("kinesis://?region=eu-west-1"), says=("kinesis://STREAM",)),
     Case(id="sink option without a value", status=2, env=sink("kinesis://changes?region"), says=("malformed",)),
     Case(id="malformed stream name", status=2, env=sink("kinesis://a b?region=x"), says=("a b", "names no stream")),
+    Case(
+        id="region that cannot be", status=2, env=sink("kinesis://changes?region=mars-1"), says=("'mars-1'", "region")
+    ),
     Case(id="unknown sink option", status=2, env=sink("kinesis://changes?regoin=x"), says=("regoin", "region")),
     Case(id="unknown format", status=2, env=sink("stdout:?format=nativ"), says=("format='nativ'", "native")),
     Case(id="file without a path", status=2, env=sink("file:"), says=("file:",)),
