@@ -36,7 +36,7 @@ CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
 )
 
-CHECK_TLS = "switch TLS on in the server, or correct sslmode"
+CHECK_TLS = "it is no PostgreSQL, or TLS is off there: check host, port and sslmode"
 CHECK_CERTIFICATE = "check the host's name, sslrootcert and sslmode"
 
 CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"

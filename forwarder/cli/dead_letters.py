@@ -15,7 +15,7 @@ from rich.table import Table
 
 from forwarder import dead_letters as store
 from forwarder.catalog import read_named
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import MAX_SEQ, ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database import Connection, session
 from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
@@ -56,7 +56,9 @@ class Filters:
 
 def dead_letters(
     action: Annotated[Action, typer.Argument(help="What to do with those that the filters leave.")],
-    seq: Annotated[list[int] | None, typer.Argument(metavar="[SEQ]…", help="These alone.", show_default=False)] = None,
+    seq: Annotated[
+        list[int] | None, typer.Argument(metavar="[SEQ]…", help="These alone.", max=MAX_SEQ, show_default=False)
+    ] = None,
     sink: Annotated[str | None, typer.Option(help="Of this sink.", show_default=False)] = None,
     table: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Of these tables, such as sales.*", show_default=False)

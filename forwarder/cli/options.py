@@ -14,6 +14,9 @@ from forwarder.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
 
+# The highest number that a change can have: PostgreSQL's bigint.
+MAX_SEQ = (1 << 63) - 1
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file; else FORWARDER_CONFIG, else ./forwarder.toml.", show_default=False),

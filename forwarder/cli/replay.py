@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import MAX_SEQ, ConfigOption, LogFormatOption, database_url, settings
 from forwarder.conflicts import past_conflicts
 from forwarder.database import session
 from forwarder.errors import Misconfigured
@@ -63,7 +63,7 @@ def replay(
 def _start(text: str) -> datetime | int | None:
     if text == OLDEST:
         return None
-    if text.isdecimal():
+    if text.isdecimal() and int(text) <= MAX_SEQ:
         return int(text)
     try:
         time = datetime.fromisoformat(text)

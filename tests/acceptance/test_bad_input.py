@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.databases import Database
+from forwarder import __version__
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK
+from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream
 
 PASSWORD = "hunter2secret"
@@ -39,6 +42,18 @@ def sink(url: str) -> dict[str, str]:
 USAGE = [
     Case(id="unknown flag", status=2, arguments=("listen", "--frobnicate"), says=("--frobnicate", "--help")),
     Case(id="unknown command", status=2, arguments=("lissen",), says=("lissen", "--help")),
+    Case(
+        id="seq above all seqs",
+        status=2,
+        arguments=("dead-letters", "show", "99999999999999999999"),
+        says=("9223372036854775807",),
+    ),
+    Case(
+        id="start above all seqs",
+        status=2,
+        arguments=("replay", "--sink", "default", "--from", "99999999999999999999"),
+        says=("--from", "nor a seq"),
+    ),
     Case(id="flag without its value", status=2, arguments=("listen", "--sink"), says=("--sink",)),
     Case(id="unknown log format", status=2, arguments=("listen", "--log-format", "xml"), says=("xml", "json")),
     Case(
@@ -300,6 +315,23 @@ async def assert_refused(case: Case, directory: Path, env: Mapping[str, str]) ->
 @pytest.mark.parametrize("case", USAGE, ids=lambda case: case.id)
 async def test_bad_usage_is_refused_in_one_line(case: Case, tmp_path: Path) -> None:
     await assert_refused(case, tmp_path, environment(case, {}))
+
+
+async def test_the_version_is_told(tmp_path: Path) -> None:
+    async with command("--version", env={}, directory=tmp_path / "run") as told:
+        assert await told.ends() == 0, told.stderr
+        assert told.stdout == f"forwarder {__version__}\n".encode()
+
+
+async def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path, database: Database) -> None:
+    async with connected(database.url) as holder:
+        await holder.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK})")
+        env = {"FORWARDER_DATABASE_URL": database.url}
+        async with command("migrate", env=env, directory=tmp_path / "run") as waiting:
+            await waiting.says("waiting for a stranger")
+            waiting.process.send_signal(signal.SIGINT)
+            assert await waiting.ends() == 130
+            assert waiting.stderr.splitlines()[1:] == ["forwarder: interrupted"]
 
 
 @pytest.mark.parametrize("case", WORLD, ids=lambda case: case.id)

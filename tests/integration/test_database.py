@@ -213,7 +213,7 @@ async def test_a_server_without_tls_is_refused_where_tls_is_required(database: D
     error = await failure_of(f"{database.url}?sslmode=require")
 
     assert isinstance(error, Refused)
-    assert "switch TLS on in the server, or correct sslmode" in str(error)
+    assert "TLS is off there: check host, port and sslmode" in str(error)
 
 
 @pytest.mark.parametrize(
