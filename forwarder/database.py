@@ -36,6 +36,7 @@ CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
 )
 
+CHECK_ADDRESS = "check its host and port, and whether it runs and lets us in"
 CHECK_TLS = "it is no PostgreSQL, or TLS is off there: check host, port and sslmode"
 CHECK_CERTIFICATE = "check the host's name, sslrootcert and sslmode"
 
@@ -71,8 +72,8 @@ _UNFIT: tuple[type[Exception], ...] = (
     asyncpg.PostgresSyntaxError,
     # PgBouncer's.
     asyncpg.ProtocolViolationError,
-    # By asyncpg, of a server without TLS.
-    ConnectionError,
+    # Nobody answers; or asyncpg says of a server that it has no TLS.
+    OSError,
 )
 
 # What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
@@ -139,12 +140,14 @@ def _errors_of_opening(url: str) -> Iterator[None]:
         except _UNFIT as error:
             if remedy := _remedy_for_opening(error):
                 raise Refused(f"{_cannot_connect(url)}: {_one_line(error)}; {remedy}") from error
+            if isinstance(error, OSError):
+                raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CHECK_ADDRESS}") from error
             raise
 
 
 def _remedy_for_opening(error: Exception) -> str | None:
     """What mends an error that says the kind of it by its text alone; None: it may pass."""
-    if isinstance(error, ConnectionError):
+    if isinstance(error, OSError):
         return CHECK_TLS if "rejected SSL upgrade" in str(error) else None
     if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" not in str(error):
         return None

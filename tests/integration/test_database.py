@@ -192,6 +192,17 @@ async def test_ordinary_parameters_of_a_url_lead_to_a_session(database: Database
         assert await ours.fetchval("SHOW search_path") == "pg_catalog, pg_temp"
 
 
+async def test_what_does_not_answer_is_named_with_the_remedy() -> None:
+    url = f"postgresql://app:{SECRET}@127.0.0.1:{free_port()}/app"
+
+    error = await failure_of(url)
+
+    assert isinstance(error, Unavailable)
+    assert str(error).startswith(f"cannot connect to PostgreSQL at {describe(url)}: ")
+    assert str(error).endswith("; check its host and port, and whether it runs and lets us in")
+    assert SECRET not in str(error)
+
+
 async def test_one_of_several_hosts_leads_to_a_session(database: Database) -> None:
     address = urlsplit(database.url).netloc.partition("@")[2]
     url = database.url.replace(address, f"127.0.0.1:1,{address}")
