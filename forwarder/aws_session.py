@@ -1,17 +1,22 @@
-"""Whose credentials a sink uses with AWS, and in which region."""
+"""Whose credentials a sink uses with AWS, in which region, and whether there is such a region."""
 
 from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, UnknownRegionError
 
+from forwarder.errors import Misconfigured
 from forwarder.sink_url import KinesisTarget
 from forwarder.straight_session import StraightSession
+
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 # What the role's owner sees in the log of his account.
 ROLE_SESSION_NAME = "forwarder"
@@ -31,6 +36,40 @@ def session_of(target: KinesisTarget) -> AioSession:
 def region_of(target: KinesisTarget) -> str | None:
     """The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone."""
     return target.region or os.environ.get("AWS_REGION")
+
+
+def is_at_aws(client: Any) -> bool:
+    """Whether AWS itself answers this client, and not a local stand-in."""
+    return (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
+
+
+def require_region(client: Any) -> None:
+    """Make sure that the region of a client of AWS has a name as AWS gives them.
+
+    Raises:
+        Misconfigured: it has not, so that nobody would ever answer.
+    """
+    region = client.meta.region_name
+    if is_at_aws(client) and _partition_of(region) is None:
+        raise Misconfigured(
+            f"region {region!r} is unknown to the AWS SDK; correct region in the sink's URL, or AWS_REGION"
+        )
+
+
+async def lists_region(client: Any) -> bool:
+    """Whether the SDK knows the region of a client of AWS. If not, it may be younger than the SDK, or a mistake."""
+    region, service = client.meta.region_name, client.meta.service_model.endpoint_prefix
+    partition = _partition_of(region)
+    if partition is None:
+        return False
+    return region in await AioSession().get_available_regions(service, partition_name=partition)
+
+
+def _partition_of(region: str) -> str | None:
+    try:
+        return str(AioSession().get_partition_for_region(region))
+    except UnknownRegionError:
+        return None
 
 
 def _session_of_profile(target: KinesisTarget) -> AioSession:

@@ -309,7 +309,13 @@ def _first_problem(error: ValidationError, source: Path | None) -> str:
     origin = f"{source} or the environment" if source else "the environment or a flag"
     if problem["type"] == "extra_forbidden":
         return f"setting {where} in {origin} is unknown; {nearest(str(problem['loc'][-1]), _siblings(problem))}"
-    return f"setting {where} in {origin}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    return f"setting {where} in {origin}: {_said(problem['msg'])}"
+
+
+def _said(message: str) -> str:
+    """A message of pydantic as part of a sentence."""
+    own = message.removeprefix("Value error, ")
+    return own[:1].lower() + own[1:]
 
 
 def _siblings(problem: ErrorDetails) -> tuple[str, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from operator import itemgetter
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import asyncpg
 
+from forwarder.connection_target import ConnectionTarget
+from forwarder.database_address import resolve
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
 from forwarder.pooler import is_direct, lends_by_turns
 from forwarder.queries import query
@@ -29,14 +32,13 @@ MIGRATION_LOCK = 2
 # The leaders' locks have a class of their own ("fwdl"); the second number is the hash of the sink's name.
 LEADER_LOCK_CLASS = 0x6677646C
 
-MALFORMED_URL = (
-    "FORWARDER_DATABASE_URL is malformed; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters"
-    " in the password percent-encoded"
-)
-
 CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
 )
+
+CHECK_ADDRESS = "check its host and port, and whether it runs and lets us in"
+CHECK_TLS = "it is no PostgreSQL, or TLS is off there: check host, port and sslmode"
+CHECK_CERTIFICATE = "check the host's name, sslrootcert and sslmode"
 
 CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"
 
@@ -60,6 +62,18 @@ ILLEGIBLE: tuple[type[Exception], ...] = (
     asyncpg.CharacterNotInRepertoireError,
     asyncpg.UntranslatableCharacterError,
     UnicodeDecodeError,
+)
+
+# What may be said of what a new session brings along.
+_UNFIT: tuple[type[Exception], ...] = (
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
+    asyncpg.PostgresSyntaxError,
+    # PgBouncer's.
+    asyncpg.ProtocolViolationError,
+    # Nobody answers; or asyncpg says of a server that it has no TLS.
+    OSError,
 )
 
 # What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
@@ -89,8 +103,8 @@ def errors_of(what: str) -> Iterator[None]:
         yield
     except ForwarderError:
         raise
-    except asyncpg.ClientConfigurationError:
-        raise Misconfigured(MALFORMED_URL) from None
+    except asyncpg.ClientConfigurationError as error:
+        raise Misconfigured(f"{what}: {_one_line(error)}; correct FORWARDER_DATABASE_URL") from None
     except tuple(_REFUSALS) as error:
         raise Refused(f"{what}: {_one_line(error)}; {_remedy(error)}") from error
     except asyncpg.ReadOnlySQLTransactionError as error:
@@ -120,6 +134,31 @@ def _errors_of_connecting(url: str) -> Iterator[None]:
         except asyncpg.FeatureNotSupportedError as error:
             # A standby on which the default is serializable refuses every query, also the one that would change that.
             raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
+
+
+@contextmanager
+def _errors_of_opening(url: str) -> Iterator[None]:
+    """As ``_errors_of_connecting``, where it may be the URL that is wrong."""
+    with _errors_of_connecting(url):
+        try:
+            yield
+        except ssl.SSLCertVerificationError as error:
+            raise Refused(f"{_cannot_connect(url)}: {_one_line(error)}; {CHECK_CERTIFICATE}") from error
+        except _UNFIT as error:
+            if remedy := _remedy_for_opening(error):
+                raise Refused(f"{_cannot_connect(url)}: {_one_line(error)}; {remedy}") from error
+            if isinstance(error, OSError):
+                raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CHECK_ADDRESS}") from error
+            raise
+
+
+def _remedy_for_opening(error: Exception) -> str | None:
+    """What mends an error that says the kind of it by its text alone; None: it may pass."""
+    if isinstance(error, OSError):
+        return CHECK_TLS if "rejected SSL upgrade" in str(error) else None
+    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" not in str(error):
+        return None
+    return "check options in FORWARDER_DATABASE_URL, or PGOPTIONS"
 
 
 async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
@@ -166,40 +205,36 @@ async def close(connection: Connection) -> None:
 
 def describe(url: str) -> str:
     """Host, port and database of a URL, for messages: never the password."""
-    if _splits_badly(url):
+    try:
+        return resolve(url).address
+    except Misconfigured:
         return "an unreadable address"
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 def _cannot_connect(url: str) -> str:
     return f"cannot connect to PostgreSQL at {describe(url)}"
 
 
-def _splits_badly(url: str) -> bool:
-    """Whether the parts of a URL are not what they seem: an @ too far right means a special character in the password."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return True
-    return parts.scheme not in ("postgresql", "postgres") or "@" in parts.path + parts.query + parts.fragment
-
-
 async def _open(url: str, *, purpose: str, timeout_seconds: float) -> Connection:
-    if _splits_badly(url):
-        raise Misconfigured(MALFORMED_URL)
-    try:
-        with errors_of(_cannot_connect(url)):
-            return await asyncpg.connect(
-                url,
-                timeout=timeout_seconds,
-                command_timeout=60.0,
-                server_settings={"application_name": application_name(purpose)},
-            )
-    except ValueError:
-        # Its text may quote a part of the password.
-        raise Misconfigured(MALFORMED_URL) from None
+    target = resolve(url)
+    with _errors_of_opening(url):
+        connection: Connection = await asyncpg.connect(
+            target.dsn,
+            timeout=target.timeout_seconds or timeout_seconds,
+            command_timeout=60.0,
+            server_settings={"application_name": application_name(purpose)},
+            ssl=True if target.trusts_system else None,
+        )
+        _set_socket_options(connection, target)
+    return connection
+
+
+def _set_socket_options(connection: Any, target: ConnectionTarget) -> None:
+    """asyncpg has no way of its own to them."""
+    opened = connection._transport.get_extra_info("socket")
+    for level, option, value in target.socket_options:
+        if opened.family != socket.AF_UNIX:
+            opened.setsockopt(level, option, value)
 
 
 def _require_version(connection: Connection, url: str) -> None:

@@ -94,11 +94,16 @@ class Delivery:
                     outlet = await self._open(attempt)
                     stack.push_async_exit(attempt.pop_all())
                     return outlet
-            except Unavailable as error:
-                self.state.trouble = str(error)
+            except ForwarderError as error:
+                self._report(str(error))
+                if not isinstance(error, Unavailable):
+                    raise
                 logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
             await self.pause(backoff.next())
         return None
+
+    def _report(self, trouble: str) -> None:
+        self.state.trouble = trouble
 
     async def pause(self, seconds: float) -> None:
         """Wait so long, or until stopped, and let go of what has failed."""
@@ -144,7 +149,9 @@ class Delivery:
         target = self._terms.sink_url.target
         if isinstance(target, KinesisTarget):
             max_in_flight = self._terms.settings.listen.max_in_flight
-            context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=self._terms.metrics)
+            context = kinesis_sink(
+                target, max_in_flight=max_in_flight, metrics=self._terms.metrics, report=self._report
+            )
             kinesis = await stack.enter_async_context(context)
             is_s3 = target.oversize.kind == "s3"
             attachments = await stack.enter_async_context(attachments_of(target)) if is_s3 else None

@@ -21,7 +21,7 @@ from forwarder.muted import muted_warnings
 from forwarder.protection import DEFAULT_ROLES, Roles, protection
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
-from forwarder.tables import registered
+from forwarder.tables import Table, unnamed, with_unnamed
 from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
@@ -52,6 +52,8 @@ class Difference:
     remark: str = ""
     # What will be captured, and yet not be all that is promised: one line each, with the remedy.
     warnings: tuple[str, ...] = ()
+    # The tables that stay captured although the selection does not name them, as SQL writes them.
+    unnamed: tuple[str, ...] = ()
     # What an administrator has to run, and we may not.
     preparation: str = ""
 
@@ -94,13 +96,14 @@ async def from_selection(
     rules: Sequence[Rule],
     *,
     exclude: Sequence[Pattern] = (),
+    remove: bool = False,
     leaf_events: int | None = None,
     max_image_bytes: int | None = None,
     roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
-    """What sets the database apart from one where exactly the selected tables are captured. Changes nothing.
+    """What sets the database apart from one where the selected tables are captured. Changes nothing.
 
-    Without rules nothing is selected anew: the tables that are captured shall be captured soundly. ``leaf_events`` is how
+    What is captured and not selected shall stay so, and soundly, unless ``remove`` says otherwise. ``leaf_events`` is how
     large the leaves of the outbox shall be, and ``max_image_bytes`` how large a change's images may be, if not as they are; ``roles`` are
     those that shall have their rights.
 
@@ -112,10 +115,8 @@ async def from_selection(
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
     tables, registry = await read_tables(connection), await read_registry(connection)
-    if rules:
-        desired = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
-    else:
-        desired = registered(tables, registry)
+    chosen = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
+    desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     return Difference(
         mending=mending,
@@ -124,7 +125,7 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(tables, registry, desired, prune=bool(rules)),
+            *plan(tables, registry, desired, prune=remove),
         ),
         remark="" if desired else NO_SELECTION,
         warnings=(
@@ -134,6 +135,7 @@ async def from_selection(
             *key_warnings(table for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
+        unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
         preparation=rights.preparation,
     )
 
@@ -163,6 +165,12 @@ async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[
     texts = {migration.version: migration.text for migration in migrations.shipped()}
     to_come = {migration.version: texts.pop(migration.version) for migration in pending}
     return await drift(connection, applied=texts, pending=to_come)
+
+
+def _topmost(tables: Sequence[Table]) -> tuple[str, ...]:
+    """Their names; what is said of a partitioned one holds for its partitions."""
+    relations = {table.relation for table in tables}
+    return tuple(table.quoted for table in tables if relations.isdisjoint(table.ancestors))
 
 
 async def _read_number(connection: Connection, statement: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
@@ -42,10 +42,18 @@ class KinesisSink:
     max_records = MAX_RECORDS
     takes_bodies = False
 
-    def __init__(self, client: Any, target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics) -> None:
+    def __init__(
+        self,
+        client: Any,
+        target: KinesisTarget,
+        *,
+        max_in_flight: int,
+        metrics: SinkMetrics,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
         is_ordered = target.ordering == "strict"
         self._put = PutRecords(client, target.stream)
-        self._watch = KinesisWatch(client, target.stream, is_ordered=is_ordered)
+        self._watch = KinesisWatch(client, target.stream, is_ordered=is_ordered, report=report)
         self._shards = KinesisShards(
             client,
             target.stream,
@@ -179,12 +187,13 @@ def _bytes(records: Sequence[Record]) -> int:
 
 @asynccontextmanager
 async def kinesis_sink(
-    target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics
+    target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics, report: Callable[[str], None] = lambda _: None
 ) -> AsyncIterator[KinesisSink]:
-    """A sink for one stream; closes its connections at the end.
+    """A sink for one stream; closes its connections at the end. ``report`` hears what it waits for while it is prepared.
 
     Raises:
+        Misconfigured: there is no such region.
         Refused: region, credentials, profile or endpoint are missing or malformed.
     """
     async with kinesis_client(target, max_connections=max_in_flight) as client:
-        yield KinesisSink(client, target, max_in_flight=max_in_flight, metrics=metrics)
+        yield KinesisSink(client, target, max_in_flight=max_in_flight, metrics=metrics, report=report)

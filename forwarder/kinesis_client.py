@@ -10,7 +10,7 @@ from aiobotocore.config import AioConfig
 
 from forwarder import __version__
 from forwarder.aws_call import aws_call
-from forwarder.aws_session import region_of, session_of
+from forwarder.aws_session import region_of, require_region, session_of
 from forwarder.kinesis_errors import errors_of_opening
 from forwarder.sink_url import KinesisTarget
 
@@ -20,6 +20,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
     """A client for one stream; closes its connections at the end.
 
     Raises:
+        Misconfigured: there is no such region.
         Refused: region, credentials, profile or endpoint are missing or malformed.
     """
     config = AioConfig(
@@ -38,6 +39,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         )
         client = await context.__aenter__()
     try:
+        require_region(client)
         yield client
     finally:
         await context.__aexit__(None, None, None)

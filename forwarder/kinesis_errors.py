@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,16 +22,31 @@ KMS_REFUSALS = {
     "KMSOptInRequired": "subscribe the account of the stream's KMS key to AWS KMS",
 }
 
+# What AWS says of whose request it is, under the names that its services have for it. Waiting mends none of it.
+_CHECK_CREDENTIALS = "check the AWS credentials"
+_CHECK_SECRET = "check the AWS credentials and this machine's clock"
+_RENEW = "renew the AWS credentials"
+_IDENTITY_REFUSALS = {
+    **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"), _CHECK_CREDENTIALS),
+    **dict.fromkeys(("MissingAuthenticationTokenException", "MissingAuthenticationToken"), _CHECK_CREDENTIALS),
+    **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch"), _CHECK_SECRET),
+    **dict.fromkeys(("IncompleteSignatureException", "IncompleteSignature"), _CHECK_SECRET),
+    **dict.fromkeys(("RequestExpired", "RequestTimeTooSkewed"), "set this machine's clock"),
+    **dict.fromkeys(("ExpiredTokenException", "ExpiredToken", "TokenRefreshRequired"), _RENEW),
+    **dict.fromkeys(
+        ("OptInRequired", "SubscriptionRequiredException"), "have the AWS account activated for this service"
+    ),
+}
+# Some say it by their text alone: "The security token included in the request is expired".
+_EXPIRED = re.compile(r"security token .*\bexpired\b", re.IGNORECASE)
+
 # What waiting cannot mend when it is met at start, and the remedy.
 _REFUSALS = {
     "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
     ACCESS_DENIED: "allow kinesis:{operation} on it, as deploy/ecs/task-policy.json does",
-    "UnrecognizedClientException": "check the AWS credentials",
-    "InvalidSignatureException": "check the AWS credentials and this machine's clock",
-    "InvalidClientTokenId": "check the AWS credentials",
-    "MissingAuthenticationTokenException": "check the AWS credentials",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
     **KMS_REFUSALS,
+    **_IDENTITY_REFUSALS,
 }
 
 # What may pass by itself, but need not.
@@ -40,10 +56,8 @@ _HINTS = {"KMSThrottlingException": "if it goes on, raise the account's quota of
 _ROLE_REFUSALS = {
     "AccessDenied": "allow this identity sts:AssumeRole on it; its trust policy must name us, and the external_id if any",
     "ValidationError": "correct role_arn or external_id in the sink's URL",
-    "InvalidClientTokenId": "check the AWS credentials",
-    "SignatureDoesNotMatch": "check the AWS credentials and this machine's clock",
-    "ExpiredToken": "renew the AWS credentials",
     "RegionDisabledException": "activate STS in this region for the role's account",
+    **_IDENTITY_REFUSALS,
 }
 
 # What a gateway on the way, or AWS itself, says of a body that is too large; a name for it need not come along.
@@ -63,6 +77,24 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.PartialCredentialsError: "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     botocore.exceptions.InvalidRegionError: "correct the region in the sink's URL",
     botocore.exceptions.ProfileNotFound: "correct profile in the sink's URL, or AWS_PROFILE",
+    **dict.fromkeys((botocore.exceptions.SSOError, botocore.exceptions.TokenRetrievalError), "run `aws sso login`"),
+    botocore.exceptions.LoginError: "run `aws login`",
+    **dict.fromkeys(
+        (
+            botocore.exceptions.ConfigNotFound,
+            botocore.exceptions.ConfigParseError,
+            botocore.exceptions.InvalidConfigError,
+            botocore.exceptions.InfiniteLoopConfigError,
+            botocore.exceptions.UnknownCredentialError,
+            botocore.exceptions.RefreshWithMFAUnsupportedError,
+            botocore.exceptions.InvalidRetryConfigurationError,
+            botocore.exceptions.InvalidDefaultsMode,
+        ),
+        "correct the AWS configuration, ~/.aws/config or AWS_CONFIG_FILE, or its variables",
+    ),
+    botocore.exceptions.MissingDependencyException: "install what it names, or use other credentials",
+    botocore.exceptions.EndpointVariantError: "leave fips out, or choose another region",
+    botocore.exceptions.InvalidProxiesConfigError: "correct the configuration of the proxy",
 }
 
 # Of what an endpoint says, so much is repeated: a body that is no error of AWS may be a page, or have no end.
@@ -89,6 +121,12 @@ def errors_of(what: str) -> Iterator[None]:
     except tuple(_MISSING_SETTINGS) as error:
         remedy = next(remedy for kind, remedy in _MISSING_SETTINGS.items() if isinstance(error, kind))
         raise Refused(f"{what}: {error}; {remedy}") from error
+    except botocore.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+            raise Unavailable(f"{what}: {error}") from error
+        raise Refused(
+            f"{what}: {error}; check endpoint_url, or name the authority's certificate by AWS_CA_BUNDLE"
+        ) from error
     except PASSING as error:
         raise Unavailable(f"{what}: {_brief(error) or type(error).__name__}") from error
     except ForwarderError:
@@ -121,8 +159,8 @@ def code_of(error: botocore.exceptions.ClientError) -> str:
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
-    code = code_of(error)
-    message = f"{what}: {code}: {_text(error)}"
+    code = _plain_code_of(error)
+    message = f"{what}: {code_of(error)}: {_text(error)}"
     if error.operation_name == "PutRecords" and _status_of(error) == _TOO_LARGE:
         return TooLarge(f"{message}; see what limits the size of a request on the way to the stream")
     if code in INVALID:
@@ -138,9 +176,14 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
     """The role is assumed in the middle of any request, whenever the credentials have to be renewed."""
     if error.operation_name != "AssumeRole":
         return None
-    code = code_of(error)
-    message = f"{what}: cannot assume the role of role_arn: {code}: {_text(error)}"
+    code = _plain_code_of(error)
+    message = f"{what}: cannot assume the role of role_arn: {code_of(error)}: {_text(error)}"
     return Refused(f"{message}; {_ROLE_REFUSALS[code]}") if code in _ROLE_REFUSALS else Unavailable(message)
+
+
+def _plain_code_of(error: botocore.exceptions.ClientError) -> str:
+    """The same, but one name for all that says that the credentials have expired."""
+    return "ExpiredToken" if _EXPIRED.search(_text(error)) else code_of(error)
 
 
 def _text(error: botocore.exceptions.ClientError) -> str:

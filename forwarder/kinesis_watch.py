@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
+from botocore.exceptions import EndpointConnectionError
 
 from forwarder import kinesis_wire
 from forwarder.aws_call import aws_call
+from forwarder.aws_session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.logs import Occasional
@@ -38,10 +40,14 @@ class KinesisWatch:
     while ``objection`` is not None nothing may be sent.
     """
 
-    def __init__(self, client: Any, stream: str, *, is_ordered: bool) -> None:
+    def __init__(
+        self, client: Any, stream: str, *, is_ordered: bool, report: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """``report`` hears what is waited for before the first record can be sent."""
         self._client = client
         self._stream = stream
         self._is_ordered = is_ordered
+        self._report_waiting = report
         # Why nothing may be sent, while nothing may.
         self.objection: str | None = None
         # The most that data and partition key of one record may be together.
@@ -61,16 +67,28 @@ class KinesisWatch:
             try:
                 status = await self._look()
             except Unavailable as error:
+                await self._require_possible(error)
+                self._report_waiting(str(error))
                 logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
             else:
                 if status in WRITABLE:
                     break
                 if status == "DELETING":
                     raise Refused(f"stream {self._stream} is being deleted; create it again or name another")
+                self._report_waiting(f"stream {self._stream} is {status}")
                 logger.info("waiting for the stream", extra={"stream": self._stream, "status": status})
             await anyio.sleep(backoff.next())
         if self.objection:
             raise Refused(self.objection)
+
+    async def _require_possible(self, error: Unavailable) -> None:
+        """Nobody answers in a region that does not exist."""
+        is_unheard_of = isinstance(error.__cause__, EndpointConnectionError)
+        if is_unheard_of and is_at_aws(self._client) and not await lists_region(self._client):
+            region = self._client.meta.region_name
+            raise Refused(
+                f"{error}; region {region!r} is unknown to this AWS SDK: correct it in the sink's URL"
+            ) from error
 
     async def run(self, state: ServiceState) -> None:
         """Look again every half minute until cancelled. What is objectionable is the state's trouble as long as it lasts."""

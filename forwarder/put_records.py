@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from math import inf
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -19,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from forwarder import kinesis_wire, signed_post
 from forwarder.aws_call import aws_call
+from forwarder.aws_session import is_at_aws
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
@@ -39,8 +39,6 @@ WHOLE_BYTES = 512 << 10
 
 # So long the plain call is used after something odd; then it may have passed.
 LEARN_AGAIN_SECONDS = 600.0
-
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +147,7 @@ class PutRecords:
             Refused: permission is missing, or the stream's KMS key cannot be used.
         """
         operation = self._client.meta.service_model.operation_model("PutRecords")
-        if "DryRun" not in operation.input_shape.members or not (endpoint_knows_dry_runs or self._is_at_aws):
+        if "DryRun" not in operation.input_shape.members or not (endpoint_knows_dry_runs or is_at_aws(self._client)):
             return
         record = {"Data": b"{}", "PartitionKey": "forwarder"}
         with aws_call(f"stream {self._stream}"):
@@ -158,10 +156,6 @@ class PutRecords:
             except ClientError as error:
                 if error.operation_name != "PutRecords" or code_of(error) in _DENIALS:
                     raise
-
-    @property
-    def _is_at_aws(self) -> bool:
-        return (urlsplit(self._client.meta.endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
 
 
 def _payload_bytes(record: Record) -> int:

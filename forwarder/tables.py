@@ -126,6 +126,31 @@ def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[
     return {relation: row.before for relation, row in found if row and row.active}
 
 
+def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]) -> list[Table]:
+    """The tables that are captured by themselves although neither they nor what they are a partition of is desired."""
+    active = registered(tables, registry)
+    return [
+        table
+        for table in tables
+        if (table.own_triggers or table.relation in active)
+        and table.relation not in desired
+        and desired.keys().isdisjoint(table.ancestors)
+    ]
+
+
+def with_unnamed(
+    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]
+) -> dict[int, BeforeImage]:
+    """The desired tables and those that are captured already, which stay as they are registered."""
+    others = {table.relation for table in unnamed(tables, registry, desired)}
+    # A partition cannot be captured by itself while what it is a partition of is.
+    covered = {table.relation for table in tables if not others.isdisjoint(table.ancestors)}
+    staying = {
+        relation: before for relation, before in registered(tables, registry).items() if relation in others - covered
+    }
+    return staying | {relation: before for relation, before in desired.items() if relation not in covered}
+
+
 def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
     """What identifies a row of the table: its columns in order, none of whose names is ever forgotten.
 

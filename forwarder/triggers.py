@@ -11,7 +11,7 @@ from forwarder.layout import LayOut
 from forwarder.quoting import literal
 from forwarder.rights import Rights
 from forwarder.selection import BeforeImage
-from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of
+from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 
 # PostgreSQL fires the triggers of one event in byte order of their names: ours before the application's.
 CAPTURE = "00_forwarder_capture"
@@ -104,10 +104,13 @@ def plan(
     ``prune`` says whether other tables lose their triggers.
     """
     rows = rows_of(tables, registry)
-    extra = [table for table in tables if prune and _is_extra(table, rows, desired)]
+    others = unnamed(tables, registry, desired)
+    present = {
+        rows[relation].id for relation in {table.relation for table in others} | desired.keys() if relation in rows
+    }
+    # One that was dropped and created again has nothing to be removed.
+    extra = [table for table in others if prune and (table.own_triggers or table.relation in rows)]
     removed = {table.relation for table in extra}
-    known = {rows[relation].id for relation in removed | desired.keys() if relation in rows}
-    present = known if prune else {row.id for row in rows.values()}
     return [
         *(Forget(table=row.quoted, registered_id=row.id) for row in registry if row.active and row.id not in present),
         *(_removal(table, rows) for table in extra if removed.isdisjoint(table.ancestors)),
@@ -117,13 +120,6 @@ def plan(
             if table.relation in desired
         ),
     ]
-
-
-def _is_extra(table: Table, rows: Mapping[int, Registered], desired: Mapping[int, BeforeImage]) -> bool:
-    """Whether it is captured by itself and should not be."""
-    row = rows.get(table.relation)
-    wanted = table.relation in desired or not desired.keys().isdisjoint(table.ancestors)
-    return not wanted and bool(table.own_triggers or (row and row.active))
 
 
 def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:

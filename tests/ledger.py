@@ -272,6 +272,11 @@ class Audit:
     def repeats(self) -> int:
         return self.findings.repeats
 
+    @property
+    def lost_ids(self) -> set[int]:
+        """Rows that have a change which is not there (yet)."""
+        return {change.key[0] for change in self.findings.lost}
+
     def assert_faultless(self) -> None:
         found = self.findings
         faults = {

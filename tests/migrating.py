@@ -42,18 +42,20 @@ async def migrate(
     connection: Connection,
     *patterns: str,
     exclude: Sequence[str] = (),
+    remove: bool = False,
     before: BeforeImage = "full",
     patience_seconds: float = 10.0,
     capture_role: str = CAPTURE_ROLE,
     runtime_role: str | None = None,
 ) -> Outcome:
-    """Apply the migrations and bring the triggers in line with the patterns, or with the registry if there are none."""
+    """Apply the migrations and capture what the patterns and the registry name, or with ``remove`` the patterns alone."""
     await migrations.apply(connection)
     rules = [Rule(match=Pattern(pattern), before=before) for pattern in patterns]
     found = await difference.from_selection(
         connection,
         rules,
         exclude=[Pattern(pattern) for pattern in exclude],
+        remove=remove,
         roles=Roles(capture=capture_role, runtime=runtime_role),
     )
     outcome = Outcome()

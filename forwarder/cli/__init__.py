@@ -2,10 +2,11 @@
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from forwarder import __version__
 from forwarder.cli.dead_letters import dead_letters
 from forwarder.cli.demo import demo
 from forwarder.cli.listen import listen
@@ -15,6 +16,9 @@ from forwarder.cli.replay import replay
 from forwarder.cli.sinks import sinks
 from forwarder.errors import ForwarderError
 
+# What a shell says of a command that Ctrl-C has ended, and typer as well.
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="forwarder",
     help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
@@ -23,6 +27,17 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def _forwarder(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"forwarder {__version__}")
+        raise typer.Exit
+
+
 app.command("demo")(demo)
 app.command("migrate")(migrate)
 app.command("listen")(listen)
@@ -36,7 +51,10 @@ def main() -> None:
     """Run the command line; an error that a user can cause ends in one line on stderr."""
     _occupy_standard_descriptors()
     try:
-        sys.exit(app(standalone_mode=False))
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:
+            _fail("interrupted", INTERRUPTED)
+        sys.exit(status)
     except ForwarderError as error:
         _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -45,7 +63,7 @@ def main() -> None:
             sys.exit(error.exit_code)
         _fail(f"{error.format_message()} See `forwarder --help`.", error.exit_code)
     except typer.Abort:
-        _fail("interrupted", 130)
+        _fail("interrupted", INTERRUPTED)
 
 
 def _occupy_standard_descriptors() -> None:

@@ -1,5 +1,6 @@
 """``forwarder migrate``: the schema, and the triggers of the selected tables."""
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Literal, get_args
@@ -24,7 +25,7 @@ from forwarder.queries import query
 from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
 from forwarder.server import max_prepared_transactions
-from forwarder.triggers import Change, Decision, Forget, Install, Keep, Record, Remove
+from forwarder.triggers import Change, Forget, Install, Keep, Record, Remove
 from forwarder.waking import waking
 
 Mode = Literal["apply", "plan", "check", "sql"]
@@ -37,7 +38,7 @@ def migrate(
         typer.Option(
             "--table",
             metavar="PATTERN",
-            help="Capture these tables, such as orders, sales.* or '\"odd.schema\".*' (repeatable); else \\[\\[table]].",
+            help="Capture these tables too, such as orders, sales.* or '\"odd.schema\".*' (repeatable); else \\[\\[table]].",
             show_default=False,
         ),
     ] = None,
@@ -45,6 +46,12 @@ def migrate(
         list[str] | None,
         typer.Option("--exclude", metavar="PATTERN", help="But never these (repeatable).", show_default=False),
     ] = None,
+    remove: Annotated[
+        bool,
+        typer.Option(
+            "--remove", help="Capture no longer what the selection does not name; else that is listed and stays."
+        ),
+    ] = False,
     show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
@@ -67,39 +74,37 @@ def migrate(
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Create or upgrade schema forwarder, and capture exactly the selected tables.
+    """Create or upgrade schema forwarder, and capture the selected tables.
 
     Safe to run again, at the same time, and on a busy system: it touches only what differs, never lets writers queue for
-    long, and comes back to tables that are locked. Without a selection, what is captured stays so and is mended.
+    long, and comes back to tables that are locked. What is captured stays so and is mended, selected or not: it ends by
+    --remove alone, or after a question on a terminal.
 
     Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
-    if down and (table or exclude or runtime_role):
-        raise Misconfigured("--down removes everything; leave out --table, --exclude and --runtime-role")
+    if down and (table or exclude or remove or runtime_role):
+        raise Misconfigured("--down removes everything; leave out --table, --exclude, --remove and --runtime-role")
     if discard_undelivered and not down:
         raise Misconfigured("--discard-undelivered is only for --down; leave it out")
     flags = {"table": [{"match": pattern} for pattern in table]} if table else {}
     loaded = settings(config, log_format, **flags)
-    ask: Ask = difference.from_nothing
-    if not down:
-        ask = partial(
-            difference.from_selection,
-            rules=_rules(loaded),
-            exclude=_exclusions(loaded, exclude),
-            leaf_events=loaded.outbox.leaf_events,
-            max_image_bytes=loaded.capture.max_image_bytes,
-            roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
-        )
-    run = partial(
-        _run,
-        database_url(loaded),
-        ask,
-        mode=mode,
-        discard=discard_undelivered,
-        listened=None if down else loaded.database,
+    url = database_url(loaded)
+    if down:
+        _perform(url, difference.from_nothing, mode=mode, discard=discard_undelivered)
+        return
+    ask = partial(
+        difference.from_selection,
+        rules=_rules(loaded, remove=remove),
+        exclude=_exclusions(loaded, exclude),
+        leaf_events=loaded.outbox.leaf_events,
+        max_image_bytes=loaded.capture.max_image_bytes,
+        roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
     )
-    anyio.run(run, backend_options={"use_uvloop": True})
+    left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database)
+    # Asked when all else is done and no lock is held: the answer may take its time.
+    if left and mode == "apply" and _is_answered(f"Capture these {len(left)} no longer?"):
+        _perform(url, partial(_removals_alone, ask, left), mode=mode)
 
 
 def _mode(**flags: bool) -> Mode:
@@ -109,7 +114,9 @@ def _mode(**flags: bool) -> Mode:
     return chosen[0] if chosen else "apply"
 
 
-def _rules(loaded: Settings) -> list[Rule]:
+def _rules(loaded: Settings, *, remove: bool) -> list[Rule]:
+    if remove and not loaded.table:
+        raise Misconfigured("--remove ends what a selection does not name, and there is none; add --table 'public.*'")
     return [
         Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), before=rule.before)
         for rule in loaded.table
@@ -122,19 +129,48 @@ def _exclusions(loaded: Settings, exclude: Sequence[str] | None) -> list[Pattern
     return [Pattern(pattern) for pattern in exclude or ()]
 
 
-async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> None:
-    """``listened``: how changes will be waited for, where any are captured."""
+def _perform(
+    url: str, ask: Ask, *, mode: Mode, discard: bool = False, listened: DatabaseSettings | None = None
+) -> tuple[str, ...]:
+    run = partial(_run, url, ask, mode=mode, discard=discard, listened=listened)
+    return anyio.run(run, backend_options={"use_uvloop": True})
+
+
+def _is_answered(question: str) -> bool:
+    """Whether somebody sits at a terminal and says yes."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, err=True)
+
+
+async def _removals_alone(
+    ask: Callable[..., Awaitable[Difference]], agreed: Sequence[str], connection: Connection
+) -> Difference:
+    """What is asked, with the removals; somebody has agreed to these and no others."""
+    found = await ask(connection, remove=True)
+    removals = {decision.table for decision in found.decisions if isinstance(decision, Remove)}
+    if others := sorted(removals.difference(agreed)):
+        raise Refused(f"{others[0]} is captured since the question was asked; nothing is removed: run it again")
+    return found
+
+
+async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> tuple[str, ...]:
+    """Do it; what stays captured although the selection does not name it. ``listened``: how changes will be waited for, if that is to be told."""
     async with session(url, purpose="migrate") as connection:
         if listened and mode != "sql":
             await _tell_waking(connection, listened)
         if mode == "apply":
             await _require_writable(connection, url)
             async with migrations.alone(connection):
-                await _make(connection, _told(await ask(connection)), discard=discard)
-        elif mode == "sql":
-            typer.echo(_guarded(_told(await ask(connection)), discard=discard).script())
+                found = _told(await ask(connection))
+                await _make(connection, found, discard=discard)
+                return found.unnamed
+        found = _told(await ask(connection))
+        if mode == "sql":
+            typer.echo(_guarded(found, discard=discard).script())
+            for table in found.unnamed:
+                typer.echo(f"forwarder: {_unnamed(table)}", err=True)
         else:
-            _show(_told(await ask(connection)), mode)
+            _show(found, mode)
+        return found.unnamed
 
 
 async def _tell_waking(connection: Connection, database: DatabaseSettings) -> None:
@@ -170,12 +206,13 @@ async def _require_writable(connection: Connection, url: str) -> None:
 
 def _show(found: Difference, mode: Mode) -> None:
     """A line for each thing that would be done."""
-    for change in found.mending:
-        typer.echo(_line(change, would=True))
+    for mending in found.mending:
+        typer.echo(_line(mending, would=True))
     for migration in found.pending:
         typer.echo(f"{migration}: would be applied")
-    for decision in found.decisions:
-        typer.echo(_line(decision, would=True))
+    _tell_standing(found)
+    for change in found.changes:
+        typer.echo(_line(change, would=True))
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
     if found.role:
@@ -192,9 +229,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
     await installation.carry_out(found.mending)
     if found.pending:
         await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
-    for decision in found.decisions:
-        if isinstance(decision, Keep):
-            typer.echo(_line(decision))
+    _tell_standing(found)
     await installation.carry_out(found.changes)
     if installation.failures:
         count = len(found.mending) + len(found.changes)
@@ -240,6 +275,19 @@ def _guarded(found: Difference, *, discard: bool) -> Difference:
     return found
 
 
+def _tell_standing(found: Difference) -> None:
+    """A line for each table that nothing is to be done to, and for each that would be captured no longer with --remove."""
+    for decision in found.decisions:
+        if isinstance(decision, Keep) and decision.table not in found.unnamed:
+            typer.echo(f"{decision.table}: unchanged")
+    for table in found.unnamed:
+        typer.echo(_unnamed(table))
+
+
+def _unnamed(table: str) -> str:
+    return f"{table}: captured, though the selection does not name it; it stays so without --remove"
+
+
 def _report(change: Change, *, problem: str | None = None) -> None:
     if problem is None:
         typer.echo(_line(change))
@@ -247,21 +295,17 @@ def _report(change: Change, *, problem: str | None = None) -> None:
         typer.echo(f"forwarder: {change.table}: {problem}", err=True)
 
 
-def _line(decision: Decision, *, would: bool = False) -> str:
-    if isinstance(decision, Keep):
-        return f"{decision.table}: unchanged"
+def _line(change: Change, *, would: bool = False) -> str:
     to_be = "would be " if would else ""
-    if isinstance(decision, Redefine):
-        return f"{decision.table}: {to_be}defined anew ({', '.join(decision.reasons)})"
-    if isinstance(decision, Rights):
-        return f"{decision.table}: {_settlement(decision, to_be=to_be)}"
-    if isinstance(decision, LayOut):
-        return (
-            f"{decision.table}: {to_be}laid out anew (events a leaf: {decision.found_events} -> {decision.leaf_events})"
-        )
-    if isinstance(decision, LimitImages):
-        return f"{decision.table}: {to_be}limited (bytes of images: {decision.found_bytes} -> {decision.max_bytes})"
-    return f"{decision.table}: capture {to_be}{_participle(decision)}"
+    if isinstance(change, Redefine):
+        return f"{change.table}: {to_be}defined anew ({', '.join(change.reasons)})"
+    if isinstance(change, Rights):
+        return f"{change.table}: {_settlement(change, to_be=to_be)}"
+    if isinstance(change, LayOut):
+        return f"{change.table}: {to_be}laid out anew (events a leaf: {change.found_events} -> {change.leaf_events})"
+    if isinstance(change, LimitImages):
+        return f"{change.table}: {to_be}limited (bytes of images: {change.found_bytes} -> {change.max_bytes})"
+    return f"{change.table}: capture {to_be}{_participle(change)}"
 
 
 def _settlement(change: Rights, *, to_be: str) -> str:
@@ -300,4 +344,5 @@ def _summary(found: Difference, *, would: bool = False) -> str:
     tables = [decision for decision in found.decisions if not isinstance(decision, Rights)]
     unchanged = sum(isinstance(decision, Keep) for decision in tables)
     counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
-    return f"{counts}; {found.remark}" if found.remark else counts
+    not_selected = f"captured, not selected: {len(found.unnamed)} (--remove ends that)" if found.unnamed else ""
+    return "; ".join(filter(None, (counts, not_selected, found.remark)))

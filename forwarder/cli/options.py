@@ -1,5 +1,6 @@
 """The options that every command takes."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,7 +8,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from forwarder import config, logs
+from forwarder.database_address import require_files, resolve
+from forwarder.database_url import parse
 from forwarder.errors import Misconfigured
+
+logger = logging.getLogger(__name__)
+
+# The highest number that a change can have: PostgreSQL's bigint.
+MAX_SEQ = (1 << 63) - 1
 
 ConfigOption = Annotated[
     Path | None,
@@ -41,14 +49,18 @@ def settings(path: Path | None, log_format: str | None, **flags: Any) -> config.
 
 
 def database_url(loaded: config.Settings) -> str:
-    """The database's URL; what it leaves out is left to libpq's variables.
+    """The database's URL; what it leaves out is left to libpq's variables. What has no effect in it is warned of.
 
     Raises:
-        Misconfigured: neither a URL nor a variable of libpq says where the database is.
+        Misconfigured: neither a URL nor a variable of libpq says where the database is, or the URL cannot be used.
     """
     url = loaded.database.url.get_secret_value()
     if url:
+        require_files(resolve(url))
+        if ignored := parse(url).ignored:
+            logger.warning("parameters of the database's URL have no effect", extra={"names": ", ".join(ignored)})
         return url
     if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+        require_files(resolve("postgresql://"))
         return "postgresql://"
     raise Misconfigured("no database: set FORWARDER_DATABASE_URL, or url in [database]; PGHOST and its like work too")

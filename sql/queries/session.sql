@@ -1,6 +1,6 @@
 -- Makes a session one of ours: all that our statements rely on is as they expect it, whatever the role, the database, the server or the
 -- URL has set. `forwarder migrate --sql` prints this too. Not here: what only a superuser may set, such as session_replication_role;
--- default_tablespace, which is the operator's choice; and synchronous_commit, since nothing of ours relies on it: a crash that forgets a
+-- default_tablespace and default_toast_compression, which are the operator's choice; and synchronous_commit, since nothing of ours relies on it: a crash that forgets a
 -- commit forgets all later ones too, and TRUNCATE waits for the disk whatever is set.
 
 -- Each statement sees what was committed before it began, and an update that has waited for another one goes on with the row as that
@@ -51,8 +51,33 @@ SET enable_mergejoin = on;
 SET enable_hashagg = on;
 SET enable_sort = on;
 SET enable_material = on;
--- Parallel workers could return the rows of a page out of order.
+SET enable_incremental_sort = on;
+SET enable_memoize = on;
+SET enable_tidscan = on;
+-- Of the outbox's leaves only those are looked at that can hold what is asked for; to plan each of them by itself is dear.
+SET enable_partition_pruning = on;
+SET constraint_exclusion = partition;
+SET enable_partitionwise_join = off;
+SET enable_partitionwise_aggregate = off;
+-- What the planner weighs plans by, and how many it looks at: with other weights it walks another index, and joins of the catalog are
+-- made in the order in which they are written.
+SET seq_page_cost = 1;
+SET random_page_cost = 4;
+SET cpu_tuple_cost = 0.01;
+SET cpu_index_tuple_cost = 0.005;
+SET cpu_operator_cost = 0.0025;
+SET effective_cache_size = '4GB';
+SET from_collapse_limit = 8;
+SET join_collapse_limit = 8;
+SET geqo = on;
+SET geqo_threshold = 12;
+-- A page is sorted in memory.
+SET work_mem = '4MB';
+SET hash_mem_multiplier = 2;
+-- Parallel workers could return the rows of a page out of order. The second is called debug_parallel_query from PostgreSQL 16 on.
 SET max_parallel_workers_per_gather = 0;
+SELECT set_config('force_parallel_mode', 'off', false) WHERE current_setting('force_parallel_mode', true) IS NOT NULL;
+SELECT set_config('debug_parallel_query', 'off', false) WHERE current_setting('debug_parallel_query', true) IS NOT NULL;
 -- The planner takes what is switched off above for very expensive, so that jit would compile statements that run in a millisecond.
 SET jit = off;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.databases import Database
+from forwarder import __version__
+from forwarder.database import LOCK_CLASS, MIGRATION_LOCK
+from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream
 
 PASSWORD = "hunter2secret"
@@ -41,6 +44,18 @@ SEQS = [(text, ("seq", "1 to 9223372036854775807")) for text in ("0", "-5", str(
 USAGE = [
     Case(id="unknown flag", status=2, arguments=("listen", "--frobnicate"), says=("--frobnicate", "--help")),
     Case(id="unknown command", status=2, arguments=("lissen",), says=("lissen", "--help")),
+    Case(
+        id="seq above all seqs",
+        status=2,
+        arguments=("dead-letters", "show", "99999999999999999999"),
+        says=("9223372036854775807",),
+    ),
+    Case(
+        id="start above all seqs",
+        status=2,
+        arguments=("replay", "--sink", "default", "--from", "99999999999999999999"),
+        says=("--from", "nor a seq"),
+    ),
     Case(id="flag without its value", status=2, arguments=("listen", "--sink"), says=("--sink",)),
     Case(id="unknown log format", status=2, arguments=("listen", "--log-format", "xml"), says=("xml", "json")),
     Case(
@@ -75,26 +90,64 @@ USAGE = [
     ),
     Case(id="no database", status=2, env={"FORWARDER_DATABASE_URL": None}, says=("FORWARDER_DATABASE_URL",)),
     Case(id="no sink", status=2, env={"FORWARDER_SINK": None}, says=("FORWARDER_SINK", "--sink", "kinesis://")),
-    Case(id="database URL without colon", status=2, env=database(f"postgres//u:{PASSWORD}@h/db"), says=("malformed",)),
-    Case(id="database URL of another kind", status=2, env=database(f"mysql://u:{PASSWORD}@h/db"), says=("malformed",)),
-    Case(id="slash in the password", status=2, env=database(f"postgresql://u:1/{PASSWORD}@h/db"), says=("malformed",)),
+    Case(
+        id="database URL without colon",
+        status=2,
+        env=database(f"postgres//u:{PASSWORD}@h/db"),
+        says=("malformed", "postgresql://USER"),
+    ),
+    Case(
+        id="database URL of another kind",
+        status=2,
+        env=database(f"mysql://u:{PASSWORD}@h/db"),
+        says=("malformed", "postgresql://USER"),
+    ),
+    Case(
+        id="slash in the password", status=2, env=database(f"postgresql://u:1/{PASSWORD}@h/db"), says=("a / in", "%2F")
+    ),
+    Case(id="at in the password", status=2, env=database(f"postgresql://u:@{PASSWORD}@h/db"), says=("a @ in", "%40")),
+    Case(id="hash in the password", status=2, env=database(f"postgresql://u:#{PASSWORD}@h/db"), says=("a # in", "%23")),
+    Case(
+        id="unknown parameter of the database URL",
+        status=2,
+        arguments=("migrate",),
+        env=database(f"postgresql://u:{PASSWORD}@h/db?sslmod=require"),
+        says=("'sslmod'", "did you mean 'sslmode'?"),
+    ),
+    Case(
+        id="parameter of the database URL that cannot be kept",
+        status=2,
+        arguments=("sinks", "list"),
+        env=database(f"postgresql://u:{PASSWORD}@h/db?channel_binding=require"),
+        says=("channel_binding", "sslmode=verify-full"),
+    ),
+    Case(
+        id="certificate that is not there",
+        status=2,
+        env=database(f"postgresql://u:{PASSWORD}@h/db?sslmode=verify-ca&sslrootcert=gone.pem"),
+        says=("sslrootcert", "gone.pem"),
+    ),
+    Case(id="unknown service", status=2, env={"PGSERVICE": "nobodys", **database("postgresql://")}, says=("nobodys",)),
     Case(
         id="question mark in the password",
         status=2,
         env=database(f"postgresql://u:?{PASSWORD}@h/db"),
-        says=("malformed",),
+        says=("a ? in", "%3F"),
     ),
     Case(
         id="unknown sslmode",
         status=2,
         env=database(f"postgresql://u:{PASSWORD}@127.0.0.1/db?sslmode=bogus"),
-        says=("malformed",),
+        says=("sslmode", "verify-full"),
     ),
     Case(id="unknown sink kind", status=2, env=sink("kafka://changes"), says=("kafka", "kinesis://")),
     Case(id="sink without a kind", status=2, env=sink("changes"), says=("changes", "kinesis://")),
     Case(id="kinesis without a stream", status=2, env=sink("kinesis://?region=eu-west-1"), says=("kinesis://STREAM",)),
     Case(id="sink option without a value", status=2, env=sink("kinesis://changes?region"), says=("malformed",)),
     Case(id="malformed stream name", status=2, env=sink("kinesis://a b?region=x"), says=("a b", "names no stream")),
+    Case(
+        id="region that cannot be", status=2, env=sink("kinesis://changes?region=mars-1"), says=("'mars-1'", "region")
+    ),
     Case(id="unknown sink option", status=2, env=sink("kinesis://changes?regoin=x"), says=("regoin", "region")),
     Case(id="unknown format", status=2, env=sink("stdout:?format=nativ"), says=("format='nativ'", "native")),
     *(
@@ -274,6 +327,23 @@ async def assert_refused(case: Case, directory: Path, env: Mapping[str, str]) ->
 @pytest.mark.parametrize("case", USAGE, ids=lambda case: case.id)
 async def test_bad_usage_is_refused_in_one_line(case: Case, tmp_path: Path) -> None:
     await assert_refused(case, tmp_path, environment(case, {}))
+
+
+async def test_the_version_is_told(tmp_path: Path) -> None:
+    async with command("--version", env={}, directory=tmp_path / "run") as told:
+        assert await told.ends() == 0, told.stderr
+        assert told.stdout == f"forwarder {__version__}\n".encode()
+
+
+async def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path, database: Database) -> None:
+    async with connected(database.url) as holder:
+        await holder.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK})")
+        env = {"FORWARDER_DATABASE_URL": database.url}
+        async with command("migrate", env=env, directory=tmp_path / "run") as waiting:
+            await waiting.says("waiting for a stranger")
+            waiting.process.send_signal(signal.SIGINT)
+            assert await waiting.ends() == 130
+            assert waiting.stderr.splitlines()[1:] == ["forwarder: interrupted"]
 
 
 @pytest.mark.parametrize("case", WORLD, ids=lambda case: case.id)

@@ -4,6 +4,7 @@ import re
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -63,7 +64,7 @@ async def test_a_session_does_not_depend_on_the_settings_of_its_role_and_its_url
         f"ALTER ROLE CURRENT_USER IN DATABASE {database.name} SET idle_session_timeout = '1s';"
         f"ALTER ROLE CURRENT_USER IN DATABASE {database.name} SET default_transaction_isolation = 'serializable'"
     )
-    url = f"{database.url}?default_transaction_read_only=on&options=-c%20lock_timeout%3D1ms"
+    url = f"{database.url}?options=-c%20default_transaction_read_only%3Don%20-c%20lock_timeout%3D1ms"
 
     async with session(url, purpose="reader") as ours:
         assert await ours.fetchval("SHOW idle_session_timeout") == "0"
@@ -173,6 +174,57 @@ async def test_no_part_of_a_password_shows_in_a_message(url: str) -> None:
 
     assert "hun" not in str(error)
     assert "ter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "connect_timeout=5&keepalives=1&keepalives_idle=30&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=9000",
+        "channel_binding=prefer&gssencmode=prefer&sslmode=prefer&target_session_attrs=read-write&load_balance_hosts=disable",
+        "schema=public&connection_limit=1&pool_timeout=0&pgbouncer=true&statement_cache_size=0",
+        "application_name=mine&client_encoding=latin1&options=-c%20search_path%3Dmine",
+        "passfile=/nowhere&sslmode=disable&max_protocol_version=latest",
+    ],
+)
+async def test_ordinary_parameters_of_a_url_lead_to_a_session(database: Database, parameters: str) -> None:
+    async with session(f"{database.url}?{parameters}", purpose="reader") as ours:
+        assert await ours.fetchval("SHOW application_name") == "forwarder reader"
+        assert await ours.fetchval("SHOW search_path") == "pg_catalog, pg_temp"
+
+
+async def test_what_does_not_answer_is_named_with_the_remedy() -> None:
+    url = f"postgresql://app:{SECRET}@127.0.0.1:{free_port()}/app"
+
+    error = await failure_of(url)
+
+    assert isinstance(error, Unavailable)
+    assert str(error).startswith(f"cannot connect to PostgreSQL at {describe(url)}: ")
+    assert str(error).endswith("; check its host and port, and whether it runs and lets us in")
+    assert SECRET not in str(error)
+
+
+async def test_one_of_several_hosts_leads_to_a_session(database: Database) -> None:
+    address = urlsplit(database.url).netloc.partition("@")[2]
+    url = database.url.replace(address, f"127.0.0.1:1,{address}")
+
+    async with session(url, purpose="reader") as ours:
+        assert await ours.fetchval("SELECT 1") == 1
+    assert describe(url) == f"127.0.0.1:1,{address}/{database.name}"
+
+
+@pytest.mark.parametrize("options", ["-c%20no_such_setting%3D1", "-c%20work_mem%3Dx", "nonsense"])
+async def test_options_that_the_server_does_not_take_are_refused(database: Database, options: str) -> None:
+    error = await failure_of(f"{database.url}?options={options}")
+
+    assert isinstance(error, Refused)
+    assert "check options in FORWARDER_DATABASE_URL" in str(error)
+
+
+async def test_a_server_without_tls_is_refused_where_tls_is_required(database: Database) -> None:
+    error = await failure_of(f"{database.url}?sslmode=require")
+
+    assert isinstance(error, Refused)
+    assert "TLS is off there: check host, port and sslmode" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.session import AioSession
 from botocore import xform_name
+from botocore.exceptions import EndpointConnectionError
 from moto.server import ThreadedMotoServer
 from moto.sts.models import AssumedRole, sts_backends
 
 from forwarder import sink_url
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.kinesis_client import kinesis_client
@@ -238,6 +239,25 @@ async def test_aws_is_asked_at_start_whether_we_may_write() -> None:
     assert json.loads(aws.requests[-1].body)["DryRun"] is True
 
 
+@pytest.mark.usefixtures("somebody")
+@pytest.mark.parametrize("region", ["mars-1", "eu-west", "aws-global"])
+async def test_a_region_that_cannot_be_is_bad_configuration(region: str) -> None:
+    with pytest.raises(Misconfigured, match=f"region '{region}' is unknown to the AWS SDK; correct region"):
+        await prepare(f"kinesis://changes?region={region}", StandIn())
+
+
+@pytest.mark.usefixtures("somebody")
+async def test_a_region_that_the_sdk_does_not_know_is_refused_once_nobody_answers_there() -> None:
+    young = "kinesis://changes?region=eu-wset-1"
+    with pytest.raises(Refused, match="region 'eu-wset-1' is unknown to this AWS SDK: correct it"):
+        await prepare(young, StandIn())
+    aws = StandIn(
+        describe_stream_summary=(200, {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE"}}),
+        put_records=(400, {"__type": "DryRunOperationException", "message": "Request would have succeeded."}),
+    )
+    await prepare(young, aws)
+
+
 async def first_request(url: str) -> Any:
     """What a sink asks first, signed; the answer is none."""
     nobody = StandIn(describe_stream_summary=(200, {}))
@@ -254,7 +274,7 @@ async def prepare(url: str, far_side: StandIn) -> None:
 
 
 class StandIn:
-    """Takes every request in place of the network; by operation, the status and the body that answer it."""
+    """Takes every request in place of the network; by operation, the status and the body that answer it. Without any: nobody is there."""
 
     def __init__(self, **answers: tuple[int, dict[str, Any]]) -> None:
         self.requests: list[Any] = []
@@ -262,6 +282,8 @@ class StandIn:
 
     def answer(self, request: Any, event_name: str, **_: Any) -> AioAWSResponse:
         self.requests.append(request)
+        if not self._answers:
+            raise EndpointConnectionError(endpoint_url=request.url)
         status, body = self._answers[xform_name(event_name.rpartition(".")[2])]
         return AioAWSResponse(request.url, status, {}, Body(json.dumps(body).encode()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -173,16 +174,35 @@ async def test_a_role_that_may_not_create_the_schema_is_told_what_to_grant(bare_
 # Selection
 
 
-async def test_exactly_the_selected_tables_are_captured(owner: Connection) -> None:
+async def test_with_remove_exactly_the_selected_tables_are_captured(owner: Connection) -> None:
     await owner.execute(
         f'{ORDERS}; CREATE TABLE public.audit (id integer); CREATE TABLE public."Odd ""name" (id integer)'
     )
     await migrate(owner, "public.*", exclude=["audit"])
     assert await tables_with_triggers(owner) == {"orders", '"Odd ""name"'}
-    outcome = await migrate(owner, "audit", "orders")
+    outcome = await migrate(owner, "audit", "orders", remove=True)
     assert outcome.tables == ['public."Odd ""name"', "public.audit"]
     assert await tables_with_triggers(owner) == {"orders", "audit"}
     assert await registry(owner) == [(1, 'Odd "name', False), (2, "orders", True), (3, "audit", True)]
+
+
+async def test_a_selection_adds_to_what_is_captured_and_mends_it(owner: Connection) -> None:
+    await owner.execute(f"{ORDERS}; CREATE TABLE public.audit (id integer); CREATE TABLE public.item (id integer)")
+    await migrate(owner, "audit", "orders", before="none")
+    await owner.execute('DROP TRIGGER "00_forwarder_capture" ON public.audit; DROP TABLE public.orders')
+    await owner.execute(ORDERS)
+    assert set((await migrate(owner, "item")).tables) == {"public.audit", "public.item", "public.orders"}
+    assert await tables_with_triggers(owner) == {"audit", "orders", "item"}
+    rows = await owner.fetch("SELECT table_name, before_image FROM forwarder.captured_table WHERE removed_at IS NULL")
+    assert {tuple(row) for row in rows} == {("audit", "none"), ("orders", "none"), ("item", "full")}
+
+
+async def test_a_partition_that_is_selected_stays_captured_through_its_parent(owner: Connection) -> None:
+    await owner.execute(PARTITIONED)
+    await migrate(owner, "sale")
+    assert (await migrate(owner, "sale_1")).done == []
+    await owner.execute("INSERT INTO public.sale VALUES (1)")
+    assert len(await captured(owner)) == 1
 
 
 async def test_what_is_no_table_of_the_application_is_never_selected(
@@ -426,20 +446,21 @@ async def test_a_parent_takes_over_its_partition_without_a_gap_and_gives_it_back
     await migrate(owner, "sale_1")
     assert await tables_with_triggers(owner) == {"sale_1"}
     for pattern in ("sale", "sale_1"):
-        outcome = await migrate(owner, pattern)
+        outcome = await migrate(owner, pattern, remove=True)
         assert not outcome.problems
-        assert (await migrate(owner, pattern)).done == []
+        assert (await migrate(owner, pattern, remove=True)).done == []
         await owner.execute("INSERT INTO public.sale VALUES (1)")
     ids = [row["table_id"] for row in await owner.fetch("SELECT table_id FROM forwarder.outbox ORDER BY seq")]
     names = {row[0]: row[1] for row in await registry(owner)}
     assert [names[table_id] for table_id in ids] == ["sale", "sale_1"]
 
 
-async def test_what_a_detached_partition_keeps_is_removed(owner: Connection) -> None:
+async def test_what_a_detached_partition_keeps_is_removed_with_remove(owner: Connection) -> None:
     await owner.execute(PARTITIONED)
     await migrate(owner, "sale")
     await owner.execute("ALTER TABLE public.sale DETACH PARTITION public.sale_1")
-    assert (await migrate(owner, "sale")).tables == ["public.sale_1"]
+    assert (await migrate(owner, "sale")).done == []
+    assert (await migrate(owner, "sale", remove=True)).tables == ["public.sale_1"]
     assert await tables_with_triggers(owner) == {"sale"}
 
 
@@ -519,7 +540,7 @@ async def test_a_table_without_the_privilege_is_named_with_its_remedy_and_the_ot
         assert f"GRANT TRIGGER ON public.foreign_to_us TO {OWNER}" in outcome.problems["public.foreign_to_us"]
         await administrator.execute(f"GRANT TRIGGER ON public.foreign_to_us TO {OWNER}")
     assert (await migrate(owner, "public.*")).tables == ["public.foreign_to_us"]
-    outcome = await migrate(owner, "orders")
+    outcome = await migrate(owner, "orders", remove=True)
     assert 'DROP TRIGGER IF EXISTS "00_forwarder_capture"' in outcome.problems["public.foreign_to_us"]
 
 
@@ -663,6 +684,55 @@ async def test_the_rules_of_the_file_are_the_selection(
     await forwarder(bare_database, directory=tmp_path)
     rows = await owner.fetch("SELECT table_name, before_image FROM forwarder.captured_table ORDER BY id")
     assert [tuple(row) for row in rows] == [("orders", "full"), ("visit", "none")]
+
+
+async def test_capture_ends_by_remove_alone(bare_database: Database, owner: Connection, tmp_path: Path) -> None:
+    await owner.execute(f"{ORDERS}; CREATE TABLE public.audit (id integer); CREATE TABLE public.item (id integer)")
+    await forwarder(bare_database, "--table", "public.*", directory=tmp_path)
+    (tmp_path / "forwarder.toml").write_text('[[table]]\nmatch = "public.item"\n')
+    stays = "public.orders: captured, though the selection does not name it; it stays so without --remove"
+    for selection in (["--table", "item"], ["--table", "public.*", "--exclude", "orders", "--exclude", "audit"], []):
+        for mode in ("--check", "--plan", "--sql"):
+            done = await forwarder(bare_database, *selection, mode, directory=tmp_path)
+            assert stays in (done.stderr if mode == "--sql" else done.stdout)
+            assert "DROP TRIGGER" not in done.stdout
+        done = await forwarder(bare_database, *selection, directory=tmp_path)
+        assert stays in done.stdout
+        assert "captured, not selected: 2 (--remove ends that)" in done.stdout
+        assert await tables_with_triggers(owner) == {"orders", "audit", "item"}
+    due = await forwarder(bare_database, "--remove", "--check", directory=tmp_path, status=1)
+    assert "public.orders: capture would be removed" in due.stdout
+    assert "DROP TRIGGER" in (await forwarder(bare_database, "--remove", "--sql", directory=tmp_path)).stdout
+    await forwarder(bare_database, "--remove", directory=tmp_path)
+    assert await tables_with_triggers(owner) == {"item"}
+
+
+async def test_remove_without_a_selection_is_refused(bare_database: Database, tmp_path: Path) -> None:
+    done = await forwarder(bare_database, "--remove", directory=tmp_path, status=2)
+    assert "--remove ends what a selection does not name, and there is none" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"), [(b"y\n", {"item"}), (b"n\n", {"orders", "item"}), (b"\n", {"orders", "item"})]
+)
+async def test_on_a_terminal_somebody_is_asked_before_capture_ends(
+    bare_database: Database, owner: Connection, tmp_path: Path, answer: bytes, left: set[str]
+) -> None:
+    await owner.execute(f"{ORDERS}; CREATE TABLE public.item (id integer)")
+    await migrate(owner, "orders")
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FORWARDER_", "PG"))}
+    await anyio.run_process(
+        [sys.executable, "-m", "forwarder", "migrate", "--table", "item"],
+        env={**environment, "FORWARDER_DATABASE_URL": bare_database.url},
+        cwd=tmp_path,
+        stdin=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert await tables_with_triggers(owner) == left
 
 
 async def test_without_any_selection_the_schema_is_made_and_the_way_on_is_said(

@@ -18,6 +18,7 @@ from forwarder.registry import Registry
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
+from tests.settings import HOSTILE, set_for_database
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -562,6 +563,30 @@ async def test_a_drain_of_the_tail_reads_what_is_new_and_what_was_running(reader
     running = ",".join(str(row[0]) for row in await reader.fetch(committed))
 
     assert await rows_read(reader, "drain", "'3999'", f"'{{{running}}}'", "219000", "4000", "8388608") == 300
+
+
+@pytest.mark.usefixtures("backlog")
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("drain", ("'3999'", "'{3001}'", "219000", "4000", "8388608")),
+        ("page", ("'2000'", "'{}'", "0", "4000", "8388608", "'4000:4000:'", "220000", "20000", "220000")),
+    ],
+)
+async def test_what_a_database_sets_for_the_planner_changes_no_plan_of_ours(
+    database: Database, reader: Connection, name: str, parameters: Sequence[str]
+) -> None:
+    expected = await plan_of(reader, name, *parameters)
+    await set_for_database(database, HOSTILE)
+    async with session(database.url, purpose="reader") as ours:
+        assert await plan_of(ours, name, *parameters) == expected
+    assert "outbox_0" in expected
+
+
+async def plan_of(reader: Connection, name: str, *parameters: str) -> str:
+    await reader.execute(f"PREPARE measured AS {query(name)}")
+    lines = await reader.fetch(f"EXPLAIN EXECUTE measured ({', '.join([*parameters, *LARGE_ONES_STAY])})")
+    return "\n".join(line[0] for line in lines)
 
 
 @pytest.mark.usefixtures("backlog")

@@ -80,7 +80,7 @@ def test_there_may_be_many_sinks_each_with_a_name_of_its_own(tmp_path: Path) -> 
 def test_two_sinks_of_one_name_are_refused(tmp_path: Path) -> None:
     path = file(tmp_path, "[[sink]]\nurl = 'stdout:'\n[[sink]]\nurl = 'file:x'\n")
 
-    assert "2 sinks are named 'default'" in problem(path=path)
+    assert f"setting sink in {path} or the environment: 2 sinks are named 'default'" in problem(path=path)
 
 
 def test_a_flag_names_its_sink_and_keeps_what_the_file_says_of_it(tmp_path: Path) -> None:

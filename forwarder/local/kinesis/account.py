@@ -85,10 +85,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What an operation acts on besides its request: ``failed_records`` maps a position to the error code it must get."""
+    """What an operation acts on besides its request: ``failed_records`` maps a position to the error code it must get.
+
+    ``region`` is the client's, as its signature tells.
+    """
 
     account: Account
     now: float
+    region: str | None = None
     failed_records: Mapping[int, str] = field(default_factory=dict)
 
 

@@ -34,7 +34,7 @@ def describe_stream(request: DescribeStreamRequest, context: Context) -> Describ
     return DescribeStreamResponse(
         stream_description=StreamDescription(
             stream_name=stream.name,
-            stream_arn=stream.identity.arn,
+            stream_arn=stream.identity.arn_in(context.region),
             stream_status=stream.status,
             stream_mode_details=StreamModeDetails(stream_mode=stream.settings.mode),
             retention_period_hours=RETENTION_HOURS,
@@ -52,7 +52,7 @@ def describe_stream_summary(request: OfStream, context: Context) -> DescribeStre
     return DescribeStreamSummaryResponse(
         stream_description_summary=StreamDescriptionSummary(
             stream_name=stream.name,
-            stream_arn=stream.identity.arn,
+            stream_arn=stream.identity.arn_in(context.region),
             stream_status=stream.status,
             stream_mode_details=StreamModeDetails(stream_mode=stream.settings.mode),
             retention_period_hours=RETENTION_HOURS,
@@ -87,15 +87,15 @@ def list_streams(request: ListStreamsRequest, context: Context) -> ListStreamsRe
     return ListStreamsResponse(
         stream_names=page,
         has_more_streams=len(names) > limit,
-        stream_summaries=[_summary(context.account.streams[name]) for name in page],
+        stream_summaries=[_summary(context.account.streams[name], context) for name in page],
         next_token=page[-1] if len(names) > limit else None,
     )
 
 
-def _summary(stream: Stream) -> StreamSummary:
+def _summary(stream: Stream, context: Context) -> StreamSummary:
     return StreamSummary(
         stream_name=stream.name,
-        stream_arn=stream.identity.arn,
+        stream_arn=stream.identity.arn_in(context.region),
         stream_status=stream.status,
         stream_mode_details=StreamModeDetails(stream_mode=stream.settings.mode),
         stream_creation_timestamp=stream.created_at,

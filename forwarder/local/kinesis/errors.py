@@ -42,8 +42,9 @@ def dry_run() -> KinesisError:
     )
 
 
-def unknown_operation() -> KinesisError:
-    return KinesisError("UnknownOperationException", "")
+def unknown_operation(name: str) -> KinesisError:
+    """AWS says no word of it; whoever calls a stand-in would like to know what it lacks."""
+    return KinesisError("UnknownOperationException", f"This local Kinesis has no operation {name!r}.")
 
 
 def serialization(message: str) -> KinesisError:

@@ -1,7 +1,7 @@
 """The local Kinesis of one process: an account, a script of faults and a clock, ready to be served."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import anyio
 
@@ -53,7 +53,7 @@ class LocalKinesis:
             KinesisError: the name is invalid or taken.
         """
         request = CreateStreamRequest(stream_name=name, shard_count=shards)
-        create_stream(request, Context(account=self._account, now=self._clock()))
+        create_stream(request, self._context())
         return self._account.named(name)
 
     def stream(self, name: str) -> Stream:
@@ -78,7 +78,10 @@ class LocalKinesis:
             KinesisError: the request is refused.
         """
         failed = {position: fault.error_code for position, fault in decision.failed_records.items()}
-        body = call.answer(Context(account=self._account, now=self._clock(), failed_records=failed))
+        body = call.answer(self._context(region=call.region, failed_records=failed))
         self._stored.set()
         self._stored = anyio.Event()
         return body
+
+    def _context(self, *, region: str | None = None, failed_records: Mapping[int, str] | None = None) -> Context:
+        return Context(account=self._account, now=self._clock(), region=region, failed_records=failed_records or {})

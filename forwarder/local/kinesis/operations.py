@@ -1,5 +1,6 @@
 """The operations of the API: the request that each one reads, and the function that answers it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from forwarder.local.kinesis.protocol import (
 from forwarder.local.kinesis.shard_listing import list_shards
 
 TARGET_PREFIX = "Kinesis_20131202."
+# Credential=AKID/20260102/eu-west-1/kinesis/aws4_request
+_CREDENTIAL_SCOPE = re.compile(r"Credential=[^,\s]+/\d{8}/(?P<region>[a-z0-9-]+)/kinesis/aws4_request")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,22 +51,26 @@ class Call:
 
     operation: Operation
     request: Any
+    # The client's region.
+    region: str | None = None
 
     @classmethod
-    def read(cls, target: str, body: bytes) -> "Call":
+    def read(cls, target: str, body: bytes, *, authorization: str = "") -> "Call":
         """Read a request.
 
         Args:
             target: the ``X-Amz-Target`` header.
+            authorization: the header of that name, if any; it tells the client's region.
 
         Raises:
             KinesisError: there is no such operation, or the body does not have its shape.
         """
         operation = OPERATIONS.get(target.removeprefix(TARGET_PREFIX)) if target.startswith(TARGET_PREFIX) else None
         if operation is None:
-            raise errors.unknown_operation()
+            raise errors.unknown_operation(target.removeprefix(TARGET_PREFIX))
+        scope = _CREDENTIAL_SCOPE.search(authorization)
         try:
-            return cls(operation=operation, request=operation.decode(body))
+            return cls(operation=operation, request=operation.decode(body), region=scope and scope["region"])
         except msgspec.DecodeError as error:
             raise errors.serialization(str(error)) from error
 

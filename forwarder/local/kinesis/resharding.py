@@ -71,7 +71,7 @@ def update_shard_count(request: UpdateShardCountRequest, context: Context) -> Up
         stream_name=stream.name,
         current_shard_count=current,
         target_shard_count=target,
-        stream_arn=stream.identity.arn,
+        stream_arn=stream.identity.arn_in(context.region),
     )
 
 

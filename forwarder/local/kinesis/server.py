@@ -89,7 +89,8 @@ class _Door:
                 return self._replace_faults(request, body)
             if "cbor" in request.content_type:
                 raise errors.serialization("This server speaks JSON: set CBOR_ENABLED=false or AWS_CBOR_DISABLE=true.")
-            return await self._answer(Call.read(request.headers.get("X-Amz-Target", ""), body), request)
+            target, authorization = (request.headers.get(name, "") for name in ("X-Amz-Target", "Authorization"))
+            return await self._answer(Call.read(target, body, authorization=authorization), request)
         except KinesisError as error:
             refusal = ErrorResponse(kind=error.kind, message=error.message)
             return _response(msgspec.json.encode(refusal), status=error.status)

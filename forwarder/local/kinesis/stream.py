@@ -34,7 +34,11 @@ class Identity:
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:kinesis:{self.region}:{self.account_id}:stream/{self.name}"
+        return self.arn_in(None)
+
+    def arn_in(self, region: str | None) -> str:
+        """Its ARN for a client of this region; None: of the server's own."""
+        return f"arn:aws:kinesis:{region or self.region}:{self.account_id}:stream/{self.name}"
 
     @property
     def inline(self) -> str:

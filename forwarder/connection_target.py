@@ -1,0 +1,198 @@
+"""What asyncpg is given for libpq's parameters. Pure: what it cannot do is done by us, or said."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from forwarder.errors import Misconfigured
+
+# libpq's variables, by parameter: https://www.postgresql.org/docs/18/libpq-envars.html
+VARIABLES = {
+    **{name: f"PG{name.upper()}" for name in ("host", "hostaddr", "port", "user", "password", "passfile", "service")},
+    **{
+        name: f"PG{name.upper()}"
+        for name in ("servicefile", "options", "sslmode", "sslnegotiation", "sslcert", "sslkey")
+    },
+    **{name: f"PG{name.upper()}" for name in ("sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni", "gsslib")},
+    **{
+        name: f"PG{name.upper()}"
+        for name in ("requirepeer", "gssencmode", "gssdelegation", "krbsrvname", "connect_timeout")
+    },
+    "dbname": "PGDATABASE",
+    "require_auth": "PGREQUIREAUTH",
+    "channel_binding": "PGCHANNELBINDING",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "load_balance_hosts": "PGLOADBALANCEHOSTS",
+}
+
+# What asyncpg does as libpq would.
+_ASYNCPGS = (
+    *(
+        "host",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "passfile",
+        "options",
+        "krbsrvname",
+        "gsslib",
+        "target_session_attrs",
+    ),
+    *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+)
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+_CHOICES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "gsslib": ("gssapi",),
+    **dict.fromkeys(
+        ("ssl_min_protocol_version", "ssl_max_protocol_version"), ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+    ),
+}
+# What only libpq does, with the values that ask for nothing that would be missed, and what to do about the others.
+_INDIFFERENT = {
+    "channel_binding": (("disable", "prefer"), "leave it out, and let sslmode=verify-full prove who the server is"),
+    "gssencmode": (("disable", "prefer"), "encrypt by sslmode"),
+    "gssdelegation": (("0",), "leave it out"),
+    "hostaddr": ((), "name the address as host"),
+    "load_balance_hosts": (("disable",), "leave it out: there is one primary"),
+    "max_protocol_version": (("3.0", "3.2", "latest"), "leave it out"),
+    "min_protocol_version": (("3.0",), "leave it out"),
+    "replication": (("false", "off", "no", "0"), "leave it out: no replication connection is needed"),
+    "requirepeer": ((), "leave it out"),
+    "require_auth": ((), "leave it out, and let sslmode=verify-full prove who the server is"),
+    "sslcertmode": (("allow",), "leave it out"),
+    "sslcrldir": ((), "name one file as sslcrl"),
+    "sslsni": (("1",), "leave it out"),
+    **dict.fromkeys(("scram_client_key", "scram_server_key"), ((), "give the password instead")),
+    **dict.fromkeys(
+        ("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"), ((), "log in by another method")
+    ),
+}
+# On the socket, where this system knows it; libpq's time-out is in milliseconds, as Linux's is.
+_SOCKET_OPTIONS = {
+    "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
+    "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
+    "keepalives_interval": (socket.IPPROTO_TCP, "TCP_KEEPINTVL"),
+    "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
+    "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
+}
+# libpq waits no shorter.
+_LEAST_TIMEOUT_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionTarget:
+    """Where a session goes, and how it is opened."""
+
+    # For asyncpg, with the password.
+    dsn: str = field(repr=False)
+    # Host, port and database, for messages.
+    address: str
+    # None: as the caller has it.
+    timeout_seconds: float | None
+    # Level, option and value each.
+    socket_options: tuple[tuple[int, int, int], ...]
+    # The server's certificate is checked against those that this machine trusts.
+    trusts_system: bool
+    # Files that have to be there: parameter and path each.
+    files: tuple[tuple[str, str], ...]
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that libpq's variables give."""
+    return {name: environment[variable] for name, variable in VARIABLES.items() if environment.get(variable)}
+
+
+def target_of(parameters: Mapping[str, str]) -> ConnectionTarget:
+    """What libpq's parameters ask for; they are known by their names.
+
+    Raises:
+        Misconfigured: a value means nothing, or asks for what cannot be had.
+    """
+    for name, value in parameters.items():
+        _require_sense(name, value)
+    trusts_system = parameters.get("sslrootcert") == "system"
+    given = {name: parameters[name] for name in _ASYNCPGS if parameters.get(name)}
+    if trusts_system:
+        if given.setdefault("sslmode", "verify-full") != "verify-full":
+            raise _refusal("sslrootcert", "system goes with sslmode=verify-full alone")
+        del given["sslrootcert"]
+    return ConnectionTarget(
+        dsn=f"postgresql://?{urlencode(given | _places(given))}",
+        address=_address(given),
+        timeout_seconds=_timeout_seconds(parameters),
+        socket_options=tuple(_socket_options(parameters)),
+        trusts_system=trusts_system,
+        files=tuple((name, given[name]) for name in _FILES if name in given),
+    )
+
+
+def _require_sense(name: str, value: str) -> None:
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise _refusal(name, f"it can be {', '.join(_CHOICES[name])}")
+    if name in _INDIFFERENT:
+        harmless, remedy = _INDIFFERENT[name]
+        if value not in harmless:
+            raise _refusal(name, f"what it asks for cannot be had here; {remedy}")
+    if name in (*_SOCKET_OPTIONS, "connect_timeout") and not value.lstrip("-").isdecimal():
+        raise _refusal(name, "it is no whole number")
+    if name == "port" and not all(port.isdecimal() and 0 < int(port) < 1 << 16 for port in value.split(",") if port):
+        raise _refusal(name, "it is no number from 1 to 65535")
+
+
+def _refusal(name: str, advice: str) -> Misconfigured:
+    # Not its value: the URL may have been taken apart at the wrong place, so that it is a piece of the password.
+    return Misconfigured(f"parameter {name} of the database's address: {advice}")
+
+
+def _pairs(given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Host and port of each place; an empty host is libpq's default."""
+    hosts, ports = given.get("host", "").split(","), given.get("port", "").split(",")
+    if 1 < len(ports) != len(hosts):
+        raise _refusal("port", f"there are {len(ports)} of them, for {len(hosts)} hosts")
+    return list(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True))
+
+
+def _places(given: Mapping[str, str]) -> dict[str, str]:
+    """Hosts and ports as asyncpg reads them: one port for each host."""
+    pairs = _pairs(given)
+    if not any(host for host, _ in pairs):
+        return {"port": pairs[0][1] or "5432"}
+    return {
+        "host": ",".join(map(_bracketed, (host for host, _ in pairs))),
+        "port": ",".join(port or "5432" for _, port in pairs),
+    }
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host or "localhost"
+
+
+def _address(given: Mapping[str, str]) -> str:
+    """``db.example:5432/app``."""
+    places = ",".join(f"{_bracketed(host)}:{port or 5432}" for host, port in _pairs(given))
+    return f"{places}/{given['dbname']}" if "dbname" in given else places
+
+
+def _timeout_seconds(parameters: Mapping[str, str]) -> float | None:
+    seconds = int(parameters.get("connect_timeout", "0"))
+    return max(seconds, _LEAST_TIMEOUT_SECONDS) if seconds > 0 else None
+
+
+def _socket_options(parameters: Mapping[str, str]) -> list[tuple[int, int, int]]:
+    """What is given of them. Zero is the system's own, but for ``keepalives``, which it switches off."""
+    found = []
+    for name, (level, constant) in _SOCKET_OPTIONS.items():
+        value, option = parameters.get(name), getattr(socket, constant, None)
+        if value is not None and option is not None and (int(value) > 0 or name == "keepalives"):
+            found.append((level, option, int(value)))
+    return found
