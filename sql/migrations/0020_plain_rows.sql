@@ -41,30 +41,32 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     form bytea;
-    type record;
+    type oid;
+    is_enum boolean;
     needs integer := 0;
     is_read_only text;
 BEGIN
     is_read_only := set_config('transaction_read_only', 'on', true);
     form := record_send(json_populate_record(row_value, '{}'));
     FOR place IN 5..length(form) BY 8 LOOP
-        SELECT ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid AS oid, 'b' AS kind INTO type;
-        WHILE type.oid >= 16384 AND type.kind <> 'e' LOOP
-            SELECT CASE typtype WHEN 'd' THEN typbasetype WHEN 'e' THEN oid END AS oid, typtype AS kind INTO type
+        type := ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid;
+        is_enum := false;
+        WHILE type >= 16384 AND NOT is_enum LOOP
+            SELECT CASE typtype WHEN 'd' THEN typbasetype WHEN 'e' THEN type END, typtype = 'e' INTO type, is_enum
             FROM pg_type
-            WHERE pg_type.oid = type.oid
+            WHERE pg_type.oid = type
               AND NOT EXISTS (SELECT FROM pg_cast WHERE castsource = pg_type.oid AND casttarget = 'json'::regtype);
         END LOOP;
         needs := needs | CASE
-            WHEN type.kind = 'e' THEN 16
-            WHEN type.oid = ANY (
+            WHEN is_enum THEN 16
+            WHEN type = ANY (
                 '{bool,int2,int4,int8,oid,xid,xid8,numeric,text,varchar,bpchar,name,"\"char\"",uuid,json,jsonb,date,time,timetz,timestamp,
                   bit,varbit,inet,cidr,macaddr,macaddr8,tsvector,
                   bool[],int2[],int4[],int8[],numeric[],text[],varchar[],bpchar[],uuid[],json[],jsonb[],date[],timestamp[]}'::regtype[]) THEN 0
-            WHEN type.oid = ANY ('{timestamptz,timestamptz[]}'::regtype[]) THEN 1
-            WHEN type.oid = ANY ('{float4,float8,float4[],float8[]}'::regtype[]) THEN 2
-            WHEN type.oid = ANY ('{bytea,bytea[]}'::regtype[]) THEN 4
-            WHEN type.oid = ANY ('{interval,interval[]}'::regtype[]) THEN 8
+            WHEN type = ANY ('{timestamptz,timestamptz[]}'::regtype[]) THEN 1
+            WHEN type = ANY ('{float4,float8,float4[],float8[]}'::regtype[]) THEN 2
+            WHEN type = ANY ('{bytea,bytea[]}'::regtype[]) THEN 4
+            WHEN type = ANY ('{interval,interval[]}'::regtype[]) THEN 8
         END;
         EXIT WHEN needs IS NULL;
     END LOOP;
