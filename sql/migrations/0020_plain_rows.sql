@@ -92,12 +92,15 @@ AS $$
     END
 $$;
 
+-- Whether times are written as they should be in a session that is set up like this one.
+CREATE FUNCTION forwarder.is_utc() RETURNS boolean
+LANGUAGE sql STABLE
+AS $$SELECT current_setting('timezone') = ANY ('{UTC,Etc/UTC,GMT,Etc/GMT}'::text[])$$;
+
 -- Whether something has to be set for a moment while plain rows are written as JSON.
 CREATE FUNCTION forwarder.needs_setting(needs integer) RETURNS boolean
 LANGUAGE sql STABLE
-AS $$
-    SELECT $1 & 16 <> 0 OR $1 & 1 <> 0 AND current_setting('timezone') <> ALL ('{UTC,Etc/UTC,GMT,Etc/GMT}'::text[])
-$$;
+AS $$SELECT $1 & 16 <> 0 OR $1 & 1 <> 0 AND NOT forwarder.is_utc()$$;
 
 -- What forwarder.capture() of 0017_read_only.sql did, and what is said there and in 0010_versions.sql holds. What a trigger function knows comes as
 -- arguments: its own (TG_ARGV, which counts from 0), the rows and, since a row that is handed on has no system columns, what they say:
@@ -287,8 +290,10 @@ BEGIN
                 IF forwarder.needs_of(CASE WHEN false THEN NEW END) & 16 <> 0 THEN
                     is_set := set_config('transaction_read_only', 'on', true);
                 END IF;
-                zone := current_setting('timezone');
-                is_set := set_config('timezone', 'UTC', true);
+                IF NOT forwarder.is_utc() THEN
+                    zone := current_setting('timezone');
+                    is_set := set_config('timezone', 'UTC', true);
+                END IF;
             END IF;
             IF TG_OP <> 'DELETE' THEN
                 new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
@@ -348,7 +353,7 @@ BEGIN
     FOR called IN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
-          AND proname IN ('capture_with_care', 'is_plain', 'needs_of', 'needs_setting', 'table_of')
+          AND proname IN ('capture_with_care', 'is_plain', 'is_utc', 'needs_of', 'needs_setting', 'table_of')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
         EXECUTE pg_catalog.format(

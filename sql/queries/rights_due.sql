@@ -13,6 +13,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_noted', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'keys_if_moved', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'max_image_bytes', '{EXECUTE}'),
