@@ -281,6 +281,9 @@ BEGIN
         is_plain := forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
             AND age(OLD.xmin) > 0
             AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]);
+    ELSIF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_capture') THEN
+        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one.
+        RETURN NULL;
     END IF;
 
     IF is_plain THEN

@@ -408,6 +408,19 @@ async def test_a_row_that_the_applications_own_trigger_changes_again_keeps_its_o
     assert [(event.op, event.after["version"]) for event in await captured(owner)] == [("I", 1), ("U", 2)]
 
 
+async def test_a_truncate_of_a_table_that_was_a_partition_is_none_of_its_parent(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.log (day integer PRIMARY KEY) PARTITION BY LIST (day)",
+        "CREATE TABLE public.log_1 PARTITION OF public.log FOR VALUES IN (1)",
+        "CREATE TABLE public.log_2 PARTITION OF public.log FOR VALUES IN (2)",
+    )
+    await owner.execute("ALTER TABLE public.log DETACH PARTITION public.log_1")
+    await owner.execute("TRUNCATE public.log_1")
+    await owner.execute("TRUNCATE public.log_2")
+    assert operations(await captured(owner)) == [("T", "log_2")]
+
+
 async def test_a_virtual_column_is_null_and_warned_of(owner: Connection, writer: Connection) -> None:
     if owner.get_server_version().major < 18:
         pytest.skip("virtual generated columns are new in PostgreSQL 18")
