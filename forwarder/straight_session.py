@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import aiohttp
+import anyio
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.abc import AbstractStreamWriter
 
@@ -20,6 +21,8 @@ MAX_ANSWER_BYTES = 1 << 20
 MAX_ERROR_BYTES = 1 << 16
 # What is sent waits for its connection in slices of this size, if it has more.
 SLICE_BYTES = 1 << 20
+# How long what is left in a connection may take when it is closed.
+CLOSE_SECONDS = 2.0
 
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
@@ -27,6 +30,11 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]
 
     What is beyond the bounds is not read, and its connection closed. An error is cut there; anything else is no answer at all.
     """
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close every connection, or leave it to the end of the process: one whose peer takes nothing any more has no end by itself."""
+        with anyio.move_on_after(CLOSE_SECONDS):
+            await super().__aexit__(*error)
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         return _Straight(await super()._get_session(proxy_url))

@@ -11,7 +11,7 @@ import pytest
 
 from forwarder import aws_call, put_records
 from forwarder.attachments import attachments_of
-from forwarder.errors import ForwarderError, Invalid, Refused, Unavailable
+from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
@@ -289,7 +289,7 @@ def is_left_unread(server: Misbehaving) -> bool:
 
 
 @pytest.mark.parametrize("plainly", [False, True])
-@pytest.mark.parametrize(("status", "error"), [(200, Unavailable), (413, Invalid), (500, Unavailable)])
+@pytest.mark.parametrize(("status", "error"), [(200, Unavailable), (413, Unavailable), (500, Unavailable)])
 async def test_of_an_answer_without_end_no_more_is_read_than_an_answer_may_have(
     server: Misbehaving, status: int, error: type[ForwarderError], *, plainly: bool
 ) -> None:
@@ -340,12 +340,22 @@ async def test_an_answer_that_does_not_wait_for_the_request_counts_and_its_conne
         if not plainly:
             await sink.prepare()
         # As many as there are connections, and more.
-        server.next("PutRecords", *[Answer(status=413, is_hasty=True)] * 5)
+        server.next("PutRecords", *[Answer(status=500, is_hasty=True)] * 5)
         with anyio.fail_after(PATIENCE_SECONDS / 2):
             for _ in range(5):
-                with pytest.raises(Invalid):
+                with pytest.raises(Unavailable):
                     await sink.publish(records(16, size=1 << 20))
             assert not await sink.publish(records())
+
+
+async def test_a_connection_that_takes_nothing_any_more_does_not_keep_the_sink_from_being_closed(
+    server: Misbehaving,
+) -> None:
+    server.next("PutRecords", Answer(status=500, is_hasty=True))
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with sink_of(server) as sink:
+            with pytest.raises(Unavailable):
+                await sink.publish(records(16, size=1 << 20))
 
 
 async def test_an_odd_answer_at_start_is_waited_out(server: Misbehaving) -> None:
