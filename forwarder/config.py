@@ -100,7 +100,10 @@ class ListenSettings(Section):
         default=4000, ge=1, le=50_000, description="Rows read in one statement: larger is faster, smaller is leaner."
     )
     page_bytes: int = Field(
-        default=4 << 20, ge=1 << 16, le=1 << 28, description="Bytes of row images read in one statement."
+        default=4 << 20,
+        ge=1 << 16,
+        le=1 << 28,
+        description="Bytes of row images read in one statement, divided between the sinks, but 1 MiB at least.",
     )
     max_events: int = Field(
         default=20_000,

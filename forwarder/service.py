@@ -98,7 +98,7 @@ class Service:
                     self._settings,
                     janitor,
                     database_url=self._database_url,
-                    shared=len(self._deliveries) > 1,
+                    sinks=len(self._deliveries),
                     once=once,
                 )
                 async with anyio.create_task_group() as tasks:

@@ -26,6 +26,8 @@ from forwarder.waking import Waking, waking
 
 # A rename shows in the records after so long at most.
 NAMES_SECONDS = 30.0
+# Of a page: smaller ones cost more statements than they spare memory.
+LEAST_PAGE_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +63,9 @@ class Source:
     """
 
     def __init__(
-        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, shared: bool, once: bool
+        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, sinks: int, once: bool
     ) -> None:
-        """``shared``: more than one sink will read from it.
+        """``sinks``: so many will read from it.
 
         ``once``: the feed ends where the outbox ended when it was opened; nobody listens for more.
         """
@@ -71,7 +73,7 @@ class Source:
         self._settings = settings
         self._janitor = janitor
         self._database_url = database_url
-        self._shared = shared
+        self._sinks = sinks
         self._once = once
         self._opening = anyio.Lock()
         self._inflow: Inflow | None = None
@@ -170,10 +172,11 @@ class Source:
             registry=registry,
             history_stamp=where.history_stamp,
             page_rows=listen.page_rows,
-            page_bytes=listen.page_bytes,
+            # Sinks that are stuck in different places have pages of their own in memory.
+            page_bytes=max(min(listen.page_bytes, LEAST_PAGE_BYTES), listen.page_bytes // self._sinks),
         )
         head = await outbox.here()
-        return Inflow(outbox, head, shared=self._shared, registry=registry, where=where, waking=waking)
+        return Inflow(outbox, head, shared=self._sinks > 1, registry=registry, where=where, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
         connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))
