@@ -133,9 +133,12 @@ class Position:
 
     @classmethod
     def resending(cls, snapshot: Snapshot, *, after_seq: int, floor_seq: int, ceiling_seq: int) -> Position:
-        """Where to go on when the position's transaction ids mean nothing any more: with every change after a seq that S2 sees, then from S2 on."""
+        """Sent again: every change after a seq that S2 sees, as the rest of a batch, then what comes after S2.
+
+        That S2 sees them says what is delivered up to that seq. A floor would say it of transactions too that are still running.
+        """
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq)
-        return cls(delivered=NOTHING, floor_seq=after_seq, batch=batch, last_seq=after_seq)
+        return cls(delivered=NOTHING, floor_seq=0, batch=batch, last_seq=after_seq)
 
 
 def _sees(snapshot: Snapshot, floor_seq: int, txid: int, seq: int) -> bool:

@@ -30,7 +30,8 @@ KEPT_BYTES = 16 << 20
 # What an event takes besides its images.
 EVENT_BYTES = 500
 
-_Mark: TypeAlias = "tuple[Snapshot, Snapshot | None, int]"
+# Snapshots, floors and seqs.
+_Mark: TypeAlias = "tuple[Snapshot | int, ...]"
 
 
 class Feed:
@@ -151,5 +152,7 @@ def _mark(position: Position) -> _Mark:
     """What decides which page follows: two sinks at the same mark read the same."""
     batch = position.batch
     if batch is None:
-        return position.delivered, None, 0
-    return position.delivered, batch.snapshot, batch.last_seq
+        # There may be several floors for one snapshot, all of them true.
+        return (position.delivered,)
+    of_batch = (batch.snapshot, batch.floor_seq, batch.ceiling_seq, batch.last_seq)
+    return position.delivered, position.floor_seq, *of_batch

@@ -93,9 +93,6 @@ class Frontier:
     def enter(self, packed: Packed, position: Position, *, now: float) -> None:
         """Take a page in. ``position`` holds once it and all before it are delivered."""
         records, later = packed.records, packed.later
-        if self._pages and not (records or later):
-            self._pages[-1].position = position
-            return
         first_seq, last_seq = ((records or later)[0].seq, (later or records)[-1].seq) if records or later else (0, 0)
         page = _Page(
             undelivered=[stretch.undelivered for stretch in packed.stretches],
@@ -105,6 +102,9 @@ class Frontier:
             changes=sum(len(stretch.undelivered) for stretch in packed.stretches),
             offered_at=now,
         )
+        if self._pages and self._pages[-1].may_take_in(page):
+            self._pages[-1].take_in(page)
+            return
         self._pages.append(page)
         self._advance()
         if len(self._pages) >= self._join_at:

@@ -40,7 +40,7 @@ class Intake:
         self._relay = relay
         self._packer = packer
         self._wants = wants
-        self._ahead = ahead
+        self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # Those that the next page goes on with.
         self._transactions = Transactions()
         # Whether the outbox is being read for us alone.

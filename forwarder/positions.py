@@ -11,7 +11,7 @@ import msgspec
 
 from forwarder import dead_letters
 from forwarder.ahead import Ahead, decode
-from forwarder.cursor import Batch, Numbered, Position, Snapshot
+from forwarder.cursor import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.database import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
@@ -74,7 +74,7 @@ class Positions:
                 row = await self._connection.fetchrow(query("load_position"), self._sink)
             assert row is not None
             self._epoch = row["epoch"]
-            position = _position(row)
+            position = position_of(row)
             return await self._adopt(position) if row["foreign_history"] else position
 
     async def load_ahead(self) -> Ahead | None:
@@ -183,13 +183,8 @@ class Positions:
         floor_seq = await read_floor(self._connection)
         row = await self._connection.fetchrow(query("present"))
         assert row is not None
-        delivered = foreign.delivered
-        first_undelivered: int | None = await self._connection.fetchval(
-            query("first_undelivered"), delivered.xmax, delivered.running, foreign.floor_seq
-        )
-        after_seq = foreign.last_seq
-        if first_undelivered is not None:
-            after_seq = min(after_seq, first_undelivered - 1)
+        first_seq = await first_undelivered(self._connection, foreign)
+        after_seq = foreign.last_seq if first_seq is None else min(foreign.last_seq, first_seq - 1)
         position = Position.resending(
             Snapshot(*row["snapshot"]), after_seq=after_seq, floor_seq=floor_seq, ceiling_seq=row["last_seq"]
         )
@@ -201,7 +196,22 @@ class Positions:
         return position
 
 
-def _position(row: asyncpg.Record) -> Position:
+async def first_undelivered(connection: Connection, position: Position) -> int | None:
+    """The lowest seq of the changes that a position does not see; None if there is none."""
+    batch = position.batch
+    seq: int | None = await connection.fetchval(
+        query("first_undelivered"),
+        position.delivered,
+        position.floor_seq,
+        batch and batch.snapshot,
+        batch and batch.floor_seq,
+        batch and batch.last_seq,
+    )
+    return seq
+
+
+def position_of(row: asyncpg.Record) -> Position:
+    """The position in a row of ``forwarder.sink``."""
     batch = row["batch"] and Batch(
         snapshot=Snapshot(*row["batch"]),
         floor_seq=row["batch_floor_seq"],
@@ -209,6 +219,7 @@ def _position(row: asyncpg.Record) -> Position:
         last_seq=row["batch_last_seq"],
         numbered=msgspec.json.decode(row["batch_numbered"] or "[]", type=Numbered),
     )
-    return Position(
-        delivered=Snapshot(*row["delivered"]), floor_seq=row["floor_seq"], batch=batch, last_seq=row["last_seq"]
-    )
+    delivered = Snapshot(*row["delivered"])
+    # Releases before gave a sink that is set back a floor too, which passes over transactions that were running then.
+    floor_seq = 0 if delivered == NOTHING else row["floor_seq"]
+    return Position(delivered=delivered, floor_seq=floor_seq, batch=batch, last_seq=row["last_seq"])

@@ -12,10 +12,11 @@ import asyncpg
 
 from forwarder.catalog import read_named
 from forwarder.conflicts import past_conflicts
-from forwarder.cursor import Snapshot
+from forwarder.cursor import Position, Snapshot
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.floors import read_floor
+from forwarder.positions import first_undelivered, position_of
 from forwarder.progress import Progress, read_progress
 from forwarder.queries import query
 from forwarder.selection import Pattern
@@ -54,9 +55,15 @@ class Replay:
                 first = await self._first(start)
                 present = await self._connection.fetchrow(query("present"))
                 assert present is not None
-                after_seq = min(first["seq"], await self._first_undelivered(sink, default=first["seq"])) - 1
-                arguments = (self._sink, after_seq, present["snapshot"], floor_seq, present["last_seq"])
-                await self._connection.execute(query("set_back"), *arguments)
+                undelivered_seq = await first_undelivered(self._connection, position_of(sink))
+                await self._move_to(
+                    Position.resending(
+                        Snapshot(*present["snapshot"]),
+                        after_seq=min(first["seq"], undelivered_seq or first["seq"]) - 1,
+                        floor_seq=floor_seq,
+                        ceiling_seq=present["last_seq"],
+                    )
+                )
         return Replayed(seq=first["seq"], at=first["at"])
 
     async def send_tables(
@@ -164,9 +171,8 @@ class Replay:
     async def _change_from(self, seq: int) -> asyncpg.Record | None:
         return await self._connection.fetchrow(query("oldest_change"), seq)
 
-    async def _first_undelivered(self, sink: asyncpg.Record, *, default: int) -> int:
-        delivered = Snapshot(*sink["delivered"])
-        seq: int | None = await self._connection.fetchval(
-            query("first_undelivered"), delivered.xmax, delivered.running, sink["floor_seq"]
-        )
-        return default if seq is None else seq
+    async def _move_to(self, position: Position) -> None:
+        batch = position.batch
+        assert batch is not None
+        of_batch = (batch.snapshot, batch.floor_seq, batch.ceiling_seq, batch.last_seq)
+        await self._connection.execute(query("set_back"), self._sink, position.delivered, position.floor_seq, *of_batch)

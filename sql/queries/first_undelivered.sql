@@ -1,12 +1,36 @@
--- The lowest seq of the changes not visible in S1; null if there is none.
---   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1
+-- The lowest seq of the changes that a position does not see; null if there is none.
+--   $1 S1, $2 floor_seq of S1, $3 S2, $4 floor_seq of S2, $5 the seq up to which the batch is delivered; the last three are null
+--   where no batch is under way
 SELECT min(found.seq)
 FROM (
+    -- Of transactions that were running in S1 or in S2.
     SELECT first.seq
-    FROM unnest($2::xid8[]) AS running (txid)
+    FROM (SELECT pg_snapshot_xip($1) UNION SELECT pg_snapshot_xip($3)) AS running (txid)
     CROSS JOIN LATERAL (
-        SELECT o.seq FROM forwarder.outbox AS o WHERE o.txid = running.txid ORDER BY o.txid, o.seq LIMIT 1
+        SELECT o.seq
+        FROM forwarder.outbox AS o
+        WHERE o.txid = running.txid
+          AND NOT forwarder.sees($1, $2, o.txid, o.seq)
+          AND (o.seq <= $5 AND forwarder.sees($3, $4, o.txid, o.seq)) IS NOT TRUE
+        ORDER BY o.txid, o.seq
+        LIMIT 1
     ) AS first
     UNION ALL
-    (SELECT o.seq FROM forwarder.outbox AS o WHERE o.txid >= $1 AND o.seq > $3 ORDER BY o.seq LIMIT 1)
+    -- Behind the batch.
+    (
+        SELECT o.seq
+        FROM forwarder.outbox AS o
+        WHERE o.txid >= pg_snapshot_xmax($1) AND o.seq > greatest($2, $5)
+        ORDER BY o.seq
+        LIMIT 1
+    )
+    UNION ALL
+    -- Beside it, since S2 takes them for not yet begun.
+    (
+        SELECT o.seq
+        FROM forwarder.outbox AS o
+        WHERE o.txid >= pg_snapshot_xmax($3) AND o.seq > greatest($2, $4) AND o.seq <= $5
+        ORDER BY o.seq
+        LIMIT 1
+    )
 ) AS found

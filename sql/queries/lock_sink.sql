@@ -1,5 +1,14 @@
 -- A sink's position, so that nobody moves it meanwhile, and whether it is of this database.
-SELECT sink.delivered, sink.floor_seq, NOT forwarder.is_foreign(sink) AS is_ours
+SELECT
+    sink.delivered,
+    sink.floor_seq,
+    sink.batch,
+    sink.batch_floor_seq,
+    sink.batch_ceiling_seq,
+    sink.batch_last_seq,
+    sink.batch_numbered,
+    sink.last_seq,
+    NOT forwarder.is_foreign(sink) AS is_ours
 FROM forwarder.sink AS sink
 WHERE sink.name = $1
 FOR UPDATE OF sink

@@ -16,6 +16,7 @@ from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Positions
 from forwarder.queries import query
+from forwarder.replay import Replay
 from forwarder.state import OutboxState
 from forwarder.survey import Survey, read_ring
 from tests.capture import capture
@@ -107,6 +108,23 @@ async def test_never_the_leaf_in_use_or_the_next(owner: Connection) -> None:
     await deliver(owner)
 
     assert [await reclaim(owner, number) for number in range(8)] == [True, True, False, False, True, True, True, True]
+
+
+async def test_what_is_in_flight_while_a_sink_is_set_back_stays_until_it_is_delivered(
+    owner: Connection, database: Database
+) -> None:
+    async with application(database) as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        await write(slow, 1)
+        await write(owner, 3 * LEAF_EVENTS)
+        await deliver(owner)
+        await Replay(owner, sink="default").set_back(2 * LEAF_EVENTS)
+        await transaction.commit()
+    assert await reclaim(owner, 0) is False
+
+    await deliver(owner)
+    assert await reclaim(owner, 0)
 
 
 async def test_what_a_stuck_sink_has_not_delivered_stays(owner: Connection) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from forwarder.ahead import Ahead
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import session
 from forwarder.errors import Refused, Unavailable
@@ -200,6 +201,116 @@ async def test_a_lost_session_is_unavailable(leader: Connection, connection: Con
 
     with pytest.raises(Unavailable):
         await positions.save(position)
+
+
+# A sink that is set back.
+
+
+@pytest.fixture
+async def in_flight(database: Database, item: int) -> AsyncIterator[Connection]:
+    """A writer whose transaction is open, and has the lowest seq of all."""
+    writer = await asyncpg.connect(database.writer_url)
+    await writer.execute("BEGIN; INSERT INTO item VALUES (1)")
+    yield writer
+    await writer.close()
+
+
+@pytest.mark.parametrize("commits", ["before the next one", "in the middle of the batch", "at the end"])
+async def test_what_is_in_flight_while_a_sink_is_set_back_twice_is_sent_when_it_commits(
+    leader: Connection, connection: Connection, in_flight: Connection, commits: str
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(2, 9)")
+    positions = Positions(leader, sink="default")
+    _, delivered = await drain(leader, await positions.load())
+    await positions.save(delivered)
+
+    await Replay(connection, sink="default").set_back(5)
+    if commits == "before the next one":
+        await in_flight.execute("COMMIT")
+    await Replay(connection, sink="default").set_back(8)
+    position = await positions.load()
+    reader = Reader(leader, position=position, registry=Registry(), page_rows=2, page_bytes=1 << 20)
+    page = await reader.read()
+    ahead = Ahead(end=page.position, undelivered=frozenset())
+    if commits == "in the middle of the batch":
+        await in_flight.execute("COMMIT")
+    events, after = await drain(leader, page.position, page_rows=2)
+    if commits == "at the end":
+        await in_flight.execute("COMMIT")
+    last, _ = await drain(leader, after)
+
+    first = [1] if commits == "before the next one" else []
+    assert keys([*page.events, *events, *last]) == ([1, *range(2, 10)] if first else [*range(5, 10), 1])
+    assert [event.key_values for event in [*events, *last] if ahead.has(event.txid, event.seq)] == []
+
+
+async def test_a_sink_that_the_release_before_has_set_back_passes_over_nothing_that_is_in_flight(
+    leader: Connection, connection: Connection, in_flight: Connection
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(2, 9)")
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    await Replay(connection, sink="default").set_back(8)
+    await set_sink(connection, "floor_seq = 7, batch_last_seq = 7, last_seq = 7")
+    await in_flight.execute("COMMIT")
+
+    await Replay(connection, sink="default").set_back(8)
+    events, _ = await drain(leader, await positions.load())
+
+    assert keys(events) == [1, *range(2, 10)]
+
+
+async def test_a_sink_that_is_set_back_twice_begins_no_earlier_than_it_was_told(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    await connection.execute("INSERT INTO item SELECT generate_series(1, 9)")
+    positions = Positions(leader, sink="default")
+    _, delivered = await drain(leader, await positions.load())
+    await positions.save(delivered)
+
+    await Replay(connection, sink="default").set_back(5)
+    await Replay(connection, sink="default").set_back(8)
+    events, _ = await drain(leader, await positions.load())
+
+    assert keys(events) == [5, 6, 7, 8, 9]
+
+
+# What was delivered beyond the position.
+
+
+async def deliver_ahead(positions: Positions) -> None:
+    position = await positions.load()
+    await positions.save(position, ahead=Ahead(end=replace(position, floor_seq=0), undelivered=frozenset({7})))
+
+
+async def test_what_was_delivered_ahead_is_known_to_the_next_leader_and_not_to_the_one_after_a_replay(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    await connection.execute("INSERT INTO item VALUES (1)")
+    positions = Positions(leader, sink="default", history_stamp="1/1")
+    await deliver_ahead(positions)
+
+    await positions.load()
+    known = await positions.load_ahead()
+    await Replay(connection, sink="default").set_back(None)
+    await positions.load()
+
+    assert known
+    assert known.undelivered == {7}
+    assert await positions.load_ahead() is None
+
+
+async def test_what_a_sink_has_delivered_ahead_is_not_what_another_one_of_its_name_has(
+    leader: Connection, connection: Connection
+) -> None:
+    positions = Positions(leader, sink="default", history_stamp="1/1")
+    await deliver_ahead(positions)
+    # As an operator does by hand, or a release that knows nothing of it.
+    await connection.execute("DELETE FROM forwarder.sink")
+
+    for _ in range(3):
+        await positions.load()
+        assert await positions.load_ahead() is None
 
 
 # Another cluster, or a restored one: the snapshots of the position mean nothing.

@@ -212,3 +212,13 @@ async def test_a_page_that_was_read_while_the_head_moved_on_is_for_those_where_i
     assert feed.head == position(9)
     assert (await next_page(feed, before)).position.delivered == Snapshot(5, 5)
     assert await feed.after(position(5)) is None
+
+
+async def test_a_page_of_a_batch_is_no_use_to_whoever_reads_on_to_another_end_of_it() -> None:
+    feed = Feed(position(0), shared=True)
+    # Both begin again inside a page; for one of them it had fewer changes, so its batch ends earlier.
+    short, long = (position(0).entering(Snapshot(9, 9), floor_seq=0, ceiling_seq=seq).advanced(1) for seq in (2, 502))
+    feed.share(short, Page(events=(), position=short.finished()))
+
+    assert feed.kept(long) is None
+    assert feed.kept(short)

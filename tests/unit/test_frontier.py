@@ -13,12 +13,15 @@ from forwarder import frontier as frontier_module
 from forwarder.ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.cursor import Position, Snapshot
 from forwarder.events import Event, Record, Stretch
+from forwarder.floors import read_floor
 from forwarder.frontier import MANY_PAGES, Frontier
 from forwarder.packing import Packed
+from forwarder.queries import query
 from forwarder.registry import Registry
 from tests.reading import Reader as Reading
 from tests.world import Session, Transaction, World
 
+ROWS = 100
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
 
@@ -53,6 +56,23 @@ def test_inside_the_last_page_of_a_foreign_batch_the_floor_still_tells_what_belo
     assert (batch.last_seq, batch.floor_seq) == (11, 30)
 
 
+def test_a_page_without_records_that_ends_inside_a_batch_is_no_part_of_the_page_before_it() -> None:
+    kept = Frontier(START)
+    drained = page(3501, 3502)
+    kept.enter(drained, position(9), now=0.0)
+    # A transaction that was running then has lower seqs, the first thousand of tables that the sink is not for.
+    in_batch = position(9).entering(Snapshot(20, 20), floor_seq=0, ceiling_seq=3500).advanced(1000)
+    kept.enter(page(), in_batch, now=0.0)
+    deliver(kept, drained.records[:1])
+
+    standing = kept.position.batch
+    assert standing
+    assert (standing.snapshot, standing.last_seq) == (Snapshot(9, 9), 3501)
+
+    deliver(kept, drained.records[1:])
+    assert kept.position == in_batch
+
+
 @pytest.mark.parametrize("halted", [1, 2])
 def test_no_more_pages_are_kept_than_hold_something_undelivered_and_some_more(halted: int) -> None:
     kept = Frontier(START)
@@ -72,49 +92,83 @@ def test_no_more_pages_are_kept_than_hold_something_undelivered_and_some_more(ha
 
 
 class Reader:
-    """Pages of a model database, in a frontier, delivered in any order."""
+    """Pages of a model database, in a frontier, delivered in any order, for a sink that a fifth of the rows are for.
+
+    Now and then it begins again from the position that it has, or is set back.
+    """
 
     def __init__(self, seed: int, world: World) -> None:
         self.chance = Random(seed)
         self.world = world
+        self.session: Any = Session(world, pause=anyio.lowlevel.checkpoint)
+        self.registry = Registry()
         self.frontier = Frontier(START)
         self.pending: list[Record] = []
         self.delivered: set[int] = set()
+        self.unwanted: set[int] = set()
         self.noted: list[Ahead] = []
 
     async def run(self) -> None:
-        session: Any = Session(self.world, pause=anyio.lowlevel.checkpoint)
-        registry = Registry()
-        await registry.refresh(session)
-        reader = Reading(session, position=START, registry=registry, page_rows=4, page_bytes=10_000)
+        await self.registry.refresh(self.session)
+        self.begin(START)
         transactions: list[Transaction] = []
         for _ in range(300):
             self.write(transactions)
             if self.chance.random() < 0.5:
-                reading = await reader.read()
+                reading = await self.reader.read()
                 self.enter(reading.events, reading.position)
+            if self.chance.random() < 0.01:
+                self.begin(self.frontier.position)
+            if self.chance.random() < 0.01:
+                await self.set_back()
             # The first lane is halted for long.
             for _ in range(self.chance.randrange(6)):
                 if len(self.pending) > 1:
                     self.deliver(self.pending.pop(self.chance.randrange(1, len(self.pending))))
-            if self.pending and self.chance.random() < 0.02:
+            if self.pending and self.chance.random() < 0.15:
                 self.deliver(self.pending.pop(0))
             self.check()
+
+    def begin(self, standing: Position) -> None:
+        """Forget what is in memory, and go on from a position."""
+        self.reader = Reading(self.session, position=standing, registry=self.registry, page_rows=4, page_bytes=10_000)
+        self.frontier = Frontier(standing)
+        self.pending = []
+
+    async def set_back(self) -> None:
+        """What ``Replay.set_back`` does."""
+        floor_seq = await read_floor(self.session)
+        present = await self.session.fetchrow(query("present"))
+        standing = self.frontier.position
+        undelivered = [row["seq"] for row in self.world.visible if not standing.sees(row["txid"], row["seq"])]
+        first_seq = self.chance.randrange(present["last_seq"]) + 1
+        # What was noted belongs to the epoch of before.
+        self.noted = []
+        self.begin(
+            Position.resending(
+                present["snapshot"],
+                after_seq=min(first_seq, *undelivered[:1]) - 1 if undelivered else first_seq - 1,
+                floor_seq=floor_seq,
+                ceiling_seq=present["last_seq"],
+            )
+        )
 
     def write(self, running: list[Transaction]) -> None:
         if len(running) < 6:
             running.append(self.world.begin())
         transaction = self.chance.choice(running)
         for _ in range(self.chance.choice([0, 1, 1, 2, 7])):
-            row = self.chance.randrange(100)
+            row = self.chance.randrange(ROWS)
             if self.world.lock(transaction, row):
                 self.world.capture(transaction, row, padding=0)
+                if row >= ROWS // 5:
+                    self.unwanted.add(self.world.last_seq)
         if self.chance.random() < 0.15:
             running.remove(transaction)
             self.world.end(transaction, commit=self.chance.random() < 0.9)
 
     def enter(self, events: Sequence[Event], end: Position) -> None:
-        packed = page(*(event.seq for event in events))
+        packed = page(*(event.seq for event in events if event.seq not in self.unwanted))
         self.frontier.enter(packed, end, now=0.0)
         self.pending += packed.records
 
@@ -128,7 +182,7 @@ class Reader:
         if self.frontier.ahead and self.chance.random() < 0.1:
             self.noted.append(self.frontier.ahead)
         for change in self.world.visible:
-            if change["seq"] not in self.delivered:
+            if change["seq"] not in self.delivered and change["seq"] not in self.unwanted:
                 assert follows(standing, change["txid"], change["seq"])
                 assert not any(ahead.has(change["txid"], change["seq"]) for ahead in self.noted)
 
