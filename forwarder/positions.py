@@ -49,6 +49,8 @@ class Positions:
         self._history_stamp = history_stamp
         self._newcomers = newcomers or Newcomers()
         self._epoch = 0
+        # What was delivered beyond the position that was loaded.
+        self.ahead: Ahead | None = None
 
     async def load(self, *, start: Start | None = None) -> Position:
         """The stored position; from now on only whoever has loaded it last can save one.
@@ -65,29 +67,20 @@ class Positions:
         """
         with errors_of(f"cannot read the position of sink {self._sink!r}"):
             await self._connection.execute("SET synchronous_commit = off")
-            row = await self._connection.fetchrow(query("load_position"), self._sink)
+            row = await self._load()
             if row is None:
                 since = await self._newcomers.since(self._connection)
                 # Read before the snapshot is taken, so it is true for it.
                 floor_seq = await read_floor(self._connection)
                 await self._connection.execute(query("create_sink"), self._sink, start, floor_seq, since)
-                row = await self._connection.fetchrow(query("load_position"), self._sink)
+                row = await self._load()
             assert row is not None
             self._epoch = row["epoch"]
             position = position_of(row)
-            return await self._adopt(position) if row["foreign_history"] else position
-
-    async def load_ahead(self) -> Ahead | None:
-        """What was delivered beyond the position that was loaded.
-
-        Raises:
-            Unavailable: the database does not answer.
-        """
-        with errors_of(f"cannot read what sink {self._sink!r} has delivered beyond its position"):
-            content: bytes | None = await self._connection.fetchval(
-                query("load_ahead"), self._sink, self._epoch, self._history_stamp
-            )
-        return decode(content) if content else None
+            if row["foreign_history"]:
+                return await self._adopt(position)
+            self.ahead = decode(row["ahead"]) if row["ahead"] else None
+            return position
 
     async def save(
         self,
@@ -145,6 +138,9 @@ class Positions:
             epoch = await self._connection.fetchval(query("epoch"), self._sink, timeout=ANSWER_SECONDS)
         if epoch != self._epoch:
             raise self._lost()
+
+    async def _load(self) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(query("load_position"), self._sink, self._history_stamp)
 
     async def _save(self, position: Position, system_identifier: int | None) -> int:
         batch = position.batch

@@ -140,7 +140,6 @@ async def begin(
     positions = Positions(session, sink=terms.sink.name, history_stamp=entered.stamp, newcomers=terms.newcomers)
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
-    ahead = await positions.load_ahead()
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
     relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
@@ -171,7 +170,7 @@ async def begin(
         relay=relay,
         packer=packer,
         wants=_wants(terms.sink.tables),
-        ahead=ahead,
+        ahead=positions.ahead,
     )
     terms.state.phase, terms.state.trouble = Phase.LEADING, None
     facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}

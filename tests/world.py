@@ -282,7 +282,7 @@ class Session:
                 "history_stamp": HISTORY_STAMP,
             }
         assert text == query("load_position")
-        return self._world.stored | {"foreign_history": False, "epoch": 1}
+        return self._world.stored | {"foreign_history": False, "epoch": 1, "ahead": None}
 
     async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int | str:  # noqa: ASYNC109 - asyncpg's own
         """save_position.sql, floor.sql, dropped.sql: nothing is, and history_stamp.sql."""

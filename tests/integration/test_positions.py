@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import asyncpg
 import pytest
 
@@ -18,6 +19,7 @@ from forwarder.replay import Replay
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
@@ -291,13 +293,46 @@ async def test_what_was_delivered_ahead_is_known_to_the_next_leader_and_not_to_t
     await deliver_ahead(positions)
 
     await positions.load()
-    known = await positions.load_ahead()
+    known = positions.ahead
     await Replay(connection, sink="default").set_back(None)
     await positions.load()
 
     assert known
     assert known.undelivered == {7}
-    assert await positions.load_ahead() is None
+    assert positions.ahead is None
+
+
+async def test_of_two_that_lead_one_after_the_other_and_save_nothing_the_second_knows_it_too(
+    leader: Connection, connection: Connection
+) -> None:
+    positions = Positions(leader, sink="default", history_stamp="1/1")
+    await deliver_ahead(positions)
+    for _ in range(2):
+        await positions.load()
+        assert positions.ahead
+
+
+async def test_what_was_delivered_ahead_of_a_position_that_is_set_back_at_that_moment_is_not_taken_over(
+    leader: Connection, connection: Connection, database: Database, item: int
+) -> None:
+    await connection.execute("INSERT INTO item VALUES (1)")
+    positions = Positions(leader, sink="default", history_stamp="1/1")
+    await deliver_ahead(positions)
+    async with session(database.url, purpose="operator") as operator:
+        transaction = operator.transaction()
+        await transaction.start()
+        # What setting it back, or beginning to send a table again, does to it.
+        await operator.execute("UPDATE forwarder.sink SET epoch = epoch + 1, saved_txid = pg_current_xact_id()")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(positions.load)
+            await eventually(lambda: is_waiting(connection, leader))
+            await transaction.commit()
+    assert positions.ahead is None
+
+
+async def is_waiting(connection: Connection, other: Connection) -> bool:
+    state = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+    return bool(await connection.fetchval(state, other.get_server_pid()))
 
 
 async def test_what_a_sink_has_delivered_ahead_is_not_what_another_one_of_its_name_has(
@@ -310,7 +345,7 @@ async def test_what_a_sink_has_delivered_ahead_is_not_what_another_one_of_its_na
 
     for _ in range(3):
         await positions.load()
-        assert await positions.load_ahead() is None
+        assert positions.ahead is None
 
 
 # Another cluster, or a restored one: the snapshots of the position mean nothing.
