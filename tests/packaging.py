@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer.main
 
-from forwarder.cli import app
+from forwarder.cli import command_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,7 +29,7 @@ def health_check() -> list[str]:
 
 def parse_command_line(arguments: list[str]) -> None:
     """Read the arguments as ``forwarder`` would, and run nothing; a usage error is raised."""
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(command_line())
     assert isinstance(group, typer.core.TyperGroup)
     name, *rest = arguments
     group.commands[name].make_context(name, rest)

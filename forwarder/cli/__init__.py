@@ -1,35 +1,41 @@
 """The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
 
 import os
+import signal
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
 
 from forwarder import __version__
-from forwarder.cli.dead_letters import dead_letters
-from forwarder.cli.demo import demo
-from forwarder.cli.listen import listen
-from forwarder.cli.local_kinesis import local_kinesis
-from forwarder.cli.migrate import migrate
-from forwarder.cli.replay import replay
-from forwarder.cli.sinks import sinks
 from forwarder.errors import ForwarderError
 
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
 INTERRUPTED = 130
 
-app = typer.Typer(
-    name="forwarder",
-    help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
+# Each is a function in a module of its name.
+COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
 
 
-@app.callback(invoke_without_command=True)
+def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands. Only what they need is imported: all of them take a second to start."""
+    app = typer.Typer(
+        name="forwarder",
+        help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_forwarder)
+    for name in names:
+        function = name.replace("-", "_")
+        app.command(name)(getattr(import_module(f"forwarder.cli.{function}"), function))
+    return app
+
+
 def _forwarder(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
@@ -38,18 +44,12 @@ def _forwarder(
         raise typer.Exit
 
 
-app.command("demo")(demo)
-app.command("migrate")(migrate)
-app.command("listen")(listen)
-app.command("replay")(replay)
-app.command("sinks")(sinks)
-app.command("dead-letters")(dead_letters)
-app.command("local-kinesis")(local_kinesis)
-
-
 def main() -> None:
     """Run the command line; an error that a user can cause ends in one line on stderr."""
     _occupy_standard_descriptors()
+    app = command_line(_needed(sys.argv[1:]))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:
@@ -64,6 +64,12 @@ def main() -> None:
         _fail(f"{error.format_message()} See `forwarder --help`.", error.exit_code)
     except typer.Abort:
         _fail("interrupted", INTERRUPTED)
+
+
+def _needed(arguments: Sequence[str]) -> Sequence[str]:
+    """The command that is called, if it can be told; else all, for the help or to suggest one."""
+    first = arguments[0] if arguments else ""
+    return () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
 
 
 def _occupy_standard_descriptors() -> None:

@@ -14,9 +14,6 @@ from forwarder.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
 
-# The highest number that a change can have: PostgreSQL's bigint.
-MAX_SEQ = (1 << 63) - 1
-
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file; else FORWARDER_CONFIG, else ./forwarder.toml.", show_default=False),
@@ -26,8 +23,7 @@ LogFormatOption = Annotated[
     typer.Option("--log-format", help="How logs are written to stderr.", show_default="text"),
 ]
 
-
-# PostgreSQL's bigint ends here.
+# The highest number that a change can have: PostgreSQL's bigint.
 MAX_SEQ = (1 << 63) - 1
 SEQS = f"a seq is a whole number from 1 to {MAX_SEQ}"
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import pytest
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from forwarder import __version__
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK
 from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream
+from tests.waiting import eventually
 
 PASSWORD = "hunter2secret"
 
@@ -344,6 +346,22 @@ async def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path, database: Dat
             waiting.process.send_signal(signal.SIGINT)
             assert await waiting.ends() == 130
             assert waiting.stderr.splitlines()[1:] == ["forwarder: interrupted"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="tells by /proc that it is starting")
+async def test_ctrl_c_while_a_command_starts_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    # It goes on to wait for the database, where it may come before the signal.
+    env = {**database("postgresql://u@127.0.0.1:1/db"), **sink("stdout:")}
+    async with command("listen", env=env, directory=tmp_path / "run") as starting:
+        maps = anyio.Path(f"/proc/{starting.process.pid}/maps")
+
+        async def imports() -> bool:
+            return "pydantic_core" in await maps.read_text()
+
+        await eventually(imports)
+        starting.process.send_signal(signal.SIGINT)
+        await starting.ends()
+        assert "Traceback" not in starting.stderr
 
 
 @pytest.mark.parametrize("case", WORLD, ids=lambda case: case.id)
