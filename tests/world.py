@@ -86,11 +86,12 @@ class World:
         self.assign_xid(transaction)
         return True
 
-    def capture(self, transaction: Transaction, row: int, *, padding: int) -> None:
+    def capture(self, transaction: Transaction, row: int, *, padding: int, table_id: int = 1) -> None:
         """The trigger of a changed row runs."""
         self.last_seq += 1
         image = json.dumps({"id": row, "padding": "x" * padding})
-        transaction.changes.append(Row((self.last_seq, transaction.xid, 0, 1, 1000, b"U", None, image, None)))
+        change = (self.last_seq, transaction.xid, 0, table_id, 1000 * table_id, b"U", None, image, None)
+        transaction.changes.append(Row(change))
 
     def end(self, transaction: Transaction, *, commit: bool) -> None:
         transaction.committed = commit
@@ -315,9 +316,8 @@ class Session:
 
 def tables(_ids: Sequence[int] | None) -> list[dict[str, Any]]:
     key_columns = '[{"attnum": 1, "names": ["id"]}]'
-    return [
-        {"id": 1, "relation": 1000, "schema": "public", "name": "t", "key_columns": key_columns, "before_image": "full"}
-    ]
+    common = {"schema": "public", "key_columns": key_columns, "before_image": "full"}
+    return [{"id": number, "relation": 1000 * number, "name": f"t{number}", **common} for number in (1, 2)]
 
 
 def without_large_images(rows: Iterable[Row], large_bytes: int) -> list[Row]:

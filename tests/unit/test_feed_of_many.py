@@ -1,7 +1,8 @@
 """Many sinks on the feeds of two processes against a model of PostgreSQL's transactions, whatever comes in between.
 
-Pump, Feed, Intake and Outbox are the real ones, the database is the model of tests/world.py. Some sinks keep up, some are slow, some
-stall for a while, some crash and begin again from a position that they had reached, there or in the other process.
+Pump, Feed, Intake, Outbox and Frontier are the real ones, the database is the model of tests/world.py. Some sinks keep up, some are slow, some
+are for one table of two, some crash and begin again from a position that they had reached, there or in the other process. What they have in
+memory they deliver in any order.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import pytest
 
 from forwarder import census
 from forwarder import feed as feed_module
+from forwarder.ahead import Ahead
 from forwarder.cursor import Position, Snapshot
-from forwarder.events import Event
+from forwarder.events import Event, Record, Stretch, Table
 from forwarder.feed import Feed
+from forwarder.frontier import Frontier
 from forwarder.intake import Intake
 from forwarder.outbox import Outbox
 from forwarder.packing import Packed
@@ -36,33 +39,63 @@ START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
 @dataclass
 class Sink:
-    """Takes what an intake offers, at its own pace."""
+    """Takes what an intake offers, at its own pace, and delivers it in any order."""
 
     chance: Random
     slowness: int
+    # The tables that it is for.
+    table_ids: frozenset[int]
+    frontier: Frontier = field(default_factory=lambda: Frontier(START))
+    pending: list[Record] = field(default_factory=list)
+    delivered: set[int] = field(default_factory=set)
+    # What was handed to it, in that order.
     stream: list[Event] = field(default_factory=list)
-    positions: list[Position] = field(default_factory=lambda: [START])
+    # What may be stored at a crash.
+    standings: list[tuple[Position, Ahead | None]] = field(default_factory=lambda: [(START, None)])
     crashes: int = 0
+
+    def begin(self) -> tuple[Position, Ahead | None]:
+        """Forget what is in memory, and go on from what was stored."""
+        position, ahead = self.standings[-1]
+        self.frontier, self.pending = Frontier(position), []
+        return position, ahead
+
+    def wants(self, table: Table) -> bool:
+        return table.id in self.table_ids
 
     async def room(self) -> None:
         for _ in range(self.chance.randrange(self.slowness)):
             await anyio.lowlevel.checkpoint()
+        self.deliver_some()
+
+    def pack(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
+        """As records without content."""
+        self.stream += events
+        undelivered = {event.seq for event in events}
+        records = [Record(event.seq, "key", b"", undelivered) for event in events]
+        return Packed(records=records, stretches=[Stretch(1, undelivered)] if records else [])
 
     def expect_page(self) -> None:
         """It sends nothing, so it holds nothing back."""
 
-    def offer(self, events: Any, position: Position, *, skipped: int) -> None:
-        assert not skipped
-        assert not self.positions[-1].delivered.is_after(position.delivered)
-        self.stream += events
-        self.positions.append(position)
+    def offer(self, packed: Packed, position: Position, *, skipped: int) -> None:
+        self.frontier.enter(packed, position, now=0.0)
+        self.pending += packed.records
+        self.store()
 
+    def deliver_some(self) -> None:
+        """The first of all waits longest, as behind a shard that throttles."""
+        for record in self.chance.sample(self.pending, k=self.chance.randrange(len(self.pending) + 1)):
+            if record is not self.pending[0] or self.chance.random() < 0.05:
+                self.pending.remove(record)
+                self.delivered.add(record.seq)
+                record.undelivered.remove(record.seq)
+                self.frontier.delivered(1)
+        self.store()
 
-class Unpacked:
-    """A packer that leaves events as they are."""
-
-    def pack(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
-        return events  # type: ignore[return-value]
+    def store(self) -> None:
+        assert not self.standings[-1][0].delivered.is_after(self.frontier.position.delivered)
+        self.standings.append((self.frontier.position, self.frontier.ahead))
 
 
 @dataclass
@@ -74,8 +107,15 @@ class Run:
 
     def __post_init__(self) -> None:
         self.chance = Random(self.seed)
-        # One of them keeps up; the others are slower and slower.
-        self.sinks = [Sink(Random(self.seed + number), slowness=1 + 20 * number) for number in range(SINKS)]
+        # One of them keeps up; the others are slower and slower. Every second one is for one table.
+        self.sinks = [
+            Sink(
+                Random(self.seed + number),
+                slowness=1 + 20 * (number // 2),
+                table_ids=frozenset({1} if number % 2 else {1, 2}),
+            )
+            for number in range(SINKS)
+        ]
 
     async def go(self) -> None:
         session: Any = Session(self.world, pause=self.pause)
@@ -106,24 +146,33 @@ class Run:
     async def keep_going(self, sink: Sink, feeds: Sequence[Feed], outbox: Outbox) -> None:
         """Read along, and begin again now and then from a position that was reached before."""
         while True:
-            feed, position = sink.chance.choice(feeds), sink.positions[-1]
-            intake = Intake(feed, outbox, position=position, relay=sink, packer=Unpacked())  # type: ignore[arg-type]
+            feed = sink.chance.choice(feeds)
+            position, ahead = sink.begin()
+            intake = Intake(
+                feed,
+                outbox,
+                position=position,
+                relay=sink,  # type: ignore[arg-type]
+                packer=sink,  # type: ignore[arg-type]
+                wants=sink.wants,
+                ahead=ahead,
+            )
             if sink.crashes == 3:
                 await intake.run()
             with anyio.move_on_after(sink.chance.uniform(0.005, 0.05)):
                 await intake.run()
             sink.crashes += 1
-            sink.positions.append(sink.chance.choice(sink.positions[-5:]))
+            sink.standings.append(sink.chance.choice(sink.standings[-5:]))
 
     async def write(self) -> None:
         """Transactions that take their ids late, overlap, roll back, and are sometimes larger than a page."""
         for _ in range(25):
             transaction = self.world.begin()
-            for _ in range(self.chance.choice([1, 1, 1, 2, 9])):
+            for _ in range(self.chance.choice([1, 1, 2, 9])):
                 row = self.chance.randrange(ROWS)
                 if self.world.lock(transaction, row):
                     await self.pause()
-                    self.world.capture(transaction, row, padding=0)
+                    self.world.capture(transaction, row, padding=0, table_id=1 + row % 2)
                 await self.pause()
             await self.end(transaction)
 
@@ -133,12 +182,17 @@ class Run:
         self.world.end(transaction, commit=self.chance.random() < 0.8)
 
     async def everybody_has_everything(self) -> bool:
-        return all({event.seq for event in sink.stream} == self.world.commit_place.keys() for sink in self.sinks)
+        for sink in self.sinks:
+            sink.deliver_some()
+        return all(self.of(sink) == sink.delivered for sink in self.sinks)
+
+    def of(self, sink: Sink) -> set[int]:
+        return {change["seq"] for change in self.world.visible if change["table_id"] in sink.table_ids}
 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("kept_bytes", [100, 1 << 20], ids=["little is kept", "much is kept"])
-async def test_every_sink_gets_every_change_in_the_order_of_its_row(
+async def test_every_sink_gets_every_change_of_its_tables_in_the_order_of_its_row(
     seed: int, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed_module, "KEPT_BYTES", kept_bytes)
