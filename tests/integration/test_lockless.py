@@ -9,8 +9,10 @@ import asyncpg
 import pytest
 
 from forwarder import difference
+from forwarder.catalog import read_tables
 from forwarder.config import OutboxSettings
 from forwarder.database import session
+from forwarder.errors import ForwarderError
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.protection import Roles
@@ -119,5 +121,45 @@ async def test_what_is_in_the_way_of_a_change_is_told_without_waiting_for_it(
 
 @pytest.mark.usefixtures("locked")
 async def test_rights_are_brought_in_line(owner: Connection) -> None:
-    relations = [table.relation for table in await difference.read_tables(owner)]
+    relations = [table.relation for table in await read_tables(owner)]
     await owner.fetch(query("rights_due"), None, None, relations)
+
+
+# What we lock ourselves.
+
+
+async def test_a_look_at_triggers_that_fails_spoils_nothing_else_and_says_who_is_in_the_way(
+    owner: Connection, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    state, metrics = OutboxState(), Metrics()
+    survey = Survey(settings=OutboxSettings(warn_bytes=1 << 20), state=state, metrics=metrics.outbox)
+    other = await asyncpg.connect(database.url, server_settings={"application_name": "psql"})
+    try:
+        await other.execute("BEGIN; LOCK TABLE forwarder.watched_trigger IN SHARE MODE")
+        await survey.take(owner, outbox_bytes=2 << 20, is_paused=False)
+    finally:
+        await other.close()
+
+    unseen, large = state.warnings
+    assert unseen.startswith(
+        "it is not known whether all tables are captured: cannot look at the triggers of captured tables: forwarder.watched_trigger"
+        f" is locked (ShareLock) by pid {other.get_server_pid()} (psql) since "
+    )
+    assert "the outbox takes" in large
+    assert "triggers are not looked at; trying again" in caplog.messages
+    assert "forwarder_outbox_bytes 2.097152e+06" in metrics.exposition().decode()
+    # The next look is another matter.
+    survey.forget()
+    await survey.take(owner, outbox_bytes=2 << 20, is_paused=False)
+    assert state.warnings == (large,)
+
+
+async def test_a_look_at_triggers_that_a_lost_session_ends_is_an_error(owner: Connection) -> None:
+    survey = Survey(settings=OutboxSettings(), state=OutboxState(), metrics=Metrics().outbox)
+    await owner.execute(
+        "CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (table_id integer, relation oid,"
+        " is_root boolean, name text, trigger_oid oid, version xid, is_sound boolean) LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END'"
+    )
+    with pytest.raises(ForwarderError):
+        await survey.renew(owner)
