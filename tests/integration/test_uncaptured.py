@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder.database import session
+from forwarder.registry import Registry
 from forwarder.uncaptured import look_at_triggers, warnings
 from tests.databases import Database
 from tests.migrating import migrate
@@ -108,6 +109,38 @@ async def test_a_table_that_is_dropped_and_created_anew_is_missed_and_put_right_
     await migrate(owner, "public.*")
     assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+
+
+async def test_a_table_that_migrate_finds_made_anew_before_anybody_has_looked_is_told_of(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await owner.execute("INSERT INTO public.item VALUES (1)")
+    await migrate(owner, "public.*")
+
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+    assert await flaws(owner) == []
+
+
+async def test_a_table_that_migrate_finds_dropped_or_captures_no_longer_is_no_gap(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item")
+    await migrate(owner, "public.other", remove=True)
+
+    assert await gaps(owner) == []
+
+
+async def test_a_gap_of_a_table_that_was_made_anew_names_no_partition(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await flaws(owner)
+    await owner.execute("ALTER TABLE public.log_1 DISABLE TRIGGER USER")
+    await flaws(owner)
+    registry = Registry()
+    rows = await owner.fetch(
+        "SELECT seq, txid, at, table_id, relation, op, before, after, fault FROM forwarder.outbox ORDER BY seq"
+    )
+    await registry.know(owner, rows)
+
+    tables = [registry.tables[row["table_id"]][0] for row in rows]
+    named = [(table.name, registry.partition(table, row["relation"])) for table, row in zip(tables, rows, strict=True)]
+    assert named == [("item", None), ("log", "log_1")]
 
 
 async def test_a_table_that_is_dropped_is_none_of_our_business(owner: Connection) -> None:
