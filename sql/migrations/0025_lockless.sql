@@ -59,6 +59,8 @@ AS $$
 $$;
 
 -- As in 0022_watch.sql. But whoever is in the way, which can only be on a table of ours, is not waited for for longer than `forwarder migrate` does.
+--   * A table that came with its triggers in the place of one that was watched, as a dump of it brings them, has lost what changed between.
+--   * So what is known of one that is gone is kept until another has come, or `forwarder migrate` has seen that it is gone.
 CREATE OR REPLACE FUNCTION forwarder.watch_triggers(only_table integer DEFAULT NULL, after_change boolean DEFAULT false) RETURNS TABLE (
     schema_name text,
     table_name  text,
@@ -90,6 +92,9 @@ BEGIN
             CASE
                 WHEN NOT found.is_sound AND coalesce(watched.is_sound, true) THEN 'capture interrupted'
                 WHEN found.is_sound AND NOT watched.is_sound THEN 'capture resumed'
+                WHEN found.is_sound AND watched.relation IS NULL AND found.is_root AND NOT after_change AND EXISTS (
+                    SELECT FROM forwarder.watched_trigger AS former WHERE former.table_id = found.table_id)
+                THEN 'capture resumed'
                 WHEN found.is_sound AND NOT after_change
                     AND (found.trigger_oid, found.version::text) <> (watched.trigger_oid, watched.version::text)
                 THEN 'capture resumed'
@@ -137,6 +142,10 @@ BEGIN
     IF only_table IS NULL THEN
         DELETE FROM forwarder.watched_trigger AS watched
         WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = watched.relation)
+              AND EXISTS (
+                  SELECT FROM forwarder.watched_trigger AS other
+                  JOIN pg_class AS class ON class.oid = other.relation
+                  WHERE other.table_id = watched.table_id)
            OR NOT EXISTS (SELECT FROM forwarder.captured_table WHERE id = watched.table_id AND removed_at IS NULL);
     END IF;
 END

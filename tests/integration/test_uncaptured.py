@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,58 @@ async def test_a_table_that_migrate_finds_made_anew_before_anybody_has_looked_is
 
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
     assert await flaws(owner) == []
+
+
+async def restore(owner: Connection, *, look_between: bool = False) -> None:
+    """Give the table back as a dump of it does: with our triggers."""
+    triggers = await owner.fetch(
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'public.item'::regclass AND NOT tgisinternal"
+    )
+    async with AsyncExitStack() as stack:
+        if not look_between:
+            await stack.enter_async_context(owner.transaction())
+        await owner.execute("DROP TABLE public.item")
+        if look_between:
+            assert await flaws(owner) == []
+            await stack.enter_async_context(owner.transaction())
+        await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
+        for (statement,) in triggers:
+            await owner.execute(statement)
+
+
+@pytest.mark.parametrize("look_between", [False, True])
+async def test_a_table_that_came_anew_with_its_triggers_is_told_of_once(
+    owner: Connection, *, look_between: bool
+) -> None:
+    await restore(owner, look_between=look_between)
+
+    for _ in range(2):
+        assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+
+
+async def test_a_table_that_came_anew_with_its_triggers_and_that_migrate_comes_to_first_is_told_of(
+    owner: Connection,
+) -> None:
+    await restore(owner)
+    await migrate(owner, "public.*")
+
+    assert await gaps(owner) == [("public.item", RESUMED)]
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+
+
+async def test_what_is_known_of_tables_that_are_gone_goes_when_migrate_has_seen_that(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item, public.log_1")
+    await flaws(owner)
+    await migrate(owner)
+    await flaws(owner)
+
+    watched = await owner.fetch("SELECT DISTINCT relation::regclass::text FROM forwarder.watched_trigger ORDER BY 1")
+    assert [name for (name,) in watched] == ["public.log", "public.log_2", "public.other"]
 
 
 async def test_a_table_that_migrate_finds_dropped_or_captures_no_longer_is_no_gap(owner: Connection) -> None:
