@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from forwarder.database import session
@@ -171,6 +172,35 @@ async def test_what_is_known_of_tables_that_are_gone_goes_when_migrate_has_seen_
 
     watched = await owner.fetch("SELECT DISTINCT relation::regclass::text FROM forwarder.watched_trigger ORDER BY 1")
     assert [name for (name,) in watched] == ["public.log", "public.log_2", "public.other"]
+
+
+async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_triggers_and_misses_nothing(
+    owner: Connection,
+) -> None:
+    await owner.execute("CREATE TABLE public.log_3 (day integer, id integer, PRIMARY KEY (day, id))")
+    await migrate(owner, "public.*")
+    await owner.execute("INSERT INTO public.log_3 VALUES (3, 1)")
+    attach = "ALTER TABLE public.log ATTACH PARTITION public.log_3 FOR VALUES IN (3)"
+    with pytest.raises(asyncpg.DuplicateObjectError, match="00_forwarder_capture"):
+        await owner.execute(attach)
+
+    # As docs/operations.md says.
+    await owner.execute(
+        f"""
+        BEGIN;
+        DROP TRIGGER "00_forwarder_capture" ON public.log_3;
+        DROP TRIGGER "00_forwarder_truncate" ON public.log_3;
+        {attach};
+        COMMIT;
+        """
+    )
+    await owner.execute("INSERT INTO public.log VALUES (3, 2)")
+
+    assert await flaws(owner) == [("public.log_3", "truncate")]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert set(await gaps(owner)) == {("public.log_3", INTERRUPTED), ("public.log_3", RESUMED)}
+    assert await owner.fetchval("SELECT count(*) FROM forwarder.outbox WHERE op = 'I'") == 2
 
 
 async def test_a_table_that_migrate_finds_dropped_or_captures_no_longer_is_no_gap(owner: Connection) -> None:
