@@ -2,7 +2,7 @@
 -- listener waited for whoever had one locked, and could be what a transaction of the application was in a deadlock with.
 
 -- As in 0022_watch.sql, but the partitions are found in the catalog alone. A table that was attached to a captured one is a partition of that,
--- although the registry does not know yet.
+-- although the registry does not know yet. In PL/pgSQL, which does not plan it anew for each table that is captured.
 CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
     table_id    integer,
     relation    oid,
@@ -12,12 +12,19 @@ CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAUL
     version     xid,
     is_sound    boolean
 )
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE root AS (
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chosen AS MATERIALIZED (
+        SELECT * FROM forwarder.captured_table AS captured
+        WHERE captured.removed_at IS NULL AND (only_table IS NULL OR captured.id = only_table)
+    ),
+    root AS (
         SELECT captured.id, class.oid, class.relkind
-        FROM forwarder.captured_table AS captured
+        FROM chosen AS captured
         CROSS JOIN LATERAL (
             SELECT CASE
                 WHEN EXISTS (
@@ -29,8 +36,7 @@ AS $$
             END AS relation
         ) AS same
         JOIN pg_class AS class ON class.oid = same.relation
-        WHERE captured.removed_at IS NULL AND class.relkind IN ('r', 'p')
-          AND (only_table IS NULL OR captured.id = only_table)
+        WHERE class.relkind IN ('r', 'p')
           AND NOT EXISTS (
               SELECT FROM pg_trigger AS trigger
               WHERE trigger.tgrelid = class.oid AND trigger.tgname = '00_forwarder_capture' AND trigger.tgparentid <> 0
@@ -57,10 +63,16 @@ AS $$
             AND trigger.tgtype = expected.type AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = member.id::text, false)
     FROM member
     CROSS JOIN (VALUES ('00_forwarder_capture', 29), ('00_forwarder_truncate', 32)) AS expected (name, type)
-    LEFT JOIN pg_trigger AS trigger
-        ON trigger.tgrelid = member.oid AND trigger.tgname = expected.name AND trigger.tgfoid = to_regproc('forwarder.capture')
+    -- OFFSET 0: by the index, however many there are.
+    LEFT JOIN LATERAL (
+        SELECT found.*, found.xmin
+        FROM pg_trigger AS found
+        WHERE found.tgrelid = member.oid AND found.tgname = expected.name AND found.tgfoid = to_regproc('forwarder.capture')
+        OFFSET 0
+    ) AS trigger ON true
     WHERE expected.type = 29 OR member.is_root OR member.relkind = 'r'
-    ORDER BY member.oid, expected.name, member.is_root DESC, member.id
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+END
 $$;
 
 -- As in 0022_watch.sql. But whoever is in the way, which can only be on a table of ours, is not waited for for longer than `forwarder migrate` does.
@@ -86,7 +98,9 @@ BEGIN
     PERFORM forwarder.require_read_committed('watch_triggers');
     -- One at a time, or a gap would be told twice.
     LOCK TABLE forwarder.watched_trigger IN SHARE ROW EXCLUSIVE MODE;
-    DELETE FROM forwarder.watched_trigger WHERE seen_in <> here;
+    IF only_table IS NULL THEN
+        DELETE FROM forwarder.watched_trigger WHERE seen_in <> here;
+    END IF;
     RETURN QUERY
     WITH found AS MATERIALIZED (
         SELECT * FROM forwarder.expected_triggers(only_table)
@@ -98,14 +112,19 @@ BEGIN
                 WHEN NOT found.is_sound AND coalesce(watched.is_sound, true) THEN 'capture interrupted'
                 WHEN found.is_sound AND NOT watched.is_sound THEN 'capture resumed'
                 WHEN found.is_sound AND watched.relation IS NULL AND found.is_root AND NOT after_change AND EXISTS (
-                    SELECT FROM forwarder.watched_trigger AS former WHERE former.table_id = found.table_id)
+                    SELECT FROM forwarder.watched_trigger AS former WHERE former.table_id = found.table_id AND former.seen_in = here)
                 THEN 'capture resumed'
                 WHEN found.is_sound AND NOT after_change
                     AND (found.trigger_oid, found.version::text) <> (watched.trigger_oid, watched.version::text)
                 THEN 'capture resumed'
             END AS gap
         FROM found
-        LEFT JOIN forwarder.watched_trigger AS watched USING (relation, name)
+        -- OFFSET 0: as above.
+        LEFT JOIN LATERAL (
+            SELECT * FROM forwarder.watched_trigger AS known
+            WHERE known.relation = found.relation AND known.name = found.name AND known.seen_in = here
+            OFFSET 0
+        ) AS watched ON true
         WHERE watched.relation IS NULL AND (found.is_sound OR found.name = '00_forwarder_capture')
            OR watched.relation IS NOT NULL AND (found.table_id, found.trigger_oid, found.version::text, found.is_sound)
                IS DISTINCT FROM (watched.table_id, watched.trigger_oid, watched.version::text, watched.is_sound)
@@ -114,7 +133,8 @@ BEGIN
         INSERT INTO forwarder.watched_trigger AS watched (relation, name, table_id, trigger_oid, version, is_sound, seen_in)
         SELECT relation, name, table_id, trigger_oid, version, is_sound, here FROM news
         ON CONFLICT (relation, name) DO UPDATE
-        SET table_id = excluded.table_id, trigger_oid = excluded.trigger_oid, version = excluded.version, is_sound = excluded.is_sound
+        SET table_id = excluded.table_id, trigger_oid = excluded.trigger_oid, version = excluded.version, is_sound = excluded.is_sound,
+            seen_in = excluded.seen_in
     ),
     -- One of a partitioned table stands for its partitions.
     told AS (
@@ -147,10 +167,8 @@ BEGIN
     IF only_table IS NULL THEN
         DELETE FROM forwarder.watched_trigger AS watched
         WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = watched.relation)
-              AND EXISTS (
-                  SELECT FROM forwarder.watched_trigger AS other
-                  JOIN pg_class AS class ON class.oid = other.relation
-                  WHERE other.table_id = watched.table_id)
+              AND watched.table_id IN (
+                  SELECT other.table_id FROM forwarder.watched_trigger AS other JOIN pg_class AS class ON class.oid = other.relation)
            OR NOT EXISTS (SELECT FROM forwarder.captured_table WHERE id = watched.table_id AND removed_at IS NULL);
     END IF;
 END
