@@ -12,8 +12,7 @@ SELECT
     lock.pid,
     lock.mode,
     activity.application_name AS application,
-    activity.xact_start::text AS since,
-    (SELECT setting::integer FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout') AS deadlock_timeout_ms
+    activity.xact_start::text AS since
 FROM pg_catalog.pg_locks AS lock
 LEFT JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = lock.pid
 WHERE lock.locktype = 'relation' AND lock.granted AND lock.pid IS DISTINCT FROM pg_backend_pid()
