@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,6 +86,16 @@ _SOCKET_OPTIONS = {
     "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
     "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
 }
+# The most that each can be: what Linux takes of the first three, and what libpq can hold.
+_MOST = {
+    "keepalives_idle": 32767,
+    "keepalives_interval": 32767,
+    "keepalives_count": 127,
+    **dict.fromkeys(("keepalives", "tcp_user_timeout", "connect_timeout"), 2**31 - 1),
+}
+# As libpq reads them, but no longer than any that it can hold.
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
+_PORT = re.compile(r"[0-9]{1,5}")
 # libpq waits no shorter.
 _LEAST_TIMEOUT_SECONDS = 2
 
@@ -143,9 +154,11 @@ def _require_sense(name: str, value: str) -> None:
         harmless, remedy = _INDIFFERENT[name]
         if value not in harmless:
             raise _refusal(name, f"what it asks for cannot be had here; {remedy}")
-    if name in (*_SOCKET_OPTIONS, "connect_timeout") and not value.lstrip("-").isdecimal():
-        raise _refusal(name, "it is no whole number")
-    if name == "port" and not all(port.isdecimal() and 0 < int(port) < 1 << 16 for port in value.split(",") if port):
+    if name in _MOST and not (_WHOLE_NUMBER.fullmatch(value) and abs(int(value)) <= _MOST[name]):
+        raise _refusal(name, f"it is no whole number from 0 to {_MOST[name]}")
+    if name == "port" and not all(
+        _PORT.fullmatch(port) and 0 < int(port) < 1 << 16 for port in value.split(",") if port
+    ):
         raise _refusal(name, "it is no number from 1 to 65535")
 
 

@@ -24,6 +24,9 @@ MINIMUM_VERSION = 14
 # A session that does not answer a trivial request within this is dead, and is replaced.
 ANSWER_SECONDS = 10.0
 
+# Whoever wants to write to a table queues behind us while we wait for our lock on it.
+LOCK_TIMEOUT_MS = 500
+
 # Advisory locks live in the two-integer key space under one class number of our own ("fwdr" in ASCII), so that they cannot
 # meet an application's. sql/migrations/0002_capture.sql repeats the doorbell's pair.
 LOCK_CLASS = 0x66776472

@@ -127,7 +127,7 @@ class EventReader:
                 if fault is None and op in _OF_ROWS:
                     bare.add(seq)
             index, count = number(txid, seq) if any_together else _ALONE
-            partition = None if relation == table.relation else self._registry.relation_name(relation)
+            partition = None if relation == table.relation else self._registry.partition(table, relation)
             # By position, which is twice as fast.
             events.append(
                 Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved)

@@ -10,7 +10,7 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
-from forwarder.database import Connection, blockage, errors_of
+from forwarder.database import LOCK_TIMEOUT_MS, Connection, blockage, errors_of
 from forwarder.definitions import Redefine
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
@@ -20,8 +20,6 @@ from forwarder.triggers import Change, Remove
 
 logger = logging.getLogger(__name__)
 
-# Whoever wants to write to a table queues behind us while we wait for our lock on it.
-LOCK_TIMEOUT_MS = 500
 PATIENCE_SECONDS = 60.0
 
 _OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
@@ -44,6 +42,7 @@ class Installation:
         self._report = report
         self._patience_seconds = patience_seconds
         self._occasional = Occasional(seconds=10.0)
+        self._deadlock_timeout_ms = 0
         self._lock_timeouts_ms: dict[Change, int] = {}
 
     async def carry_out(self, changes: Sequence[Change]) -> None:
@@ -54,6 +53,7 @@ class Installation:
         """
         backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
         with errors_of("cannot make the changes"):
+            self._deadlock_timeout_ms = await self._connection.fetchval(query("deadlock_timeout"))
             locked = [change for change in changes if not await self._attempt(change)]
             deadline = anyio.current_time() + self._patience_seconds
             while locked and anyio.current_time() < deadline:
@@ -64,7 +64,7 @@ class Installation:
 
     async def _attempt(self, change: Change) -> bool:
         """Try once. Returns whether there is nothing more to do; if not, somebody holds a lock on the table."""
-        timeout_ms = self._lock_timeouts_ms.get(change, LOCK_TIMEOUT_MS)
+        timeout_ms = self._lock_timeouts_ms.get(change, self._lock_timeout_ms)
         try:
             async with self._connection.transaction():
                 await self._connection.execute(transaction(change, lock_timeout_ms=timeout_ms))
@@ -81,6 +81,11 @@ class Installation:
             self._report(change)
         return True
 
+    @property
+    def _lock_timeout_ms(self) -> int:
+        """Much less than after what time whoever waits for one of our locks looks for a deadlock, and would be the one to end it."""
+        return min(LOCK_TIMEOUT_MS, self._deadlock_timeout_ms // 2)
+
     async def _explain(self, change: Change) -> None:
         """Say who is in the way, and be patient enough with those who step aside for a waiter."""
         # Rights are those of several tables, of which none is waited for by name.
@@ -89,10 +94,9 @@ class Installation:
             query("lock_conflicts"), relation, isinstance(change, Remove | LayOut)
         )
         facts = dict(obstacle or {})
-        deadlock_timeout_ms = facts.pop("deadlock_timeout_ms", 0)
         if facts.get("mode") == "ShareUpdateExclusiveLock":
             # An autovacuum gives way, but only to whoever has waited for it this long.
-            self._lock_timeouts_ms[change] = deadlock_timeout_ms + LOCK_TIMEOUT_MS
+            self._lock_timeouts_ms[change] = self._deadlock_timeout_ms + self._lock_timeout_ms
         if self._occasional.due(change.table):
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 

@@ -16,7 +16,7 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.conflicts import past_conflicts
-from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, blockage, errors_of
+from forwarder.database import LOCK_CLASS, LOCK_TIMEOUT_MS, MIGRATION_LOCK, Connection, blockage, errors_of
 from forwarder.errors import Refused, Unavailable
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A migration that alters the outbox waits for writers whose transactions stay open; after so long it gives up.
 PATIENCE_SECONDS = 60.0
+OUTBOX = "forwarder.outbox"
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -55,7 +56,7 @@ class Migration:
         """
         text = self.text.encode("ascii", "replace").decode()
         return (
-            f"{text}\nINSERT INTO forwarder.migration (version, name, checksum)"
+            f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_MS}ms';\n{text}\nINSERT INTO forwarder.migration (version, name, checksum)"
             f" VALUES ({self.version}, '{self.name}', '{self.checksum}');\n{closing()}"
         )
 
@@ -132,15 +133,13 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
                 return await _apply(connection, migration)
             except asyncpg.LockNotAvailableError:
                 is_exclusive = True
-                obstacle = await connection.fetchrow(query("lock_conflicts"), "forwarder.outbox", is_exclusive)
-                facts = {name: value for name, value in dict(obstacle or {}).items() if name != "deadlock_timeout_ms"}
+                obstacle = await connection.fetchrow(query("lock_conflicts"), OUTBOX, is_exclusive)
                 if anyio.current_time() > deadline:
-                    raise Unavailable(
-                        f"{migration} failed: the outbox is still locked after {PATIENCE_SECONDS:g} seconds, longest by pid"
-                        f" {facts.get('pid')} ({facts.get('application')}); run it again when that transaction is over"
-                    ) from None
+                    raise Unavailable(f"{migration} failed: {_locked(obstacle)}") from None
                 if occasional.due("locked"):
-                    logger.info("waiting for a lock on the outbox", extra=facts)
+                    logger.info(
+                        "waiting for a lock", extra={"table": OUTBOX if obstacle else None, **dict(obstacle or {})}
+                    )
             await anyio.sleep(backoff.next())
 
 
@@ -157,6 +156,16 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             f"{migration} failed: {error.args[0]}; connect as the owner of schema forwarder, or run as an administrator, the"
             f" first time: GRANT CREATE ON DATABASE {database} TO {role}"
         ) from error
+
+
+def _locked(obstacle: asyncpg.Record | None) -> str:
+    if obstacle is None:
+        # A captured one, as a rule, which a migration of ours has no name for.
+        return f"a table that it looks at is still locked after {PATIENCE_SECONDS:g} seconds; run it again in a quieter hour"
+    return (
+        f"the outbox is still locked after {PATIENCE_SECONDS:g} seconds, longest by pid {obstacle['pid']}"
+        f" ({obstacle['application']}); run it again when that transaction is over"
+    )
 
 
 @asynccontextmanager

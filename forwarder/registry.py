@@ -34,7 +34,8 @@ class Registry:
     def __init__(self) -> None:
         # By id, each table and what reads the key out of an image of one of its rows.
         self.tables: dict[int, tuple[Table, ReadKey]] = {}
-        self._relation_names: dict[int, str | None] = {}
+        # Schema and name of each table or partition, by oid.
+        self._places: dict[int, tuple[str, str] | None] = {}
 
     async def refresh(self, connection: Connection, table_ids: Collection[int] | None = None) -> None:
         """Read the present names of these tables, or of all, and every name that their key columns have had."""
@@ -44,14 +45,14 @@ class Registry:
             self._learn(_table(row))
         if table_ids is None:
             # Partitions are asked for again.
-            self._relation_names = {table.relation: table.name for table, _ in self.tables.values()}
+            self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
 
     def _learn(self, table: Table) -> None:
         """What is as it was stays the same object, since others go by that."""
         known, _ = self.tables.get(table.id, (None, None))
         if known is None or msgspec.structs.astuple(known) != msgspec.structs.astuple(table):
             self.tables[table.id] = table, key_reader(table)
-        self._relation_names[table.relation] = table.name
+        self._places[table.relation] = table.schema, table.name
 
     async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Make sure that every table and partition that rows of the outbox name can be looked up.
@@ -68,12 +69,14 @@ class Registry:
                     f"the outbox holds changes of table {table_id}, which forwarder.captured_table does not know; "
                     "restore that row from a backup, or correct its id"
                 )
-        for relation in {relation for _, relation in named} - self._relation_names.keys():
-            self._relation_names[relation] = await connection.fetchval(query("relation_name"), relation)
+        for relation in {relation for _, relation in named} - self._places.keys():
+            place = await connection.fetchrow(query("relation_name"), relation)
+            self._places[relation] = (place["schema"], place["name"]) if place else None
 
-    def relation_name(self, relation: int) -> str | None:
-        """The name of a table or partition; None for one that was dropped since."""
-        return self._relation_names[relation]
+    def partition(self, table: Table, relation: int) -> str | None:
+        """The name of this partition of a table; None for one that was dropped since, and if it is the table, which was made anew."""
+        place = self._places[relation]
+        return None if place is None or place == (table.schema, table.name) else place[1]
 
 
 def _table(row: asyncpg.Record) -> Table:

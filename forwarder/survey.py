@@ -14,6 +14,7 @@ from forwarder import uncaptured
 from forwarder.capture_role import read_capture_role
 from forwarder.config import OutboxSettings
 from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
+from forwarder.errors import ForwarderError
 from forwarder.guard_rails import Backlog, warnings
 from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
@@ -22,7 +23,7 @@ from forwarder.muted import muted_warnings
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
 from forwarder.state import OutboxState
-from forwarder.uncaptured import look_at_triggers
+from forwarder.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 
 # Longer than from one round of the janitor to the next, so that nobody measures beside it.
 FRESH_SECONDS = 3.0
@@ -30,9 +31,6 @@ FRESH_SECONDS = 3.0
 INTRUDERS_SECONDS = 30.0
 # Nobody changes it often, nor whose triggers fire.
 ROLE_SECONDS = 60.0
-# A look at 7,000 triggers takes the database a fifth of a second. The more there are, the longer from one look to the next.
-TRIGGERS_SECONDS = 30.0
-LOOKS_PART = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +51,7 @@ class Survey:
         self._role_warnings: Sequence[str] = ()
         self._triggers_due = 0.0
         self._uncaptured: Sequence[str] = ()
+        self._unseen: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
         """Whether a change of this sink was waiting when it was measured last."""
@@ -83,10 +82,7 @@ class Survey:
             self._role_due = anyio.current_time() + ROLE_SECONDS
             self._role_warnings = (*(await read_capture_role(connection)).warnings(), *await muted_warnings(connection))
         if anyio.current_time() >= self._triggers_due:
-            began = anyio.current_time()
             await self._look_at_triggers(connection)
-            now = anyio.current_time()
-            self._triggers_due = now + max(TRIGGERS_SECONDS, (now - began) / LOOKS_PART)
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
@@ -95,11 +91,27 @@ class Survey:
         """It could not be measured; what nobody measures any more must not go on as a warning."""
         self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
         self._role_warnings, self._role_due = (), 0.0
-        self._uncaptured, self._triggers_due = (), 0.0
+        self._uncaptured, self._unseen, self._triggers_due = (), (), 0.0
         self._state.warnings = ()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
-        found = await look_at_triggers(connection)
+        """Nothing else that is measured depends on it: while it fails, only what it would have found is not known.
+
+        Raises:
+            ForwarderError: the session is lost.
+        """
+        began = anyio.current_time()
+        self._uncaptured, self._unseen = (), ()
+        try:
+            found = await look_at_triggers(connection)
+        except ForwarderError as error:
+            if connection.is_closed():
+                raise
+            self._unseen = (f"it is not known whether all tables are captured: {error}",)
+            self._triggers_due = anyio.current_time() + LOOK_SECONDS
+            return
+        now = anyio.current_time()
+        self._triggers_due = now + seconds_to_next_look(now - began)
         self._metrics.uncaptured(len({f"{table}" for table in found if table.flaw != "truncate"}))
         self._uncaptured = uncaptured.warnings(found)
 
@@ -114,8 +126,9 @@ class Survey:
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        self._state.warnings = (*self._uncaptured, *passed, *self._intruders, *self._role_warnings)
+        self._state.warnings = (*self._uncaptured, *self._unseen, *passed, *self._intruders, *self._role_warnings)
         self._log("changes are not captured", self._uncaptured)
+        self._log("triggers are not looked at; trying again", self._unseen)
         self._log("a limit of the outbox is passed", passed)
         self._log("a stranger holds the doorbell", self._intruders)
 

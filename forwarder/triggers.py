@@ -88,8 +88,8 @@ class Forget:
 
     @property
     def sql(self) -> str:
-        """One statement; locks no table."""
-        return _forget(self.registered_id)
+        """Two statements; locks no table. If there is one by its name that has not been captured yet, that is told of first."""
+        return f"SELECT forwarder.watch_triggers({self.registered_id});\n{_forget(self.registered_id)}"
 
 
 Change = Redefine | Rights | LayOut | LimitImages | Install | Record | Remove | Forget

@@ -6,11 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from forwarder.database import Connection
+import asyncpg
+
+from forwarder.database import Connection, errors_of
+from forwarder.errors import Unavailable
 from forwarder.queries import query
 from forwarder.texts import listed
 
 REMEDY = "run `forwarder migrate`"
+# A look at 7,000 triggers takes the database a fifth of a second. The more there are, the longer from one look to the next.
+LOOK_SECONDS = 30.0
+MAX_LOOK_SECONDS = 60.0
+_LOOKS_PART = 0.01
+# What a look has locked while it is at work, and so waits for, as long as 0025_lockless.sql says.
+_LOCKED = "forwarder.watched_trigger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +38,21 @@ async def look_at_triggers(connection: Connection) -> Sequence[Uncaptured]:
     """Those there are now. Where a table has become one, or is none any more, a gap is put into its changes.
 
     Raises:
-        asyncpg.PostgresError: as the database says; nothing is put anywhere then.
+        Refused: the schema is older than this program, or not ours to read.
+        Unavailable: the database does not answer, or somebody is in the way; nothing is put anywhere then.
     """
-    return [Uncaptured(**row) for row in await connection.fetch(query("watch_triggers"))]
+    with errors_of("cannot look at the triggers of captured tables"):
+        try:
+            return [Uncaptured(**row) for row in await connection.fetch(query("watch_triggers"))]
+        except asyncpg.LockNotAvailableError as error:
+            raise Unavailable(
+                f"cannot look at the triggers of captured tables: {await _obstacle(connection)}"
+            ) from error
+
+
+def seconds_to_next_look(took_seconds: float) -> float:
+    """How long to wait after a look that took so long."""
+    return min(max(LOOK_SECONDS, took_seconds / _LOOKS_PART), MAX_LOOK_SECONDS)
 
 
 def warnings(found: Sequence[Uncaptured]) -> Sequence[str]:
@@ -58,3 +79,13 @@ def warnings(found: Sequence[Uncaptured]) -> Sequence[str]:
 
 def _names(tables: Sequence[Uncaptured]) -> str:
     return listed(sorted({f"{table}" for table in tables}))
+
+
+async def _obstacle(connection: Connection) -> str:
+    is_exclusive = False
+    found = await connection.fetchrow(query("lock_conflicts"), _LOCKED, is_exclusive)
+    if found is None:
+        return f"{_LOCKED} or forwarder.outbox was locked"
+    return (
+        f"{_LOCKED} is locked ({found['mode']}) by pid {found['pid']} ({found['application']}) since {found['since']}"
+    )

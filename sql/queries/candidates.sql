@@ -1,5 +1,6 @@
 -- Every table that can be captured, as one JSON object each: forwarder.triggers.Table says what is in it.
 -- Not: views and foreign tables, temporary tables, what belongs to the system, to us or to an extension.
+-- Locks none of them, as pg_partition_tree() would.
 --   $1 a pattern; each character that matches it is shown as a question mark
 WITH RECURSIVE
 -- Which type is made of which: domains, arrays, ranges, and composite types other than those of tables.
@@ -56,8 +57,8 @@ SELECT regexp_replace(json_build_object(
     ),
     'uniform', NOT EXISTS (
         SELECT
-        FROM pg_partition_tree(class.oid) AS tree
-        JOIN pg_catalog.pg_attribute AS theirs ON theirs.attrelid = tree.relid AND theirs.attnum > 0 AND NOT theirs.attisdropped
+        FROM unnest(family.relations) AS member (oid)
+        JOIN pg_catalog.pg_attribute AS theirs ON theirs.attrelid = member.oid AND theirs.attnum > 0 AND NOT theirs.attisdropped
         LEFT JOIN pg_catalog.pg_attribute AS ours
             ON ours.attrelid = class.oid AND ours.attnum = theirs.attnum AND ours.attname = theirs.attname
         WHERE ours.attnum IS NULL
@@ -99,7 +100,19 @@ LEFT JOIN LATERAL (
     ORDER BY index.indisprimary DESC, index.indisreplident DESC, index_class.relname
     LIMIT 1
 ) AS key ON true
--- The table itself and its partitions, except foreign ones, and our triggers on them. A trigger is sound if it fires, and on
+-- The table itself and its partitions, of all levels.
+CROSS JOIN LATERAL (
+    WITH RECURSIVE found (oid) AS (
+        SELECT class.oid
+        UNION ALL
+        SELECT link.inhrelid
+        FROM found
+        JOIN pg_catalog.pg_inherits AS link ON link.inhparent = found.oid AND NOT link.inhdetachpending
+        WHERE class.relkind = 'p'
+    )
+    SELECT array_agg(found.oid) AS relations FROM found
+) AS family
+-- Of these all but foreign ones, and our triggers on them. A trigger is sound if it fires, and on
 -- what ours are for; tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
 CROSS JOIN LATERAL (
     SELECT
@@ -125,12 +138,8 @@ CROSS JOIN LATERAL (
             member_class.oid,
             member_class.relkind,
             format('%I.%I', member_namespace.nspname, member_class.relname) AS quoted
-        FROM (
-            SELECT class.oid AS relid
-            UNION ALL
-            SELECT tree.relid FROM pg_partition_tree(class.oid) AS tree WHERE tree.relid <> class.oid AND class.relkind = 'p'
-        ) AS family
-        JOIN pg_catalog.pg_class AS member_class ON member_class.oid = family.relid
+        FROM unnest(family.relations) AS found (oid)
+        JOIN pg_catalog.pg_class AS member_class ON member_class.oid = found.oid
         JOIN pg_catalog.pg_namespace AS member_namespace ON member_namespace.oid = member_class.relnamespace
         WHERE member_class.relkind IN ('r', 'p')
     ) AS member

@@ -1,2 +1,5 @@
--- The present name of a relation, made legible if it cannot become UTF-8.
-SELECT forwarder.legible(relname::text) FROM pg_catalog.pg_class WHERE oid = $1
+-- The present name of a relation, and its schema's, made legible if they cannot become UTF-8.
+SELECT forwarder.legible(namespace.nspname::text) AS schema, forwarder.legible(class.relname::text) AS name
+FROM pg_catalog.pg_class AS class
+JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+WHERE class.oid = $1

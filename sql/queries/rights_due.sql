@@ -3,7 +3,7 @@
 --   $1 the role that forwarder.capture() is for (null: the one that has it), $2 a role that is to run `forwarder listen` (null: those that do already),
 --   $3 tables that are to be captured
 -- A row without a statement says whom a part is about, whether there is anything to do or not.
-WITH wanted (part, kind, name, privileges) AS (
+WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     VALUES
     -- What capture() may do. A function that it calls is to be added here.
     ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
@@ -135,6 +135,14 @@ runtime_role AS (
     FROM given
     WHERE given.name = 'captured_table' AND given.privilege = 'UPDATE (key_columns)' AND given.grantee <> 0
 ),
+-- With their partitions; and none is locked, as pg_partition_tree() would.
+chosen (oid) AS (
+    SELECT unnest($3::oid[])
+    UNION
+    SELECT link.inhrelid
+    FROM chosen
+    JOIN pg_catalog.pg_inherits AS link ON link.inhparent = chosen.oid AND NOT link.inhdetachpending
+),
 -- The role of capture() need not be there yet; then it has no oid.
 entitled (part, role, role_name) AS (
     SELECT 'capture', capture_role, coalesce($1::text, pg_get_userbyid(capture_role))
@@ -148,7 +156,7 @@ entitled (part, role, role_name) AS (
     JOIN pg_catalog.pg_roles AS role ON role.oid = class.relowner AND NOT role.rolsuper
     WHERE class.relkind = 'p' AND class.relowner <> ours.owner
       AND (
-          class.oid IN (SELECT tree.relid FROM unnest($3::oid[]) AS chosen, pg_partition_tree(chosen::regclass) AS tree)
+          class.oid IN (SELECT chosen.oid FROM chosen)
           OR EXISTS (
               SELECT FROM pg_catalog.pg_trigger AS trigger
               WHERE trigger.tgrelid = class.oid AND trigger.tgfoid = to_regproc('forwarder.capture')

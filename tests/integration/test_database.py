@@ -180,6 +180,8 @@ async def test_no_part_of_a_password_shows_in_a_message(url: str) -> None:
     "parameters",
     [
         "connect_timeout=5&keepalives=1&keepalives_idle=30&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=9000",
+        "connect_timeout=2147483647&keepalives=2147483647&keepalives_idle=32767&keepalives_interval=32767&keepalives_count=127",
+        "tcp_user_timeout=2147483647&keepalives=-1&keepalives_idle=-1",
         "channel_binding=prefer&gssencmode=prefer&sslmode=prefer&target_session_attrs=read-write&load_balance_hosts=disable",
         "schema=public&connection_limit=1&pool_timeout=0&pgbouncer=true&statement_cache_size=0",
         "application_name=mine&client_encoding=latin1&options=-c%20search_path%3Dmine",

@@ -18,8 +18,10 @@ import asyncpg
 import pytest
 
 from forwarder import difference, migrations
-from forwarder.errors import Misconfigured, Refused
-from forwarder.installation import LOCK_TIMEOUT_MS, Installation
+from forwarder.database import LOCK_TIMEOUT_MS
+from forwarder.definitions import Redefine
+from forwarder.errors import Misconfigured, Refused, Unavailable
+from forwarder.installation import Installation
 from forwarder.local.postgres import SUPERUSER
 from forwarder.migrations import Migration
 from forwarder.selection import Pattern, Rule
@@ -30,6 +32,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from forwarder.database import Connection
 
+_SHIPPED = migrations.shipped()
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
 
 
@@ -520,6 +523,37 @@ async def test_no_writer_queues_behind_us_for_longer_than_the_lock_timeout(
                 # Would be refused if it had to wait for longer than twice the time that we may wait.
                 await writer.execute("INSERT INTO public.orders VALUES ($1)", number)
             tasks.cancel_scope.cancel()
+
+
+async def test_we_wait_shorter_than_until_somebody_looks_for_a_deadlock(bare_database: Database) -> None:
+    superuser = await asyncpg.connect(bare_database.superuser_url)
+    seen = Redefine(
+        table="any", reasons=(), sql="SELECT set_config('test.seen', current_setting('lock_timeout'), false);"
+    )
+    for deadlock_timeout, lock_timeout in (("200ms", "100ms"), ("1s", "500ms"), ("1min", "500ms")):
+        await superuser.execute(f"ALTER DATABASE {bare_database.name} SET deadlock_timeout = '{deadlock_timeout}'")
+        async with session(bare_database.url) as owner:
+            await Installation(owner, Outcome()).carry_out([seen])
+            assert await owner.fetchval("SELECT current_setting('test.seen')") == lock_timeout
+    await superuser.close()
+
+
+async def test_a_migration_waits_briefly_for_each_lock_and_says_what_is_locked(
+    owner: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "PATIENCE_SECONDS", 0.0)
+    await owner.execute(ORDERS)
+    await migrations.apply(owner)
+    future = Migration(version=9999, name="orders", text="LOCK TABLE public.orders; LOCK TABLE forwarder.outbox;")
+    monkeypatch.setattr(migrations, "shipped", lambda: [*_SHIPPED, future])
+    for table, says in (
+        ("public.orders", "a table that it looks at"),
+        ("forwarder.outbox", r"the outbox is still locked .* by pid"),
+    ):
+        async with other.transaction():
+            await other.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+            with anyio.fail_after(9.0), pytest.raises(Unavailable, match=says):
+                await migrations.apply(owner)
 
 
 async def run(connection: Connection, found: difference.Difference, outcome: Outcome, patience_seconds: float) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from forwarder.database import session
+from forwarder.registry import Registry
 from forwarder.uncaptured import look_at_triggers, warnings
 from tests.databases import Database
 from tests.migrating import migrate
@@ -108,6 +111,119 @@ async def test_a_table_that_is_dropped_and_created_anew_is_missed_and_put_right_
     await migrate(owner, "public.*")
     assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+
+
+async def test_a_table_that_migrate_finds_made_anew_before_anybody_has_looked_is_told_of(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await owner.execute("INSERT INTO public.item VALUES (1)")
+    await migrate(owner, "public.*")
+
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+    assert await flaws(owner) == []
+
+
+async def restore(owner: Connection, *, look_between: bool = False) -> None:
+    """Give the table back as a dump of it does: with our triggers."""
+    triggers = await owner.fetch(
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'public.item'::regclass AND NOT tgisinternal"
+    )
+    async with AsyncExitStack() as stack:
+        if not look_between:
+            await stack.enter_async_context(owner.transaction())
+        await owner.execute("DROP TABLE public.item")
+        if look_between:
+            assert await flaws(owner) == []
+            await stack.enter_async_context(owner.transaction())
+        await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
+        for (statement,) in triggers:
+            await owner.execute(statement)
+
+
+@pytest.mark.parametrize("look_between", [False, True])
+async def test_a_table_that_came_anew_with_its_triggers_is_told_of_once(
+    owner: Connection, *, look_between: bool
+) -> None:
+    await restore(owner, look_between=look_between)
+
+    for _ in range(2):
+        assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+
+
+async def test_a_table_that_came_anew_with_its_triggers_and_that_migrate_comes_to_first_is_told_of(
+    owner: Connection,
+) -> None:
+    await restore(owner)
+    await migrate(owner, "public.*")
+
+    assert await gaps(owner) == [("public.item", RESUMED)]
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", RESUMED)]
+
+
+async def test_what_is_known_of_tables_that_are_gone_goes_when_migrate_has_seen_that(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item, public.log_1")
+    await flaws(owner)
+    await migrate(owner)
+    await flaws(owner)
+
+    watched = await owner.fetch("SELECT DISTINCT relation::regclass::text FROM forwarder.watched_trigger ORDER BY 1")
+    assert [name for (name,) in watched] == ["public.log", "public.log_2", "public.other"]
+
+
+async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_triggers_and_misses_nothing(
+    owner: Connection,
+) -> None:
+    await owner.execute("CREATE TABLE public.log_3 (day integer, id integer, PRIMARY KEY (day, id))")
+    await migrate(owner, "public.*")
+    await owner.execute("INSERT INTO public.log_3 VALUES (3, 1)")
+    attach = "ALTER TABLE public.log ATTACH PARTITION public.log_3 FOR VALUES IN (3)"
+    with pytest.raises(asyncpg.DuplicateObjectError, match="00_forwarder_capture"):
+        await owner.execute(attach)
+
+    # As docs/operations.md says.
+    await owner.execute(
+        f"""
+        BEGIN;
+        DROP TRIGGER "00_forwarder_capture" ON public.log_3;
+        DROP TRIGGER "00_forwarder_truncate" ON public.log_3;
+        {attach};
+        COMMIT;
+        """
+    )
+    await owner.execute("INSERT INTO public.log VALUES (3, 2)")
+
+    assert await flaws(owner) == [("public.log_3", "truncate")]
+    await migrate(owner, "public.*")
+    assert await flaws(owner) == []
+    assert set(await gaps(owner)) == {("public.log_3", INTERRUPTED), ("public.log_3", RESUMED)}
+    assert await owner.fetchval("SELECT count(*) FROM forwarder.outbox WHERE op = 'I'") == 2
+
+
+async def test_a_table_that_migrate_finds_dropped_or_captures_no_longer_is_no_gap(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item")
+    await migrate(owner, "public.other", remove=True)
+
+    assert await gaps(owner) == []
+
+
+async def test_a_gap_of_a_table_that_was_made_anew_names_no_partition(owner: Connection) -> None:
+    await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await flaws(owner)
+    await owner.execute("ALTER TABLE public.log_1 DISABLE TRIGGER USER")
+    await flaws(owner)
+    registry = Registry()
+    rows = await owner.fetch(
+        "SELECT seq, txid, at, table_id, relation, op, before, after, fault FROM forwarder.outbox ORDER BY seq"
+    )
+    await registry.know(owner, rows)
+
+    tables = [registry.tables[row["table_id"]][0] for row in rows]
+    named = [(table.name, registry.partition(table, row["relation"])) for table, row in zip(tables, rows, strict=True)]
+    assert named == [("item", None), ("log", "log_1")]
 
 
 async def test_a_table_that_is_dropped_is_none_of_our_business(owner: Connection) -> None:

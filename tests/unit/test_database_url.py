@@ -143,6 +143,33 @@ def test_what_is_wrong_with_a_url_is_said_without_its_password(url: str, says: s
     assert "ter2" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("connect_timeout", 2147483647),
+        ("keepalives", 2147483647),
+        ("keepalives_idle", 32767),
+        ("keepalives_interval", 32767),
+        ("keepalives_count", 127),
+        ("tcp_user_timeout", 2147483647),
+    ],
+)
+def test_a_number_is_bounded_by_what_the_socket_takes(name: str, most: int) -> None:
+    for value in ("0", "-1", f"%20{most}"):
+        resolve(f"{BASE}?{name}={value}", {})
+    for value in (f"{most + 1}", "4000000000", "99999999999999", "9" * 5000, "--5", "1.5", "1e3", "٣"):
+        message = f"parameter {name} of the database's address: it is no whole number from 0 to {most}"
+        assert refusal(f"{BASE}?{name}={value}") == message
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "9" * 5000, "-1", "٣"])
+def test_a_port_is_one_that_there_can_be(port: str) -> None:
+    assert (
+        refusal(f"postgresql://h/d?port={port}")
+        == "parameter port of the database's address: it is no number from 1 to 65535"
+    )
+
+
 @pytest.mark.parametrize("name", sorted({*KNOWN, *VARIABLES}))
 def test_every_parameter_of_libpq_is_understood_or_refused_with_a_remedy(name: str) -> None:
     try:
