@@ -1,0 +1,95 @@
+"""Tables with a column of every type, and what two sessions write to them that are set up as oddly as sessions can be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.support.every_type import Loss, Type
+
+GERMAN = """
+    SET datestyle = 'German'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -5; SET bytea_output = 'escape';
+    SET timezone = 'Asia/Kathmandu'; SET quote_all_identifiers = on; SET xmlbinary = 'hex'; SET search_path = ''
+"""
+# Odd in what does not keep plain rows from being captured as such.
+ODD = "SET datestyle = 'SQL, MDY'; SET timezone = '<+0345>-03:45'; SET extra_float_digits = 3; SET search_path = public, pg_catalog"
+
+_KEYED_TABLES = 8
+_LONGEST_KEY = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeTable:
+    """How a table is created, what the German session writes to it, and what the odd one does then."""
+
+    create: str
+    german: Sequence[str]
+    odd: Sequence[str] = ()
+
+
+def type_tables(types: Sequence[Type], losses: Sequence[Loss]) -> Sequence[TypeTable]:
+    """``plain`` and ``careful`` have all types for columns, ``keyed_N`` those that have an order for keys, ``loss_N`` a loss each."""
+    keys = [type for type in types if type.has_order]
+    return [
+        _wide("public.plain", [type for type in types if type.is_plain]),
+        _wide("public.careful", types),
+        *(_keyed(f"public.keyed_{number}", keys[number::_KEYED_TABLES]) for number in range(_KEYED_TABLES)),
+        *(_lossy(f"public.loss_{number}", loss) for number, loss in enumerate(losses)),
+    ]
+
+
+def _wide(table: str, types: Sequence[Type]) -> TypeTable:
+    columns = {f"{type.name}": type.values for type in types} | {
+        f"{type.name}[]": type.arrays for type in types if type.arrays
+    }
+    names = ", ".join(_quoted(column) for column in columns)
+    rows = max(len(values) for values in columns.values())
+    return TypeTable(
+        create=f"CREATE TABLE {table} (id integer PRIMARY KEY, {', '.join(f'{_quoted(column)} {column}' for column in columns)})",
+        german=[
+            *(f"INSERT INTO {table} VALUES ({row}, {_row(list(columns.values()), row)})" for row in range(rows)),
+            f"INSERT INTO {table} (id) VALUES ({rows})",
+        ],
+        odd=[
+            f"INSERT INTO {table} SELECT id + 100, {names} FROM {table}",
+            f"UPDATE {table} AS item SET ({names}) = (SELECT {names} FROM {table} AS next WHERE next.id = (item.id + 1) % {rows})",
+            f"UPDATE {table} SET id = id + 200 WHERE id < 5",
+            f"DELETE FROM {table} WHERE id % 10 = 8",
+        ],
+    )
+
+
+def _keyed(table: str, types: Sequence[Type]) -> TypeTable:
+    columns = {type.name: [value for value in type.values if len(value) < _LONGEST_KEY] for type in types}
+    names = ", ".join(_quoted(column) for column in columns)
+    rows = max(len(values) for values in columns.values())
+    keys = [_row(list(columns.values()), row) for row in range(rows)]
+    return TypeTable(
+        create=(
+            f"CREATE TABLE {table} (note text, {', '.join(f'{_quoted(column)} {column}' for column in columns)},"
+            f" PRIMARY KEY ({names}))"
+        ),
+        # Some values are equal to each other: 0 and -0.
+        german=[f"INSERT INTO {table} VALUES ('a note', {key}) ON CONFLICT DO NOTHING" for key in keys],
+        odd=[
+            f"UPDATE {table} SET note = 'another'",
+            f"DELETE FROM {table} WHERE ({names}) = ({keys[0]})",
+            f"UPDATE {table} SET ({names}) = ({keys[0]}) WHERE ({names}) = ({keys[-1]})",
+        ],
+    )
+
+
+def _lossy(table: str, loss: Loss) -> TypeTable:
+    return TypeTable(
+        create=f"CREATE TABLE {table} (id integer PRIMARY KEY, value {loss.type})",
+        german=[f"SET search_path = public; INSERT INTO {table} VALUES (1, {loss.value}); SET search_path = ''"],
+    )
+
+
+def _row(columns: Sequence[Sequence[str]], number: int) -> str:
+    return ", ".join(values[number % len(values)] for values in columns)
+
+
+def _quoted(column: str) -> str:
+    name = column.replace('"', '""')
+    return f'"{name}"'
