@@ -42,6 +42,13 @@ async def preparing_pipeline(postgres_binaries: Path | None, served: Served, tmp
             yield Pipeline(database, copy, served, tmp_path)
 
 
+async def are_plain(database: Database, *tables: str) -> list[bool]:
+    """Which tables are captured in the way of plain rows."""
+    async with connected(database.url) as owner:
+        ask = "SELECT forwarder.needs_of(NULL::public.{}) IS NOT NULL"
+        return [await owner.fetchval(ask.format(table)) for table in tables]
+
+
 def difference(table: str, was: str, *back: str) -> tuple[Rows, Rows]:
     """Of the one row of a table."""
     missing, *extra = [(f"public.{table}", "'1'", literal) for literal in (was, *back)]
@@ -83,6 +90,7 @@ async def test_what_odd_sessions_write_is_rebuilt_in_every_type_but_for_what_jso
     tables = type_tables(types, losses)
     await pipeline.create(*(table.create for table in tables))
     await pipeline.migrate("--table", "public.*")
+    assert await are_plain(pipeline.database, "plain", "careful") == [True, False]
     async with connected(pipeline.database.writer_url) as german, connected(pipeline.database.writer_url) as odd:
 
         async def write_in_german() -> None:

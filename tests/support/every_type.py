@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,37 +40,15 @@ _UNSTORABLE = {
     "pg_node_tree",
 }
 
-# Those of columns that forwarder.capture() needs no care for: a table that has no others is captured in a way of its own.
-_PLAIN = {
-    *(
-        "bigint",
-        "bit",
-        "bit varying",
-        "boolean",
-        "bytea",
-        "character",
-        "character varying",
-        "cidr",
-        "date",
-        "double precision",
-        "inet",
-    ),
-    *(
-        "integer",
-        "interval",
-        "json",
-        "jsonb",
-        "macaddr",
-        "macaddr8",
-        "name",
-        "numeric",
-        "oid",
-        "public.mood",
-        "public.positive",
-        "real",
-    ),
-    *("smallint", "text", "timestamp with time zone", "timestamp without time zone", "tsvector", "uuid", "xid", "xid8"),
-}
+# Types of columns that forwarder.capture() needs no care for: a table that has no others is captured in a way of its own.
+PLAIN = re.split(
+    r",\s+",
+    """bigint, bigint[], bit, bit varying, boolean, boolean[], bytea, bytea[], character, character[], character varying, character varying[],
+    cidr, date, date[], double precision, double precision[], inet, integer, integer[], interval, interval[], json, json[], jsonb, jsonb[],
+    macaddr, macaddr8, name, numeric, numeric[], oid, public.mood, public.positive, real, real[], smallint, smallint[], text, text[],
+    time with time zone, time without time zone, timestamp with time zone, timestamp with time zone[], timestamp without time zone,
+    timestamp without time zone[], tsvector, uuid, uuid[], xid, xid8""",
+)
 
 # Each type's values as its input function takes them. What some release does not take yet is left out there.
 _VALUES: dict[str, Sequence[str]] = {
@@ -266,8 +244,9 @@ class Type:
     has_order: bool
 
     @property
-    def is_plain(self) -> bool:
-        return self.name in _PLAIN
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Types of columns, and values of each: its own, and that of its arrays."""
+        return {self.name: self.values} | ({f"{self.name}[]": self.arrays} if self.arrays else {})
 
 
 async def types(connection: Connection, *, without: Collection[str]) -> Sequence[Type]:

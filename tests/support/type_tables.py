@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.support.every_type import Loss, Type
+from tests.support.every_type import PLAIN, Loss, Type
 
 GERMAN = """
     SET datestyle = 'German'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -5; SET bytea_output = 'escape';
@@ -16,6 +16,9 @@ ODD = "SET datestyle = 'SQL, MDY'; SET timezone = '<+0345>-03:45'; SET extra_flo
 
 _KEYED_TABLES = 8
 _LONGEST_KEY = 1000
+
+# By the type of a column, which is its name too, values in SQL.
+_Columns = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,31 +31,28 @@ class TypeTable:
 
 
 def type_tables(types: Sequence[Type], losses: Sequence[Loss]) -> Sequence[TypeTable]:
-    """``plain`` and ``careful`` have all types for columns, ``keyed_N`` those that have an order for keys, ``loss_N`` a loss each."""
+    """``careful`` has columns of all types, ``plain`` of the plain ones; the keys of ``keyed_N`` are of those with an order; ``loss_N`` loses."""
+    columns = {name: values for type in types for name, values in type.columns.items()}
     keys = [type for type in types if type.has_order]
     return [
-        _wide("public.plain", [type for type in types if type.is_plain]),
-        _wide("public.careful", types),
+        _wide("public.plain", {name: values for name, values in columns.items() if name in PLAIN}),
+        _wide("public.careful", columns),
         *(_keyed(f"public.keyed_{number}", keys[number::_KEYED_TABLES]) for number in range(_KEYED_TABLES)),
         *(_lossy(f"public.loss_{number}", loss) for number, loss in enumerate(losses)),
     ]
 
 
-def _wide(table: str, types: Sequence[Type]) -> TypeTable:
-    columns = {f"{type.name}": type.values for type in types} | {
-        f"{type.name}[]": type.arrays for type in types if type.arrays
-    }
-    names = ", ".join(_quoted(column) for column in columns)
-    rows = max(len(values) for values in columns.values())
+def _wide(table: str, columns: _Columns) -> TypeTable:
+    names, rows = _names(columns), _rows(columns)
     return TypeTable(
-        create=f"CREATE TABLE {table} (id integer PRIMARY KEY, {', '.join(f'{_quoted(column)} {column}' for column in columns)})",
+        create=f"CREATE TABLE {table} (id integer PRIMARY KEY, {_definitions(columns)})",
         german=[
-            *(f"INSERT INTO {table} VALUES ({row}, {_row(list(columns.values()), row)})" for row in range(rows)),
-            f"INSERT INTO {table} (id) VALUES ({rows})",
+            *(f"INSERT INTO {table} VALUES ({number}, {row})" for number, row in enumerate(rows)),
+            f"INSERT INTO {table} (id) VALUES ({len(rows)})",
         ],
         odd=[
             f"INSERT INTO {table} SELECT id + 100, {names} FROM {table}",
-            f"UPDATE {table} AS item SET ({names}) = (SELECT {names} FROM {table} AS next WHERE next.id = (item.id + 1) % {rows})",
+            f"UPDATE {table} AS item SET ({names}) = (SELECT {names} FROM {table} AS next WHERE id = (item.id + 1) % {len(rows)})",
             f"UPDATE {table} SET id = id + 200 WHERE id < 5",
             f"DELETE FROM {table} WHERE id % 10 = 8",
         ],
@@ -61,14 +61,9 @@ def _wide(table: str, types: Sequence[Type]) -> TypeTable:
 
 def _keyed(table: str, types: Sequence[Type]) -> TypeTable:
     columns = {type.name: [value for value in type.values if len(value) < _LONGEST_KEY] for type in types}
-    names = ", ".join(_quoted(column) for column in columns)
-    rows = max(len(values) for values in columns.values())
-    keys = [_row(list(columns.values()), row) for row in range(rows)]
+    names, keys = _names(columns), _rows(columns)
     return TypeTable(
-        create=(
-            f"CREATE TABLE {table} (note text, {', '.join(f'{_quoted(column)} {column}' for column in columns)},"
-            f" PRIMARY KEY ({names}))"
-        ),
+        create=f"CREATE TABLE {table} (note text, {_definitions(columns)}, PRIMARY KEY ({names}))",
         # Some values are equal to each other: 0 and -0.
         german=[f"INSERT INTO {table} VALUES ('a note', {key}) ON CONFLICT DO NOTHING" for key in keys],
         odd=[
@@ -86,10 +81,20 @@ def _lossy(table: str, loss: Loss) -> TypeTable:
     )
 
 
-def _row(columns: Sequence[Sequence[str]], number: int) -> str:
-    return ", ".join(values[number % len(values)] for values in columns)
+def _rows(columns: _Columns) -> Sequence[str]:
+    """As many as it takes for each value to be in one of them."""
+    count = max(map(len, columns.values()))
+    return [", ".join(values[number % len(values)] for values in columns.values()) for number in range(count)]
 
 
-def _quoted(column: str) -> str:
-    name = column.replace('"', '""')
-    return f'"{name}"'
+def _definitions(columns: _Columns) -> str:
+    return ", ".join(f"{_quoted(name)} {name}" for name in columns)
+
+
+def _names(columns: _Columns) -> str:
+    return ", ".join(map(_quoted, columns))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
