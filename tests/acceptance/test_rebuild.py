@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.support import bank, every_type, library, visits
 from tests.support.librarians import librarians
 from tests.support.pipeline import Pipeline
 from tests.support.rows import Rows
-from tests.support.type_tables import GERMAN, ODD, type_tables
+from tests.support.type_tables import SESSIONS, type_tables
 
 
 @pytest.fixture
@@ -91,21 +92,22 @@ async def test_what_odd_sessions_write_is_rebuilt_in_every_type_but_for_what_jso
     await pipeline.create(*(table.create for table in tables))
     await pipeline.migrate("--table", "public.*")
     assert await are_plain(pipeline.database, "plain", "careful") == [True, False]
-    async with connected(pipeline.database.writer_url) as german, connected(pipeline.database.writer_url) as odd:
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(connected(pipeline.database.writer_url)) for _ in SESSIONS]
+        for session, settings in zip(sessions, SESSIONS, strict=True):
+            await session.execute(settings)
 
-        async def write_in_german() -> None:
-            await german.execute(GERMAN)
+        async def write() -> None:
             for table in tables:
-                for statement in table.german:
-                    await german.execute(statement)
+                for statement in table.first:
+                    await sessions[0].execute(statement)
 
-        async def write_oddly() -> None:
-            await odd.execute(ODD)
+        async def write_again() -> None:
             for table in tables:
-                for statement in table.odd:
-                    await odd.execute(statement)
+                for number, statement in table.second:
+                    await sessions[number].execute(statement)
 
-        await pipeline.deliver(write_in_german, write_oddly)
+        await pipeline.deliver(write, write_again)
     rebuilt = await pipeline.rebuild()
 
     found = await pipeline.compare()

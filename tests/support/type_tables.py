@@ -1,4 +1,4 @@
-"""Tables with a column of every type, and what two sessions write to them that are set up as oddly as sessions can be. Pure."""
+"""Tables with a column of every type, and what sessions write to them that are set up as oddly as sessions can be. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from tests.support.every_type import PLAIN, Loss, Type
 
-GERMAN = """
+# How sessions are set up. The first one is odd in everything; each of the others in what nothing else in it makes up for.
+SESSIONS = (
+    """
     SET datestyle = 'German'; SET intervalstyle = 'sql_standard'; SET extra_float_digits = -5; SET bytea_output = 'escape';
     SET timezone = 'Asia/Kathmandu'; SET quote_all_identifiers = on; SET xmlbinary = 'hex'; SET search_path = ''
-"""
-# Odd in what does not keep plain rows from being captured as such.
-ODD = "SET datestyle = 'SQL, MDY'; SET timezone = '<+0345>-03:45'; SET extra_float_digits = 3; SET search_path = public, pg_catalog"
+    """,
+    "SET datestyle = 'SQL, MDY'; SET timezone = '<+0345>-03:45'; SET extra_float_digits = 3; SET search_path = public, pg_catalog",
+    "SET extra_float_digits = -5",
+    "SET bytea_output = 'escape'",
+    "SET intervalstyle = 'iso_8601'",
+    "SET quote_all_identifiers = on",
+)
 
 _KEYED_TABLES = 8
 _LONGEST_KEY = 1000
@@ -23,11 +29,11 @@ _Columns = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeTable:
-    """How a table is created, what the German session writes to it, and what the odd one does then."""
+    """How a table is created, what the first session writes to it, and what is done to that then, by the session of that number."""
 
     create: str
-    german: Sequence[str]
-    odd: Sequence[str] = ()
+    first: Sequence[str]
+    second: Sequence[tuple[int, str]] = ()
 
 
 def type_tables(types: Sequence[Type], losses: Sequence[Loss]) -> Sequence[TypeTable]:
@@ -44,17 +50,21 @@ def type_tables(types: Sequence[Type], losses: Sequence[Loss]) -> Sequence[TypeT
 
 def _wide(table: str, columns: _Columns) -> TypeTable:
     names, rows = _names(columns), _rows(columns)
+    next_row = f"SELECT {names} FROM {table} AS next WHERE id = (item.id + 1) % {len(rows)}"
     return TypeTable(
         create=f"CREATE TABLE {table} (id integer PRIMARY KEY, {_definitions(columns)})",
-        german=[
+        first=[
             *(f"INSERT INTO {table} VALUES ({number}, {row})" for number, row in enumerate(rows)),
             f"INSERT INTO {table} (id) VALUES ({len(rows)})",
         ],
-        odd=[
-            f"INSERT INTO {table} SELECT id + 100, {names} FROM {table}",
-            f"UPDATE {table} AS item SET ({names}) = (SELECT {names} FROM {table} AS next WHERE id = (item.id + 1) % {len(rows)})",
-            f"UPDATE {table} SET id = id + 200 WHERE id < 5",
-            f"DELETE FROM {table} WHERE id % 10 = 8",
+        second=[
+            *(
+                (session, f"INSERT INTO {table} SELECT id + {session * 100}, {names} FROM {table} WHERE id < 100")
+                for session in range(1, len(SESSIONS))
+            ),
+            (1, f"UPDATE {table} AS item SET ({names}) = ({next_row}) WHERE id < 100"),
+            (2, f"UPDATE {table} SET id = id + 1000 WHERE id < 5"),
+            (3, f"DELETE FROM {table} WHERE id % 10 = 8"),
         ],
     )
 
@@ -65,11 +75,11 @@ def _keyed(table: str, types: Sequence[Type]) -> TypeTable:
     return TypeTable(
         create=f"CREATE TABLE {table} (note text, {_definitions(columns)}, PRIMARY KEY ({names}))",
         # Some values are equal to each other: 0 and -0.
-        german=[f"INSERT INTO {table} VALUES ('a note', {key}) ON CONFLICT DO NOTHING" for key in keys],
-        odd=[
-            f"UPDATE {table} SET note = 'another'",
-            f"DELETE FROM {table} WHERE ({names}) = ({keys[0]})",
-            f"UPDATE {table} SET ({names}) = ({keys[0]}) WHERE ({names}) = ({keys[-1]})",
+        first=[f"INSERT INTO {table} VALUES ('a note', {key}) ON CONFLICT DO NOTHING" for key in keys],
+        second=[
+            (1, f"UPDATE {table} SET note = 'another'"),
+            (2, f"DELETE FROM {table} WHERE ({names}) = ({keys[0]})"),
+            (3, f"UPDATE {table} SET ({names}) = ({keys[0]}) WHERE ({names}) = ({keys[-1]})"),
         ],
     )
 
@@ -77,7 +87,7 @@ def _keyed(table: str, types: Sequence[Type]) -> TypeTable:
 def _lossy(table: str, loss: Loss) -> TypeTable:
     return TypeTable(
         create=f"CREATE TABLE {table} (id integer PRIMARY KEY, value {loss.type})",
-        german=[f"SET search_path = public; INSERT INTO {table} VALUES (1, {loss.value}); SET search_path = ''"],
+        first=[f"SET search_path = public; INSERT INTO {table} VALUES (1, {loss.value}); SET search_path = ''"],
     )
 
 
