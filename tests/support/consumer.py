@@ -61,43 +61,41 @@ class Consumer:
     def read(self, data: bytes) -> Iterator[Change | Emptied]:
         """What is to be done for the next record of some shard."""
         record = _RECORD.decode(data)
+        is_known = record.id in self._ids
+        self._ids.add(record.id)
+        self.repeats += is_known
         if record.op == "gap":
             self.gaps.append(record)
         elif record.op == "truncate":
             yield from self._truncate(record)
-        elif self._is_repeat(record):
-            self.repeats += 1
         elif not self._was_truncated(record):
-            yield self._change(record)
+            yield from self._change(record, is_known=is_known)
 
-    def _is_repeat(self, record: Record) -> bool:
-        key = _text(record.key)
-        if key is not None:
-            row = self._rows[record.table].get(key)
-            return row is not None and record.seq <= row.seq
-        is_repeat = record.id in self._ids
-        self._ids.add(record.id)
-        return is_repeat
+    def _change(self, record: Record, *, is_known: bool) -> Iterator[Change]:
+        key, before, after = _text(record.key), _text(record.before), _text(record.after)
+        if key is None:
+            if not is_known:
+                yield Change(record.table, None, before, after)
+            return
+        rows = self._rows[record.table]
+        if key in rows and record.seq <= rows[key].seq:
+            return
+        if after is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = _Row(record.seq, record.partition)
+        # A key that moved is all that is told of the old row where old rows are left out. And what comes again after its row was deleted
+        # may meet an older state of it, until all of it has come again.
+        is_old_row = before != key and not is_known
+        yield Change(record.table, key, before if is_old_row else None, after)
 
     def _was_truncated(self, record: Record) -> bool:
         """Since this change, which another shard had later."""
         return any(record.seq < self._truncated[record.table, place] for place in (None, record.partition))
 
-    def _change(self, record: Record) -> Change:
-        key, before, after = _text(record.key), _text(record.before), _text(record.after)
-        if key is None:
-            return Change(record.table, None, before, after)
-        if after is None:
-            self._rows[record.table].pop(key, None)
-        else:
-            self._rows[record.table][key] = _Row(record.seq, record.partition)
-        # A key that moved is all that is told of the old row where old rows are left out.
-        return Change(record.table, key, None if before == key else before, after)
-
     def _truncate(self, record: Record) -> Iterator[Change | Emptied]:
         place = record.table, record.partition
         if record.seq <= self._truncated[place]:
-            self.repeats += 1
             return
         self._truncated[place] = record.seq
         yield Emptied(*place)

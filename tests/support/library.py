@@ -72,6 +72,8 @@ class Book(Base):
         "polymorphic_on": "kind",
         "polymorphic_identity": "book",
         "version_id_col": version,
+        # Two may delete one at once.
+        "confirm_deleted_rows": False,
     }
 
 

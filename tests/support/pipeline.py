@@ -41,17 +41,15 @@ class Pipeline:
     async def migrate(self, *options: str) -> str:
         return await self._operator.says("migrate", *options)
 
-    async def deliver(self, first: Workload, second: Workload | None = None) -> None:
-        """Run a workload and deliver what it changes. While the second half runs, the listener is killed, and another one started."""
-        async with AsyncExitStack() as stack:
-            listener = await stack.enter_async_context(self._listening())
+    async def deliver(self, first: Workload, second: Workload) -> None:
+        """Deliver what both halves of a workload change. In the middle of the second the listener is killed, and another one started."""
+        async with self._listening() as listener, AsyncExitStack() as stack:
             await first()
-            if second:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(second)
-                    await self._more_is_delivered()
-                    await listener.kill()
-                    await stack.enter_async_context(self._listening())
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(second)
+                await self._more_is_delivered()
+                await listener.kill()
+                await stack.enter_async_context(self._listening())
             await self._all_is_delivered()
 
     async def rebuild(self) -> Rebuilt:
