@@ -52,6 +52,14 @@ class Pipeline:
                 await stack.enter_async_context(self._listening())
             await self._all_is_delivered()
 
+    async def tells(self, text: bytes) -> None:
+        """Wait until there is a record that has this."""
+
+        async def is_told() -> bool:
+            return any(text in data for data in self._served.data())
+
+        await eventually(is_told, within_seconds=60)
+
     async def rebuild(self) -> Rebuilt:
         """Fill the other database with what the stream has."""
         stream = self._served.kinesis.stream(STREAM)

@@ -37,6 +37,9 @@ SCHEMA = """
     CREATE TABLE public.quiet_jan PARTITION OF public.quiet FOR VALUES IN ('2026-01-01');
     CREATE TABLE public.quiet_rest PARTITION OF public.quiet DEFAULT;
 
+    CREATE TABLE public.fair (day date, id integer, note text, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+    CREATE TABLE public.fair_jan PARTITION OF public.fair FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+
     CREATE TABLE public.whole (day date, id numeric PRIMARY KEY, note text, doubled numeric GENERATED ALWAYS AS (id * 2) STORED);
     CREATE TABLE public.terse (day date, id integer PRIMARY KEY, note text);
 """
@@ -54,8 +57,9 @@ RULES = """
     before = "none"
 """
 
-# So that no table is without rows in the end; one has two that are the same, and loses one of them.
+# So that no table is without rows in the end; one has three that are the same, and loses one of them.
 LAST_ROWS = """
+    INSERT INTO public.visit VALUES ('2026-01-01', 9999);
     INSERT INTO public.trail SELECT '2026-01-01', 1, 'the same' FROM generate_series(1, 3);
     DELETE FROM public.trail WHERE note = 'the same' AND ctid = (SELECT max(ctid) FROM public.trail_jan);
     INSERT INTO public.quiet VALUES ('2026-01-01', 9999);
@@ -63,22 +67,17 @@ LAST_ROWS = """
     INSERT INTO public.terse VALUES ('2026-01-01', 9999)
 """
 
-# What a partition has, misses and is given again.
-BEFORE_IT_IS_DETACHED = """
-    TRUNCATE public.visit;
-    INSERT INTO public.visit SELECT '2026-01-01', id, 'old' FROM generate_series(1, 5) AS id
-"""
-WHILE_IT_IS_DETACHED = """
-    ALTER TABLE public.visit DETACH PARTITION public.visit_jan;
-    UPDATE public.visit_jan SET note = 'missed' WHERE id IN (1, 2);
-    DELETE FROM public.visit_jan WHERE id IN (3, 4);
-    INSERT INTO public.visit_jan SELECT '2026-01-01', id, 'missed' FROM generate_series(6, 8) AS id;
-    ALTER TABLE public.visit ATTACH PARTITION public.visit_jan FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')
-"""
-AFTER_IT_WAS_DETACHED = """
-    UPDATE public.visit SET note = 'mended' WHERE id IN (1, 6);
-    INSERT INTO public.visit VALUES ('2026-01-01', 3, 'mended');
-    DELETE FROM public.visit WHERE id = 7
+# A partition is detached, and attached again; in the end some of what was changed meanwhile was changed again.
+DETACHED_FOR_A_TIME = """
+    INSERT INTO public.fair SELECT '2026-01-01', id, 'old' FROM generate_series(1, 5) AS id;
+    ALTER TABLE public.fair DETACH PARTITION public.fair_jan;
+    UPDATE public.fair_jan SET note = 'missed' WHERE id IN (1, 2);
+    DELETE FROM public.fair_jan WHERE id IN (3, 4);
+    INSERT INTO public.fair_jan SELECT '2026-01-01', id, 'missed' FROM generate_series(6, 8) AS id;
+    ALTER TABLE public.fair ATTACH PARTITION public.fair_jan FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    UPDATE public.fair SET note = 'mended' WHERE id IN (1, 6);
+    INSERT INTO public.fair VALUES ('2026-01-01', 3, 'mended');
+    DELETE FROM public.fair WHERE id = 7
 """
 
 _TABLES = ("visit", "visit", "trail", "quiet", "whole", "terse")
