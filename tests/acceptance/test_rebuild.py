@@ -1,4 +1,4 @@
-"""A database that is rebuilt from the stream alone is the first one to the byte, whatever was done to that, and the listener killed meanwhile."""
+"""A database that is rebuilt from the stream alone is the first one to the byte, whatever was done to that, and to the listener."""
 
 from __future__ import annotations
 

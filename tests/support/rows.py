@@ -15,8 +15,8 @@ Rows = Counter[tuple[str, ...]]
 
 # Under these a value is written in one way, and completely.
 _SETTINGS = """
-    SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex';
-    SET extra_float_digits = 3; SET lc_monetary = 'C'; SET quote_all_identifiers = off; SET xmlbinary = 'base64'
+    SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';
+    SET bytea_output = 'hex'; SET extra_float_digits = 3; SET lc_monetary = 'C'; SET quote_all_identifiers = off; SET xmlbinary = 'base64'
 """
 
 _TABLES = """

@@ -37,7 +37,7 @@ class TypeTable:
 
 
 def type_tables(types: Sequence[Type], losses: Sequence[Loss]) -> Sequence[TypeTable]:
-    """``careful`` has columns of all types, ``plain`` of the plain ones; the keys of ``keyed_N`` are of those with an order; ``loss_N`` loses."""
+    """``careful`` has columns of all types, ``plain`` of plain ones; keys of ``keyed_N`` are of types with an order; ``loss_N`` loses."""
     columns = {name: values for type in types for name, values in type.columns.items()}
     keys = [type for type in types if type.has_order]
     return [

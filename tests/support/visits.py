@@ -86,7 +86,7 @@ _DAYS = ("2026-01-01", "2026-02-02", "2026-03-03", "2026-04-04")
 _IDS = 30
 _STATEMENTS = (
     "INSERT INTO {table} (day, id, note) SELECT '{day}', id, 'new' FROM generate_series({first}, {last}) AS id ON CONFLICT DO NOTHING",
-    "INSERT INTO {table} (day, id, note) SELECT day, {id}, 'copied' FROM (VALUES ('{day}'::date), ('{other_day}')) AS v (day) ON CONFLICT DO NOTHING",
+    "INSERT INTO {table} (day, id, note) SELECT day, {id}, 'two' FROM (VALUES ('{day}'::date), ('{other_day}')) AS v (day)",
     "UPDATE {table} SET note = note || '{id}' WHERE id BETWEEN {first} AND {last}",
     "UPDATE {table} SET note = NULL WHERE day = '{day}'",
     "UPDATE {table} SET day = '{other_day}' WHERE day = '{day}' AND id BETWEEN {first} AND {last}",
