@@ -44,10 +44,10 @@ _UNSTORABLE = {
 PLAIN = re.split(
     r",\s+",
     """bigint, bigint[], bit, bit varying, boolean, boolean[], bytea, bytea[], character, character[], character varying,
-    character varying[], cidr, date, date[], double precision, double precision[], inet, integer, integer[], interval, interval[], json, json[], jsonb, jsonb[],
-    macaddr, macaddr8, name, numeric, numeric[], oid, public.mood, public.positive, real, real[], smallint, smallint[], text, text[],
-    time with time zone, time without time zone, timestamp with time zone, timestamp with time zone[], timestamp without time zone,
-    timestamp without time zone[], tsvector, uuid, uuid[], xid, xid8""",
+    character varying[], cidr, date, date[], double precision, double precision[], inet, integer, integer[], interval,
+    interval[], json, json[], jsonb, jsonb[], macaddr, macaddr8, name, numeric, numeric[], oid, public.mood, public.positive,
+    real, real[], smallint, smallint[], text, text[], time with time zone, time without time zone, timestamp with time zone,
+    timestamp with time zone[], timestamp without time zone, timestamp without time zone[], tsvector, uuid, uuid[], xid, xid8""",
 )
 
 # Each type's values as its input function takes them. What some release does not take yet is left out there.
