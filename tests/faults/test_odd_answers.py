@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 
 from forwarder import aws_call, put_records
@@ -356,6 +357,69 @@ async def test_a_connection_that_takes_nothing_any_more_does_not_keep_the_sink_f
         async with sink_of(server) as sink:
             with pytest.raises(Unavailable):
                 await sink.publish(records(16, size=1 << 20))
+
+
+async def no_connection_is_left(server: Misbehaving) -> None:
+    """Wait until none of ours to the server is open."""
+    port = int(server.url.rpartition(":")[2])
+
+    async def is_so() -> bool:
+        return all(not its.raddr or its.raddr.port != port for its in psutil.Process().net_connections("tcp"))
+
+    await eventually(is_so)
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip(), Answer(status=500, is_hasty=True)])
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_a_request_that_is_given_up_leaves_no_connection(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        assert not await sink.publish(records())
+        hasty(monkeypatch)
+        server.next("PutRecords", *[behaviour] * 3)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await sink.publish(records(3, size=1 << 20))
+        await no_connection_is_left(server)
+
+
+async def test_nor_does_one_of_s3(server: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    server.next("PUT /large/key", Answer(headers=(("ETag", '"1"'),)), *[StopReading()] * 3)
+    target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
+    async with attachments_of(target) as attachments:
+        await attachments.put(Attachment("large", "key", Whole(b"x")))
+        hasty(monkeypatch)
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="s3://large: not done within"):
+                await attachments.put(Attachment("large", "key", Whole(b"x" * (4 << 20))))
+        await no_connection_is_left(server)
+    assert len(server.asked("PUT /large/key")) == 4
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_what_was_not_sent_of_a_request_that_is_given_up_does_not_reach_a_peer_that_thaws(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, *, plainly: bool
+) -> None:
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        assert not await sink.publish(records())
+        hasty(monkeypatch)
+        server.next("PutRecords", StopReading())
+        # All of it is out of our hands, and most of it in those of the system.
+        with pytest.raises(Unavailable, match="not done within"):
+            await sink.publish(records(1, size=1 << 20))
+    server.thaw()
+
+    async def all_is_read() -> bool:
+        return not server.open
+
+    await eventually(all_is_read)
+    assert len(server.stored) == 1
 
 
 async def test_an_odd_answer_at_start_is_waited_out(server: Misbehaving) -> None:

@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopReading:
-    """The head of the request is read, and no byte more; nothing is closed."""
+    """The head of the request is read, and no byte more until the server thaws; nothing is closed. Who asks whether to go on is told to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +119,12 @@ class Misbehaving:
         self.records: list[tuple[str, bytes]] = []
         # Bytes of floods that somebody has taken, or that are in the buffers of a socket.
         self.flooded = 0
+        # Connections that are being served.
+        self.open = 0
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
-        self._hung_up = anyio.Event()
+        self._released = anyio.Event()
+        self._hangs_up = False
 
     def next(self, operation: str, *behaviours: Behaviour) -> None:
         """Treat the next requests for an operation so, one after the other."""
@@ -138,9 +141,14 @@ class Misbehaving:
 
     def hang_up(self) -> None:
         """Forget every script, and close the connections of those who are kept waiting."""
+        self._hangs_up = True
+        self.thaw()
+
+    def thaw(self) -> None:
+        """Forget every script, and go on reading where reading was stopped: such a request is served, if all of it is there."""
         self.behave()
-        self._hung_up.set()
-        self._hung_up = anyio.Event()
+        self._released.set()
+        self._released = anyio.Event()
 
     def asked(self, operation: str) -> list[Request]:
         """The requests for an operation so far."""
@@ -149,12 +157,15 @@ class Misbehaving:
     async def handle(self, stream: SocketStream) -> None:
         """Serve one connection until the client hangs up."""
         reader = BufferedByteReceiveStream(stream)
+        self.open += 1
         async with stream:
             try:
                 while True:
                     await self._serve(reader, stream)
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass
+            finally:
+                self.open -= 1
 
     async def _serve(self, reader: BufferedByteReceiveStream, stream: SocketStream) -> None:
         head = (await reader.receive_until(b"\r\n\r\n", _MAX_HEAD_BYTES)).decode()
@@ -166,8 +177,11 @@ class Misbehaving:
         behaviour = self._behaviour(operation)
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
-            await self._hung_up.wait()
-            raise anyio.EndOfStream
+            if "expect" in headers:
+                await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._released.wait()
+            if self._hangs_up:
+                raise anyio.EndOfStream
         if isinstance(behaviour, Answer) and behaviour.is_hasty:
             self.requests.append(Request(operation=operation, headers=headers))
             await stream.send(behaviour.encoded)
