@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.attachments import attachments_of
+from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
@@ -43,6 +43,8 @@ THROTTLE = {
     "ErrorCode": "ProvisionedThroughputExceededException",
     "ErrorMessage": "Rate exceeded for shard shardId-000000000000 in stream changes under account 1.",
 }
+# What S3 says of an object or a part of one.
+STORED = Answer(headers=(("ETag", '"1"'),))
 ODD_BODIES = [
     b"[]",
     b'"no"',
@@ -319,6 +321,38 @@ async def test_nor_is_more_read_of_what_s3_answers(
     assert len(str(raised.value)) < 1000
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Answer(),
+        Answer(status=204),
+        Answer(body=b"<html>please log in</html>", headers=(("Content-Type", "text/html"),)),
+        Answer(headers=(("ETag", ""),)),
+    ],
+)
+@pytest.mark.parametrize(
+    "operation", ["PUT /large/key", "PUT /large/key?uploadId=1&partNumber=2", "POST /large/key?uploadId=1"]
+)
+async def test_an_object_is_stored_only_if_the_answer_is_of_s3(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, operation: str, odd: Answer
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    upload = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+    server.always("POST /large/key?uploads", Answer(body=upload))
+    server.always("PUT /large/key?uploadId=1&partNumber=1", STORED)
+    server.always("PUT /large/key?uploadId=1&partNumber=2", STORED)
+    server.always("PUT /large/key", STORED)
+    complete = b"<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>"
+    server.always("POST /large/key?uploadId=1", Answer(body=complete))
+    server.next(operation, odd)
+    large = Attachment("large", "key", Whole(b"x" * (1 if operation == "PUT /large/key" else PART_BYTES + 1)))
+    target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
+    async with attachments_of(target) as attachments:
+        with pytest.raises(Unavailable, match="s3://large: "):
+            await attachments.put(large)
+        await attachments.put(large)
+
+
 @pytest.mark.parametrize("status", [200, 403, 500])
 async def test_nor_of_what_sts_answers(server: Misbehaving, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
@@ -342,7 +376,7 @@ async def test_an_answer_that_does_not_wait_for_the_request_counts_and_its_conne
             await sink.prepare()
         # As many as there are connections, and more.
         server.next("PutRecords", *[Answer(status=500, is_hasty=True)] * 5)
-        with anyio.fail_after(PATIENCE_SECONDS / 2):
+        with anyio.fail_after(PATIENCE_SECONDS):
             for _ in range(5):
                 with pytest.raises(Unavailable):
                     await sink.publish(records(16, size=1 << 20))
@@ -388,7 +422,7 @@ async def test_a_request_that_is_given_up_leaves_no_connection(
 
 async def test_nor_does_one_of_s3(server: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
-    server.next("PUT /large/key", Answer(headers=(("ETag", '"1"'),)), *[StopReading()] * 3)
+    server.next("PUT /large/key", STORED, *[StopReading()] * 3)
     target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
     async with attachments_of(target) as attachments:
         await attachments.put(Attachment("large", "key", Whole(b"x")))
