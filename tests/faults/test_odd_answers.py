@@ -43,8 +43,6 @@ THROTTLE = {
     "ErrorCode": "ProvisionedThroughputExceededException",
     "ErrorMessage": "Rate exceeded for shard shardId-000000000000 in stream changes under account 1.",
 }
-# What S3 says of an object or a part of one.
-STORED = Answer(headers=(("ETag", '"1"'),))
 ODD_BODIES = [
     b"[]",
     b'"no"',
@@ -199,6 +197,20 @@ async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_
             await sink._watch._look()
 
 
+@pytest.mark.parametrize("odd", [0, -5, 1, 1023])
+async def test_a_limit_for_records_below_any_that_a_stream_can_have_is_none(server: Misbehaving, odd: int) -> None:
+    def description(max_record_kib: int) -> Answer:
+        return answer({"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "MaxRecordSizeInKiB": max_record_kib}})
+
+    server.next("DescribeStreamSummary", *map(description, (2048, odd, 4096)))
+    async with sink_of(server) as sink:
+        found = []
+        for _ in range(3):
+            await sink._watch._look()
+            found.append(sink.max_record_bytes >> 10)
+    assert found == [2048, 2048, 4096]
+
+
 @pytest.mark.parametrize("key", ["ErrorCode", "ErrorMessage"])
 @pytest.mark.parametrize("plainly", [False, True])
 async def test_a_null_code_is_none(server: Misbehaving, key: str, *, plainly: bool) -> None:
@@ -339,9 +351,6 @@ async def test_an_object_is_stored_only_if_the_answer_is_of_s3(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
     upload = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
     server.always("POST /large/key?uploads", Answer(body=upload))
-    server.always("PUT /large/key?uploadId=1&partNumber=1", STORED)
-    server.always("PUT /large/key?uploadId=1&partNumber=2", STORED)
-    server.always("PUT /large/key", STORED)
     complete = b"<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>"
     server.always("POST /large/key?uploadId=1", Answer(body=complete))
     server.next(operation, odd)
@@ -422,11 +431,11 @@ async def test_a_request_that_is_given_up_leaves_no_connection(
 
 async def test_nor_does_one_of_s3(server: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
-    server.next("PUT /large/key", STORED, *[StopReading()] * 3)
     target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
     async with attachments_of(target) as attachments:
         await attachments.put(Attachment("large", "key", Whole(b"x")))
         hasty(monkeypatch)
+        server.next("PUT /large/key", *[StopReading()] * 3)
         for _ in range(3):
             with pytest.raises(Unavailable, match="s3://large: not done within"):
                 await attachments.put(Attachment("large", "key", Whole(b"x" * (4 << 20))))

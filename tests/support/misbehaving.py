@@ -109,7 +109,7 @@ def redirect(url: str) -> Answer:
 
 
 class Misbehaving:
-    """A server on a port of 127.0.0.1. Without a script it stores every record, and says of its stream what is usual."""
+    """A server on a port of 127.0.0.1. Without a script it stores every record and object, and says of its stream what is usual."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -239,7 +239,7 @@ class Misbehaving:
             "ListShards": lambda _: {"Shards": [SHARD]},
         }
         operation = usual.get(request.operation)
-        return answer(operation(request)) if operation else Answer()
+        return answer(operation(request)) if operation else Answer(headers=(("ETag", '"1"'),))
 
     def _put_records(self, request: Request) -> Any:
         keys = [record["PartitionKey"] for record in request.content["Records"]]
