@@ -119,11 +119,12 @@ class KinesisSink:
             results = await self._put.send(records)
         except TooLarge as error:
             return await self._refused(records, error)
-        except Invalid:
+        except (Refused, Unavailable) as error:
+            self._limit.failed(record.seq for record in records)
+            if isinstance(error, Refused) and not isinstance(error, Invalid):
+                # It worked at start, so somebody may mend it while we keep trying.
+                raise Unavailable(str(error)) from error
             raise
-        except Refused as error:
-            # It worked at start, so somebody may mend it while we keep trying.
-            raise Unavailable(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
         if self._audit and (regressions := self._audit.check(results, marks)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import Any
 
 import anyio
 import psutil
 import pytest
 
-from forwarder import aws_call, put_records
+from forwarder import aws_call, put_records, request_limit
 from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
@@ -158,6 +159,34 @@ async def test_a_record_that_is_refused_while_requests_without_records_pass_is_o
         assert not rejection.is_final
         assert rejection.wait_seconds
     assert not server.stored
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        Answer(status=503),
+        answer({"__type": "ThrottlingException"}, status=400),
+        answer({"__type": "AccessDenied"}, status=400),
+    ],
+)
+async def test_a_trial_begins_anew_when_a_request_fails_in_another_way(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, otherwise: Answer
+) -> None:
+    # The second refusal in a row is one too many.
+    monkeypatch.setattr(request_limit, "TRIAL_SECONDS", 1e-9)
+    for limit in ("OUTAGE_SECONDS", "LATELY_SECONDS"):
+        monkeypatch.setattr(request_limit, limit, inf)
+    [large] = records(1, size=2_000)
+    async with sink_of(server) as sink:
+        assert not await sink.publish([Record(1, "small", b"x", set())])
+        server.next("PutRecords", Answer(status=413), otherwise, Answer(status=413), Answer(status=413))
+        verdicts: list[bool] = []
+        for _ in range(3):
+            if len(verdicts) == 1:
+                with pytest.raises(Unavailable):
+                    await sink.publish([large])
+            verdicts += [rejection.is_final for rejection in await sink.publish([large])]
+    assert verdicts == [False, False, True]
 
 
 async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
