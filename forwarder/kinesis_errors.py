@@ -132,6 +132,10 @@ def errors_of(what: str) -> Iterator[None]:
     except ForwarderError:
         raise
     except Exception as error:
+        if come_expired(error):
+            raise Unavailable(
+                f"{what}: the new credentials have expired already; check where they come from, and its clock and ours"
+            ) from error
         raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {_brief(error)}") from error
 
 
@@ -151,6 +155,11 @@ def errors_of_opening(what: str) -> Iterator[None]:
             raise
         except ValueError as error:
             raise Refused(f"{what}: {error}; correct endpoint_url in the sink's URL") from error
+
+
+def come_expired(error: Exception) -> bool:
+    """Whether it is botocore's word for credentials that have ended before they came. It has no class for that."""
+    return isinstance(error, RuntimeError) and "still expired" in str(error)
 
 
 def code_of(error: botocore.exceptions.ClientError) -> str:

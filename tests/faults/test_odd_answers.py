@@ -54,6 +54,8 @@ ODD_BODIES = [
     b'{"__type": {"a": 1}, "message": []}',
     b"<html>",
     b"\xff\xfe",
+    b'{"a":' + b"[" * 100_000,
+    b'{"Records": [{"SequenceNumber": "\xff"}]}',
     b"",
 ]
 
