@@ -15,7 +15,7 @@ from forwarder.crowd import Crowd
 from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID, TOO_LARGE
+from forwarder.kinesis_errors import INVALID, TOO_LARGE, plain_code
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes
@@ -134,7 +134,7 @@ class KinesisSink:
         return [
             Rejection(
                 record=record,
-                code=result.error_code,
+                code=plain_code(result.error_code),
                 reason=result.error_message,
                 is_final=result.error_code in INVALID,
             )

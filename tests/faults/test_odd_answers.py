@@ -26,9 +26,11 @@ from tests.support.misbehaving import (
     SHARD,
     Answer,
     Behaviour,
+    ByContent,
     Drip,
     Flood,
     Misbehaving,
+    Request,
     Silence,
     StopReading,
     TooLargeAbove,
@@ -296,6 +298,58 @@ async def test_an_odd_list_of_shards_leaves_them_without_a_pace_and_no_more(
 
             await eventually(told)
             tasks.cancel_scope.cancel()
+
+
+SECRET = "FwoGZXIvYXdzEJr//////////wEaDSECRET+SECRET/SECRET=" * 4
+UNSIGNED = (
+    "The request signature we calculated does not match the signature you provided. Check your key.\n\n"
+    f"The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:{SECRET}'"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "told"),
+    [
+        (400, {"__type": "InvalidSignatureException", "message": UNSIGNED}, "does not match the signature"),
+        (503, {"message": "upstream failed for {body}"}, "upstream failed for …"),
+        (413, {"message": "too large: {body}"}, "too large: …"),
+        (500, {"message": "for {data} and {data}"}, "for … and …"),
+        (400, {"__type": "A {body}", "message": "no"}, "Unknown: no"),
+        (
+            400,
+            {"__type": "AccessDeniedException", "message": "arn:aws:sts::1:assumed-role/{long}/{long} may not"},
+            "may not",
+        ),
+    ],
+)
+@pytest.mark.parametrize("plainly", [False, True])
+async def test_what_an_endpoint_quotes_of_a_request_is_not_repeated(
+    server: Misbehaving, status: int, said: dict[str, str], told: str, *, plainly: bool
+) -> None:
+    def echo(request: Request) -> Answer:
+        parts = {"body": request.body.decode(), "data": request.content["Records"][0]["Data"], "long": "r" * 64}
+        quoting = {key: text.format(**parts) if "{" in text else text for key, text in said.items()}
+        return answer(quoting, status=status)
+
+    async with sink_of(server) as sink:
+        if not plainly:
+            await sink.prepare()
+        server.always("PutRecords", ByContent(choose=echo))
+        with pytest.raises(Unavailable, match=told) as raised:
+            await sink.publish([Record(seq, "public.account.5000", b"name" * 50, set()) for seq in range(2)])
+    message = str(raised.value)
+    assert not [quoted for quoted in ("5000", "SECRET", "bmFtZW", '"') if quoted in message]
+    assert "arn:" not in said["message"] or f"{'r' * 64}/{'r' * 64} may not" in message
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("InternalFailure", "InternalFailure"), ("x" * 65, "Unknown"), ('Bad {"Data": "…"}', "Unknown")]
+)
+async def test_what_is_no_code_of_a_record_is_not_repeated(server: Misbehaving, code: str, told: str) -> None:
+    server.next("PutRecords", answer({"Records": [{"ErrorCode": code}]}))
+    async with sink_of(server) as sink:
+        [rejection] = await sink.publish(records())
+    assert rejection.code == told
 
 
 @pytest.mark.parametrize("plainly", [False, True])
