@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import anyio
@@ -18,7 +19,7 @@ from tests.databases import Database
 from tests.large import Whole
 from tests.ledger import Ledger, write, write_rows
 from tests.listening import CREDENTIALS, complains, leads, listening
-from tests.support.misbehaving import ANY, Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
+from tests.support.misbehaving import ANY, Drip, Late, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
 from tests.waiting import eventually
 
 
@@ -78,6 +79,27 @@ async def test_a_hanging_peer_is_named_and_everything_arrives_once_it_is_well(
             return all(state.ready for state in service.states.values())
 
         await eventually(well)
+
+
+async def test_a_request_that_is_not_answered_in_time_may_be_stored_late_as_a_repeat_behind_newer_records(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.5)
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        server.next("PutRecords", Late())
+        await write_rows(ledger, database.url, 5000)
+        await all_stored(server, 1)
+        connection = await asyncpg.connect(database.writer_url)
+        await connection.execute("DELETE FROM account WHERE id = 5000")
+        await connection.close()
+        await all_stored(server, 2)
+        server.thaw()
+        await all_stored(server, 3)
+    inserted, deleted, late = (json.loads(data) for _, data in server.records)
+    assert (inserted["op"], deleted["op"]) == ("insert", "delete")
+    assert late == inserted
+    assert late["seq"] < deleted["seq"]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>"])

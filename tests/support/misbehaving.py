@@ -65,6 +65,11 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The request is read, and served when the server thaws: by then nobody may be waiting for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drip:
     """An answer of which a byte comes now and then, sooner than any time-out between two bytes, for ever."""
 
@@ -95,7 +100,7 @@ class ByContent:
     choose: Callable[[Request], Answer | None]
 
 
-Behaviour = Answer | StopReading | Silence | Drip | Flood | TooLargeAbove | ByContent
+Behaviour = Answer | StopReading | Silence | Late | Drip | Flood | TooLargeAbove | ByContent
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -145,7 +150,7 @@ class Misbehaving:
         self.thaw()
 
     def thaw(self) -> None:
-        """Forget every script, and go on reading where reading was stopped: such a request is served, if all of it is there."""
+        """Forget every script, and go on where reading was stopped or a request is late: it is served, if all of it is there."""
         self.behave()
         self._released.set()
         self._released = anyio.Event()
@@ -206,6 +211,9 @@ class Misbehaving:
     async def _respond(self, request: Request, behaviour: Behaviour | None, stream: SocketStream) -> None:
         if isinstance(behaviour, Silence):
             await anyio.sleep_forever()
+        elif isinstance(behaviour, Late):
+            await self._released.wait()
+            await stream.send(self._usual(request).encoded)
         elif isinstance(behaviour, Drip):
             await self._drip(behaviour, stream)
         elif isinstance(behaviour, Flood):
