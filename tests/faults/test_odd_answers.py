@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from forwarder.metrics import Metrics
 from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
 from forwarder.triage import triage
+from tests.certificates import self_signed
 from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
@@ -488,13 +490,13 @@ async def test_a_connection_that_takes_nothing_any_more_does_not_keep_the_sink_f
 
 
 async def no_connection_is_left(server: Misbehaving) -> None:
-    """Wait until none of ours to the server is open."""
+    """Wait until none of ours to the server is open: for less than the half a minute after which one that is TLS would be by itself."""
     port = int(server.url.rpartition(":")[2])
 
     async def is_so() -> bool:
         return all(not its.raddr or its.raddr.port != port for its in psutil.Process().net_connections("tcp"))
 
-    await eventually(is_so)
+    await eventually(is_so, within_seconds=3)
 
 
 @pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip(), Answer(status=500, is_hasty=True)])
@@ -510,6 +512,20 @@ async def test_a_request_that_is_given_up_leaves_no_connection(
         server.next("PutRecords", *[behaviour] * 3)
         for _ in range(3):
             with pytest.raises(Unavailable):
+                await sink.publish(records(3, size=1 << 20))
+        await no_connection_is_left(server)
+
+
+@pytest.mark.parametrize("behaviour", [StopReading(), Silence()])
+async def test_nor_does_one_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    async with misbehaving(certificate) as server, sink_of(server) as sink:
+        assert not await sink.publish(records())
+        hasty(monkeypatch)
+        server.next("PutRecords", *[behaviour] * 3)
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="not done within"):
                 await sink.publish(records(3, size=1 << 20))
         await no_connection_is_left(server)
 

@@ -11,11 +11,14 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, Listener, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSListener
 
 # What any request is, whatever its operation.
 ANY = "*"
@@ -116,8 +119,8 @@ def redirect(url: str) -> Answer:
 class Misbehaving:
     """A server on a port of 127.0.0.1. Without a script it stores every record and object, and says of its stream what is usual."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, *, scheme: str = "http") -> None:
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.requests: list[Request] = []
         self.stored: list[str] = []
         # Key and data, as they came.
@@ -159,7 +162,7 @@ class Misbehaving:
         """The requests for an operation so far."""
         return [request for request in self.requests if request.operation == operation]
 
-    async def handle(self, stream: SocketStream) -> None:
+    async def handle(self, stream: ByteStream) -> None:
         """Serve one connection until the client hangs up."""
         reader = BufferedByteReceiveStream(stream)
         self.open += 1
@@ -172,7 +175,7 @@ class Misbehaving:
             finally:
                 self.open -= 1
 
-    async def _serve(self, reader: BufferedByteReceiveStream, stream: SocketStream) -> None:
+    async def _serve(self, reader: BufferedByteReceiveStream, stream: ByteStream) -> None:
         head = (await reader.receive_until(b"\r\n\r\n", _MAX_HEAD_BYTES)).decode()
         first, *lines = head.split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -208,7 +211,7 @@ class Misbehaving:
             return script.pop(0)
         return self._standing.get(operation, self._standing.get(ANY))
 
-    async def _respond(self, request: Request, behaviour: Behaviour | None, stream: SocketStream) -> None:
+    async def _respond(self, request: Request, behaviour: Behaviour | None, stream: ByteStream) -> None:
         if isinstance(behaviour, Silence):
             await anyio.sleep_forever()
         elif isinstance(behaviour, Late):
@@ -227,13 +230,13 @@ class Misbehaving:
         else:
             await stream.send(self._usual(request).encoded)
 
-    async def _drip(self, drip: Drip, stream: SocketStream) -> None:
+    async def _drip(self, drip: Drip, stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 -\r\nContent-Length: 1000000\r\n\r\n")
         while True:
             await stream.send(b" ")
             await anyio.sleep(drip.seconds)
 
-    async def _flood(self, flood: Flood, stream: SocketStream) -> None:
+    async def _flood(self, flood: Flood, stream: ByteStream) -> None:
         await stream.send(f"HTTP/1.1 {flood.status} -\r\nContent-Length: {_FLOOD_BYTES}\r\n\r\n".encode())
         for _ in range(0, _FLOOD_BYTES, len(_WAVE)):
             await stream.send(_WAVE)
@@ -268,11 +271,15 @@ SHARD: Mapping[str, Any] = {
 
 
 @asynccontextmanager
-async def misbehaving() -> AsyncIterator[Misbehaving]:
-    """Such a server, for the length of a block; at its end every connection is dropped."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+async def misbehaving(certificate: Path | None = None) -> AsyncIterator[Misbehaving]:
+    """Such a server, for the length of a block; at its end every connection is dropped. With a certificate it speaks TLS."""
+    listener: Listener[Any] = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    server = Misbehaving(listener.extra(SocketAttribute.local_port), scheme="https" if certificate else "http")
+    if certificate:
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        listener = TLSListener(listener, context, standard_compatible=False)
     async with listener, anyio.create_task_group() as tasks:
-        server = Misbehaving(listener.extra(SocketAttribute.local_port))
         tasks.start_soon(listener.serve, server.handle)
         yield server
         tasks.cancel_scope.cancel()
