@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,8 @@ from forwarder.metrics import CONTENT_TYPE, Metrics
 from forwarder.state import OutboxState, ServiceState
 
 CLOSE_SECONDS = 1.0
+# Who takes nothing of an answer for so long does not get the rest of it, and does not keep his connection.
+TAKE_SECONDS = 20.0
 
 
 @asynccontextmanager
@@ -43,6 +46,13 @@ async def http_server(
         await runner.cleanup()
 
 
+async def _bound(request: web.Request, _: web.StreamResponse) -> None:
+    """Have the system end the connection if its peer takes nothing more. aiohttp would wait for that for ever."""
+    if request.transport is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = round(TAKE_SECONDS * 1000)
+        request.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
 def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -58,6 +68,7 @@ def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metric
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     application = web.Application()
+    application.on_response_prepare.append(_bound)
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", exposition)

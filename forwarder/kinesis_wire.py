@@ -122,9 +122,12 @@ def decode(answer: bytes) -> Sequence[Result]:
         msgspec.DecodeError: the answer is not one of PutRecords.
     """
     try:
-        return _DECODER.decode(answer).records
-    except msgspec.ValidationError:
-        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
+        try:
+            return _DECODER.decode(answer).records
+        except msgspec.ValidationError:
+            return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
 
 
 def convert(results: object) -> Sequence[Result]:

@@ -1,13 +1,19 @@
-"""Connections that follow no redirect, since AWS sends none for what we ask, that read of an answer no more than one may have, and that
-have little of what is sent waiting in them.
+"""Connections that follow no redirect, since AWS sends none for what we ask, that read of an answer no more than one may have, that
+have little of what is sent waiting in them, and that end with the request that is given up.
 
 aiohttp takes the signature from what it sends to another origin, but knows nothing of the session token in a request, nor of its body.
-And it keeps all of an answer in memory, whatever its size, which is decided by whoever sends it: a gateway with an odd page, say.
+It keeps all of an answer in memory, whatever its size, which is decided by whoever sends it: a gateway with an odd page, say. And it
+closes a connection when all that waits in it is sent: to a peer that reads nothing, never.
 """
 
 from __future__ import annotations
 
+import socket
+import struct
+from asyncio import Transport
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -23,12 +29,16 @@ MAX_ERROR_BYTES = 1 << 16
 SLICE_BYTES = 1 << 20
 # How long what is left in a connection may take when it is closed.
 CLOSE_SECONDS = 2.0
+# By this the system forgets what it has not sent of a connection that is closed, and says so to the peer.
+_FORGETS_WHAT_WAITS = struct.pack("ii", 1, 0)
 
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
     """As botocore's own, but a redirect is an answer as any other, and an error.
 
     What is beyond the bounds is not read, and its connection closed. An error is cut there; anything else is no answer at all.
+
+    Of a request that is given up, for whatever reason, nothing more is sent, and nothing is left.
     """
 
     async def __aexit__(self, *error: object) -> None:
@@ -36,8 +46,32 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]
         with anyio.move_on_after(CLOSE_SECONDS):
             await super().__aexit__(*error)
 
+    async def _create_connector(self, proxy_url: str | None) -> Any:
+        connector = await super()._create_connector(proxy_url)
+        connector._release = partial(_release, connector._release)
+        return connector
+
     async def _get_session(self, proxy_url: str | None) -> Any:
         return _Straight(await super()._get_session(proxy_url))
+
+
+def _release(release: Any, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+    """Take a connection back from a request. aiohttp asks for it to be closed if the request was given up, or only half sent."""
+    transport = protocol.transport
+    # If what was answered is not yet sent, who would send the next request behind it?
+    if transport is not None and (should_close or transport.get_write_buffer_size()):
+        _reset(transport)
+        should_close = True
+    release(key, protocol, should_close=should_close)
+
+
+def _reset(transport: Transport) -> None:
+    """End a connection at once, with all that waits in it: here, and in the system, which may have megabytes more."""
+    # One that is being closed may have given its descriptor back, which is another connection's by now.
+    if not transport.is_closing():
+        with suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGETS_WHAT_WAITS)
+    transport.abort()
 
 
 class _Straight:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import anyio
+import asyncpg
 import pytest
 
 from forwarder import aws_call, sink_url, stillness, watchdog
@@ -12,11 +14,12 @@ from forwarder.attachments import attachments_of
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
 from forwarder.sink_url import KinesisTarget
+from tests.buckets import BUCKET, stuck_s3
 from tests.databases import Database
 from tests.large import Whole
-from tests.ledger import Ledger, write
+from tests.ledger import Ledger, write, write_rows
 from tests.listening import CREDENTIALS, complains, leads, listening
-from tests.support.misbehaving import ANY, Drip, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
+from tests.support.misbehaving import ANY, Drip, Late, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
 from tests.waiting import eventually
 
 
@@ -78,6 +81,27 @@ async def test_a_hanging_peer_is_named_and_everything_arrives_once_it_is_well(
         await eventually(well)
 
 
+async def test_a_request_that_is_not_answered_in_time_may_be_stored_late_as_a_repeat_behind_newer_records(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.5)
+    async with listening(database.url, sink_of(server)) as service:
+        await leads(service)
+        server.next("PutRecords", Late())
+        await write_rows(ledger, database.url, 5000)
+        await all_stored(server, 1)
+        connection = await asyncpg.connect(database.writer_url)
+        await connection.execute("DELETE FROM account WHERE id = 5000")
+        await connection.close()
+        await all_stored(server, 2)
+        server.thaw()
+        await all_stored(server, 3)
+    inserted, deleted, late = (json.loads(data) for _, data in server.records)
+    assert (inserted["op"], deleted["op"]) == ("insert", "delete")
+    assert late == inserted
+    assert late["seq"] < deleted["seq"]
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>"])
 async def test_requests_too_large_for_a_gateway_arrive_in_smaller_ones(
     server: Misbehaving, database: Database, ledger: Ledger, body: bytes
@@ -90,6 +114,24 @@ async def test_requests_too_large_for_a_gateway_arrive_in_smaller_ones(
     # What was learnt is remembered: most requests fit at once.
     sizes = [len(request.body) for request in server.asked("PutRecords")]
     assert sum(size > 3_000 for size in sizes) < len(sizes) / 2
+
+
+async def test_a_large_change_that_somebody_has_taken_out_of_the_outbox_is_missed(
+    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stuck_s3(refuses=True) as s3:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
+        sink = f"{sink_of(server)}&oversize=s3://{BUCKET}"
+        async with listening(database.url, sink, stop_timeout_seconds=1) as service:
+            await leads(service)
+            await write_rows(ledger, database.url, 5000, note="x" * (3 << 20))
+            await complains(service, "cannot be stored")
+            connection = await asyncpg.connect(database.superuser_url)
+            await connection.execute("TRUNCATE forwarder.outbox")
+            await connection.close()
+            s3.let_go()
+            await complains(service, "gone from the outbox, and was not sent")
+    assert not server.stored
 
 
 @pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])

@@ -6,12 +6,14 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import anyio
+import psutil
 import pytest
 
 from forwarder.errors import Misconfigured, Refused
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, Phase, ServiceState
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -106,6 +108,25 @@ async def test_the_address_is_free_again_afterwards(bind: str) -> None:
     for _ in range(2):
         async with http_server(bind, {"default": ServiceState()}, OutboxState(), Metrics()):
             assert (await get(bind, "/healthz"))[0] == 200
+
+
+async def test_a_client_that_reads_nothing_does_not_keep_its_connection(
+    bind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    monkeypatch.setattr(metrics, "exposition", lambda: b"x" * (64 << 20))
+    monkeypatch.setattr("forwarder.http_server.TAKE_SECONDS", 0.5)
+    host, _, port = bind.rpartition(":")
+    async with AsyncExitStack() as clients, http_server(bind, {}, OutboxState(), metrics):
+        client = await clients.enter_async_context(await anyio.connect_tcp(host, int(port)))
+        await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await client.receive(1)
+
+        async def is_closed() -> bool:
+            served = [its for its in psutil.Process().net_connections("tcp") if its.laddr.port == int(port)]
+            return [its.status for its in served] == ["LISTEN"]
+
+        await eventually(is_closed)
 
 
 async def test_a_client_that_reads_nothing_does_not_delay_the_end(bind: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,14 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, Listener, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSListener
 
 # What any request is, whatever its operation.
 ANY = "*"
@@ -56,12 +59,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopReading:
-    """The head of the request is read, and no byte more; nothing is closed."""
+    """The head of the request is read, and no byte more until the server thaws; nothing is closed. Who asks whether to go on is told to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """The request is read and never answered: a proxy that takes a CONNECT and says nothing, for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The request is read, and served when the server thaws: by then nobody may be waiting for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +103,7 @@ class ByContent:
     choose: Callable[[Request], Answer | None]
 
 
-Behaviour = Answer | StopReading | Silence | Drip | Flood | TooLargeAbove | ByContent
+Behaviour = Answer | StopReading | Silence | Late | Drip | Flood | TooLargeAbove | ByContent
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
@@ -109,19 +117,22 @@ def redirect(url: str) -> Answer:
 
 
 class Misbehaving:
-    """A server on a port of 127.0.0.1. Without a script it stores every record, and says of its stream what is usual."""
+    """A server on a port of 127.0.0.1. Without a script it stores every record and object, and says of its stream what is usual."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, *, scheme: str = "http") -> None:
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.requests: list[Request] = []
         self.stored: list[str] = []
         # Key and data, as they came.
         self.records: list[tuple[str, bytes]] = []
         # Bytes of floods that somebody has taken, or that are in the buffers of a socket.
         self.flooded = 0
+        # Connections that are being served.
+        self.open = 0
         self._scripts: dict[str, list[Behaviour]] = {}
         self._standing: dict[str, Behaviour] = {}
-        self._hung_up = anyio.Event()
+        self._released = anyio.Event()
+        self._hangs_up = False
 
     def next(self, operation: str, *behaviours: Behaviour) -> None:
         """Treat the next requests for an operation so, one after the other."""
@@ -138,25 +149,33 @@ class Misbehaving:
 
     def hang_up(self) -> None:
         """Forget every script, and close the connections of those who are kept waiting."""
+        self._hangs_up = True
+        self.thaw()
+
+    def thaw(self) -> None:
+        """Forget every script, and go on where reading was stopped or a request is late: it is served, if all of it is there."""
         self.behave()
-        self._hung_up.set()
-        self._hung_up = anyio.Event()
+        self._released.set()
+        self._released = anyio.Event()
 
     def asked(self, operation: str) -> list[Request]:
         """The requests for an operation so far."""
         return [request for request in self.requests if request.operation == operation]
 
-    async def handle(self, stream: SocketStream) -> None:
+    async def handle(self, stream: ByteStream) -> None:
         """Serve one connection until the client hangs up."""
         reader = BufferedByteReceiveStream(stream)
+        self.open += 1
         async with stream:
             try:
                 while True:
                     await self._serve(reader, stream)
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass
+            finally:
+                self.open -= 1
 
-    async def _serve(self, reader: BufferedByteReceiveStream, stream: SocketStream) -> None:
+    async def _serve(self, reader: BufferedByteReceiveStream, stream: ByteStream) -> None:
         head = (await reader.receive_until(b"\r\n\r\n", _MAX_HEAD_BYTES)).decode()
         first, *lines = head.split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -166,8 +185,11 @@ class Misbehaving:
         behaviour = self._behaviour(operation)
         if isinstance(behaviour, StopReading):
             self.requests.append(Request(operation=operation, headers=headers))
-            await self._hung_up.wait()
-            raise anyio.EndOfStream
+            if "expect" in headers:
+                await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._released.wait()
+            if self._hangs_up:
+                raise anyio.EndOfStream
         if isinstance(behaviour, Answer) and behaviour.is_hasty:
             self.requests.append(Request(operation=operation, headers=headers))
             await stream.send(behaviour.encoded)
@@ -189,9 +211,12 @@ class Misbehaving:
             return script.pop(0)
         return self._standing.get(operation, self._standing.get(ANY))
 
-    async def _respond(self, request: Request, behaviour: Behaviour | None, stream: SocketStream) -> None:
+    async def _respond(self, request: Request, behaviour: Behaviour | None, stream: ByteStream) -> None:
         if isinstance(behaviour, Silence):
             await anyio.sleep_forever()
+        elif isinstance(behaviour, Late):
+            await self._released.wait()
+            await stream.send(self._usual(request).encoded)
         elif isinstance(behaviour, Drip):
             await self._drip(behaviour, stream)
         elif isinstance(behaviour, Flood):
@@ -205,13 +230,13 @@ class Misbehaving:
         else:
             await stream.send(self._usual(request).encoded)
 
-    async def _drip(self, drip: Drip, stream: SocketStream) -> None:
+    async def _drip(self, drip: Drip, stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 -\r\nContent-Length: 1000000\r\n\r\n")
         while True:
             await stream.send(b" ")
             await anyio.sleep(drip.seconds)
 
-    async def _flood(self, flood: Flood, stream: SocketStream) -> None:
+    async def _flood(self, flood: Flood, stream: ByteStream) -> None:
         await stream.send(f"HTTP/1.1 {flood.status} -\r\nContent-Length: {_FLOOD_BYTES}\r\n\r\n".encode())
         for _ in range(0, _FLOOD_BYTES, len(_WAVE)):
             await stream.send(_WAVE)
@@ -225,7 +250,7 @@ class Misbehaving:
             "ListShards": lambda _: {"Shards": [SHARD]},
         }
         operation = usual.get(request.operation)
-        return answer(operation(request)) if operation else Answer()
+        return answer(operation(request)) if operation else Answer(headers=(("ETag", '"1"'),))
 
     def _put_records(self, request: Request) -> Any:
         keys = [record["PartitionKey"] for record in request.content["Records"]]
@@ -246,11 +271,15 @@ SHARD: Mapping[str, Any] = {
 
 
 @asynccontextmanager
-async def misbehaving() -> AsyncIterator[Misbehaving]:
-    """Such a server, for the length of a block; at its end every connection is dropped."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+async def misbehaving(certificate: Path | None = None) -> AsyncIterator[Misbehaving]:
+    """Such a server, for the length of a block; at its end every connection is dropped. With a certificate it speaks TLS."""
+    listener: Listener[Any] = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    server = Misbehaving(listener.extra(SocketAttribute.local_port), scheme="https" if certificate else "http")
+    if certificate:
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        listener = TLSListener(listener, context, standard_compatible=False)
     async with listener, anyio.create_task_group() as tasks:
-        server = Misbehaving(listener.extra(SocketAttribute.local_port))
         tasks.start_soon(listener.serve, server.handle)
         yield server
         tasks.cancel_scope.cancel()
