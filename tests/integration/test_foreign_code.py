@@ -153,6 +153,19 @@ async def test_an_assertion_about_nulls_in_the_check_of_a_domain_fails_no_write(
     assert await images(owner) == [("I", None, {"id": 1, "n": 1}, None)]
 
 
+@pytest.mark.parametrize("column", ["mood evil.mood DEFAULT 'good'", "n evil.fine DEFAULT 1", "amount money DEFAULT 1"])
+async def test_a_session_that_ends_at_any_error_has_none_of_ours(
+    owner: Connection, writer: Connection, column: str
+) -> None:
+    await writer.execute("CREATE TYPE evil.mood AS ENUM ('good'); CREATE DOMAIN evil.fine AS integer NOT NULL")
+    await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, {column})")
+    await migrate(owner, "item")
+    await writer.execute("SET exit_on_error = on")
+    await writer.execute("INSERT INTO public.item VALUES (1); UPDATE public.item SET id = 1")
+    assert await writer.fetchval("SHOW exit_on_error") == "on"
+    assert [(event.op, event.fault) for event in await captured(owner)] == [("I", None), ("U", None)]
+
+
 # Columns that come later
 
 
