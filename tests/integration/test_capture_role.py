@@ -439,6 +439,27 @@ async def test_an_installation_whose_second_role_is_missing_goes_on_with_the_fir
     assert [event.fault for event in await captured(owner)] == [None, None]
 
 
+async def test_a_cast_leaves_no_type_of_its_own_in_our_functions_where_it_may_call_them(
+    owner: Connection, writer: Connection, root: Connection, fresh_role: str
+) -> None:
+    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await prepare_theft(owner, writer, root, secret="42000", table="public.kind")
+    await owner.execute(
+        "CREATE TABLE public.item (other integer, a integer, b integer, mood evil.mood, PRIMARY KEY (a, b))"
+    )
+    assert not (await migrate(owner, "item", capture_role=fresh_role)).problems
+    await writer.execute(
+        "CREATE FUNCTION evil.is_fine(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T'); RETURN true; END $$;"
+        "CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.is_fine(VALUE));"
+        "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_catalog.set_config('search_path', 'evil, pg_catalog', true);"
+        " PERFORM forwarder.keys_if_moved('{full}', '', ''); RETURN '1'; END $$"
+    )
+    await writer.execute("INSERT INTO public.item VALUES (1, 1, 1, 'good'); UPDATE public.item SET a = 2")
+    assert [(event.op, event.fault) for event in await captured(owner)] == [("I", None), ("D", None), ("I", None)]
+
+
 async def test_images_are_never_made_with_more_rights_than_capture_has_while_migrations_are_applied(
     owner: Connection,
 ) -> None:
