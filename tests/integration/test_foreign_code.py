@@ -81,9 +81,12 @@ async def test_a_path_that_a_cast_sets_is_nobodys_afterwards(
     ["search_path", "timezone", "row_security", "forwarder.versions_replaced_in", "default_transaction_read_only"],
 )
 async def test_no_setting_of_a_cast_is_left_to_the_session(owner: Connection, writer: Connection, setting: str) -> None:
-    value = {"search_path": "evil", "timezone": "Asia/Tokyo", "forwarder.versions_replaced_in": "/1/"}.get(
-        setting, "on"
-    )
+    value = {
+        "search_path": "evil",
+        "timezone": "Asia/Tokyo",
+        "row_security": "off",
+        "forwarder.versions_replaced_in": "/1/",
+    }.get(setting, "on")
     await create_mood(writer, f"PERFORM set_config('{setting}', '{value}', false)")
     await writer.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
