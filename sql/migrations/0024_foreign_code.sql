@@ -272,7 +272,7 @@ $$;
 
 -- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
 --   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here;
---   * what a row needs is a variable. Of the expressions below only the first has the oid of the table in its plan, and is planned anew with it;
+--   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
 --   * images that are too large are not made twice;
 --   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
@@ -337,7 +337,13 @@ BEGIN
     IF needs & 16 = 0 THEN
         -- A transaction of its own within the writer's: it ends with what fails in it.
         BEGIN
-            IF forwarder.needs_setting(needs) THEN
+            -- Constants in the plan, both.
+            IF (
+                CASE
+                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
+                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
+                END
+            ) THEN
                 zone := current_setting('timezone');
                 is_set := set_config('timezone', 'UTC', true);
             END IF;
