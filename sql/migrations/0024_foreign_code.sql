@@ -1,7 +1,7 @@
 -- What belongs to others is kept apart from what writes the outbox.
 --
--- Turning a row into JSON runs the casts to json of its columns' types, which their owners may define and replace at any time. Reading them on a
--- role's way to the outbox is not enough to keep them harmless: they may set a search_path, so that what comes after them calls other functions
+-- Turning a row into JSON runs the casts to json of its columns' types, which their owners may define and replace at any time. That nothing can be
+-- written meanwhile is not enough to keep them harmless: they may set a search_path, so that what comes after them calls other functions
 -- than ours, or leave work for the end of the transaction (a deferred trigger on a temporary table). So
 --   * foreign code runs in forwarder.images() and nowhere else, which can be given to a role that may do nothing at all;
 --   * what it has done there is rolled back, whatever it was. Only the images are kept.
@@ -21,7 +21,6 @@ DECLARE
     old_image text;
     new_image text;
     is_set text;
-    is_done boolean;
 BEGIN
     BEGIN
         -- An assignment costs a quarter of a PERFORM.
@@ -48,28 +47,30 @@ BEGIN
         new_image := CASE
             WHEN pg_catalog.pg_column_size(new_row) OPERATOR(pg_catalog.<=) max_bytes THEN pg_catalog.row_to_json(new_row)::pg_catalog.text
         END;
-        IF pg_catalog.pg_column_size(new_row) IS NULL OR pg_catalog.octet_length(new_image) OPERATOR(pg_catalog.<=) max_bytes THEN
-            old_image := CASE
-                WHEN pg_catalog.pg_column_size(old_row) OPERATOR(pg_catalog.<=) max_bytes
-                THEN pg_catalog.row_to_json(old_row)::pg_catalog.text
-            END;
-        END IF;
-        is_done := true;
-        RAISE 'roll back';
-    -- What an ASSERT says is no error for OTHERS.
-    EXCEPTION WHEN OTHERS OR ASSERT_FAILURE THEN
-        IF is_done IS NULL THEN
+        old_image := CASE
+            WHEN pg_catalog.pg_column_size(new_row) OPERATOR(pg_catalog.>) max_bytes
+                OR pg_catalog.octet_length(new_image) OPERATOR(pg_catalog.>) max_bytes
+            THEN NULL
+            WHEN pg_catalog.pg_column_size(old_row) OPERATOR(pg_catalog.<=) max_bytes
+            THEN pg_catalog.row_to_json(old_row)::pg_catalog.text
+        END;
+        RAISE SQLSTATE 'RB000';
+    EXCEPTION
+        WHEN SQLSTATE 'RB000' THEN
+            -- Rolled back. A cast that says so, too, has no image either.
+            NULL;
+        -- What an ASSERT says is no error for OTHERS.
+        WHEN OTHERS OR ASSERT_FAILURE THEN
             -- PostgreSQL has no code of its own for a value above 1 GB.
             RETURN ARRAY[NULL, NULL, CASE WHEN SQLERRM LIKE 'invalid memory alloc request size %' THEN '54000' ELSE SQLSTATE END];
-        END IF;
     END;
-    IF new_image IS NULL AND pg_column_size(new_row) IS NOT NULL
-        OR old_image IS NULL AND pg_column_size(old_row) IS NOT NULL
-        OR coalesce(octet_length(new_image), 0) + coalesce(octet_length(old_image), 0) > max_bytes
-    THEN
-        RETURN ARRAY[NULL, NULL, '54000'];
-    END IF;
-    RETURN ARRAY[old_image, new_image, NULL];
+    RETURN CASE
+        WHEN new_image IS NULL AND pg_column_size(new_row) IS NOT NULL
+            OR old_image IS NULL AND pg_column_size(old_row) IS NOT NULL
+            OR coalesce(octet_length(new_image), 0) + coalesce(octet_length(old_image), 0) > max_bytes
+        THEN ARRAY[NULL, NULL, '54000']
+        ELSE ARRAY[old_image, new_image, NULL]
+    END;
 END
 $$;
 
