@@ -60,8 +60,7 @@ class Attachments:
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
         place: dict[str, Any] = {"Bucket": attachment.bucket, "Key": attachment.key}
-        answer = await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
-        self._tag_of(answer)
+        await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
 
     async def _put_parts(self, attachment: Attachment) -> None:
         """Store an object in parts if it takes more than one: it is there once all are."""
@@ -80,28 +79,14 @@ class Attachments:
             async for part in parts:
                 stored.append(await self._put_part(place, len(stored) + 1, part))
             # S3 puts it together meanwhile, which takes the longer the more it is.
-            self._tag_of(
-                await self._call("complete_multipart_upload", body.size, **place, MultipartUpload={"Parts": stored})
-            )
+            await self._call("complete_multipart_upload", body.size, **place, MultipartUpload={"Parts": stored})
         except BaseException:
             await self._give_up(place)
             raise
 
     async def _put_part(self, place: Mapping[str, Any], number: int, part: bytes) -> Mapping[str, Any]:
         answer = await self._call("upload_part", len(part), **place, PartNumber=number, Body=part)
-        return {"PartNumber": number, "ETag": self._tag_of(answer)}
-
-    def _tag_of(self, answer: Mapping[str, Any]) -> str:
-        """What S3 calls that which it has stored.
-
-        Raises:
-            Unavailable: it has no name for it. A proxy or gateway says 200 of what it has not passed on.
-        """
-        if tag := answer.get("ETag"):
-            return str(tag)
-        raise Unavailable(
-            f"s3://{self._bucket}: an answer without an ETag, so not of S3; check the endpoint, and the proxy if any"
-        )
+        return {"PartNumber": number, "ETag": answer["ETag"]}
 
     async def _give_up(self, place: Mapping[str, Any]) -> None:
         """Have the parts deleted, which nobody sees and somebody pays for. A rule of the bucket should do so where we cannot."""

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 
 from forwarder.database import Connection, errors_of
-from forwarder.errors import Unavailable, Vanished
+from forwarder.errors import Vanished
 from forwarder.events import Body, Event, Stored
 from forwarder.native import Encoder
 from forwarder.queries import query
@@ -31,20 +31,14 @@ class Images:
         """At most ``PART_BYTES`` bytes of an image, from an offset on.
 
         Raises:
-            Vanished: it is a dead letter, and was discarded.
-            Unavailable: the database does not answer, or somebody has taken the change out of the outbox.
+            Vanished: the change is there no more.
+            Unavailable: the database does not answer.
         """
         async with self._turn:
             with errors_of("cannot read a large image"):
                 row = await self._connection.fetchrow(
                     query("image_part"), seq, letter_of, is_before, offset, PART_BYTES
                 )
-        if row is None and letter_of is None:
-            # A position that passes it would hide that it is lost.
-            raise Unavailable(
-                f"change {seq} is gone from the outbox, and was not sent: somebody has deleted it there;"
-                " a listener that begins anew goes on without it"
-            )
         if row is None:
             raise Vanished(f"change {seq} was discarded before it could be sent")
         part: bytes = row[0]

@@ -15,7 +15,7 @@ from forwarder.crowd import Crowd
 from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID, TOO_LARGE, plain_code
+from forwarder.kinesis_errors import INVALID, TOO_LARGE
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes
@@ -119,12 +119,11 @@ class KinesisSink:
             results = await self._put.send(records)
         except TooLarge as error:
             return await self._refused(records, error)
-        except (Refused, Unavailable) as error:
-            self._limit.failed(record.seq for record in records)
-            if isinstance(error, Refused) and not isinstance(error, Invalid):
-                # It worked at start, so somebody may mend it while we keep trying.
-                raise Unavailable(str(error)) from error
+        except Invalid:
             raise
+        except Refused as error:
+            # It worked at start, so somebody may mend it while we keep trying.
+            raise Unavailable(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
         if self._audit and (regressions := self._audit.check(results, marks)):
@@ -134,7 +133,7 @@ class KinesisSink:
         return [
             Rejection(
                 record=record,
-                code=plain_code(result.error_code),
+                code=result.error_code,
                 reason=result.error_message,
                 is_final=result.error_code in INVALID,
             )

@@ -99,10 +99,6 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
 
 # Of what an endpoint says, so much is repeated: a body that is no error of AWS may be a page, or have no end.
 _TEXT_CHARACTERS = 500
-# And nothing that may be of our request, which some quote: records, and the token of a session.
-_QUOTED = re.compile(r"(?P<name>arn:[^\s\"']+)|[A-Za-z0-9+/=_%-]{40,}")
-# What is no name for an error; it is logged, and a label of metrics.
-_CODE = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 # What may pass.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
@@ -136,10 +132,6 @@ def errors_of(what: str) -> Iterator[None]:
     except ForwarderError:
         raise
     except Exception as error:
-        if come_expired(error):
-            raise Unavailable(
-                f"{what}: the new credentials have expired already; check where they come from, and its clock and ours"
-            ) from error
         raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {_brief(error)}") from error
 
 
@@ -161,19 +153,9 @@ def errors_of_opening(what: str) -> Iterator[None]:
             raise Refused(f"{what}: {error}; correct endpoint_url in the sink's URL") from error
 
 
-def come_expired(error: Exception) -> bool:
-    """Whether it is botocore's word for credentials that have ended before they came. It has no class for that."""
-    return isinstance(error, RuntimeError) and "still expired" in str(error)
-
-
 def code_of(error: botocore.exceptions.ClientError) -> str:
     """AWS's name for the error."""
-    return plain_code(str(error.response.get("Error", {}).get("Code", "")))
-
-
-def plain_code(code: str) -> str:
-    """The same, if it can be one."""
-    return code if _CODE.fullmatch(code) else "Unknown"
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
@@ -205,16 +187,12 @@ def _plain_code_of(error: botocore.exceptions.ClientError) -> str:
 
 
 def _text(error: botocore.exceptions.ClientError) -> str:
-    """Its first line: below it AWS repeats the request whose signature is wrong."""
-    lines = str(error.response.get("Error", {}).get("Message", "")).strip().splitlines()
-    return _brief(lines[0] if lines else "")
+    return _brief(error.response.get("Error", {}).get("Message", ""))
 
 
 def _brief(said: object) -> str:
-    """On one line, without what may be quoted. What cannot be parsed, botocore quotes whole."""
-    text, brace, _ = str(said).partition("{")
-    text = _QUOTED.sub(lambda found: found["name"] or "…", text[:_TEXT_CHARACTERS])
-    return " ".join(f"{text}{brace and '…'}".split())
+    """On one line. What cannot be parsed, botocore quotes whole."""
+    return " ".join(str(said)[:_TEXT_CHARACTERS].split())
 
 
 def _status_of(error: botocore.exceptions.ClientError) -> int:

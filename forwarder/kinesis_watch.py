@@ -23,7 +23,6 @@ LOOK_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 2.0
 
 WRITABLE = ("ACTIVE", "UPDATING")
-# Of a stream that has not been given another, and the least that one can be given.
 DEFAULT_MAX_RECORD_KIB = 1024
 
 _IGNORES_KEYS = (
@@ -132,10 +131,7 @@ class KinesisWatch:
             raise Refused(
                 f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"
             )
-        max_record_kib = summary.get("MaxRecordSizeInKiB", DEFAULT_MAX_RECORD_KIB)
-        # There is no lower limit. By one of 0, say, each record would be set aside.
-        if max_record_kib >= DEFAULT_MAX_RECORD_KIB:
-            self.max_record_bytes = max_record_kib << 10
+        self.max_record_bytes = summary.get("MaxRecordSizeInKiB", DEFAULT_MAX_RECORD_KIB) << 10
         distribution = summary.get("RecordDistributionStrategy")
         self.tells_distribution = distribution is not None
         status: str = summary["StreamStatus"]

@@ -122,12 +122,9 @@ def decode(answer: bytes) -> Sequence[Result]:
         msgspec.DecodeError: the answer is not one of PutRecords.
     """
     try:
-        try:
-            return _DECODER.decode(answer).records
-        except msgspec.ValidationError:
-            return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
-    except (RecursionError, UnicodeDecodeError) as error:
-        raise msgspec.DecodeError(f"{type(error).__name__}: {error}") from error
+        return _DECODER.decode(answer).records
+    except msgspec.ValidationError:
+        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
 
 
 def convert(results: object) -> Sequence[Result]:

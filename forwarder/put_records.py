@@ -21,7 +21,7 @@ from forwarder.aws_call import aws_call
 from forwarder.aws_session import is_at_aws
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of, come_expired
+from forwarder.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.kinesis_wire import Result
 from forwarder.signed_post import SignedPost
 
@@ -121,8 +121,6 @@ class PutRecords:
         except _FORESEEN:
             raise
         except Exception as error:
-            if come_expired(error):
-                raise
             self._bar_post(
                 "a request of our own making failed oddly: sending by botocore's plain call for a while", error
             )
@@ -166,8 +164,4 @@ def _payload_bytes(record: Record) -> int:
 
 def _may_pass(error: Exception) -> bool:
     """Whether it says nothing of botocore."""
-    return (
-        isinstance(error, PASSING)
-        or come_expired(error)
-        or (isinstance(error, ClientError) and error.operation_name != "PutRecords")
-    )
+    return isinstance(error, PASSING) or (isinstance(error, ClientError) and error.operation_name != "PutRecords")

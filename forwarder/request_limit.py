@@ -7,7 +7,7 @@ that the gateway is unwell and refuses everything. What tells them apart is what
   with each request at the limit that passes, until one is refused again; and without that pause as soon as a request passes that is no
   smaller than one that was refused, for then size was not the matter.
 * A record that is refused alone is too large if others pass, if it stays refused for ``TRIAL_SECONDS``, and if meanwhile nothing passes
-  that is as large as anything that was refused. It does not stay refused if one of its requests fails in another way. Then what is as large is too large as well, and needs no trial of its own, for
+  that is as large as anything that was refused. Then what is as large is too large as well, and needs no trial of its own, for
   a minute after the last that was refused.
 * If nothing passes, not even a request without records, or if what is refused is small, nothing is proved: it is an outage.
 
@@ -17,7 +17,6 @@ Kinesis and ``forwarder.lanes`` do. Times are seconds of any steady clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum, auto
 from math import inf
 
@@ -30,9 +29,8 @@ TRIAL_SECONDS = 30.0
 # Others pass, if one did so lately, and if it is not so long that everything after it is refused.
 LATELY_SECONDS = 10.0
 OUTAGE_SECONDS = 1.0
-# A record that was not refused for so long, beside what it waits for others, has its trial from the beginning: it was not tried. The
-# longest call takes a little less.
-TRIAL_GAP_SECONDS = 25.0
+# A record that was not refused for so long has its trial from the beginning: it was not tried.
+TRIAL_GAP_SECONDS = 60.0
 # So long it is known which size is too large, after the last that was.
 PROOF_SECONDS = 60.0
 # So many records are on trial at once. What is proved of one holds for all that are as large.
@@ -130,12 +128,6 @@ class RequestLimit:
         self._too_large_from, self._proved_at = min(self._too_large_from, body_bytes), now
         return Verdict.TOO_LARGE
 
-    def failed(self, seqs: Iterable[int]) -> None:
-        """A request for these records failed, and not for its size: what of them is on trial begins anew."""
-        if self._trials:
-            for seq in seqs:
-                self._trials.pop(seq, None)
-
     def _note_refusal(self, body_bytes: int, now: float) -> None:
         self._least_refused = min(self._least_refused, body_bytes)
         self._refused_since = min(self._refused_since, now)
@@ -147,11 +139,10 @@ class RequestLimit:
 
     def _seconds_on_trial(self, seq: int, now: float) -> float:
         since, last = self._trials.get(seq, (now, now))
-        gap_seconds = TRIAL_GAP_SECONDS + RETRY_SECONDS_EACH * len(self._trials)
-        if now - last > gap_seconds:
+        if now - last > TRIAL_GAP_SECONDS:
             since = now
         if len(self._trials) >= MAX_TRIALS:
-            self._trials = {key: span for key, span in self._trials.items() if now - span[1] <= gap_seconds}
+            self._trials = {key: span for key, span in self._trials.items() if now - span[1] <= TRIAL_GAP_SECONDS}
         if seq in self._trials or len(self._trials) < MAX_TRIALS:
             self._trials[seq] = since, now
         return now - since

@@ -67,7 +67,7 @@ class Service:
             for sink in sinks
         ]
         # The sinks that are refused right now, and why.
-        self._refused: dict[str, Refused | Misconfigured] = {}
+        self._refused: dict[str, Refused] = {}
 
     @property
     def states(self) -> Mapping[str, ServiceState]:
@@ -113,7 +113,7 @@ class Service:
             try:
                 await delivery.run(source, once=once)
                 return
-            except (Refused, Misconfigured) as error:
+            except Refused as error:
                 self._refused[delivery.sink_name] = error
                 if once:
                     return

@@ -124,7 +124,7 @@ async def complains(service: Service, text: str) -> None:
     """Wait until this is part of why nothing is delivered."""
 
     async def complaining() -> bool:
-        return any(text in (state.reason or "") for state in service.states.values())
+        return any(text in (state.trouble or "") for state in service.states.values())
 
     await eventually(complaining)
 

@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from forwarder import credentials_renewal
-from forwarder.errors import Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
@@ -102,28 +101,6 @@ async def test_credentials_that_are_no_good_do_not_replace_good_ones(
             await eventually(taken_and_asked_again)
             assert await signed_by(server, sink) == "OLD"
             tasks.cancel_scope.cancel()
-
-
-async def test_credentials_that_come_expired_are_named_and_the_fast_path_goes_on_with_later_ones(
-    server: Misbehaving, caplog: pytest.LogCaptureFixture
-) -> None:
-    expired = r"stream changes: the new credentials have expired already"
-    server.next(CREDENTIALS, credentials("ENDING", minutes=0.5))
-    server.always(CREDENTIALS, credentials("LATE", minutes=-5))
-    async with sink_of(server) as sink:
-        with pytest.raises(Unavailable, match=expired):
-            await sink._watch._look()
-        server.always(CREDENTIALS, credentials("NEW", minutes=60))
-        await sink.prepare()
-        assert await signed_by(server, sink) == "NEW"
-        sink._renewal._credentials._expiry_time = datetime.now(UTC)  # type: ignore[union-attr]
-        server.always(CREDENTIALS, credentials("LATE", minutes=-5))
-        with pytest.raises(Unavailable, match=expired):
-            await signed_by(server, sink)
-        server.always(CREDENTIALS, credentials("NEWER", minutes=60))
-        assert await signed_by(server, sink) == "NEWER"
-        assert sink._put._post is not None
-    assert "plain call" not in caplog.text
 
 
 async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(

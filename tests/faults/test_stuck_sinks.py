@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 
 import anyio
-import asyncpg
 import pytest
 
 from forwarder import aws_call, sink_url, stillness, watchdog
@@ -14,10 +13,9 @@ from forwarder.attachments import attachments_of
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
 from forwarder.sink_url import KinesisTarget
-from tests.buckets import BUCKET, stuck_s3
 from tests.databases import Database
 from tests.large import Whole
-from tests.ledger import Ledger, write, write_rows
+from tests.ledger import Ledger, write
 from tests.listening import CREDENTIALS, complains, leads, listening
 from tests.support.misbehaving import ANY, Drip, Late, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
 from tests.waiting import eventually
@@ -114,24 +112,6 @@ async def test_requests_too_large_for_a_gateway_arrive_in_smaller_ones(
     # What was learnt is remembered: most requests fit at once.
     sizes = [len(request.body) for request in server.asked("PutRecords")]
     assert sum(size > 3_000 for size in sizes) < len(sizes) / 2
-
-
-async def test_a_large_change_that_somebody_has_taken_out_of_the_outbox_is_missed(
-    server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with stuck_s3(refuses=True) as s3:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
-        sink = f"{sink_of(server)}&oversize=s3://{BUCKET}"
-        async with listening(database.url, sink, stop_timeout_seconds=1) as service:
-            await leads(service)
-            await write_rows(ledger, database.url, 5000, note="x" * (3 << 20))
-            await complains(service, "cannot be stored")
-            connection = await asyncpg.connect(database.superuser_url)
-            await connection.execute("TRUNCATE forwarder.outbox")
-            await connection.close()
-            s3.let_go()
-            await complains(service, "gone from the outbox, and was not sent")
-    assert not server.stored
 
 
 @pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])

@@ -117,7 +117,7 @@ def redirect(url: str) -> Answer:
 
 
 class Misbehaving:
-    """A server on a port of 127.0.0.1. Without a script it stores every record and object, and says of its stream what is usual."""
+    """A server on a port of 127.0.0.1. Without a script it stores every record, and says of its stream what is usual."""
 
     def __init__(self, port: int, *, scheme: str = "http") -> None:
         self.url = f"{scheme}://127.0.0.1:{port}"
@@ -250,7 +250,7 @@ class Misbehaving:
             "ListShards": lambda _: {"Shards": [SHARD]},
         }
         operation = usual.get(request.operation)
-        return answer(operation(request)) if operation else Answer(headers=(("ETag", '"1"'),))
+        return answer(operation(request)) if operation else Answer()
 
     def _put_records(self, request: Request) -> Any:
         keys = [record["PartitionKey"] for record in request.content["Records"]]

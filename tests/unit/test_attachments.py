@@ -34,10 +34,9 @@ class Bucket:
     # The part that is refused.
     refuses: int | None = None
 
-    async def put_object(self, *, Key: str, Body: bytes, **_: str) -> dict[str, str]:
+    async def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:
         self.calls["put_object"] += 1
         self.objects[Key] = Body
-        return {"ETag": "1"}
 
     async def create_multipart_upload(self, *, Key: str, **_: str) -> dict[str, str]:
         self.uploads[Key] = {}
@@ -49,11 +48,10 @@ class Bucket:
         self.uploads[Key][PartNumber] = Body
         return {"ETag": str(PartNumber)}
 
-    async def complete_multipart_upload(self, *, Key: str, MultipartUpload: Any, **_: str) -> dict[str, str]:
+    async def complete_multipart_upload(self, *, Key: str, MultipartUpload: Any, **_: str) -> None:
         parts = self.uploads.pop(Key)
         self.objects[Key] = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
         assert all(len(part) == PART_BYTES for part in list(parts.values())[:-1])
-        return {"ETag": "1"}
 
     async def abort_multipart_upload(self, *, Key: str, **_: str) -> None:
         del self.uploads[Key]

@@ -192,30 +192,6 @@ def test_a_record_that_was_not_tried_for_long_has_its_trial_from_the_beginning()
     assert traffic.alone(20_000) is ON_TRIAL
 
 
-@pytest.mark.parametrize("pause", [TRIAL_SECONDS + 1.0, 1.0])
-def test_a_record_whose_requests_fail_in_another_way_meanwhile_does_not_stay_refused(pause: float) -> None:
-    traffic = Traffic(gateway(8192))
-    traffic.request(MAX)
-    for _ in range(round(2 * TRIAL_SECONDS / pause)):
-        traffic.request(100)
-        assert traffic.alone(20_000) is ON_TRIAL
-        for _ in range(round(pause)):
-            traffic.now += 1.0
-            traffic.request(100)
-            traffic.limit.failed([1])
-    traffic.request(100)
-    assert traffic.alone(20_000, seq=2) is ON_TRIAL
-
-
-def test_two_refusals_in_half_a_minute_are_no_trial() -> None:
-    traffic = Traffic(gateway(8192))
-    traffic.request(MAX)
-    for seconds in (0.0, TRIAL_SECONDS):
-        traffic.now += seconds
-        traffic.request(100)
-        assert traffic.alone(20_000) is ON_TRIAL
-
-
 def test_while_nothing_else_is_sent_nothing_is_too_large() -> None:
     traffic = Traffic(gateway(8192))
     traffic.request(MAX)
