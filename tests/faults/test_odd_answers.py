@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.attachments import attachments_of
+from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
@@ -21,12 +21,15 @@ from forwarder.triage import triage
 from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
+    ANY,
     SHARD,
     Answer,
     Behaviour,
+    ByContent,
     Drip,
     Flood,
     Misbehaving,
+    Request,
     Silence,
     StopReading,
     TooLargeAbove,
@@ -157,6 +160,17 @@ async def test_a_record_that_is_refused_while_requests_without_records_pass_is_o
         assert not rejection.is_final
         assert rejection.wait_seconds
     assert not server.stored
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"Records": null}'])
+async def test_who_answers_in_the_place_of_the_stream_lets_nothing_pass(server: Misbehaving, body: bytes) -> None:
+    def choose(request: Request) -> Answer:
+        return Answer(status=413) if request.content["Records"] else Answer(body=body)
+
+    server.always("PutRecords", ByContent(choose=choose))
+    async with sink_of(server) as sink:
+        with pytest.raises(Unavailable, match="nothing passes"):
+            await sink.publish(records(1, size=2_000))
 
 
 async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
@@ -302,6 +316,37 @@ async def test_of_an_answer_without_end_no_more_is_read_than_an_answer_may_have(
         assert not await sink.publish(records())
     assert is_left_unread(server)
     assert len(str(raised.value)) < 1000
+
+
+UPLOAD = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+PAGE = b"<html><body>log in</body></html>"
+TAGGED = Answer(headers=(("ETag", '"any"'),))
+
+
+@pytest.mark.parametrize(
+    ("put", "complete", "size"),
+    [
+        (Answer(body=PAGE), None, 10),
+        (Answer(status=204), None, 10),
+        (Answer(body=PAGE), None, PART_BYTES + 1),
+        (TAGGED, Answer(body=PAGE), PART_BYTES + 1),
+        (TAGGED, Answer(), PART_BYTES + 1),
+    ],
+)
+async def test_who_answers_in_the_place_of_s3_has_stored_nothing(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, put: Answer, complete: Answer | None, size: int
+) -> None:
+    def choose(request: Request) -> Answer | None:
+        if request.operation.endswith("?uploads"):
+            return Answer(body=UPLOAD)
+        return put if request.operation.startswith("PUT ") else complete
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    server.always(ANY, ByContent(choose=choose))
+    target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
+    async with attachments_of(target) as attachments:
+        with pytest.raises(Unavailable, match="s3://large: an answer without ETag"):
+            await attachments.put(Attachment("large", "key", Whole(b"x" * size)))
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])
