@@ -210,6 +210,30 @@ async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_
             await sink._watch._look()
 
 
+def description(kib: object) -> Answer:
+    return answer({"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "MaxRecordSizeInKiB": kib}})
+
+
+@pytest.mark.parametrize("kib", [0, -5, 1023, None, "10", 2048.5, True, [], "x" * 1000])
+async def test_a_limit_for_records_that_cannot_be_leaves_the_one_before(
+    server: Misbehaving, caplog: pytest.LogCaptureFixture, kib: object
+) -> None:
+    server.next("DescribeStreamSummary", description(2048), description(kib))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        assert await sink._watch._look() == "ACTIVE"
+        assert sink.max_record_bytes == 2 << 20
+    told = [vars(record)["told"] for record in caplog.records if "odd limit" in record.message]
+    assert told == ([] if kib is None else [repr(kib)[:40]])
+
+
+async def test_a_limit_for_records_is_never_above_what_a_request_may_hold(server: Misbehaving) -> None:
+    server.next("DescribeStreamSummary", description(10**9))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        assert sink.max_record_bytes == 10 << 20
+
+
 @pytest.mark.parametrize("key", ["ErrorCode", "ErrorMessage"])
 @pytest.mark.parametrize("plainly", [False, True])
 async def test_a_null_code_is_none(server: Misbehaving, key: str, *, plainly: bool) -> None:
