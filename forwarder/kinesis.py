@@ -12,7 +12,7 @@ import anyio
 
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
-from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
+from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
 from forwarder.kinesis_errors import INVALID, TOO_LARGE
@@ -111,6 +111,13 @@ class KinesisSink:
             Invalid: at least one of the records is refused for what it is; none is stored.
             Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
+        try:
+            return await self._offer(records)
+        except ForwarderError:
+            self._limit.failed(record.seq for record in records)
+            raise
+
+    async def _offer(self, records: Sequence[Record]) -> Sequence[Rejection]:
         if self._watch.objection:
             raise Unavailable(self._watch.objection)
         marks = self._audit.marks() if self._audit else {}
@@ -163,7 +170,7 @@ class KinesisSink:
             verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
         if verdict is Verdict.OUTAGE:
             raise Unavailable(f"{error}; nothing passes, and a body of {size} bytes is refused, too") from error
-        wait_seconds = self._limit.retry_seconds(records[0].seq, now=now)
+        wait_seconds = self._limit.retry_seconds(records[0].seq)
         return [_too_large(records[0], error, is_final=verdict is Verdict.TOO_LARGE, wait_seconds=wait_seconds)]
 
     def _report(self, regressions: Sequence[Regression]) -> None:

@@ -162,6 +162,28 @@ async def test_a_record_that_is_refused_while_requests_without_records_pass_is_o
     assert not server.stored
 
 
+@pytest.mark.parametrize(("between", "is_final"), [(None, True), (503, False), (400, False)])
+async def test_a_trial_counts_no_time_in_which_a_record_fails_otherwise(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, between: int | None, *, is_final: bool
+) -> None:
+    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 1e-9)
+    statuses = iter([413, between, 413] if between else [413, 413])
+
+    def choose(request: Request) -> Answer | None:
+        return Answer(status=next(statuses)) if request.content["Records"] else None
+
+    server.always("PutRecords", ByContent(choose=choose))
+    large = records(1, size=2_000)
+    async with sink_of(server) as sink:
+        [rejection] = await sink.publish(large)
+        assert not rejection.is_final
+        if between:
+            with pytest.raises(Unavailable, match=str(between)):
+                await sink.publish(large)
+        [rejection] = await sink.publish(large)
+        assert rejection.is_final == is_final
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"Records": null}'])
 async def test_who_answers_in_the_place_of_the_stream_lets_nothing_pass(server: Misbehaving, body: bytes) -> None:
     def choose(request: Request) -> Answer:
