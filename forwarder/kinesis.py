@@ -10,12 +10,13 @@ from typing import Any
 
 import anyio
 
+from forwarder import hearsay
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID, TOO_LARGE
+from forwarder.kinesis_errors import INVALID, TOO_LARGE, reason
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes
@@ -140,8 +141,8 @@ class KinesisSink:
         return [
             Rejection(
                 record=record,
-                code=result.error_code,
-                reason=result.error_message,
+                code=hearsay.code(result.error_code),
+                reason=reason(result.error_message),
                 is_final=result.error_code in INVALID,
             )
             for record, result in failed
@@ -180,7 +181,7 @@ class KinesisSink:
             if self._complaints.due("order"):
                 logger.error(
                     "the stream has stored a record below what its shard had acknowledged before",
-                    extra=asdict(regression),
+                    extra={name: hearsay.code(said) for name, said in asdict(regression).items()},
                 )
 
 

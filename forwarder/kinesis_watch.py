@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from botocore.exceptions import EndpointConnectionError
 
-from forwarder import kinesis_wire
+from forwarder import hearsay, kinesis_wire
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
@@ -136,7 +136,7 @@ class KinesisWatch:
         self.max_record_bytes = self._max_record_bytes(summary.get("MaxRecordSizeInKiB"))
         distribution = summary.get("RecordDistributionStrategy")
         self.tells_distribution = distribution is not None
-        status: str = summary["StreamStatus"]
+        status = hearsay.code(summary["StreamStatus"])
         self.objection = self._objection_to(status, distribution)
         return status
 

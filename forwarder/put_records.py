@@ -16,7 +16,7 @@ import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
-from forwarder import kinesis_wire, signed_post
+from forwarder import hearsay, kinesis_wire, signed_post
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import is_at_aws
 from forwarder.errors import ForwarderError, Invalid, Unavailable
@@ -125,11 +125,11 @@ class PutRecords:
             self._bar_post(
                 "a request of our own making failed oddly: sending by botocore's plain call for a while", error
             )
-            raise Unavailable(f"stream {self._stream}: {type(error).__name__}: {error}") from error
+            raise Unavailable(f"stream {self._stream}: {_named(error)}") from error
 
     def _bar_post(self, what: str, error: Exception) -> None:
         self._post, self._chosen_at = None, anyio.current_time()
-        before, self._reason = self._reason, f"{type(error).__name__}: {error}"
+        before, self._reason = self._reason, _named(error)
         if self._reason != before:
             logger.warning(what, extra={"reason": self._reason})
 
@@ -161,6 +161,10 @@ class PutRecords:
 
 def _payload_bytes(record: Record) -> int:
     return len(record.data) + sum([len(follower.data) for follower in record.followers])
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {hearsay.sentence(error)}"
 
 
 def _may_pass(error: Exception) -> bool:

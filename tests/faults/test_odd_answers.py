@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,13 +12,17 @@ import pytest
 
 from forwarder import aws_call, put_records
 from forwarder.attachments import PART_BYTES, attachments_of
+from forwarder.concurrency import Concurrency
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
+from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.publisher import Publisher
 from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
 from forwarder.triage import triage
+from forwarder.uptime import uptime_seconds
 from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
@@ -310,6 +315,61 @@ async def test_an_odd_list_of_shards_leaves_them_without_a_pace_and_no_more(
 
             await eventually(told)
             tasks.cancel_scope.cancel()
+
+
+QUOTED_HEADERS = ("content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target")
+SECRET = "FwoGZXIvYXdzEJr//////////wEaDS" + "ECRET" * 20
+
+
+def quoting(kind: str) -> Behaviour:
+    """What quotes a request in its answer: AWS its headers, since the signature is wrong, or a gateway its body."""
+
+    def choose(request: Request) -> Answer:
+        body = request.body.decode()
+        results = [{"ErrorCode": "InternalFailure", "ErrorMessage": body}, {"ErrorCode": f"Bad {body}"}]
+        said = {
+            "headers": "The request signature we calculated does not match the signature you provided. Check it.\n\nThe Canonical String"
+            " should have been\n" + "\n".join(f"{name}:{request.headers.get(name)}" for name in QUOTED_HEADERS),
+            "body": f"upstream failed for: {body}",
+        }
+        if kind == "results":
+            return answer({"Records": results})
+        if kind == "headers":
+            return answer({"__type": "InvalidSignatureException", "message": said[kind]}, status=403)
+        if kind == "code":
+            return answer({"__type": f"Bad {body}", "message": "no"}, status=400)
+        if kind == "page":
+            return Answer(status=502, body=f"<html>{body}</html>".encode())
+        return answer({"message": said["body"]}, status=int(kind))
+
+    return ByContent(choose=choose)
+
+
+@pytest.mark.parametrize("kind", ["headers", "503", "413", "400", "results", "code", "page"])
+async def test_what_quotes_a_request_is_not_repeated(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
+    metrics = Metrics()
+    state = ServiceState()
+    rows = [Record(seq, f"public.account.500{seq}", b"TOPSECRETROW" * 3, set()) for seq in range(2)]
+    encoded = base64.b64encode(rows[0].data).decode()
+    target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url=server.url)
+    async with kinesis_sink(target, max_in_flight=2, metrics=metrics.sink("default")) as sink:
+        publisher = Publisher(
+            sink,
+            lease=Lease(asked_at=uptime_seconds()),
+            concurrency=Concurrency(max_in_flight=2),
+            state=state,
+            metrics=metrics.sink("default"),
+        )
+        await sink.prepare()
+        server.always("PutRecords", quoting(kind))
+        assert len(await publisher.publish(rows, in_flight=1)) == 2
+
+    told = " ".join([str(vars(record)) for record in caplog.records] + [str(state), metrics.exposition().decode()])
+    assert kind not in ("headers", "503", "400") or "stream changes: " in told
+    assert not [secret for secret in (SECRET[:30], encoded[:30], "account.5000", "account.5001") if secret in told]
 
 
 @pytest.mark.parametrize("plainly", [False, True])
