@@ -101,6 +101,9 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
 # So much is kept of why a record is refused: what is told with it is in the same row of ``forwarder.dead_letter``.
 _REASON_CHARACTERS = 500
 
+# By this botocore says that new credentials have ended before they came. It has no class for it.
+_STILL_EXPIRED = "refreshed credentials are still expired"
+
 # What may pass.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
@@ -133,6 +136,10 @@ def errors_of(what: str) -> Iterator[None]:
     except ForwarderError:
         raise
     except Exception as error:
+        if isinstance(error, RuntimeError) and _STILL_EXPIRED in str(error):
+            raise Unavailable(
+                f"{what}: the new credentials have expired already; check where they come from, and its clock and ours"
+            ) from error
         raise Unavailable(
             f"{what}: an answer that nobody foresaw: {type(error).__name__}: {hearsay.sentence(error)}"
         ) from error

@@ -29,7 +29,10 @@ from forwarder.signed_post import SignedPost
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 
 # What keeps a post from being answered, and would keep the plain call from it.
-_FORESEEN = (*PASSING, ClientError, msgspec.DecodeError)
+_FORESEEN = (*PASSING, ClientError)
+
+# What an odd answer makes of whoever reads it: it is too deep, is no UTF-8, or is none of PutRecords.
+_ILLEGIBLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 # What a record is rejected with of which the answer says neither that it is stored nor why not.
 NO_SEQUENCE_NUMBER = "NoSequenceNumber"
@@ -71,8 +74,10 @@ class PutRecords:
                 results = await (
                     self._send_by(self._post, records, size=size) if self._post else self._send_plainly(records)
                 )
-            except msgspec.DecodeError as error:
-                raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
+            except _ILLEGIBLE as error:
+                raise Unavailable(
+                    f"stream {self._stream}: cannot read the answer to PutRecords: {_named(error)}"
+                ) from error
         if len(results) != len(records):
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
         for result in results:
@@ -97,7 +102,7 @@ class PutRecords:
         """Find out which way this version of botocore allows, unless that was found out lately. No record is sent.
 
         Raises:
-            Unavailable: the credentials take too long.
+            Refused, Unavailable: the credentials cannot be had.
         """
         now = anyio.current_time()
         if self._post or now - self._chosen_at < LEARN_AGAIN_SECONDS:
@@ -106,6 +111,7 @@ class PutRecords:
             await self._choose_way(now)
 
     async def _choose_way(self, now: float) -> None:
+        await self._obtain_credentials()
         try:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
@@ -117,8 +123,9 @@ class PutRecords:
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record], *, size: int) -> Sequence[Result]:
         make = kinesis_wire.encode if size <= WHOLE_BYTES else kinesis_wire.Slices
+        await self._obtain_credentials()
         try:
-            return kinesis_wire.decode(await post.send(make(self._stream, records)))
+            answer = await post.send(make(self._stream, records))
         except _FORESEEN:
             raise
         except Exception as error:
@@ -126,6 +133,12 @@ class PutRecords:
                 "a request of our own making failed oddly: sending by botocore's plain call for a while", error
             )
             raise Unavailable(f"stream {self._stream}: {_named(error)}") from error
+        return kinesis_wire.decode(answer)
+
+    async def _obtain_credentials(self) -> None:
+        """Have botocore renew the credentials, if need be. By itself, since what keeps it from that says nothing against our post."""
+        if credentials := self._client._request_signer._credentials:
+            await credentials.get_frozen_credentials()
 
     def _bar_post(self, what: str, error: Exception) -> None:
         self._post, self._chosen_at = None, anyio.current_time()

@@ -61,6 +61,9 @@ ODD_BODIES = [
     b"<html>",
     b"\xff\xfe",
     b"",
+    b"[" * 20_000 + b"]" * 20_000,
+    b'{"Records":' + b"[" * 20_000,
+    b'{"Records": [{"ErrorCode": "\xff"}]}',
 ]
 
 
