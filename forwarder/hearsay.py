@@ -33,4 +33,4 @@ def sentence(said: object) -> str:
     heard = f"{said}"[:_HEARD_CHARACTERS].lstrip()
     heard = _END_OF_SENTENCE.split(_QUOTATION.split(heard, maxsplit=1)[0], maxsplit=1)[0]
     words = [word if _ADDRESS.match(word) else _ENCODED.sub("…", word) for word in heard.split()]
-    return " ".join(words)[:_CHARACTERS]
+    return " ".join(words)[:_CHARACTERS].rstrip(" :,;")

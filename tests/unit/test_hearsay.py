@@ -28,7 +28,7 @@ DENIED = (
     [
         (SIGNATURE, "The request signature we calculated does not match the signature you provided"),
         (SIGNATURE.replace("\n", " ").replace(". ", ", "), None),
-        (f"upstream failed for: {BODY}", "upstream failed for:"),
+        (f"upstream failed for: {BODY}", "upstream failed for"),
         (f"too large: {DATA} of public.account.5000", "too large: … of public.account.5000"),
         (f"<html>{BODY}</html>", ""),
         (BODY, ""),
