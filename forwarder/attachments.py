@@ -60,7 +60,8 @@ class Attachments:
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
         place: dict[str, Any] = {"Bucket": attachment.bucket, "Key": attachment.key}
-        await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
+        answer = await self._call("put_object", len(data), **place, Body=data, ContentType="application/json")
+        _tag(answer, attachment.bucket)
 
     async def _put_parts(self, attachment: Attachment) -> None:
         """Store an object in parts if it takes more than one: it is there once all are."""
@@ -79,14 +80,17 @@ class Attachments:
             async for part in parts:
                 stored.append(await self._put_part(place, len(stored) + 1, part))
             # S3 puts it together meanwhile, which takes the longer the more it is.
-            await self._call("complete_multipart_upload", body.size, **place, MultipartUpload={"Parts": stored})
+            answer = await self._call(
+                "complete_multipart_upload", body.size, **place, MultipartUpload={"Parts": stored}
+            )
+            _tag(answer, attachment.bucket)
         except BaseException:
             await self._give_up(place)
             raise
 
     async def _put_part(self, place: Mapping[str, Any], number: int, part: bytes) -> Mapping[str, Any]:
         answer = await self._call("upload_part", len(part), **place, PartNumber=number, Body=part)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        return {"PartNumber": number, "ETag": _tag(answer, self._bucket)}
 
     async def _give_up(self, place: Mapping[str, Any]) -> None:
         """Have the parts deleted, which nobody sees and somebody pays for. A rule of the bucket should do so where we cannot."""
@@ -99,6 +103,20 @@ class Attachments:
     async def _call(self, operation: str, sent_bytes: int = 0, **arguments: Any) -> Any:
         with aws_call(f"s3://{self._bucket}", sent_bytes=sent_bytes):
             return await getattr(self._s3, operation)(**arguments)
+
+
+def _tag(answer: Any, bucket: str) -> str:
+    """The tag that S3 gives whatever it has stored. A proxy or a portal that answers in its place says 200 as well.
+
+    Raises:
+        Unavailable: there is none, so nothing says that it is stored.
+    """
+    tag = answer.get("ETag")
+    if not (isinstance(tag, str) and tag):
+        raise Unavailable(
+            f"s3://{bucket}: an answer without ETag does not say that the object is stored; see who answers in the place of S3"
+        )
+    return tag
 
 
 async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from forwarder.database import Connection, errors_of
-from forwarder.errors import Vanished
-from forwarder.events import Body, Event, Stored
+from forwarder.errors import Torn, Vanished
+from forwarder.events import NO_DATA, Body, Event, Stored
+from forwarder.metrics import SinkMetrics
 from forwarder.native import Encoder
 from forwarder.queries import query
 
@@ -19,19 +21,23 @@ PART_BYTES = 5 << 20
 # Stands for an image while the rest of its record is encoded: PostgreSQL has no text with this character in it.
 _MARK = "\0"
 
+logger = logging.getLogger(__name__)
+
 
 class Images:
     """Reads images, on a session that others use as well. ``turn`` is the lock of the session."""
 
-    def __init__(self, connection: Connection, turn: AbstractAsyncContextManager[object]) -> None:
+    def __init__(
+        self, connection: Connection, turn: AbstractAsyncContextManager[object], *, metrics: SinkMetrics
+    ) -> None:
         self._connection = connection
         self._turn = turn
+        self._metrics = metrics
 
-    async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes:
-        """At most ``PART_BYTES`` bytes of an image, from an offset on.
+    async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes | None:
+        """At most ``PART_BYTES`` bytes of an image, from an offset on; None if the change is there no more.
 
         Raises:
-            Vanished: the change is there no more.
             Unavailable: the database does not answer.
         """
         async with self._turn:
@@ -40,21 +46,33 @@ class Images:
                     query("image_part"), seq, letter_of, is_before, offset, PART_BYTES
                 )
         if row is None:
-            raise Vanished(f"change {seq} was discarded before it could be sent")
+            return None
         part: bytes = row[0]
         return part
 
+    def lost(self, seq: int, table: str) -> None:
+        """Tell that nothing but somebody else can have taken a change out of the outbox, since this sink has not had it."""
+        self._metrics.lost(1)
+        logger.error(
+            "a change was taken out of the outbox before it could be sent: its record has no row",
+            extra={"seq": seq, "table": table},
+        )
 
-class StoredBody(msgspec.Struct, frozen=True):
+
+class StoredBody(msgspec.Struct):
     """What is around the images of a record, and where they are."""
 
     images: Images
     seq: int
+    table: str
     letter_of: str | None
+    # The record that takes its place if it is taken out of the outbox.
+    bare: bytes
     # The first piece is followed by the first image, and so on.
     pieces: Sequence[bytes]
     # Of each image, whether it is the old row's, and its bytes.
     stored: Sequence[tuple[bool, int]]
+    is_lost: bool = False
 
     @property
     def size(self) -> int:
@@ -64,10 +82,17 @@ class StoredBody(msgspec.Struct, frozen=True):
     async def parts(self) -> AsyncIterator[bytes]:
         """What ``forwarder.events.Body`` promises."""
         before = self.pieces[0]
+        is_begun = False
         for (is_before, size), piece in zip(self.stored, self.pieces[1:], strict=True):
             for offset in range(0, size, PART_BYTES):
                 # Kept by nobody but who asks, or it would be in memory until the next one is asked for.
-                found = [await self.images.part(self.seq, letter_of=self.letter_of, is_before=is_before, offset=offset)]
+                found = [] if self.is_lost else await self._part(is_before=is_before, offset=offset)
+                if not found:
+                    if is_begun:
+                        raise Torn(f"change {self.seq} was taken out of the outbox while it was being read")
+                    yield self.bare
+                    return
+                is_begun = True
                 if before:
                     yield before
                     before = b""
@@ -75,6 +100,17 @@ class StoredBody(msgspec.Struct, frozen=True):
                 yield found.pop().replace(b"\n", b" ").replace(b"\r", b" ")
             before = piece
         yield before
+
+    async def _part(self, *, is_before: bool, offset: int) -> list[bytes]:
+        """A part of an image; nothing if the change is lost, which is told once."""
+        found = await self.images.part(self.seq, letter_of=self.letter_of, is_before=is_before, offset=offset)
+        if found is not None:
+            return [found]
+        if self.letter_of is not None:
+            raise Vanished(f"change {self.seq} was discarded before it could be sent")
+        self.is_lost = True
+        self.images.lost(self.seq, self.table)
+        return []
 
 
 def encode(encoder: Encoder, event: Event, images: Images) -> bytes | Body:
@@ -85,10 +121,13 @@ def encode(encoder: Encoder, event: Event, images: Images) -> bytes | Body:
         before=None if stored.before_bytes is None else _MARK,
         after=None if stored.after_bytes is None else _MARK,
     )
-    [line] = encoder([marked])
+    bare = msgspec.structs.replace(event, before=None, after=None, fault=NO_DATA)
+    line, bare_line = encoder([marked, bare])
     pieces = line.split(_MARK.encode())
     sizes = [(True, stored.before_bytes), (False, stored.after_bytes)]
     found = [(is_before, size) for is_before, size in sizes if size is not None]
     # A table that keeps no old rows has none in its records, whatever is stored; the new row comes last.
     held = found[len(found) - (len(pieces) - 1) :]
-    return StoredBody(images, event.seq, stored.letter_of, pieces, held) if held else line
+    if not held:
+        return line
+    return StoredBody(images, event.seq, event.table.qualified_name, stored.letter_of, bare_line, pieces, held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -46,9 +47,15 @@ _BATCH_BYTES = 4 << 20
 # How many are read at once, to be listed or changed.
 PAGE_LETTERS = 5000
 
+logger = logging.getLogger(__name__)
 
-async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> None:
-    """Store what was set aside; to be called in the transaction that saves the position after it."""
+
+async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> int:
+    """Store what was set aside; to be called in the transaction that saves the position after it.
+
+    Returns:
+        How many could not be stored: somebody has taken them out of the outbox, or discarded the letter that was sent again.
+    """
     columns = zip(
         *(
             (
@@ -64,7 +71,14 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
         ),
         strict=True,
     )
-    await connection.execute(query("set_aside"), sink, *map(list, columns))
+    kept = {seq for (seq,) in await connection.fetch(query("set_aside"), sink, *map(list, columns))}
+    lost = sorted({change.seq for change in changes} - kept)
+    for seq in lost:
+        logger.error(
+            "a change that was set aside is nowhere any more: it was taken out of the outbox, or discarded",
+            extra={"sink": sink, "seq": seq},
+        )
+    return len(lost)
 
 
 class Due(NamedTuple):

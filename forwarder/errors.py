@@ -33,11 +33,15 @@ class Gone(Refused):
 
 
 class Vanished(Refused):
-    """What was to be sent is not there any more: somebody has given it up. Reaction: do not send it."""
+    """A dead letter that was to be sent is not there any more: somebody has given it up. Reaction: do not send it."""
 
 
 class Unavailable(ForwarderError):
     """The far side does not answer, or not now. Reaction: try again later."""
+
+
+class Torn(Unavailable):
+    """What is being read was taken away before its end. Reaction: read it from the beginning; it says what there is instead."""
 
 
 class TooLarge(Unavailable):

@@ -6,15 +6,18 @@ them), or because one in its page could not become UTF-8, and nobody knows which
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from forwarder.database import ILLEGIBLE, Connection
-from forwarder.events import Event, Stored, Table
+from forwarder.events import NO_DATA, Event, Stored, Table
 from forwarder.keys import first_key
 from forwarder.queries import query
 from forwarder.registry import Registry, Row
 from forwarder.transactions import Transactions
+
+logger = logging.getLogger(__name__)
 
 _NO_KEY = None, None
 # The place of the one change of a transaction.
@@ -78,7 +81,13 @@ class EventReader:
     async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> None:
         """Complete events whose images were left out, by their seqs."""
         keyless: list[int] = []
-        for row in await connection.fetch(query("look_apart"), list(events), self._letters_of, LARGE_BYTES):
+        rows = await connection.fetch(query("look_apart"), list(events), self._letters_of, LARGE_BYTES)
+        for seq in events.keys() - {row["seq"] for row in rows}:
+            # Gone since the rows were read: it stays a change, without a row.
+            events[seq].fault = NO_DATA
+            if self._letters_of is None:
+                logger.error("a change was taken out of the outbox while it was being read", extra={"seq": seq})
+        for row in rows:
             event = events[row["seq"]]
             event.before, event.after, event.fault = row["before"], row["after"], row["fault"]
             if moved := row["moved"]:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 import msgspec
 
+# The fault of a change whose images somebody has taken out of the outbox before they were read: the SQLSTATE no_data.
+NO_DATA = "02000"
+
 
 class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """A captured table, as the registry knows it. Compared and hashed by identity, so that what follows from it can be cached."""
@@ -54,8 +57,8 @@ class Event(msgspec.Struct, gc=False):
     op: bytes
     before: str | None
     after: str | None
-    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about; both images are null then. Or of the one that
-    # kept an image from becoming UTF-8; that one is null then.
+    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about, or ``NO_DATA``; both images are null then. Or of
+    # the one that kept an image from becoming UTF-8; that one is null then.
     fault: str | None
     # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq. Of a very large transaction only
     # the last change says how many there are. 0 and None: nobody knows, since the outbox may hold no more than a part of the transaction.
@@ -81,10 +84,12 @@ class Body(Protocol):
         """Bytes of it."""
 
     def parts(self) -> AsyncIterator[bytes]:
-        """Read it, some megabytes at a time; what was read before is not kept.
+        """Read it, some megabytes at a time; what was read before is not kept. What somebody has taken out of the outbox stays a record, of
+        another size: without its images, and with a fault that says so.
 
         Raises:
-            Vanished: somebody has given the change up. Raised before the first part, unless it happened after that.
+            Vanished: somebody has discarded the dead letter. Raised before the first part, unless it happened after that.
+            Torn: somebody has taken the change out of the outbox after the first part.
             Unavailable: the database does not answer.
         """
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import anyio
 
+from forwarder import hearsay
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
-from forwarder.errors import Invalid, Refused, TooLarge, Unavailable
+from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID, TOO_LARGE
+from forwarder.kinesis_errors import INVALID, TOO_LARGE, reason
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes
@@ -111,6 +112,13 @@ class KinesisSink:
             Invalid: at least one of the records is refused for what it is; none is stored.
             Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
+        try:
+            return await self._offer(records)
+        except ForwarderError:
+            self._limit.failed(record.seq for record in records)
+            raise
+
+    async def _offer(self, records: Sequence[Record]) -> Sequence[Rejection]:
         if self._watch.objection:
             raise Unavailable(self._watch.objection)
         marks = self._audit.marks() if self._audit else {}
@@ -133,8 +141,8 @@ class KinesisSink:
         return [
             Rejection(
                 record=record,
-                code=result.error_code,
-                reason=result.error_message,
+                code=hearsay.code(result.error_code),
+                reason=reason(result.error_message),
                 is_final=result.error_code in INVALID,
             )
             for record, result in failed
@@ -163,7 +171,7 @@ class KinesisSink:
             verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
         if verdict is Verdict.OUTAGE:
             raise Unavailable(f"{error}; nothing passes, and a body of {size} bytes is refused, too") from error
-        wait_seconds = self._limit.retry_seconds(records[0].seq, now=now)
+        wait_seconds = self._limit.retry_seconds(records[0].seq)
         return [_too_large(records[0], error, is_final=verdict is Verdict.TOO_LARGE, wait_seconds=wait_seconds)]
 
     def _report(self, regressions: Sequence[Regression]) -> None:
@@ -173,7 +181,7 @@ class KinesisSink:
             if self._complaints.due("order"):
                 logger.error(
                     "the stream has stored a record below what its shard had acknowledged before",
-                    extra=asdict(regression),
+                    extra={name: hearsay.code(said) for name, said in asdict(regression).items()},
                 )
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import aiohttp
 import botocore.exceptions
 
+from forwarder import hearsay
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 
 ACCESS_DENIED = "AccessDeniedException"
@@ -97,8 +98,11 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.InvalidProxiesConfigError: "correct the configuration of the proxy",
 }
 
-# Of what an endpoint says, so much is repeated: a body that is no error of AWS may be a page, or have no end.
-_TEXT_CHARACTERS = 500
+# So much is kept of why a record is refused: what is told with it is in the same row of ``forwarder.dead_letter``.
+_REASON_CHARACTERS = 500
+
+# By this botocore says that new credentials have ended before they came. It has no class for it.
+_STILL_EXPIRED = "refreshed credentials are still expired"
 
 # What may pass.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
@@ -128,11 +132,17 @@ def errors_of(what: str) -> Iterator[None]:
             f"{what}: {error}; check endpoint_url, or name the authority's certificate by AWS_CA_BUNDLE"
         ) from error
     except PASSING as error:
-        raise Unavailable(f"{what}: {_brief(error) or type(error).__name__}") from error
+        raise Unavailable(f"{what}: {hearsay.sentence(error) or type(error).__name__}") from error
     except ForwarderError:
         raise
     except Exception as error:
-        raise Unavailable(f"{what}: an answer that nobody foresaw: {type(error).__name__}: {_brief(error)}") from error
+        if isinstance(error, RuntimeError) and _STILL_EXPIRED in str(error):
+            raise Unavailable(
+                f"{what}: the new credentials have expired already; check where they come from, and its clock and ours"
+            ) from error
+        raise Unavailable(
+            f"{what}: an answer that nobody foresaw: {type(error).__name__}: {hearsay.sentence(error)}"
+        ) from error
 
 
 @contextmanager
@@ -155,16 +165,16 @@ def errors_of_opening(what: str) -> Iterator[None]:
 
 def code_of(error: botocore.exceptions.ClientError) -> str:
     """AWS's name for the error."""
-    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return hearsay.code(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
     code = _plain_code_of(error)
-    message = f"{what}: {code_of(error)}: {_text(error)}"
+    message = f"{what}: {_said(error)}"
     if error.operation_name == "PutRecords" and _status_of(error) == _TOO_LARGE:
         return TooLarge(f"{message}; see what limits the size of a request on the way to the stream")
     if code in INVALID:
-        return Invalid(f"{message}; {INVALID[code]}", code=code)
+        return Invalid(f"{what}: {code}: {reason(_message(error))}; {INVALID[code]}", code=code)
     if code in _REFUSALS:
         return Refused(f"{message}; {_REFUSALS[code].format(operation=error.operation_name)}")
     if 300 <= _status_of(error) < 400:
@@ -177,22 +187,28 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
     if error.operation_name != "AssumeRole":
         return None
     code = _plain_code_of(error)
-    message = f"{what}: cannot assume the role of role_arn: {code_of(error)}: {_text(error)}"
+    message = f"{what}: cannot assume the role of role_arn: {_said(error)}"
     return Refused(f"{message}; {_ROLE_REFUSALS[code]}") if code in _ROLE_REFUSALS else Unavailable(message)
+
+
+def reason(said: str) -> str:
+    """Why a record is refused, on one line, as it goes to the dead letters: not for logs."""
+    return " ".join(said[:_REASON_CHARACTERS].split())
 
 
 def _plain_code_of(error: botocore.exceptions.ClientError) -> str:
     """The same, but one name for all that says that the credentials have expired."""
-    return "ExpiredToken" if _EXPIRED.search(_text(error)) else code_of(error)
+    return "ExpiredToken" if _EXPIRED.search(reason(_message(error))) else code_of(error)
 
 
-def _text(error: botocore.exceptions.ClientError) -> str:
-    return _brief(error.response.get("Error", {}).get("Message", ""))
+def _said(error: botocore.exceptions.ClientError) -> str:
+    """Name and text of the error; a gateway's page has no text."""
+    text = hearsay.sentence(_message(error))
+    return f"{code_of(error)}: {text}" if text else code_of(error)
 
 
-def _brief(said: object) -> str:
-    """On one line. What cannot be parsed, botocore quotes whole."""
-    return " ".join(str(said)[:_TEXT_CHARACTERS].split())
+def _message(error: botocore.exceptions.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", ""))
 
 
 def _status_of(error: botocore.exceptions.ClientError) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from forwarder import kinesis_wire
+from forwarder import hearsay, kinesis_wire
 from forwarder.aws_call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.crowd import Crowd
@@ -37,7 +37,7 @@ MAX_SHARDS = 100_000
 LANES_A_SLICE = 500
 
 # The text of a throttle names the shard: "Rate exceeded for shard shardId-000000000000 in stream …".
-_NAMED_SHARD = re.compile(r"shardId-\d+")
+_NAMED_SHARD = re.compile(r"shardId-\d{1,20}")
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ class KinesisShards:
                 self._map = ShardMap(await self._list_shards())
             except (ForwarderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 # Without them there is no pacing, and lanes that are throttled back off by themselves.
-                logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": str(error)})
+                why = str(error) if isinstance(error, ForwarderError) else hearsay.sentence(error)
+                logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": why})
                 self._surprised.set()
             else:
                 backoff.reset()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from botocore.exceptions import EndpointConnectionError
 
-from forwarder import kinesis_wire
+from forwarder import hearsay, kinesis_wire
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
@@ -23,7 +23,9 @@ LOOK_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 2.0
 
 WRITABLE = ("ACTIVE", "UPDATING")
-DEFAULT_MAX_RECORD_KIB = 1024
+# https://docs.aws.amazon.com/kinesis/latest/APIReference/API_UpdateMaxRecordSize.html
+LEAST_MAX_RECORD_KIB = 1024
+MOST_MAX_RECORD_KIB = 10_240
 
 _IGNORES_KEYS = (
     "distributes records by itself (RecordDistributionStrategy AUTO) and ignores partition keys, so that no order can be kept; "
@@ -51,7 +53,7 @@ class KinesisWatch:
         # Why nothing may be sent, while nothing may.
         self.objection: str | None = None
         # The most that data and partition key of one record may be together.
-        self.max_record_bytes = DEFAULT_MAX_RECORD_KIB << 10
+        self.max_record_bytes = LEAST_MAX_RECORD_KIB << 10
         # Whether the endpoint told of the distribution, as only young ones do.
         self.tells_distribution = False
         self._complaints = Occasional(seconds=300.0)
@@ -131,12 +133,21 @@ class KinesisWatch:
             raise Refused(
                 f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"
             )
-        self.max_record_bytes = summary.get("MaxRecordSizeInKiB", DEFAULT_MAX_RECORD_KIB) << 10
+        self.max_record_bytes = self._max_record_bytes(summary.get("MaxRecordSizeInKiB"))
         distribution = summary.get("RecordDistributionStrategy")
         self.tells_distribution = distribution is not None
-        status: str = summary["StreamStatus"]
+        status = hearsay.code(summary["StreamStatus"])
         self.objection = self._objection_to(status, distribution)
         return status
+
+    def _max_record_bytes(self, kib: Any) -> int:
+        """What the stream says; what it was before if it says nothing, or what cannot be, since all that is larger is set aside."""
+        if not isinstance(kib, int) or kib < LEAST_MAX_RECORD_KIB:
+            if kib is not None and self._complaints.due("limit"):
+                facts = {"stream": self._stream, "told": f"{kib!r:.40}", "max_record_bytes": self.max_record_bytes}
+                logger.warning("the stream tells an odd limit for records: keeping the one before", extra=facts)
+            return self.max_record_bytes
+        return min(kib, MOST_MAX_RECORD_KIB) << 10
 
     def _objection_to(self, status: str, distribution: str | None) -> str | None:
         if status not in WRITABLE:

@@ -119,7 +119,7 @@ def decode(answer: bytes) -> Sequence[Result]:
     """What became of each record, in the order of the request.
 
     Raises:
-        msgspec.DecodeError: the answer is not one of PutRecords.
+        msgspec.DecodeError, RecursionError, UnicodeDecodeError: the answer is not one of PutRecords.
     """
     try:
         return _DECODER.decode(answer).records

@@ -87,7 +87,7 @@ def write_all(descriptor: int, texts: Sequence[bytes]) -> None:
 
 
 async def _parts(body: Body) -> Sequence[bytes]:
-    """A large record, as a line of its own; nothing if it is not to be sent any more.
+    """A large record, as a line of its own; nothing if it is a dead letter that was discarded.
 
     It is read before it is written, so that a pipe's reader is never left with a part of a line whose end cannot be had.
     """

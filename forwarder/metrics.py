@@ -40,6 +40,7 @@ class SinkMetrics:
         self._requests = families.requests.labels(sink)
         self._records = families.records.labels(sink)
         self._bytes = families.bytes.labels(sink)
+        self._lost = families.lost.labels(sink)
 
     def request(self, *, seconds: float, records: int, size: int) -> None:
         """A request was answered after so long, and so many records were stored, ``size`` bytes of data."""
@@ -54,6 +55,10 @@ class SinkMetrics:
     def set_aside(self, code: str) -> None:
         """A change went to the dead letters."""
         self._families.set_aside.labels(self._sink, code).inc()
+
+    def lost(self, count: int) -> None:
+        """So many changes were taken out of the outbox by somebody before they could be sent, or set aside."""
+        self._lost.inc(count)
 
     def throttled(self, shard: str) -> None:
         """A shard refused records as too many."""
@@ -141,6 +146,12 @@ class _Families(Collector):
         )
         self.set_aside = Counter(
             "forwarder_sink_dead_letters", "Changes set aside, by code.", ["sink", "code"], registry=registry
+        )
+        self.lost = Counter(
+            "forwarder_sink_lost_changes",
+            "Changes that were taken out of the outbox before they could be sent or set aside.",
+            ["sink"],
+            registry=registry,
         )
         self.throttled = Counter(
             "forwarder_sink_throttled_requests",

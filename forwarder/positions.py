@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import asyncpg
@@ -41,13 +41,20 @@ class Positions:
     """One sink's stored position. Losing its last write costs repeats only, so no commit waits for the disk."""
 
     def __init__(
-        self, connection: Connection, *, sink: str, history_stamp: str = "", newcomers: Newcomers | None = None
+        self,
+        connection: Connection,
+        *,
+        sink: str,
+        history_stamp: str = "",
+        newcomers: Newcomers | None = None,
+        tell_lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``history_stamp`` is that of ``forwarder.history.History``."""
+        """``history_stamp`` is that of ``forwarder.history.History``. ``tell_lost`` hears how many changes were set aside and are gone."""
         self._connection = connection
         self._sink = sink
         self._history_stamp = history_stamp
         self._newcomers = newcomers or Newcomers()
+        self._tell_lost = tell_lost
         self._epoch = 0
         # What was delivered beyond the position that was loaded.
         self.ahead: Ahead | None = None
@@ -108,7 +115,7 @@ class Positions:
                 # we still lead, before anything is kept, and `forwarder replay` locks the two in the same order.
                 floor_seq = await self._save(position, system_identifier)
                 if aside:
-                    await dead_letters.keep(self._connection, aside, sink=self._sink)
+                    await self._keep(aside)
                 if ahead:
                     await self._connection.execute(
                         query("save_ahead"), self._sink, self._epoch, self._history_stamp, ahead.encode()
@@ -126,7 +133,7 @@ class Positions:
                 epoch = await self._connection.fetchval(query("hold_epoch"), self._sink, timeout=ANSWER_SECONDS)
                 if epoch != self._epoch:
                     raise self._lost()
-                await dead_letters.keep(self._connection, aside, sink=self._sink)
+                await self._keep(aside)
 
     async def prove(self) -> None:
         """Hear from the session, and that the position is still ours to move.
@@ -141,6 +148,10 @@ class Positions:
 
     async def _load(self) -> asyncpg.Record | None:
         return await self._connection.fetchrow(query("load_position"), self._sink, self._history_stamp)
+
+    async def _keep(self, aside: Sequence[SetAside]) -> None:
+        if lost := await dead_letters.keep(self._connection, aside, sink=self._sink):
+            self._tell_lost(lost)
 
     async def _save(self, position: Position, system_identifier: int | None) -> int:
         batch = position.batch

@@ -16,7 +16,7 @@ import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
-from forwarder import kinesis_wire, signed_post
+from forwarder import hearsay, kinesis_wire, signed_post
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import is_at_aws
 from forwarder.errors import ForwarderError, Invalid, Unavailable
@@ -29,7 +29,10 @@ from forwarder.signed_post import SignedPost
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 
 # What keeps a post from being answered, and would keep the plain call from it.
-_FORESEEN = (*PASSING, ClientError, msgspec.DecodeError)
+_FORESEEN = (*PASSING, ClientError)
+
+# What an odd answer makes of whoever reads it: it is too deep, is no UTF-8, or is none of PutRecords.
+_ILLEGIBLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 # What a record is rejected with of which the answer says neither that it is stored nor why not.
 NO_SEQUENCE_NUMBER = "NoSequenceNumber"
@@ -71,8 +74,10 @@ class PutRecords:
                 results = await (
                     self._send_by(self._post, records, size=size) if self._post else self._send_plainly(records)
                 )
-            except msgspec.DecodeError as error:
-                raise Unavailable(f"stream {self._stream}: cannot read the answer to PutRecords: {error}") from error
+            except _ILLEGIBLE as error:
+                raise Unavailable(
+                    f"stream {self._stream}: cannot read the answer to PutRecords: {_named(error)}"
+                ) from error
         if len(results) != len(records):
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
         for result in results:
@@ -85,18 +90,19 @@ class PutRecords:
         """Whether a request that holds no record, and stores nothing, is let through to the stream, which refuses it for that."""
         try:
             with aws_call(f"stream {self._stream}"):
-                await self._client.put_records(Records=[], **self._naming)
+                answer = await self._client.put_records(Records=[], **self._naming)
+                # A proxy or a portal that answers in the stream's place says 200 as well.
+                return isinstance(answer.get("Records"), list)
         except Invalid:
             return True
         except ForwarderError:
             return False
-        return True
 
     async def choose_way(self) -> None:
         """Find out which way this version of botocore allows, unless that was found out lately. No record is sent.
 
         Raises:
-            Unavailable: the credentials take too long.
+            Refused, Unavailable: the credentials cannot be had.
         """
         now = anyio.current_time()
         if self._post or now - self._chosen_at < LEARN_AGAIN_SECONDS:
@@ -105,6 +111,7 @@ class PutRecords:
             await self._choose_way(now)
 
     async def _choose_way(self, now: float) -> None:
+        await self._obtain_credentials()
         try:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
@@ -116,19 +123,26 @@ class PutRecords:
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record], *, size: int) -> Sequence[Result]:
         make = kinesis_wire.encode if size <= WHOLE_BYTES else kinesis_wire.Slices
+        await self._obtain_credentials()
         try:
-            return kinesis_wire.decode(await post.send(make(self._stream, records)))
+            answer = await post.send(make(self._stream, records))
         except _FORESEEN:
             raise
         except Exception as error:
             self._bar_post(
                 "a request of our own making failed oddly: sending by botocore's plain call for a while", error
             )
-            raise Unavailable(f"stream {self._stream}: {type(error).__name__}: {error}") from error
+            raise Unavailable(f"stream {self._stream}: {_named(error)}") from error
+        return kinesis_wire.decode(answer)
+
+    async def _obtain_credentials(self) -> None:
+        """Have botocore renew the credentials, if need be. By itself, since what keeps it from that says nothing against our post."""
+        if credentials := self._client._request_signer._credentials:
+            await credentials.get_frozen_credentials()
 
     def _bar_post(self, what: str, error: Exception) -> None:
         self._post, self._chosen_at = None, anyio.current_time()
-        before, self._reason = self._reason, f"{type(error).__name__}: {error}"
+        before, self._reason = self._reason, _named(error)
         if self._reason != before:
             logger.warning(what, extra={"reason": self._reason})
 
@@ -160,6 +174,10 @@ class PutRecords:
 
 def _payload_bytes(record: Record) -> int:
     return len(record.data) + sum([len(follower.data) for follower in record.followers])
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {hearsay.sentence(error)}"
 
 
 def _may_pass(error: Exception) -> bool:

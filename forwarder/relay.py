@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from math import inf
 from typing import Protocol
@@ -16,8 +17,8 @@ from forwarder.backoff import delay_seconds
 from forwarder.barriers import Barriers
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
-from forwarder.errors import Vanished
-from forwarder.events import Record, SetAside
+from forwarder.errors import Torn, Vanished
+from forwarder.events import Body, Record, SetAside
 from forwarder.frontier import Frontier
 from forwarder.lanes import part
 from forwarder.lease import Lease
@@ -199,12 +200,12 @@ class Relay:
                 self._notify()
 
     async def _read(self, record: Record) -> bool:
-        """Replace a record's body by what it stands for; False if that is no more."""
+        """Replace a record's body by what it stands for; False if that is a dead letter that was discarded."""
         assert record.body is not None
         while self._schedule.bytes >= self._max_bytes:
             await self._changed.wait()
         try:
-            record.data = b"".join([part async for part in record.body.parts()])
+            record.data = await _whole(record.body)
         except Vanished:
             record.undelivered.remove(record.seq)
             self._release()
@@ -362,6 +363,12 @@ class Relay:
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+
+async def _whole(body: Body) -> bytes:
+    while True:
+        with suppress(Torn):
+            return b"".join([part async for part in body.parts()])
 
 
 def _bytes(records: Sequence[Record]) -> int:

@@ -9,6 +9,8 @@ that the gateway is unwell and refuses everything. What tells them apart is what
 * A record that is refused alone is too large if others pass, if it stays refused for ``TRIAL_SECONDS``, and if meanwhile nothing passes
   that is as large as anything that was refused. Then what is as large is too large as well, and needs no trial of its own, for
   a minute after the last that was refused.
+* Of a trial only the time between two refusals counts that follow one another. What fails in between for another reason, since no server
+  is there, say, tells nothing of its size.
 * If nothing passes, not even a request without records, or if what is refused is small, nothing is proved: it is an outage.
 
 Sizes that are compared with each other are those of bodies, as the gateway sees them. The limit counts data and partition keys, as
@@ -17,6 +19,8 @@ Kinesis and ``forwarder.lanes`` do. Times are seconds of any steady clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 
@@ -31,6 +35,8 @@ LATELY_SECONDS = 10.0
 OUTAGE_SECONDS = 1.0
 # A record that was not refused for so long has its trial from the beginning: it was not tried.
 TRIAL_GAP_SECONDS = 60.0
+# So long a try may take beyond the wait before it; of what takes longer no more counts.
+TRY_SECONDS = 10.0
 # So long it is known which size is too large, after the last that was.
 PROOF_SECONDS = 60.0
 # So many records are on trial at once. What is proved of one holds for all that are as large.
@@ -50,6 +56,15 @@ class Verdict(Enum):
     ON_TRIAL = auto()
     # Nothing passes, so nobody can tell.
     OUTAGE = auto()
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Of one record: how long it has stayed refused, when it was refused last, and whether it has failed otherwise since."""
+
+    refused_at: float
+    seconds: float = 0.0
+    is_interrupted: bool = False
 
 
 class RequestLimit:
@@ -77,8 +92,8 @@ class RequestLimit:
         self._passed_at = -inf
         # Since when nothing has passed, and something was refused.
         self._refused_since = inf
-        # From when to when each record is refused.
-        self._trials: dict[int, tuple[float, float]] = {}
+        # By seq.
+        self._trials: dict[int, _Trial] = {}
         # The size of the smallest body that is known to be too large, and since when nothing has confirmed it.
         self._too_large_from = inf
         self._proved_at = -inf
@@ -88,11 +103,11 @@ class RequestLimit:
         """Whether nothing is known of any limit, and what passes need not be told."""
         return self.bytes >= self._max_bytes and self._least_refused == inf
 
-    def retry_seconds(self, seq: int, *, now: float) -> float:
+    def retry_seconds(self, seq: int) -> float:
         """How long a record on trial waits before it is sent again."""
         most = RETRY_SECONDS + RETRY_SECONDS_EACH * len(self._trials)
-        since, _ = self._trials.get(seq, (-inf, now))
-        return min(most, max(RETRY_FIRST_SECONDS, now - since))
+        trial = self._trials.get(seq)
+        return min(most, max(RETRY_FIRST_SECONDS, trial.seconds)) if trial else most
 
     def passed(self, size: int, *, body_bytes: int, now: float) -> None:
         """A request was let through, whatever the stream then said of its records."""
@@ -105,6 +120,14 @@ class RequestLimit:
             self._too_large_from = inf
         if now >= self._probe_at and size * 2 > self.bytes:
             self.bytes = min(self._max_bytes, max(self.bytes, size) * 2)
+
+    def failed(self, seqs: Iterable[int]) -> None:
+        """A request with these records had no answer, or one that tells nothing of its size."""
+        if not self._trials:
+            return
+        for seq in seqs:
+            if trial := self._trials.get(seq):
+                trial.is_interrupted = True
 
     def refused(self, size: int, *, body_bytes: int, now: float) -> bool:
         """A request that can be divided was refused for its size; whether it is worth a try to divide it."""
@@ -138,11 +161,15 @@ class RequestLimit:
         return body_bytes >= self._too_large_from
 
     def _seconds_on_trial(self, seq: int, now: float) -> float:
-        since, last = self._trials.get(seq, (now, now))
-        if now - last > TRIAL_GAP_SECONDS:
-            since = now
+        trial = self._trials.get(seq)
+        if trial is None or now - trial.refused_at > TRIAL_GAP_SECONDS:
+            trial = _Trial(now)
+        elif not trial.is_interrupted:
+            trial.seconds += min(now - trial.refused_at, self.retry_seconds(seq) + TRY_SECONDS)
+        trial.refused_at, trial.is_interrupted = now, False
         if len(self._trials) >= MAX_TRIALS:
-            self._trials = {key: span for key, span in self._trials.items() if now - span[1] <= TRIAL_GAP_SECONDS}
+            lately = now - TRIAL_GAP_SECONDS
+            self._trials = {key: other for key, other in self._trials.items() if other.refused_at >= lately}
         if seq in self._trials or len(self._trials) < MAX_TRIALS:
-            self._trials[seq] = since, now
-        return now - since
+            self._trials[seq] = trial
+        return trial.seconds

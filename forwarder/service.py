@@ -11,7 +11,7 @@ import anyio
 from forwarder import sink_url
 from forwarder.config import Settings, SinkSettings
 from forwarder.delivery import Delivery, plain_errors
-from forwarder.errors import Misconfigured, Refused
+from forwarder.errors import ForwarderError, Misconfigured
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Newcomers
@@ -66,8 +66,8 @@ class Service:
             )
             for sink in sinks
         ]
-        # The sinks that are refused right now, and why.
-        self._refused: dict[str, Refused] = {}
+        # The sinks that cannot be served right now, and why.
+        self._refused: dict[str, ForwarderError] = {}
 
     @property
     def states(self) -> Mapping[str, ServiceState]:
@@ -83,7 +83,7 @@ class Service:
         """Deliver until stopped; with ``once``, until all there is now is delivered.
 
         Raises:
-            Refused: something that waiting cannot mend; of several sinks, only if it is so for all, or with ``once``.
+            Refused, Misconfigured: something that waiting cannot mend; of several sinks, only if it is so for all, or with ``once``.
         """
         with plain_errors():
             async with anyio.create_task_group() as connections:
@@ -108,12 +108,12 @@ class Service:
             raise next(iter(self._refused.values()))
 
     async def _deliver(self, delivery: Delivery, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
-        """Keep one sink going. As long as another is served, being refused is no reason to end."""
+        """Keep one sink going. As long as another is served, nothing that is wrong with this one is a reason to end."""
         while True:
             try:
                 await delivery.run(source, once=once)
                 return
-            except Refused as error:
+            except ForwarderError as error:
                 self._refused[delivery.sink_name] = error
                 if once:
                     return

@@ -141,6 +141,8 @@ def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]
             raise Misconfigured(
                 f"sink URL {url!r} names no path; write file:changes.jsonl or file:/var/tmp/changes.jsonl"
             )
+        if "\0" in path:
+            raise Misconfigured(f"sink URL {url!r}: no path has the character NUL in it")
         return FileTarget(path=path)
     raise Misconfigured(f"sink URL {url!r}: unknown sink kind {scheme!r}; examples: {EXAMPLES}")
 

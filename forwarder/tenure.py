@@ -137,14 +137,20 @@ async def begin(
     server = await server_of(session, url=terms.database_url)
     entered = await history.enter(session, server)
     inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
-    positions = Positions(session, sink=terms.sink.name, history_stamp=entered.stamp, newcomers=terms.newcomers)
+    positions = Positions(
+        session,
+        sink=terms.sink.name,
+        history_stamp=entered.stamp,
+        newcomers=terms.newcomers,
+        tell_lost=terms.metrics.lost,
+    )
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=terms.sink.start)
     quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
     uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
     relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
     turn = anyio.Lock()
-    packer = _packer(terms.sink_url, sink, entered.origins, Images(session, turn))
+    packer = _packer(terms.sink_url, sink, entered.origins, Images(session, turn, metrics=terms.metrics))
     checkpoints = Checkpoints(
         positions,
         turn,

@@ -48,7 +48,7 @@ class Store(Protocol):
         """Store an object. Stored twice it is the same object: its key follows from the change.
 
         Raises:
-            Vanished: the change was given up before it was read.
+            Vanished: the change is a dead letter, and was discarded before it was read.
             ForwarderError: it is not stored, and may be the next time.
         """
 

@@ -1,4 +1,5 @@
--- Keeps changes as dead letters. One that is there already, since it was sent again in vain or is to be, waits for the operator again.
+-- Keeps changes as dead letters, and returns the seqs of those that there still are. One that is there already, since it was sent again in
+-- vain or is to be, waits for the operator again.
 --   $1 the sink; of each change: $2 seq, $3 partition key, $4 bytes of its record, $5 code, $6 reason, $7 which one of its transaction it
 --   is, $8 of how many, or null
 -- In order of seq, as in whatever else locks letters: so of two that meet, one waits for the other, and neither is undone.
@@ -34,3 +35,4 @@ ON CONFLICT (sink, seq) DO UPDATE SET
     attempts = dead_letter.attempts + 1,
     set_aside_at = now(),
     retry_at = NULL
+RETURNING dead_letter.seq

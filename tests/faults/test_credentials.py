@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from forwarder import credentials_renewal
+from forwarder.errors import Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
@@ -101,6 +102,35 @@ async def test_credentials_that_are_no_good_do_not_replace_good_ones(
             await eventually(taken_and_asked_again)
             assert await signed_by(server, sink) == "OLD"
             tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (credentials("ENDED", minutes=-5), "the new credentials have expired already"),
+        (answer({}), "KeyError: 'AccessKeyId'"),
+        (answer([]), "TypeError"),
+        (Answer(body=b"\xff"), "UnicodeDecodeError"),
+        (Answer(status=500), "credentials"),
+    ],
+)
+async def test_credentials_that_are_no_good_are_told_and_say_nothing_against_our_way_of_sending(
+    server: Misbehaving, caplog: pytest.LogCaptureFixture, given: Answer, told: str
+) -> None:
+    server.next(CREDENTIALS, credentials("OLD", minutes=8))
+    server.always(CREDENTIALS, given)
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        # The old ones are as good as over.
+        sink._put._client._request_signer._credentials._mandatory_refresh_timeout = 3600
+        sink._put._client._request_signer._credentials._advisory_refresh_timeout = 3600
+        with pytest.raises(Unavailable, match=told):
+            await signed_by(server, sink)
+        assert sink._put._post
+        server.always(CREDENTIALS, credentials("NEW", minutes=300))
+        assert await signed_by(server, sink) == "NEW"
+        assert sink._put._post
+    assert "plain call" not in caplog.text
 
 
 async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(

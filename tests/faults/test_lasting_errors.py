@@ -111,18 +111,30 @@ async def test_a_sink_that_is_refused_beside_another_says_why_and_is_tried_again
         await leads(service)
 
 
-@pytest.mark.parametrize("option", ["profile=nobodys", "role_arn=arn:aws:iam::123456789012:role/r&profile=nobodys"])
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("kinesis://changes?region=us-east-1&profile=nobodys", "nobodys"),
+        ("kinesis://changes?region=us-east-1&role_arn=arn:aws:iam::123456789012:role/r&profile=nobodys", "nobodys"),
+        ("kinesis://changes?region=xx-nowhere-1", "xx-nowhere-1"),
+        ("kinesis://changes?region=xx-nowhere-1&oversize=s3://large/p", "xx-nowhere-1"),
+        ("kinesis://changes?region=us-east-1&endpoint_url=http://[::1", "endpoint_url"),
+        ("file:/proc/nobody/changes", "/proc/nobody"),
+        (f"file:/tmp/{'x' * 300}", "too long"),
+        ("file:/", "directory"),
+    ],
+)
 async def test_a_sink_that_cannot_be_opened_beside_another_says_why(
-    database: Database, tmp_path: Path, option: str
+    database: Database, tmp_path: Path, url: str, reason: str
 ) -> None:
     sinks = [
-        SinkSettings(name="stream", url=f"kinesis://changes?region=us-east-1&{option}"),
+        SinkSettings(name="stream", url=url),
         SinkSettings(name="file", url=f"file:{tmp_path / 'out'}"),
     ]
     service = Service(Settings(), sinks, database_url=database.url, metrics=Metrics())
 
     async with running(service):
-        await complains(service, "nobodys")
+        await complains(service, reason)
         await eventually(lambda: file_leads(service))
 
 

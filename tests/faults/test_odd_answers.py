@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -12,24 +13,31 @@ import psutil
 import pytest
 
 from forwarder import aws_call, put_records
-from forwarder.attachments import attachments_of
+from forwarder.attachments import PART_BYTES, attachments_of
+from forwarder.concurrency import Concurrency
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
+from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.publisher import Publisher
 from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
 from forwarder.triage import triage
+from forwarder.uptime import uptime_seconds
 from tests.certificates import self_signed
 from tests.large import Whole
 from tests.listening import CREDENTIALS
 from tests.support.misbehaving import (
+    ANY,
     SHARD,
     Answer,
     Behaviour,
+    ByContent,
     Drip,
     Flood,
     Misbehaving,
+    Request,
     Silence,
     StopReading,
     TooLargeAbove,
@@ -56,6 +64,9 @@ ODD_BODIES = [
     b"<html>",
     b"\xff\xfe",
     b"",
+    b"[" * 20_000 + b"]" * 20_000,
+    b'{"Records":' + b"[" * 20_000,
+    b'{"Records": [{"ErrorCode": "\xff"}]}',
 ]
 
 
@@ -162,6 +173,39 @@ async def test_a_record_that_is_refused_while_requests_without_records_pass_is_o
     assert not server.stored
 
 
+@pytest.mark.parametrize(("between", "is_final"), [(None, True), (503, False), (400, False)])
+async def test_a_trial_counts_no_time_in_which_a_record_fails_otherwise(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, between: int | None, *, is_final: bool
+) -> None:
+    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 1e-9)
+    statuses = iter([413, between, 413] if between else [413, 413])
+
+    def choose(request: Request) -> Answer | None:
+        return Answer(status=next(statuses)) if request.content["Records"] else None
+
+    server.always("PutRecords", ByContent(choose=choose))
+    large = records(1, size=2_000)
+    async with sink_of(server) as sink:
+        [rejection] = await sink.publish(large)
+        assert not rejection.is_final
+        if between:
+            with pytest.raises(Unavailable, match=str(between)):
+                await sink.publish(large)
+        [rejection] = await sink.publish(large)
+        assert rejection.is_final == is_final
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"Records": null}'])
+async def test_who_answers_in_the_place_of_the_stream_lets_nothing_pass(server: Misbehaving, body: bytes) -> None:
+    def choose(request: Request) -> Answer:
+        return Answer(status=413) if request.content["Records"] else Answer(body=body)
+
+    server.always("PutRecords", ByContent(choose=choose))
+    async with sink_of(server) as sink:
+        with pytest.raises(Unavailable, match="nothing passes"):
+            await sink.publish(records(1, size=2_000))
+
+
 async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server: Misbehaving) -> None:
     server.next("PutRecords", Answer(status=413))
     async with sink_of(server) as sink:
@@ -197,6 +241,30 @@ async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_
     async with sink_of(server) as sink:
         with pytest.raises(ForwarderError, match="stream changes"):
             await sink._watch._look()
+
+
+def description(kib: object) -> Answer:
+    return answer({"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "MaxRecordSizeInKiB": kib}})
+
+
+@pytest.mark.parametrize("kib", [0, -5, 1023, None, "10", 2048.5, True, [], "x" * 1000])
+async def test_a_limit_for_records_that_cannot_be_leaves_the_one_before(
+    server: Misbehaving, caplog: pytest.LogCaptureFixture, kib: object
+) -> None:
+    server.next("DescribeStreamSummary", description(2048), description(kib))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        assert await sink._watch._look() == "ACTIVE"
+        assert sink.max_record_bytes == 2 << 20
+    told = [vars(record)["told"] for record in caplog.records if "odd limit" in record.message]
+    assert told == ([] if kib is None else [repr(kib)[:40]])
+
+
+async def test_a_limit_for_records_is_never_above_what_a_request_may_hold(server: Misbehaving) -> None:
+    server.next("DescribeStreamSummary", description(10**9))
+    async with sink_of(server) as sink:
+        await sink.prepare()
+        assert sink.max_record_bytes == 10 << 20
 
 
 @pytest.mark.parametrize("key", ["ErrorCode", "ErrorMessage"])
@@ -255,6 +323,61 @@ async def test_an_odd_list_of_shards_leaves_them_without_a_pace_and_no_more(
             tasks.cancel_scope.cancel()
 
 
+QUOTED_HEADERS = ("content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target")
+SECRET = "FwoGZXIvYXdzEJr//////////wEaDS" + "ECRET" * 20
+
+
+def quoting(kind: str) -> Behaviour:
+    """What quotes a request in its answer: AWS its headers, since the signature is wrong, or a gateway its body."""
+
+    def choose(request: Request) -> Answer:
+        body = request.body.decode()
+        results = [{"ErrorCode": "InternalFailure", "ErrorMessage": body}, {"ErrorCode": f"Bad {body}"}]
+        said = {
+            "headers": "The request signature we calculated does not match the signature you provided. Check it.\n\nThe Canonical String"
+            " should have been\n" + "\n".join(f"{name}:{request.headers.get(name)}" for name in QUOTED_HEADERS),
+            "body": f"upstream failed for: {body}",
+        }
+        if kind == "results":
+            return answer({"Records": results})
+        if kind == "headers":
+            return answer({"__type": "InvalidSignatureException", "message": said[kind]}, status=403)
+        if kind == "code":
+            return answer({"__type": f"Bad {body}", "message": "no"}, status=400)
+        if kind == "page":
+            return Answer(status=502, body=f"<html>{body}</html>".encode())
+        return answer({"message": said["body"]}, status=int(kind))
+
+    return ByContent(choose=choose)
+
+
+@pytest.mark.parametrize("kind", ["headers", "503", "413", "400", "results", "code", "page"])
+async def test_what_quotes_a_request_is_not_repeated(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
+    metrics = Metrics()
+    state = ServiceState()
+    rows = [Record(seq, f"public.account.500{seq}", b"TOPSECRETROW" * 3, set()) for seq in range(2)]
+    encoded = base64.b64encode(rows[0].data).decode()
+    target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url=server.url)
+    async with kinesis_sink(target, max_in_flight=2, metrics=metrics.sink("default")) as sink:
+        publisher = Publisher(
+            sink,
+            lease=Lease(asked_at=uptime_seconds()),
+            concurrency=Concurrency(max_in_flight=2),
+            state=state,
+            metrics=metrics.sink("default"),
+        )
+        await sink.prepare()
+        server.always("PutRecords", quoting(kind))
+        assert len(await publisher.publish(rows, in_flight=1)) == 2
+
+    told = " ".join([str(vars(record)) for record in caplog.records] + [str(state), metrics.exposition().decode()])
+    assert kind not in ("headers", "503", "400") or "stream changes: " in told
+    assert not [secret for secret in (SECRET[:30], encoded[:30], "account.5000", "account.5001") if secret in told]
+
+
 @pytest.mark.parametrize("plainly", [False, True])
 async def test_no_redirect_is_followed(server: Misbehaving, *, plainly: bool) -> None:
     async with misbehaving() as stranger, sink_of(server) as sink:
@@ -305,6 +428,37 @@ async def test_of_an_answer_without_end_no_more_is_read_than_an_answer_may_have(
         assert not await sink.publish(records())
     assert is_left_unread(server)
     assert len(str(raised.value)) < 1000
+
+
+UPLOAD = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+PAGE = b"<html><body>log in</body></html>"
+TAGGED = Answer(headers=(("ETag", '"any"'),))
+
+
+@pytest.mark.parametrize(
+    ("put", "complete", "size"),
+    [
+        (Answer(body=PAGE), None, 10),
+        (Answer(status=204), None, 10),
+        (Answer(body=PAGE), None, PART_BYTES + 1),
+        (TAGGED, Answer(body=PAGE), PART_BYTES + 1),
+        (TAGGED, Answer(), PART_BYTES + 1),
+    ],
+)
+async def test_who_answers_in_the_place_of_s3_has_stored_nothing(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, put: Answer, complete: Answer | None, size: int
+) -> None:
+    def choose(request: Request) -> Answer | None:
+        if request.operation.endswith("?uploads"):
+            return Answer(body=UPLOAD)
+        return put if request.operation.startswith("PUT ") else complete
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+    server.always(ANY, ByContent(choose=choose))
+    target = KinesisTarget(stream="changes", region="us-east-1", oversize=Oversize(kind="s3", bucket="large"))
+    async with attachments_of(target) as attachments:
+        with pytest.raises(Unavailable, match="s3://large: an answer without ETag"):
+            await attachments.put(Attachment("large", "key", Whole(b"x" * size)))
 
 
 @pytest.mark.parametrize("status", [200, 403, 500])

@@ -331,6 +331,26 @@ async def test_while_s3_does_not_take_the_record_its_pointer_waits_and_other_row
     assert any(body["key"] == {"id": 100} for body in bodies(served))
 
 
+async def test_what_is_taken_out_of_the_outbox_while_it_waits_for_s3_is_told_and_sent_without_its_row(
+    database: Database, ledger: Ledger, served: Served, s3: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(database.url, f"{served.sink}&oversize={quote(f's3://{BUCKET}/changes')}") as service:
+        await leads(service)
+        await s3.delete_bucket(Bucket=BUCKET)
+        await write_rows(ledger, database.writer_url, 100, note="x" * (6 << 20))
+        await eventually(is_unready(service, f"s3://{BUCKET}"), within_seconds=20)
+        await execute(database, "TRUNCATE forwarder.outbox")
+        await s3.create_bucket(Bucket=BUCKET)
+        await served.kinesis.wait_for_records(1, stream=STREAM)
+        [pointer] = bodies(served)
+        key = pointer["stored_at"].removeprefix(f"s3://{BUCKET}/")
+        answer = await s3.get_object(Bucket=BUCKET, Key=key)
+        stored = json.loads(await answer["Body"].read())
+    assert (stored["op"], stored["key"], stored["after"], stored["fault"]) == ("insert", {"id": 100}, None, "02000")
+    [told] = [record for record in caplog.records if "taken out of the outbox" in record.message]
+    assert (vars(told)["seq"], vars(told)["table"]) == (pointer["seq"], "public.account")
+
+
 @pytest.mark.parametrize("note", [LARGE, BARELY], ids=["large", "barely"])
 @pytest.mark.parametrize("refuses", [False, True], ids=["never answers", "refuses"])
 async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reason_is_told(

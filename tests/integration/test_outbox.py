@@ -11,7 +11,8 @@ import pytest
 from forwarder.cursor import Position, Snapshot
 from forwarder.database import session
 from forwarder.errors import Refused, Unavailable
-from forwarder.events import Event
+from forwarder.event_reader import fetch_rows
+from forwarder.events import NO_DATA, Event
 from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.registry import Registry
@@ -709,3 +710,26 @@ async def test_a_look_passes_over_nothing_of_a_large_transaction_that_was_rolled
     assert await blocks_touched(reader, "drain", *bounds) < 150
     later = str(delivered.xmax + 5)
     assert await blocks_touched(reader, "page", *bounds, f"'{later}:{later}:'", "30000", "0", "0") < 150
+
+
+async def test_a_large_change_that_is_taken_out_while_it_is_read_stays_a_change_and_says_so(
+    reader: Connection,
+    connection: Connection,
+    item: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await connection.execute("INSERT INTO item VALUES (1, repeat('x', 2 << 20)), (2, repeat('x', 2 << 20))")
+
+    async def fetch_and_lose(*parameters: Any) -> Sequence[Any]:
+        rows = await fetch_rows(*parameters)
+        await connection.execute("DELETE FROM forwarder.outbox WHERE seq = 1")
+        return rows
+
+    monkeypatch.setattr("forwarder.outbox.fetch_rows", fetch_and_lose)
+    lost, other = await drain(outbox_of(reader, page_bytes=4 << 20))
+
+    assert (lost.seq, lost.key, lost.stored, lost.fault) == (1, None, None, NO_DATA)
+    assert (other.key, other.fault) == ('{"id":2}', None)
+    assert other.stored
+    assert [vars(record)["seq"] for record in caplog.records] == [1]

@@ -144,6 +144,25 @@ async def test_a_position_that_was_restored_is_nobodys_before_it_is_loaded(
     await positions.save(await positions.load())
 
 
+async def test_what_was_set_aside_and_is_nowhere_is_told_and_does_not_keep_the_position_from_moving(
+    leader: Connection, connection: Connection, item: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[int] = []
+    positions = Positions(leader, sink="default", tell_lost=told.append)
+    position = await positions.load()
+    await connection.execute("INSERT INTO item VALUES (1), (2)")
+    aside = [SetAside(seq=seq, partition_key="1", size=1, code="oversize", reason="") for seq in (1, 2)]
+    await connection.execute("DELETE FROM forwarder.outbox WHERE seq = 2")
+
+    await positions.keep(aside)
+    await positions.save(replace(position, last_seq=2), aside=aside)
+
+    assert told == [1, 1]
+    assert [vars(record)["seq"] for record in caplog.records if "is nowhere any more" in record.message] == [2, 2]
+    assert [row[0] for row in await connection.fetch("SELECT seq FROM forwarder.dead_letter")] == [1]
+    assert (await positions.load()).last_seq == 2
+
+
 @pytest.mark.parametrize("restored_first", [True, False])
 async def test_a_compaction_makes_no_restored_position_a_saved_one(
     leader: Connection, connection: Connection, *, restored_first: bool

@@ -34,9 +34,10 @@ class Bucket:
     # The part that is refused.
     refuses: int | None = None
 
-    async def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:
+    async def put_object(self, *, Key: str, Body: bytes, **_: str) -> dict[str, str]:
         self.calls["put_object"] += 1
         self.objects[Key] = Body
+        return {"ETag": "whole"}
 
     async def create_multipart_upload(self, *, Key: str, **_: str) -> dict[str, str]:
         self.uploads[Key] = {}
@@ -48,10 +49,11 @@ class Bucket:
         self.uploads[Key][PartNumber] = Body
         return {"ETag": str(PartNumber)}
 
-    async def complete_multipart_upload(self, *, Key: str, MultipartUpload: Any, **_: str) -> None:
+    async def complete_multipart_upload(self, *, Key: str, MultipartUpload: Any, **_: str) -> dict[str, str]:
         parts = self.uploads.pop(Key)
         self.objects[Key] = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
         assert all(len(part) == PART_BYTES for part in list(parts.values())[:-1])
+        return {"ETag": "joined"}
 
     async def abort_multipart_upload(self, *, Key: str, **_: str) -> None:
         del self.uploads[Key]
@@ -133,3 +135,27 @@ async def test_an_odd_answer_is_a_reason_to_try_again_and_so_is_none_in_time(
     monkeypatch.setattr("forwarder.aws_call.CALL_SECONDS", 0.01)
     with pytest.raises(Unavailable, match="s3://large: "):
         await Attachments(Odd(answer), bucket="large").put(attachment(Scripted(["x" * 25])))
+
+
+@dataclass
+class Obliging(Bucket):
+    """In its place somebody answers who says yes to everything, and names no tag for what is stored by ``untagged``."""
+
+    untagged: str = ""
+
+    async def put_object(self, *, Key: str, Body: bytes, **_: str) -> dict[str, str]:
+        answer = await super().put_object(Key=Key, Body=Body)
+        return {} if self.untagged == "put_object" else answer
+
+    async def complete_multipart_upload(self, *, Key: str, MultipartUpload: Any, **_: str) -> dict[str, str]:
+        return {} if self.untagged == "complete_multipart_upload" else {"ETag": ""}
+
+
+@pytest.mark.parametrize(("untagged", "size"), [("put_object", 5), ("complete_multipart_upload", 25), ("", 25)])
+async def test_only_a_tag_says_that_an_object_is_stored(untagged: str, size: int) -> None:
+    bucket = Obliging(untagged=untagged)
+
+    with pytest.raises(Unavailable, match="s3://large: an answer without ETag"):
+        await Attachments(bucket, bucket="large").put(attachment(Scripted(["x" * size])))
+
+    assert not bucket.uploads

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from forwarder import bodies
-from forwarder.events import Event, Stored, Table
+from forwarder.errors import Torn, Vanished
+from forwarder.events import NO_DATA, Body, Event, Stored, Table
 from forwarder.native import encoder
 from forwarder.origins import Origin, Origins
 
@@ -24,12 +25,20 @@ class Shelf:
     before: str | None
     after: str | None
     asked: list[tuple[bool, int]] = field(default_factory=list)
+    # How many parts it has handed out when somebody takes the change away.
+    ends_after: int | None = None
+    told: list[tuple[int, str]] = field(default_factory=list)
 
-    async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes:
-        assert (seq, letter_of) == (42, "default")
+    async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes | None:
+        assert seq == 42
+        if len(self.asked) == self.ends_after:
+            return None
         self.asked.append((is_before, offset))
         image = (self.before if is_before else self.after) or ""
         return image.encode()[offset : offset + PART_BYTES]
+
+    def lost(self, seq: int, table: str) -> None:
+        self.told.append((seq, table))
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +69,22 @@ async def read(event: Event, shelf: Shelf) -> bytes:
     data = bodies.encode(ENCODE, replace(event, before=None, after=None, stored=stored), images)
     if isinstance(data, bytes):
         return data
-    whole = b"".join([part async for part in data.parts()])
+    whole = await joined(data)
     assert len(whole) == data.size
     return whole
+
+
+async def joined(body: Body) -> bytes:
+    return b"".join([part async for part in body.parts()])
+
+
+def body_of(event: Event, shelf: Shelf, *, letter_of: str | None = None) -> Body:
+    """As ``read``, but not read yet; both images are ASCII."""
+    images: Any = shelf
+    stored = Stored(len(shelf.before or ""), len(shelf.after or ""), letter_of)
+    body = bodies.encode(ENCODE, replace(event, before=None, after=None, stored=stored), images)
+    assert not isinstance(body, bytes)
+    return body
 
 
 @pytest.mark.parametrize("before", [None, '{"id":1}', '{"id":1,"note":"a long one, äöü 😀 and so on"}'])
@@ -82,3 +104,37 @@ async def test_an_old_row_that_the_record_does_not_hold_is_not_read() -> None:
     await read(change(before=shelf.before, after=shelf.after, keeps_old_rows=False), shelf)
 
     assert shelf.asked == [(False, 0), (False, 10)]
+
+
+async def test_what_was_taken_out_of_the_outbox_is_a_record_without_images_that_says_so_and_is_told_once() -> None:
+    shelf = Shelf("x" * 30, "y" * 15, ends_after=0)
+    event = change(before=shelf.before, after=shelf.after)
+    body = body_of(event, shelf)
+
+    for _ in range(2):
+        assert await joined(body) == ENCODE([replace(event, before=None, after=None, fault=NO_DATA)])[0]
+
+    assert shelf.told == [(42, "public.orders")]
+
+
+@pytest.mark.parametrize("parts", range(1, 5))
+async def test_what_is_taken_out_in_the_middle_is_to_be_read_from_the_beginning(parts: int) -> None:
+    shelf = Shelf("x" * 30, "y" * 15, ends_after=parts)
+    event = change(before=shelf.before, after=shelf.after)
+    body = body_of(event, shelf)
+
+    with pytest.raises(Torn, match="42"):
+        await joined(body)
+
+    assert await joined(body) == ENCODE([replace(event, before=None, after=None, fault=NO_DATA)])[0]
+    assert shelf.told == [(42, "public.orders")]
+
+
+@pytest.mark.parametrize("parts", [0, 1])
+async def test_a_letter_that_is_discarded_is_no_record(parts: int) -> None:
+    shelf = Shelf("x" * 30, "y" * 15, ends_after=parts)
+
+    with pytest.raises(Vanished, match="42"):
+        await joined(body_of(change(before=shelf.before, after=shelf.after), shelf, letter_of="default"))
+
+    assert not shelf.told

@@ -16,7 +16,7 @@ from forwarder import linger
 from forwarder import relay as relay_module
 from forwarder.crowd import Crowd
 from forwarder.cursor import Position, Snapshot
-from forwarder.errors import Invalid, Refused, Unavailable, Vanished
+from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.lease import LEASE_SECONDS, Lease
@@ -1013,6 +1013,31 @@ def large_page_of(*records: tuple[int, Body | None]) -> Packed:
     now = next(number for number, record in enumerate(made) if record.body)
     stretches = [Stretch(1, undelivered)]
     return Packed(records=made[:now], later=deque(made[now:]), stretches=stretches)
+
+
+class TornBody(Body):
+    """Of which a part was read when somebody took it away, and which is another one then."""
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield b"old"
+        if not self.was_read:
+            self.was_read = True
+            raise Torn("taken away")
+
+
+async def test_what_is_taken_away_while_it_is_read_is_read_from_the_beginning() -> None:
+    sink = ScriptedSink(store)
+    relay = relay_to(sink)
+    packed = large_page_of((1, None), (2, TornBody(b"xxxxx")), (3, None))
+
+    async with running(relay):
+        relay.offer(packed, START)
+        await relay.follow(packed.later)
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert [(record.seq, len(record.data)) for record in sink.stored] == [(1, 1), (2, 3), (3, 1)]
+    assert packed.is_delivered
 
 
 async def test_large_records_are_read_one_after_the_other_when_there_is_room_and_keep_their_places() -> None:

@@ -192,6 +192,48 @@ def test_a_record_that_was_not_tried_for_long_has_its_trial_from_the_beginning()
     assert traffic.alone(20_000) is ON_TRIAL
 
 
+def test_what_fails_otherwise_between_two_refusals_is_no_part_of_a_trial() -> None:
+    traffic = Traffic(gateway(8192))
+    traffic.request(MAX)
+    traffic.request(100)
+    assert traffic.alone(20_000) is ON_TRIAL
+    # Nothing of this is answered by 413: no server is there, or the stream says that it is busy.
+    while traffic.now < 1.5 * TRIAL_SECONDS:
+        traffic.now += RETRY_SECONDS
+        traffic.request(100)
+        traffic.limit.failed([1])
+    assert traffic.alone(20_000) is ON_TRIAL
+    assert traffic.alone(20_000, seq=2) is ON_TRIAL
+
+
+@pytest.mark.parametrize("every", [2, 3, 10])
+def test_a_record_that_fails_otherwise_now_and_then_is_too_large_after_its_trial_all_the_same(every: int) -> None:
+    traffic = Traffic(gateway(8192))
+    traffic.request(MAX)
+    verdict: Verdict | None = ON_TRIAL
+    tries = 0
+    while verdict is ON_TRIAL or tries == 0:
+        tries += 1
+        traffic.now += RETRY_SECONDS
+        traffic.request(100)
+        if tries % (every + 1):
+            verdict = traffic.alone(20_000)
+        else:
+            traffic.limit.failed([1])
+    assert verdict is TOO_LARGE
+    assert TRIAL_SECONDS <= traffic.now < 4 * TRIAL_SECONDS
+
+
+def test_two_refusals_between_which_it_was_not_tried_are_no_proof() -> None:
+    traffic = Traffic(gateway(8192))
+    traffic.request(MAX)
+    traffic.request(100)
+    assert traffic.alone(20_000) is ON_TRIAL
+    traffic.now += TRIAL_GAP_SECONDS - 1.0
+    traffic.request(100)
+    assert traffic.alone(20_000) is ON_TRIAL
+
+
 def test_while_nothing_else_is_sent_nothing_is_too_large() -> None:
     traffic = Traffic(gateway(8192))
     traffic.request(MAX)
@@ -216,7 +258,7 @@ def test_a_gateway_that_refuses_at_random_condemns_no_record(seed: int, refused:
             if due[seq] <= traffic.now:
                 verdict = traffic.alone(size, seq=seq)
                 assert verdict is not TOO_LARGE
-                due[seq] = traffic.now + traffic.limit.retry_seconds(seq, now=traffic.now)
+                due[seq] = traffic.now + traffic.limit.retry_seconds(seq)
 
 
 def test_more_than_a_thousand_records_that_are_too_large_cost_few_requests_and_one_trial() -> None:
@@ -232,7 +274,7 @@ def test_more_than_a_thousand_records_that_are_too_large_cost_few_requests_and_o
             if traffic.alone(20_000 + seq, seq=seq) is TOO_LARGE:
                 del waiting[seq]
             else:
-                waiting[seq] = now + traffic.limit.retry_seconds(seq, now=now)
+                waiting[seq] = now + traffic.limit.retry_seconds(seq)
             traffic.now = now
     assert not waiting
     assert traffic.now < 3 * TRIAL_SECONDS

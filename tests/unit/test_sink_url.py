@@ -72,6 +72,7 @@ def test_standard_output_needs_no_name(url: str) -> None:
         ("kinesis://changes/more", "names no stream"),
         ("file:", "names no path"),
         ("file://changes.jsonl", "names no path"),
+        ("file:a\0b", "no path has the character NUL in it"),
         ("stdout://name", "standard output has no name"),
         ("kinesis://changes?regoin=eu-west-1", "unknown option 'regoin'; did you mean 'region'?"),
         ("kinesis://changes?xyz=1", "unknown option 'xyz'; known: "),
