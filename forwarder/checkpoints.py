@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import anyio
 
+from forwarder.ahead import Ahead
 from forwarder.lease import Lease
 from forwarder.portions import portions
 from forwarder.positions import Positions
@@ -39,8 +40,12 @@ class Checkpoints:
         lease: Lease,
         raise_floor: Callable[[int], None],
         interval_seconds: float,
+        ahead: Ahead | None = None,
     ) -> None:
-        """``raise_floor`` is told each floor that a save brings; see docs/architecture.md, "The floor"."""
+        """``raise_floor`` is told each floor that a save brings; see docs/architecture.md, "The floor".
+
+        ``ahead`` is what the leader before has delivered beyond the position.
+        """
         self._positions = positions
         self._relay = relay
         self._quarantine = quarantine
@@ -51,6 +56,7 @@ class Checkpoints:
         # What is delivered beyond the position is noted at intervals only: it takes some more work.
         self._noted = relay.progress
         self._note_due = 0.0
+        self._note = ahead
         self._turn = turn
 
     async def run(self) -> None:
@@ -82,7 +88,7 @@ class Checkpoints:
             notes = progress != self._noted and anyio.current_time() >= self._note_due
             if progress != self._saved or notes:
                 position, aside = self._relay.position, self._quarantine.take()
-                ahead = self._relay.ahead if notes else None
+                ahead = self._further() if notes else None
                 # Images are copied, so what was set aside may take long to store, and each answer proves that we still lead. A crash in
                 # between leaves letters of changes that will be met again; they are set aside again then, or delivered twice.
                 *earlier, last = portions(aside, size=attrgetter("size")) if aside else [()]
@@ -92,6 +98,14 @@ class Checkpoints:
                 self._saved = progress
                 if notes:
                     self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
+
+    def _further(self) -> Ahead | None:
+        """What is delivered beyond the position; None if what is stored says more: it stays true, as what was delivered stays delivered."""
+        ahead = self._relay.ahead
+        if ahead is None or (self._note and self._note.is_beyond(ahead)):
+            return None
+        self._note = ahead
+        return ahead
 
     async def prove(self) -> None:
         """Make sure that the position is still ours to move.

@@ -159,6 +159,7 @@ async def begin(
         lease=lease,
         raise_floor=inflow.pump.raise_floor,
         interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
+        ahead=positions.ahead,
     )
     redelivery = Redelivery(
         session,

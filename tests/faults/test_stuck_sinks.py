@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 
 import anyio
+import asyncpg
 import pytest
 
 from forwarder import aws_call, sink_url, stillness, watchdog
@@ -15,7 +16,7 @@ from forwarder.events import Attachment
 from forwarder.sink_url import KinesisTarget
 from tests.databases import Database
 from tests.large import Whole
-from tests.ledger import Ledger, write
+from tests.ledger import Ledger, write, write_rows
 from tests.listening import CREDENTIALS, complains, leads, listening
 from tests.support.misbehaving import ANY, Drip, Late, Misbehaving, Silence, StopReading, TooLargeAbove, misbehaving
 from tests.waiting import eventually

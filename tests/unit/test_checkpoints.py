@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -8,11 +9,12 @@ import pytest
 
 from forwarder.ahead import Ahead
 from forwarder.checkpoints import Checkpoints
-from forwarder.cursor import NOTHING, Position
+from forwarder.cursor import NOTHING, Position, Snapshot
 from forwarder.events import SetAside
 from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.metrics import Metrics
 from forwarder.quarantine import Quarantine
+from forwarder.uptime import uptime_seconds
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
 BYTES_A_SECOND = 4 << 20
@@ -30,7 +32,7 @@ class Relay:
 
     progress = 1
     position = Position(delivered=NOTHING, floor_seq=0)
-    ahead = None
+    ahead: Ahead | None = None
 
 
 class SlowPositions:
@@ -41,6 +43,7 @@ class SlowPositions:
         self._lease = lease
         self.kept: list[int] = []
         self.kept_at_save: int | None = None
+        self.noted: list[Ahead | None] = []
 
     async def keep(self, aside: Sequence[SetAside]) -> None:
         self._clock.now += sum(change.size for change in aside) / BYTES_A_SECOND
@@ -49,6 +52,7 @@ class SlowPositions:
 
     async def save(self, position: Position, *, aside: Sequence[SetAside] = (), ahead: Ahead | None = None) -> int:
         self.kept_at_save = len(self.kept)
+        self.noted.append(ahead)
         await self.keep(aside)
         return 0
 
@@ -83,3 +87,32 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
     assert positions.kept == list(range(256))
     # The last of them are kept in the transaction that passes them all.
     assert positions.kept_at_save == 252
+
+
+async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_note() -> None:
+    def ahead(xmax: int, *, last_seq: int | None = None) -> Ahead:
+        end = Position(delivered=Snapshot(xmax, xmax), floor_seq=0)
+        if last_seq is not None:
+            end = replace(end, delivered=NOTHING).entering(Snapshot(xmax, xmax), floor_seq=0, ceiling_seq=99)
+            end = end.advanced(last_seq)
+        return Ahead(end=end, undelivered=frozenset({1}))
+
+    lease, relay = Lease(asked_at=uptime_seconds()), Relay()
+    positions: Any = SlowPositions(Clock(), lease)
+    anything: Any = relay
+    checkpoints = Checkpoints(
+        positions,
+        anyio.Lock(),
+        relay=anything,
+        quarantine=Quarantine(Metrics().sink("default")),
+        lease=lease,
+        raise_floor=lambda _: None,
+        interval_seconds=0.0,
+        ahead=ahead(20, last_seq=50),
+    )
+    offers = [None, ahead(10), ahead(20, last_seq=49), ahead(20, last_seq=51), ahead(20), ahead(10), ahead(30)]
+    for offer in offers:
+        relay.progress, relay.ahead = relay.progress + 1, offer
+        await checkpoints.save()
+
+    assert positions.noted == [None, None, None, offers[3], offers[4], None, offers[6]]
