@@ -1,12 +1,14 @@
-"""The role that ``forwarder.capture()`` runs as, and what it may do beyond that.
+"""The roles that ``forwarder.capture()`` and ``forwarder.images()`` run as, and what they may do beyond that.
 
-Turning a row into JSON runs the casts to json that the owner of a column's type has defined, with the rights of the function's owner.
-So that has to be a role that may do nothing but fill the outbox.
+The one fills the outbox, for whoever writes, and may do nothing else. Turning a row into JSON runs the casts to json that the owner of a
+column's type has defined, with the rights of the function that does it. So that is the other, whose role may do nothing at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -15,13 +17,16 @@ from forwarder.queries import query
 
 
 class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
-    """The role as found. Names are as SQL writes them."""
+    """One of the two roles as found. Names are as SQL writes them."""
 
+    function: Literal["capture", "images"]
     name: str
     # Of schema forwarder.
     owner: str
+    # Who has the function now.
+    holder: str
     exists: bool
-    has_capture: bool
+    has_function: bool
     # Whether a membership says what it is good for: from PostgreSQL 16 on.
     says_what: bool
     # Whether it could do all that the owner can.
@@ -46,6 +51,11 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_unfit or not self.owner_inherits:
             return False
         return self.is_inherited or (self.can_grant if self.exists else self.can_create)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the role has the function, and the owner of the schema can replace that."""
+        return self.has_function and self.is_inherited
 
     @property
     def preparation(self) -> str:
@@ -73,27 +83,34 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
         """Whether whoever asks can drop the role once schema ``forwarder`` is gone: nothing else is its own, and it is nobody's."""
         return self.can_drop and not (self.is_used_elsewhere or self.holdings)
 
-    def warnings(self) -> tuple[str, ...]:
-        """What keeps capture from being as harmless as it should be: one line each, with the remedy."""
-        return tuple(self._trouble() if self.is_unfit or not self.has_capture else self._surplus())
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the function runs with rights that it should not have, and `forwarder migrate` does not mend it."""
+        return self.is_unfit or (not self.has_function and self.needs_preparation)
 
-    def _trouble(self) -> Iterator[str]:
+    def warnings(self, *, preparation: str | None = None) -> tuple[str, ...]:
+        """What keeps capture from being as harmless as it should be: one line each, with the remedy. ``preparation`` is what an administrator
+        has to run for both roles."""
+        is_settled = self.has_function and not self.is_unfit
+        return tuple(self._surplus() if is_settled else self._trouble(preparation or self.preparation))
+
+    def _trouble(self, preparation: str) -> Iterator[str]:
         if self.is_unfit:
             yield (
-                f"forwarder.capture() should not have the rights of {self.name}, with which whoever owns a column's type could run a"
+                f"forwarder.{self.function}() should not have the rights of {self.name}, with which whoever owns a column's type could run a"
                 " cast to json: run `forwarder migrate` with a role of its own in capture_role in [database]"
             )
         elif self.needs_preparation:
             yield (
-                f"forwarder.capture() has the rights of {self.owner}, with which whoever owns a column's type can run a cast to json: let"
-                f" an administrator run {self.preparation} and then run `forwarder migrate` again"
+                f"forwarder.{self.function}() has the rights of {self.holder}, with which whoever owns a column's type can run a cast to json:"
+                f" let an administrator run {preparation} and then run `forwarder migrate` again"
             )
 
     def _surplus(self) -> Iterator[str]:
-        has = f"role {self.name}, with whose rights forwarder.capture() runs,"
+        has = f"role {self.name}, with whose rights forwarder.{self.function}() runs,"
         if self.needs_preparation:
             yield (
-                f"{self.owner} could not replace forwarder.capture(), which a later release may have to: let an administrator run"
+                f"{self.owner} could not replace forwarder.{self.function}(), which a later release may have to: let an administrator run"
                 f" {self.preparation}"
             )
         if self.attributes:
@@ -105,21 +122,70 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
         if self.members:
             members = ", ".join(self.members)
             yield (
-                f"{members} may do what role {self.name} may, and so write to the outbox: REVOKE {self.name} FROM {members}, or give this"
+                f"{members} may do what role {self.name} may, and so {self._power}: REVOKE {self.name} FROM {members}, or give this"
                 " database a capture_role of its own"
             )
         if self.holdings:
             yield f"{has} owns, or has been granted, what is not ours: {', '.join(self.holdings)}; take that away from it"
 
+    @property
+    def _power(self) -> str:
+        return "write to the outbox" if self.function == "capture" else "drop the function"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureRoles:
+    """Both of them."""
+
+    capture: CaptureRole
+    images: CaptureRole
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a function can go to a role that it should have, and does not yet."""
+        if not self.capture.can_be_entrusted:
+            return False
+        if self.images.can_be_entrusted:
+            return not (self.capture.is_settled and self.images.is_settled)
+        # Then the role of capture() has images() too.
+        return not (self.capture.is_settled and self.images.holder in (self.images.name, self.capture.name))
+
+    @property
+    def preparation(self) -> str:
+        """What an administrator has to run first; empty if nothing, or if it would not help."""
+        if self.capture.is_unfit:
+            return ""
+        return " ".join(role.preparation for role in self._both if role.needs_preparation)
+
+    @property
+    def droppable(self) -> tuple[CaptureRole, ...]:
+        """Those that go, or should, with the schema."""
+        return tuple(role for role in self._both if role.has_function and not role.is_unfit)
+
+    def warnings(self) -> tuple[str, ...]:
+        """One line each, with the remedy."""
+        if self.capture.is_in_trouble:
+            return self.capture.warnings(preparation=self.preparation)
+        return (*self.capture.warnings(), *self.images.warnings())
+
+    @property
+    def _both(self) -> tuple[CaptureRole, CaptureRole]:
+        return self.capture, self.images
+
 
 _ROLE = msgspec.json.Decoder(CaptureRole)
 
 
-async def read_capture_role(connection: Connection, name: str | None = None) -> CaptureRole:
-    """What is known of the role of this name, whether it exists or not; without a name, of the one that has the function now.
+async def read_capture_roles(connection: Connection, name: str | None = None) -> CaptureRoles:
+    """What is known of the role of ``forwarder.capture()`` that has this name, and of that of ``forwarder.images()`` that goes with it, whether
+    they exist or not; without a name, of the one that has ``capture()`` now.
 
     Raises:
         Refused, Unavailable: the database does not tell.
     """
-    with errors_of("cannot read the role of forwarder.capture()"):
-        return _ROLE.decode(await connection.fetchval(query("capture_role"), name))
+    with errors_of("cannot read the roles of forwarder.capture() and forwarder.images()"):
+        found = {
+            function: _ROLE.decode(await connection.fetchval(query("capture_role"), name, function))
+            for function in ("capture", "images")
+        }
+    return CaptureRoles(**found)

@@ -56,8 +56,9 @@ class DatabaseSettings(Section):
     )
     capture_role: str = Field(
         default=CAPTURE_ROLE,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_.@-]{0,62}$",
-        description="The role that owns the trigger function and may only fill the outbox; made by `forwarder migrate` if it may. "
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.@-]{0,55}$",
+        description="The role that owns the trigger function and may only fill the outbox; made by `forwarder migrate` if it may, with a second "
+        "one of this name and `_images`, which may do nothing. "
         "Databases with different owners in one cluster need one each.",
     )
 

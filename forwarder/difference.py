@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forwarder import __version__, migrations
-from forwarder.capture_role import CaptureRole, read_capture_role
+from forwarder.capture_role import CaptureRole, read_capture_roles
 from forwarder.catalog import read_registry, read_tables
 from forwarder.database import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.definitions import Redefine
@@ -46,8 +46,8 @@ class Difference:
     drops_schema: bool = False
     # What would go with the schema.
     undelivered: int = 0
-    # Whose forwarder.capture() is, where that is a role of its own and the schema goes.
-    role: CaptureRole | None = None
+    # Whose forwarder.capture() and forwarder.images() are, where these are roles of their own and the schema goes.
+    roles: tuple[CaptureRole, ...] = ()
     # What a person should know when it is less than expected.
     remark: str = ""
     # What will be captured, and yet not be all that is promised: one line each, with the remedy.
@@ -76,8 +76,7 @@ class Difference:
         ]
         if self.drops_schema:
             transactions.append(DROP_SCHEMA)
-        if self.role and self.role.can_go:
-            transactions.append(self.role.drop)
+        transactions.extend(role.drop for role in self.roles if role.can_go)
         preparation = f"-- An administrator has to run before: {self.preparation}"
         return "\n\n".join(
             [
@@ -150,14 +149,14 @@ async def from_nothing(connection: Connection) -> Difference:
     pending = await migrations.pending(connection)
     if len(pending) == len(migrations.shipped()):
         return Difference(remark="there is no schema forwarder to remove")
-    role = await read_capture_role(connection)
+    roles = await read_capture_roles(connection)
     removals = plan(await read_tables(connection), await read_registry(connection), {}, prune=True)
     # The registry goes with the schema.
     return Difference(
         decisions=tuple(removal for removal in removals if not isinstance(removal, Forget)),
         drops_schema=True,
         undelivered=await _undelivered(connection),
-        role=role if role.has_capture and not role.is_unfit else None,
+        roles=roles.droppable,
     )
 
 

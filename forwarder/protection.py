@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from forwarder.capture_role import CaptureRole, read_capture_role
+from forwarder.capture_role import CaptureRoles, read_capture_roles
 from forwarder.database import Connection, errors_of
 from forwarder.errors import Misconfigured, Refused
 from forwarder.queries import query
 from forwarder.quoting import literal
-from forwarder.rights import CAPTURE_ROLE, PARTS, Part, Rights
+from forwarder.rights import CAPTURE_ROLE, PARTS, Part, Rights, images_role
 from forwarder.rights_script import search
 
 
@@ -49,22 +49,22 @@ async def protection(connection: Connection, roles: Roles, *, tables: Sequence[i
         Unavailable: the database does not answer.
     """
     await _require(connection, roles)
-    role = await read_capture_role(connection, roles.capture)
+    found = await read_capture_roles(connection, roles.capture)
     with errors_of("cannot read the rights in schema forwarder"):
         due = await connection.fetch(query("rights_due"), roles.capture, roles.runtime, tables)
     return Protection(
-        changes=tuple(_changes(due, role, roles, tables=tables, is_pending=is_pending)),
-        warnings=role.warnings(),
-        preparation=role.preparation if role.needs_preparation else "",
+        changes=tuple(_changes(due, found, roles, tables=tables, is_pending=is_pending)),
+        warnings=found.warnings(),
+        preparation=found.preparation,
     )
 
 
 async def _require(connection: Connection, roles: Roles) -> None:
     if roles.runtime is None:
         return
-    if roles.runtime == roles.capture:
+    if roles.runtime in (roles.capture, images_role(roles.capture)):
         raise Misconfigured(
-            f"role {roles.runtime!r} is capture_role in [database], which may only fill the outbox; name another"
+            f"role {roles.runtime!r} is capture_role in [database], which may only fill the outbox, or goes with it; name another"
         )
     with errors_of("cannot read the roles"):
         if not await connection.fetchval("SELECT to_regrole(quote_ident($1)) IS NOT NULL", roles.runtime):
@@ -72,11 +72,11 @@ async def _require(connection: Connection, roles: Roles) -> None:
 
 
 def _changes(
-    due: Sequence[asyncpg.Record], role: CaptureRole, roles: Roles, *, tables: Sequence[int], is_pending: bool
+    due: Sequence[asyncpg.Record], found: CaptureRoles, roles: Roles, *, tables: Sequence[int], is_pending: bool
 ) -> Iterator[Rights]:
     for part in PARTS:
         rows = [row for row in due if row["part"] == part]
-        if _is_due(part, rows, role, is_pending=is_pending):
+        if _is_due(part, rows, found, is_pending=is_pending):
             names = dict.fromkeys(row["role"] for row in rows if is_pending or row["statement"])
             statements = "\n".join(row["statement"] for row in rows if row["statement"])
             body = (
@@ -88,11 +88,11 @@ def _changes(
                 yield Rights(part=part, roles=tuple(names), sql=body)
 
 
-def _is_due(part: Part, rows: Sequence[asyncpg.Record], role: CaptureRole, *, is_pending: bool) -> bool:
+def _is_due(part: Part, rows: Sequence[asyncpg.Record], found: CaptureRoles, *, is_pending: bool) -> bool:
     if part == "capture":
-        if not role.can_be_entrusted:
+        if not found.capture.can_be_entrusted:
             return False
-        if is_pending or not (role.has_capture and role.is_inherited):
+        if is_pending or found.is_due:
             return True
     return bool(rows) if is_pending else any(row["statement"] for row in rows)
 

@@ -8,9 +8,15 @@ from typing import Literal, get_args
 # The role that forwarder.capture() is given to, if no other is asked for.
 CAPTURE_ROLE = "forwarder_capture"
 
+
+def images_role(capture_role: str) -> str:
+    """The name of the role that forwarder.images() is given to, beside that of forwarder.capture(); so says 0024_foreign_code.sql."""
+    return f"{capture_role}_images"
+
+
 # In the order in which they are made: nobody loses what a function runs with before another has it.
 #   owner: what a superuser's `forwarder migrate` made goes to the owner of the schema
-#   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that
+#   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that, and forwarder.images() to one that may do nothing
 #   partitions: owners of captured partitioned tables may attach partitions, which get our trigger
 #   runtime: a role may run `forwarder listen`
 #   close: what PUBLIC may do, or default privileges have granted, is revoked

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import anyio
 
 from forwarder import uncaptured
-from forwarder.capture_role import read_capture_role
+from forwarder.capture_role import read_capture_roles
 from forwarder.config import OutboxSettings
 from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.guard_rails import Backlog, warnings
@@ -81,7 +81,10 @@ class Survey:
             self._intruders = await _intruders(connection)
         if anyio.current_time() >= self._role_due:
             self._role_due = anyio.current_time() + ROLE_SECONDS
-            self._role_warnings = (*(await read_capture_role(connection)).warnings(), *await muted_warnings(connection))
+            self._role_warnings = (
+                *(await read_capture_roles(connection)).warnings(),
+                *await muted_warnings(connection),
+            )
         if anyio.current_time() >= self._triggers_due:
             began = anyio.current_time()
             await self._look_at_triggers(connection)

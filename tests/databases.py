@@ -11,7 +11,7 @@ import asyncpg
 
 from forwarder.database import session
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.rights import CAPTURE_ROLE
+from forwarder.rights import CAPTURE_ROLE, images_role
 from tests.migrating import migrate
 
 OWNER = "app_owner"
@@ -35,7 +35,8 @@ async def create_templates(postgres: EmbeddedPostgres) -> None:
     """Once per server: the roles, a database without our schema, and one with it."""
     await _execute(postgres.url(), f"CREATE ROLE {OWNER} LOGIN", f"CREATE ROLE {WRITER} LOGIN")
     # As an administrator prepares it, so that capture runs without the owner's rights.
-    await _execute(postgres.url(), f"CREATE ROLE {CAPTURE_ROLE} NOLOGIN", f"GRANT {CAPTURE_ROLE} TO {OWNER}")
+    for role in (CAPTURE_ROLE, images_role(CAPTURE_ROLE)):
+        await _execute(postgres.url(), f"CREATE ROLE {role} NOLOGIN", f"GRANT {role} TO {OWNER}")
     await _execute(postgres.url(), f"CREATE DATABASE {BARE_TEMPLATE} OWNER {OWNER} TEMPLATE template0")
     await _execute(
         postgres.url(BARE_TEMPLATE, user=OWNER),

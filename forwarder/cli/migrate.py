@@ -215,8 +215,8 @@ def _show(found: Difference, mode: Mode) -> None:
         typer.echo(_line(change, would=True))
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
-    if found.role:
-        typer.echo(_farewell(found.role, would=True))
+    for role in found.roles:
+        typer.echo(_farewell(role, would=True))
     typer.echo(_summary(found, would=True))
     if mode == "check" and found.exists:
         raise typer.Exit(1)
@@ -236,8 +236,8 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         raise Refused(f"{installation.failures} of {count} changes failed, as said above; mend it and run again")
     if found.drops_schema:
         await _drop_schema(connection, discard=discard)
-    if found.role:
-        await _drop_role(connection, found.role)
+    for role in found.roles:
+        await _drop_role(connection, role)
     typer.echo(_summary(found))
 
 

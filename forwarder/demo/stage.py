@@ -14,7 +14,7 @@ import asyncpg
 from forwarder.demo.processes import program
 from forwarder.demo.shop import SCHEMA
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from forwarder.rights import CAPTURE_ROLE
+from forwarder.rights import CAPTURE_ROLE, images_role
 
 STREAM = "shop"
 SHARDS = 4
@@ -58,7 +58,8 @@ async def stage(*, logs: Path, step: Callable[[str], None]) -> AsyncIterator[Sta
 async def _create_shop(postgres: EmbeddedPostgres) -> str:
     """A database of a role that may do nothing elsewhere, as it would be on RDS."""
     await _execute(postgres.url(), f"CREATE ROLE {_OWNER} LOGIN", f"CREATE DATABASE {_DATABASE} OWNER {_OWNER}")
-    await _execute(postgres.url(), f"CREATE ROLE {CAPTURE_ROLE} NOLOGIN", f"GRANT {CAPTURE_ROLE} TO {_OWNER}")
+    for role in (CAPTURE_ROLE, images_role(CAPTURE_ROLE)):
+        await _execute(postgres.url(), f"CREATE ROLE {role} NOLOGIN", f"GRANT {role} TO {_OWNER}")
     url = postgres.url(_DATABASE, user=_OWNER)
     await _execute(url, SCHEMA.sql)
     return url

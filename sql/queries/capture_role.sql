@@ -1,5 +1,6 @@
--- What is known of the role that forwarder.capture() is for, as a JSON object: forwarder.capture_role.CaptureRole says what is in it.
---   $1 its name; null for the role that owns forwarder.capture() now
+-- What is known of the role that forwarder.capture() or forwarder.images() is for, as a JSON object: forwarder.capture_role.CaptureRole says what is
+-- in it.
+--   $1 the name of the role of capture(); null for the one that owns it now. $2 `capture` or `images`, whose role has that name and an ending
 WITH ours AS (
     SELECT
         current_setting('server_version_num')::integer >= 160000 AS says_what,
@@ -10,7 +11,10 @@ WITH ours AS (
         coalesce(
             (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('forwarder.migration')), installer.oid
         ) AS owner,
-        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.capture')) AS capture_owner
+        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.' || $2)) AS function_owner,
+        coalesce(
+            $1::text, (SELECT pg_get_userbyid(proowner)::text FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.capture'))
+        ) || CASE $2 WHEN 'images' THEN '_images' ELSE '' END AS name
     FROM pg_catalog.pg_roles AS installer
     WHERE installer.rolname = current_user
 ),
@@ -18,13 +22,15 @@ WITH ours AS (
 role AS (
     SELECT role.*
     FROM pg_catalog.pg_roles AS role, ours
-    WHERE CASE WHEN $1::text IS NULL THEN role.oid = ours.capture_owner ELSE role.rolname = $1 END
+    WHERE role.rolname = ours.name
 )
 SELECT json_build_object(
-    'name', coalesce(quote_ident($1), quote_ident(role.rolname), ''),
+    'function', $2,
+    'name', coalesce(quote_ident(ours.name), ''),
     'owner', quote_ident(pg_get_userbyid(ours.owner)),
+    'holder', quote_ident(pg_get_userbyid(coalesce(ours.function_owner, ours.owner))),
     'exists', role.oid IS NOT NULL,
-    'has_capture', coalesce(role.oid = ours.capture_owner, false),
+    'has_function', coalesce(role.oid = ours.function_owner, false),
     'says_what', ours.says_what,
     -- Whether it could do no less than the owner, so that nothing would be gained.
     'is_unfit', role.oid IS NOT NULL AND (role.rolsuper OR pg_has_role(role.oid, ours.owner, 'MEMBER')),

@@ -12,6 +12,7 @@ WITH wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_noted', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
@@ -73,7 +74,12 @@ ours AS (
             WHEN $1::text IS NULL THEN capture.proowner
             ELSE (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $1::text)
         END AS capture_role,
-        capture.proowner AS capture_owner
+        capture.proowner AS capture_owner,
+        -- The role of images() has the name of that of capture() with an ending, and may do nothing.
+        (
+            SELECT oid FROM pg_catalog.pg_roles WHERE rolname = coalesce($1::text, pg_get_userbyid(capture.proowner)::text) || '_images'
+        ) AS images_role,
+        (SELECT proowner FROM pg_catalog.pg_proc WHERE oid = to_regproc('forwarder.images')) AS images_owner
     FROM (SELECT to_regproc('forwarder.capture')::oid AS oid) AS named
     LEFT JOIN pg_catalog.pg_proc AS capture ON capture.oid = named.oid
 ),
@@ -227,7 +233,7 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name <> 'capture'
+          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer
@@ -269,10 +275,10 @@ due (place, part, role_name, statement) AS (
     WHERE ($1::text IS NOT NULL OR given.grantee IS DISTINCT FROM ours.capture_owner)
     -- What a stranger has made is not ours to close.
       AND (
-          given.owner IN (ours.owner, ours.capture_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
+          given.owner IN (ours.owner, ours.capture_owner, ours.images_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
       )
       AND (
-          given.grantee IN (0, coalesce(ours.capture_role, 0))
+          given.grantee IN (0, coalesce(ours.capture_role, 0), coalesce(ours.images_role, 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
       )
       AND NOT EXISTS (

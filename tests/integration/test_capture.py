@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 import pytest
@@ -419,6 +419,64 @@ async def test_a_truncate_of_a_table_that_was_a_partition_is_none_of_its_parent(
     await owner.execute("TRUNCATE public.log_1")
     await owner.execute("TRUNCATE public.log_2")
     assert operations(await captured(owner)) == [("T", "log_2")]
+
+
+LOG = (
+    "CREATE TABLE public.log (day integer PRIMARY KEY) PARTITION BY LIST (day)",
+    "CREATE TABLE public.log_1 PARTITION OF public.log FOR VALUES IN (1)",
+)
+DETACH = "ALTER TABLE public.log DETACH PARTITION public.log_1"
+ATTACH = "ALTER TABLE public.log ATTACH PARTITION public.log_1 FOR VALUES IN (1)"
+OTHER = "CREATE TABLE public.other (day integer PRIMARY KEY) PARTITION BY LIST (day)"
+ATTACH_TO_OTHER = "ALTER TABLE public.other ATTACH PARTITION public.log_1 FOR VALUES IN (1)"
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "told"),
+    [
+        ([], [], True),
+        ([], [DETACH], False),
+        ([DETACH], [], False),
+        ([DETACH], [ATTACH], True),
+        ([], [DETACH, ATTACH], True),
+        ([DETACH, OTHER, ATTACH_TO_OTHER], [], False),
+        ([DETACH, OTHER], [ATTACH_TO_OTHER], False),
+    ],
+)
+@pytest.mark.parametrize("isolation", ["read_committed", "repeatable_read", "serializable"])
+async def test_a_truncate_is_told_of_what_a_table_is_now_and_not_of_what_a_snapshot_sees(
+    owner: Connection,
+    writer: Connection,
+    isolation: Literal["read_committed", "repeatable_read", "serializable"],
+    before: list[str],
+    meanwhile: list[str],
+    told: bool,  # noqa: FBT001
+) -> None:
+    await create(owner, *LOG)
+    for statement in before:
+        await owner.execute(statement)
+    async with writer.transaction(isolation=isolation):
+        await writer.fetchval("SELECT count(*) FROM pg_trigger")
+        for statement in meanwhile:
+            await owner.execute(statement)
+        await writer.execute("TRUNCATE public.log_1")
+    assert operations(await captured(owner)) == [("T", "log_1")] * told
+
+
+@pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
+async def test_a_truncate_whose_snapshot_is_older_than_capture_is_told(
+    owner: Connection, writer: Connection, isolation: Literal["repeatable_read", "serializable"]
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    for statement in LOG:
+        await owner.execute(statement)
+    async with writer.transaction(isolation=isolation):
+        await writer.fetchval("SELECT count(*) FROM pg_trigger")
+        await migrate(owner, "item", "log")
+        await owner.execute("INSERT INTO public.item VALUES (1)")
+        await writer.execute("TRUNCATE public.item")
+        await writer.execute("TRUNCATE public.log_1")
+    assert operations(await captured(owner)) == [("I", "item"), ("T", "item"), ("T", "log_1")]
 
 
 async def test_a_virtual_column_is_null_and_warned_of(owner: Connection, writer: Connection) -> None:

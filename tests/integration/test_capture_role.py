@@ -11,13 +11,13 @@ import anyio
 import pytest
 
 from forwarder import difference, migrations
-from forwarder.capture_role import read_capture_role
+from forwarder.capture_role import read_capture_roles
 from forwarder.config import OutboxSettings
 from forwarder.database import session
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.protection import Roles
-from forwarder.rights import CAPTURE_ROLE
+from forwarder.rights import CAPTURE_ROLE, images_role
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import OWNER, WRITER, Database, connected
@@ -61,8 +61,22 @@ async def fresh_role(root: Connection) -> AsyncIterator[str]:
     """A name that no role has; gone again afterwards, as far as that is possible."""
     role = f"capture_{secrets.token_hex(4)}"
     yield role
-    if await root.fetchval("SELECT to_regrole($1) IS NOT NULL", role):
-        await root.execute(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+    for made in (role, images_role(role)):
+        if await root.fetchval("SELECT to_regrole($1) IS NOT NULL", made):
+            await root.execute(f"DROP OWNED BY {made} CASCADE; DROP ROLE {made}")
+
+
+async def prepare(root: Connection, role: str, *, installer: str = OWNER) -> None:
+    """What an administrator does where the installer may not create roles."""
+    for made in (role, images_role(role)):
+        await root.execute(f"CREATE ROLE {made}; GRANT {made} TO {installer}")
+
+
+async def images_owner(connection: Connection) -> str:
+    role: str = await connection.fetchval(
+        "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.images'::regproc"
+    )
+    return role
 
 
 async def capture_owner(connection: Connection) -> str:
@@ -121,7 +135,7 @@ async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
         "SET LOCAL transaction_read_only = off; DROP FUNCTION forwarder.capture() CASCADE",
     ],
 )
-async def test_a_cast_to_json_changes_nothing_although_it_runs_as_the_owner_of_the_trigger_function(
+async def test_a_cast_to_json_changes_nothing(
     owner: Connection, writer: Connection, root: Connection, deed: str
 ) -> None:
     await prepare_theft(owner, writer, root, secret="42000", table="public.item")
@@ -140,9 +154,9 @@ async def test_a_cast_to_json_changes_nothing_although_it_runs_as_the_owner_of_t
 
     assert await owner.fetchrow(definition) == before
     (failed, fault), *others = [(event.op, event.fault) for event in await captured(owner)]
-    # What is read only cannot be made anything else, either.
+    # What is read only cannot be made anything else, either; and nothing of ours can be named.
     assert failed == "I"
-    assert fault in ("25001", "25006")
+    assert fault in ("25001", "25006", "42501")
     assert others == [("I", None)]
 
 
@@ -191,7 +205,7 @@ async def test_no_write_fails_while_an_installation_is_moved_to_and_fro(
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
     await migrate(owner, "item")
-    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await prepare(root, fresh_role)
     done = anyio.Event()
     written = 0
 
@@ -207,6 +221,7 @@ async def test_no_write_fails_while_an_installation_is_moved_to_and_fro(
             for role in (fresh_role, CAPTURE_ROLE):
                 assert not (await migrate(owner, capture_role=role)).problems
                 assert await capture_owner(owner) == role
+                assert await images_owner(owner) == images_role(role)
             await owner.execute(f"SELECT forwarder.lay_out({leaf_events})")
         done.set()
     assert [event.fault for event in await captured(owner)] == [None] * written
@@ -226,7 +241,7 @@ async def test_down_works_in_the_middle_of_the_migrations(owner: Connection) -> 
     for migration in migrations.shipped()[:1]:
         await owner.execute(migration.sql)
     down = await difference.from_nothing(owner)
-    assert down.role is None
+    assert down.roles == ()
     await owner.execute(down.script())
     assert await owner.fetchval("SELECT to_regnamespace('forwarder') IS NULL")
 
@@ -248,6 +263,7 @@ async def test_whoever_may_create_roles_needs_no_administrator(
     async with another(root, bare_database, "CREATEROLE") as installer:
         await migrate(installer, "shop.*", capture_role=fresh_role)
         assert await capture_owner(installer) == fresh_role
+        assert await images_owner(installer) == images_role(fresh_role)
         assert await warnings(installer, fresh_role) == ()
         # As a later migration does. Whose it is stays as it was.
         definition = await installer.fetchval("SELECT pg_get_functiondef('forwarder.capture'::regproc)")
@@ -266,6 +282,7 @@ async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes
         (warning,) = await warnings(installer, fresh_role)
         remedy = (await difference.from_selection(installer, [], roles=Roles(capture=fresh_role))).preparation
         assert f"CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO other_" in remedy
+        assert f"CREATE ROLE {fresh_role}_images NOLOGIN; GRANT {fresh_role}_images TO other_" in remedy
         assert remedy in warning
 
         await root.execute(remedy)
@@ -310,7 +327,8 @@ async def test_a_role_that_another_installer_has_made_has_to_be_granted(
         else:
             (warning,) = await warnings(installer)
             assert f"run GRANT {CAPTURE_ROLE} TO other_" in warning
-        await root.execute(f"REVOKE {CAPTURE_ROLE} FROM {await installer.fetchval('SELECT current_user')}")
+        for role in (CAPTURE_ROLE, images_role(CAPTURE_ROLE)):
+            await root.execute(f"REVOKE {role} FROM {await installer.fetchval('SELECT current_user')}")
 
 
 async def test_a_superuser_who_installs_gives_it_away_too(root: Connection) -> None:
@@ -334,16 +352,18 @@ async def test_a_superuser_who_installs_gives_it_away_too(root: Connection) -> N
         ("CREATE TABLE public.gift (); GRANT SELECT ON public.gift TO {role}", "what is not ours: table gift"),
     ],
 )
+@pytest.mark.parametrize("ending", ["", "_images"])
 async def test_a_role_that_was_given_more_is_warned_of(
-    owner: Connection, root: Connection, fresh_role: str, gift: str, complaint: str
+    owner: Connection, root: Connection, fresh_role: str, gift: str, complaint: str, ending: str
 ) -> None:
-    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await prepare(root, fresh_role)
     await migrate(owner, capture_role=fresh_role)
     assert await warnings(owner, fresh_role) == ()
-    await root.execute(gift.format(role=fresh_role))
+    role = f"{fresh_role}{ending}"
+    await root.execute(gift.format(role=role))
     (warning,) = await warnings(owner, fresh_role)
-    assert complaint.format(role=fresh_role) in warning
-    assert (await read_capture_role(owner)).warnings() == (warning,)
+    assert complaint.format(role=role) in warning
+    assert (await read_capture_roles(owner)).warnings() == (warning,)
 
 
 @pytest.mark.parametrize("role", [OWNER, "postgres"])
@@ -360,17 +380,15 @@ async def test_down_drops_a_role_that_nobody_else_needs(
     async with another(root, bare_database, "CREATEROLE") as installer:
         await migrate(installer, "shop.*", capture_role=fresh_role)
         down = await difference.from_nothing(installer)
-        assert down.role is not None
-        assert down.role.can_go
+        assert [role.can_go for role in down.roles] == [True, True]
         await installer.execute(down.script())
-    assert await root.fetchval("SELECT to_regrole($1) IS NULL", fresh_role)
+    assert await root.fetchval("SELECT count(*) FROM pg_roles WHERE rolname ~ $1", fresh_role) == 0
 
 
 async def test_down_keeps_a_role_that_another_database_needs(owner: Connection) -> None:
     await migrate(owner)
     down = await difference.from_nothing(owner)
-    assert down.role is not None
-    assert not down.role.can_go
+    assert [role.can_go for role in down.roles] == [False, False]
     assert "DROP ROLE" not in down.script()
 
 
@@ -396,3 +414,76 @@ async def seen_by_the_janitor(url: str) -> tuple[str, ...]:
     async with session(url, purpose="janitor") as connection:
         await Janitor("", settings=settings, survey=survey, metrics=metrics).make_round(connection)
     return tuple(state.warnings)
+
+
+async def test_an_installation_whose_second_role_is_missing_goes_on_with_the_first_and_is_warned_of(
+    owner: Connection, writer: Connection, root: Connection, fresh_role: str
+) -> None:
+    # As an administrator of an earlier release has prepared it.
+    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, amount money)")
+    assert not (await migrate(owner, "item", capture_role=fresh_role)).problems
+    assert await images_owner(owner) == fresh_role
+    await writer.execute("INSERT INTO public.item VALUES (1, 1)")
+    (warning,) = await warnings(owner, fresh_role)
+    assert f"forwarder.images() has the rights of {fresh_role}" in warning
+    remedy = (await difference.from_selection(owner, [], roles=Roles(capture=fresh_role))).preparation
+    assert remedy in warning
+
+    await root.execute(remedy)
+    assert not (await migrate(owner, capture_role=fresh_role)).problems
+
+    assert await images_owner(owner) == images_role(fresh_role)
+    assert await warnings(owner, fresh_role) == ()
+    await writer.execute("INSERT INTO public.item VALUES (2, 1)")
+    assert [event.fault for event in await captured(owner)] == [None, None]
+
+
+async def test_a_cast_leaves_no_type_of_its_own_in_our_functions_where_it_may_call_them(
+    owner: Connection, writer: Connection, root: Connection, fresh_role: str
+) -> None:
+    await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
+    await prepare_theft(owner, writer, root, secret="42000", table="public.kind")
+    await owner.execute(
+        "CREATE TABLE public.item (other integer, a integer, b integer, mood evil.mood, PRIMARY KEY (a, b))"
+    )
+    assert not (await migrate(owner, "item", capture_role=fresh_role)).problems
+    await writer.execute(
+        "CREATE FUNCTION evil.is_fine(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T'); RETURN true; END $$;"
+        "CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.is_fine(VALUE));"
+        "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_catalog.set_config('search_path', 'evil, pg_catalog', true);"
+        " PERFORM forwarder.keys_if_moved('{full}', '', ''); RETURN '1'; END $$"
+    )
+    await writer.execute("INSERT INTO public.item VALUES (1, 1, 1, 'good'); UPDATE public.item SET a = 2")
+    assert [(event.op, event.fault) for event in await captured(owner)] == [("I", None), ("D", None), ("I", None)]
+
+
+async def test_images_are_never_made_with_more_rights_than_capture_has_while_migrations_are_applied(
+    owner: Connection,
+) -> None:
+    known = migrations.shipped()
+    for migration in known:
+        if migration.version == 24:
+            await owner.execute(f"SELECT forwarder.make_capture_role('{CAPTURE_ROLE}')")
+            for grant in ("USAGE ON SCHEMA forwarder", "INSERT ON forwarder.outbox", "USAGE ON forwarder.outbox_seq"):
+                await owner.execute(f"GRANT {grant} TO {CAPTURE_ROLE}")
+            await owner.execute(f"SELECT forwarder.entrust_capture('{CAPTURE_ROLE}')")
+        await owner.execute(f"BEGIN;{migration.sql};COMMIT")
+    assert await images_owner(owner) == CAPTURE_ROLE
+    assert not (await migrate(owner)).problems
+    assert await images_owner(owner) == images_role(CAPTURE_ROLE)
+    assert not (await difference.from_selection(owner, [])).exists
+
+
+async def test_a_cast_may_call_nothing_of_ours(owner: Connection, writer: Connection, root: Connection) -> None:
+    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await migrate(owner, "item")
+    for call in ("forwarder.paused_tables()", "forwarder.is_utc()", "forwarder.images(NULL, NULL, 0)"):
+        await writer.execute(
+            "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM {call}; RETURN '1'; END $$"
+        )
+        await writer.execute("DELETE FROM public.item; INSERT INTO public.item VALUES (1, 'good')")
+    assert {event.fault for event in await captured(owner)} == {"42501"}

@@ -78,6 +78,8 @@ async def test_what_our_own_functions_write_into_others_is_no_drift(owner: Conne
         ("DROP FUNCTION forwarder.reclaim", "it was missing"),
         ("DROP FUNCTION forwarder.leaf_events", "it was missing"),
         ("DROP FUNCTION forwarder.key_of", "it was missing"),
+        ("DROP FUNCTION forwarder.images", "it was missing"),
+        ("ALTER FUNCTION forwarder.images SECURITY INVOKER", "it ran with the caller's rights"),
         ("DROP FUNCTION forwarder.make_capture_role", "it was missing"),
         ("DROP FUNCTION forwarder.capture() CASCADE", "it was missing"),
     ],

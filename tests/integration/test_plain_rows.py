@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import anyio
 import asyncpg
 import pytest
 
@@ -312,6 +314,34 @@ async def test_the_check_of_a_domain_changes_nothing_when_it_is_found_out_what_a
     await write(writer, 1)
     await write(writer, 2)
     assert [event.fault for event in await captured(owner)] == [None, None]
+
+
+# Rows that are too large
+
+
+async def peak_bytes(url: str, statement: str) -> int:
+    """The most memory that a new session's process had, when it has run a statement."""
+    async with connected(url) as session:
+        await session.execute(statement)
+        status = await anyio.Path(f"/proc/{session.get_server_pid()}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the files of processes that Linux has")
+async def test_a_plain_row_that_is_too_large_takes_no_more_memory_than_another(
+    owner: Connection, bare_database: Database
+) -> None:
+    for table, kind in {"plain": "integer", "careful": "money"}.items():
+        await owner.execute(f"CREATE TABLE public.{table} (id integer PRIMARY KEY, text text, n {kind})")
+    await migrate(owner, "public.*")
+    for statement in ("INSERT INTO {} VALUES (1, repeat('a', 100 << 20))", "UPDATE {} SET n = 1", "DELETE FROM {}"):
+        plain, careful = [
+            await peak_bytes(bare_database.url, statement.format(table)) for table in ("plain", "careful")
+        ]
+        assert plain < 1.1 * careful
+    assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [
+        (op, None, "54000") for op in "IIUUDD"
+    ]
 
 
 # Names and operators that a session puts before PostgreSQL's own

@@ -14,7 +14,7 @@ from forwarder import difference, migrations
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.protection import Roles
-from forwarder.rights import CAPTURE_ROLE, Rights
+from forwarder.rights import CAPTURE_ROLE, Rights, images_role
 from forwarder.rights_script import closing
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import Outcome, captured, migrate
@@ -22,6 +22,7 @@ from tests.migrating import Outcome, captured, migrate
 if TYPE_CHECKING:
     from forwarder.database import Connection
 
+IMAGES_ROLE = images_role(CAPTURE_ROLE)
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
 
 
@@ -83,7 +84,7 @@ async def everybody(connection: Connection) -> set[str]:
 
 async def test_nobody_but_the_owner_and_the_role_of_capture_is_granted_anything(owner: Connection) -> None:
     await migrate(owner)
-    assert await everybody(owner) == {CAPTURE_ROLE}
+    assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE}
 
 
 async def test_the_role_of_capture_may_fill_the_outbox_and_touch_nothing_else(owner: Connection) -> None:
@@ -94,6 +95,14 @@ async def test_the_role_of_capture_may_fill_the_outbox_and_touch_nothing_else(ow
         "INSERT outbox",
         "USAGE outbox_seq",
     }
+
+
+async def test_the_role_that_runs_the_code_of_others_may_do_nothing(owner: Connection, root: Connection) -> None:
+    await migrate(owner)
+    assert await rights_of(owner, IMAGES_ROLE) == {"EXECUTE images"}
+    # Not even use the schema, so it cannot name that function.
+    assert not await root.fetchval("SELECT has_schema_privilege($1, 'forwarder', 'USAGE')", IMAGES_ROLE)
+    assert not await root.fetchval("SELECT has_any_column_privilege($1, 'forwarder.outbox', 'INSERT')", IMAGES_ROLE)
 
 
 async def test_usage_on_the_schema_alone_gives_nothing(owner: Connection, writer: Connection) -> None:
@@ -184,7 +193,7 @@ async def test_default_privileges_open_nothing_of_ours_and_what_they_granted_is_
     (close,) = [change for change in await rights_to_change(owner) if change.part == "close"]
     assert close.roles == ("PUBLIC", WRITER)
     await migrate(owner)
-    assert await everybody(owner) == {CAPTURE_ROLE}
+    assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE}
 
 
 async def test_default_privileges_open_nothing_of_ours_after_any_of_the_migrations(
@@ -221,10 +230,10 @@ async def test_what_default_privileges_granted_before_is_revoked(owner: Connecti
     await migrate(owner, "orders")
     await grant_by_default(owner)
     await owner.execute("CREATE TABLE forwarder.later (id integer)")
-    assert await everybody(owner) == {CAPTURE_ROLE, WRITER}
+    assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE, WRITER}
     (change,) = (await migrate(owner)).done
     assert change.table == "schema forwarder"
-    assert await everybody(owner) == {CAPTURE_ROLE}
+    assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE}
     assert not (await difference.from_selection(owner, [])).exists
 
 
@@ -420,7 +429,7 @@ async def test_what_a_superuser_migrates_belongs_to_the_owner_of_the_schema(
         "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace"
         " UNION SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
     )
-    assert {row[0] for row in rows} == {OWNER, CAPTURE_ROLE}
+    assert {row[0] for row in rows} == {OWNER, CAPTURE_ROLE, IMAGES_ROLE}
     assert (await migrate(owner)).done == []
 
 
@@ -510,6 +519,7 @@ async def test_each_role_may_do_what_is_documented_and_nothing_else(
         assert not (await migrate(owner, "sale", runtime_role=runtime_role)).problems
         subjects = {
             CAPTURE_ROLE: CAPTURE_ROLE,
+            IMAGES_ROLE: IMAGES_ROLE,
             "runtime role": runtime_role,
             "owner of a captured partitioned table": "stranger",
             "writer": WRITER,
@@ -517,7 +527,7 @@ async def test_each_role_may_do_what_is_documented_and_nothing_else(
         }
         for subject, role in subjects.items():
             assert (subject, await rights_of(owner, role)) == (subject, documented(subject))
-        assert await everybody(owner) == {CAPTURE_ROLE, runtime_role, "stranger"}
+        assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE, runtime_role, "stranger"}
     finally:
         await root.execute("DROP OWNED BY stranger CASCADE; DROP ROLE stranger")
 
@@ -529,7 +539,10 @@ async def test_the_installer_owns_all_but_the_trigger_function(owner: Connection
         " UNION SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'forwarder'"
         " UNION SELECT proname, pg_get_userbyid(proowner) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
     )
-    assert {(name, role) for name, role in rows if role != OWNER} == {("capture", CAPTURE_ROLE)}
+    assert {(name, role) for name, role in rows if role != OWNER} == {
+        ("capture", CAPTURE_ROLE),
+        ("images", IMAGES_ROLE),
+    }
 
 
 async def test_a_runtime_role_stays_one_and_is_given_what_is_missing_by_every_migrate(
