@@ -220,11 +220,11 @@ DECLARE
     new_version bigint := forwarder.version(relation, new_place);
     freed_key bigint;
     taken_key bigint;
-    -- Nothing can come before it in the life of its row and key, so nobody will look for what comes after it.
-    is_first boolean := old_command IS NULL AND operation <> 'INSERT';
     later text[];
     line text;
     rest record;
+    -- Of these, what nobody will look for any more.
+    settled text[] := '{}';
     seq bigint;
 BEGIN
     IF operation = 'UPDATE' THEN
@@ -255,15 +255,19 @@ BEGIN
     IF operation <> 'DELETE' AND new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         rest := forwarder.rest_of_life(new_version);
         later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, seq);
+        -- Each of these follows the one before it, and the first follows a version of another transaction: nothing can come between.
+        IF operation = 'UPDATE' AND old_key IS NULL AND old_command IS NULL THEN
+            settled := rest.lines;
+        END IF;
     END IF;
 
     FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
-        PERFORM forwarder.move_to_end(line, is_first);
+        PERFORM forwarder.move_to_end(line, line = ANY (settled));
     END LOOP;
 END
 $$;
 
--- What forwarder.capture_with_care() of 0020_plain_rows.sql did, and what is said there holds. But who has replaced the old version is known by its command, see
+-- What forwarder.capture_with_care() of 0024_foreign_code.sql did, and what is said there holds. But who has replaced the old version is known by its command, see
 -- above, and what is not usual is left to forwarder.write_in_order().
 CREATE FUNCTION forwarder.capture_in_order(
     operation text,
@@ -287,60 +291,43 @@ SET intervalstyle = 'postgres'
 SET quote_all_identifiers = off
 AS $$
 DECLARE
+    images text[];
     old_image text;
     new_image text;
     conversion_error text;
     is_usual boolean;
-    is_read_only text;
 BEGIN
-    BEGIN
-        -- For as long as this block lasts, since it is a transaction of its own within the writer's. An assignment costs a quarter of a PERFORM.
-        is_read_only := set_config('transaction_read_only', 'on', true);
-        IF operation = 'UPDATE' THEN
-            new_image := CASE WHEN pg_column_size(new_row) <= forwarder.max_image_bytes() THEN row_to_json(new_row)::text END;
-            old_image := CASE WHEN pg_column_size(old_row) <= forwarder.max_image_bytes() THEN row_to_json(old_row)::text END;
-            is_usual := old_command IS NULL
-                AND (NOT new_is_replaced OR NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]))
-                AND octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes()
-                AND (
-                    cardinality(arguments) = 2
-                    OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
-                );
-            IF is_usual AND arguments[1] <> 'full' THEN
-                old_image := NULL;
-            END IF;
-        ELSIF operation = 'INSERT' THEN
-            new_image := CASE WHEN pg_column_size(new_row) <= forwarder.max_image_bytes() THEN row_to_json(new_row)::text END;
-            is_usual := pg_trigger_depth() = 1 AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0])
-                AND octet_length(new_image) <= forwarder.max_image_bytes();
-        ELSIF operation = 'DELETE' THEN
-            old_image := CASE WHEN pg_column_size(old_row) <= forwarder.max_image_bytes() THEN row_to_json(old_row)::text END;
-            is_usual := old_command IS NULL AND octet_length(old_image) <= forwarder.max_image_bytes()
-                AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
-        ELSE
-            is_usual := true;
+    images := forwarder.images(old_row, new_row, forwarder.max_image_bytes());
+    old_image := images[1];
+    new_image := images[2];
+    conversion_error := images[3];
+    images := NULL;
+    IF conversion_error IS NULL AND (old_image IS NULL AND operation <> 'INSERT' OR new_image IS NULL AND operation <> 'DELETE') THEN
+        conversion_error := '54000';
+    END IF;
+
+    IF operation = 'UPDATE' THEN
+        is_usual := conversion_error IS NULL AND old_command IS NULL
+            AND (NOT new_is_replaced OR NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]))
+            AND (
+                cardinality(arguments) = 2
+                OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+            );
+        IF is_usual AND arguments[1] <> 'full' THEN
+            old_image := NULL;
         END IF;
-    EXCEPTION WHEN OTHERS THEN
-        old_image := NULL;
-        new_image := NULL;
-        is_usual := false;
-        -- PostgreSQL has no code of its own for a value above 1 GB.
-        conversion_error := CASE WHEN SQLERRM LIKE 'invalid memory alloc request size %' THEN '54000' ELSE SQLSTATE END;
-    END;
+    ELSIF operation = 'INSERT' THEN
+        is_usual := conversion_error IS NULL AND pg_trigger_depth() = 1
+            AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]);
+    ELSE
+        is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
+    END IF;
 
     IF is_usual THEN
-        -- The cast to "char" keeps the first letter: I, U, D or T.
+        -- The cast to "char" keeps the first letter: I, U or D.
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
         VALUES (arguments[0]::integer, capture_in_order.relation, operation::"char", old_image, new_image);
     ELSE
-        IF conversion_error IS NULL AND (
-            coalesce(octet_length(old_image), 0) + coalesce(octet_length(new_image), 0) > forwarder.max_image_bytes()
-            OR old_image IS NULL AND operation <> 'INSERT' OR new_image IS NULL AND operation <> 'DELETE'
-        ) THEN
-            old_image := NULL;
-            new_image := NULL;
-            conversion_error := '54000';
-        END IF;
         PERFORM forwarder.write_in_order(
             operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced);
     END IF;
@@ -349,15 +336,19 @@ BEGIN
 END
 $$;
 
--- The trigger function of 0020_plain_rows.sql, and what is said there holds.
+-- The trigger function of 0024_foreign_code.sql, and what is said there holds.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    images text[];
     old_image text;
     new_image text;
+    needs integer;
     is_plain boolean;
+    -- Null if there are no images, false if they are too large.
+    is_small boolean;
     zone text;
     is_set text;
 BEGIN
@@ -370,68 +361,99 @@ BEGIN
 
     -- A version that the same transaction has replaced has an xmax, and one that it has made has an xmin that is not older than its own id.
     IF TG_OP = 'UPDATE' THEN
-        is_plain := forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-            AND age(OLD.xmin) > 0
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
             AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]));
     ELSIF TG_OP = 'INSERT' THEN
-        is_plain := forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-            AND pg_trigger_depth() = 1
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+        is_plain := needs IS NOT NULL AND pg_trigger_depth() = 1
             AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]);
     ELSIF TG_OP = 'DELETE' THEN
-        is_plain := forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-            AND age(OLD.xmin) > 0
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
             AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]);
-    ELSIF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_capture') THEN
-        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one.
+    ELSIF EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+    ) AND NOT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+          AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
+    ) THEN
+        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
+        -- snapshot sees of triggers may be older. So one that does not see this one knows nothing; and what a table had of its parent counts as
+        -- long as it is a partition now, which is read from the latest state.
         RETURN NULL;
     END IF;
 
     IF is_plain THEN
-        -- A transaction of its own within the writer's: it ends with what fails in it.
-        BEGIN
-            IF forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END)) THEN
-                IF forwarder.needs_of(CASE WHEN false THEN NEW END) & 16 <> 0 THEN
-                    is_set := set_config('transaction_read_only', 'on', true);
-                END IF;
-                IF NOT forwarder.is_utc() THEN
+        IF needs & 16 <> 0 THEN
+            images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
+            old_image := images[1];
+            new_image := images[2];
+            is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
+        ELSE
+            -- A transaction of its own within the writer's: it ends with what fails in it.
+            BEGIN
+                IF forwarder.needs_setting(needs) THEN
                     zone := current_setting('timezone');
                     is_set := set_config('timezone', 'UTC', true);
                 END IF;
-            END IF;
-            IF TG_OP <> 'DELETE' THEN
-                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-            END IF;
-            IF TG_OP <> 'INSERT' THEN
-                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-            END IF;
-            IF zone <> '' THEN
-                -- Unlike the other, this setting would outlast the block.
-                is_set := set_config('timezone', zone, true);
-            END IF;
-            IF TG_OP = 'UPDATE' THEN
-                is_plain := octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes()
-                    AND (
-                        TG_NARGS = 2
-                        OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
-                    );
-                IF TG_ARGV[1] <> 'full' THEN
-                    old_image := NULL;
+                IF TG_OP = 'UPDATE' THEN
+                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                    old_image := CASE
+                        WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                        THEN row_to_json(OLD)::text
+                    END;
+                    is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
+                ELSIF TG_OP = 'INSERT' THEN
+                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                    is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
+                ELSE
+                    old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+                    is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
                 END IF;
-            ELSE
-                is_plain := octet_length(coalesce(new_image, old_image)) <= forwarder.max_image_bytes();
+                IF zone <> '' THEN
+                    -- This setting would outlast the block.
+                    is_set := set_config('timezone', zone, true);
+                END IF;
+            EXCEPTION WHEN OTHERS THEN
+                is_small := NULL;
+            END;
+        END IF;
+        IF TG_OP = 'UPDATE' THEN
+            is_plain := TG_NARGS = 2
+                OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1);
+            IF TG_ARGV[1] <> 'full' THEN
+                old_image := NULL;
             END IF;
-        EXCEPTION WHEN OTHERS THEN
-            is_plain := false;
-        END;
+        END IF;
     END IF;
 
-    IF is_plain OR TG_OP = 'TRUNCATE' THEN
+    IF is_small AND is_plain OR TG_OP = 'TRUNCATE' THEN
         -- The cast to "char" keeps the first letter: I, U, D or T.
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
         VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
     ELSE
-        is_plain := forwarder.capture_in_order(
-            TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
+        images := NULL;
+        old_image := NULL;
+        new_image := NULL;
+        IF is_small IS FALSE THEN
+            is_plain := forwarder.capture_in_order(
+                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
+        ELSE
+            is_plain := forwarder.capture_in_order(
+                TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
+        END IF;
     END IF;
 
     -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
