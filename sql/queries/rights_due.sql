@@ -5,7 +5,8 @@
 -- A row without a statement says whom a part is about, whether there is anything to do or not.
 WITH wanted (part, kind, name, privileges) AS (
     VALUES
-    -- What capture() may do. A function that it calls is to be added here.
+    -- What capture() may do. A function that it calls is to be added here. What it does not call any more stays for a release, for statements that
+    -- have begun under the previous one: capture_with_care(), and what that calls.
     ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
     ('capture', 'TABLE', 'outbox', '{INSERT}'),
     ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
