@@ -355,7 +355,7 @@ async def run(owner: Connection, statements: list[str], *, is_one_message: bool)
 
 @pytest.mark.parametrize("is_one_message", ONE_BY_ONE)
 async def test_a_row_that_is_deleted_before_its_update_is_captured_is_not_inserted_anew(
-    owner: Connection, is_one_message: bool
+    owner: Connection, *, is_one_message: bool
 ) -> None:
     await create(owner, ITEM)
     await owner.execute(trigger("IF NEW.n = 2 THEN DELETE FROM item WHERE g = NEW.id; END IF", on="UPDATE"))
@@ -370,7 +370,7 @@ async def test_a_row_that_is_deleted_before_its_update_is_captured_is_not_insert
 
 @pytest.mark.parametrize("is_one_message", ONE_BY_ONE)
 async def test_two_lives_of_a_key_are_in_order_whichever_is_captured_first(
-    owner: Connection, is_one_message: bool
+    owner: Connection, *, is_one_message: bool
 ) -> None:
     """Twice an insert and a delete, then a delete and the insert before it: the second pair came later, or it came first."""
     await create(owner, ITEM)
@@ -498,11 +498,12 @@ async def test_what_somebody_notes_moves_nothing_but_changes_of_the_transaction(
     await create(owner, ITEM)
     await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
     before = await owner.fetch("SELECT * FROM forwarder.outbox ORDER BY seq")
-    leaf, place = await owner.fetchrow("SELECT tableoid::bigint, ctid FROM forwarder.outbox LIMIT 1")
-    sink = await owner.fetchval("SELECT 'forwarder.sink'::regclass::oid::bigint")
-    for relation, where in ((leaf, place), (sink, (0, 1))):
-        line = f"1 1 U 1 1 {relation} ({where[0]},{where[1]})"
-        await owner.execute("SELECT forwarder.move_to_end($1, true)", line)
+    noted = "format('1 1 U 1 1 %s %s', tableoid, ctid)"
+    for line in (
+        f"(SELECT {noted} FROM forwarder.outbox LIMIT 1)",
+        f"(SELECT {noted} FROM forwarder.captured_table LIMIT 1)",
+    ):
+        await owner.execute(f"SELECT forwarder.move_to_end({line}, true)")
     assert await owner.fetch("SELECT * FROM forwarder.outbox ORDER BY seq") == before
 
 
