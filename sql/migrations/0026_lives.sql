@@ -37,17 +37,21 @@ $$;
 
 -- The functions from here to forwarder.write_in_order() are called by it alone, with its path and rights.
 
+-- How the notes of this message of the client begin.
+CREATE FUNCTION forwarder.message() RETURNS text
+LANGUAGE sql STABLE
+AS $$SELECT extract(epoch FROM statement_timestamp()) || E'\n'$$;
+
 -- What is noted of changes that replace states with the same last bits: lines, the newest first. A line has the state that was replaced, and what
--- forwarder.noted_change() reads. A text that is searched and copied each time should be short, hence 64 of them.
---   * The first line tells which message of the client they are of. What others have left is as good as nothing.
+-- forwarder.noted_change() reads. A text that is searched and copied each time should be short, hence 256 of them; functions that count
+-- characters would take many times as long.
 CREATE FUNCTION forwarder.notes(state bigint) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    message text := extract(epoch FROM statement_timestamp()) || E'\n';
-    notes text := current_setting('forwarder.changes_' || (state & 63), true);
+    notes text := current_setting('forwarder.changes_' || (state & 255), true);
 BEGIN
-    RETURN CASE WHEN starts_with(notes, message) THEN notes ELSE message END;
+    RETURN CASE WHEN starts_with(notes, forwarder.message()) THEN notes ELSE forwarder.message() END;
 END
 $$;
 
@@ -57,16 +61,13 @@ CREATE FUNCTION forwarder.note_change(
 ) RETURNS void
 LANGUAGE plpgsql
 AS $$
-DECLARE
-    notes text := forwarder.notes(replaces);
-    message_length integer := strpos(notes, E'\n');
 BEGIN
     PERFORM set_config(
-        'forwarder.changes_' || (replaces & 63),
+        'forwarder.changes_' || (replaces & 255),
         concat(
-            left(notes, message_length),
+            forwarder.message(),
             format(E'%s %s %s %s %s %s %s\n', replaces, seq, op, makes, command, leaf, place),
-            substr(notes, message_length + 1)),
+            replace(forwarder.notes(replaces), forwarder.message(), '')),
         true);
 END
 $$;
@@ -79,22 +80,20 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     notes text := forwarder.notes(state);
-    label text := E'\n' || state || ' ';
-    place integer := strpos(notes, label);
     members text[];
 BEGIN
-    WHILE place > 0 LOOP
-        notes := substr(notes, place + 1);
-        members := string_to_array(split_part(notes, E'\n', 1), ' ', '');
-        IF members[2]::bigint < before_seq THEN
-            line := split_part(notes, E'\n', 1);
+    FOR number IN 2..2147483647 LOOP
+        line := state || ' ' || split_part(split_part(notes, E'\n' || state || ' ', number), E'\n', 1);
+        members := string_to_array(line, ' ', '');
+        IF members[2] IS NULL THEN
+            RETURN;
+        ELSIF members[2]::bigint < before_seq THEN
             seq := members[2];
             op := members[3];
             makes := members[4];
             command := members[5];
             RETURN;
         END IF;
-        place := strpos(notes, label);
     END LOOP;
 END
 $$;
@@ -156,7 +155,7 @@ DECLARE
     leaf oid;
     place tid;
 BEGIN
-    PERFORM set_config('forwarder.changes_' || (state & 63), replace(forwarder.notes(state), line || E'\n', ''), true);
+    PERFORM set_config('forwarder.changes_' || (state & 255), replace(forwarder.notes(state), line || E'\n', ''), true);
     IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;
     END IF;

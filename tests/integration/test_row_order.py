@@ -507,7 +507,7 @@ async def test_what_somebody_notes_moves_nothing_but_changes_of_the_transaction(
     assert await owner.fetch("SELECT * FROM forwarder.outbox ORDER BY seq") == before
 
 
-@pytest.mark.parametrize("first_seed", range(0, 60, 10))
+@pytest.mark.parametrize("first_seed", range(0, 80, 10))
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
     owner: Connection, first_seed: int
 ) -> None:
