@@ -1,7 +1,7 @@
 -- What belongs to others is kept apart from what writes the outbox.
 --
--- Turning a row into JSON runs the casts to json of its columns' types, which their owners may define and replace at any time. Reading them on a
--- role's way to the outbox is not enough to keep them harmless: they may set a search_path, so that what comes after them calls other functions
+-- Turning a row into JSON runs the casts to json of its columns' types, which their owners may define and replace at any time. That nothing can be
+-- written meanwhile is not enough to keep them harmless: they may set a search_path, so that what comes after them calls other functions
 -- than ours, or leave work for the end of the transaction (a deferred trigger on a temporary table). So
 --   * foreign code runs in forwarder.images() and nowhere else, which can be given to a role that may do nothing at all;
 --   * what it has done there is rolled back, whatever it was. Only the images are kept.
@@ -10,6 +10,7 @@
 -- none. Images that have more than `max_bytes` together are left out, with fault 54000.
 --   * The block is a transaction of its own within the writer's, and always fails. What was set in it ends with it: a search_path, the time zone,
 --     a setting of the session. So do rows of temporary tables, and the triggers that would have come of them. Variables keep their values.
+--   * So no image depends on how a session is set up, and what has to be set for that needs no setting of a function. Hardly any session needs it.
 --   * Meanwhile nothing can be written, so that no sequence is drawn from, either.
 --   * Names within the block have their schema: a cast of the new row may have set a path before the old row is looked at.
 CREATE FUNCTION forwarder.images(old_row record, new_row record, max_bytes bigint) RETURNS text[]
@@ -20,42 +21,56 @@ DECLARE
     old_image text;
     new_image text;
     is_set text;
-    is_done boolean;
 BEGIN
     BEGIN
         -- An assignment costs a quarter of a PERFORM.
         is_set := set_config('transaction_read_only', 'on', true);
-        IF current_setting('timezone') <> ALL ('{UTC,Etc/UTC,GMT,Etc/GMT}'::text[]) THEN
+        IF current_setting('timezone') <> ALL ('{UTC,Etc/UTC,GMT,Etc/GMT}'::text[])
+            OR NOT starts_with(current_setting('datestyle'), 'ISO')
+            OR current_setting('bytea_output') <> 'hex'
+            OR current_setting('extra_float_digits')::integer < 1
+            OR current_setting('intervalstyle') <> 'postgres'
+            OR current_setting('quote_all_identifiers')::boolean
+            OR current_setting('exit_on_error')::boolean
+        THEN
             is_set := set_config('timezone', 'UTC', true);
-        END IF;
-        IF current_setting('exit_on_error')::boolean THEN
+            is_set := set_config('datestyle', 'ISO, YMD', true);
+            is_set := set_config('bytea_output', 'hex', true);
+            is_set := set_config('extra_float_digits', '1', true);
+            is_set := set_config('intervalstyle', 'postgres', true);
+            is_set := set_config('quote_all_identifiers', 'off', true);
             is_set := set_config('exit_on_error', 'off', true);
+        END IF;
+        IF current_setting('lc_monetary') <> 'C' THEN
+            is_set := set_config('lc_monetary', 'C', true);
         END IF;
         new_image := CASE
             WHEN pg_catalog.pg_column_size(new_row) OPERATOR(pg_catalog.<=) max_bytes THEN pg_catalog.row_to_json(new_row)::pg_catalog.text
         END;
-        IF pg_catalog.pg_column_size(new_row) IS NULL OR pg_catalog.octet_length(new_image) OPERATOR(pg_catalog.<=) max_bytes THEN
-            old_image := CASE
-                WHEN pg_catalog.pg_column_size(old_row) OPERATOR(pg_catalog.<=) max_bytes
-                THEN pg_catalog.row_to_json(old_row)::pg_catalog.text
-            END;
-        END IF;
-        is_done := true;
-        RAISE 'roll back';
-    -- What an ASSERT says is no error for OTHERS.
-    EXCEPTION WHEN OTHERS OR ASSERT_FAILURE THEN
-        IF is_done IS NULL THEN
+        old_image := CASE
+            WHEN pg_catalog.pg_column_size(new_row) OPERATOR(pg_catalog.>) max_bytes
+                OR pg_catalog.octet_length(new_image) OPERATOR(pg_catalog.>) max_bytes
+            THEN NULL
+            WHEN pg_catalog.pg_column_size(old_row) OPERATOR(pg_catalog.<=) max_bytes
+            THEN pg_catalog.row_to_json(old_row)::pg_catalog.text
+        END;
+        RAISE SQLSTATE 'RB000';
+    EXCEPTION
+        WHEN SQLSTATE 'RB000' THEN
+            -- Rolled back. A cast that says so, too, has no image either.
+            NULL;
+        -- What an ASSERT says is no error for OTHERS.
+        WHEN OTHERS OR ASSERT_FAILURE THEN
             -- PostgreSQL has no code of its own for a value above 1 GB.
             RETURN ARRAY[NULL, NULL, CASE WHEN SQLERRM LIKE 'invalid memory alloc request size %' THEN '54000' ELSE SQLSTATE END];
-        END IF;
     END;
-    IF new_image IS NULL AND pg_column_size(new_row) IS NOT NULL
-        OR old_image IS NULL AND pg_column_size(old_row) IS NOT NULL
-        OR coalesce(octet_length(new_image), 0) + coalesce(octet_length(old_image), 0) > max_bytes
-    THEN
-        RETURN ARRAY[NULL, NULL, '54000'];
-    END IF;
-    RETURN ARRAY[old_image, new_image, NULL];
+    RETURN CASE
+        WHEN new_image IS NULL AND pg_column_size(new_row) IS NOT NULL
+            OR old_image IS NULL AND pg_column_size(old_row) IS NOT NULL
+            OR coalesce(octet_length(new_image), 0) + coalesce(octet_length(old_image), 0) > max_bytes
+        THEN ARRAY[NULL, NULL, '54000']
+        ELSE ARRAY[old_image, new_image, NULL]
+    END;
 END
 $$;
 
@@ -134,8 +149,8 @@ BEGIN
 END
 $$;
 
--- As in 0020_plain_rows.sql, and what is said there holds. But the images are made by forwarder.images(); rows that are null although there are
--- some were found to be too large.
+-- As in 0020_plain_rows.sql, and what is said there holds. But the images are made by forwarder.images(), which sees to the settings; rows that are
+-- null although there are some were found to be too large.
 CREATE OR REPLACE FUNCTION forwarder.capture_with_care(
     operation text,
     relation oid,
@@ -149,13 +164,6 @@ CREATE OR REPLACE FUNCTION forwarder.capture_with_care(
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-SET datestyle = 'ISO, YMD'
-SET lc_monetary = 'C'
-SET bytea_output = 'hex'
-SET extra_float_digits = 1
-SET intervalstyle = 'postgres'
-SET quote_all_identifiers = off
 AS $$
 DECLARE
     images text[];
@@ -265,7 +273,7 @@ $$;
 
 -- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
 --   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here;
---   * what a row needs is a variable. Of the expressions below only the first has the oid of the table in its plan, and is planned anew with it;
+--   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
 --   * images that are too large are not made twice;
 --   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
@@ -276,10 +284,11 @@ DECLARE
     images text[];
     old_image text;
     new_image text;
+    -- Null if the row is not plain.
     needs integer;
-    is_plain boolean;
-    -- Null if there are no images, false if they are too large.
+    -- Null if the row is left to forwarder.capture_with_care(), false if its images are too large.
     is_small boolean;
+    is_written boolean;
     zone text;
     is_set text;
 BEGIN
@@ -294,24 +303,24 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
-            AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]));
     ELSIF TG_OP = 'INSERT' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND pg_trigger_depth() = 1
+                AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND pg_trigger_depth() = 1
-            AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]);
     ELSIF TG_OP = 'DELETE' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
-            AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]);
     ELSIF EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
@@ -326,51 +335,59 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    IF is_plain THEN
-        IF needs & 16 <> 0 THEN
-            images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
-            old_image := images[1];
-            new_image := images[2];
-            is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
-        ELSE
-            -- A transaction of its own within the writer's: it ends with what fails in it.
-            BEGIN
-                IF forwarder.needs_setting(needs) THEN
-                    zone := current_setting('timezone');
-                    is_set := set_config('timezone', 'UTC', true);
-                END IF;
-                IF TG_OP = 'UPDATE' THEN
-                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                    old_image := CASE
-                        WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
-                        THEN row_to_json(OLD)::text
-                    END;
-                    is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
-                ELSIF TG_OP = 'INSERT' THEN
-                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                    is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
-                ELSE
-                    old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-                    is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
-                END IF;
-                IF zone <> '' THEN
-                    -- This setting would outlast the block.
-                    is_set := set_config('timezone', zone, true);
-                END IF;
-            EXCEPTION WHEN OTHERS THEN
-                is_small := NULL;
-            END;
-        END IF;
-        IF TG_OP = 'UPDATE' THEN
-            is_plain := TG_NARGS = 2
-                OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1);
-            IF TG_ARGV[1] <> 'full' THEN
-                old_image := NULL;
+    IF needs & 16 = 0 THEN
+        -- A transaction of its own within the writer's: it ends with what fails in it.
+        BEGIN
+            -- Constants in the plan, both.
+            IF (
+                CASE
+                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
+                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
+                END
+            ) THEN
+                zone := current_setting('timezone');
+                is_set := set_config('timezone', 'UTC', true);
             END IF;
+            IF TG_OP = 'UPDATE' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                old_image := CASE
+                    WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                    THEN row_to_json(OLD)::text
+                END;
+                is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            ELSIF TG_OP = 'INSERT' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
+            ELSE
+                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+                is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            END IF;
+            IF zone <> '' THEN
+                -- This setting would outlast the block.
+                is_set := set_config('timezone', zone, true);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            is_small := NULL;
+        END;
+    ELSIF needs IS NOT NULL THEN
+        images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
+        old_image := images[1];
+        new_image := images[2];
+        is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        is_small := CASE
+            WHEN TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+            THEN is_small
+            -- Too large they are, whatever the key.
+            WHEN NOT is_small THEN false
+        END;
+        IF TG_ARGV[1] <> 'full' THEN
+            old_image := NULL;
         END IF;
     END IF;
 
-    IF is_small AND is_plain OR TG_OP = 'TRUNCATE' THEN
+    IF is_small OR TG_OP = 'TRUNCATE' THEN
         -- The cast to "char" keeps the first letter: I, U, D or T.
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
         VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
@@ -379,10 +396,10 @@ BEGIN
         old_image := NULL;
         new_image := NULL;
         IF is_small IS FALSE THEN
-            is_plain := forwarder.capture_with_care(
+            is_written := forwarder.capture_with_care(
                 TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, age(OLD.xmin) <= 0, NEW.xmax <> 0);
         ELSE
-            is_plain := forwarder.capture_with_care(
+            is_written := forwarder.capture_with_care(
                 TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, age(OLD.xmin) <= 0, NEW.xmax <> 0);
         END IF;
     END IF;

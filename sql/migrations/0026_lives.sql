@@ -266,8 +266,8 @@ BEGIN
 END
 $$;
 
--- What forwarder.capture_with_care() of 0024_foreign_code.sql did, and what is said there holds. But who has replaced the old version is known by its command, see
--- above, and what is not usual is left to forwarder.write_in_order().
+-- What forwarder.capture_with_care() of 0024_foreign_code.sql did, and what is said there holds. But what is not usual is left to
+-- forwarder.write_in_order(). The other stays for statements that are in it while this is committed.
 CREATE FUNCTION forwarder.capture_in_order(
     operation text,
     relation oid,
@@ -281,13 +281,6 @@ CREATE FUNCTION forwarder.capture_in_order(
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'UTC'
-SET datestyle = 'ISO, YMD'
-SET lc_monetary = 'C'
-SET bytea_output = 'hex'
-SET extra_float_digits = 1
-SET intervalstyle = 'postgres'
-SET quote_all_identifiers = off
 AS $$
 DECLARE
     images text[];
@@ -344,10 +337,11 @@ DECLARE
     images text[];
     old_image text;
     new_image text;
+    -- Null if the row is not plain.
     needs integer;
-    is_plain boolean;
-    -- Null if there are no images, false if they are too large.
+    -- Null if the row is left to forwarder.capture_in_order(), false if its images are too large.
     is_small boolean;
+    is_written boolean;
     zone text;
     is_set text;
 BEGIN
@@ -362,24 +356,24 @@ BEGIN
     IF TG_OP = 'UPDATE' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
-            AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]));
     ELSIF TG_OP = 'INSERT' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND pg_trigger_depth() = 1
+                AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND pg_trigger_depth() = 1
-            AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]);
     ELSIF TG_OP = 'DELETE' THEN
         needs := CASE
             WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-        is_plain := needs IS NOT NULL AND age(OLD.xmin) > 0
-            AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0]);
     ELSIF EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
@@ -394,51 +388,59 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    IF is_plain THEN
-        IF needs & 16 <> 0 THEN
-            images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
-            old_image := images[1];
-            new_image := images[2];
-            is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
-        ELSE
-            -- A transaction of its own within the writer's: it ends with what fails in it.
-            BEGIN
-                IF forwarder.needs_setting(needs) THEN
-                    zone := current_setting('timezone');
-                    is_set := set_config('timezone', 'UTC', true);
-                END IF;
-                IF TG_OP = 'UPDATE' THEN
-                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                    old_image := CASE
-                        WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
-                        THEN row_to_json(OLD)::text
-                    END;
-                    is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
-                ELSIF TG_OP = 'INSERT' THEN
-                    new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                    is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
-                ELSE
-                    old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-                    is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
-                END IF;
-                IF zone <> '' THEN
-                    -- This setting would outlast the block.
-                    is_set := set_config('timezone', zone, true);
-                END IF;
-            EXCEPTION WHEN OTHERS THEN
-                is_small := NULL;
-            END;
-        END IF;
-        IF TG_OP = 'UPDATE' THEN
-            is_plain := TG_NARGS = 2
-                OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1);
-            IF TG_ARGV[1] <> 'full' THEN
-                old_image := NULL;
+    IF needs & 16 = 0 THEN
+        -- A transaction of its own within the writer's: it ends with what fails in it.
+        BEGIN
+            -- Constants in the plan, both.
+            IF (
+                CASE
+                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
+                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
+                END
+            ) THEN
+                zone := current_setting('timezone');
+                is_set := set_config('timezone', 'UTC', true);
             END IF;
+            IF TG_OP = 'UPDATE' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                old_image := CASE
+                    WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                    THEN row_to_json(OLD)::text
+                END;
+                is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            ELSIF TG_OP = 'INSERT' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
+            ELSE
+                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+                is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            END IF;
+            IF zone <> '' THEN
+                -- This setting would outlast the block.
+                is_set := set_config('timezone', zone, true);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            is_small := NULL;
+        END;
+    ELSIF needs IS NOT NULL THEN
+        images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
+        old_image := images[1];
+        new_image := images[2];
+        is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        is_small := CASE
+            WHEN TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+            THEN is_small
+            -- Too large they are, whatever the key.
+            WHEN NOT is_small THEN false
+        END;
+        IF TG_ARGV[1] <> 'full' THEN
+            old_image := NULL;
         END IF;
     END IF;
 
-    IF is_small AND is_plain OR TG_OP = 'TRUNCATE' THEN
+    IF is_small OR TG_OP = 'TRUNCATE' THEN
         -- The cast to "char" keeps the first letter: I, U, D or T.
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
         VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
@@ -447,10 +449,10 @@ BEGIN
         old_image := NULL;
         new_image := NULL;
         IF is_small IS FALSE THEN
-            is_plain := forwarder.capture_in_order(
+            is_written := forwarder.capture_in_order(
                 TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
         ELSE
-            is_plain := forwarder.capture_in_order(
+            is_written := forwarder.capture_in_order(
                 TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
         END IF;
     END IF;
