@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -39,6 +40,23 @@ _ACTIONS = (
     ),
     "PERFORM FROM item WHERE id = {row}.id FOR UPDATE",
     "PERFORM FROM item FOR SHARE",
+    "DELETE FROM item WHERE g = {row}.g AND id <> {row}.id",
+    "DELETE FROM item WHERE id > {row}.id AND n <= {row}.n",
+    "DELETE FROM item WHERE id = {row}.id; INSERT INTO item VALUES ({row}.id, 1 - {row}.g, 1) ON CONFLICT DO NOTHING",
+    (
+        "BEGIN DELETE FROM item WHERE id = {row}.id; INSERT INTO item VALUES ({row}.id, {row}.g, 1) ON CONFLICT DO NOTHING;"
+        " RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN NULL; END"
+    ),
+    (
+        "INSERT INTO item VALUES ({row}.id, {row}.g, 1) ON CONFLICT DO NOTHING; DELETE FROM item WHERE id = {row}.id;"
+        " INSERT INTO item VALUES ({row}.id, {row}.g, 2) ON CONFLICT DO NOTHING"
+    ),
+    "UPDATE item SET id = 5 - id WHERE id = {row}.id AND NOT EXISTS (SELECT FROM item AS other WHERE other.id = 5 - {row}.id)",
+)
+_MERGING_ACTION = (
+    "MERGE INTO item USING (SELECT {row}.id AS i) AS wanted ON item.id = wanted.i"
+    " WHEN MATCHED AND item.n < 50 THEN UPDATE SET n = item.n + 3 WHEN MATCHED THEN DELETE"
+    " WHEN NOT MATCHED THEN INSERT VALUES (wanted.i, 0, 5)"
 )
 _STATEMENTS = (
     "INSERT INTO item SELECT i, i % 2, i FROM generate_series({a}, {b}) AS i ON CONFLICT DO NOTHING",
@@ -54,12 +72,25 @@ _STATEMENTS = (
     "DELETE FROM item WHERE g = {g}",
     "DELETE FROM item WHERE id BETWEEN {a} AND {b}",
     "WITH gone AS (DELETE FROM item WHERE id = {a} RETURNING *) UPDATE item SET n = n + 1 WHERE id = {b}",
+    "WITH gone AS (DELETE FROM item WHERE g = {g} RETURNING *) INSERT INTO item SELECT id, g, n + 1 FROM gone",
+    "UPDATE item SET g = 1 - g",
+    "DELETE FROM item WHERE id = {a}; INSERT INTO item VALUES ({a}, {g}, 1) ON CONFLICT DO NOTHING",
+    "INSERT INTO item VALUES ({a}, {g}, 1), ({b}, {g}, 2) ON CONFLICT DO NOTHING; UPDATE item SET n = n + 1",
+    "SET CONSTRAINTS ALL IMMEDIATE",
+)
+_MERGING_STATEMENT = (
+    "MERGE INTO item USING (SELECT i FROM generate_series({a}, {b}) AS i) AS wanted ON item.id = wanted.i AND item.g = {g}"
+    " WHEN MATCHED AND item.n % 2 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET n = item.n + 1"
+    " WHEN NOT MATCHED THEN INSERT VALUES (wanted.i, {g}, 5)"
 )
 # Changes another row of the statement that calls it.
 _BUMP = """
+    CREATE SEQUENCE public.turn;
     CREATE FUNCTION public.bump(number integer) RETURNS integer LANGUAGE plpgsql AS
     $$ BEGIN UPDATE item SET n = n + 1 WHERE id = number - 1; RETURN number; END $$
 """
+_TIMINGS = (("TRIGGER", "BEFORE", ""), ("TRIGGER", "AFTER", ""), ("TRIGGER", "AFTER", ""))
+_DEFERRED = ("CONSTRAINT TRIGGER", "AFTER", "DEFERRABLE INITIALLY DEFERRED")
 # PostgreSQL's own objections to what a random program may do.
 _OBJECTIONS = (
     "already modified",
@@ -68,7 +99,28 @@ _OBJECTIONS = (
     "second time",
     "moved to another",
     "out of range",
+    "tuple to be",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """Statements that a client sends one by one, or as one block of code."""
+
+    statements: Sequence[str]
+    is_one_message: bool
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """What the client sends."""
+        if not self.is_one_message:
+            return self.statements
+        known = " OR ".join(f"SQLERRM LIKE '%{objection}%'" for objection in _OBJECTIONS)
+        blocks = (
+            f"BEGIN {statement}; EXCEPTION WHEN OTHERS THEN IF NOT ({known}) THEN RAISE; END IF; END;"
+            for statement in self.statements
+        )
+        return (f"DO $do$ BEGIN {' '.join(blocks)} END $do$",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +131,24 @@ class Program:
     is_partitioned: bool
     before: BeforeImage
     triggers: Sequence[str]
-    transactions: Sequence[Sequence[str]] = field(default_factory=list)
+    transactions: Sequence[Transaction]
 
     @classmethod
-    def of(cls, seed: int) -> Program:
+    def of(cls, seed: int, *, has_merge: bool) -> Program:
+        """The program of a seed, for a server that knows MERGE or does not."""
         choice = random.Random(seed)
         is_partitioned = choice.random() < 0.2
         key = ", g" if is_partitioned else ""
         before: BeforeImage = choice.choice(("full", "full", "none"))
-        triggers = [_trigger(choice, number, key) for number in range(choice.randint(1, 3))]
+        actions = (*_ACTIONS, _MERGING_ACTION) if has_merge else _ACTIONS
+        statements = (*_STATEMENTS, _MERGING_STATEMENT) if has_merge else _STATEMENTS
+        triggers = [_trigger(choice, number, actions, key) for number in range(choice.randint(1, 4))]
         transactions = [
-            [_statement(choice, key) for _ in range(choice.randint(1, 3))] for _ in range(choice.randint(1, 4))
+            Transaction(
+                statements=[_statement(choice, statements, key) for _ in range(choice.randint(1, 4))],
+                is_one_message=choice.random() < 0.5,
+            )
+            for _ in range(choice.randint(1, 4))
         ]
         return cls(
             seed=seed, is_partitioned=is_partitioned, before=before, triggers=triggers, transactions=transactions
@@ -108,33 +167,45 @@ class Program:
         )
 
     async def run(self, connection: Connection) -> None:
-        """Run the transactions. A statement that PostgreSQL objects to is rolled back to a savepoint."""
-        for statements in self.transactions:
-            async with connection.transaction():
-                for statement in statements:
-                    try:
-                        async with connection.transaction():
-                            await connection.execute(statement)
-                    except asyncpg.PostgresError as error:
-                        if not any(objection in str(error) for objection in _OBJECTIONS):
-                            raise
+        """Run the transactions. A statement that PostgreSQL objects to is rolled back to a savepoint, or with its transaction, which may run
+        triggers in the end."""
+        for transaction in self.transactions:
+            with objections_ignored():
+                async with connection.transaction():
+                    for message in transaction.messages:
+                        with objections_ignored():
+                            async with connection.transaction():
+                                await connection.execute(message)
 
 
-def _trigger(choice: random.Random, number: int, key: str) -> str:
-    """A function, and a trigger that runs it: before ours or after ours by its name, and only so deep."""
+@contextmanager
+def objections_ignored() -> Iterator[None]:
+    """Go on behind the block where PostgreSQL objects to what a random program does."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if not any(objection in str(error) for objection in _OBJECTIONS):
+            raise
+
+
+def _trigger(choice: random.Random, number: int, actions: Sequence[str], key: str) -> str:
+    """A function, and a trigger that runs it: before ours or after ours by its name, or when the transaction ends, and only so deep."""
     operation = choice.choice(("INSERT", "UPDATE", "DELETE"))
     row = "OLD" if operation == "DELETE" else "NEW"
     name = choice.choice(("!", "5", "zz")) + str(number)
-    action = choice.choice(_ACTIONS).format(row=row, key=key)
+    action = choice.choice(actions).format(row=row, key=key)
     condition = choice.choice(_CONDITIONS[operation])
+    kind, when, timing = choice.choice((*_TIMINGS, *_TIMINGS, _DEFERRED))
+    if timing:
+        # What runs when the transaction ends is at no depth. This ends it.
+        condition += " AND nextval('turn') < 50"
     return (
         f'CREATE FUNCTION public."do{name}"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN'
         f" IF pg_trigger_depth() < {choice.randint(2, 4)} AND {condition} THEN {action}; END IF; RETURN {row}; END $$;"
-        f' CREATE TRIGGER "{name}" {choice.choice(("BEFORE", "AFTER", "AFTER"))} {operation} ON public.item'
-        f' FOR EACH ROW EXECUTE FUNCTION public."do{name}"()'
+        f' CREATE {kind} "{name}" {when} {operation} ON public.item {timing} FOR EACH ROW EXECUTE FUNCTION public."do{name}"()'
     )
 
 
-def _statement(choice: random.Random, key: str) -> str:
+def _statement(choice: random.Random, statements: Sequence[str], key: str) -> str:
     first = choice.randint(0, 5)
-    return choice.choice(_STATEMENTS).format(a=first, b=choice.randint(first, 6), g=choice.randint(0, 1), key=key)
+    return choice.choice(statements).format(a=first, b=choice.randint(first, 6), g=choice.randint(0, 1), key=key)

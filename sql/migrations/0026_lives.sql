@@ -1,0 +1,489 @@
+-- The order of versions, told from what the transaction has noted of its changes, and no longer by looking into the outbox; and the order of
+-- the rows that have one key after the other. This replaces "Late changes" of 0010_versions.sql.
+--
+-- Triggers fire when their statement ends. What an inner statement does, which a trigger of the application or a function runs, is captured
+-- before what the outer one did until then. So a change is late if changes that come after it are in the outbox already.
+--
+--   * All of these were executed, and captured, while the statement of the late change was running, within one message of the client. So each
+--     change that others may have to go before is noted until that message ends, in settings that are the transaction's own: a savepoint that is
+--     rolled back takes its notes along, like its changes.
+--   * Each change leads from one state of a row to another: from a version to the one that replaced it, from the free key to the row that takes it,
+--     and from the last version of a row to the free key. A state is a hash. What comes after a late change in the life of its row is found
+--     step by step.
+--   * A key may have many lives in one transaction. Which of two came first is not to be seen from the order in which they were captured, nor
+--     from their versions, as long as a change between is not captured yet. But each ends with a delete of its own, and PostgreSQL writes
+--     into a deleted version by which command (cmax) that was. If the transaction has made that version itself, then the number stands for two
+--     commands, of which the later one is in no other version that an earlier statement has replaced; such numbers rise. A statement
+--     deletes only rows that were there when it began, hence whatever ends a later life of the key has a higher number.
+--   * A life whose end is not noted may be going on, and comes last; or a change of it has yet to be captured. That one will be late, will
+--     lead on to whatever is to come after this life, and put it there. Until then it does not matter where that is.
+--
+-- Nothing of this reads an index or a leaf of the outbox that others write to. So SERIALIZABLE transactions do not meet there, a leaf can be
+-- emptied meanwhile, and it does not matter how much is in the outbox.
+
+-- By which command this transaction has replaced a version, as a number that rises; null if it has not made that version itself.
+--   * A version of another transaction that began later has a higher number too. But that one has ended.
+CREATE FUNCTION forwarder.replaced_by(maker xid, command cid) RETURNS bigint
+LANGUAGE sql VOLATILE
+AS $$
+    SELECT CASE
+        -- How far it is from our own, as numbers of 32 bits that go round, makes a number of 32 bits one of 64.
+        WHEN age($1) <= 0 AND pg_xact_status((
+            pg_current_xact_id()::text::bigint - 2147483648
+            + ($1::text::bigint - pg_current_xact_id()::text::bigint % 4294967296 + 6442450944) % 4294967296
+        )::text::xid8) = 'in progress' THEN $2::text::bigint
+    END
+$$;
+
+-- The functions from here to forwarder.write_in_order() are called by it alone, with its path and rights.
+
+-- How the notes of this message of the client begin.
+CREATE FUNCTION forwarder.message() RETURNS text
+LANGUAGE sql STABLE
+AS $$SELECT extract(epoch FROM statement_timestamp()) || E'\n'$$;
+
+-- What is noted of changes that replace states with the same last bits: lines, the newest first. A line has the state that was replaced, and what
+-- forwarder.noted_change() reads. A text that is searched and copied each time should be short, hence 256 of them; functions that count
+-- characters would take many times as long.
+CREATE FUNCTION forwarder.notes(state bigint) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    notes text := current_setting('forwarder.changes_' || (state & 255), true);
+BEGIN
+    RETURN CASE WHEN starts_with(notes, forwarder.message()) THEN notes ELSE forwarder.message() END;
+END
+$$;
+
+-- Notes a change, where others will be sought that replace the same state.
+CREATE FUNCTION forwarder.note_change(
+    replaces bigint, seq bigint, op "char", makes bigint, command bigint, leaf oid, place tid
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config(
+        'forwarder.changes_' || (replaces & 255),
+        concat(
+            forwarder.message(),
+            format(E'%s %s %s %s %s %s %s\n', replaces, seq, op, makes, command, leaf, place),
+            replace(forwarder.notes(replaces), forwarder.message(), '')),
+        true);
+END
+$$;
+
+-- The newest change below a seq that has replaced a state; `line` is what is noted of it.
+CREATE FUNCTION forwarder.noted_change(
+    state bigint, before_seq bigint, OUT line text, OUT seq bigint, OUT op "char", OUT makes bigint, OUT command bigint
+)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    notes text := forwarder.notes(state);
+    members text[];
+BEGIN
+    FOR number IN 2..2147483647 LOOP
+        line := state || ' ' || split_part(split_part(notes, E'\n' || state || ' ', number), E'\n', 1);
+        members := string_to_array(line, ' ', '');
+        IF members[2] IS NULL THEN
+            RETURN;
+        ELSIF members[2]::bigint < before_seq THEN
+            seq := members[2];
+            op := members[3];
+            makes := members[4];
+            command := members[5];
+            RETURN;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The state in which nobody has the key of a row. What was there before a TRUNCATE has another file, and is not taken for what comes after it.
+CREATE FUNCTION forwarder.key_state(relation oid, arguments text[], image text) RETURNS bigint
+LANGUAGE sql VOLATILE
+AS $$SELECT hashint8extended(forwarder.free_key($2, $3), pg_relation_filenode($1::regclass)::bigint)$$;
+
+-- What is noted of the changes that lead on from a version to the end of its row, or to the last version so far.
+CREATE FUNCTION forwarder.rest_of_life(version bigint, OUT lines text[], OUT freed_key bigint, OUT command bigint)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    next record := forwarder.noted_change(version, 9223372036854775807);
+BEGIN
+    lines := '{}';
+    WHILE next.seq IS NOT NULL LOOP
+        lines := lines || next.line;
+        IF next.op = 'D' THEN
+            freed_key := next.makes;
+            command := next.command;
+            RETURN;
+        END IF;
+        next := forwarder.noted_change(next.makes, 9223372036854775807);
+    END LOOP;
+END
+$$;
+
+-- What is noted of the lives of a key after one that was ended by a command (null: in a version of another transaction, hence the first),
+-- from the last one back to one that ended earlier, or is that one itself. What was captured later than `late_seq` is no matter here.
+CREATE FUNCTION forwarder.later_lives(freed_key bigint, command bigint, late_seq bigint) RETURNS text[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    lines text[] := '{}';
+    first record := forwarder.noted_change(freed_key, late_seq);
+    rest record;
+BEGIN
+    WHILE first.seq IS NOT NULL LOOP
+        rest := forwarder.rest_of_life(first.makes);
+        EXIT WHEN rest.command <= later_lives.command;
+        lines := first.line || rest.lines || lines;
+        first := forwarder.noted_change(freed_key, first.seq);
+    END LOOP;
+    RETURN lines;
+END
+$$;
+
+-- Writes a change of this transaction again with a new seq. It stays noted unless it `is_settled`. Nothing but what this transaction has written
+-- in the outbox is moved, whatever is noted.
+CREATE FUNCTION forwarder.move_to_end(line text, is_settled boolean) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    members text[] := string_to_array(line, ' ', '');
+    state bigint := members[1];
+    seq bigint;
+    leaf oid;
+    place tid;
+BEGIN
+    PERFORM set_config('forwarder.changes_' || (state & 255), replace(forwarder.notes(state), line || E'\n', ''), true);
+    IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
+        RETURN;
+    END IF;
+    -- By its place, so that no index is read that others write to.
+    EXECUTE format(
+        'WITH taken AS (DELETE FROM %s WHERE ctid = $1 AND txid = pg_current_xact_id() RETURNING *)
+         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+         SELECT table_id, relation, op, before, after, fault FROM taken
+         RETURNING seq, tableoid, ctid', members[6]::oid::regclass)
+    INTO seq, leaf, place USING members[7]::tid;
+    IF NOT is_settled THEN
+        PERFORM forwarder.note_change(state, seq, members[3]::"char", members[4]::bigint, members[5]::bigint, leaf, place);
+    END IF;
+END
+$$;
+
+-- Writes a change, notes it if it replaces a state that others may lead to, and returns its seq.
+CREATE FUNCTION forwarder.write_change(
+    captured_id integer, relation oid, op "char", before text, after text, fault text, replaces bigint, makes bigint, command bigint
+) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    seq bigint;
+    leaf oid;
+    place tid;
+BEGIN
+    INSERT INTO forwarder.outbox AS written (table_id, relation, op, before, after, fault)
+    VALUES (captured_id, write_change.relation, write_change.op, write_change.before, write_change.after, write_change.fault)
+    RETURNING written.seq, written.tableoid, written.ctid INTO seq, leaf, place;
+    IF replaces IS NOT NULL THEN
+        PERFORM forwarder.note_change(replaces, seq, op, makes, command, leaf, place);
+    END IF;
+    RETURN seq;
+END
+$$;
+
+-- Writes a change that may be late, or may come after one that will be: an update that changes the key as two. A late change puts behind itself
+-- what comes after it.
+CREATE FUNCTION forwarder.write_in_order(
+    operation text,
+    relation oid,
+    arguments text[],
+    old_image text,
+    new_image text,
+    fault text,
+    old_place tid,
+    new_place tid,
+    old_command bigint,
+    new_is_replaced boolean
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    captured_id integer := arguments[0];
+    old_key text;
+    new_key text;
+    -- States. Only a version that is ours can have been made by a change that is captured later.
+    old_version bigint := CASE WHEN old_command IS NOT NULL THEN forwarder.version(relation, old_place) END;
+    new_version bigint := forwarder.version(relation, new_place);
+    freed_key bigint;
+    taken_key bigint;
+    later text[];
+    line text;
+    rest record;
+    -- Of these, what nobody will look for any more.
+    settled text[] := '{}';
+    seq bigint;
+BEGIN
+    IF operation = 'UPDATE' THEN
+        SELECT moved.old_key, moved.new_key INTO old_key, new_key FROM forwarder.keys_if_moved(arguments, old_image, new_image) AS moved;
+    END IF;
+    IF old_command IS NOT NULL THEN
+        PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+    END IF;
+    IF operation = 'DELETE' OR old_key IS NOT NULL THEN
+        freed_key := forwarder.key_state(relation, arguments, old_image);
+        seq := forwarder.write_change(captured_id, relation, 'D', old_image, new_key, fault, old_version, freed_key, old_command);
+        IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
+            later := forwarder.later_lives(freed_key, old_command, seq);
+        END IF;
+    END IF;
+    IF operation = 'INSERT' OR old_key IS NOT NULL THEN
+        IF pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+            PERFORM forwarder.note('forwarder.keys_taken_in', arguments[0]);
+            taken_key := forwarder.key_state(relation, arguments, new_image);
+        END IF;
+        seq := forwarder.write_change(captured_id, relation, 'I', old_key, new_image, fault, taken_key, new_version, NULL);
+    ELSIF operation = 'UPDATE' THEN
+        IF arguments[1] <> 'full' THEN
+            old_image := NULL;
+        END IF;
+        seq := forwarder.write_change(captured_id, relation, 'U', old_image, new_image, fault, old_version, new_version, NULL);
+    END IF;
+    IF operation <> 'DELETE' AND new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        rest := forwarder.rest_of_life(new_version);
+        later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, seq);
+        -- Each of these follows the one before it, and the first follows a version of another transaction: nothing can come between.
+        IF operation = 'UPDATE' AND old_key IS NULL AND old_command IS NULL THEN
+            settled := rest.lines;
+        END IF;
+    END IF;
+
+    FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
+        PERFORM forwarder.move_to_end(line, line = ANY (settled));
+    END LOOP;
+END
+$$;
+
+-- What forwarder.capture_with_care() of 0024_foreign_code.sql did, and what is said there holds. But what is not usual is left to
+-- forwarder.write_in_order(). The other stays for statements that are in it while this is committed.
+CREATE FUNCTION forwarder.capture_in_order(
+    operation text,
+    relation oid,
+    arguments text[],
+    old_row record,
+    new_row record,
+    old_place tid,
+    new_place tid,
+    old_command bigint,
+    new_is_replaced boolean
+) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    images text[];
+    old_image text;
+    new_image text;
+    conversion_error text;
+    is_usual boolean;
+BEGIN
+    images := forwarder.images(old_row, new_row, forwarder.max_image_bytes());
+    old_image := images[1];
+    new_image := images[2];
+    conversion_error := images[3];
+    images := NULL;
+    IF conversion_error IS NULL AND (old_image IS NULL AND operation <> 'INSERT' OR new_image IS NULL AND operation <> 'DELETE') THEN
+        conversion_error := '54000';
+    END IF;
+
+    IF operation = 'UPDATE' THEN
+        is_usual := conversion_error IS NULL AND old_command IS NULL
+            AND (NOT new_is_replaced OR NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]))
+            AND (
+                cardinality(arguments) = 2
+                OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+            );
+        IF is_usual AND arguments[1] <> 'full' THEN
+            old_image := NULL;
+        END IF;
+    ELSIF operation = 'INSERT' THEN
+        is_usual := conversion_error IS NULL AND pg_trigger_depth() = 1
+            AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]);
+    ELSE
+        is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
+    END IF;
+
+    IF is_usual THEN
+        -- The cast to "char" keeps the first letter: I, U or D.
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
+        VALUES (arguments[0]::integer, capture_in_order.relation, operation::"char", old_image, new_image);
+    ELSE
+        PERFORM forwarder.write_in_order(
+            operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced);
+    END IF;
+
+    RETURN true;
+END
+$$;
+
+-- The trigger function of 0024_foreign_code.sql, and what is said there holds.
+CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    images text[];
+    old_image text;
+    new_image text;
+    -- Null if the row is not plain.
+    needs integer;
+    -- Null if the row is left to forwarder.capture_in_order(), false if its images are too large.
+    is_small boolean;
+    is_written boolean;
+    zone text;
+    is_set text;
+BEGIN
+    -- The condition is a constant in the plan, as long as nothing is paused.
+    IF forwarder.paused_tables() <> '{}' THEN
+        IF TG_ARGV[0]::integer = ANY (forwarder.paused_tables()) THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+
+    -- A version that the same transaction has replaced has an xmax, and one that it has made has an xmin that is not older than its own id.
+    IF TG_OP = 'UPDATE' THEN
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+    ELSIF TG_OP = 'INSERT' THEN
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND pg_trigger_depth() = 1
+                AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+    ELSIF TG_OP = 'DELETE' THEN
+        needs := CASE
+            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND age(OLD.xmin) > 0
+                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
+            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
+        END;
+    ELSIF EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+    ) AND NOT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+          AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
+    ) THEN
+        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
+        -- snapshot sees of triggers may be older. So one that does not see this one knows nothing; and what a table had of its parent counts as
+        -- long as it is a partition now, which is read from the latest state.
+        RETURN NULL;
+    END IF;
+
+    IF needs & 16 = 0 THEN
+        -- A transaction of its own within the writer's: it ends with what fails in it.
+        BEGIN
+            -- Constants in the plan, both.
+            IF (
+                CASE
+                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
+                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
+                END
+            ) THEN
+                zone := current_setting('timezone');
+                is_set := set_config('timezone', 'UTC', true);
+            END IF;
+            IF TG_OP = 'UPDATE' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                old_image := CASE
+                    WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                    THEN row_to_json(OLD)::text
+                END;
+                is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            ELSIF TG_OP = 'INSERT' THEN
+                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
+                is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
+            ELSE
+                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
+                is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
+            END IF;
+            IF zone <> '' THEN
+                -- This setting would outlast the block.
+                is_set := set_config('timezone', zone, true);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            is_small := NULL;
+        END;
+    ELSIF needs IS NOT NULL THEN
+        images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
+        old_image := images[1];
+        new_image := images[2];
+        is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        is_small := CASE
+            WHEN TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
+            THEN is_small
+            -- Too large they are, whatever the key.
+            WHEN NOT is_small THEN false
+        END;
+        IF TG_ARGV[1] <> 'full' THEN
+            old_image := NULL;
+        END IF;
+    END IF;
+
+    IF is_small OR TG_OP = 'TRUNCATE' THEN
+        -- The cast to "char" keeps the first letter: I, U, D or T.
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
+        VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
+    ELSE
+        images := NULL;
+        old_image := NULL;
+        new_image := NULL;
+        IF is_small IS FALSE THEN
+            is_written := forwarder.capture_in_order(
+                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
+        ELSE
+            is_written := forwarder.capture_in_order(
+                TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0);
+        END IF;
+    END IF;
+
+    -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
+    -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
+    -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
+    -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
+    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
+            PERFORM pg_notify('forwarder', '');
+        END IF;
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+
+-- Whoever owns forwarder.capture() needs what it calls from the moment on that this is committed; nothing is to be left to PUBLIC.
+DO $$
+DECLARE
+    called regprocedure;
+BEGIN
+    FOR called IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace AND proname IN ('capture_in_order', 'replaced_by', 'write_in_order')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
+        EXECUTE pg_catalog.format(
+            'GRANT EXECUTE ON FUNCTION %s TO %s', called,
+            (SELECT proowner::pg_catalog.regrole FROM pg_catalog.pg_proc WHERE oid = 'forwarder.capture'::pg_catalog.regproc));
+    END LOOP;
+END
+$$;
