@@ -118,11 +118,11 @@ async def test_what_is_missing_is_mended_before_migrations_that_rely_on_it(bare_
         for migration in migrations.shipped()[:11]:
             await owner.execute(migration.sql)
         # 0016 alters what 0015 has made with it.
-        await owner.execute("DROP FUNCTION forwarder.leaf_events, forwarder.index_states, forwarder.capture")
+        await owner.execute("DROP FUNCTION forwarder.leaf_events, forwarder.has_state_index, forwarder.capture")
         found = await difference.from_selection(owner, [])
         assert [change.table for change in found.mending if isinstance(change, Redefine)] == [
             "forwarder.leaf_events()",
-            "forwarder.index_states()",
+            "forwarder.has_state_index()",
         ]
         await owner.execute(found.script())
         assert not (await difference.from_selection(owner, [])).exists

@@ -102,6 +102,18 @@ async def test_a_delivered_leaf_is_emptied_and_the_others_stay(owner: Connection
     assert await held(owner) == [0, LEAF_EVENTS, 1, 0, 0, 0, 0, 0]
 
 
+async def test_a_leaf_has_no_index_that_nobody_uses_and_loses_the_one_that_it_had(owner: Connection) -> None:
+    unused = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'forwarder' AND indexdef LIKE '%USING hash%'"
+    assert await owner.fetchval(unused) == 0
+    # As in an installation of before, whose leaves are not empty.
+    await owner.execute(f"CREATE INDEX ON {(await read_ring(owner)).leaves[0].name} USING hash (replaces)")
+    await write(owner, 2 * LEAF_EVENTS)
+    await deliver(owner)
+
+    assert await reclaim(owner, 0)
+    assert await owner.fetchval(unused) == 0
+
+
 async def test_never_the_leaf_in_use_or_the_next(owner: Connection) -> None:
     # Leaf 2 is in use; leaf 3 still holds changes of the last lap.
     await write(owner, 10 * LEAF_EVENTS)
