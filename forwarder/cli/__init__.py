@@ -69,7 +69,7 @@ def main() -> None:
 def _needed(arguments: Sequence[str]) -> Sequence[str]:
     """The command that is called, if it can be told; else all, for the help or to suggest one."""
     first = arguments[0] if arguments else ""
-    return () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
+    return () if list(arguments) == ["--version"] else (first,) if first in COMMANDS else COMMANDS
 
 
 def _occupy_standard_descriptors() -> None:

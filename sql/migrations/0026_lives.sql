@@ -98,10 +98,28 @@ BEGIN
 END
 $$;
 
--- The state in which nobody has the key of a row. What was there before a TRUNCATE has another file, and is not taken for what comes after it.
+-- What the states of a table begin with: its file, and its last TRUNCATE in this transaction. The second one leaves it the file that it has from
+-- the first, and the places of rows begin anew.
+CREATE FUNCTION forwarder.file_seed(relation oid) RETURNS bigint
+LANGUAGE sql STABLE
+AS $$
+    SELECT hashtextextended(coalesce(current_setting('forwarder.truncated_' || $1, true), ''), pg_relation_filenode($1::regclass)::bigint)
+$$;
+
+-- The state of a row in one version, as in 0010_versions.sql.
+CREATE FUNCTION forwarder.version_state(relation oid, place tid) RETURNS bigint
+LANGUAGE sql STABLE
+AS $$SELECT hashtidextended($2, forwarder.state_seed(forwarder.file_seed($1)))$$;
+
+-- The state in which nobody has the key of a row. As jsonb, 1.0 and 1.00 are one key. What was there before a TRUNCATE is not taken for what comes
+-- after it.
 CREATE FUNCTION forwarder.key_state(relation oid, arguments text[], image text) RETURNS bigint
 LANGUAGE sql VOLATILE
-AS $$SELECT hashint8extended(forwarder.free_key($2, $3), pg_relation_filenode($1::regclass)::bigint)$$;
+AS $$
+    SELECT jsonb_hash_extended(
+        forwarder.key_of($2[0]::integer, $3)::jsonb,
+        forwarder.state_seed(forwarder.file_seed($1)))
+$$;
 
 -- What is noted of the changes that lead on from a version to the end of its row, or to the last version so far.
 CREATE FUNCTION forwarder.rest_of_life(version bigint, OUT lines text[], OUT freed_key bigint, OUT command bigint)
@@ -215,8 +233,8 @@ DECLARE
     old_key text;
     new_key text;
     -- States. Only a version that is ours can have been made by a change that is captured later.
-    old_version bigint := CASE WHEN old_command IS NOT NULL THEN forwarder.version(relation, old_place) END;
-    new_version bigint := forwarder.version(relation, new_place);
+    old_version bigint := CASE WHEN old_command IS NOT NULL THEN forwarder.version_state(relation, old_place) END;
+    new_version bigint := forwarder.version_state(relation, new_place);
     freed_key bigint;
     taken_key bigint;
     later text[];
@@ -374,18 +392,21 @@ BEGIN
                 AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
-    ELSIF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
-    ) AND NOT EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
-          AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
-    ) THEN
-        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
-        -- snapshot sees of triggers may be older. So one that does not see this one knows nothing; and what a table had of its parent counts as
-        -- long as it is a partition now, which is read from the latest state.
-        RETURN NULL;
+    ELSE
+        is_set := set_config('forwarder.truncated_' || TG_RELID, clock_timestamp()::text, true);
+        IF EXISTS (
+            SELECT FROM pg_trigger
+            WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+        ) AND NOT EXISTS (
+            SELECT FROM pg_trigger
+            WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), '\000', 1) = TG_ARGV[0]
+              AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
+        ) THEN
+            -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
+            -- snapshot sees of triggers may be older. So one that does not see this one knows nothing; and what a table had of its parent counts as
+            -- long as it is a partition now, which is read from the latest state.
+            RETURN NULL;
+        END IF;
     END IF;
 
     IF needs & 16 = 0 THEN

@@ -446,6 +446,35 @@ async def test_what_a_statement_deletes_and_inserts_at_once_is_in_order_with_wha
     await assert_in_order(owner)
 
 
+async def test_what_came_before_a_truncate_stays_before_it_however_often_a_message_truncates(owner: Connection) -> None:
+    await create(owner, ITEM)
+    await owner.execute(
+        trigger(
+            "IF NEW.n > 0 AND NEW.n < 100 THEN UPDATE item SET n = n + 100 WHERE id = NEW.id; END IF",
+            on="UPDATE",
+            name="!",
+        )
+    )
+    updates = "INSERT INTO item VALUES (1, 0, 0); UPDATE item SET n = 1; UPDATE item SET n = 2; UPDATE item SET n = 3"
+    await owner.execute(f"DO $$ BEGIN TRUNCATE item; {updates}; TRUNCATE item; {updates}; END $$")
+
+    events = await captured(owner)
+    truncates = [place for place, event in enumerate(events) if event.op == "T"]
+    assert truncates == [0, 8]
+    for first, last in ((1, 8), (9, 16)):
+        rows = replayed(events[first:last])
+        assert [row["n"] for row in rows.values()] == [103]
+
+
+async def test_keys_that_are_equal_and_written_in_two_ways_are_one(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id numeric PRIMARY KEY, n integer)")
+    await owner.execute(trigger("IF OLD.n = 0 THEN INSERT INTO item VALUES (1.00, 1); END IF", on="DELETE", name="!"))
+    await owner.execute("INSERT INTO public.item VALUES (1.0, 0)")
+    await owner.execute("DELETE FROM public.item")
+
+    assert [event.op for event in await captured(owner)] == ["I", "D", "I"]
+
+
 async def test_late_changes_are_put_in_order_without_a_look_into_the_outbox(owner: Connection) -> None:
     """So SERIALIZABLE transactions do not meet there, no leaf but that of the change is locked, and it does not matter how much is retained."""
     await create(owner, ITEM)
