@@ -36,6 +36,12 @@ DENIED = (
         (f"{{'Records': [{DATA}]}}", ""),
         ("Rate exceeded for stream changes under account 1.", "Rate exceeded for stream changes under account 1."),
         ('Could not connect to the endpoint URL: "https://s3/b/' + "a" * 60 + '"', None),
+        ("denied: Proxy-Authorization: Basic dXNlcjpQUk9YWVNFQ1JFVA== of POST / HTTP/1.1", "denied"),
+        ("no token in GET /?a=b HTTP/1.1 Host: x", "no token in GET /?a=b"),
+        (
+            f"no way to https://user:secret@host/path?X-Amz-Security-Token={TOKEN} today",
+            "no way to https://host/path today",
+        ),
         (" \n odd\tblanks ", "odd blanks"),
         (DENIED, DENIED[:300]),
         (None, "None"),
