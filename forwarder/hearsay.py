@@ -16,7 +16,9 @@ _CHARACTERS = 300
 # No sentence is longer; where a body without an end is quoted, no more is looked at.
 _HEARD_CHARACTERS = 2000
 # A quotation: of headers, of a document in JSON or HTML, or whatever stands on a line of its own.
-_QUOTATION = re.compile(r"[{<\r\n]|Canonical|String-to-Sign|[\w-]*Authorization:|\b(Basic|Bearer) | HTTP/1", re.IGNORECASE)
+_QUOTATION = re.compile(
+    r"[{<\r\n]|Canonical|String-to-Sign|[\w-]*Authorization:|\b(Basic|Bearer) | HTTP/1", re.IGNORECASE
+)
 _END_OF_SENTENCE = re.compile(r"\.\s")
 # Data, a token or a signature. The names in an ARN or a URL may be as long.
 _ENCODED = re.compile(r"[A-Za-z0-9+/_=%-]{40,}")

@@ -255,6 +255,10 @@ class Session:
 
     async def fetch(self, text: str, *arguments: Any) -> list[Any]:
         await self._pause()
+        if text == query("set_aside"):
+            async with self._statement() as transaction:
+                self._world.assign_xid(transaction)
+            return [(seq,) for seq in arguments[1]]
         answers: dict[str, Callable[..., list[Any]]] = {
             query("drain"): self._world.drain,
             query("page"): self._world.page,
@@ -268,11 +272,8 @@ class Session:
         }
         return answers[text](*arguments)
 
-    async def execute(self, text: str, *_: Any) -> None:
+    async def execute(self, _text: str, *_: Any) -> None:
         await self._pause()
-        if text == query("set_aside"):
-            async with self._statement() as transaction:
-                self._world.assign_xid(transaction)
 
     async def fetchrow(self, text: str, *_: Any) -> dict[str, Any]:
         await self._pause()

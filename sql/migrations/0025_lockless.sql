@@ -30,7 +30,7 @@ BEGIN
                 WHEN EXISTS (
                     SELECT FROM pg_trigger AS trigger
                     WHERE trigger.tgrelid = captured.relation
-                      AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
+                      AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = captured.id::text
                 ) THEN captured.relation
                 ELSE to_regclass(format('%I.%I', captured.schema_name, captured.table_name))::oid
             END AS relation
@@ -60,7 +60,7 @@ BEGIN
         trigger.xmin,
         coalesce(
             trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
-            AND trigger.tgtype = expected.type AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = member.id::text, false)
+            AND trigger.tgtype = expected.type AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
     FROM member
     CROSS JOIN (VALUES ('00_forwarder_capture', 29), ('00_forwarder_truncate', 32)) AS expected (name, type)
     -- OFFSET 0: by the index, however many there are.
