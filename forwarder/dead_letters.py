@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -89,13 +89,19 @@ class Due(NamedTuple):
 
 
 async def due(connection: Connection, reader: EventReader, *, sink: str, after_seq: int) -> Due:
-    """Some of the letters behind a seq that somebody wants to be sent again, the oldest first."""
+    """Some of the letters behind a seq that somebody wants to be sent again, the oldest first; none if that is all."""
+    batch = _BATCH_LETTERS, _BATCH_BYTES
+    rows: Sequence[Any] = ()
+    events: Sequence[Event] = ()
     with errors_of("cannot read the dead letters"):
-        rows = await fetch_rows(connection.fetch, "due_letters", sink, after_seq, _BATCH_LETTERS, _BATCH_BYTES)
-        events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
-    for event, row in zip(events, rows, strict=True):
-        event.index, event.count, _ = row[_OUTBOX_COLUMNS:]
-    return Due(events, [row["attempts"] for row in rows])
+        # Those that are discarded while they are read become no events; it may be all of them.
+        while not events and (rows := await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)):
+            events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
+            after_seq = rows[-1]["seq"]
+    of_seq = {row["seq"]: row[_OUTBOX_COLUMNS:] for row in rows}
+    for event in events:
+        event.index, event.count, _ = of_seq[event.seq]
+    return Due(events, [of_seq[event.seq][-1] for event in events])
 
 
 async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:

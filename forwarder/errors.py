@@ -28,6 +28,14 @@ class Invalid(Refused):
         self.code = code
 
 
+class Oversized(Refused):
+    """The change with this ``seq`` is too large for the sink, and not to be passed. Reaction: deliver what is before it, then stop."""
+
+    def __init__(self, message: str, *, seq: int) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
 class Gone(Refused):
     """The far side has left for good. Reaction: stop, even after things went well for long."""
 

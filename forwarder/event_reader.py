@@ -52,7 +52,7 @@ class EventReader:
         self._transactions = transactions
 
     async def read(self, connection: Connection, rows: Sequence[Row]) -> tuple[Sequence[Event], bool]:
-        """The events, in the order of the rows, and whether any may have its images in the database.
+        """The events, in the order of the rows, and whether any may have its images in the database. Letters that are gone are none.
 
         Asks the database only about tables that are not known yet, and about images that were left out.
 
@@ -62,7 +62,9 @@ class EventReader:
         await self._registry.know(connection, rows)
         events, bare = self._events(rows)
         if bare:
-            await self._look_apart(connection, {event.seq: event for event in events if event.seq in bare})
+            apart = {event.seq: event for event in events if event.seq in bare}
+            if gone := await self._look_apart(connection, apart):
+                events = self._without(events, gone)
         if unread := [
             event for event in events if event.key is None and _should_have_key(event) and event.seq not in bare
         ]:
@@ -73,20 +75,28 @@ class EventReader:
                 event.key, event.key_values = read_key(event.after or event.before or "") or _NO_KEY
         return events, bool(bare)
 
+    def _without(self, events: Sequence[Event], gone: set[int]) -> Sequence[Event]:
+        """What is left of the events if those with these seqs are gone since their rows were read."""
+        if self._letters_of is not None:
+            # Somebody has given them up.
+            return [event for event in events if event.seq not in gone]
+        for seq in sorted(gone):
+            logger.error("a change was taken out of the outbox while it was being read", extra={"seq": seq})
+        for event in events:
+            if event.seq in gone:
+                # It stays a change, without a row.
+                event.fault = NO_DATA
+        return events
+
     def _moved_key(self, table: Table, members: str) -> str:
         """The other key of an update that changed it, written as keys are."""
         _, read_key = self._registry.tables[table.id]
         return (read_key(members) or (members,))[0]
 
-    async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> None:
-        """Complete events whose images were left out, by their seqs."""
+    async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> set[int]:
+        """Complete events whose images were left out, by their seqs; the seqs of those that are not there any more."""
         keyless: list[int] = []
         rows = await connection.fetch(query("look_apart"), list(events), self._letters_of, LARGE_BYTES)
-        for seq in events.keys() - {row["seq"] for row in rows}:
-            # Gone since the rows were read: it stays a change, without a row.
-            events[seq].fault = NO_DATA
-            if self._letters_of is None:
-                logger.error("a change was taken out of the outbox while it was being read", extra={"seq": seq})
         for row in rows:
             event = events[row["seq"]]
             event.before, event.after, event.fault = row["before"], row["after"], row["fault"]
@@ -102,6 +112,7 @@ class EventReader:
             # As above.
             await self._registry.refresh(connection, {events[seq].table.id for seq in keyless})
             await self._read_keys(connection, events, keyless)
+        return set(events) - {row["seq"] for row in rows}
 
     async def _read_keys(self, connection: Connection, events: Mapping[int, Event], seqs: Sequence[int]) -> bool:
         """Read keys that are somewhere in the images, on the server; whether every one is there, if not always legible."""

@@ -16,7 +16,7 @@ from forwarder.layout import LayOut
 from forwarder.logs import Occasional
 from forwarder.queries import query
 from forwarder.rights import Rights
-from forwarder.triggers import Change, Remove
+from forwarder.triggers import Change, Install, Remove
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +90,8 @@ class Installation:
         """Say who is in the way, and be patient enough with those who step aside for a waiter."""
         # Rights are those of several tables, of which none is waited for by name.
         relation = None if isinstance(change, Rights | Redefine) else change.table
-        obstacle = await self._connection.fetchrow(
-            query("lock_conflicts"), relation, isinstance(change, Remove | LayOut)
-        )
+        is_exclusive = isinstance(change, LayOut) or bool(_drops(change))
+        obstacle = await self._connection.fetchrow(query("lock_conflicts"), relation, is_exclusive)
         facts = dict(obstacle or {})
         if facts.get("mode") == "ShareUpdateExclusiveLock":
             # An autovacuum gives way, but only to whoever has waited for it this long.
@@ -109,13 +108,17 @@ class Installation:
         role, owner = (names["role"], names["owner"]) if names else ("this role", "its owner")
         if isinstance(change, LayOut):
             return f"run as {owner}"
-        if isinstance(change, Remove):
-            return f"run as {owner}: {' '.join(change.drops)}"
+        if drops := _drops(change):
+            return f"run as {owner}: {' '.join(drops)}"
         return f"run as {owner}: GRANT TRIGGER ON {change.table} TO {role}; and on its partitions, if it has any"
 
     def _fail(self, change: Change, problem: str) -> None:
         self.failures += 1
         self._report(change, problem=problem)
+
+
+def _drops(change: Change) -> Sequence[str]:
+    return change.drops if isinstance(change, Install | Remove) else ()
 
 
 def transaction(change: Change, *, lock_timeout_ms: int = LOCK_TIMEOUT_MS) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.ahead import Ahead
 from forwarder.cursor import Position
-from forwarder.events import Event, Table
+from forwarder.errors import Oversized
+from forwarder.events import Table
 from forwarder.feed import Feed
 from forwarder.outbox import Outbox, Page
 from forwarder.packing import Packer
@@ -36,7 +38,8 @@ class Intake:
         """``wants`` tells which tables the sink is for; None: for all. ``ahead`` is what was delivered beyond the position."""
         self._feed = feed
         self._outbox = outbox
-        self._position = position
+        # Up to here is read, and up to here taken.
+        self._position = self._taken = position
         self._relay = relay
         self._packer = packer
         self._wants = wants
@@ -51,7 +54,7 @@ class Intake:
 
         Raises:
             Unavailable: a connection is lost.
-            Refused: a change is too large, and the policy is to stop.
+            Oversized: a change is too large, and the policy is to stop. All before it is taken.
         """
         await self._flow(until=lambda: False)
 
@@ -84,25 +87,27 @@ class Intake:
                 page = await out_of.receive()
             except anyio.EndOfStream:
                 return
-            await self._take(page)
+            try:
+                await self._take(page)
+            except Oversized as error:
+                await self._take(_before(error.seq, page, begins=self._taken))
+                raise
             del page
 
     async def _take(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
-        if self._ahead:
-            events = self._without_delivered(events, self._ahead, page.position)
+        if ahead := self._ahead:
+            events = [event for event in events if not ahead.has(event.txid, event.seq)]
         packed = self._packer.pack(events, any_stored=page.any_stored)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
+        self._taken = page.position
+        if ahead and ahead.is_behind(page.position):
+            self._ahead = None
         if self._is_reading:
             self._relay.expect_page()
         if page.any_stored:
             await self._relay.follow(packed.later)
-
-    def _without_delivered(self, events: Sequence[Event], ahead: Ahead, position: Position) -> Sequence[Event]:
-        if ahead.is_behind(position):
-            self._ahead = None
-        return [event for event in events if not ahead.has(event.txid, event.seq)]
 
     async def _next_page(self) -> Page:
         if page := await self._feed.after(self._position):
@@ -122,3 +127,11 @@ class Intake:
         # Whoever stands where we stood may go on with the batch that we have entered.
         self._feed.share(self._position, page)
         return page
+
+
+def _before(seq: int, page: Page, *, begins: Position) -> Page:
+    """The page as far as it is before a change of it; it ``begins`` at this position."""
+    events = [event for event in page.events if event.seq < seq]
+    return replace(
+        page, events=events, position=begins.within(page.position, before_seq=seq, ceiling_seq=page.events[-1].seq)
+    )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from forwarder.errors import Refused
+from forwarder.errors import Oversized
 from forwarder.events import Attachment, Body, Event, Record, SetAside, Stored, Stretch
 from forwarder.native import Encoder
 from forwarder.origins import Origins
@@ -100,7 +100,7 @@ class Packer:
         """The events as records. ``any_stored``: some may have their images in the database.
 
         Raises:
-            Refused: one is too large, and the policy is to stop.
+            Oversized: the first that is too large, where the policy is to stop.
         """
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
@@ -146,9 +146,10 @@ class Packer:
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller, if the policy knows how to."""
         if self._oversize.kind == "stop":
-            raise Refused(
+            raise Oversized(
                 f"change {event.seq} of {event.table.qualified_name} {self._excess(record)}; raise the stream's"
-                " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL"
+                " limit (aws kinesis update-max-record-size), or choose another oversize= in the sink's URL",
+                seq=event.seq,
             )
         if self._oversize.kind == "drop-before":
             stored = event.stored and replace(event.stored, before_bytes=None)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from forwarder.quoting import identifier
 from forwarder.selection import BeforeImage
 
 # No image begins like this.
@@ -13,13 +14,18 @@ _NO_OPENING = " "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One of ours, as found. ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger."""
+    """One of ours, as found; somebody may have renamed it. ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger."""
 
     relation: str
     name: str
     arguments: tuple[str, ...]
     sound: bool
     inherited: bool
+
+    @property
+    def drop(self) -> str:
+        """A statement; takes ACCESS EXCLUSIVE on its table, and on the partitions if it has any. Not for one that is inherited."""
+        return f"DROP TRIGGER IF EXISTS {identifier(self.name)} ON {self.relation};"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

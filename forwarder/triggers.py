@@ -35,10 +35,21 @@ class Install:
     key_labels: tuple[str, ...]
     registered_id: int | None
     reasons: tuple[str, ...] = ()
+    # Those that somebody has renamed: they would capture each change once more.
+    renamed: tuple[Trigger, ...] = ()
+
+    @property
+    def drops(self) -> list[str]:
+        """A statement for each that was renamed."""
+        return [trigger.drop for trigger in self.renamed]
 
     @property
     def sql(self) -> str:
-        """One statement; takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        """The drops and one more statement, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        return "\n".join([*self.drops, self._installation])
+
+    @property
+    def _installation(self) -> str:
         labels = ", ".join(map(literal, self.key_labels))
         registered_id = "NULL" if self.registered_id is None else str(self.registered_id)
         return f"SELECT forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[]);"
@@ -70,8 +81,8 @@ class Remove:
 
     @property
     def drops(self) -> list[str]:
-        """A statement for each trigger; each takes ACCESS EXCLUSIVE on its table, and on the partitions if it has any."""
-        return [f'DROP TRIGGER IF EXISTS "{trigger.name}" ON {trigger.relation};' for trigger in self.triggers]
+        """A statement for each trigger."""
+        return [trigger.drop for trigger in self.triggers]
 
     @property
     def sql(self) -> str:
@@ -138,9 +149,9 @@ def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Deci
     labels = key_labels(table, columns)
     install = partial(Install, table=table.quoted, before=before, key_columns=columns, key_labels=labels)
     if row is None:
-        return install(registered_id=None)
+        return install(registered_id=None, renamed=_renamed(table))
     if reasons := _differences(table, row, before, labels):
-        return install(registered_id=row.id, reasons=reasons)
+        return install(registered_id=row.id, reasons=reasons, renamed=_renamed(table))
     if reasons := _news(table, row, columns):
         return Record(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
     return Keep(table=table.quoted)
@@ -153,6 +164,7 @@ def _differences(table: Table, row: Registered, before: BeforeImage, labels: tup
     arguments = (str(row.id), before, *labels)
     checks = {
         "triggers were missing": any(place not in found for place in wanted),
+        "a trigger was renamed": bool(_renamed(table)),
         "a trigger was disabled or altered": any(not found[place].sound for place in wanted if place in found),
         f"before image: {row.before} -> {before}": row.before != before,
         "a trigger had other arguments": row.before == before
@@ -169,6 +181,13 @@ def _wanted(table: Table) -> list[tuple[str, str]]:
         *((member.quoted, CAPTURE) for member in table.members),
         *((member.quoted, TRUNCATE) for member in table.members if member.truncates),
     ]
+
+
+def _renamed(table: Table) -> tuple[Trigger, ...]:
+    """What is to be dropped so that no trigger of ours is left that has another name. One that is inherited goes with its parent's."""
+    others = [trigger for trigger in table.triggers if trigger.name not in (CAPTURE, TRUNCATE)]
+    parents = table.own_triggers if any(trigger.inherited for trigger in others) else ()
+    return tuple(dict.fromkeys((*parents, *(trigger for trigger in others if not trigger.inherited))))
 
 
 def _news(table: Table, row: Registered, columns: tuple[KeyColumn, ...]) -> tuple[str, ...]:

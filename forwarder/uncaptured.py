@@ -67,8 +67,8 @@ def warnings(found: Sequence[Uncaptured]) -> Sequence[str]:
         )
     if missing:
         lines.append(
-            f"changes are missed: {_names(missing)} was created anew or has lost our trigger; {REMEDY}, and compare with what the"
-            " stream has"
+            f"changes are missed: {_names(missing)} was created anew, or our trigger was dropped or renamed; {REMEDY}, and compare with"
+            " what the stream has"
         )
     if partial:
         lines.append(

@@ -14,7 +14,10 @@ SELECT
     sink.name, $2, $3, $4, $5::text::timestamptz, $4, $6,
     -- Not before the sink was made, whatever the clock says: it was another server's, maybe.
     greatest(clock_timestamp(), sink.created_at),
-    sink.delivered, CASE WHEN pg_snapshot_xmax(sink.delivered) = '1' THEN 0 ELSE sink.floor_seq END, sink.batch, sink.batch_floor_seq, sink.batch_last_seq, control.system_identifier, here.oid
+    sink.delivered,
+    -- As forwarder.standings() has it.
+    CASE WHEN pg_snapshot_xmax(sink.delivered) = '1' THEN 0 ELSE sink.floor_seq END,
+    sink.batch, sink.batch_floor_seq, sink.batch_last_seq, control.system_identifier, here.oid
 FROM sink
 CROSS JOIN pg_catalog.pg_control_system() AS control
 JOIN pg_catalog.pg_database AS here ON here.datname = current_database()

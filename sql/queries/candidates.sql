@@ -112,7 +112,7 @@ CROSS JOIN LATERAL (
     )
     SELECT array_agg(found.oid) AS relations FROM found
 ) AS family
--- Of these all but foreign ones, and our triggers on them. A trigger is sound if it fires, and on
+-- Of these all but foreign ones, and our triggers on them, whatever their names. A trigger is sound if it fires, and on
 -- what ours are for; tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
 CROSS JOIN LATERAL (
     SELECT
@@ -146,7 +146,6 @@ CROSS JOIN LATERAL (
     LEFT JOIN pg_catalog.pg_trigger AS trigger
         ON trigger.tgrelid = member.oid
         AND trigger.tgfoid = to_regproc('forwarder.capture')
-        AND trigger.tgname IN ('00_forwarder_capture', '00_forwarder_truncate')
 ) AS members
 WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'

@@ -296,18 +296,20 @@ async def more_shards(served: Served, *, than: int) -> None:
     await served.kinesis.wait_for_records(count + 50, stream=STREAM)
 
 
-async def test_oversize_stop_ends_delivery_before_an_event_above_the_streams_limit_and_says_why(
-    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page_rows", [1, 10, 1000], ids=["page-of-its-own", "amid-pages", "one-page"])
+async def test_oversize_stop_ends_delivery_exactly_before_a_change_above_the_streams_limit_and_says_why(
+    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, page_rows: int
 ) -> None:
     monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0)
-    await write_rows(ledger, database.writer_url, *range(100, 150))
+    await write_rows(ledger, database.writer_url, *range(100, 115))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
+    await write_rows(ledger, database.writer_url, *range(201, 205))
     served.kinesis.faults.replace([Delay(operation=PUT, seconds=0.05)])
-    async with listening(database.url, f"{served.sink}&oversize=stop", page_rows=10) as service:
+    async with listening(database.url, f"{served.sink}&oversize=stop", page_rows=page_rows) as service:
         missing = Missing(ledger, served.data)
 
         async def refuses() -> bool:
-            return "1048576" in (service.states["default"].trouble or "") and missing.ids() == {200}
+            return "1048576" in (service.states["default"].trouble or "") and missing.ids() == set(range(200, 205))
 
         # More than once, and nothing of what lies before is sent again.
         for _ in range(3):

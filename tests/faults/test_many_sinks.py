@@ -91,6 +91,29 @@ async def test_a_stuck_sink_holds_up_only_itself_and_catches_up_later(
             await all_delivered(ledger, stream.data)
 
 
+async def test_a_sink_that_stops_before_a_large_change_holds_up_no_other(
+    database: Database, ledger: Ledger, served: Served, other: Served
+) -> None:
+    one = SinkSettings(name="one", url=served.sink)
+    stops = SinkSettings(name="stops", url=f"{other.sink}&oversize=stop", start="oldest")
+
+    async def has_stopped() -> bool:
+        return missing.ids() == {200, 201}
+
+    missing = Missing(ledger, other.data)
+    await write_rows(ledger, database.writer_url, *range(100, 110))
+    await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
+    await write_rows(ledger, database.writer_url, 201)
+    async with serving(database, one, stops) as service:
+        await eventually(has_stopped)
+        await eventually(trouble_of(service, "stops"))
+        await write_rows(ledger, database.writer_url, 202)
+        await eventually(arrived(served, 12))
+        assert Missing(ledger, served.data).ids() == {200}
+        assert missing.ids() == {200, 201, 202}
+        assert service.states["one"].ready
+
+
 async def test_a_take_over_beside_a_stuck_sink_repeats_nothing(
     database: Database, ledger: Ledger, served: Served, other: Served
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from forwarder import dead_letters
 from forwarder.database import session
+from forwarder.event_reader import LARGE_BYTES, EventReader
 from forwarder.events import SetAside
 from forwarder.queries import query
+from forwarder.registry import Registry, Row
+from forwarder.transactions import Transactions
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.waiting import eventually
@@ -186,6 +189,44 @@ async def test_a_letter_whose_change_is_not_retained_any_more_waits_again_as_it_
     )
     assert row is not None
     assert tuple(row) == ("other", 2, None, 3, 5, True)
+
+
+class Discarding(Registry):
+    """Somebody discards letters once they are read, and before their images are."""
+
+    def __init__(self, *seqs: int) -> None:
+        super().__init__()
+        self._seqs = set(seqs)
+
+    async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
+        await super().know(connection, rows)
+        seqs = [row[0] for row in rows if row[0] in self._seqs]
+        await connection.execute(query("discard_letters"), ["default"] * len(seqs), seqs)
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("is_large", [True, False], ids=["large", "beside-an-illegible-one"])
+async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_keep_no_others_from_it(
+    connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
+) -> None:
+    monkeypatch.setattr("forwarder.dead_letters._BATCH_LETTERS", 4)
+    if is_large:
+        monkeypatch.setattr("forwarder.event_reader.LARGE_BYTES", 0)
+    else:
+        monkeypatch.setattr("forwarder.dead_letters.fetch_rows", without_images)
+    await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = seq, attempts = seq + 100")
+
+    reader = EventReader(Discarding(1, 2, 3, 4, 6, 7), Transactions(), letters_of="default")
+    letters = await dead_letters.due(leader, reader, sink="default", after_seq=0)
+
+    assert [(event.seq, event.index, event.fault) for event in letters.events] == [(5, 5, None), (8, 8, None)]
+    assert letters.attempts == [105, 108]
+
+
+async def without_images(fetch: Any, name: str, *parameters: object) -> Sequence[Any]:
+    leave_all = True
+    rows: Sequence[Any] = await fetch(query(name), *parameters, LARGE_BYTES, leave_all)
+    return rows
 
 
 async def replay_backwards(connection: Connection, seqs: list[int]) -> None:

@@ -262,6 +262,8 @@ ON_ORDERS = "ON public.orders FOR EACH ROW EXECUTE FUNCTION forwarder.capture"
         "ALTER TABLE public.orders DISABLE TRIGGER USER",
         'DROP TRIGGER "00_forwarder_capture" ON public.orders',
         'DROP TRIGGER "00_forwarder_truncate" ON public.orders',
+        'ALTER TRIGGER "00_forwarder_capture" ON public.orders RENAME TO "a ""name"""',
+        'ALTER TRIGGER "00_forwarder_truncate" ON public.orders RENAME TO another',
         f"{REPLACE} INSERT {ON_ORDERS}('1', 'full')",
         f"{REPLACE} INSERT OR UPDATE OF note OR DELETE {ON_ORDERS}('1', 'full')",
         f"{REPLACE} INSERT OR UPDATE OR DELETE {ON_ORDERS}('2', 'full')",
@@ -282,6 +284,15 @@ async def test_a_damaged_trigger_is_mended_with_and_without_a_selection(owner: C
     changes = [(operation, None) for operation in "IUDT"]
     assert [(event.op, event.fault) for event in await captured(owner)] == [*gap, *gap, *changes]
     assert await registry(owner) == [(1, "orders", True)]
+
+
+async def test_a_second_trigger_of_ours_under_another_name_is_dropped(owner: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute(f"CREATE TRIGGER second AFTER INSERT {ON_ORDERS}('1', 'full')")
+    assert (await migrate(owner)).tables == ["public.orders"]
+    await owner.execute("INSERT INTO public.orders VALUES (1)")
+    assert [event.op for event in await captured(owner)] == ["I"]
 
 
 async def test_a_trigger_that_fires_always_stays_so(owner: Connection) -> None:
@@ -442,6 +453,34 @@ async def test_a_trigger_disabled_on_a_partition_is_mended(owner: Connection) ->
     assert (await migrate(owner)).tables == ["public.sale"]
     await owner.execute("INSERT INTO public.sale VALUES (1)")
     assert [event.op for event in await captured(owner)] == ["G", "G", "I"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ['"00_forwarder_capture" ON public.sale', '"00_forwarder_truncate" ON public.sale_1'],
+    ids=["parent", "partition"],
+)
+async def test_a_trigger_renamed_on_a_partitioned_table_or_its_partition_is_mended(
+    owner: Connection, place: str
+) -> None:
+    await owner.execute(PARTITIONED)
+    await migrate(owner, "public.*")
+    await owner.execute(f"ALTER TRIGGER {place} RENAME TO another")
+    assert (await migrate(owner)).tables == ["public.sale"]
+    assert (await migrate(owner)).done == []
+    await owner.execute("INSERT INTO public.sale VALUES (1)")
+    await owner.execute("TRUNCATE public.sale_1")
+    assert [event.op for event in await captured(owner)] == ["G", "G", "I", "T"]
+
+
+async def test_a_trigger_that_was_renamed_is_removed_with_the_others(owner: Connection) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders")
+    await owner.execute("CREATE TABLE public.other (id integer PRIMARY KEY)")
+    await owner.execute('ALTER TRIGGER "00_forwarder_capture" ON public.orders RENAME TO another')
+    await migrate(owner, "other", remove=True)
+    await owner.execute("INSERT INTO public.orders VALUES (1)")
+    assert {event.op for event in await captured(owner)} <= {"G"}
 
 
 async def test_a_parent_takes_over_its_partition_without_a_gap_and_gives_it_back(owner: Connection) -> None:

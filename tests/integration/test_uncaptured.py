@@ -68,6 +68,16 @@ async def test_a_trigger_that_is_switched_off_is_named_until_it_is_on_again_and_
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
 
 
+async def test_a_trigger_that_is_renamed_counts_as_missing_until_migrate_has_put_its_own_in_its_place(
+    owner: Connection,
+) -> None:
+    await owner.execute('ALTER TRIGGER "00_forwarder_capture" ON public.item RENAME TO another')
+    assert await flaws(owner) == [("public.item", "missing")]
+    await migrate(owner)
+    assert await flaws(owner) == []
+    assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
+
+
 async def test_a_trigger_that_was_off_between_two_looks_is_told_of(owner: Connection) -> None:
     await owner.execute("ALTER TABLE public.item DISABLE TRIGGER ALL")
     await owner.execute("ALTER TABLE public.item ENABLE TRIGGER ALL")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from forwarder.ahead import Ahead
 from forwarder.cursor import Position, Snapshot
 from forwarder.delivery import plain_errors
-from forwarder.errors import Refused, Unavailable
+from forwarder.errors import Oversized, Refused, Unavailable
 from forwarder.feed import Feed
 from forwarder.intake import Intake
 from forwarder.outbox import Page
@@ -76,11 +77,18 @@ class Packer:
         return events
 
 
-def intake_of(outbox: Outbox, relay: Relay, packer: Packer | None = None, *, position: Position = START) -> Intake:
+def intake_of(
+    outbox: Outbox,
+    relay: Relay,
+    packer: Packer | None = None,
+    *,
+    position: Position = START,
+    ahead: Ahead | None = None,
+) -> Intake:
     feed: Any = Feed(HEAD, shared=False)
     parts: Any = {"relay": relay, "packer": packer or Packer()}
     reads_from: Any = outbox
-    return Intake(feed, reads_from, position=position, **parts)
+    return Intake(feed, reads_from, position=position, ahead=ahead, **parts)
 
 
 @asynccontextmanager
@@ -127,6 +135,48 @@ async def test_a_change_that_is_refused_ends_it_after_all_before_it_was_offered(
     with pytest.raises(Refused, match="change 3 is too large"), plain_errors():
         await intake_of(Outbox(), relay, Packer(refuses=3)).run()
     assert relay.offered == [1, 2]
+
+
+class Change(NamedTuple):
+    seq: int
+    txid: int = 2
+
+
+class OnePage(Outbox):
+    """All in one page, which is the whole of what is new."""
+
+    async def read(self, position: Position, transactions: object) -> Page:
+        events: Any = [Change(seq) for seq in range(1, PAGES + 1)]
+        return Page(events=events, position=position.advanced(PAGES).finished())
+
+
+class Stopping(Packer):
+    """Stops before a change."""
+
+    def pack(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
+        for event in events:
+            if event.seq == self._refuses:
+                raise Oversized(f"change {event.seq} is too large", seq=event.seq)
+        return events
+
+
+async def test_what_is_before_an_oversized_change_on_its_page_is_taken_and_only_that_passed() -> None:
+    relay = Relay(room=PAGES)
+    with pytest.raises(Oversized, match="change 3 is too large"), plain_errors():
+        await intake_of(OnePage(), relay, Stopping(refuses=3)).run()
+    assert [event.seq for event in relay.offered] == [1, 2]
+    [position] = relay.positions
+    assert [seq for seq in range(1, PAGES + 1) if position.sees(2, seq)] == [1, 2]
+    assert position.batch is not None
+    assert position.batch.ceiling_seq == PAGES
+
+
+async def test_what_was_delivered_ahead_is_not_taken_again_before_an_oversized_change() -> None:
+    relay = Relay(room=PAGES)
+    ahead = Ahead(end=HEAD, undelivered=frozenset({2, 3}))
+    with pytest.raises(Oversized), plain_errors():
+        await intake_of(OnePage(), relay, Stopping(refuses=3), ahead=ahead).run()
+    assert [event.seq for event in relay.offered] == [2]
 
 
 @pytest.mark.parametrize("room", [2, PAGES])

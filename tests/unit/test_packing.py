@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from forwarder import bodies
-from forwarder.errors import Refused
+from forwarder.errors import Oversized
 from forwarder.events import Event, Stored, Table
 from forwarder.native import encoder
 from forwarder.origins import Origin, Origins
@@ -135,8 +135,9 @@ def test_drop_before_sets_aside_what_is_still_too_large() -> None:
 
 
 def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
-    with pytest.raises(Refused, match=r"change 2 of public\.orders .* update-max-record-size"):
-        pack(change(1), change(2, after=LARGE), oversize=Oversize(kind="stop"))
+    with pytest.raises(Oversized, match=r"change 2 of public\.orders .* update-max-record-size") as refusal:
+        pack(change(1), change(2, after=LARGE), change(3, after=LARGE), oversize=Oversize(kind="stop"))
+    assert refusal.value.seq == 2
 
 
 async def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent_to_be_read_later() -> None:

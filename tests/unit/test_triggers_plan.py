@@ -197,6 +197,31 @@ def test_a_new_partition_is_given_its_trigger_for_truncate() -> None:
     assert decision.reasons == ("triggers were missing",)
 
 
+def test_a_trigger_that_was_renamed_is_dropped_before_its_place_is_filled() -> None:
+    found = table(captured_as=7)
+    found = replace(found, triggers=(replace(found.triggers[0], name='a "name"'), found.triggers[1]))
+    (decision,) = decide([found], [row()], 100)
+    assert isinstance(decision, Install)
+    assert decision.reasons == ("triggers were missing", "a trigger was renamed")
+    drop, install = decision.sql.splitlines()
+    assert drop == 'DROP TRIGGER IF EXISTS "a ""name""" ON public.orders;'
+    assert install.startswith("SELECT forwarder.install(")
+
+
+# PostgreSQL 14 lets a partition's be renamed, and renames none with its parent's.
+@pytest.mark.parametrize("renamed", ["public.part", "public.part_1"])
+def test_a_partitions_trigger_goes_with_that_of_its_parent_whichever_was_renamed(renamed: str) -> None:
+    parent, leaf = partitioned(captured_as=7)
+    found = [
+        replace(trigger, name="another") if (trigger.relation, trigger.name) == (renamed, CAPTURE) else trigger
+        for trigger in parent.triggers
+    ]
+    (decision,) = decide([replace(parent, triggers=tuple(found)), leaf], [row("part")], 100)
+    assert isinstance(decision, Install)
+    assert {trigger.relation for trigger in decision.renamed} == {"public.part"}
+    assert found[0] in decision.renamed
+
+
 def test_removing_a_partitioned_table_drops_only_what_goes_by_no_other_drop() -> None:
     (decision,) = decide(partitioned(captured_as=7), [row("part")])
     assert isinstance(decision, Remove)
