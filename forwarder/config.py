@@ -1,29 +1,19 @@
-"""The settings: what each means, its default and its bounds, read once from a TOML file, the environment and flags."""
+"""The settings: what each means, its default and its bounds."""
 
-import os
-import re
-import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
-from forwarder.errors import Misconfigured
-from forwarder.rights import CAPTURE_ROLE
-from forwarder.suggestions import nearest
 from forwarder.waking import Wake
 
-DEFAULT_FILE = Path("forwarder.toml")
-PREFIX = "FORWARDER_"
-
+# The role that forwarder.capture() is given to, if no other is asked for.
+CAPTURE_ROLE = "forwarder_capture"
 # The name of a sink that is not given any.
 DEFAULT_SINK = "default"
-_SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
-_NAMED_URL = re.compile(rf"({_SINK_NAME})=(.+)")
+SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
 # Below, a busy system would lap the ring between two rounds of the janitor; above, closing a leaf takes too long.
 MIN_LEAF_EVENTS = 1 << 10
 MAX_LEAF_EVENTS = 1 << 24
@@ -78,7 +68,7 @@ class SinkSettings(Section):
     """One ``[[sink]]``: where the records go."""
 
     name: str = Field(
-        default=DEFAULT_SINK, pattern=f"^{_SINK_NAME}$", description="The name its position is kept under."
+        default=DEFAULT_SINK, pattern=f"^{SINK_NAME}$", description="The name its position is kept under."
     )
     url: str = Field(min_length=1, description="kinesis://STREAM?region=…, stdout: or file:PATH.")
     tables: list[str] = Field(
@@ -216,116 +206,3 @@ class Settings(Section):
                 f"{count} sinks are named {name!r}; give each a name of its own, since its position is kept under it"
             )
         return sinks
-
-
-def load(
-    environment: Mapping[str, str] = os.environ, *, path: Path | None = None, flags: Mapping[str, Any] | None = None
-) -> Settings:
-    """Read the settings: the file, then the environment over it, then flags over both.
-
-    Args:
-        path: the TOML file; ``FORWARDER_CONFIG``, else ``forwarder.toml`` if there is one, when not given.
-        flags: values by section and field, such as ``{"log": {"format": "json"}}``.
-
-    Raises:
-        Misconfigured: a file that cannot be read, an unknown name, or a value out of bounds.
-    """
-    named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
-    source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    values = _read(source) if source else {}
-    _overlay(values, _from_environment(environment))
-    _overlay(values, flags or {})
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        raise Misconfigured(_first_problem(error, source)) from None
-
-
-def environment_names() -> dict[str, tuple[str, str]]:
-    """Every variable that sets a field, such as ``FORWARDER_LISTEN_PAGE_ROWS``, with its section and field."""
-    return {
-        f"{PREFIX}{section}_{field}".upper(): (section, field)
-        for section, info in Settings.model_fields.items()
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section)
-        for field in info.annotation.model_fields
-    }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise Misconfigured(f"cannot read {path}: {error.strerror}; check --config or FORWARDER_CONFIG") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    known = environment_names()
-    values: dict[str, Any] = {}
-    for name in sorted(environment):
-        if not name.startswith(PREFIX) or name == "FORWARDER_CONFIG":
-            continue
-        if name == "FORWARDER_SINK":
-            values["sink"] = [environment[name]]
-        elif name in known:
-            section, field = known[name]
-            values.setdefault(section, {})[field] = environment[name]
-        else:
-            hint = nearest(name, (*known, "FORWARDER_SINK", "FORWARDER_CONFIG"))
-            raise Misconfigured(f"environment variable {name} is unknown; {hint}")
-    return values
-
-
-def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for name, value in over.items():
-        if name == "sink":
-            values[name] = _with_urls(values.get(name, []), value)
-        elif isinstance(value, Mapping) and isinstance(values.get(name), dict):
-            _overlay(values[name], value)
-        else:
-            values[name] = value
-
-
-def _with_urls(sinks: Any, urls: Sequence[str]) -> Any:
-    """The sinks with these URLs instead of the file's, each ``URL`` or ``NAME=URL``.
-
-    The name is what a sink's position is kept under: it and all else that the file says of that sink stay.
-    """
-    if not (isinstance(sinks, list) and all(isinstance(sink, dict) for sink in sinks)):
-        # Not what the file should hold; validation will say so.
-        return sinks
-    by_name = {sink.get("name", DEFAULT_SINK): sink for sink in sinks}
-    only_name = next(iter(by_name)) if len(by_name) == 1 else DEFAULT_SINK
-    named = [_named(url, default=only_name) for url in urls]
-    return [{**by_name.get(name, {}), "name": name, "url": url} for name, url in named]
-
-
-def _named(url: str, *, default: str) -> tuple[str, str]:
-    found = _NAMED_URL.fullmatch(url)
-    return (found[1], found[2]) if found else (default, url)
-
-
-def _first_problem(error: ValidationError, source: Path | None) -> str:
-    problem = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    origin = f"{source} or the environment" if source else "the environment or a flag"
-    if problem["type"] == "extra_forbidden":
-        return f"setting {where} in {origin} is unknown; {nearest(str(problem['loc'][-1]), _siblings(problem))}"
-    return f"setting {where} in {origin}: {_said(problem['msg'])}"
-
-
-def _said(message: str) -> str:
-    """A message of pydantic as part of a sentence."""
-    own = message.removeprefix("Value error, ")
-    return own[:1].lower() + own[1:]
-
-
-def _siblings(problem: ErrorDetails) -> tuple[str, ...]:
-    model: Any = Settings
-    for part in problem["loc"][:-1]:
-        if isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            model = getattr(annotation, "__args__", (annotation,))[0]
-    return tuple(model.model_fields)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-# The role that forwarder.capture() is given to, if no other is asked for.
-CAPTURE_ROLE = "forwarder_capture"
-
 
 def images_role(capture_role: str) -> str:
     """The name of the role that forwarder.images() is given to, beside that of forwarder.capture(); so says 0024_foreign_code.sql."""

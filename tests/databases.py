@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from forwarder.config import CAPTURE_ROLE
 from forwarder.database import session
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.rights import CAPTURE_ROLE, images_role
+from forwarder.rights import images_role
 from tests.migrating import migrate
 
 OWNER = "app_owner"

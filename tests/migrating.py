@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder import difference, migrations
+from forwarder.config import CAPTURE_ROLE
 from forwarder.installation import Installation
 from forwarder.protection import Roles
-from forwarder.rights import CAPTURE_ROLE, Rights
+from forwarder.rights import Rights
 from forwarder.selection import BeforeImage, Pattern, Rule
 from forwarder.triggers import Change
 

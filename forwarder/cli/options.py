@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from forwarder import config, logs
+from forwarder import logs
+from forwarder.config import Settings
 from forwarder.database_address import require_files, resolve
 from forwarder.database_url import parse
 from forwarder.errors import Misconfigured
+from forwarder.settings_sources import load
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +37,16 @@ def seq_of(text: str) -> int | None:
     return int(text) if 1 <= int(text) <= MAX_SEQ else None
 
 
-def settings(path: Path | None, log_format: str | None, **flags: Any) -> config.Settings:
+def settings(path: Path | None, log_format: str | None, **flags: Any) -> Settings:
     """Read the settings with the flags over them, and set up the logs they ask for."""
     if log_format:
         flags["log"] = {"format": log_format}
-    loaded = config.load(path=path, flags=flags)
+    loaded = load(path=path, flags=flags)
     logs.configure(loaded.log.format)
     return loaded
 
 
-def database_url(loaded: config.Settings) -> str:
+def database_url(loaded: Settings) -> str:
     """The database's URL; what it leaves out is left to libpq's variables. What has no effect in it is warned of.
 
     Raises:

@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from forwarder import config, sink_url
+from forwarder import config, settings_sources, sink_url
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, ServiceState
@@ -178,7 +178,7 @@ def test_the_container_runs_a_command_with_settings_that_exist(container: dict[s
     parse_command_line(container["command"])
     variables = {variable["name"]: variable["value"] for variable in container["environment"]}
     secrets = {secret["name"]: "postgresql://owner@db/app" for secret in container["secrets"]}
-    settings = config.load({**variables, **secrets})
+    settings = settings_sources.load({**variables, **secrets})
     assert settings.log.format == "json"
     assert settings.database.url.get_secret_value()
     assert len(settings.sink) == 1

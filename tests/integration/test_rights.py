@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from forwarder import difference, migrations
+from forwarder.config import CAPTURE_ROLE
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.protection import Roles
-from forwarder.rights import CAPTURE_ROLE, Rights, images_role
+from forwarder.rights import Rights, images_role
 from forwarder.rights_script import closing
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import Outcome, captured, migrate

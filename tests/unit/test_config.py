@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from forwarder.config import Settings, environment_names, load
+from forwarder.config import Settings
 from forwarder.errors import Misconfigured
+from forwarder.settings_sources import environment_names, load
 
 SECRET = "hunter2"
 
