@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from math import inf
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.ahead import Ahead
-from forwarder.backoff import delay_seconds
-from forwarder.barriers import Barriers
+from forwarder.buffer import Buffer, Schedule
 from forwarder.concurrency import Concurrency
 from forwarder.cursor import Position
 from forwarder.errors import Torn, Vanished
-from forwarder.events import Body, Record, SetAside
-from forwarder.frontier import Frontier
+from forwarder.events import Body, Record
 from forwarder.lanes import part
 from forwarder.lease import Lease
 from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
-from forwarder.outage import Outage
 from forwarder.packing import Packed
 from forwarder.publisher import Publisher, Sink
 from forwarder.quarantine import Quarantine
+from forwarder.retries import Retries
 from forwarder.state import ServiceState
 from forwarder.triage import triage
 from forwarder.uploads import Uploads
-
-RETRY_FIRST_SECONDS = 0.05
-RETRY_MAX_SECONDS = 2.0
-# The sink is well, and refuses single records: a shard that is at its limit for a moment, most likely.
-REJECTED_MAX_SECONDS = 0.25
-# A record that is refused for good, and whose lane waits for somebody to mend it. Each try costs its request a search.
-REFUSED_RETRY_SECONDS = 10.0
 
 # As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
@@ -51,23 +41,6 @@ LEAST_RECORDS = 100
 # With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
 # the buffer of its socket.
 UNDER_WAY_BYTES = 16 << 20
-
-
-class Schedule(Protocol):
-    """Which records may be offered, and when: ``forwarder.lanes.Lanes``, ``Crowd`` or ``Line``."""
-
-    records: int
-    bytes: int
-
-    @property
-    def ready(self) -> int: ...
-    def hottest(self, count: int) -> Sequence[int]: ...
-    def extend(self, records: Sequence[Record]) -> None: ...
-    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
-    def take_unstored(self) -> Sequence[Record]: ...
-    def next_due(self) -> float | None: ...
-    def settle(self, records: Sequence[Record]) -> None: ...
-    def put_back(self, records: Sequence[Record]) -> None: ...
 
 
 class Relay:
@@ -92,18 +65,15 @@ class Relay:
         self._uploads = uploads
         self._schedule = schedule
         self._state = state
-        self._max_events = max_events
-        self._max_bytes = max_bytes
         self._quarantine = quarantine
+        self._buffer = Buffer(
+            schedule, position=position, quarantine=quarantine, max_events=max_events, max_bytes=max_bytes
+        )
         metrics.watch(self)
-        self._frontier = Frontier(position)
-        self._barriers = Barriers()
-        # What was set aside before waits for nothing that is delivered meanwhile, and nothing of that for it.
-        self._barriers_again = Barriers()
         # Whether a page is on its way.
         self._expects_page = False
         self._linger = Linger()
-        self._outage = Outage(first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
+        self._retries = Retries()
         # How many requests are under way.
         self.in_flight = 0
         self._bytes_under_way = 0
@@ -115,21 +85,21 @@ class Relay:
     @property
     def records(self) -> int:
         """How many records are in memory."""
-        return self._schedule.records + self.waiting_for_barriers
+        return self._buffer.records
 
     @property
     def bytes(self) -> int:
         """How many bytes of data are in memory. What is attached to records is not."""
-        return self._schedule.bytes + self._barriers.bytes + self._barriers_again.bytes
+        return self._buffer.bytes
 
     @property
     def waiting_for_barriers(self) -> int:
         """How many of the records in memory wait for a barrier of their table, or are one and wait."""
-        return self._barriers.records + self._barriers_again.records
+        return self._buffer.waiting_for_barriers
 
     def oldest_seconds(self) -> float:
         """How long the oldest page that is not delivered has been in memory."""
-        return self._frontier.oldest_seconds(now=anyio.current_time())
+        return self._buffer.oldest_seconds(now=anyio.current_time())
 
     def hottest(self, count: int) -> Sequence[int]:
         """How many records the longest lanes hold, the longest first."""
@@ -137,7 +107,7 @@ class Relay:
 
     async def room(self) -> None:
         """Wait until another page is wanted. It may overshoot the bounds; the next one waits then."""
-        while self._has_enough() or self._is_full():
+        while self._has_enough() or self._buffer.is_full:
             await self._changed.wait()
 
     def expect_page(self) -> None:
@@ -147,17 +117,17 @@ class Relay:
     @property
     def position(self) -> Position:
         """Every change up to here is delivered or set aside. Inside a page, it stands before the first that is not."""
-        return self._frontier.position
+        return self._buffer.position
 
     @property
     def ahead(self) -> Ahead | None:
         """What is delivered beyond the position."""
-        return self._frontier.ahead
+        return self._buffer.ahead
 
     @property
     def progress(self) -> int:
         """Grows with each change that is delivered, and whenever else the position may have become worth saving again."""
-        return self._frontier.progress
+        return self._buffer.progress
 
     def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
@@ -166,10 +136,7 @@ class Relay:
         to be handed over by ``follow``.
         """
         self._expects_page = False
-        self._isolate(packed.aside)
-        self._frontier.enter(packed, position, now=anyio.current_time())
-        self._frontier.delivered(skipped)
-        self._schedule.extend(self._barriers.admit(packed))
+        self._buffer.enter(packed, position, skipped=skipped, now=anyio.current_time())
         self._notify()
 
     async def deliver_again(self, packed: Packed) -> None:
@@ -177,10 +144,9 @@ class Relay:
 
         Each change is delivered then, or set aside again.
         """
-        self._isolate(packed.aside)
-        self._schedule.extend(self._barriers_again.admit(packed))
+        self._buffer.enter_again(packed)
         self._notify()
-        await self._follow(packed.later, self._barriers_again)
+        await self._follow(packed.later, was_set_aside=True)
         while not packed.is_delivered:
             await self._changed.wait()
 
@@ -190,34 +156,28 @@ class Relay:
         Raises:
             Unavailable: the database does not answer.
         """
-        await self._follow(records, self._barriers)
+        await self._follow(records, was_set_aside=False)
 
-    async def _follow(self, records: deque[Record], barriers: Barriers) -> None:
+    async def _follow(self, records: deque[Record], *, was_set_aside: bool) -> None:
         while records:
             record = records.popleft()
             if not record.body or await self._read(record):
-                self._schedule.extend(barriers.follow(record))
+                self._buffer.follow(record, was_set_aside=was_set_aside)
                 self._notify()
 
     async def _read(self, record: Record) -> bool:
         """Replace a record's body by what it stands for; False if that is a dead letter that was discarded."""
         assert record.body is not None
-        while self._schedule.bytes >= self._max_bytes:
+        while not self._buffer.has_room_for_body:
             await self._changed.wait()
         try:
             record.data = await _whole(record.body)
         except Vanished:
-            record.undelivered.remove(record.seq)
-            self._release()
-            self._frontier.delivered(1)
+            self._buffer.drop(record)
             self._notify()
             return False
         record.body = None
         return True
-
-    def _isolate(self, changes: Sequence[SetAside]) -> None:
-        self._quarantine.isolate(changes)
-        self._frontier.delivered(len(changes))
 
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered. Nothing more will be."""
@@ -257,7 +217,7 @@ class Relay:
     def _may_send(self, now: float) -> bool:
         """Whether to begin another request now."""
         # Into a full memory no page comes before an answer does.
-        waits_for_page = self._expects_page and self.in_flight and not self._is_full()
+        waits_for_page = self._expects_page and self.in_flight and not self._buffer.is_full
         if self._is_busy or not waits_for_page:
             self._linger.end()
             return not self._is_busy
@@ -280,9 +240,6 @@ class Relay:
         """Whether the next requests can be filled without another page."""
         return self._schedule.ready >= READY_REQUESTS * self._sink.max_records
 
-    def _is_full(self) -> bool:
-        return self.records >= self._max_events or self.bytes >= self._max_bytes
-
     def _take(self) -> Sequence[Record]:
         return self._schedule.take(
             max_records=self._request_records(), max_bytes=self._sink.max_bytes, now=anyio.current_time()
@@ -294,7 +251,7 @@ class Relay:
         If memory is full and little is ready, lanes wait for their answers, and an answer takes the longer the more there is to
         answer. So they travel in several requests: while one is under way, another is being encoded or read.
         """
-        if not self._is_full():
+        if not self._buffer.is_full:
             return self._sink.max_records
         return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
@@ -313,28 +270,18 @@ class Relay:
         self.in_flight -= 1
         self._bytes_under_way -= size
         sorted_out = triage(rejections)
-        again = sorted_out.again
         accepted = len(records) - len(rejections)
         halted = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=anyio.current_time())
-        kept = chain(again, halted, sorted_out.divisible, *sorted_out.timed.values())
+        kept = chain(sorted_out.again, halted, sorted_out.divisible, *sorted_out.timed.values())
         self._settle(records, unsettled={id(record) for record in kept})
         self._put_back_divided(sorted_out.divisible)
-        for seconds, timed in sorted_out.timed.items():
-            tasks.start_soon(self._put_back_after, seconds, timed)
         if halted:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
-            tasks.start_soon(self._put_back_after, REFUSED_RETRY_SECONDS, halted)
-        for record in again:
-            record.attempts += 1
-        if accepted or sorted_out.final:
-            self._outage.ended()
-        if len(again) < len(records):
-            for group in _by_attempts(again):
-                tasks.start_soon(self._put_back_after, _rejected_seconds(group), group)
-            return
-        # The sink itself is in trouble, and all keep their order, which a line relies on.
-        seconds = self._outage.failed(began=began, now=anyio.current_time())
-        tasks.start_soon(self._put_back_after, max(seconds, _rejected_seconds(again)), again)
+        pauses = self._retries.pauses(
+            sorted_out, halted=halted, offered=len(records), began=began, now=anyio.current_time()
+        )
+        for seconds, waiting in pauses:
+            tasks.start_soon(self._put_back_after, seconds, waiting)
 
     def _put_back_divided(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -343,16 +290,8 @@ class Relay:
         self._notify()
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
-        """``unsettled`` are ids of objects: a change and a dead letter that was made of it have one seq."""
-        self._schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
-        self._release()
-        self._frontier.delivered(len(records) - len(unsettled))
+        self._buffer.settle(records, unsettled=unsettled)
         self._notify()
-
-    def _release(self) -> None:
-        """Let what waited for a barrier go, now that something is delivered."""
-        for barriers in (self._barriers, self._barriers_again):
-            self._schedule.extend(barriers.release())
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
@@ -375,16 +314,3 @@ def _bytes(records: Sequence[Record]) -> int:
     """Of data, followers included."""
     followers = chain.from_iterable([record.followers for record in records if record.followers])
     return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])
-
-
-def _rejected_seconds(records: Sequence[Record]) -> float:
-    """How long these wait. A record that is new to rejection need not wait as long as an old hand."""
-    attempts = max(record.attempts for record in records)
-    return delay_seconds(attempts, first_seconds=RETRY_FIRST_SECONDS, max_seconds=REJECTED_MAX_SECONDS)
-
-
-def _by_attempts(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
-    groups: dict[int, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record.attempts, []).append(record)
-    return groups.values()

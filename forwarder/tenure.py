@@ -13,6 +13,7 @@ import anyio
 from forwarder import bodies, database, history, native, partition_key
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
+from forwarder.buffer import Schedule
 from forwarder.checkpoints import Checkpoints
 from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
@@ -30,7 +31,7 @@ from forwarder.positions import Newcomers, Positions
 from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
 from forwarder.redelivery import Redelivery
-from forwarder.relay import Relay, Schedule
+from forwarder.relay import Relay
 from forwarder.selection import Pattern
 from forwarder.server import server_of
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl

@@ -136,7 +136,7 @@ async def test_looking_again_and_again_while_the_sink_stalls_piles_nothing_up(
 
     def counted(self: Relay, *arguments: Any, **options: Any) -> None:
         offer(self, *arguments, **options)
-        pages.append(len(self._frontier._pages))
+        pages.append(len(self._buffer._frontier._pages))
 
     async def looked(self: Outbox, *arguments: Any, **options: Any) -> Page | None:
         nonlocal looks

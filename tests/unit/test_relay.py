@@ -12,8 +12,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from forwarder import linger
+from forwarder import linger, retries
 from forwarder import relay as relay_module
+from forwarder.buffer import Schedule
 from forwarder.crowd import Crowd
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
@@ -25,7 +26,7 @@ from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
-from forwarder.relay import Relay, Schedule
+from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from forwarder.uptime import uptime_seconds
 
@@ -160,8 +161,8 @@ async def running(relay: Relay) -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "RETRY_FIRST_SECONDS", 0.0001)
-    monkeypatch.setattr(relay_module, "RETRY_MAX_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "FIRST_SECONDS", 0.0001)
+    monkeypatch.setattr(retries, "MAX_SECONDS", 0.001)
 
 
 class Chaos:
@@ -294,8 +295,8 @@ async def test_lost_response_delivers_the_batch_again() -> None:
 
 
 async def test_a_rejected_record_holds_up_its_own_lane_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "RETRY_FIRST_SECONDS", 3600.0)
-    monkeypatch.setattr(relay_module, "RETRY_MAX_SECONDS", 3600.0)
+    monkeypatch.setattr(retries, "FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(retries, "MAX_SECONDS", 3600.0)
 
     async def reject_a(sink: ScriptedSink, records: Sequence[Record]) -> Answer:
         await store(sink, [record for record in records if record.partition_key != "a"])
@@ -686,7 +687,7 @@ async def test_of_an_aggregate_that_is_refused_only_what_is_at_fault_is_set_asid
 async def test_a_lane_that_is_halted_for_one_change_has_delivered_what_travelled_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
     poison = {500}
     sink = ScriptedSink(lambda sink, records: aggregates_poisoned(*poison)(sink, records))
     quarantine = Quarantine(SINK_METRICS, halts_lanes=True)
@@ -744,7 +745,7 @@ async def test_order_per_key_survives_requests_that_are_refused_for_their_size(s
 
 
 async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
     poison = {1}
     sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
     state = ServiceState()
@@ -969,7 +970,7 @@ async def test_what_was_set_aside_before_waits_for_no_truncate_of_today_but_keep
 async def test_a_halted_lane_holds_the_truncate_of_its_table_and_a_change_that_is_set_aside_does_not(
     monkeypatch: pytest.MonkeyPatch, *, halts_lanes: bool, stored: list[int]
 ) -> None:
-    monkeypatch.setattr(relay_module, "REFUSED_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
     poison = {1}
     sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
     relay = relay_to(sink, quarantine=Quarantine(SINK_METRICS, halts_lanes=halts_lanes))

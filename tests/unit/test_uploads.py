@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from forwarder import uploads as uploads_module
+from forwarder.buffer import Schedule
 from forwarder.crowd import Crowd
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import ForwarderError, Unavailable, Vanished
@@ -21,7 +22,7 @@ from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
-from forwarder.relay import Relay, Schedule
+from forwarder.relay import Relay
 from forwarder.state import Phase, ServiceState
 from forwarder.uploads import MAX_UPLOADS, Uploads
 from tests.large import Whole
