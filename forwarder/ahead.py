@@ -35,13 +35,6 @@ class Ahead:
         """Whether nothing that is read from this position on can be what this is about."""
         return position.batch is None and not self.end.furthest.is_after(position.delivered)
 
-    def is_beyond(self, other: Ahead) -> bool:
-        """Whether it ends later than another one of the same sink."""
-        if self.end.furthest != other.end.furthest:
-            return self.end.furthest.is_after(other.end.furthest)
-        ours, theirs = self.end.batch, other.end.batch
-        return theirs is not None and (ours is None or ours.last_seq > theirs.last_seq)
-
     def encode(self) -> bytes:
         """A few bytes to be kept in the database, for ``decode``."""
         seqs = sorted(self.undelivered)

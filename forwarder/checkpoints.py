@@ -100,9 +100,12 @@ class Checkpoints:
                     self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
 
     def _further(self) -> Ahead | None:
-        """What is delivered beyond the position; None if what is stored says more: it stays true, as what was delivered stays delivered."""
+        """What is delivered beyond the position; None if what is stored, perhaps by the leader before, tells of changes that this does not tell of.
+
+        It stays true, as what was delivered stays delivered.
+        """
         ahead = self._relay.ahead
-        if ahead is None or (self._note and self._note.is_beyond(ahead)):
+        if ahead is None or (self._note and not ahead.end.covers(self._note.end)):
             return None
         self._note = ahead
         return ahead

@@ -94,6 +94,17 @@ class Position:
         batch = self.batch
         return batch is not None and seq <= batch.last_seq and _sees(batch.snapshot, batch.floor_seq, txid, seq)
 
+    def covers(self, other: Position) -> bool:
+        """Whether it surely sees all that another one of the same sink sees.
+
+        A batch that leads as far as the other position does not say so: it may have come to lower seqs only.
+        """
+        if not other.furthest.is_after(self.delivered):
+            return True
+        ours, theirs = self.batch, other.batch
+        is_one_batch = ours is not None and theirs is not None and ours.snapshot == theirs.snapshot
+        return is_one_batch and ours.last_seq >= theirs.last_seq and not other.delivered.is_after(self.delivered)
+
     def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:
         """At the start of a batch up to ``snapshot`` that takes more than one page."""
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=0)

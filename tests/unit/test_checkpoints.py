@@ -110,7 +110,16 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
         interval_seconds=0.0,
         ahead=ahead(20, last_seq=50),
     )
-    offers = [None, ahead(10), ahead(20, last_seq=49), ahead(20, last_seq=51), ahead(20), ahead(10), ahead(30)]
+    # A batch that leads further on, from before what is noted, has come to its lower seqs only.
+    offers = [
+        None,
+        ahead(10),
+        ahead(20, last_seq=49),
+        ahead(20, last_seq=51),
+        ahead(20),
+        ahead(40, last_seq=30),
+        ahead(30),
+    ]
     for offer in offers:
         relay.progress, relay.ahead = relay.progress + 1, offer
         await checkpoints.save()
