@@ -233,7 +233,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if that cannot be told.
+-- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if there are none, and
+-- 0 if that cannot be told.
 --   * As a constant of a plan, it is made anew when the table has changed, but not when a type has: one that is given away later counts as before
 --     in sessions that have planned already.
 --   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs the
@@ -246,9 +247,9 @@ DECLARE
     parts oid[] := forwarder.parts_of(row_value);
 BEGIN
     RETURN CASE
-        WHEN parts IS NOT NULL
-        THEN ARRAY(
-            SELECT oid FROM pg_type
+        WHEN parts IS NULL THEN '{0}'
+        ELSE (
+            SELECT array_agg(oid) FROM pg_type
             WHERE oid = ANY (parts) AND typtype <> 'c' AND NOT forwarder.is_trusted(typowner, forwarder.table_of(row_value)))
     END;
 END
@@ -269,7 +270,7 @@ BEGIN
 END
 $$;
 
--- Whether a type has a cast to json whose function is somebody's who is not trusted with rows of a table.
+-- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
 --   * Which cast there is, is what PostgreSQL itself would find in this moment, whatever the snapshot of the transaction sees; and until it is told of
 --     changes again, which it is when it locks something, it will find the same. So nothing should be locked between this and what may run the cast.
 --   * It finds a type by its name alone. If this function's owner may not use its schema, what a snapshot of this moment sees has to do, if
@@ -285,6 +286,9 @@ DECLARE
     type oid;
     cast_oid oid;
 BEGIN
+    IF 0 = ANY (types) THEN
+        RETURN true;
+    END IF;
     FOREACH type IN ARRAY types LOOP
         BEGIN
             cast_oid := (pg_get_object_address('cast', ARRAY[type::regtype::text], '{pg_catalog.json}')).objid;
@@ -323,7 +327,7 @@ DECLARE
 BEGIN
     -- Whatever is stored elsewhere is fetched by this.
     PERFORM pg_column_size(old_row), pg_column_size(new_row);
-    IF types IS NULL OR forwarder.has_strange_cast(types, relation) THEN
+    IF forwarder.has_strange_cast(types, relation) THEN
         RETURN ARRAY[NULL, NULL, '42501'];
     END IF;
     images := forwarder.images(old_row, new_row, forwarder.max_image_bytes());

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 import pytest
 
+from forwarder import difference
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
@@ -61,12 +62,13 @@ FORMS = {
         "ARRAY[ROW(1, 'good')::public.pair]",
         [{"n": 1, "mood": "good"}],
     ),
+    # More of them than a plan has among its constants.
     "composites within each other": (
-        "CREATE TYPE public.a AS (mood theirs.mood); CREATE TYPE public.b AS (a public.a[]);"
-        "CREATE DOMAIN public.c AS public.b; CREATE TYPE public.d AS (c public.c); CREATE TYPE public.e AS (d public.d)",
-        "public.e",
-        "ROW(ROW(ROW(ARRAY[ROW('good')::public.a])))",
-        {"d": {"c": {"a": [{"mood": "good"}]}}},
+        "CREATE TYPE public.a AS (mood theirs.mood); CREATE TYPE public.b AS (a public.a[]); CREATE DOMAIN public.c AS public.b;"
+        + "CREATE TYPE public.d AS (c public.c); CREATE TYPE public.e AS (d public.d); CREATE TYPE public.f AS (e public.e)",
+        "public.f",
+        "ROW(ROW(ROW(ROW(ARRAY[ROW('good')::public.a]))))",
+        {"e": {"d": {"c": {"a": [{"mood": "good"}]}}}},
     ),
 }
 
@@ -170,6 +172,21 @@ async def test_an_attribute_that_a_composite_type_was_given_after_a_session_has_
     assert await last(owner) == ({"n": 1, "part": written}, None)
 
 
+async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_told_and_later_is(
+    owner: Connection, bare_database: Database
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await migrate(owner, "item")
+    async with connected(bare_database.url) as writer:
+        async with writer.transaction(isolation="repeatable_read"):
+            await writer.fetchval("SELECT count(*) FROM pg_type")
+            await owner.execute("CREATE TYPE public.size AS ENUM ('small')")
+            await owner.execute("ALTER TABLE public.item ADD mood public.size DEFAULT 'small'")
+            await write(writer, 1)
+        await write(writer, 2)
+    assert [event.fault for event in await captured(owner)] == ["42501", None]
+
+
 @pytest.mark.parametrize("form", FORMS)
 async def test_the_cast_of_a_superuser_is_run_whoever_owns_the_type(
     root: Connection, owner: Connection, stranger: Connection, form: str
@@ -266,3 +283,28 @@ async def test_what_a_cast_has_prepared_that_came_in_the_middle_of_a_write_is_go
     assert await last(owner) == (None, "42501")
     with pytest.raises(asyncpg.InvalidSQLStatementNameError):
         await prepared.fetchval()
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_migrate_warns_of_a_cast_that_is_not_run(owner: Connection, stranger: Connection, form: str) -> None:
+    await create_table(owner, form)
+    assert (await difference.from_selection(owner, [])).warnings == ()
+    await create_cast(stranger)
+    assert (await difference.from_selection(owner, [])).warnings == (
+        "rows of public.item with a theirs.mood have no images, but fault 42501: its cast to json runs theirs.to_json(theirs.mood), whose"
+        " owner app_writer is neither a superuser nor the table's owner; ALTER FUNCTION theirs.to_json(theirs.mood) OWNER TO one of them, or"
+        " DROP CAST (theirs.mood AS json)",
+    )
+
+
+async def test_migrate_warns_of_no_cast_that_is_run_or_runs_nothing(
+    root: Connection, owner: Connection, stranger: Connection
+) -> None:
+    await create_table(owner, "composite")
+    await stranger.execute("CREATE CAST (theirs.mood AS json) WITH INOUT")
+    assert (await difference.from_selection(owner, [])).warnings == ()
+    await stranger.execute("DROP CAST (theirs.mood AS json)")
+    await create_cast(root, schema="public")
+    assert (await difference.from_selection(owner, [])).warnings == ()
+    await root.execute(f"ALTER FUNCTION public.to_json(theirs.mood) OWNER TO {OWNER}")
+    assert (await difference.from_selection(owner, [])).warnings == ()
