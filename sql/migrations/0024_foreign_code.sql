@@ -76,7 +76,8 @@ BEGIN
 END
 $$;
 
--- As in 0020_plain_rows.sql. But the name, which only those find who may use the table's schema, is for a snapshot alone that is older than the table.
+-- As in 0020_plain_rows.sql. But the name, which only those find who may use the table's schema, is for a snapshot alone that is older than
+-- the table.
 CREATE OR REPLACE FUNCTION forwarder.table_of(row_value anyelement) RETURNS oid
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -174,8 +175,8 @@ AS $$
         OR (SELECT rolsuper FROM pg_roles WHERE oid = $1), false)
 $$;
 
--- The types that rows of a type consist of, those of their arrays, domains and composite values included; null if that cannot be told. Only such are listed
--- as do not come with PostgreSQL, and neither arrays nor domains.
+-- The types that rows of a type consist of, those of their arrays, domains and composite values included; null if that cannot be told. Only
+-- such are listed as do not come with PostgreSQL, and neither arrays nor domains.
 --   * The attributes of composite types are those of this moment, too: see forwarder.needs_of().
 --   * A snapshot that is older than a type cannot tell what it is.
 CREATE FUNCTION forwarder.parts_of(row_value anyelement) RETURNS oid[]
@@ -233,12 +234,12 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if there are none, and
--- 0 if that cannot be told.
---   * As a constant of a plan, it is made anew when the table has changed, but not when a type has: one that is given away later counts as before
---     in sessions that have planned already.
---   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs the
---     relations of composite types among its constants, as it needs the table.
+-- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if there
+-- are none, and 0 if that cannot be told.
+--   * As a constant of a plan, it is made anew when the table has changed, but not when a type has: one that is given away later counts as
+--     before in sessions that have planned already.
+--   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs
+--     the relations of composite types among its constants, as it needs the table.
 CREATE FUNCTION forwarder.strange_types(row_value anyelement) RETURNS oid[]
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -271,15 +272,17 @@ END
 $$;
 
 -- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
---   * Which cast there is, is what PostgreSQL itself would find in this moment, whatever the snapshot of the transaction sees; and until it is told of
---     changes again, which it is when it locks something, it will find the same. So nothing should be locked between this and what may run the cast.
+--   * Which cast there is, is what PostgreSQL itself would find in this moment, whatever the snapshot of the transaction sees; and until it
+--     is told of changes again, which it is when it locks something, it will find the same. So nothing should be locked between this and
+--     what may run the cast.
 --   * It finds a type by its name alone. If this function's owner may not use its schema, what a snapshot of this moment sees has to do, if
 --     the transaction takes one.
---   * A cast that exists stays locked until the transaction ends, so that it is not exchanged for another one.
+--   * That there is no cast is an error. One that exists stays locked until the transaction ends, so that it is not exchanged for another one,
+--     unless somebody is dropping it.
 CREATE FUNCTION forwarder.has_strange_cast(types oid[], relation oid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- That there is no cast is an error.
+SET lock_timeout = '20ms'
 SET exit_on_error = off
 AS $$
 DECLARE
@@ -315,8 +318,8 @@ BEGIN
 END
 $$;
 
--- What forwarder.images() returns, for rows with types that somebody may give a cast who is not trusted; fault 42501 if somebody has. What a cast does
--- with prepared statements is not rolled back, and the writer might run what it has put in their place.
+-- What forwarder.images() returns, for rows with types that somebody may give a cast who is not trusted; fault 42501 if somebody has. What
+-- a cast does with prepared statements is not rolled back, and the writer might run what it has put in their place.
 CREATE FUNCTION forwarder.images_unless_strange(types oid[], relation oid, old_row record, new_row record) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp

@@ -200,6 +200,19 @@ async def test_the_cast_of_a_superuser_is_run_whoever_owns_the_type(
     assert "good" not in str(written)
 
 
+async def test_a_cast_that_is_being_dropped_holds_up_no_write(
+    root: Connection, owner: Connection, stranger: Connection
+) -> None:
+    await create_table(owner)
+    await create_cast(root, schema="public")
+    async with stranger.transaction():
+        await stranger.execute("DROP CAST (theirs.mood AS json)")
+        await write(owner, 1)
+        assert await last(owner) == (1, None)
+    await write(owner, 2)
+    assert await last(owner) == ("good", None)
+
+
 async def test_the_cast_of_a_tables_owner_is_run(root: Connection, owner: Connection, stranger: Connection) -> None:
     await create_table(owner)
     await root.execute(f"ALTER TYPE theirs.mood OWNER TO {OWNER}; GRANT CREATE ON SCHEMA theirs TO {OWNER}")
