@@ -284,8 +284,8 @@ BEGIN
 END
 $$;
 
--- What forwarder.capture_with_care() of 0020_plain_rows.sql did, and what is said there holds. But the images are made by forwarder.images(), which
--- sees to the settings; rows that are null although there are some were found to be too large; and what is not usual is left to
+-- What forwarder.capture_with_care() of 0020_plain_rows.sql did, and what is said there holds. But the images are made by forwarder.images(),
+-- which sees to the settings; rows that are null although there are some were found to be too large; and what is not usual is left to
 -- forwarder.write_in_order(). The other stays for statements that are in it while this is committed.
 CREATE FUNCTION forwarder.capture_in_order(
     operation text,
@@ -354,7 +354,7 @@ $$;
 -- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
 --   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here (0024_foreign_code.sql);
 --   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
---   * what a table has of strange types has the oids of four nested composite types there, too. With more of them it is found out for each row;
+--   * its strange types depend on the composite types in its rows, too, hence the oids of four of these. With more they are found for each row;
 --   * images that are too large are not made twice;
 --   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and begins the places of rows anew.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
