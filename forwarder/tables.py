@@ -46,6 +46,15 @@ class AmbiguousColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrangeCast:
+    """A cast from ``type`` to json that is not run: ``owner`` of its ``function`` is neither a superuser nor the table's owner."""
+
+    type: str
+    function: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table that can be captured, as found. ``relation`` is its oid, ``quoted`` its name as SQL."""
 
@@ -68,6 +77,8 @@ class Table:
     triggers: tuple[Trigger, ...]
     # Generated columns that are not stored: a trigger sees null in them.
     virtual_columns: tuple[str, ...] = ()
+    # Of the types of its columns, and of what these consist of.
+    strange_casts: tuple[StrangeCast, ...] = ()
 
     @property
     def own_triggers(self) -> tuple[Trigger, ...]:

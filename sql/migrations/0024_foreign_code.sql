@@ -5,6 +5,8 @@
 -- than ours, or leave work for the end of the transaction (a deferred trigger on a temporary table). So
 --   * foreign code runs in forwarder.images() and nowhere else, which can be given to a role that may do nothing at all;
 --   * what it has done there is rolled back, whatever it was. Only the images are kept.
+--   * what is no part of a transaction is not: prepared statements, cursors and advisory locks of the writer's session. So only the code of
+--     a superuser, or of the table's owner, is run.
 
 -- The images of rows that may run somebody's code on their way to JSON, and the code of what went wrong: old, new, fault. A row that is null has
 -- none. Images that have more than `max_bytes` together are left out, with fault 54000.
@@ -71,6 +73,19 @@ BEGIN
         THEN ARRAY[NULL, NULL, '54000']
         ELSE ARRAY[old_image, new_image, NULL]
     END;
+END
+$$;
+
+-- As in 0020_plain_rows.sql. But the name, which only those find who may use the table's schema, is for a snapshot alone that is older than
+-- the table.
+CREATE OR REPLACE FUNCTION forwarder.table_of(row_value anyelement) RETURNS oid
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN coalesce((SELECT nullif(typrelid, 0) FROM pg_type WHERE oid = pg_typeof(row_value)), pg_typeof(row_value)::text::regclass);
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
 END
 $$;
 
@@ -149,272 +164,184 @@ BEGIN
 END
 $$;
 
--- As in 0020_plain_rows.sql, and what is said there holds. But the images are made by forwarder.images(), which sees to the settings; rows that are
--- null although there are some were found to be too large.
-CREATE OR REPLACE FUNCTION forwarder.capture_with_care(
-    operation text,
-    relation oid,
-    arguments text[],
-    old_row record,
-    new_row record,
-    old_place tid,
-    new_place tid,
-    old_is_ours boolean,
-    new_is_replaced boolean
-) RETURNS boolean
+-- Whether code that belongs to somebody may run when rows of a table become JSON: a superuser's, and that of the table's owner, who may run
+-- whatever they like with the rights of whoever writes there anyway, by a trigger of their own.
+CREATE FUNCTION forwarder.is_trusted(role oid, relation oid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(
+        $1 = (SELECT relowner FROM pg_class WHERE oid = $2)
+        OR (SELECT rolsuper FROM pg_roles WHERE oid = $1), false)
+$$;
+
+-- The types that rows of a type consist of, those of their arrays, domains and composite values included; null if that cannot be told. Only
+-- such are listed as do not come with PostgreSQL, and neither arrays nor domains.
+--   * The attributes of composite types are those of this moment, too: see forwarder.needs_of().
+--   * A snapshot that is older than a type cannot tell what it is.
+CREATE FUNCTION forwarder.parts_of(row_value anyelement) RETURNS oid[]
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    parts oid[] := '{}';
+    -- Where there are composite values: the row itself, and what is found in it.
+    paths text[] := '{$1}';
+    path text;
+    form bytea;
+    names json;
+    name text;
+    place integer;
+    type oid;
+    kind "char";
+    next_type oid;
+BEGIN
+    -- No value is looked at, which might run the code of its type.
+    row_value := NULL;
+    WHILE cardinality(paths) > 0 LOOP
+        EXECUTE format('SELECT record_send(columns), row_to_json(columns) FROM (SELECT (%s).*) AS columns', paths[1])
+        INTO form, names USING row_value;
+        place := 5;
+        FOR name IN SELECT json_object_keys(names) LOOP
+            type := ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid;
+            path := format('(%s).%I', paths[1], name);
+            place := place + 8;
+            WHILE type >= 16384 LOOP
+                SELECT
+                    CASE WHEN typtype = 'd' THEN typbasetype WHEN typsubscript = 'array_subscript_handler'::regproc THEN typelem ELSE 0 END,
+                    CASE WHEN typsubscript = 'array_subscript_handler'::regproc THEN 'a' ELSE typtype END
+                INTO next_type, kind
+                FROM pg_type WHERE oid = type;
+                IF next_type IS NULL THEN
+                    RETURN NULL;
+                END IF;
+                IF kind = 'a' THEN
+                    path := format('(%s)[1]', path);
+                ELSIF kind <> 'd' THEN
+                    parts := parts || type;
+                    IF kind = 'c' THEN
+                        paths := paths || path;
+                    END IF;
+                END IF;
+                type := next_type;
+            END LOOP;
+        END LOOP;
+        paths := paths[2:];
+    END LOOP;
+    RETURN parts;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
+$$;
+
+-- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if there
+-- are none, and 0 if that cannot be told.
+--   * As a constant of a plan, it is made anew when the table has changed, but not when a type has: one that is given away later counts as
+--     before in sessions that have planned already.
+--   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs
+--     the relations of composite types among its constants, as it needs the table.
+CREATE FUNCTION forwarder.strange_types(row_value anyelement) RETURNS oid[]
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    parts oid[] := forwarder.parts_of(row_value);
+BEGIN
+    RETURN CASE
+        WHEN parts IS NULL THEN '{0}'
+        ELSE (
+            SELECT array_agg(oid) FROM pg_type
+            WHERE oid = ANY (parts) AND typtype <> 'c' AND NOT forwarder.is_trusted(typowner, forwarder.table_of(row_value)))
+    END;
+END
+$$;
+
+-- The relation of a composite type among them, by its number from 1 on, or 0 if there are fewer; null if that cannot be told.
+CREATE FUNCTION forwarder.composite_of(row_value anyelement, number integer) RETURNS oid
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    parts oid[] := forwarder.parts_of(row_value);
+BEGIN
+    RETURN CASE
+        WHEN parts IS NOT NULL
+        THEN coalesce((ARRAY(SELECT typrelid FROM pg_type WHERE oid = ANY (parts) AND typtype = 'c' ORDER BY oid))[number], 0)
+    END;
+END
+$$;
+
+-- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
+--   * Which cast there is, is what PostgreSQL itself would find in this moment, whatever the snapshot of the transaction sees; and until it
+--     is told of changes again, which it is when it locks something, it will find the same. So nothing should be locked between this and
+--     what may run the cast.
+--   * It finds a type by its name alone. If this function's owner may not use its schema, what a snapshot of this moment sees has to do, if
+--     the transaction takes one.
+--   * That there is no cast is an error. One that exists stays locked until the transaction ends, so that it is not exchanged for another one,
+--     unless somebody is dropping it.
+CREATE FUNCTION forwarder.has_strange_cast(types oid[], relation oid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '20ms'
+SET exit_on_error = off
+AS $$
+DECLARE
+    type oid;
+    cast_oid oid;
+BEGIN
+    IF 0 = ANY (types) THEN
+        RETURN true;
+    END IF;
+    FOREACH type IN ARRAY types LOOP
+        BEGIN
+            cast_oid := (pg_get_object_address('cast', ARRAY[type::regtype::text], '{pg_catalog.json}')).objid;
+        EXCEPTION
+            WHEN undefined_object THEN
+                CONTINUE;
+            WHEN OTHERS THEN
+                IF current_setting('transaction_isolation') <> 'read committed' THEN
+                    RETURN true;
+                END IF;
+                cast_oid := (SELECT oid FROM pg_cast WHERE castsource = type AND casttarget = 'json'::regtype);
+                CONTINUE WHEN cast_oid IS NULL;
+        END;
+        IF NOT EXISTS (
+            SELECT FROM pg_cast
+            LEFT JOIN pg_proc ON pg_proc.oid = castfunc
+            -- What has no function runs nobody's code.
+            WHERE pg_cast.oid = cast_oid AND (castmethod <> 'f' OR forwarder.is_trusted(proowner, relation))
+        ) THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
+
+-- What forwarder.images() returns, for rows with types that somebody may give a cast who is not trusted; fault 42501 if somebody has. What
+-- a cast does with prepared statements is not rolled back, and the writer might run what it has put in their place.
+CREATE FUNCTION forwarder.images_unless_strange(types oid[], relation oid, old_row record, new_row record) RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     images text[];
-    old_image text;
-    new_image text;
-    conversion_error text;
-    is_usual boolean;
+    statement text;
 BEGIN
+    -- Whatever is stored elsewhere is fetched by this.
+    PERFORM pg_column_size(old_row), pg_column_size(new_row);
+    IF forwarder.has_strange_cast(types, relation) THEN
+        RETURN ARRAY[NULL, NULL, '42501'];
+    END IF;
     images := forwarder.images(old_row, new_row, forwarder.max_image_bytes());
-    old_image := images[1];
-    new_image := images[2];
-    conversion_error := images[3];
-    images := NULL;
-    IF conversion_error IS NULL AND (old_image IS NULL AND operation <> 'INSERT' OR new_image IS NULL AND operation <> 'DELETE') THEN
-        conversion_error := '54000';
+    IF forwarder.has_strange_cast(types, relation) THEN
+        -- It came in between, and may have run. A driver prepares anew what is missing; its own statements do not come from SQL.
+        FOR statement IN SELECT name FROM pg_prepared_statements WHERE from_sql AND prepare_time >= statement_timestamp() LOOP
+            EXECUTE format('DEALLOCATE %I', statement);
+        END LOOP;
+        RETURN ARRAY[NULL, NULL, '42501'];
     END IF;
-
-    IF operation = 'UPDATE' THEN
-        is_usual := conversion_error IS NULL AND NOT old_is_ours
-            AND (NOT new_is_replaced OR NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]))
-            AND (
-                cardinality(arguments) = 2
-                OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
-            );
-        IF is_usual AND arguments[1] <> 'full' THEN
-            old_image := NULL;
-        END IF;
-    ELSIF operation = 'INSERT' THEN
-        is_usual := conversion_error IS NULL AND pg_trigger_depth() = 1
-            AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]);
-    ELSE
-        is_usual := conversion_error IS NULL AND NOT old_is_ours AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
-    END IF;
-
-    IF is_usual THEN
-        -- The cast to "char" keeps the first letter: I, U or D.
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
-        VALUES (arguments[0]::integer, capture_with_care.relation, operation::"char", old_image, new_image);
-    ELSE
-        DECLARE
-            old_key text;
-            new_key text;
-            -- States, as forwarder.put_behind() has them.
-            old_version bigint;
-            new_version bigint;
-            freed_key bigint;
-            taken_key bigint;
-            first_seq bigint;
-        BEGIN
-            IF operation = 'UPDATE' THEN
-                SELECT moved.old_key, moved.new_key INTO old_key, new_key
-                FROM forwarder.keys_if_moved(arguments, old_image, new_image) AS moved;
-                IF old_key IS NULL AND arguments[1] <> 'full' THEN
-                    old_image := NULL;
-                END IF;
-            END IF;
-
-            IF operation <> 'INSERT' THEN
-                old_version := forwarder.version(relation, old_place);
-            END IF;
-            IF operation <> 'DELETE' THEN
-                new_version := forwarder.version(relation, new_place);
-            END IF;
-            IF operation = 'DELETE' OR old_key IS NOT NULL THEN
-                freed_key := forwarder.free_key(arguments, old_image);
-            END IF;
-            IF (operation = 'INSERT' OR old_key IS NOT NULL)
-                AND (pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]))
-            THEN
-                taken_key := forwarder.free_key(arguments, new_image);
-                PERFORM forwarder.note('forwarder.keys_taken_in', arguments[0]);
-            END IF;
-            IF operation <> 'INSERT' THEN
-                IF old_is_ours THEN
-                    PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
-                END IF;
-            END IF;
-
-            -- The transaction has its id by now, which has to come before (see 0001_outbox.sql).
-            first_seq := nextval('forwarder.outbox_seq');
-            IF old_key IS NULL THEN
-                INSERT INTO forwarder.outbox (seq, table_id, relation, op, before, after, fault, replaces, makes)
-                VALUES (
-                    first_seq, arguments[0]::integer, capture_with_care.relation, operation::"char", old_image, new_image, conversion_error,
-                    coalesce(old_version, taken_key), coalesce(new_version, freed_key));
-            ELSE
-                INSERT INTO forwarder.outbox (seq, table_id, relation, op, before, after, replaces, makes)
-                VALUES (first_seq, arguments[0]::integer, capture_with_care.relation, 'D', old_image, new_key, old_version, freed_key);
-                INSERT INTO forwarder.outbox (table_id, relation, op, before, after, replaces, makes)
-                VALUES (arguments[0]::integer, capture_with_care.relation, 'I', old_key, new_image, taken_key, new_version);
-            END IF;
-
-            IF operation <> 'DELETE' THEN
-                IF new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
-                    PERFORM forwarder.put_behind(first_seq, new_version);
-                END IF;
-            END IF;
-            IF freed_key IS NOT NULL AND forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
-                PERFORM forwarder.put_behind(first_seq, old_version, freed_key, old_is_ours);
-            END IF;
-        END;
-    END IF;
-
-    RETURN true;
-END
-$$;
-
--- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
---   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here;
---   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
---   * images that are too large are not made twice;
---   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers.
-CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    images text[];
-    old_image text;
-    new_image text;
-    -- Null if the row is not plain.
-    needs integer;
-    -- Null if the row is left to forwarder.capture_with_care(), false if its images are too large.
-    is_small boolean;
-    is_written boolean;
-    zone text;
-    is_set text;
-BEGIN
-    -- The condition is a constant in the plan, as long as nothing is paused.
-    IF forwarder.paused_tables() <> '{}' THEN
-        IF TG_ARGV[0]::integer = ANY (forwarder.paused_tables()) THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-
-    -- A version that the same transaction has replaced has an xmax, and one that it has made has an xmin that is not older than its own id.
-    IF TG_OP = 'UPDATE' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND age(OLD.xmin) > 0
-                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSIF TG_OP = 'INSERT' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND pg_trigger_depth() = 1
-                AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSIF TG_OP = 'DELETE' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND age(OLD.xmin) > 0
-                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSIF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
-    ) AND NOT EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
-          AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
-    ) THEN
-        -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
-        -- snapshot sees of triggers may be older. So one that does not see this one knows nothing; and what a table had of its parent counts as
-        -- long as it is a partition now, which is read from the latest state.
-        RETURN NULL;
-    END IF;
-
-    IF needs & 16 = 0 THEN
-        -- A transaction of its own within the writer's: it ends with what fails in it.
-        BEGIN
-            -- Constants in the plan, both.
-            IF (
-                CASE
-                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
-                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
-                END
-            ) THEN
-                zone := current_setting('timezone');
-                is_set := set_config('timezone', 'UTC', true);
-            END IF;
-            IF TG_OP = 'UPDATE' THEN
-                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                old_image := CASE
-                    WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
-                    THEN row_to_json(OLD)::text
-                END;
-                is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
-            ELSIF TG_OP = 'INSERT' THEN
-                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
-            ELSE
-                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-                is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
-            END IF;
-            IF zone <> '' THEN
-                -- This setting would outlast the block.
-                is_set := set_config('timezone', zone, true);
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            is_small := NULL;
-        END;
-    ELSIF needs IS NOT NULL THEN
-        images := forwarder.images(OLD, NEW, forwarder.max_image_bytes());
-        old_image := images[1];
-        new_image := images[2];
-        is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
-    END IF;
-    IF TG_OP = 'UPDATE' THEN
-        is_small := CASE
-            WHEN TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
-            THEN is_small
-            -- Too large they are, whatever the key.
-            WHEN NOT is_small THEN false
-        END;
-        IF TG_ARGV[1] <> 'full' THEN
-            old_image := NULL;
-        END IF;
-    END IF;
-
-    IF is_small OR TG_OP = 'TRUNCATE' THEN
-        -- The cast to "char" keeps the first letter: I, U, D or T.
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
-        VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
-    ELSE
-        images := NULL;
-        old_image := NULL;
-        new_image := NULL;
-        IF is_small IS FALSE THEN
-            is_written := forwarder.capture_with_care(
-                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, age(OLD.xmin) <= 0, NEW.xmax <> 0);
-        ELSE
-            is_written := forwarder.capture_with_care(
-                TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, age(OLD.xmin) <= 0, NEW.xmax <> 0);
-        END IF;
-    END IF;
-
-    -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
-    -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
-    -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
-    -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
-
-    RETURN NULL;
+    RETURN images;
 END
 $$;
 

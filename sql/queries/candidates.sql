@@ -22,6 +22,24 @@ ambiguous (type) AS (
     SELECT type.oid FROM pg_catalog.pg_type AS type WHERE type.typname IN ('citext', 'interval', 'tsquery')
     UNION
     SELECT part.whole FROM ambiguous JOIN part ON part.type = ambiguous.type
+),
+-- Casts to json that run a function of somebody who is no superuser, and what is made of their types such that the cast is run for it.
+foreign_cast (source, function, owner) AS (
+    SELECT foreign_cast.castsource, foreign_cast.castfunc, function.proowner
+    FROM pg_catalog.pg_cast AS foreign_cast
+    JOIN pg_catalog.pg_proc AS function ON function.oid = foreign_cast.castfunc
+    JOIN pg_catalog.pg_roles AS role ON role.oid = function.proowner AND NOT role.rolsuper
+    JOIN pg_catalog.pg_type AS type ON type.oid = foreign_cast.castsource
+    WHERE foreign_cast.castsource >= 16384 AND foreign_cast.casttarget = 'json'::regtype AND foreign_cast.castmethod = 'f'
+      AND type.typtype NOT IN ('c', 'd') AND type.typcategory <> 'A'
+),
+holder (type, source) AS (
+    SELECT foreign_cast.source, foreign_cast.source FROM foreign_cast
+    UNION
+    SELECT part.whole, holder.source
+    FROM holder
+    JOIN part ON part.type = holder.type
+    JOIN pg_catalog.pg_type AS whole ON whole.oid = part.whole AND whole.typtype NOT IN ('r', 'm')
 )
 SELECT regexp_replace(json_build_object(
     'relation', class.oid::bigint,
@@ -42,6 +60,18 @@ SELECT regexp_replace(json_build_object(
         SELECT coalesce(json_agg(attribute.attname ORDER BY attribute.attnum), '[]')
         FROM pg_catalog.pg_attribute AS attribute
         WHERE attribute.attrelid = class.oid AND attribute.attgenerated = 'v' AND NOT attribute.attisdropped
+    ),
+    'strange_casts', (
+        SELECT coalesce(json_agg(DISTINCT jsonb_build_object(
+            'type', foreign_cast.source::regtype::text,
+            'function', foreign_cast.function::regprocedure::text,
+            'owner', pg_get_userbyid(foreign_cast.owner)
+        )), '[]')
+        FROM pg_catalog.pg_attribute AS attribute
+        JOIN holder ON holder.type = attribute.atttypid
+        JOIN foreign_cast ON foreign_cast.source = holder.source
+        WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
+          AND foreign_cast.owner <> ANY (SELECT member.relowner FROM pg_catalog.pg_class AS member WHERE member.oid = ANY (family.relations))
     ),
     'has_primary_key', coalesce(key.indisprimary, false),
     'key', coalesce(key.attnums, '[]'),

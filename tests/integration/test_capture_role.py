@@ -92,16 +92,16 @@ async def warnings(connection: Connection, role: str = CAPTURE_ROLE) -> tuple[st
     return found.warnings
 
 
-async def prepare_theft(owner: Connection, writer: Connection, root: Connection, *, secret: str, table: str) -> None:
-    """A role that may only write owns the type of a column, and defines what becomes of it in JSON."""
-    await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {WRITER}")
-    await writer.execute("CREATE TYPE evil.mood AS ENUM ('good'); CREATE TABLE evil.stolen (secret text)")
-    await writer.execute("GRANT ALL ON SCHEMA evil TO PUBLIC; GRANT INSERT ON evil.stolen TO PUBLIC")
+async def prepare_theft(owner: Connection, root: Connection, *, secret: str, table: str) -> None:
+    """A cast that is run, since it is the table owner's, and does what only the installer may, who is that owner here."""
+    await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {OWNER}")
+    await owner.execute("CREATE TYPE evil.mood AS ENUM ('good'); CREATE TABLE evil.stolen (secret text)")
+    await owner.execute("GRANT ALL ON SCHEMA evil TO PUBLIC; GRANT INSERT ON evil.stolen TO PUBLIC")
     await owner.execute(
         f"CREATE SCHEMA hr CREATE TABLE salary (secret text); INSERT INTO hr.salary VALUES ('{secret}')"
     )
     await owner.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, mood evil.mood)")
-    await writer.execute(
+    await owner.execute(
         "CREATE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
         " $$ BEGIN INSERT INTO evil.stolen SELECT * FROM hr.salary; RETURN '1'; END $$;"
         "CREATE CAST (evil.mood AS json) WITH FUNCTION evil.to_json(evil.mood)"
@@ -111,12 +111,12 @@ async def prepare_theft(owner: Connection, writer: Connection, root: Connection,
 async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
     owner: Connection, writer: Connection, root: Connection
 ) -> None:
-    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await prepare_theft(owner, root, secret="42000", table="public.item")
     await migrate(owner, "item")
 
     await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
 
-    assert await writer.fetch("TABLE evil.stolen") == []
+    assert await owner.fetch("TABLE evil.stolen") == []
     assert await owner.fetchval("SELECT count(*) FROM public.item") == 1
     assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [("I", None, "42501")]
 
@@ -138,9 +138,9 @@ async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
 async def test_a_cast_to_json_changes_nothing(
     owner: Connection, writer: Connection, root: Connection, deed: str
 ) -> None:
-    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await prepare_theft(owner, root, secret="42000", table="public.item")
     await migrate(owner, "item")
-    await writer.execute(
+    await owner.execute(
         "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
         f" $$ BEGIN {deed}; RETURN '1'; END $$"
     )
@@ -443,12 +443,12 @@ async def test_a_cast_leaves_no_type_of_its_own_in_our_functions_where_it_may_ca
     owner: Connection, writer: Connection, root: Connection, fresh_role: str
 ) -> None:
     await root.execute(f"CREATE ROLE {fresh_role}; GRANT {fresh_role} TO {OWNER}")
-    await prepare_theft(owner, writer, root, secret="42000", table="public.kind")
+    await prepare_theft(owner, root, secret="42000", table="public.kind")
     await owner.execute(
         "CREATE TABLE public.item (other integer, a integer, b integer, mood evil.mood, PRIMARY KEY (a, b))"
     )
     assert not (await migrate(owner, "item", capture_role=fresh_role)).problems
-    await writer.execute(
+    await owner.execute(
         "CREATE FUNCTION evil.is_fine(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
         " INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T'); RETURN true; END $$;"
         "CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.is_fine(VALUE));"
@@ -478,10 +478,10 @@ async def test_images_are_never_made_with_more_rights_than_capture_has_while_mig
 
 
 async def test_a_cast_may_call_nothing_of_ours(owner: Connection, writer: Connection, root: Connection) -> None:
-    await prepare_theft(owner, writer, root, secret="42000", table="public.item")
+    await prepare_theft(owner, root, secret="42000", table="public.item")
     await migrate(owner, "item")
     for call in ("forwarder.paused_tables()", "forwarder.is_utc()", "forwarder.images(NULL, NULL, 0)"):
-        await writer.execute(
+        await owner.execute(
             "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
             f" $$ BEGIN PERFORM {call}; RETURN '1'; END $$"
         )

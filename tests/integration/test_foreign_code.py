@@ -1,4 +1,4 @@
-"""Casts and checks that belong to others run with no right of ours, and nothing of what they have done outlasts them."""
+"""Casts and checks run with no right of ours, and nothing of what they have done outlasts them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.databases import WRITER, Database, connected
+from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def owner(bare_database: Database) -> AsyncIterator[Connection]:
-    """The role that owns the tables and migrates."""
+    """The role that owns the tables and the types of their columns, and migrates."""
     async with connected(bare_database.url) as session:
         yield session
 
 
 @pytest.fixture
 async def writer(bare_database: Database) -> AsyncIterator[Connection]:
-    """A role that may only write, and owns the types of some columns."""
+    """A role that may only write."""
     async with connected(bare_database.superuser_url) as root:
-        await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {WRITER}; GRANT ALL ON SCHEMA evil TO PUBLIC")
+        await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {OWNER}; GRANT ALL ON SCHEMA evil TO PUBLIC")
     async with connected(bare_database.writer_url) as session:
         yield session
 
@@ -39,10 +39,10 @@ FALSE_NAMES = (
 )
 
 
-async def create_mood(writer: Connection, deed: str) -> None:
+async def create_mood(owner: Connection, deed: str) -> None:
     """An enum, and what becomes of it in JSON once it has its cast."""
-    await writer.execute("CREATE TYPE evil.mood AS ENUM ('good')")
-    await writer.execute(
+    await owner.execute("CREATE TYPE evil.mood AS ENUM ('good')")
+    await owner.execute(
         f"CREATE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN {deed}; RETURN '1'; END $$"
     )
 
@@ -59,13 +59,13 @@ async def test_a_path_that_a_cast_sets_is_nobodys_afterwards(
     is_local: str,
     is_late: bool,  # noqa: FBT001
 ) -> None:
-    await create_mood(writer, f"PERFORM set_config('search_path', 'evil, pg_catalog', {is_local})")
+    await create_mood(owner, f"PERFORM set_config('search_path', 'evil, pg_catalog', {is_local})")
     await writer.execute(FALSE_NAMES)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
     await migrate(owner, "item")
     if is_late:
         await writer.execute("INSERT INTO public.item VALUES (0, 'good'); DELETE FROM public.item")
-    await writer.execute(CAST)
+    await owner.execute(CAST)
     async with writer.transaction():
         await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
         await writer.execute("UPDATE public.item SET id = 1")
@@ -87,8 +87,8 @@ async def test_no_setting_of_a_cast_is_left_to_the_session(owner: Connection, wr
         "row_security": "off",
         "forwarder.versions_replaced_in": "/1/",
     }.get(setting, "on")
-    await create_mood(writer, f"PERFORM set_config('{setting}', '{value}', false)")
-    await writer.execute(CAST)
+    await create_mood(owner, f"PERFORM set_config('{setting}', '{value}', false)")
+    await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
     await migrate(owner, "item")
     before = await writer.fetchval("SELECT coalesce(current_setting($1, true), '')", setting)
@@ -99,8 +99,8 @@ async def test_no_setting_of_a_cast_is_left_to_the_session(owner: Connection, wr
 async def test_what_a_cast_leaves_for_the_end_of_the_transaction_is_not_done(
     owner: Connection, writer: Connection
 ) -> None:
-    await create_mood(writer, "INSERT INTO pg_temp.bait VALUES (1)")
-    await writer.execute(CAST)
+    await create_mood(owner, "INSERT INTO pg_temp.bait VALUES (1)")
+    await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
     await migrate(owner, "item")
     await writer.execute(
@@ -131,8 +131,8 @@ async def test_the_check_of_a_domain_is_not_run(owner: Connection, writer: Conne
 
 
 async def test_an_assertion_that_fails_in_a_cast_fails_no_write(owner: Connection, writer: Connection) -> None:
-    await create_mood(writer, "ASSERT false")
-    await writer.execute(CAST)
+    await create_mood(owner, "ASSERT false")
+    await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
     await migrate(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1, 'good'); UPDATE public.item SET id = 1")
@@ -186,14 +186,14 @@ async def test_a_time_that_comes_to_a_table_after_a_session_has_written_is_in_ut
 async def test_the_cast_of_an_enum_that_came_after_a_session_has_written_has_no_right_of_the_trigger_function(
     owner: Connection, writer: Connection
 ) -> None:
-    await create_mood(writer, "PERFORM set_config('search_path', 'evil, pg_catalog', true)")
+    await create_mood(owner, "PERFORM set_config('search_path', 'evil, pg_catalog', true)")
     await writer.execute(FALSE_NAMES)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
     await migrate(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1)")
     await owner.execute("ALTER TABLE public.item ADD mood evil.mood DEFAULT 'good'")
     await writer.execute("INSERT INTO public.item VALUES (2)")
-    await writer.execute(CAST)
+    await owner.execute(CAST)
     await writer.execute("INSERT INTO public.item VALUES (3)")
     assert [event.after for event in await captured(owner)] == [
         {"id": 1},

@@ -12,6 +12,7 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.rights import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
@@ -205,6 +206,15 @@ async def test_what_a_row_needs_is_told_by_its_types(owner: Connection, columns:
     await owner.execute(f"ALTER TABLE public.item DROP COLUMN gone{'' if columns else ', DROP COLUMN other'}")
     assert await owner.fetchval("SELECT forwarder.needs_of(NULL::public.item)") == needs
     assert await owner.fetchval("SELECT forwarder.table_of(NULL::public.item) = 'public.item'::regclass")
+
+
+async def test_the_table_is_found_by_a_role_that_may_not_use_its_schema(owner: Connection) -> None:
+    await migrate(owner)
+    await owner.execute("CREATE SCHEMA closed; CREATE TABLE closed.item (id integer)")
+    await owner.execute("PREPARE ask AS SELECT forwarder.table_of(NULL::closed.item) = $1")
+    table = await owner.fetchval("SELECT 'closed.item'::regclass::oid::integer")
+    await owner.execute(f"SET ROLE {CAPTURE_ROLE}")
+    assert await owner.fetchval(f"EXECUTE ask({table})")
 
 
 # Columns that come later
