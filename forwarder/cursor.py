@@ -102,8 +102,9 @@ class Position:
         if not other.furthest.is_after(self.delivered):
             return True
         ours, theirs = self.batch, other.batch
-        is_one_batch = ours is not None and theirs is not None and ours.snapshot == theirs.snapshot
-        return is_one_batch and ours.last_seq >= theirs.last_seq and not other.delivered.is_after(self.delivered)
+        if ours is None or theirs is None or ours.snapshot != theirs.snapshot:
+            return False
+        return ours.last_seq >= theirs.last_seq and not other.delivered.is_after(self.delivered)
 
     def entering(self, snapshot: Snapshot, *, floor_seq: int, ceiling_seq: int) -> Position:
         """At the start of a batch up to ``snapshot`` that takes more than one page."""
