@@ -12,7 +12,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.rights import CAPTURE_ROLE
+from forwarder.config import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
