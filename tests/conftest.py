@@ -14,9 +14,13 @@ from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import Served, kinesis_with_stream
+from tests.support.sdk import read_descriptions_once
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
+
+
+read_descriptions_once()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """``python -m tests.support.warm DESCRIPTOR``: a process that has imported every command already, and forks for each that is to run.
 
-To start a command is half a second of work and more, most of it imports; from here it is some milliseconds. What is forked is a
+To start a command is half a second of work and more, most of it imports and what the AWS SDK reads; from here it is some milliseconds. What is forked is a
 process like any other, with a pid, environment, directory and descriptors of its own, and it enters by the same door: it runs the
 module as ``python -m`` would. Nothing exists yet that it could inherit: no thread, no event loop, no connection, no setting.
 
@@ -25,6 +25,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import NoReturn
+
+from tests.support.sdk import read_descriptions, read_descriptions_once
 
 _NUMBER_BYTES = 4
 
@@ -129,6 +131,8 @@ if __name__ == "__main__":
     # Ctrl-C in a terminal is for the tests and what they run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _import_commands()
+    read_descriptions_once()
+    read_descriptions()
     gc.freeze()
     if order := _serve(socket.socket(fileno=int(sys.argv[1]))):
         try:
