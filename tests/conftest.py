@@ -11,12 +11,16 @@ import asyncpg
 import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
+from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import Served, kinesis_with_stream
+from tests.support.sdk import read_descriptions_once
 
 if TYPE_CHECKING:
     from forwarder.database import Connection
+
+
+read_descriptions_once()
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +58,16 @@ async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
 async def bare_database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A database that has never seen `forwarder migrate`."""
     async with copy_of(BARE_TEMPLATE, postgres) as copy:
+        yield copy
+
+
+@pytest.fixture
+async def fresh_database(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """A database that `forwarder migrate` has begun with: the migrations are applied, no right is granted, and nothing captured.
+
+    Whoever migrates it sees the rest of what happens to a bare one, without half a second of migrations.
+    """
+    async with copy_of(getattr(request, "param", FRESH_TEMPLATE), postgres) as copy:
         yield copy
 
 

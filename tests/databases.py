@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
+import pytest
 
+from forwarder import migrations
 from forwarder.config import CAPTURE_ROLE
 from forwarder.database import session
 from forwarder.local.postgres import EmbeddedPostgres
@@ -19,7 +21,11 @@ OWNER = "app_owner"
 WRITER = "app_writer"
 
 BARE_TEMPLATE = "template_bare"
+FRESH_TEMPLATE = "template_fresh"
 MIGRATED_TEMPLATE = "template_migrated"
+
+# For a test that applies the migrations itself, in a file whose other tests begin after them.
+from_bare = pytest.mark.parametrize("fresh_database", [BARE_TEMPLATE], indirect=True, ids=["bare"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class Database:
 
 
 async def create_templates(postgres: EmbeddedPostgres) -> None:
-    """Once per server: the roles, a database without our schema, and one with it."""
+    """Once per server: the roles, a database without our schema, one with nothing but the migrations, and one that is ready."""
     await _execute(postgres.url(), f"CREATE ROLE {OWNER} LOGIN", f"CREATE ROLE {WRITER} LOGIN")
     # As an administrator prepares it, so that capture runs without the owner's rights.
     for role in (CAPTURE_ROLE, images_role(CAPTURE_ROLE)):
@@ -45,7 +51,10 @@ async def create_templates(postgres: EmbeddedPostgres) -> None:
         f" GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLES TO {WRITER}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO {WRITER}",
     )
-    await _execute(postgres.url(), f"CREATE DATABASE {MIGRATED_TEMPLATE} OWNER {OWNER} TEMPLATE {BARE_TEMPLATE}")
+    await _execute(postgres.url(), f"CREATE DATABASE {FRESH_TEMPLATE} OWNER {OWNER} TEMPLATE {BARE_TEMPLATE}")
+    async with session(postgres.url(FRESH_TEMPLATE, user=OWNER), purpose="tests") as connection:
+        await migrations.apply(connection)
+    await _execute(postgres.url(), f"CREATE DATABASE {MIGRATED_TEMPLATE} OWNER {OWNER} TEMPLATE {FRESH_TEMPLATE}")
     await _migrate(postgres.url(MIGRATED_TEMPLATE, user=OWNER))
 
 

@@ -24,6 +24,8 @@ from forwarder.metrics import Metrics
 from forwarder.service import Service
 from forwarder.state import Phase
 from forwarder.waking import Wake
+from tests.support import forked
+from tests.support.forked import Forked
 from tests.waiting import eventually
 
 STREAM = "changes"
@@ -141,7 +143,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, *, read_timeout: float = 0.5) -> 
 class Command:
     """The real command in a process of its own; what it prints goes to files."""
 
-    def __init__(self, process: Process, directory: Path) -> None:
+    def __init__(self, process: Process | Forked, directory: Path) -> None:
         self.process = process
         self._directory = directory
 
@@ -191,21 +193,28 @@ def peak_bytes(command: Command) -> int:
 
 @asynccontextmanager
 async def command(
-    *arguments: str, env: Mapping[str, str], directory: Path, stdout: int | None = None, module: str = "forwarder"
+    *arguments: str,
+    env: Mapping[str, str],
+    directory: Path,
+    stdout: int | None = None,
+    module: str = "forwarder",
+    warm: bool = forked.IS_POSSIBLE,
 ) -> AsyncIterator[Command]:
     """``python -m MODULE ARGUMENT...`` in ``directory``, which is made, for at most the length of a block.
 
-    Its standard output goes to a file in that directory, if it is not to go to this descriptor.
+    Its standard output goes to a file in that directory, if it is not to go to this descriptor. If it is not to be ``warm``,
+    everything is imported anew.
     """
     await anyio.Path(directory).mkdir(parents=True)
     with (directory / "stdout").open("wb") as output, (directory / "stderr").open("wb") as stderr:
-        process = await anyio.open_process(
-            (sys.executable, "-m", module, *arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=output if stdout is None else stdout,
-            stderr=stderr,
-            cwd=directory,
+        process = await _start(
+            module,
+            *arguments,
             env=environment(**env),
+            directory=directory,
+            stdout=output.fileno() if stdout is None else stdout,
+            stderr=stderr.fileno(),
+            warm=warm,
         )
     try:
         yield Command(process, directory)
@@ -214,6 +223,27 @@ async def command(
             process.kill()
         with anyio.CancelScope(shield=True):
             await process.wait()
+
+
+async def _start(
+    module: str,
+    *arguments: str,
+    env: Mapping[str, str],
+    directory: Path,
+    stdout: int,
+    stderr: int,
+    warm: bool,
+) -> Process | Forked:
+    if warm:
+        return await forked.fork(module, *arguments, env=env, directory=directory, stdout=stdout, stderr=stderr)
+    return await anyio.open_process(
+        (sys.executable, "-m", module, *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=directory,
+        env=env,
+    )
 
 
 class Operator:

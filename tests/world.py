@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import itertools
 import json
+from bisect import insort
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from forwarder.cursor import Snapshot
 from forwarder.queries import query
 
 # Nobody restores a dump into the model.
 HISTORY_STAMP = "1/99"
-COLUMNS = ("seq", "txid", "at", "table_id", "relation", "op", "before", "after", "fault")
 
 
-class Row(tuple[Any, ...]):
-    """A row of the outbox that is read by place and by name, as asyncpg's records are."""
+class Row(NamedTuple):
+    """A row of the outbox that is read by place and by name too, as asyncpg's records are."""
 
-    __slots__ = ()
+    seq: int
+    txid: Any
+    at: Any
+    table_id: Any
+    relation: Any
+    op: bytes
+    before: Any
+    after: Any
+    fault: Any
 
     def __getitem__(self, name: Any) -> Any:
-        return super().__getitem__(COLUMNS.index(name) if isinstance(name, str) else name)
+        return getattr(self, name) if isinstance(name, str) else tuple.__getitem__(self, name)
 
 
 @dataclass(eq=False)
@@ -54,6 +62,9 @@ class World:
         self.latest_completed = 99
         self.last_seq = 0
         self.transactions: list[Transaction] = []
+        self.running: list[Transaction] = []
+        # What has been committed, in the order of seq.
+        self.visible: list[Row] = []
         self.commits = itertools.count()
         # The place of every committed change among all commits.
         self.commit_place: dict[int, int] = {}
@@ -71,6 +82,7 @@ class World:
     def begin(self, *, by_reader: bool = False) -> Transaction:
         transaction = Transaction(by_reader=by_reader)
         self.transactions.append(transaction)
+        self.running.append(transaction)
         return transaction
 
     def assign_xid(self, transaction: Transaction) -> None:
@@ -80,7 +92,7 @@ class World:
 
     def lock(self, transaction: Transaction, row: int) -> bool:
         """Change a row, if nobody else has; its trigger has not run yet."""
-        if any(row in other.locked for other in self.transactions if other.running and other is not transaction):
+        if any(row in other.locked for other in self.running if other is not transaction):
             return False
         transaction.locked.add(row)
         self.assign_xid(transaction)
@@ -91,24 +103,23 @@ class World:
         self.last_seq += 1
         image = json.dumps({"id": row, "padding": "x" * padding})
         change = (self.last_seq, transaction.xid, 0, table_id, 1000 * table_id, b"U", None, image, None)
-        transaction.changes.append(Row(change))
+        transaction.changes.append(Row(*change))
 
     def end(self, transaction: Transaction, *, commit: bool) -> None:
         transaction.committed = commit
+        self.running.remove(transaction)
         if transaction.xid is not None:
             self.latest_completed = max(self.latest_completed, transaction.xid)
         if commit:
             self.stored = transaction.position or self.stored
-            self.commit_place.update((change["seq"], next(self.commits)) for change in transaction.changes)
+            for change in transaction.changes:
+                self.commit_place[change.seq] = next(self.commits)
+                insort(self.visible, change)
 
     def snapshot(self) -> Snapshot:
         xmax = self.latest_completed + 1
-        running = sorted(t.xid for t in self.transactions if t.running and t.xid is not None and t.xid < xmax)
+        running = sorted(t.xid for t in self.running if t.xid is not None and t.xid < xmax)
         return Snapshot(running[0] if running else xmax, xmax, tuple(running))
-
-    @property
-    def visible(self) -> list[Row]:
-        return sorted(change for t in self.transactions if t.committed for change in t.changes)
 
     @property
     def all_changes(self) -> list[Row]:
@@ -126,12 +137,11 @@ class World:
     ) -> list[Row]:
         """What drain.sql promises."""
         assert not leave_all, "every image can be read"
-        by_txid = sorted(self.visible, key=lambda row: (row["txid"], row["seq"]))
-        found = [row for txid in running for row in [r for r in by_txid if r["txid"] == txid][: page_rows + 1]]
-        found += [row for row in by_txid if row["txid"] >= xmax and row["seq"] > floor_seq][: page_rows + 1]
+        found = [row for txid in running for row in [r for r in self.visible if r.txid == txid][: page_rows + 1]]
+        found += sorted((r for r in self.visible if r.txid >= xmax and r.seq > floor_seq), key=txid_of)[: page_rows + 1]
         complete = len(found) <= page_rows and sum(min(size(row), large_bytes) for row in found) <= page_bytes
         header = {"snapshot": str(self.snapshot()), "complete": complete, "history_stamp": HISTORY_STAMP}
-        first = Row((0, None, None, None, None, b"H", None, json.dumps(header), None))
+        first = Row(0, None, None, None, None, b"H", None, json.dumps(header), None)
         return [first, *(sorted(without_large_images(found, large_bytes)) if complete else ())]
 
     def page(
@@ -149,18 +159,16 @@ class World:
         leave_all: bool,  # noqa: FBT001
     ) -> list[Row]:
         """What page.sql promises."""
-        assert not any(row["txid"] >= batch.xmax and row["seq"] <= batch_floor_seq for row in self.visible), (
+        assert not any(row.txid >= batch.xmax and row.seq <= batch_floor_seq for row in self.visible), (
             "a floor that is too high"
         )
         assert not leave_all, "every image can be read"
-        of_batch = [row for row in self.visible if batch.sees(row["txid"])]
+        of_batch = [row for row in self.visible if batch.sees(row.txid)]
         found = [
-            row
-            for txid in running
-            for row in [r for r in of_batch if r["txid"] == txid and r["seq"] > last_seq][:page_rows]
+            row for txid in running for row in [r for r in of_batch if r.txid == txid and r.seq > last_seq][:page_rows]
         ]
         low = max(last_seq, floor_seq)
-        found += [r for r in of_batch if low < r["seq"] <= ceiling_seq and r["txid"] >= xmax][:page_rows]
+        found += [r for r in of_batch if low < r.seq <= ceiling_seq and r.txid >= xmax][:page_rows]
         rows = sorted(found)[:page_rows]
         total = itertools.accumulate(min(size(row), large_bytes) for row in rows)
         numbered = enumerate(zip(rows, total, strict=True))
@@ -170,29 +178,29 @@ class World:
     def look_apart(self, seqs: Sequence[int], sink: str | None, large_bytes: int) -> list[dict[str, Any]]:
         """What look_apart.sql promises."""
         assert sink is None
-        rows = [row for row in self.visible if row["seq"] in seqs]
+        rows = [row for row in self.visible if row.seq in seqs]
         assert all(size(row) > large_bytes for row in rows)
         nothing = {"before": None, "after": None, "fault": None, "is_large": True, "before_bytes": None, "moved": None}
-        return [{"seq": row["seq"], **nothing, "after_bytes": size(row), "head": row["after"][:20]} for row in rows]
+        return [{"seq": row.seq, **nothing, "after_bytes": size(row), "head": row.after[:20]} for row in rows]
 
     def key_members(self, seqs: Sequence[int], sink: str | None) -> list[tuple[int, str]]:
         """What key_members.sql promises."""
         assert sink is None
-        rows = [row for row in self.visible if row["seq"] in seqs]
-        return [(row["seq"], json.dumps({"id": json.loads(row["after"])["id"]})) for row in rows]
+        rows = [row for row in self.visible if row.seq in seqs]
+        return [(row.seq, json.dumps({"id": json.loads(row.after)["id"]})) for row in rows]
 
     def count_transactions(self, txids: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
         """What count_transactions.sql promises."""
-        return self._counts([row for row in self.visible if row["txid"] in txids], up_to, limit)
+        return self._counts([row for row in self.visible if row.txid in txids], up_to, limit)
 
     def count_runs(self, firsts: Sequence[int], lasts: Sequence[int], up_to: int, limit: int) -> list[dict[str, int]]:
         """What count_runs.sql promises."""
         txids = {txid for first, last in zip(firsts, lasts, strict=True) for txid in range(first, last + 1)}
-        return self._counts([row for row in self.visible if row["txid"] in txids], up_to, limit)
+        return self._counts([row for row in self.visible if row.txid in txids], up_to, limit)
 
     def _counts(self, rows: Iterable[Row], up_to: int, limit: int) -> list[dict[str, int]]:
         looked_at = sorted(rows, key=txid_of)[:limit]
-        seqs = {txid: [row["seq"] for row in rows] for txid, rows in itertools.groupby(looked_at, key=txid_of)}
+        seqs = {txid: [row.seq for row in rows] for txid, rows in itertools.groupby(looked_at, key=txid_of)}
         return [
             {"txid": txid, "total": len(mine), "earlier": sum(seq <= up_to for seq in mine)}
             for txid, mine in seqs.items()
@@ -201,13 +209,13 @@ class World:
 
     def count_transaction(self, txid: int, up_to: int, after_seq: int, limit: int) -> list[dict[str, int | None]]:
         """What count_transaction.sql promises."""
-        mine = [row["seq"] for row in self.visible if row["txid"] == txid and row["seq"] > after_seq][:limit]
+        mine = [row.seq for row in self.visible if row.txid == txid and row.seq > after_seq][:limit]
         earlier = sum(seq <= up_to for seq in mine)
         return [{"total": len(mine), "earlier": earlier, "last_seq": max(mine, default=None)}]
 
     def last_change(self, txid: int) -> list[dict[str, int]]:
         """What last_change.sql promises."""
-        return [{"seq": max(row["seq"] for row in self.visible if row["txid"] == txid)}]
+        return [{"seq": max(row.seq for row in self.visible if row.txid == txid)}]
 
 
 class Pause:
@@ -322,13 +330,13 @@ def tables(_ids: Sequence[int] | None) -> list[dict[str, Any]]:
 
 
 def without_large_images(rows: Iterable[Row], large_bytes: int) -> list[Row]:
-    return [Row((*row[:7], None, row["fault"])) if size(row) > large_bytes else row for row in rows]
+    return [row._replace(after=None) if size(row) > large_bytes else row for row in rows]
 
 
 def size(row: Row) -> int:
-    return len(row["after"])
+    return len(row.after)
 
 
 def txid_of(row: Row) -> int:
-    txid: int = row["txid"]
+    txid: int = row.txid
     return txid

@@ -332,7 +332,7 @@ async def test_bad_usage_is_refused_in_one_line(case: Case, tmp_path: Path) -> N
 
 
 async def test_the_version_is_told(tmp_path: Path) -> None:
-    async with command("--version", env={}, directory=tmp_path / "run") as told:
+    async with command("--version", env={}, directory=tmp_path / "run", warm=False) as told:
         assert await told.ends() == 0, told.stderr
         assert told.stdout == f"forwarder {__version__}\n".encode()
 
@@ -341,7 +341,7 @@ async def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path, database: Dat
     async with connected(database.url) as holder:
         await holder.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, {MIGRATION_LOCK})")
         env = {"FORWARDER_DATABASE_URL": database.url}
-        async with command("migrate", env=env, directory=tmp_path / "run") as waiting:
+        async with command("migrate", env=env, directory=tmp_path / "run", warm=False) as waiting:
             await waiting.says("waiting for a stranger")
             waiting.process.send_signal(signal.SIGINT)
             assert await waiting.ends() == 130
@@ -352,7 +352,7 @@ async def test_ctrl_c_ends_a_command_with_one_line(tmp_path: Path, database: Dat
 async def test_ctrl_c_while_a_command_starts_ends_it_without_a_traceback(tmp_path: Path) -> None:
     # It goes on to wait for the database, where it may come before the signal.
     env = {**database("postgresql://u@127.0.0.1:1/db"), **sink("stdout:")}
-    async with command("listen", env=env, directory=tmp_path / "run") as starting:
+    async with command("listen", env=env, directory=tmp_path / "run", warm=False) as starting:
         maps = anyio.Path(f"/proc/{starting.process.pid}/maps")
 
         async def imports() -> bool:

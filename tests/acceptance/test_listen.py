@@ -261,12 +261,13 @@ async def test_standard_output_holds_the_records_and_nothing_else_and_logs_are_j
 ) -> None:
     await write(ledger, database.writer_url, transactions=20)
     arguments = ("listen", "--sink", "stdout:", "--log-format", "json")
-    async with command(*arguments, env=env, directory=tmp_path / "listen") as listener:
+    async with command(*arguments, env=env, directory=tmp_path / "listen", warm=False) as listener:
         await all_delivered(ledger, lambda: listener.stdout.splitlines())
         assert await listener.stop() == 0
         assert listener.stdout.endswith(b"\n")
         log = [json.loads(line) for line in listener.stderr.splitlines()]
-    assert [line["event"] for line in log] == ["listening", "stopped"]
+    # A survey may have found something in between, if it has run for long enough.
+    assert (log[0]["event"], log[-1]["event"]) == ("listening", "stopped")
     assert all(line.keys() >= {"at", "level", "event"} for line in log)
 
 

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(bare_database.url)
+    session = await asyncpg.connect(fresh_database.url)
     yield session
     await session.close()
 
 
 @pytest.fixture
-async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
     """A role that may write to the tables and has no grant of ours."""
-    session = await asyncpg.connect(bare_database.writer_url)
+    session = await asyncpg.connect(fresh_database.writer_url)
     yield session
     await session.close()
 
@@ -321,7 +321,7 @@ async def test_a_numeric_key_that_is_written_otherwise_has_not_changed(owner: Co
     assert [event.op for event in await captured(owner)] == ["I", "U"]
 
 
-@pytest.mark.parametrize("before", ["full", "none"])
+@pytest.mark.parametrize("before", ["full", pytest.param("none", marks=pytest.mark.long)])
 async def test_a_row_that_is_too_large_to_be_kept_twice_is_written_and_its_fault_recorded(
     owner: Connection, writer: Connection, before: str
 ) -> None:

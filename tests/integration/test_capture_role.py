@@ -20,7 +20,7 @@ from forwarder.protection import Roles
 from forwarder.rights import images_role
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
-from tests.databases import OWNER, WRITER, Database, connected
+from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates; an administrator has made it a member of the role of capture()."""
-    async with connected(bare_database.url) as connection:
+    async with connected(fresh_database.url) as connection:
         yield connection
 
 
 @pytest.fixture
-async def writer(bare_database: Database) -> AsyncIterator[Connection]:
-    async with connected(bare_database.writer_url) as connection:
+async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
+    async with connected(fresh_database.writer_url) as connection:
         yield connection
 
 
 @pytest.fixture
-async def root(bare_database: Database) -> AsyncIterator[Connection]:
-    async with connected(bare_database.superuser_url) as connection:
+async def root(fresh_database: Database) -> AsyncIterator[Connection]:
+    async with connected(fresh_database.superuser_url) as connection:
         yield connection
 
 
@@ -160,6 +160,7 @@ async def test_a_cast_to_json_changes_nothing(
     assert others == [("I", None)]
 
 
+@from_bare
 async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_write_fails_meanwhile(
     owner: Connection, writer: Connection
 ) -> None:
@@ -184,6 +185,7 @@ async def test_an_installation_of_before_is_moved_by_the_next_migrate_and_no_wri
     assert await warnings(owner) == ()
 
 
+@from_bare
 async def test_no_write_fails_between_the_migrations_that_another_role_than_the_owner_runs(
     owner: Connection, writer: Connection, root: Connection
 ) -> None:
@@ -237,6 +239,7 @@ async def test_a_database_where_nothing_is_everybodys_by_default_captures_too(
     assert [event.fault for event in await captured(owner)] == [None]
 
 
+@from_bare
 async def test_down_works_in_the_middle_of_the_migrations(owner: Connection) -> None:
     for migration in migrations.shipped()[:1]:
         await owner.execute(migration.sql)
@@ -257,10 +260,11 @@ async def test_pausing_and_resuming_goes_on_where_capture_has_a_role_of_its_own(
     assert [event.op for event in await captured(owner)] == ["G", "G", "I"]
 
 
+@from_bare
 async def test_whoever_may_create_roles_needs_no_administrator(
-    bare_database: Database, root: Connection, fresh_role: str
+    fresh_database: Database, root: Connection, fresh_role: str
 ) -> None:
-    async with another(root, bare_database, "CREATEROLE") as installer:
+    async with another(root, fresh_database, "CREATEROLE") as installer:
         await migrate(installer, "shop.*", capture_role=fresh_role)
         assert await capture_owner(installer) == fresh_role
         assert await images_owner(installer) == images_role(fresh_role)
@@ -273,10 +277,11 @@ async def test_whoever_may_create_roles_needs_no_administrator(
         assert [event.fault for event in await captured(installer)] == [None]
 
 
+@from_bare
 async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes_on(
-    bare_database: Database, root: Connection, fresh_role: str
+    fresh_database: Database, root: Connection, fresh_role: str
 ) -> None:
-    async with another(root, bare_database) as installer:
+    async with another(root, fresh_database) as installer:
         assert not (await migrate(installer, "shop.*", capture_role=fresh_role)).problems
         await installer.execute("INSERT INTO shop.orders VALUES (1)")
         (warning,) = await warnings(installer, fresh_role)
@@ -294,10 +299,11 @@ async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes
         assert [event.fault for event in await captured(installer)] == [None, None]
 
 
+@from_bare
 async def test_the_script_says_what_an_administrator_has_to_run_and_does_the_rest(
-    bare_database: Database, root: Connection, fresh_role: str
+    fresh_database: Database, root: Connection, fresh_role: str
 ) -> None:
-    async with another(root, bare_database) as installer:
+    async with another(root, fresh_database) as installer:
         roles = Roles(capture=fresh_role)
         script = (await difference.from_selection(installer, [], roles=roles)).script()
         name = await installer.fetchval("SELECT current_user")
@@ -315,10 +321,11 @@ async def test_the_script_says_what_an_administrator_has_to_run_and_does_the_res
         assert await capture_owner(installer) == fresh_role
 
 
+@from_bare
 async def test_a_role_that_another_installer_has_made_has_to_be_granted(
-    bare_database: Database, root: Connection
+    fresh_database: Database, root: Connection
 ) -> None:
-    async with another(root, bare_database, "CREATEROLE") as installer:
+    async with another(root, fresh_database, "CREATEROLE") as installer:
         outcome = await migrate(installer, "shop.*")
         assert not outcome.problems
         if installer.get_server_version().major < 16:
@@ -374,10 +381,11 @@ async def test_a_role_that_may_do_all_that_the_owner_may_is_not_entrusted_with_i
     assert f"should not have the rights of {role}" in warning
 
 
+@from_bare
 async def test_down_drops_a_role_that_nobody_else_needs(
-    bare_database: Database, root: Connection, fresh_role: str
+    fresh_database: Database, root: Connection, fresh_role: str
 ) -> None:
-    async with another(root, bare_database, "CREATEROLE") as installer:
+    async with another(root, fresh_database, "CREATEROLE") as installer:
         await migrate(installer, "shop.*", capture_role=fresh_role)
         down = await difference.from_nothing(installer)
         assert [role.can_go for role in down.roles] == [True, True]
@@ -392,20 +400,21 @@ async def test_down_keeps_a_role_that_another_database_needs(owner: Connection) 
     assert "DROP ROLE" not in down.script()
 
 
-async def test_readiness_repeats_what_migrate_warned_of(bare_database: Database, root: Connection) -> None:
-    async with another(root, bare_database) as installer:
+@from_bare
+async def test_readiness_repeats_what_migrate_warned_of(fresh_database: Database, root: Connection) -> None:
+    async with another(root, fresh_database) as installer:
         await migrate(installer, capture_role="nobody_makes_it")
         name = await installer.fetchval("SELECT current_user")
-    (warning,) = await seen_by_the_janitor(bare_database.url.replace(OWNER, name))
+    (warning,) = await seen_by_the_janitor(fresh_database.url.replace(OWNER, name))
     assert f"forwarder.capture() should not have the rights of {name}" in warning
     assert "run `forwarder migrate`" in warning
 
 
 async def test_readiness_has_nothing_to_say_where_capture_has_its_role(
-    bare_database: Database, owner: Connection
+    fresh_database: Database, owner: Connection
 ) -> None:
     await migrate(owner)
-    assert await seen_by_the_janitor(bare_database.url) == ()
+    assert await seen_by_the_janitor(fresh_database.url) == ()
 
 
 async def seen_by_the_janitor(url: str) -> tuple[str, ...]:
@@ -460,6 +469,7 @@ async def test_a_cast_leaves_no_type_of_its_own_in_our_functions_where_it_may_ca
     assert [(event.op, event.fault) for event in await captured(owner)] == [("I", None), ("D", None), ("I", None)]
 
 
+@from_bare
 async def test_images_are_never_made_with_more_rights_than_capture_has_while_migrations_are_applied(
     owner: Connection,
 ) -> None:

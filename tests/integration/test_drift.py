@@ -24,17 +24,17 @@ TEXTS = {migration.version: migration.text for migration in migrations.shipped()
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables, with one that is captured."""
-    async with connected(bare_database.url) as session:
+    async with connected(fresh_database.url) as session:
         await session.execute("CREATE TABLE public.orders (id integer PRIMARY KEY)")
         await migrate(session, "orders")
         yield session
 
 
 @pytest.fixture
-async def writer(bare_database: Database, owner: Connection) -> AsyncIterator[Connection]:
-    async with connected(bare_database.writer_url) as session:
+async def writer(fresh_database: Database, owner: Connection) -> AsyncIterator[Connection]:
+    async with connected(fresh_database.writer_url) as session:
         yield session
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and the types of their columns, and migrates."""
-    async with connected(bare_database.url) as session:
+    async with connected(fresh_database.url) as session:
         yield session
 
 
 @pytest.fixture
-async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
     """A role that may only write."""
-    async with connected(bare_database.superuser_url) as root:
+    async with connected(fresh_database.superuser_url) as root:
         await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {OWNER}; GRANT ALL ON SCHEMA evil TO PUBLIC")
-    async with connected(bare_database.writer_url) as session:
+    async with connected(fresh_database.writer_url) as session:
         yield session
 
 

@@ -27,6 +27,7 @@ from forwarder.local.kinesis.faults import (
     LoseResponse,
     Refuse,
 )
+from tests.listening import command
 from tests.waiting import eventually
 
 FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
@@ -393,8 +394,8 @@ async def test_a_body_of_the_wrong_shape_is_a_serialization_error() -> None:
 
 
 async def test_the_command_says_where_it_listens_in_one_line_and_leaves_cleanly() -> None:
-    command = [sys.executable, "-m", "forwarder", "local-kinesis", "--port", "0", "--stream", "orders"]
-    async with await anyio.open_process(command, stderr=subprocess.STDOUT) as process:
+    program = [sys.executable, "-m", "forwarder", "local-kinesis", "--port", "0", "--stream", "orders"]
+    async with await anyio.open_process(program, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         with anyio.fail_after(60):
             line = (await process.stdout.receive()).decode()
@@ -411,19 +412,19 @@ async def test_the_command_names_a_bad_faults_file_in_one_line(tmp_path: Path, s
     path = tmp_path / "faults.json"
     if script:
         path.write_text(script)
-    command = [sys.executable, "-m", "forwarder", "local-kinesis", "--port", "0", "--faults", str(path)]
-    process = await anyio.run_process(command, check=False)
-    assert (process.returncode, process.stdout) == (2, b"")
-    assert process.stderr.count(b"\n") == 1
-    assert str(path).encode() in process.stderr
+    arguments = ("local-kinesis", "--port", "0", "--faults", str(path))
+    async with command(*arguments, env={}, directory=tmp_path / "run") as run:
+        assert (await run.ends(), run.stdout) == (2, b"")
+        assert run.stderr.count("\n") == 1
+        assert str(path) in run.stderr
 
 
-async def test_the_command_names_a_port_in_use_and_the_remedy() -> None:
+async def test_the_command_names_a_port_in_use_and_the_remedy(tmp_path: Path) -> None:
     async with serve(LocalKinesis()) as endpoint:
-        command = [sys.executable, "-m", "forwarder", "local-kinesis", "--port", str(endpoint.port)]
-        process = await anyio.run_process(command, check=False)
-    assert process.returncode == 2
-    assert b"is in use; choose another with --port" in process.stderr
+        arguments = ("local-kinesis", "--port", str(endpoint.port))
+        async with command(*arguments, env={}, directory=tmp_path / "run") as run:
+            assert await run.ends() == 2
+            assert "is in use; choose another with --port" in run.stderr
 
 
 async def write_in_order(client: Any, key: str, count: int) -> None:

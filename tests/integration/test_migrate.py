@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -26,6 +27,7 @@ from forwarder.local.postgres import SUPERUSER
 from forwarder.migrations import Migration
 from forwarder.selection import Pattern, Rule
 from tests.databases import OWNER, Database
+from tests.listening import command
 from tests.migrating import Outcome, captured, migrate
 from tests.waiting import eventually
 
@@ -61,17 +63,13 @@ async def forwarder(
     database: Database, *arguments: str, directory: Path, status: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command to its end."""
-    (directory / "forwarder.toml").touch()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FORWARDER_", "PG"))}
-    result = await anyio.run_process(
-        [sys.executable, "-m", "forwarder", "migrate", *arguments],
-        env={**environment, "FORWARDER_DATABASE_URL": database.url},
-        cwd=directory,
-        check=False,
-    )
-    done = subprocess.CompletedProcess(result.args, result.returncode, result.stdout.decode(), result.stderr.decode())
-    assert done.returncode == status, done.stderr
-    return done
+    config = directory / "forwarder.toml"
+    config.touch()
+    run = directory / secrets.token_hex(4)
+    env = {"FORWARDER_DATABASE_URL": database.url}
+    async with command("migrate", *arguments, "--config", str(config), env=env, directory=run) as migrating:
+        assert await migrating.ends() == status, migrating.stderr
+        return subprocess.CompletedProcess(arguments, status, migrating.stdout.decode(), migrating.stderr)
 
 
 async def triggers(connection: Connection) -> set[tuple[str, str, str]]:

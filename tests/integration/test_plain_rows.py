@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(bare_database.url)
+    session = await asyncpg.connect(fresh_database.url)
     yield session
     await session.close()
 
 
 @pytest.fixture
-async def writer(bare_database: Database) -> AsyncIterator[Connection]:
+async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
     """A role that may write to the tables and has no grant of ours."""
-    session = await asyncpg.connect(bare_database.writer_url)
+    session = await asyncpg.connect(fresh_database.writer_url)
     yield session
     await session.close()
 
@@ -259,14 +259,14 @@ async def test_the_cast_of_a_column_that_came_after_a_session_has_written_can_wr
 
 
 async def test_the_cast_of_a_column_that_was_added_while_a_copy_waited_can_write_nothing(
-    owner: Connection, writer: Connection, bare_database: Database
+    owner: Connection, writer: Connection, fresh_database: Database
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
     await migrate(owner, "item")
     await owner.execute(f"{EVIL}; {CAST}")
 
     async def waits() -> bool:
-        async with connected(bare_database.superuser_url) as observer:
+        async with connected(fresh_database.superuser_url) as observer:
             return bool(await observer.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
     async with owner.transaction():
@@ -339,14 +339,14 @@ async def peak_bytes(url: str, statement: str) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the files of processes that Linux has")
 async def test_a_plain_row_that_is_too_large_takes_no_more_memory_than_another(
-    owner: Connection, bare_database: Database
+    owner: Connection, fresh_database: Database
 ) -> None:
     for table, kind in {"plain": "integer", "careful": "money"}.items():
         await owner.execute(f"CREATE TABLE public.{table} (id integer PRIMARY KEY, text text, n {kind})")
     await migrate(owner, "public.*")
     for statement in ("INSERT INTO {} VALUES (1, repeat('a', 100 << 20))", "UPDATE {} SET n = 1", "DELETE FROM {}"):
         plain, careful = [
-            await peak_bytes(bare_database.url, statement.format(table)) for table in ("plain", "careful")
+            await peak_bytes(fresh_database.url, statement.format(table)) for table in ("plain", "careful")
         ]
         assert plain < 1.1 * careful
     assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [
@@ -357,7 +357,7 @@ async def test_a_plain_row_that_is_too_large_takes_no_more_memory_than_another(
 # Names and operators that a session puts before PostgreSQL's own
 
 
-async def test_operators_and_functions_of_a_session_are_not_called(owner: Connection, bare_database: Database) -> None:
+async def test_operators_and_functions_of_a_session_are_not_called(owner: Connection, fresh_database: Database) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, at timestamptz DEFAULT now(), name text)")
     await migrate(owner, "item")
     hostile = []
@@ -386,7 +386,7 @@ async def test_operators_and_functions_of_a_session_are_not_called(owner: Connec
         "CREATE DOMAIN pg_temp.text AS integer",
         "CREATE TEMP TABLE outbox (id integer)",
     ]
-    async with connected(bare_database.superuser_url) as session:
+    async with connected(fresh_database.superuser_url) as session:
         for statement in hostile:
             await session.execute(statement)
         await session.execute("SET search_path = pg_temp, public, pg_catalog")

@@ -17,7 +17,7 @@ from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import Rights, images_role
 from forwarder.rights_script import closing
-from tests.databases import OWNER, WRITER, Database, connected
+from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
 
 
 @pytest.fixture
-async def owner(bare_database: Database) -> AsyncIterator[Connection]:
+async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    async with connected(bare_database.url) as session:
+    async with connected(fresh_database.url) as session:
         yield session
 
 
 @pytest.fixture
-async def writer(bare_database: Database) -> AsyncIterator[Connection]:
-    async with connected(bare_database.writer_url) as session:
+async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
+    async with connected(fresh_database.writer_url) as session:
         yield session
 
 
 @pytest.fixture
-async def root(bare_database: Database) -> AsyncIterator[Connection]:
-    async with connected(bare_database.superuser_url) as session:
+async def root(fresh_database: Database) -> AsyncIterator[Connection]:
+    async with connected(fresh_database.superuser_url) as session:
         yield session
 
 
@@ -188,8 +188,9 @@ async def grant_by_default(owner: Connection) -> None:
     await owner.execute(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO {WRITER}")
 
 
+@from_bare
 async def test_default_privileges_open_nothing_of_ours_and_what_they_granted_is_reported(
-    owner: Connection, bare_database: Database
+    owner: Connection, fresh_database: Database
 ) -> None:
     await owner.execute("CREATE SCHEMA forwarder")
     await grant_by_default(owner)
@@ -200,6 +201,7 @@ async def test_default_privileges_open_nothing_of_ours_and_what_they_granted_is_
     assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE}
 
 
+@from_bare
 async def test_default_privileges_open_nothing_of_ours_after_any_of_the_migrations(
     owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +357,7 @@ async def test_what_keeps_the_outbox_from_being_laid_out_anew_is_named(owner: Co
     assert await owner.fetchval("SELECT forwarder.leaf_events()") == 1 << 18
 
 
+@from_bare
 async def test_what_keeps_a_migration_from_altering_a_table_is_named(
     owner: Connection, writer: Connection, root: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -471,7 +474,7 @@ async def test_only_a_leaf_is_emptied(owner: Connection) -> None:
 
 
 async def test_a_name_found_in_the_path_of_a_session_is_not_called_by_migrate(
-    bare_database: Database, owner: Connection, root: Connection, tmp_path_factory: pytest.TempPathFactory
+    fresh_database: Database, owner: Connection, root: Connection, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # It fits `format('%I.%I', nspname, relname)` better than pg_catalog's own.
     await root.execute(
@@ -481,7 +484,7 @@ async def test_a_name_found_in_the_path_of_a_session_is_not_called_by_migrate(
     await owner.execute(ORDERS)
     from forwarder.database import session
 
-    async with session(bare_database.url, purpose="tests") as ours:
+    async with session(fresh_database.url, purpose="tests") as ours:
         assert (await migrate(ours, "orders")).tables == ["public.orders"]
 
 
@@ -598,20 +601,20 @@ async def test_the_script_grants_a_runtime_role_what_it_needs(
     ],
 )
 async def test_a_runtime_role_may_not(
-    bare_database: Database, owner: Connection, runtime_role: str, attempt: str
+    fresh_database: Database, owner: Connection, runtime_role: str, attempt: str
 ) -> None:
     await owner.execute(ORDERS)
     await migrate(owner, "orders", runtime_role=runtime_role)
-    async with connected(bare_database.url.replace(OWNER, runtime_role)) as runtime:
+    async with connected(fresh_database.url.replace(OWNER, runtime_role)) as runtime:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await runtime.execute(attempt)
 
 
 async def test_a_runtime_role_may_tell_of_no_history_but_the_true_one(
-    bare_database: Database, owner: Connection, runtime_role: str
+    fresh_database: Database, owner: Connection, runtime_role: str
 ) -> None:
     await migrate(owner, runtime_role=runtime_role)
-    async with connected(bare_database.url.replace(OWNER, runtime_role)) as runtime:
+    async with connected(fresh_database.url.replace(OWNER, runtime_role)) as runtime:
         with pytest.raises(asyncpg.RaiseError, match="cluster 7 and timeline 1 are not those of this server"):
             await runtime.execute("SELECT forwarder.enter_history(7, 1)")
     assert await owner.fetchval("SELECT last_value FROM forwarder.outbox_seq") == 1

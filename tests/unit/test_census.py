@@ -56,7 +56,7 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
     session: Any = Session(world)
     seqs: defaultdict[int, list[int]] = defaultdict(list)
     for row in world.visible:
-        seqs[row["txid"]].append(row["seq"])
+        seqs[row.txid].append(row.seq)
     for number, txid in enumerate(list(seqs)):
         if number in not_asked:
             del seqs[txid]

@@ -206,16 +206,16 @@ class CursorMachine(RuleBasedStateMachine):
     def no_floor_cuts_off_a_change(self) -> None:
         for position in self.positions:
             for change in self.world.all_changes:
-                if change["txid"] >= position.delivered.xmax:
-                    assert change["seq"] > position.floor_seq
-                if position.batch and change["txid"] >= position.batch.snapshot.xmax:
-                    assert change["seq"] > position.batch.floor_seq
+                if change.txid >= position.delivered.xmax:
+                    assert change.seq > position.floor_seq
+                if position.batch and change.txid >= position.batch.snapshot.xmax:
+                    assert change.seq > position.batch.floor_seq
 
     @invariant()
     def no_ceiling_cuts_off_a_change(self) -> None:
         for batch in [position.batch for position in self.positions if position.batch]:
             for change in self.world.visible:
-                assert not batch.snapshot.sees(change["txid"]) or change["seq"] <= batch.ceiling_seq
+                assert not batch.snapshot.sees(change.txid) or change.seq <= batch.ceiling_seq
 
     @invariant()
     def nothing_uncommitted_is_delivered(self) -> None:
@@ -265,7 +265,7 @@ class CursorMachine(RuleBasedStateMachine):
 
     def every_change_is_numbered_within_its_transaction(self) -> None:
         places = {
-            change["seq"]: (number, len(transaction.changes))
+            change.seq: (number, len(transaction.changes))
             for transaction in self.world.transactions
             for number, change in enumerate(transaction.changes, start=1)
         }

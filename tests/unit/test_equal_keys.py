@@ -131,7 +131,7 @@ def test_a_key_of_a_megabyte_is_read_in_one_go(run: str, place: str) -> None:
     text = json.dumps(run * 500_000)[1:-1]
     value = place.format(text if place != "{}" else f'"{text}"')
 
-    assert key_of(value) == key_of(value)
+    assert key_of(value)
 
 
 @pytest.mark.parametrize(

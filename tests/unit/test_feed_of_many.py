@@ -187,7 +187,7 @@ class Run:
         return all(self.of(sink) == sink.delivered for sink in self.sinks)
 
     def of(self, sink: Sink) -> set[int]:
-        return {change["seq"] for change in self.world.visible if change["table_id"] in sink.table_ids}
+        return {change.seq for change in self.world.visible if change.table_id in sink.table_ids}
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -203,7 +203,7 @@ async def test_every_sink_gets_every_change_of_its_tables_in_the_order_of_its_ro
     await run.go()
 
     places = {
-        change["seq"]: (number, len(transaction.changes))
+        change.seq: (number, len(transaction.changes))
         for transaction in run.world.transactions
         for number, change in enumerate(transaction.changes, start=1)
     }

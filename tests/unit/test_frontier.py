@@ -140,7 +140,7 @@ class Reader:
         floor_seq = await read_floor(self.session)
         present = await self.session.fetchrow(query("present"))
         standing = self.frontier.position
-        undelivered = [row["seq"] for row in self.world.visible if not standing.sees(row["txid"], row["seq"])]
+        undelivered = [row.seq for row in self.world.visible if not standing.sees(row.txid, row.seq)]
         first_seq = self.chance.randrange(present["last_seq"]) + 1
         # What was noted belongs to the epoch of before.
         self.noted = []
@@ -182,9 +182,9 @@ class Reader:
         if self.frontier.ahead and self.chance.random() < 0.1:
             self.noted.append(self.frontier.ahead)
         for change in self.world.visible:
-            if change["seq"] not in self.delivered and change["seq"] not in self.unwanted:
-                assert follows(standing, change["txid"], change["seq"])
-                assert not any(ahead.has(change["txid"], change["seq"]) for ahead in self.noted)
+            if change.seq not in self.delivered and change.seq not in self.unwanted:
+                assert follows(standing, change.txid, change.seq)
+                assert not any(ahead.has(change.txid, change.seq) for ahead in self.noted)
 
 
 def follows(standing: Position, txid: int, seq: int) -> bool:

@@ -16,6 +16,7 @@ from forwarder.events import Record
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_wire import Result
 from forwarder.metrics import Metrics
+from forwarder.shard_map import ShardMap
 from tests.waiting import eventually
 
 LIST = {
@@ -52,10 +53,13 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forwarder.aws_call.CALL_SECONDS", 0.01)
 
 
+def shards_of(client: Client) -> KinesisShards:
+    return KinesisShards(client, "changes", is_ordered=True, aggregates=False, metrics=Metrics().sink("default"))
+
+
 @asynccontextmanager
 async def running(client: Client) -> AsyncIterator[KinesisShards]:
-    metrics = Metrics().sink("default")
-    shards = KinesisShards(client, "changes", is_ordered=True, aggregates=False, metrics=metrics)
+    shards = shards_of(client)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(shards.run)
         yield shards
@@ -125,22 +129,13 @@ async def test_others_have_their_turn_while_many_lanes_are_given_their_shards(mo
             await checkpoint()
             turns += 1
 
-    async with running(Client()) as shards, anyio.create_task_group() as tasks:
-        schedule = shards.new_schedule()
-        schedule.extend(records(1000))
-        await shards_listed(shards)
+    shards = shards_of(Client())
+    schedule = shards.new_schedule()
+    schedule.extend(records(1000))
+    # By hand, so that nobody else regroups them at the same time.
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(take_turns)
-        assert shards._map
-        await shards._regroup(shards._map)
+        await shards._regroup(ShardMap(LIST["Shards"]))
         tasks.cancel_scope.cancel()
     # Heads, and then lanes.
     assert turns >= 2 * 1000 / 10 - 1
-
-
-async def shards_listed(shards: KinesisShards) -> None:
-    throttle(shards, records(1))
-
-    async def listed() -> bool:
-        return shards._map is not None
-
-    await eventually(listed)
