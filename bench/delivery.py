@@ -8,7 +8,6 @@ from statistics import median
 
 import anyio
 
-from forwarder.config import ListenSettings
 from forwarder.cursor import NOTHING, Position
 from forwarder.events import Record, Stretch
 from forwarder.kinesis import KinesisSink, kinesis_sink
@@ -17,6 +16,7 @@ from forwarder.metrics import Metrics
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
+from forwarder.settings import ListenSettings
 from forwarder.sink_url import KinesisTarget, parse
 from forwarder.state import ServiceState
 

@@ -15,11 +15,11 @@ from bench.listener import Drained, listen_once
 from bench.pgbench import produce
 from bench.rig import CAPTURED, Rig, rig
 from bench.size import Size
-from forwarder.config import ListenSettings
-from forwarder.database import session
 from forwarder.events import Record
 from forwarder.kinesis import MAX_RECORDS, KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
+from forwarder.sessions import session
+from forwarder.settings import ListenSettings
 from forwarder.sink_url import KinesisTarget, parse
 
 _LISTEN = ListenSettings()

@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from forwarder.database import Connection, errors_of
 from forwarder.queries import query
+from forwarder.sessions import Connection, errors_of
 
 
 class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ import anyio
 
 from forwarder.cursor import Position, Snapshot
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.outbox import Page
+from forwarder.pages import Page
 
 # What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.database import Connection
 from forwarder.queries import query
+from forwarder.sessions import Connection
 
 
 async def read_floor(connection: Connection) -> int:

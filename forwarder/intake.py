@@ -13,8 +13,8 @@ from forwarder.cursor import Position
 from forwarder.errors import Oversized
 from forwarder.events import Table
 from forwarder.feed import Feed
-from forwarder.outbox import Outbox, Page
 from forwarder.packing import Packer
+from forwarder.pages import Outbox, Page
 from forwarder.relay import Relay
 from forwarder.transactions import Transactions
 

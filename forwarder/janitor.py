@@ -11,16 +11,16 @@ import logging
 import anyio
 import asyncpg
 
-from forwarder import database
+from forwarder import sessions
 from forwarder.backoff import Backoff
-from forwarder.config import OutboxSettings
-from forwarder.database import Connection, errors_of
 from forwarder.errors import ForwarderError
 from forwarder.guard_rails import is_to_pause
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
+from forwarder.sessions import Connection, errors_of
+from forwarder.settings import OutboxSettings
 from forwarder.survey import Survey, read_ring
 
 ROUND_SECONDS = 2.0
@@ -52,7 +52,7 @@ class Janitor:
         backoff = Backoff(first_seconds=1.0, max_seconds=60.0)
         while True:
             try:
-                async with database.session(self._database_url, purpose="janitor") as connection:
+                async with sessions.session(self._database_url, purpose="janitor") as connection:
                     await self._make_rounds(connection, backoff)
             except (ForwarderError, asyncpg.PostgresError) as error:
                 self._survey.forget()

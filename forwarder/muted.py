@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.database import Connection, errors_of
 from forwarder.queries import query
+from forwarder.sessions import Connection, errors_of
 
 
 async def muted_warnings(connection: Connection) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from forwarder.database import Connection
 from forwarder.queries import query
+from forwarder.sessions import Connection
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

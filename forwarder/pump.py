@@ -7,7 +7,7 @@ import anyio
 from forwarder.backoff import Backoff
 from forwarder.doorbell import Doorbell
 from forwarder.feed import Feed
-from forwarder.outbox import Outbox
+from forwarder.pages import Outbox
 
 # While a writer that will not ring is in flight, we look for its changes this often, and then less and less often.
 FIRST_LOOK_SECONDS = 0.002

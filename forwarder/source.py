@@ -10,18 +10,18 @@ from typing import NamedTuple
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from forwarder import database
-from forwarder.config import Settings
+from forwarder import sessions
 from forwarder.cursor import Position
-from forwarder.database import Connection, errors_of
 from forwarder.doorbell import Doorbell
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.feed import Feed
 from forwarder.janitor import Janitor
-from forwarder.outbox import Outbox
+from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.registry import Registry
 from forwarder.server import Server, max_prepared_transactions, server_of
+from forwarder.sessions import Connection, errors_of
+from forwarder.settings import Settings
 from forwarder.waking import Waking, waking
 
 # A rename shows in the records after so long at most.
@@ -179,7 +179,7 @@ class Source:
         return Inflow(outbox, head, shared=self._sinks > 1, registry=registry, where=where, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
-        connection = await stack.enter_async_context(database.session(self._database_url, purpose=purpose))
+        connection = await stack.enter_async_context(sessions.session(self._database_url, purpose=purpose))
         if await server_of(connection, url=self._database_url) != server:
             raise Unavailable(
                 f"the sessions of leader and {purpose} reached two servers: a failover is under way, or the address in"

@@ -12,8 +12,6 @@ import anyio
 
 from forwarder import uncaptured
 from forwarder.capture_role import read_capture_roles
-from forwarder.config import OutboxSettings
-from forwarder.database import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.errors import ForwarderError
 from forwarder.guard_rails import Backlog, warnings
 from forwarder.holders import holders_of_lock
@@ -22,6 +20,8 @@ from forwarder.metrics import OutboxMetrics
 from forwarder.muted import muted_warnings
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
+from forwarder.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
+from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 

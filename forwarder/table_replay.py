@@ -18,12 +18,12 @@ from msgspec.structs import replace
 from forwarder import census
 from forwarder.conflicts import past_conflicts
 from forwarder.cursor import UNNUMBERED
-from forwarder.database import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.portions import portions
 from forwarder.progress import Progress
 from forwarder.queries import query
 from forwarder.ring import has_hole
+from forwarder.sessions import Connection, errors_of
 from forwarder.transactions import Transactions
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.

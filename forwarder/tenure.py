@@ -10,14 +10,12 @@ from functools import partial
 
 import anyio
 
-from forwarder import bodies, database, history, native, partition_key
+from forwarder import bodies, history, native, partition_key, sessions
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
 from forwarder.checkpoints import Checkpoints
-from forwarder.config import Settings, SinkSettings
 from forwarder.cursor import Position
-from forwarder.database import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.holders import Holder, holders_of_sink, usurpation
@@ -34,6 +32,8 @@ from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
 from forwarder.selection import Pattern
 from forwarder.server import server_of
+from forwarder.sessions import Connection
+from forwarder.settings import Settings, SinkSettings
 from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source
 from forwarder.standby import Standby
@@ -131,7 +131,7 @@ async def begin(
     await sink.prepare()
     if attachments:
         await attachments.prepare()
-    session = await stack.enter_async_context(database.session(terms.database_url, purpose="leader"))
+    session = await stack.enter_async_context(sessions.session(terms.database_url, purpose="leader"))
     leadership = Leadership(session, sink=terms.sink.name)
     await _take(leadership, session, terms, sink, wait=not once)
     await stack.enter_async_context(sink.opened())

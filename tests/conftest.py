@@ -17,7 +17,7 @@ from tests.listening import Served, kinesis_with_stream
 from tests.support.sdk import read_descriptions_once
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 
 read_descriptions_once()

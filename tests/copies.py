@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from forwarder.database import session
 from forwarder.queries import query
-from forwarder.sinks import read_sinks
+from forwarder.sessions import session
+from forwarder.sink_status import read_sinks
 from tests.databases import Database, connected
 from tests.listening import Served, leads, listening
 from tests.waiting import eventually

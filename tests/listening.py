@@ -18,10 +18,10 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from anyio.abc import Process
 
-from forwarder.config import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.metrics import Metrics
 from forwarder.service import Service
+from forwarder.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.state import Phase
 from forwarder.waking import Wake
 from tests.support import forked

@@ -11,9 +11,7 @@ import typer
 from forwarder import difference, migrations
 from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
-from forwarder.config import DatabaseSettings, Settings
 from forwarder.conflicts import past_conflicts
-from forwarder.database import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.definitions import Redefine
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
@@ -25,6 +23,8 @@ from forwarder.queries import query
 from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
 from forwarder.server import max_prepared_transactions
+from forwarder.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
+from forwarder.settings import DatabaseSettings, Settings
 from forwarder.triggers import Change, Forget, Install, Keep, Record, Remove
 from forwarder.waking import waking
 

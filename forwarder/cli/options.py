@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from forwarder import logs
-from forwarder.config import Settings
 from forwarder.database_address import require_files, resolve
 from forwarder.database_url import parse
 from forwarder.errors import Misconfigured
+from forwarder.settings import Settings
 from forwarder.settings_sources import load
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from forwarder import database as connections
+from forwarder import sessions as connections
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.conftest import memory_disk
 from tests.databases import create_templates
@@ -22,7 +22,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
-    monkeypatch.setattr("forwarder.delivery.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.sink_worker.STEADY_SECONDS", 0.0)
     monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.2)
     for module in ("leadership", "positions", "doorbell", "holders"):
         monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)

@@ -9,11 +9,11 @@ import anyio
 import pytest
 
 from forwarder import service as service_module
-from forwarder.config import Settings, SinkSettings
 from forwarder.errors import Refused
 from forwarder.kinesis import kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.service import Service
+from forwarder.settings import Settings, SinkSettings
 from forwarder.sink_url import KinesisTarget
 from forwarder.state import Phase
 from tests.databases import Database

@@ -13,7 +13,6 @@ import pytest
 
 from forwarder import doorbell as doorbell_module
 from forwarder.cursor import Position, Snapshot
-from forwarder.database import session
 from forwarder.doorbell import CHANNEL, Doorbell
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
@@ -23,14 +22,15 @@ from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.origins import Origin, Origins
-from forwarder.outbox import Outbox
 from forwarder.pacing import Pacing
 from forwarder.packing import Packer
+from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.relay import Relay
+from forwarder.sessions import session
 from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database
@@ -38,7 +38,7 @@ from tests.proxy import proxy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
     Base = asyncpg.Connection[asyncpg.Record]
 else:

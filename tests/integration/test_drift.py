@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder import difference, migrations
-from forwarder.config import CAPTURE_ROLE
-from forwarder.database import session
 from forwarder.definitions import Redefine, definitions
 from forwarder.drift import drift
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.sessions import session
+from forwarder.settings import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected, encoded
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 TEXTS = {migration.version: migration.text for migration in migrations.shipped()}
 

@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from forwarder import config, settings_sources, sink_url
+from forwarder import settings, settings_sources, sink_url
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, ServiceState
@@ -197,7 +197,7 @@ def test_the_task_has_the_image_s_user_and_health_check(container: dict[str, Any
 
 
 def test_ecs_gives_listen_the_time_to_stop(container: dict[str, Any]) -> None:
-    assert container["stopTimeout"] >= config.ListenSettings().stop_timeout_seconds + 5
+    assert container["stopTimeout"] >= settings.ListenSettings().stop_timeout_seconds + 5
 
 
 async def test_the_health_check_tells_a_living_listener_from_a_dead_one() -> None:

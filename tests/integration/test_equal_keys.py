@@ -19,7 +19,7 @@ from tests.databases import Database, connected
 from tests.migrating import captured
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 # Equal values are always written alike; or are read as one key; or share a lane, their key as it is written; or are warned of.
 Outcome = Literal["alike", "one key", "one lane", "warned of"]

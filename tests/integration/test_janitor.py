@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.config import OutboxSettings
 from forwarder.cursor import Snapshot
-from forwarder.database import session
 from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.replay import Replay
+from forwarder.sessions import session
+from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey, read_ring
 from tests.capture import capture
 from tests.databases import Database
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 LEAF_EVENTS = 16
 HOUR = 3600.0

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder import difference
-from forwarder.config import OutboxSettings
-from forwarder.database import session
 from forwarder.metrics import Metrics
+from forwarder.sessions import session
+from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import WRITER, Database, connected
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.config import CAPTURE_ROLE
+from forwarder.settings import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 
 @pytest.fixture

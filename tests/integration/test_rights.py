@@ -11,17 +11,17 @@ import asyncpg
 import pytest
 
 from forwarder import difference, migrations
-from forwarder.config import CAPTURE_ROLE
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import Rights, images_role
 from forwarder.rights_script import closing
+from forwarder.settings import CAPTURE_ROLE
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 IMAGES_ROLE = images_role(CAPTURE_ROLE)
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
@@ -482,7 +482,7 @@ async def test_a_name_found_in_the_path_of_a_session_is_not_called_by_migrate(
         f" RAISE 'called as %', current_user; END $$; ALTER FUNCTION public.format(text, name, name) OWNER TO {WRITER}"
     )
     await owner.execute(ORDERS)
-    from forwarder.database import session
+    from forwarder.sessions import session
 
     async with session(fresh_database.url, purpose="tests") as ours:
         assert (await migrate(ours, "orders")).tables == ["public.orders"]

@@ -14,7 +14,7 @@ from forwarder.quoting import literal
 from tests.packaging import ROOT
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 # Kinds of types that an application defines, and a type of each.
 SCHEMA = """

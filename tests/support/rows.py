@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from forwarder.database import Connection
+    from forwarder.sessions import Connection
 
 # The partition that a row lies in, and its values as literals; how often.
 Rows = Counter[tuple[str, ...]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from forwarder.config import Settings
 from forwarder.errors import Misconfigured
+from forwarder.settings import Settings
 from forwarder.settings_sources import environment_names, load
 
 SECRET = "hunter2"

@@ -10,7 +10,7 @@ from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Unavailable
 from forwarder.events import Event, Table
 from forwarder.feed import Feed
-from forwarder.outbox import Page
+from forwarder.pages import Page
 
 ITEM = Table(id=1, relation=1, schema="public", name="item", key_columns=(), before_image="full")
 

@@ -24,8 +24,8 @@ from forwarder.events import Event, Record, Stretch, Table
 from forwarder.feed import Feed
 from forwarder.frontier import Frontier
 from forwarder.intake import Intake
-from forwarder.outbox import Outbox
 from forwarder.packing import Packed
+from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.registry import Registry
 from tests.waiting import eventually

@@ -12,11 +12,11 @@ from anyio.lowlevel import checkpoint
 
 from forwarder.ahead import Ahead
 from forwarder.cursor import Position, Snapshot
-from forwarder.delivery import plain_errors
 from forwarder.errors import Oversized, Refused, Unavailable
 from forwarder.feed import Feed
 from forwarder.intake import Intake
-from forwarder.outbox import Page
+from forwarder.pages import Page
+from forwarder.sink_worker import plain_errors
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 HEAD = Position(delivered=Snapshot(9, 9), floor_seq=0)

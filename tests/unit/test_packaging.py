@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forwarder import config, settings_sources, sink_url
+from forwarder import settings, settings_sources, sink_url
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -65,7 +65,7 @@ def test_compose_runs_the_image_with_a_read_only_root(service: str) -> None:
 
 def test_compose_gives_listen_the_time_to_stop() -> None:
     grace_seconds = float(COMPOSE["listen"]["stop_grace_period"].removesuffix("s"))
-    assert grace_seconds > config.ListenSettings().stop_timeout_seconds
+    assert grace_seconds > settings.ListenSettings().stop_timeout_seconds
 
 
 def test_the_image_gets_every_file_that_it_copies() -> None:
@@ -106,7 +106,7 @@ def test_the_image_runs_as_a_number_other_than_root() -> None:
 
 
 def test_the_image_checks_the_port_that_listen_takes_by_default() -> None:
-    host, port = config.HttpSettings().bind.split(":")
+    host, port = settings.HttpSettings().bind.split(":")
     assert f"'{host}', {port}," in health_check()[-1]
 
 
