@@ -8,6 +8,8 @@ from statistics import median
 
 import anyio
 
+from forwarder.config.settings import ListenSettings
+from forwarder.config.sink_url import KinesisTarget, parse
 from forwarder.cursor import NOTHING, Position
 from forwarder.events import Record, Stretch
 from forwarder.kinesis import KinesisSink, kinesis_sink
@@ -16,8 +18,6 @@ from forwarder.metrics import Metrics
 from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
-from forwarder.settings import ListenSettings
-from forwarder.sink_url import KinesisTarget, parse
 from forwarder.state import ServiceState
 
 RECORD_BYTES = 300

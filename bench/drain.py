@@ -15,12 +15,12 @@ from bench.listener import Drained, listen_once
 from bench.pgbench import produce
 from bench.rig import CAPTURED, Rig, rig
 from bench.size import Size
+from forwarder.config.settings import ListenSettings
+from forwarder.config.sink_url import KinesisTarget, parse
 from forwarder.events import Record
 from forwarder.kinesis import MAX_RECORDS, KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.sessions import session
-from forwarder.settings import ListenSettings
-from forwarder.sink_url import KinesisTarget, parse
 
 _LISTEN = ListenSettings()
 _KEYS = 10_000

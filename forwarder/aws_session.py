@@ -12,8 +12,8 @@ from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredR
 from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError, UnknownRegionError
 
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured
-from forwarder.sink_url import KinesisTarget
 from forwarder.straight_session import StraightSession
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
-from forwarder.suggestions import nearest
 
 EXAMPLE = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from forwarder import sessions
 from forwarder.backoff import Backoff
+from forwarder.config.settings import OutboxSettings
 from forwarder.errors import ForwarderError
 from forwarder.guard_rails import is_to_pause
 from forwarder.logs import Occasional
@@ -20,7 +21,6 @@ from forwarder.metrics import OutboxMetrics
 from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
 from forwarder.sessions import Connection, errors_of
-from forwarder.settings import OutboxSettings
 from forwarder.survey import Survey, read_ring
 
 ROUND_SECONDS = 2.0

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from forwarder import hearsay
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
@@ -27,7 +28,6 @@ from forwarder.order_audit import OrderAudit, Regression
 from forwarder.put_records import PutRecords
 from forwarder.quarantine import Rejection
 from forwarder.request_limit import LEAST_BYTES, RequestLimit, Verdict
-from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.

@@ -11,8 +11,8 @@ from aiobotocore.config import AioConfig
 from forwarder import __version__
 from forwarder.aws_call import aws_call
 from forwarder.aws_session import region_of, require_region, session_of
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.kinesis_errors import errors_of_opening
-from forwarder.sink_url import KinesisTarget
 
 
 @asynccontextmanager

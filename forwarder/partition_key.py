@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Callable, Sequence
 
+from forwarder.config.sink_url import PartitionKey
 from forwarder.events import Event
-from forwarder.sink_url import PartitionKey
 
 # Unicode characters, as the Kinesis API counts them.
 MAX_CHARACTERS = 256

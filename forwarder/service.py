@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from forwarder import sink_url
+from forwarder.config import sink_url
+from forwarder.config.settings import Settings, SinkSettings
+from forwarder.config.sink_url import FileTarget
 from forwarder.errors import ForwarderError, Misconfigured
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Newcomers
 from forwarder.selection import Pattern
-from forwarder.settings import Settings, SinkSettings
-from forwarder.sink_url import FileTarget
 from forwarder.sink_worker import Delivery, plain_errors
 from forwarder.source import Source
 from forwarder.state import OutboxState, ServiceState

@@ -15,13 +15,13 @@ from forwarder import tenure
 from forwarder.attachments import Attachments, attachments_of
 from forwarder.backoff import Backoff
 from forwarder.buffer import Schedule
+from forwarder.config.sink_url import KinesisTarget, StdoutTarget
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.files import file_sink
 from forwarder.kinesis import kinesis_sink
 from forwarder.line import Line
 from forwarder.pipes import stdout_sink
 from forwarder.publisher import Sink
-from forwarder.sink_url import KinesisTarget, StdoutTarget
 from forwarder.source import Source
 from forwarder.state import Phase
 from forwarder.tenure import Terms

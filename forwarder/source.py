@@ -11,6 +11,8 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from forwarder import sessions
+from forwarder.config.settings import Settings
+from forwarder.config.waking import Waking, waking
 from forwarder.cursor import Position
 from forwarder.doorbell import Doorbell
 from forwarder.errors import ForwarderError, Unavailable
@@ -21,8 +23,6 @@ from forwarder.pump import Pump
 from forwarder.registry import Registry
 from forwarder.server import Server, max_prepared_transactions, server_of
 from forwarder.sessions import Connection, errors_of
-from forwarder.settings import Settings
-from forwarder.waking import Waking, waking
 
 # A rename shows in the records after so long at most.
 NAMES_SECONDS = 30.0

@@ -15,6 +15,8 @@ from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
 from forwarder.checkpoints import Checkpoints
+from forwarder.config.settings import Settings, SinkSettings
+from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.cursor import Position
 from forwarder.errors import Refused
 from forwarder.events import Table
@@ -33,8 +35,6 @@ from forwarder.relay import Relay
 from forwarder.selection import Pattern
 from forwarder.server import server_of
 from forwarder.sessions import Connection
-from forwarder.settings import Settings, SinkSettings
-from forwarder.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.source import Source
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState

@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 
 from forwarder import migrations
+from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.rights import images_role
 from forwarder.sessions import session
-from forwarder.settings import CAPTURE_ROLE
 from tests.migrating import migrate
 
 OWNER = "app_owner"

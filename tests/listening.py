@@ -18,12 +18,12 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from anyio.abc import Process
 
+from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
+from forwarder.config.waking import Wake
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from forwarder.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.state import Phase
-from forwarder.waking import Wake
 from tests.support import forked
 from tests.support.forked import Forked
 from tests.waiting import eventually

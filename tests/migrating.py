@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder import difference, migrations
+from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import Rights
 from forwarder.selection import BeforeImage, Pattern, Rule
-from forwarder.settings import CAPTURE_ROLE
 from forwarder.triggers import Change
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ import typer
 from forwarder import difference, migrations
 from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.config.settings import DatabaseSettings, Settings
+from forwarder.config.waking import waking
 from forwarder.conflicts import past_conflicts
 from forwarder.definitions import Redefine
 from forwarder.difference import Difference
@@ -24,9 +26,7 @@ from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
 from forwarder.server import max_prepared_transactions
 from forwarder.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
-from forwarder.settings import DatabaseSettings, Settings
 from forwarder.triggers import Change, Forget, Install, Keep, Record, Remove
-from forwarder.waking import waking
 
 Mode = Literal["apply", "plan", "check", "sql"]
 Ask = Callable[[Connection], Awaitable[Difference]]

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from forwarder import logs
+from forwarder.config.settings import Settings
+from forwarder.config.settings_sources import load
 from forwarder.database_address import require_files, resolve
 from forwarder.database_url import parse
 from forwarder.errors import Misconfigured
-from forwarder.settings import Settings
-from forwarder.settings_sources import load
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from forwarder import credentials_renewal
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
-from forwarder.sink_url import KinesisTarget
 from forwarder.state import ServiceState
 from tests.databases import Database
 from tests.listening import leads, listening

@@ -11,12 +11,12 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.config.settings import ListenSettings, Settings, SinkSettings
 from forwarder.errors import Refused
 from forwarder.event_reader import EventReader
 from forwarder.local.kinesis.faults import Delay, Error
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from forwarder.settings import ListenSettings, Settings, SinkSettings
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, Missing, all_delivered, audit, create_accounts, write, write_rows, writing

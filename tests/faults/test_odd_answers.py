@@ -15,13 +15,13 @@ import pytest
 from forwarder import aws_call, put_records
 from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.concurrency import Concurrency
+from forwarder.config.sink_url import KinesisTarget, Oversize
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.publisher import Publisher
-from forwarder.sink_url import KinesisTarget, Oversize
 from forwarder.state import ServiceState
 from forwarder.triage import triage
 from forwarder.uptime import uptime_seconds

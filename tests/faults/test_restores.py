@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from forwarder.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from tests.copies import deliver, keys, records, shared_ids, write
 from tests.databases import Database, connected
 from tests.dumps import archived, dump, restore_in_place

@@ -10,8 +10,8 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.config.settings import OutboxSettings
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.settings import OutboxSettings
 from forwarder.state import Phase
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, Writer, all_delivered, create_accounts, write

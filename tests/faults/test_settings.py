@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from forwarder.config.settings import OutboxSettings
 from forwarder.conflicts import past_conflicts
 from forwarder.difference import Difference, from_selection
 from forwarder.errors import Unavailable
@@ -17,7 +18,6 @@ from forwarder.installation import Installation
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.replay import Replay
 from forwarder.sessions import describe, session
-from forwarder.settings import OutboxSettings
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, write_rows, writing
 from tests.listening import Operator, Served, leads, running, service_of

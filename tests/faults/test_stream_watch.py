@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 import pytest
 
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
 from forwarder.kinesis import kinesis_sink
 from forwarder.local.kinesis.faults import Error
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from forwarder.sink_url import KinesisTarget
 from forwarder.state import Phase, ServiceState
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows

@@ -9,11 +9,12 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import aws_call, sink_url, stillness, watchdog
+from forwarder import aws_call, stillness, watchdog
 from forwarder.attachments import attachments_of
+from forwarder.config import sink_url
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
-from forwarder.sink_url import KinesisTarget
 from tests.databases import Database
 from tests.large import Whole
 from tests.ledger import Ledger, write, write_rows

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from forwarder.config.settings import Settings, SinkSettings
 from forwarder.local.kinesis.faults import Hang
 from forwarder.metrics import Metrics
 from forwarder.service import Service
-from forwarder.settings import Settings, SinkSettings
 from forwarder.state import Phase
 from tests.databases import Database, connected
 from tests.hasty import __file__ as hasty

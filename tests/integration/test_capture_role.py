@@ -12,12 +12,12 @@ import pytest
 
 from forwarder import difference, migrations
 from forwarder.capture_role import read_capture_roles
+from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.protection import Roles
 from forwarder.rights import images_role
 from forwarder.sessions import session
-from forwarder.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import OWNER, WRITER, Database, connected, from_bare

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder import difference, migrations
+from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.definitions import Redefine, definitions
 from forwarder.drift import drift
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.sessions import session
-from forwarder.settings import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected, encoded
 from tests.migrating import captured, migrate
 

@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from forwarder import settings, settings_sources, sink_url
+from forwarder.config import settings, settings_sources, sink_url
 from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, ServiceState

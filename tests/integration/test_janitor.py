@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from forwarder.config.settings import OutboxSettings
 from forwarder.cursor import Snapshot
 from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
@@ -16,7 +17,6 @@ from forwarder.positions import Positions
 from forwarder.queries import query
 from forwarder.replay import Replay
 from forwarder.sessions import session
-from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey, read_ring
 from tests.capture import capture

@@ -19,13 +19,13 @@ from botocore.exceptions import EndpointConnectionError
 from moto.server import ThreadedMotoServer
 from moto.sts.models import AssumedRole, sts_backends
 
-from forwarder import sink_url
+from forwarder.config import sink_url
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.kinesis_client import kinesis_client
 from forwarder.metrics import Metrics
-from forwarder.sink_url import KinesisTarget
 
 REGION = "eu-west-1"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"

@@ -10,6 +10,7 @@ import pytest
 
 from forwarder import difference
 from forwarder.catalog import read_tables
+from forwarder.config.settings import OutboxSettings
 from forwarder.errors import ForwarderError
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
@@ -17,7 +18,6 @@ from forwarder.protection import Roles
 from forwarder.queries import query
 from forwarder.selection import Pattern, Rule
 from forwarder.sessions import session
-from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from forwarder.uncaptured import look_at_triggers

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder import difference
+from forwarder.config.settings import OutboxSettings
 from forwarder.metrics import Metrics
 from forwarder.sessions import session
-from forwarder.settings import OutboxSettings
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import WRITER, Database, connected

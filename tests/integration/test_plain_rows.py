@@ -12,7 +12,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.settings import CAPTURE_ROLE
+from forwarder.config.settings import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually

@@ -12,13 +12,13 @@ from aiohttp import web
 from botocore.exceptions import CredentialRetrievalError
 
 from forwarder import kpl, signed_post, sigv4
+from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.local.kinesis import server
 from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
-from forwarder.sink_url import KinesisTarget
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
 
 DENIED = "AccessDeniedException"

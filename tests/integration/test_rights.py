@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 
 from forwarder import difference, migrations
+from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.errors import Misconfigured, Refused
 from forwarder.installation import Installation
 from forwarder.protection import Roles
 from forwarder.rights import Rights, images_role
 from forwarder.rights_script import closing
-from forwarder.settings import CAPTURE_ROLE
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from forwarder.config.settings import Settings
+from forwarder.config.settings_sources import environment_names, load
 from forwarder.errors import Misconfigured
-from forwarder.settings import Settings
-from forwarder.settings_sources import environment_names, load
 
 SECRET = "hunter2"
 

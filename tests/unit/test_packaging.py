@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forwarder import settings, settings_sources, sink_url
+from forwarder.config import settings, settings_sources, sink_url
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

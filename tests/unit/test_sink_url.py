@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
 from forwarder.errors import Misconfigured
-from forwarder.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
 
 
 def test_a_stream_is_named_with_its_region() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from forwarder.config.settings import DEFAULT_SINK, SINK_NAME, Section, Settings
+from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
-from forwarder.settings import DEFAULT_SINK, SINK_NAME, Section, Settings
-from forwarder.suggestions import nearest
 
 DEFAULT_FILE = Path("forwarder.toml")
 PREFIX = "FORWARDER_"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
-from forwarder.suggestions import nearest
 
 Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
