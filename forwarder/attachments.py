@@ -11,13 +11,13 @@ import anyio
 import botocore.exceptions
 from aiobotocore.config import AioConfig
 
-from forwarder.aws_call import aws_call
-from forwarder.aws_session import region_of, session_of
+from forwarder.aws.aws_call import aws_call
+from forwarder.aws.aws_session import region_of, session_of
+from forwarder.aws.credentials_renewal import CredentialsRenewal
+from forwarder.aws.kinesis_errors import errors_of, errors_of_opening
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment
-from forwarder.kinesis_errors import errors_of, errors_of_opening
 
 # An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
 PART_BYTES = 5 << 20

@@ -10,14 +10,14 @@ from typing import Any
 
 import anyio
 
-from forwarder import hearsay
+from forwarder.aws import hearsay
+from forwarder.aws.credentials_renewal import CredentialsRenewal
+from forwarder.aws.kinesis_errors import INVALID, TOO_LARGE, reason
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.credentials_renewal import CredentialsRenewal
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_errors import INVALID, TOO_LARGE, reason
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes

@@ -9,10 +9,10 @@ from typing import Any
 from aiobotocore.config import AioConfig
 
 from forwarder import __version__
-from forwarder.aws_call import aws_call
-from forwarder.aws_session import region_of, require_region, session_of
+from forwarder.aws.aws_call import aws_call
+from forwarder.aws.aws_session import region_of, require_region, session_of
+from forwarder.aws.kinesis_errors import errors_of_opening
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.kinesis_errors import errors_of_opening
 
 
 @asynccontextmanager

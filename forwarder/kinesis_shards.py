@@ -10,8 +10,9 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from forwarder import hearsay, kinesis_wire
-from forwarder.aws_call import aws_call
+from forwarder import kinesis_wire
+from forwarder.aws import hearsay
+from forwarder.aws.aws_call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.crowd import Crowd
 from forwarder.errors import ForwarderError, Unavailable

@@ -12,8 +12,9 @@ import anyio
 import psutil
 import pytest
 
-from forwarder import aws_call, put_records
+from forwarder import put_records
 from forwarder.attachments import PART_BYTES, attachments_of
+from forwarder.aws import aws_call
 from forwarder.concurrency import Concurrency
 from forwarder.config.sink_url import KinesisTarget, Oversize
 from forwarder.errors import ForwarderError, Refused, Unavailable
@@ -398,7 +399,7 @@ async def test_the_fast_path_comes_back_after_a_time(
     async with sink_of(server) as sink:
         await sink.prepare()
         with monkeypatch.context() as patched:
-            patched.setattr("forwarder.signed_post.SignedPost.send", odd)
+            patched.setattr("forwarder.aws.signed_post.SignedPost.send", odd)
             with pytest.raises(Unavailable, match="KeyError"):
                 await sink.publish(records())
         assert "plain call" in caplog.text

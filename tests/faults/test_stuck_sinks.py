@@ -9,8 +9,9 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import aws_call, stillness, watchdog
+from forwarder import stillness, watchdog
 from forwarder.attachments import attachments_of
+from forwarder.aws import aws_call
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable

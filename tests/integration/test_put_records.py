@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from botocore.exceptions import CredentialRetrievalError
 
-from forwarder import kpl, signed_post, sigv4
+from forwarder import kpl
+from forwarder.aws import signed_post, sigv4
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
@@ -93,7 +94,7 @@ async def test_a_botocore_that_cannot_be_copied_is_found_before_a_record_is_sent
 async def test_a_botocore_that_signs_otherwise_makes_its_requests_itself(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("forwarder.sigv4._ALGORITHM", "AWS4-ECDSA-P256-SHA256")
+    monkeypatch.setattr("forwarder.aws.sigv4._ALGORITHM", "AWS4-ECDSA-P256-SHA256")
     async with sink_of(served) as sink:
         await sink.prepare()
         await written(sink, served, "a", "b")

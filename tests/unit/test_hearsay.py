@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from forwarder import hearsay
+from forwarder.aws import hearsay
 
 TOKEN = "FwoGZXIvYXdzEJr//////////wEaDSECRETSECRETSECRETSECRETSECRETSECRETSECRETSECRET"
 SIGNATURE = (

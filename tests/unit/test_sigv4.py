@@ -7,7 +7,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.sigv4 import Signer
+from forwarder.aws.sigv4 import Signer
 
 HEADERS = {"X-Amz-Target": "Kinesis_20131202.PutRecords", "Content-Type": "application/x-amz-json-1.1"}
 KEYS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1)

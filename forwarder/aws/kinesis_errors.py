@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import aiohttp
 import botocore.exceptions
 
-from forwarder import hearsay
+from forwarder.aws import hearsay
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 
 ACCESS_DENIED = "AccessDeniedException"

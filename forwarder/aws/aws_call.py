@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import anyio
 
+from forwarder.aws.kinesis_errors import errors_of
 from forwarder.errors import Unavailable
-from forwarder.kinesis_errors import errors_of
 
 # For all of it: a connection of the pool, credentials, proxy, TLS, upload and answer.
 CALL_SECONDS = 12.0

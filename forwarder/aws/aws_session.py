@@ -12,9 +12,9 @@ from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredR
 from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError, UnknownRegionError
 
+from forwarder.aws.straight_session import StraightSession
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured
-from forwarder.straight_session import StraightSession
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 

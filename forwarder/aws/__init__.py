@@ -1,0 +1,1 @@
+"""Credentials, requests that are signed, and what AWS's errors mean."""
