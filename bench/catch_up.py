@@ -14,7 +14,7 @@ from bench.figures import Figure, ratios
 from bench.listener import Peak
 from bench.rig import Rig
 from bench.tally import Tally
-from forwarder.sessions import Connection, session
+from forwarder.database.sessions import Connection, session
 
 # A backlog that is nothing special, for comparison.
 SMALL_EVENTS = 200_000

@@ -12,7 +12,7 @@ import anyio
 from bench.arrivals import send_of
 from bench.pgbench import Send
 from bench.rig import Rig
-from forwarder.sessions import Connection, session
+from forwarder.database.sessions import Connection, session
 
 _SCHEMA = Path(__file__).with_name("classic.sql").read_text()
 _ROWS = 500

@@ -17,10 +17,10 @@ from bench.rig import CAPTURED, Rig, rig
 from bench.size import Size
 from forwarder.config.settings import ListenSettings
 from forwarder.config.sink_url import KinesisTarget, parse
+from forwarder.database.sessions import session
 from forwarder.events import Record
 from forwarder.kinesis import MAX_RECORDS, KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
-from forwarder.sessions import session
 
 _LISTEN = ListenSettings()
 _KEYS = 10_000

@@ -15,8 +15,8 @@ from bench.figures import Figure
 from bench.pgbench import Send, pgbench, take_log
 from bench.rig import SHARDS, STREAM, Rig, rig, sink_url
 from bench.size import Size
+from forwarder.database.sessions import Connection, session
 from forwarder.local.kinesis import serve
-from forwarder.sessions import Connection, session
 
 RATE = 2_000
 _CLIENTS = 8

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bench.rig import CAPTURED
-from forwarder.sessions import Connection, session
+from forwarder.database.sessions import Connection, session
 
 _FIRST_ID = 10_001
 _ROWS_A_TRANSACTION = 10_000

@@ -13,7 +13,7 @@ from bench.lock_waits import SETTINGS, SHORTEST_MS, LockWait, lock_waits
 from bench.pgbench import CLIENTS, pgbench, take_log
 from bench.rig import Rig, rig
 from bench.size import Size
-from forwarder.sessions import Connection, session
+from forwarder.database.sessions import Connection, session
 
 # A leaf is full after a second or less, so that one is emptied as often.
 _SMALL_RING = {"FORWARDER_OUTBOX_RETENTION_SECONDS": "0", "FORWARDER_OUTBOX_LEAF_EVENTS": str(1 << 12)}

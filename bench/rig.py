@@ -13,8 +13,8 @@ from urllib.parse import quote
 import anyio
 
 from bench.commands import Command, run
+from forwarder.database.sessions import Connection, session
 from forwarder.local.postgres import embedded_postgres
-from forwarder.sessions import Connection, session
 
 # The local Kinesis takes any credentials, so these keep the real ones, and a proxy, out of it.
 ENVIRONMENT = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.figures import Figure, ratios
 from bench.rig import CAPTURED, create_items, rig
 from bench.size import Size
-from forwarder.sessions import Connection, session
+from forwarder.database.sessions import Connection, session
 
 PLAIN = "plain"
 # What item.sql makes.

@@ -8,7 +8,7 @@ from bench.figures import Figure, ratios
 from bench.pgbench import CLIENTS, pgbench
 from bench.rig import CAPTURED, Rig, create_items, rig
 from bench.size import Size
-from forwarder.sessions import Connection
+from forwarder.database.sessions import Connection
 
 PLAIN = "plain"
 NOTIFYING = "notifying"

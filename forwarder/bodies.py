@@ -8,12 +8,12 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Body, Event, Stored
 from forwarder.metrics import SinkMetrics
 from forwarder.native import Encoder
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
 
 # S3 wants no smaller parts of an object, and each costs the server a look at the whole image.
 PART_BYTES = 5 << 20

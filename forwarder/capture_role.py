@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 
 
 class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):

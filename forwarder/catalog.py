@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import ILLEGIBLE, Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.queries import query
 from forwarder.selection import Pattern
-from forwarder.sessions import ILLEGIBLE, Connection, errors_of
 from forwarder.tables import Registered, Table
 
 

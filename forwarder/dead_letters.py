@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from forwarder.conflicts import past_conflicts
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event, SetAside
 from forwarder.portions import MAX_BYTES, MAX_ROWS, portions
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

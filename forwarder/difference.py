@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from forwarder import __version__, migrations
 from forwarder.capture_role import CaptureRole, read_capture_roles
 from forwarder.catalog import read_registry, read_tables
+from forwarder.database.queries import query
+from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.definitions import Redefine
 from forwarder.drift import drift
 from forwarder.image_limit import image_limit
@@ -18,9 +20,7 @@ from forwarder.layout import layout
 from forwarder.migrations import Migration
 from forwarder.muted import muted_warnings
 from forwarder.protection import DEFAULT_ROLES, Roles, protection
-from forwarder.queries import query
 from forwarder.selection import Pattern, Rule, choose
-from forwarder.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
 from forwarder.tables import Table, unnamed, with_unnamed
 from forwarder.triggers import Change, Decision, Forget, Keep, plan
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import anyio
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, LOCK_CLASS, Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.queries import query
-from forwarder.sessions import ANSWER_SECONDS, DOORBELL_LOCK, LOCK_CLASS, Connection, errors_of
 
 CHANNEL = "forwarder"
 SELF_TEST_SECONDS = 5.0

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import ILLEGIBLE, Connection
 from forwarder.events import NO_DATA, Event, Stored, Table
 from forwarder.keys import first_key
-from forwarder.queries import query
 from forwarder.registry import Registry, Row
-from forwarder.sessions import ILLEGIBLE, Connection
 from forwarder.transactions import Transactions
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.queries import query
-from forwarder.sessions import Connection
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection
 
 
 async def read_floor(connection: Connection) -> int:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from forwarder.database.queries import query
+from forwarder.database.server import Server
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.origins import Origin, Origins
-from forwarder.queries import query
-from forwarder.server import Server
-from forwarder.sessions import Connection, errors_of
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.database.queries import query
+from forwarder.database.sessions import LOCK_TIMEOUT_MS, Connection, blockage, errors_of
 from forwarder.definitions import Redefine
 from forwarder.layout import LayOut
 from forwarder.logs import Occasional
-from forwarder.queries import query
 from forwarder.rights import Rights
-from forwarder.sessions import LOCK_TIMEOUT_MS, Connection, blockage, errors_of
 from forwarder.triggers import Change, Install, Remove
 
 logger = logging.getLogger(__name__)

@@ -11,16 +11,16 @@ import logging
 import anyio
 import asyncpg
 
-from forwarder import sessions
 from forwarder.backoff import Backoff
 from forwarder.config.settings import OutboxSettings
+from forwarder.database import sessions
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import ForwarderError
 from forwarder.guard_rails import is_to_pause
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
-from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
-from forwarder.sessions import Connection, errors_of
 from forwarder.survey import Survey, read_ring
 
 ROUND_SECONDS = 2.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.queries import query
-from forwarder.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, errors_of
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, errors_of
 
 # A leader asks something every few seconds. One that is silent for so long is frozen or cut off, or its machine is gone: the
 # server ends its session, and the lock is free. Longer than the lease, by more than a request takes to be sent.

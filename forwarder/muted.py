@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 
 
 async def muted_warnings(connection: Connection) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ import msgspec
 
 from forwarder import census
 from forwarder.cursor import NOTHING, Position, Snapshot
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event
 from forwarder.floors import read_floor
-from forwarder.queries import query
 from forwarder.registry import Registry
-from forwarder.sessions import Connection, errors_of
 from forwarder.transactions import Count, Transactions
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from forwarder.queries import query
-from forwarder.sessions import Connection
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,12 @@ import asyncpg
 
 from forwarder.capture_role import CaptureRoles, read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.database.queries import query
+from forwarder.database.quoting import literal
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Misconfigured, Refused
-from forwarder.queries import query
-from forwarder.quoting import literal
 from forwarder.rights import PARTS, Part, Rights, images_role
 from forwarder.rights_script import search
-from forwarder.sessions import Connection, errors_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ import anyio
 
 from forwarder import dead_letters
 from forwarder.checkpoints import Checkpoints
+from forwarder.database.sessions import Connection
 from forwarder.dead_letters import Due
 from forwarder.event_reader import EventReader
 from forwarder.packing import Packer
 from forwarder.registry import Registry
 from forwarder.relay import Relay
-from forwarder.sessions import Connection
 from forwarder.transactions import Transactions
 
 INTERVAL_SECONDS = 5.0

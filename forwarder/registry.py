@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.keys import ReadKey, key_reader
-from forwarder.queries import query
-from forwarder.sessions import Connection
 
 # seq, txid, at, table_id, relation, op, before, after and fault, in this order.
 Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"

@@ -11,15 +11,15 @@ from functools import partial
 import asyncpg
 
 from forwarder.catalog import read_named
-from forwarder.conflicts import past_conflicts
 from forwarder.cursor import Position, Snapshot
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.floors import read_floor
 from forwarder.positions import first_undelivered, position_of
 from forwarder.progress import Progress, read_progress
-from forwarder.queries import query
 from forwarder.selection import Pattern
-from forwarder.sessions import Connection, errors_of
 from forwarder.table_replay import TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forwarder.queries import query
-from forwarder.quoting import literal
+from forwarder.database.queries import query
+from forwarder.database.quoting import literal
 from forwarder.rights import Part
 
 

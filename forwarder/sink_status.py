@@ -9,12 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from forwarder import dead_letters
+from forwarder.database.holders import Holder, holders_of_sink, usurpation
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.holders import Holder, holders_of_sink, usurpation
 from forwarder.leadership import Leadership
 from forwarder.progress import Progress, read_progress
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
 
 
 class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):

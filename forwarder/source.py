@@ -10,10 +10,12 @@ from typing import NamedTuple
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from forwarder import sessions
 from forwarder.config.settings import Settings
 from forwarder.config.waking import Waking, waking
 from forwarder.cursor import Position
+from forwarder.database import sessions
+from forwarder.database.server import Server, max_prepared_transactions, server_of
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.doorbell import Doorbell
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.feed import Feed
@@ -21,8 +23,6 @@ from forwarder.janitor import Janitor
 from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.registry import Registry
-from forwarder.server import Server, max_prepared_transactions, server_of
-from forwarder.sessions import Connection, errors_of
 
 # A rename shows in the records after so long at most.
 NAMES_SECONDS = 30.0

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import anyio
 import asyncpg
 
+from forwarder.database.holders import Holder, holders_of_sink
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import ForwarderError
-from forwarder.holders import Holder, holders_of_sink
 from forwarder.leadership import Leadership
 from forwarder.logs import Occasional
-from forwarder.queries import query
-from forwarder.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.state import ServiceState
 from forwarder.survey import Survey
 from forwarder.vigil import LastSave, Verdict, Vigil

@@ -13,15 +13,15 @@ import anyio
 from forwarder import uncaptured
 from forwarder.capture_role import read_capture_roles
 from forwarder.config.settings import OutboxSettings
+from forwarder.database.holders import holders_of_lock
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.errors import ForwarderError
 from forwarder.guard_rails import Backlog, warnings
-from forwarder.holders import holders_of_lock
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
 from forwarder.muted import muted_warnings
-from forwarder.queries import query
 from forwarder.ring import Leaf, Ring
-from forwarder.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.state import OutboxState
 from forwarder.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 

@@ -16,14 +16,14 @@ import asyncpg
 from msgspec.structs import replace
 
 from forwarder import census
-from forwarder.conflicts import past_conflicts
 from forwarder.cursor import UNNUMBERED
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.portions import portions
 from forwarder.progress import Progress
-from forwarder.queries import query
 from forwarder.ring import has_hole
-from forwarder.sessions import Connection, errors_of
 from forwarder.transactions import Transactions
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from forwarder.quoting import identifier
+from forwarder.database.quoting import identifier
 from forwarder.selection import BeforeImage
 
 # No image begins like this.

@@ -10,7 +10,7 @@ from functools import partial
 
 import anyio
 
-from forwarder import bodies, history, native, partition_key, sessions
+from forwarder import bodies, history, native, partition_key
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
@@ -18,9 +18,12 @@ from forwarder.checkpoints import Checkpoints
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.cursor import Position
+from forwarder.database import sessions
+from forwarder.database.holders import Holder, holders_of_sink, usurpation
+from forwarder.database.server import server_of
+from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
-from forwarder.holders import Holder, holders_of_sink, usurpation
 from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.lease import Lease
@@ -33,8 +36,6 @@ from forwarder.quarantine import Quarantine
 from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
 from forwarder.selection import Pattern
-from forwarder.server import server_of
-from forwarder.sessions import Connection
 from forwarder.source import Source
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState

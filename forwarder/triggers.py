@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from forwarder.database.quoting import literal
 from forwarder.definitions import Redefine
 from forwarder.image_limit import LimitImages
 from forwarder.layout import LayOut
-from forwarder.quoting import literal
 from forwarder.rights import Rights
 from forwarder.selection import BeforeImage
 from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed

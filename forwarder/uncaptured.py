@@ -8,9 +8,9 @@ from typing import Literal
 
 import asyncpg
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Unavailable
-from forwarder.queries import query
-from forwarder.sessions import Connection, errors_of
 from forwarder.texts import listed
 
 REMEDY = "run `forwarder migrate`"

@@ -17,7 +17,7 @@ from tests.listening import Served, kinesis_with_stream
 from tests.support.sdk import read_descriptions_once
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 read_descriptions_once()

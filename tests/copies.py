@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from forwarder.queries import query
-from forwarder.sessions import session
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.sink_status import read_sinks
 from tests.databases import Database, connected
 from tests.listening import Served, leads, listening

@@ -12,9 +12,9 @@ import pytest
 
 from forwarder import migrations
 from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.rights import images_role
-from forwarder.sessions import session
 from tests.migrating import migrate
 
 OWNER = "app_owner"
@@ -96,7 +96,7 @@ def database_on(server: EmbeddedPostgres, name: str) -> Database:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A session as an application would open it: without the settings of ``forwarder.sessions``."""
+    """A session as an application would open it: without the settings of ``forwarder.database.sessions``."""
     connection = await asyncpg.connect(url)
     try:
         yield connection

@@ -23,7 +23,7 @@ from forwarder.demo.ledger import Arrival, Change, Commit
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 Kind = Literal["insert", "update", "hot", "many", "late", "rollback", "delete"]
 

@@ -17,7 +17,7 @@ from forwarder.selection import BeforeImage, Pattern, Rule
 from forwarder.triggers import Change
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @dataclass(slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from forwarder.cursor import Position
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection
 from forwarder.events import Event
 from forwarder.pages import Outbox, Page
-from forwarder.queries import query
 from forwarder.registry import Registry
-from forwarder.sessions import Connection
 from forwarder.transactions import Transactions
 
 

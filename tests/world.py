@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from forwarder.cursor import Snapshot
-from forwarder.queries import query
+from forwarder.database.queries import query
 
 # Nobody restores a dump into the model.
 HISTORY_STAMP = "1/99"

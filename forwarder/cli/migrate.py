@@ -13,7 +13,10 @@ from forwarder.capture_role import CaptureRole
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.waking import waking
-from forwarder.conflicts import past_conflicts
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.queries import query
+from forwarder.database.server import max_prepared_transactions
+from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.definitions import Redefine
 from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
@@ -21,11 +24,8 @@ from forwarder.image_limit import LimitImages
 from forwarder.installation import Installation
 from forwarder.layout import LayOut
 from forwarder.protection import Roles
-from forwarder.queries import query
 from forwarder.rights import Rights
 from forwarder.selection import Pattern, Rule
-from forwarder.server import max_prepared_transactions
-from forwarder.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.triggers import Change, Forget, Install, Keep, Record, Remove
 
 Mode = Literal["apply", "plan", "check", "sql"]

@@ -9,13 +9,13 @@ import anyio
 import typer
 
 from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
-from forwarder.conflicts import past_conflicts
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
 from forwarder.logs import Occasional
 from forwarder.progress import Progress
 from forwarder.replay import Replay
 from forwarder.selection import Pattern
-from forwarder.sessions import session
 
 OLDEST = "oldest"
 REPORT_SECONDS = 2.0

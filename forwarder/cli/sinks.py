@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
-from forwarder.conflicts import past_conflicts
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
-from forwarder.sessions import session
 from forwarder.sink_status import SinkStatus, read_sinks, remove_sink
 
 Action = Literal["list", "remove"]

@@ -8,7 +8,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from forwarder.queries import SQL
+from forwarder.database.queries import SQL
 
 CUSTOMERS = 20
 HOLD_SECONDS = 1.0

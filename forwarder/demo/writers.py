@@ -8,9 +8,9 @@ from collections.abc import Callable
 import anyio
 import asyncpg
 
+from forwarder.database.sessions import Connection, errors_of
 from forwarder.demo.ledger import Change, Commit, Ledger
 from forwarder.demo.shop import Shop, Transaction
-from forwarder.sessions import Connection, errors_of
 
 _WRITERS = 8
 _LATE_INTERVAL_SECONDS = 2.0

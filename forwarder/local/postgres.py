@@ -20,9 +20,9 @@ from typing import Literal
 import anyio
 from anyio.abc import Process
 
+from forwarder.database.sessions import close, connect
 from forwarder.errors import Refused, Unavailable
 from forwarder.local import launch
-from forwarder.sessions import close, connect
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"

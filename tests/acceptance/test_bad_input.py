@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from forwarder import __version__
-from forwarder.sessions import LOCK_CLASS, MIGRATION_LOCK
+from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK
 from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream
 from tests.waiting import eventually

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from forwarder import dead_letters
+from forwarder.database.sessions import session
 from forwarder.events import SetAside
-from forwarder.sessions import session
 from tests.databases import Database, connected
 from tests.ledger import Ledger, write_rows
 from tests.listening import Operator

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from forwarder.sessions import LEADER_LOCK_CLASS, LOCK_CLASS, MIGRATION_LOCK
+from forwarder.database.sessions import LEADER_LOCK_CLASS, LOCK_CLASS, MIGRATION_LOCK
 from tests.databases import WRITER, Database, connected
 from tests.ledger import Ledger, all_delivered, write_rows
 from tests.listening import CREDENTIALS, Operator, Served, command

@@ -10,13 +10,13 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.database.holders import holders_of_sink
+from forwarder.database.queries import query
+from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.doorbell import Doorbell
-from forwarder.holders import holders_of_sink
 from forwarder.leadership import Leadership
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.positions import Positions
-from forwarder.queries import query
-from forwarder.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.survey import read_ring
 from tests.capture import capture
 from tests.conftest import memory_disk
@@ -27,7 +27,7 @@ from tests.migrating import captured
 from tests.pooler import needs_pgbouncer, pgbouncer
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 MOST = 20
 LEAF_EVENTS = 16

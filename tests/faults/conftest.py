@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from forwarder import sessions as connections
+from forwarder.database import sessions as connections
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.conftest import memory_disk
 from tests.databases import create_templates

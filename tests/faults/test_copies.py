@@ -15,9 +15,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.local.postgres import SUPERUSER, EmbeddedPostgres, embedded_postgres
-from forwarder.queries import query
-from forwarder.sessions import session
 from tests.conftest import memory_disk
 from tests.copies import deliver, records, shared_ids, write
 from tests.databases import OWNER, Database, connected, create_templates, database_on

@@ -8,7 +8,7 @@ from random import Random
 import anyio
 import pytest
 
-from forwarder import sessions as connections
+from forwarder.database import sessions as connections
 from forwarder.lease import LEASE_SECONDS
 from forwarder.local.postgres import EmbeddedPostgres, StopMode
 from forwarder.positions import Positions

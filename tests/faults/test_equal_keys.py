@@ -12,7 +12,7 @@ from tests.listening import STREAM, Served, leads, listening
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 FORMS = ("1.0", "1.00", "1", "1.000")
 VERSIONS = 40

@@ -11,13 +11,13 @@ import anyio
 import pytest
 
 from forwarder.config.settings import OutboxSettings
-from forwarder.conflicts import past_conflicts
+from forwarder.database.conflicts import past_conflicts
+from forwarder.database.sessions import describe, session
 from forwarder.difference import Difference, from_selection
 from forwarder.errors import Unavailable
 from forwarder.installation import Installation
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.replay import Replay
-from forwarder.sessions import describe, session
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, write_rows, writing
 from tests.listening import Operator, Served, leads, running, service_of
@@ -27,7 +27,7 @@ from tests.settings import HOSTILE, set_for_database
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 LEAF_EVENTS = 64
 REMEDY = "connect to the primary, not to a replica"

@@ -15,7 +15,7 @@ from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

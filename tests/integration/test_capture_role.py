@@ -13,18 +13,18 @@ import pytest
 from forwarder import difference, migrations
 from forwarder.capture_role import read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
+from forwarder.database.sessions import session
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.protection import Roles
 from forwarder.rights import images_role
-from forwarder.sessions import session
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import sessions as database_module
+from forwarder.database import sessions as database_module
+from forwarder.database.queries import query
+from forwarder.database.sessions import close, connect, describe, errors_of, session
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.queries import query
-from forwarder.sessions import close, connect, describe, errors_of, session
 from tests.databases import Database, connected
 from tests.proxy import proxy
 from tests.settings import HOSTILE, set_for_database
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 SECRET = "hunter2"
 

@@ -8,7 +8,7 @@ import pytest
 from tests.databases import Database
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 async def test_the_owner_is_as_plain_as_on_rds(connection: Connection) -> None:

@@ -10,18 +10,18 @@ import anyio
 import pytest
 
 from forwarder import dead_letters
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.event_reader import LARGE_BYTES, EventReader
 from forwarder.events import SetAside
-from forwarder.queries import query
 from forwarder.registry import Registry, Row
-from forwarder.sessions import session
 from forwarder.transactions import Transactions
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # So many changes of the outbox a statement may look at that has to do with one of them.
 A_FEW = 10

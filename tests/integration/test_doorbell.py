@@ -13,6 +13,8 @@ import pytest
 
 from forwarder import doorbell as doorbell_module
 from forwarder.cursor import Position, Snapshot
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.doorbell import CHANNEL, Doorbell
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
@@ -27,10 +29,8 @@ from forwarder.packing import Packer
 from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.quarantine import Quarantine, Rejection
-from forwarder.queries import query
 from forwarder.registry import Registry
 from forwarder.relay import Relay
-from forwarder.sessions import session
 from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database
@@ -38,7 +38,7 @@ from tests.proxy import proxy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
     Base = asyncpg.Connection[asyncpg.Record]
 else:

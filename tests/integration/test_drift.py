@@ -10,15 +10,15 @@ import pytest
 
 from forwarder import difference, migrations
 from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.database.sessions import session
 from forwarder.definitions import Redefine, definitions
 from forwarder.drift import drift
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.sessions import session
 from tests.databases import WRITER, Database, connected, encoded
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 TEXTS = {migration.version: migration.text for migration in migrations.shipped()}
 

@@ -9,9 +9,9 @@ import pytest
 
 from forwarder import difference
 from forwarder.catalog import read_tables
+from forwarder.database.quoting import literal
 from forwarder.events import Table
 from forwarder.keys import key_reader
-from forwarder.quoting import literal
 from forwarder.selection import Pattern, Rule
 from forwarder.tables import AmbiguousColumn
 from tests.capture import capture
@@ -19,7 +19,7 @@ from tests.databases import Database, connected
 from tests.migrating import captured
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # Equal values are always written alike; or are read as one key; or share a lane, their key as it is written; or are warned of.
 Outcome = Literal["alike", "one key", "one lane", "warned of"]

@@ -10,20 +10,20 @@ import asyncpg
 import pytest
 
 from forwarder.cursor import Position
+from forwarder.database.queries import SQL
+from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
 from forwarder.floors import read_floor
 from forwarder.positions import Positions
-from forwarder.queries import SQL
 from forwarder.registry import Registry
-from forwarder.sessions import session
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.reading import Reader
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

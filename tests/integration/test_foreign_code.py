@@ -11,7 +11,7 @@ from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

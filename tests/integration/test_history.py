@@ -7,20 +7,20 @@ import anyio
 import pytest
 
 from forwarder import history
+from forwarder.database.queries import query
+from forwarder.database.server import Server, server_of
+from forwarder.database.sessions import session
 from forwarder.errors import Refused
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.origins import Origin, Origins
 from forwarder.positions import Positions
-from forwarder.queries import query
-from forwarder.server import Server, server_of
-from forwarder.sessions import session
 from forwarder.survey import read_ring
 from tests.capture import capture
 from tests.conftest import memory_disk
 from tests.databases import Database, connected
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # More than can be drawn in the 35 days that a backup on RDS is kept.
 FAR = 1 << 36

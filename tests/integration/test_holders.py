@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.holders import Holder, holders_of_lock, holders_of_sink
+from forwarder.database.holders import Holder, holders_of_lock, holders_of_sink
+from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.leadership import Leadership
-from forwarder.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from tests.databases import OWNER, WRITER, Database, connected
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 TAKE = f"SELECT pg_advisory_lock({LEADER_LOCK_CLASS}, hashtext('default'))"
 

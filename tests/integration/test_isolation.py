@@ -13,7 +13,7 @@ from tests.capture import capture
 from tests.databases import Database, connected
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 LEAF_EVENTS = 16
 REFUSAL = "needs READ COMMITTED"

@@ -11,19 +11,19 @@ import pytest
 
 from forwarder.config.settings import OutboxSettings
 from forwarder.cursor import Snapshot
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Positions
-from forwarder.queries import query
 from forwarder.replay import Replay
-from forwarder.sessions import session
 from forwarder.state import OutboxState
 from forwarder.survey import Survey, read_ring
 from tests.capture import capture
 from tests.databases import Database
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 LEAF_EVENTS = 16
 HOUR = 3600.0

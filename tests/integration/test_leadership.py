@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder import positions as positions_module
+from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
 from forwarder.leadership import Leadership
 from forwarder.positions import Positions
-from forwarder.sessions import session
 from tests.databases import Database
 from tests.proxy import proxy
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

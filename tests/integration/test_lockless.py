@@ -11,13 +11,13 @@ import pytest
 from forwarder import difference
 from forwarder.catalog import read_tables
 from forwarder.config.settings import OutboxSettings
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.errors import ForwarderError
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.protection import Roles
-from forwarder.queries import query
 from forwarder.selection import Pattern, Rule
-from forwarder.sessions import session
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from forwarder.uncaptured import look_at_triggers
@@ -25,7 +25,7 @@ from tests.databases import Database
 from tests.migrating import migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 TABLES = ("item", "part", "log", "log_1", "log_2", "log_2_a", "stranger", "stranger_1")
 RULES = [Rule(match=Pattern("public.*"), exclude=(Pattern("public.stranger*"),))]

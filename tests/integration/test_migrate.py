@@ -19,20 +19,20 @@ import asyncpg
 import pytest
 
 from forwarder import difference, migrations
+from forwarder.database.sessions import LOCK_TIMEOUT_MS
 from forwarder.definitions import Redefine
 from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.installation import Installation
 from forwarder.local.postgres import SUPERUSER
 from forwarder.migrations import Migration
 from forwarder.selection import Pattern, Rule
-from forwarder.sessions import LOCK_TIMEOUT_MS
 from tests.databases import OWNER, Database
 from tests.listening import command
 from tests.migrating import Outcome, captured, migrate
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 _SHIPPED = migrations.shipped()
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"

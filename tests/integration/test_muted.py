@@ -9,14 +9,14 @@ import pytest
 
 from forwarder import difference
 from forwarder.config.settings import OutboxSettings
+from forwarder.database.sessions import session
 from forwarder.metrics import Metrics
-from forwarder.sessions import session
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import WRITER, Database, connected
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

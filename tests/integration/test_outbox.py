@@ -9,20 +9,20 @@ import asyncpg
 import pytest
 
 from forwarder.cursor import Position, Snapshot
+from forwarder.database.queries import query
+from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.event_reader import fetch_rows
 from forwarder.events import NO_DATA, Event
 from forwarder.positions import Positions
-from forwarder.queries import query
 from forwarder.registry import Registry
-from forwarder.sessions import session
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
 from tests.settings import HOSTILE, set_for_database
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
 

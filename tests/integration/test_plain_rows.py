@@ -18,7 +18,7 @@ from tests.migrating import captured, migrate
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

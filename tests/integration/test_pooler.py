@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from forwarder.database.sessions import connect, session
 from forwarder.errors import Refused
-from forwarder.sessions import connect, session
 from tests.databases import Database, connected
 from tests.pooler import PoolMode, needs_pgbouncer, pgbouncer
 

@@ -10,19 +10,19 @@ import pytest
 
 from forwarder.ahead import Ahead
 from forwarder.cursor import Position, Snapshot
+from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event, SetAside
 from forwarder.positions import Positions
 from forwarder.registry import Registry
 from forwarder.replay import Replay
-from forwarder.sessions import session
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 IN_A_BATCH = (
     Position(delivered=Snapshot(3, 9, (3, 7)), floor_seq=11, last_seq=25)

@@ -21,7 +21,7 @@ from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 IMAGES_ROLE = images_role(CAPTURE_ROLE)
 ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
@@ -482,7 +482,7 @@ async def test_a_name_found_in_the_path_of_a_session_is_not_called_by_migrate(
         f" RAISE 'called as %', current_user; END $$; ALTER FUNCTION public.format(text, name, name) OWNER TO {WRITER}"
     )
     await owner.execute(ORDERS)
-    from forwarder.sessions import session
+    from forwarder.database.sessions import session
 
     async with session(fresh_database.url, purpose="tests") as ours:
         assert (await migrate(ours, "orders")).tables == ["public.orders"]

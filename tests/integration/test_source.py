@@ -7,10 +7,10 @@ import pytest
 
 from forwarder import history
 from forwarder.config.settings import OutboxSettings, Settings
+from forwarder.database.server import server_of
 from forwarder.errors import Unavailable
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
-from forwarder.server import server_of
 from forwarder.source import Source
 from forwarder.state import OutboxState
 from forwarder.survey import Survey

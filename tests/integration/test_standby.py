@@ -14,12 +14,12 @@ from forwarder import leadership as leadership_module
 from forwarder import standby as standby_module
 from forwarder import vigil as vigil_module
 from forwarder.config.settings import OutboxSettings
+from forwarder.database.holders import holders_of_sink
+from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
-from forwarder.holders import holders_of_sink
 from forwarder.leadership import Leadership
 from forwarder.metrics import Metrics
 from forwarder.positions import Positions
-from forwarder.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.standby import Standby
 from forwarder.state import OutboxState, Phase, ServiceState
 from forwarder.survey import Survey, read_ring
@@ -29,7 +29,7 @@ from tests.proxy import proxy
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @pytest.fixture

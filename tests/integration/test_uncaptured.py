@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from forwarder.database.sessions import session
 from forwarder.registry import Registry
-from forwarder.sessions import session
 from forwarder.uncaptured import look_at_triggers, warnings
 from tests.databases import Database
 from tests.migrating import migrate
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 INTERRUPTED = "capture interrupted"
 RESUMED = "capture resumed"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from forwarder.quoting import literal
+from forwarder.database.quoting import literal
 from tests.packaging import ROOT
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # Kinds of types that an application defines, and a type of each.
 SCHEMA = """

@@ -11,7 +11,7 @@ import asyncpg
 from tests.support.consumer import Change, Consumer, Emptied
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

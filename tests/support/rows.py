@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # The partition that a row lies in, and its values as literals; how often.
 Rows = Counter[tuple[str, ...]]

@@ -15,7 +15,7 @@ from tests.databases import connected
 from tests.support.rows import Rows
 
 if TYPE_CHECKING:
-    from forwarder.sessions import Connection
+    from forwarder.database.sessions import Connection
 
 # One has partitions that are partitioned, and one with other columns in other places; one has no key; two are captured without old rows.
 SCHEMA = """

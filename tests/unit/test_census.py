@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forwarder import census
 from forwarder.cursor import UNNUMBERED, Numbered
-from forwarder.queries import query
+from forwarder.database.queries import query
 from forwarder.transactions import Count
 from tests.world import Session, World
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder import conflicts
-from forwarder.conflicts import past_conflicts
+from forwarder.database import conflicts
+from forwarder.database.conflicts import past_conflicts
 from forwarder.errors import Conflict, Unavailable
 
 

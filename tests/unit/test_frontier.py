@@ -12,11 +12,11 @@ import pytest
 from forwarder import frontier as frontier_module
 from forwarder.ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.cursor import Position, Snapshot
+from forwarder.database.queries import query
 from forwarder.events import Event, Record, Stretch
 from forwarder.floors import read_floor
 from forwarder.frontier import MANY_PAGES, Frontier
 from forwarder.packing import Packed
-from forwarder.queries import query
 from forwarder.registry import Registry
 from tests.reading import Reader as Reading
 from tests.world import Session, Transaction, World

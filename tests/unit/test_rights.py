@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from forwarder.queries import SQL, query
+from forwarder.database.queries import SQL, query
 
 
 def listed(part: str) -> set[str]:

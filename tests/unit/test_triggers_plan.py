@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from forwarder.quoting import literal
+from forwarder.database.quoting import literal
 from forwarder.selection import BeforeImage
 from forwarder.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
 from forwarder.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Record, Remove, plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forwarder.database.queries import query
+from forwarder.database.sessions import Connection, describe, errors_of
 from forwarder.errors import Unavailable
-from forwarder.queries import query
-from forwarder.sessions import Connection, describe, errors_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

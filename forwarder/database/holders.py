@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forwarder.queries import query
-from forwarder.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, LOCK_CLASS, Connection, application_name, errors_of
+from forwarder.database.queries import query
+from forwarder.database.sessions import (
+    ANSWER_SECONDS,
+    LEADER_LOCK_CLASS,
+    LOCK_CLASS,
+    Connection,
+    application_name,
+    errors_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

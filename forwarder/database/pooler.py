@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from forwarder.queries import query
+from forwarder.database.queries import query
 
 # An idle pool lends what was handed in last, or all in turn: the first round tells. In a busy one it is chance whom we get: at
 # worst half of the rounds tell (measured: a pool of two, and one busy client).

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from forwarder.connection_target import ConnectionTarget
-from forwarder.database_address import resolve
+from forwarder.database.connection_target import ConnectionTarget
+from forwarder.database.database_address import resolve
+from forwarder.database.pooler import is_direct, lends_by_turns
+from forwarder.database.queries import query
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
-from forwarder.pooler import is_direct, lends_by_turns
-from forwarder.queries import query
 
 # Quoted: only the type stubs of asyncpg make it generic.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

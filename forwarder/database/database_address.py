@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from forwarder.connection_target import ConnectionTarget, from_environment, target_of
-from forwarder.database_url import parse
+from forwarder.database.connection_target import ConnectionTarget, from_environment, target_of
+from forwarder.database.database_url import parse
 from forwarder.errors import Misconfigured
 
 

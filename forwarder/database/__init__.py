@@ -1,0 +1,1 @@
+"""Sessions of PostgreSQL: where it is, how we connect, whom we met."""
