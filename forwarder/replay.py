@@ -10,7 +10,8 @@ from functools import partial
 
 import asyncpg
 
-from forwarder.catalog import read_named
+from forwarder.capture.catalog import read_named
+from forwarder.capture.selection import Pattern
 from forwarder.cursor import Position, Snapshot
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
@@ -19,7 +20,6 @@ from forwarder.errors import Refused
 from forwarder.floors import read_floor
 from forwarder.positions import first_undelivered, position_of
 from forwarder.progress import Progress, read_progress
-from forwarder.selection import Pattern
 from forwarder.table_replay import TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
+from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
@@ -15,7 +16,6 @@ from forwarder.errors import ForwarderError, Misconfigured
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
 from forwarder.positions import Newcomers
-from forwarder.selection import Pattern
 from forwarder.sink_worker import Delivery, plain_errors
 from forwarder.source import Source
 from forwarder.state import OutboxState, ServiceState

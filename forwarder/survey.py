@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import anyio
 
-from forwarder import uncaptured
-from forwarder.capture_role import read_capture_roles
+from forwarder.capture import uncaptured
+from forwarder.capture.capture_role import read_capture_roles
+from forwarder.capture.muted import muted_warnings
+from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.holders import holders_of_lock
 from forwarder.database.queries import query
@@ -20,10 +22,8 @@ from forwarder.errors import ForwarderError
 from forwarder.guard_rails import Backlog, warnings
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
-from forwarder.muted import muted_warnings
 from forwarder.ring import Leaf, Ring
 from forwarder.state import OutboxState
-from forwarder.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 
 # Longer than from one round of the janitor to the next, so that nobody measures beside it.
 FRESH_SECONDS = 3.0

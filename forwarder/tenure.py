@@ -14,6 +14,7 @@ from forwarder import bodies, history, native, partition_key
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
+from forwarder.capture.selection import Pattern
 from forwarder.checkpoints import Checkpoints
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
@@ -35,7 +36,6 @@ from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
 from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
-from forwarder.selection import Pattern
 from forwarder.source import Source
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from forwarder import migrations
+from forwarder.capture import migrations
+from forwarder.capture.rights import images_role
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.rights import images_role
 from tests.migrating import migrate
 
 OWNER = "app_owner"

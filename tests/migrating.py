@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from forwarder import difference, migrations
+from forwarder.capture import difference, migrations
+from forwarder.capture.installation import Installation
+from forwarder.capture.protection import Roles
+from forwarder.capture.rights import Rights
+from forwarder.capture.selection import BeforeImage, Pattern, Rule
+from forwarder.capture.triggers import Change
 from forwarder.config.settings import CAPTURE_ROLE
-from forwarder.installation import Installation
-from forwarder.protection import Roles
-from forwarder.rights import Rights
-from forwarder.selection import BeforeImage, Pattern, Rule
-from forwarder.triggers import Change
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection

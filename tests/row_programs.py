@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 if TYPE_CHECKING:
+    from forwarder.capture.selection import BeforeImage
     from forwarder.database.sessions import Connection
-    from forwarder.selection import BeforeImage
 
 _CONDITIONS = {
     "INSERT": ("true", "NEW.n % 2 = 0", "NEW.g = 1"),

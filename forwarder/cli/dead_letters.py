@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from forwarder import dead_letters as store
-from forwarder.catalog import read_named
+from forwarder.capture.catalog import read_named
+from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.database.sessions import Connection, session
 from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
-from forwarder.selection import Pattern
 
 _OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap"}
 

@@ -8,8 +8,17 @@ from typing import Annotated, Literal, get_args
 import anyio
 import typer
 
-from forwarder import difference, migrations
-from forwarder.capture_role import CaptureRole
+from forwarder.capture import difference, migrations
+from forwarder.capture.capture_role import CaptureRole
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.difference import Difference
+from forwarder.capture.image_limit import LimitImages
+from forwarder.capture.installation import Installation
+from forwarder.capture.layout import LayOut
+from forwarder.capture.protection import Roles
+from forwarder.capture.rights import Rights
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.triggers import Change, Forget, Install, Keep, Record, Remove
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.waking import waking
@@ -17,16 +26,7 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.server import max_prepared_transactions
 from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
-from forwarder.definitions import Redefine
-from forwarder.difference import Difference
 from forwarder.errors import Misconfigured, Refused
-from forwarder.image_limit import LimitImages
-from forwarder.installation import Installation
-from forwarder.layout import LayOut
-from forwarder.protection import Roles
-from forwarder.rights import Rights
-from forwarder.selection import Pattern, Rule
-from forwarder.triggers import Change, Forget, Install, Keep, Record, Remove
 
 Mode = Literal["apply", "plan", "check", "sql"]
 Ask = Callable[[Connection], Awaitable[Difference]]

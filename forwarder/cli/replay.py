@@ -8,6 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
+from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
@@ -15,7 +16,6 @@ from forwarder.errors import Misconfigured
 from forwarder.logs import Occasional
 from forwarder.progress import Progress
 from forwarder.replay import Replay
-from forwarder.selection import Pattern
 
 OLDEST = "oldest"
 REPORT_SECONDS = 2.0

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 import anyio
 import asyncpg
 
+from forwarder.capture.rights import images_role
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.demo.processes import program
 from forwarder.demo.shop import SCHEMA
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from forwarder.rights import images_role
 
 STREAM = "shop"
 SHARDS = 4

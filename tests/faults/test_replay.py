@@ -12,12 +12,12 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.capture.selection import Pattern
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
 from forwarder.progress import Progress
 from forwarder.replay import Replay
-from forwarder.selection import Pattern
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from forwarder.capture.difference import Difference, from_selection
+from forwarder.capture.installation import Installation
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import describe, session
-from forwarder.difference import Difference, from_selection
 from forwarder.errors import Unavailable
-from forwarder.installation import Installation
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.replay import Replay
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import pytest
 
-from forwarder import difference
+from forwarder.capture import difference
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from forwarder import difference, migrations
-from forwarder.capture_role import read_capture_roles
+from forwarder.capture import difference, migrations
+from forwarder.capture.capture_role import read_capture_roles
+from forwarder.capture.protection import Roles
+from forwarder.capture.rights import images_role
 from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
-from forwarder.protection import Roles
-from forwarder.rights import images_role
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
 from tests.databases import OWNER, WRITER, Database, connected, from_bare

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forwarder import difference, migrations
+from forwarder.capture import difference, migrations
+from forwarder.capture.definitions import Redefine, definitions
+from forwarder.capture.drift import drift
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.sessions import session
-from forwarder.definitions import Redefine, definitions
-from forwarder.drift import drift
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import WRITER, Database, connected, encoded
 from tests.migrating import captured, migrate

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 import pytest
 
-from forwarder import difference
-from forwarder.catalog import read_tables
+from forwarder.capture import difference
+from forwarder.capture.catalog import read_tables
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.tables import AmbiguousColumn
 from forwarder.database.quoting import literal
 from forwarder.events import Table
 from forwarder.keys import key_reader
-from forwarder.selection import Pattern, Rule
-from forwarder.tables import AmbiguousColumn
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.migrating import captured

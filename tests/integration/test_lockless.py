@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder import difference
-from forwarder.catalog import read_tables
+from forwarder.capture import difference
+from forwarder.capture.catalog import read_tables
+from forwarder.capture.protection import Roles
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.errors import ForwarderError
 from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
-from forwarder.protection import Roles
-from forwarder.selection import Pattern, Rule
 from forwarder.state import OutboxState
 from forwarder.survey import Survey
-from forwarder.uncaptured import look_at_triggers
 from tests.databases import Database
 from tests.migrating import migrate
 

@@ -18,14 +18,14 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import difference, migrations
+from forwarder.capture import difference, migrations
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.installation import Installation
+from forwarder.capture.migrations import Migration
+from forwarder.capture.selection import Pattern, Rule
 from forwarder.database.sessions import LOCK_TIMEOUT_MS
-from forwarder.definitions import Redefine
 from forwarder.errors import Misconfigured, Refused, Unavailable
-from forwarder.installation import Installation
 from forwarder.local.postgres import SUPERUSER
-from forwarder.migrations import Migration
-from forwarder.selection import Pattern, Rule
 from tests.databases import OWNER, Database
 from tests.listening import command
 from tests.migrating import Outcome, captured, migrate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forwarder import difference
+from forwarder.capture import difference
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.metrics import Metrics

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder import difference, migrations
+from forwarder.capture import difference, migrations
+from forwarder.capture.installation import Installation
+from forwarder.capture.protection import Roles
+from forwarder.capture.rights import Rights, images_role
+from forwarder.capture.rights_script import closing
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.errors import Misconfigured, Refused
-from forwarder.installation import Installation
-from forwarder.protection import Roles
-from forwarder.rights import Rights, images_role
-from forwarder.rights_script import closing
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 

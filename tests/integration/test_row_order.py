@@ -15,8 +15,8 @@ from tests.migrating import Captured, captured, migrate
 from tests.row_programs import Program
 
 if TYPE_CHECKING:
+    from forwarder.capture.selection import BeforeImage
     from forwarder.database.sessions import Connection
-    from forwarder.selection import BeforeImage
 
 ITEM = "CREATE TABLE public.item (id integer PRIMARY KEY, g integer, n integer)"
 

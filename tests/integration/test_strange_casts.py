@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 import pytest
 
-from forwarder import difference
+from forwarder.capture import difference
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually

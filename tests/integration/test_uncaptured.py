@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from forwarder.capture.uncaptured import look_at_triggers, warnings
 from forwarder.database.sessions import session
 from forwarder.registry import Registry
-from forwarder.uncaptured import look_at_triggers, warnings
 from tests.databases import Database
 from tests.migrating import migrate
 

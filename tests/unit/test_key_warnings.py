@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from forwarder.key_warnings import key_warnings
-from forwarder.tables import AmbiguousColumn, Table
+from forwarder.capture.key_warnings import key_warnings
+from forwarder.capture.tables import AmbiguousColumn, Table
 
 EMAIL = AmbiguousColumn(name="email", type="citext", collation=None)
 CODE = AmbiguousColumn(name="code", type="text", collation="ignore_case")

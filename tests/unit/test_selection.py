@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.errors import Misconfigured
-from forwarder.selection import Pattern, Rule, choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from forwarder.capture.selection import BeforeImage
+from forwarder.capture.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
+from forwarder.capture.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Record, Remove, plan
 from forwarder.database.quoting import literal
-from forwarder.selection import BeforeImage
-from forwarder.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
-from forwarder.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Record, Remove, plan
 
 ID = KeyColumn(attnum=1, names=("id",))
 LABELS = ('{"id":',)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.uncaptured import seconds_to_next_look
+from forwarder.capture.uncaptured import seconds_to_next_look
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.layout import LayOut
+from forwarder.capture.rights import Rights
+from forwarder.capture.triggers import Change, Install, Remove
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_TIMEOUT_MS, Connection, blockage, errors_of
-from forwarder.definitions import Redefine
-from forwarder.layout import LayOut
 from forwarder.logs import Occasional
-from forwarder.rights import Rights
-from forwarder.triggers import Change, Install, Remove
 
 logger = logging.getLogger(__name__)
 

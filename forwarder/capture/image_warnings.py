@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from forwarder.tables import StrangeCast, Table
-from forwarder.texts import listed
+from forwarder.capture.tables import StrangeCast, Table
+from forwarder.capture.texts import listed
 
 
 def image_warnings(tables: Iterable[Table]) -> Sequence[str]:

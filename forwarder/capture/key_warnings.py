@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from forwarder.tables import AmbiguousColumn, Table
-from forwarder.texts import listed
+from forwarder.capture.tables import AmbiguousColumn, Table
+from forwarder.capture.texts import listed
 
 
 def key_warnings(tables: Iterable[Table]) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from forwarder.capture.rights import Part
 from forwarder.database.queries import query
 from forwarder.database.quoting import literal
-from forwarder.rights import Part
 
 
 def search(*parts: Part, capture: str | None = None, runtime: str | None = None, tables: Sequence[int] = ()) -> str:

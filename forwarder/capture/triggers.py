@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.image_limit import LimitImages
+from forwarder.capture.layout import LayOut
+from forwarder.capture.rights import Rights
+from forwarder.capture.selection import BeforeImage
+from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 from forwarder.database.quoting import literal
-from forwarder.definitions import Redefine
-from forwarder.image_limit import LimitImages
-from forwarder.layout import LayOut
-from forwarder.rights import Rights
-from forwarder.selection import BeforeImage
-from forwarder.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 
 # PostgreSQL fires the triggers of one event in byte order of their names: ours before the application's.
 CAPTURE = "00_forwarder_capture"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from forwarder.capture.selection import BeforeImage
 from forwarder.database.quoting import identifier
-from forwarder.selection import BeforeImage
 
 # No image begins like this.
 _NO_OPENING = " "

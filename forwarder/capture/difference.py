@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forwarder import __version__, migrations
-from forwarder.capture_role import CaptureRole, read_capture_roles
-from forwarder.catalog import read_registry, read_tables
+from forwarder import __version__
+from forwarder.capture import migrations
+from forwarder.capture.capture_role import CaptureRole, read_capture_roles
+from forwarder.capture.catalog import read_registry, read_tables
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.drift import drift
+from forwarder.capture.image_limit import image_limit
+from forwarder.capture.image_warnings import image_warnings
+from forwarder.capture.installation import transaction
+from forwarder.capture.key_warnings import key_warnings
+from forwarder.capture.layout import layout
+from forwarder.capture.migrations import Migration
+from forwarder.capture.muted import muted_warnings
+from forwarder.capture.protection import DEFAULT_ROLES, Roles, protection
+from forwarder.capture.selection import Pattern, Rule, choose
+from forwarder.capture.tables import Table, unnamed, with_unnamed
+from forwarder.capture.triggers import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
-from forwarder.definitions import Redefine
-from forwarder.drift import drift
-from forwarder.image_limit import image_limit
-from forwarder.image_warnings import image_warnings
-from forwarder.installation import transaction
-from forwarder.key_warnings import key_warnings
-from forwarder.layout import layout
-from forwarder.migrations import Migration
-from forwarder.muted import muted_warnings
-from forwarder.protection import DEFAULT_ROLES, Roles, protection
-from forwarder.selection import Pattern, Rule, choose
-from forwarder.tables import Table, unnamed, with_unnamed
-from forwarder.triggers import Change, Decision, Forget, Keep, plan
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 

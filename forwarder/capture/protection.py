@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from forwarder.capture_role import CaptureRoles, read_capture_roles
+from forwarder.capture.capture_role import CaptureRoles, read_capture_roles
+from forwarder.capture.rights import PARTS, Part, Rights, images_role
+from forwarder.capture.rights_script import search
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.queries import query
 from forwarder.database.quoting import literal
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Misconfigured, Refused
-from forwarder.rights import PARTS, Part, Rights, images_role
-from forwarder.rights_script import search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

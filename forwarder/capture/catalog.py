@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from forwarder.capture.selection import Pattern
+from forwarder.capture.tables import Registered, Table
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.selection import Pattern
-from forwarder.tables import Registered, Table
 
 
 class TableName(NamedTuple):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from forwarder.capture.definitions import Function, Redefine, definitions
+from forwarder.capture.rights_script import closing
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
-from forwarder.definitions import Function, Redefine, definitions
-from forwarder.rights_script import closing
 
 
 async def drift(

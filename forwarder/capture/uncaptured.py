@@ -8,10 +8,10 @@ from typing import Literal
 
 import asyncpg
 
+from forwarder.capture.texts import listed
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Unavailable
-from forwarder.texts import listed
 
 REMEDY = "run `forwarder migrate`"
 # A look at 7,000 triggers takes the database a fifth of a second. The more there are, the longer from one look to the next.

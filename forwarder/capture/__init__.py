@@ -1,0 +1,1 @@
+"""What ``forwarder migrate`` does: which tables are captured, and that they are."""
