@@ -15,8 +15,8 @@ from forwarder.events import Record, Stretch
 from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
-from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
+from forwarder.records.packing import Packed
 from forwarder.relay import Relay
 from forwarder.state import ServiceState
 

@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from forwarder.events import Record, Stretch
-from forwarder.packing import Packed
+from forwarder.records.packing import Packed
 
 # Behind a lane that is halted for days, stretches that are delivered are let go when there are so many, and again when as many have come.
 MANY_STRETCHES = 256

@@ -13,7 +13,7 @@ from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Body, Event, Stored
 from forwarder.metrics import SinkMetrics
-from forwarder.native import Encoder
+from forwarder.records.formats.native import Encoder
 
 # S3 wants no smaller parts of an object, and each costs the server a look at the whole image.
 PART_BYTES = 5 << 20

@@ -16,8 +16,8 @@ from forwarder.barriers import Barriers
 from forwarder.cursor import Position
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
-from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine
+from forwarder.records.packing import Packed
 
 
 class Schedule(Protocol):

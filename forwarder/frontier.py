@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from forwarder.ahead import MAX_UNDELIVERED, Ahead
 from forwarder.cursor import Position
-from forwarder.packing import Packed
+from forwarder.records.packing import Packed
 
 # Behind a lane that is halted for days, pages that are delivered are joined when there are so many, and again when as many have come.
 MANY_PAGES = 64

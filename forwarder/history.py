@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from forwarder.database.queries import query
 from forwarder.database.server import Server
 from forwarder.database.sessions import Connection, errors_of
-from forwarder.origins import Origin, Origins
+from forwarder.records.origins import Origin, Origins
 
 logger = logging.getLogger(__name__)
 

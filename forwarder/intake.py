@@ -13,8 +13,8 @@ from forwarder.cursor import Position
 from forwarder.errors import Oversized
 from forwarder.events import Table
 from forwarder.feed import Feed
-from forwarder.packing import Packer
 from forwarder.pages import Outbox, Page
+from forwarder.records.packing import Packer
 from forwarder.relay import Relay
 from forwarder.transactions import Transactions
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import msgspec
 from pybase64 import b64encode
 
-from forwarder import kpl
 from forwarder.events import Record
+from forwarder.records import kpl
 
 
 class Result(msgspec.Struct, rename="pascal", gc=False):

@@ -34,8 +34,8 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
-from forwarder import kpl
 from forwarder.events import Lane, Record
+from forwarder.records import kpl
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.
 LEAST_SHARE = 32

@@ -9,7 +9,7 @@ from forwarder.checkpoints import Checkpoints
 from forwarder.database.sessions import Connection
 from forwarder.dead_letters import Due
 from forwarder.event_reader import EventReader
-from forwarder.packing import Packer
+from forwarder.records.packing import Packer
 from forwarder.registry import Registry
 from forwarder.relay import Relay
 from forwarder.transactions import Transactions

@@ -21,9 +21,9 @@ from forwarder.lanes import part
 from forwarder.lease import Lease
 from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
-from forwarder.packing import Packed
 from forwarder.publisher import Publisher, Sink
 from forwarder.quarantine import Quarantine
+from forwarder.records.packing import Packed
 from forwarder.retries import Retries
 from forwarder.state import ServiceState
 from forwarder.triage import triage

@@ -10,7 +10,7 @@ from functools import partial
 
 import anyio
 
-from forwarder import bodies, history, native, partition_key
+from forwarder import bodies, history
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
@@ -29,11 +29,13 @@ from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
-from forwarder.origins import Origins
-from forwarder.packing import Packer
 from forwarder.positions import Newcomers, Positions
 from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
+from forwarder.records import partition_key
+from forwarder.records.formats import native
+from forwarder.records.origins import Origins
+from forwarder.records.packing import Packer
 from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
 from forwarder.source import Source

@@ -23,12 +23,12 @@ from forwarder.intake import Intake
 from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
-from forwarder.origins import Origin, Origins
 from forwarder.pacing import Pacing
-from forwarder.packing import Packer
 from forwarder.pages import Outbox
 from forwarder.pump import Pump
 from forwarder.quarantine import Quarantine, Rejection
+from forwarder.records.origins import Origin, Origins
+from forwarder.records.packing import Packer
 from forwarder.registry import Registry
 from forwarder.relay import Relay
 from forwarder.state import ServiceState

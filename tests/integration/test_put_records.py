@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from botocore.exceptions import CredentialRetrievalError
 
-from forwarder import kpl
 from forwarder.aws import signed_post, sigv4
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused, Unavailable
@@ -20,6 +19,7 @@ from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.local.kinesis import server
 from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
+from forwarder.records import kpl
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
 
 DENIED = "AccessDeniedException"

@@ -14,7 +14,7 @@ from forwarder.barriers import Barriers
 from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.pacing import Pacing
-from forwarder.packing import Packed
+from forwarder.records.packing import Packed
 
 MANY = 1 << 30
 TRUNCATE = "TRUNCATE"

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from forwarder import bodies
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Body, Event, Stored, Table
-from forwarder.native import encoder
-from forwarder.origins import Origin, Origins
+from forwarder.records.formats.native import encoder
+from forwarder.records.origins import Origin, Origins
 
 PART_BYTES = 10
 ENCODE = encoder(Origins([Origin(0, "7")]))

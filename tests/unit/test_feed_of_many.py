@@ -24,9 +24,9 @@ from forwarder.events import Event, Record, Stretch, Table
 from forwarder.feed import Feed
 from forwarder.frontier import Frontier
 from forwarder.intake import Intake
-from forwarder.packing import Packed
 from forwarder.pages import Outbox
 from forwarder.pump import Pump
+from forwarder.records.packing import Packed
 from forwarder.registry import Registry
 from tests.waiting import eventually
 from tests.world import HISTORY_STAMP, Session, Transaction, World

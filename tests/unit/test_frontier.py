@@ -16,7 +16,7 @@ from forwarder.database.queries import query
 from forwarder.events import Event, Record, Stretch
 from forwarder.floors import read_floor
 from forwarder.frontier import MANY_PAGES, Frontier
-from forwarder.packing import Packed
+from forwarder.records.packing import Packed
 from forwarder.registry import Registry
 from tests.reading import Reader as Reading
 from tests.world import Session, Transaction, World

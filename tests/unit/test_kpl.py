@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from forwarder import kpl
+from forwarder.records import kpl
 from tests.kpl_oracle import Oracle, kpl_oracle
 
 keys = st.text(min_size=1, max_size=256)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from forwarder.events import Event, Table
-from forwarder.native import encoder
-from forwarder.origins import Origin, Origins
+from forwarder.records.formats.native import encoder
+from forwarder.records.origins import Origin, Origins
 
 ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
 MICROSECOND, SECOND, DAY = 1, 1_000_000, 86_400 * 1_000_000

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.native import encoder
-from forwarder.origins import Origin, Origins
+from forwarder.records.formats.native import encoder
+from forwarder.records.origins import Origin, Origins
 from tests.unit.test_packing import change
 
 COPIED_TWICE = Origins([Origin(5000, "third"), Origin(4100, "second"), Origin(0, "first")])

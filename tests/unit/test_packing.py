@@ -14,10 +14,10 @@ from forwarder import bodies
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import Event, Stored, Table
-from forwarder.native import encoder
-from forwarder.origins import Origin, Origins
-from forwarder.packing import Packed, Packer
-from forwarder.partition_key import chooser
+from forwarder.records.formats.native import encoder
+from forwarder.records.origins import Origin, Origins
+from forwarder.records.packing import Packed, Packer
+from forwarder.records.partition_key import chooser
 
 LIMIT = 10_000
 ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from forwarder.events import Event, Table
-from forwarder.partition_key import chooser, shortened
+from forwarder.records.partition_key import chooser, shortened
 
 
 def event(key_values: str | None, *, table: str = "orders") -> Event:

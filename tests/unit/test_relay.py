@@ -24,8 +24,8 @@ from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.line import Line
 from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
-from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
+from forwarder.records.packing import Packed
 from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from forwarder.uptime import uptime_seconds

@@ -20,8 +20,8 @@ from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.pacing import Pacing
-from forwarder.packing import Packed
 from forwarder.quarantine import Quarantine, Rejection
+from forwarder.records.packing import Packed
 from forwarder.relay import Relay
 from forwarder.state import Phase, ServiceState
 from forwarder.uploads import MAX_UPLOADS, Uploads

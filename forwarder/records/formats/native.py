@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 
 from forwarder.events import Event, Table
-from forwarder.origins import Origins
+from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 

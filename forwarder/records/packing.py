@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import Attachment, Body, Event, Record, SetAside, Stored, Stretch
-from forwarder.native import Encoder
-from forwarder.origins import Origins
-from forwarder.partition_key import Chooser
-from forwarder.stretches import by_table, whole
+from forwarder.records.formats.native import Encoder
+from forwarder.records.origins import Origins
+from forwarder.records.partition_key import Chooser
+from forwarder.records.stretches import by_table, whole
 
 # 256 characters of up to four bytes.
 MAX_KEY_BYTES = 1024

@@ -1,0 +1,1 @@
+"""From a change to the bytes of a record and its partition key."""
