@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from forwarder.ahead import Ahead
 from forwarder.barriers import Barriers
-from forwarder.cursor import Position
 from forwarder.events import Record, SetAside
 from forwarder.frontier import Frontier
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position
 from forwarder.quarantine import Quarantine
 from forwarder.records.packing import Packed
 

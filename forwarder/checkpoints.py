@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import anyio
 
-from forwarder.ahead import Ahead
 from forwarder.lease import Lease
+from forwarder.outbox.ahead import Ahead
 from forwarder.portions import portions
 from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine

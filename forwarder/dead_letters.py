@@ -14,8 +14,8 @@ import msgspec
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
-from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event, SetAside
+from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.portions import MAX_BYTES, MAX_ROWS, portions
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from forwarder.ahead import MAX_UNDELIVERED, Ahead
-from forwarder.cursor import Position
+from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead
+from forwarder.outbox.cursor import Position
 from forwarder.records.packing import Packed
 
 # Behind a lane that is halted for days, pages that are delivered are joined when there are so many, and again when as many have come.

@@ -8,15 +8,15 @@ from dataclasses import replace
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
-from forwarder.ahead import Ahead
-from forwarder.cursor import Position
 from forwarder.errors import Oversized
 from forwarder.events import Table
-from forwarder.feed import Feed
-from forwarder.pages import Outbox, Page
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Outbox, Page
+from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 from forwarder.relay import Relay
-from forwarder.transactions import Transactions
 
 Wants = Callable[[Table], bool]
 

@@ -10,13 +10,13 @@ import asyncpg
 import msgspec
 
 from forwarder import dead_letters
-from forwarder.ahead import Ahead, decode
-from forwarder.cursor import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
-from forwarder.floors import read_floor
+from forwarder.outbox.ahead import Ahead, decode
+from forwarder.outbox.cursor import NOTHING, Batch, Numbered, Position, Snapshot
+from forwarder.outbox.floors import read_floor
 
 Start = Literal["now", "oldest"]
 

@@ -8,11 +8,11 @@ from forwarder import dead_letters
 from forwarder.checkpoints import Checkpoints
 from forwarder.database.sessions import Connection
 from forwarder.dead_letters import Due
-from forwarder.event_reader import EventReader
+from forwarder.outbox.event_reader import EventReader
+from forwarder.outbox.registry import Registry
+from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
-from forwarder.registry import Registry
 from forwarder.relay import Relay
-from forwarder.transactions import Transactions
 
 INTERVAL_SECONDS = 5.0
 

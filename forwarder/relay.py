@@ -11,16 +11,16 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from forwarder.ahead import Ahead
 from forwarder.buffer import Buffer, Schedule
 from forwarder.concurrency import Concurrency
-from forwarder.cursor import Position
 from forwarder.errors import Torn, Vanished
 from forwarder.events import Body, Record
 from forwarder.lanes import part
 from forwarder.lease import Lease
 from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position
 from forwarder.publisher import Publisher, Sink
 from forwarder.quarantine import Quarantine
 from forwarder.records.packing import Packed

@@ -12,12 +12,12 @@ import asyncpg
 
 from forwarder.capture.catalog import read_named
 from forwarder.capture.selection import Pattern
-from forwarder.cursor import Position, Snapshot
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.floors import read_floor
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.floors import read_floor
 from forwarder.positions import first_undelivered, position_of
 from forwarder.progress import Progress, read_progress
 from forwarder.table_replay import TableReplay

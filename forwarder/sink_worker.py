@@ -20,9 +20,9 @@ from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.files import file_sink
 from forwarder.kinesis import kinesis_sink
 from forwarder.line import Line
+from forwarder.outbox.source import Source
 from forwarder.pipes import stdout_sink
 from forwarder.publisher import Sink
-from forwarder.source import Source
 from forwarder.state import Phase
 from forwarder.tenure import Terms
 

@@ -15,8 +15,8 @@ from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import ForwarderError
 from forwarder.leadership import Leadership
 from forwarder.logs import Occasional
+from forwarder.outbox.survey import Survey
 from forwarder.state import ServiceState
-from forwarder.survey import Survey
 from forwarder.vigil import LastSave, Verdict, Vigil
 
 RETRY_SECONDS = 1.0

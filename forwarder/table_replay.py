@@ -15,16 +15,16 @@ from operator import attrgetter
 import asyncpg
 from msgspec.structs import replace
 
-from forwarder import census
-from forwarder.cursor import UNNUMBERED
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
+from forwarder.outbox import census
+from forwarder.outbox.cursor import UNNUMBERED
+from forwarder.outbox.ring import has_hole
+from forwarder.outbox.transactions import Transactions
 from forwarder.portions import portions
 from forwarder.progress import Progress
-from forwarder.ring import has_hole
-from forwarder.transactions import Transactions
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.
 PAGE_ROWS = 5000

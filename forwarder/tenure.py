@@ -18,7 +18,6 @@ from forwarder.capture.selection import Pattern
 from forwarder.checkpoints import Checkpoints
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
-from forwarder.cursor import Position
 from forwarder.database import sessions
 from forwarder.database.holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server import server_of
@@ -29,6 +28,9 @@ from forwarder.intake import Intake, Wants
 from forwarder.leadership import Leadership
 from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
+from forwarder.outbox.cursor import Position
+from forwarder.outbox.source import Source
+from forwarder.outbox.survey import Survey
 from forwarder.positions import Newcomers, Positions
 from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
@@ -38,10 +40,8 @@ from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
 from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
-from forwarder.source import Source
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
-from forwarder.survey import Survey
 from forwarder.uploads import Uploads
 from forwarder.uptime import uptime_seconds
 from forwarder.watchdog import Watchdog

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from forwarder.cursor import Position
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.events import Event
-from forwarder.pages import Outbox, Page
-from forwarder.registry import Registry
-from forwarder.transactions import Transactions
+from forwarder.outbox.cursor import Position
+from forwarder.outbox.pages import Outbox, Page
+from forwarder.outbox.registry import Registry
+from forwarder.outbox.transactions import Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

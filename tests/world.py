@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from forwarder.cursor import Snapshot
 from forwarder.database.queries import query
+from forwarder.outbox.cursor import Snapshot
 
 # Nobody restores a dump into the model.
 HISTORY_STAMP = "1/99"

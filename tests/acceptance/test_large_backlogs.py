@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from forwarder import census
+from forwarder.outbox import census
 from tests.databases import Database
 from tests.ledger import Ledger, create_accounts, writing
 from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream, peak_bytes

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from forwarder.ahead import decode
 from forwarder.local.kinesis.faults import FailRecords
+from forwarder.outbox.ahead import decode
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, write_rows
 from tests.listening import CREDENTIALS, Served, command

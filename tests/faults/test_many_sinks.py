@@ -13,9 +13,9 @@ import pytest
 
 from forwarder.config.settings import ListenSettings, Settings, SinkSettings
 from forwarder.errors import Refused
-from forwarder.event_reader import EventReader
 from forwarder.local.kinesis.faults import Delay, Error
 from forwarder.metrics import Metrics
+from forwarder.outbox.event_reader import EventReader
 from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database
@@ -76,7 +76,7 @@ async def test_a_stuck_sink_holds_up_only_itself_and_catches_up_later(
     database: Database, ledger: Ledger, served: Served, other: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that what the stuck one misses is not kept, and has to be read again.
-    monkeypatch.setattr("forwarder.feed.KEPT_BYTES", 2000)
+    monkeypatch.setattr("forwarder.outbox.feed.KEPT_BYTES", 2000)
     other.kinesis.faults.replace([Error(operation="PutRecords")])
     async with serving(database, *sinks_of(served, other), max_events=20, page_rows=20) as service:
         await write(ledger, database.writer_url, transactions=150)

@@ -24,7 +24,7 @@ AT_ONCE = OutboxSettings(retention_seconds=0.0)
 
 @pytest.fixture(autouse=True)
 def _busy_janitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forwarder.janitor.ROUND_SECONDS", 0.02)
+    monkeypatch.setattr("forwarder.outbox.janitor.ROUND_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -125,8 +125,8 @@ async def test_a_janitor_that_is_cut_off_again_and_again_ends_no_delivery(
 async def test_a_crash_of_the_server_in_the_middle_of_tidying_loses_nothing(
     own_postgres: EmbeddedPostgres, served: Served, eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.janitor.ROUND_SECONDS", 0.0)
-    monkeypatch.setattr("forwarder.janitor.MAX_SINK_PAGES", 0)
+    monkeypatch.setattr("forwarder.outbox.janitor.ROUND_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.outbox.janitor.MAX_SINK_PAGES", 0)
     ledger = Ledger()
     async with copy_of(MIGRATED_TEMPLATE, own_postgres) as database:
         await create_accounts(database.url)

@@ -68,8 +68,8 @@ async def test_a_busy_janitor_loses_nothing(
     settings: Mapping[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("forwarder.janitor.ROUND_SECONDS", 0.02)
-    monkeypatch.setattr("forwarder.janitor.MAX_SINK_PAGES", 0)
+    monkeypatch.setattr("forwarder.outbox.janitor.ROUND_SECONDS", 0.02)
+    monkeypatch.setattr("forwarder.outbox.janitor.MAX_SINK_PAGES", 0)
     async with connected(database.url) as owner:
         await owner.execute(f"SELECT forwarder.lay_out({LEAF_EVENTS})")
     await set_for_database(database, settings)

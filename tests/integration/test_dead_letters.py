@@ -12,10 +12,10 @@ import pytest
 from forwarder import dead_letters
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.event_reader import LARGE_BYTES, EventReader
 from forwarder.events import SetAside
-from forwarder.registry import Registry, Row
-from forwarder.transactions import Transactions
+from forwarder.outbox.event_reader import LARGE_BYTES, EventReader
+from forwarder.outbox.registry import Registry, Row
+from forwarder.outbox.transactions import Transactions
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.waiting import eventually
@@ -211,7 +211,7 @@ async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_k
 ) -> None:
     monkeypatch.setattr("forwarder.dead_letters._BATCH_LETTERS", 4)
     if is_large:
-        monkeypatch.setattr("forwarder.event_reader.LARGE_BYTES", 0)
+        monkeypatch.setattr("forwarder.outbox.event_reader.LARGE_BYTES", 0)
     else:
         monkeypatch.setattr("forwarder.dead_letters.fetch_rows", without_images)
     await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = seq, attempts = seq + 100")

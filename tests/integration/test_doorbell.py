@@ -11,25 +11,25 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import doorbell as doorbell_module
-from forwarder.cursor import Position, Snapshot
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.doorbell import CHANNEL, Doorbell
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
-from forwarder.feed import Feed
 from forwarder.intake import Intake
 from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.outbox import doorbell as doorbell_module
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.doorbell import CHANNEL, Doorbell
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Outbox
+from forwarder.outbox.pump import Pump
+from forwarder.outbox.registry import Registry
 from forwarder.pacing import Pacing
-from forwarder.pages import Outbox
-from forwarder.pump import Pump
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
-from forwarder.registry import Registry
 from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from tests.capture import capture

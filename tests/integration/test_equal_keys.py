@@ -13,7 +13,7 @@ from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.tables import AmbiguousColumn
 from forwarder.database.quoting import literal
 from forwarder.events import Table
-from forwarder.keys import key_reader
+from forwarder.outbox.keys import key_reader
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.migrating import captured

@@ -9,14 +9,14 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.cursor import Position
 from forwarder.database.queries import SQL
 from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
-from forwarder.floors import read_floor
+from forwarder.outbox.cursor import Position
+from forwarder.outbox.floors import read_floor
+from forwarder.outbox.registry import Registry
 from forwarder.positions import Positions
-from forwarder.registry import Registry
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.reading import Reader

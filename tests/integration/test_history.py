@@ -12,9 +12,9 @@ from forwarder.database.server import Server, server_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from forwarder.outbox.survey import read_ring
 from forwarder.positions import Positions
 from forwarder.records.origins import Origin, Origins
-from forwarder.survey import read_ring
 from tests.capture import capture
 from tests.conftest import memory_disk
 from tests.databases import Database, connected

@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 
 from forwarder.config.settings import OutboxSettings
-from forwarder.cursor import Snapshot
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.metrics import Metrics
+from forwarder.outbox.cursor import Snapshot
+from forwarder.outbox.janitor import MAX_SINK_PAGES, Janitor
+from forwarder.outbox.survey import Survey, read_ring
 from forwarder.positions import Positions
 from forwarder.replay import Replay
 from forwarder.state import OutboxState
-from forwarder.survey import Survey, read_ring
 from tests.capture import capture
 from tests.databases import Database
 
@@ -260,7 +260,7 @@ async def test_a_round_keeps_what_the_retention_asks_for_except_where_writers_co
 async def test_on_a_quiet_system_every_delivered_change_is_gone_in_time(
     owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.ring.MIN_OPEN_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.outbox.ring.MIN_OPEN_SECONDS", 0.0)
     await write(owner, 1)
     await deliver(owner)
 
@@ -273,7 +273,7 @@ async def test_on_a_quiet_system_every_delivered_change_is_gone_in_time(
 async def test_a_stuck_sink_does_not_make_the_sequence_run_away(
     owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.ring.MIN_OPEN_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.outbox.ring.MIN_OPEN_SECONDS", 0.0)
     await deliver(owner, sink="stuck")
     await write(owner, 20 * LEAF_EVENTS)
 

@@ -11,8 +11,8 @@ from forwarder.capture import difference
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.metrics import Metrics
+from forwarder.outbox.survey import Survey
 from forwarder.state import OutboxState
-from forwarder.survey import Survey
 from tests.databases import WRITER, Database, connected
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from forwarder.cursor import Position, Snapshot
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
-from forwarder.event_reader import fetch_rows
 from forwarder.events import NO_DATA, Event
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.event_reader import fetch_rows
+from forwarder.outbox.registry import Registry
 from forwarder.positions import Positions
-from forwarder.registry import Registry
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader
@@ -748,7 +748,7 @@ async def test_a_large_change_that_is_taken_out_while_it_is_read_stays_a_change_
         await connection.execute("DELETE FROM forwarder.outbox WHERE seq = 1")
         return rows
 
-    monkeypatch.setattr("forwarder.pages.fetch_rows", fetch_and_lose)
+    monkeypatch.setattr("forwarder.outbox.pages.fetch_rows", fetch_and_lose)
     lost, other = await drain(outbox_of(reader, page_bytes=4 << 20))
 
     assert (lost.seq, lost.key, lost.stored, lost.fault) == (1, None, None, NO_DATA)

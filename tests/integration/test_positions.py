@@ -8,13 +8,13 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.ahead import Ahead
-from forwarder.cursor import Position, Snapshot
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event, SetAside
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.registry import Registry
 from forwarder.positions import Positions
-from forwarder.registry import Registry
 from forwarder.replay import Replay
 from tests.capture import capture
 from tests.databases import Database

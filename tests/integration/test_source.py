@@ -9,11 +9,11 @@ from forwarder import history
 from forwarder.config.settings import OutboxSettings, Settings
 from forwarder.database.server import server_of
 from forwarder.errors import Unavailable
-from forwarder.janitor import Janitor
 from forwarder.metrics import Metrics
-from forwarder.source import Source
+from forwarder.outbox.janitor import Janitor
+from forwarder.outbox.source import Source
+from forwarder.outbox.survey import Survey
 from forwarder.state import OutboxState
-from forwarder.survey import Survey
 from tests.databases import Database, connected
 
 

@@ -19,10 +19,10 @@ from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
 from forwarder.leadership import Leadership
 from forwarder.metrics import Metrics
+from forwarder.outbox.survey import Survey, read_ring
 from forwarder.positions import Positions
 from forwarder.standby import Standby
 from forwarder.state import OutboxState, Phase, ServiceState
-from forwarder.survey import Survey, read_ring
 from tests.databases import WRITER, Database, connected
 from tests.ledger import Ledger, write_rows
 from tests.proxy import proxy
@@ -340,7 +340,7 @@ async def test_who_cannot_measure_says_so_and_still_takes_over(
 async def test_what_was_measured_a_moment_ago_is_not_measured_again(
     sessions: Sequence[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.survey.FRESH_SECONDS", 60.0)
+    monkeypatch.setattr("forwarder.outbox.survey.FRESH_SECONDS", 60.0)
     metrics = Metrics()
     survey = Survey(settings=OutboxSettings(), state=OutboxState(), metrics=metrics.outbox)
     await survey.take(sessions[0], outbox_bytes=1, is_paused=False)

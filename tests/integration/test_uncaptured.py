@@ -11,7 +11,7 @@ import pytest
 
 from forwarder.capture.uncaptured import look_at_triggers, warnings
 from forwarder.database.sessions import session
-from forwarder.registry import Registry
+from forwarder.outbox.registry import Registry
 from tests.databases import Database
 from tests.migrating import migrate
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder import census
-from forwarder.cursor import UNNUMBERED, Numbered
 from forwarder.database.queries import query
-from forwarder.transactions import Count
+from forwarder.outbox import census
+from forwarder.outbox.cursor import UNNUMBERED, Numbered
+from forwarder.outbox.transactions import Count
 from tests.world import Session, World
 
 MAX_COUNTED = 20

@@ -7,12 +7,12 @@ from typing import Any
 import anyio
 import pytest
 
-from forwarder.ahead import Ahead
 from forwarder.checkpoints import Checkpoints
-from forwarder.cursor import NOTHING, Position, Snapshot
 from forwarder.events import SetAside
 from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.metrics import Metrics
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import NOTHING, Position, Snapshot
 from forwarder.quarantine import Quarantine
 from forwarder.uptime import uptime_seconds
 

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from forwarder import census, event_reader
-from forwarder.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.events import Event, SetAside
+from forwarder.outbox import census, event_reader
+from forwarder.outbox.cursor import Batch, Numbered, Position, Snapshot
+from forwarder.outbox.registry import Registry
 from forwarder.positions import Positions
-from forwarder.registry import Registry
 from tests.reading import Reader, Reading
 from tests.world import Session, Transaction, World
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.events import Table
-from forwarder.keys import key_reader
+from forwarder.outbox.keys import key_reader
 
 # The whole range of float8, and more digits than it has.
 NUMBERS = st.builds("{}e{}".format, st.integers(), st.integers(min_value=-330, max_value=330)).map(Decimal)

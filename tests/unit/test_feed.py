@@ -5,12 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from forwarder import feed as feed_module
-from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Unavailable
 from forwarder.events import Event, Table
-from forwarder.feed import Feed
-from forwarder.pages import Page
+from forwarder.outbox import feed as feed_module
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Page
 
 ITEM = Table(id=1, relation=1, schema="public", name="item", key_columns=(), before_image="full")
 

@@ -16,18 +16,18 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from forwarder import census
-from forwarder import feed as feed_module
-from forwarder.ahead import Ahead
-from forwarder.cursor import Position, Snapshot
 from forwarder.events import Event, Record, Stretch, Table
-from forwarder.feed import Feed
 from forwarder.frontier import Frontier
 from forwarder.intake import Intake
-from forwarder.pages import Outbox
-from forwarder.pump import Pump
+from forwarder.outbox import census
+from forwarder.outbox import feed as feed_module
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Outbox
+from forwarder.outbox.pump import Pump
+from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
-from forwarder.registry import Registry
 from tests.waiting import eventually
 from tests.world import HISTORY_STAMP, Session, Transaction, World
 

@@ -10,14 +10,14 @@ import anyio.lowlevel
 import pytest
 
 from forwarder import frontier as frontier_module
-from forwarder.ahead import MAX_UNDELIVERED, Ahead, decode
-from forwarder.cursor import Position, Snapshot
 from forwarder.database.queries import query
 from forwarder.events import Event, Record, Stretch
-from forwarder.floors import read_floor
 from forwarder.frontier import MANY_PAGES, Frontier
+from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead, decode
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.floors import read_floor
+from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
-from forwarder.registry import Registry
 from tests.reading import Reader as Reading
 from tests.world import Session, Transaction, World
 

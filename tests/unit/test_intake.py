@@ -10,12 +10,12 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from forwarder.ahead import Ahead
-from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Oversized, Refused, Unavailable
-from forwarder.feed import Feed
 from forwarder.intake import Intake
-from forwarder.pages import Page
+from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Page
 from forwarder.sink_worker import plain_errors
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.events import Table
-from forwarder.keys import ReadKey, key_reader
+from forwarder.outbox.keys import ReadKey, key_reader
 
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=63)
 VALUES = st.recursive(

@@ -16,13 +16,13 @@ from forwarder import linger, retries
 from forwarder import relay as relay_module
 from forwarder.buffer import Schedule
 from forwarder.crowd import Crowd
-from forwarder.cursor import Position, Snapshot
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.line import Line
 from forwarder.metrics import Metrics
+from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.pacing import Pacing
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.packing import Packed

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.ring import EARLY_LEAVES, LEAVES, MIN_OPEN_SECONDS, OPEN_PART, Leaf, Ring, has_hole
+from forwarder.outbox.ring import EARLY_LEAVES, LEAVES, MIN_OPEN_SECONDS, OPEN_PART, Leaf, Ring, has_hole
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.transactions import Count, Transactions
+from forwarder.outbox.transactions import Count, Transactions
 
 
 @given(txids=st.lists(st.integers(1, 5), max_size=40), page_size=st.integers(1, 7))

@@ -13,12 +13,12 @@ import pytest
 from forwarder import uploads as uploads_module
 from forwarder.buffer import Schedule
 from forwarder.crowd import Crowd
-from forwarder.cursor import Position, Snapshot
 from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.events import Attachment, Record, Stretch
 from forwarder.lanes import Lanes
 from forwarder.lease import Lease
 from forwarder.metrics import Metrics
+from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.pacing import Pacing
 from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.packing import Packed

@@ -20,9 +20,9 @@ from typing import TypeAlias
 
 import anyio
 
-from forwarder.cursor import Position, Snapshot
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.pages import Page
+from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.pages import Page
 
 # What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512

@@ -13,9 +13,9 @@ from typing import Any
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection
 from forwarder.events import NO_DATA, Event, Stored, Table
-from forwarder.keys import first_key
-from forwarder.registry import Registry, Row
-from forwarder.transactions import Transactions
+from forwarder.outbox.keys import first_key
+from forwarder.outbox.registry import Registry, Row
+from forwarder.outbox.transactions import Transactions
 
 logger = logging.getLogger(__name__)
 

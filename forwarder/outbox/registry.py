@@ -13,7 +13,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
-from forwarder.keys import ReadKey, key_reader
+from forwarder.outbox.keys import ReadKey, key_reader
 
 # seq, txid, at, table_id, relation, op, before, after and fault, in this order.
 Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from forwarder.cursor import Numbered
-from forwarder.transactions import Count
+from forwarder.outbox.cursor import Numbered
+from forwarder.outbox.transactions import Count
 
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
 MAX_COUNTED = 100_000

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from forwarder.canonical import canonical, lane
 from forwarder.events import Table
+from forwarder.outbox.canonical import canonical, lane
 
 # From a row's image to its key as a JSON object text, whose numbers are written in one way, and the bare values joined by commas, which
 # are the same for whatever PostgreSQL may take for the same key. None if the table has no key, or the image holds none of the names

@@ -12,17 +12,17 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from forwarder.config.settings import Settings
 from forwarder.config.waking import Waking, waking
-from forwarder.cursor import Position
 from forwarder.database import sessions
 from forwarder.database.server import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, errors_of
-from forwarder.doorbell import Doorbell
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.feed import Feed
-from forwarder.janitor import Janitor
-from forwarder.pages import Outbox
-from forwarder.pump import Pump
-from forwarder.registry import Registry
+from forwarder.outbox.cursor import Position
+from forwarder.outbox.doorbell import Doorbell
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.janitor import Janitor
+from forwarder.outbox.pages import Outbox
+from forwarder.outbox.pump import Pump
+from forwarder.outbox.registry import Registry
 
 # A rename shows in the records after so long at most.
 NAMES_SECONDS = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import anyio
 
 from forwarder.backoff import Backoff
-from forwarder.doorbell import Doorbell
-from forwarder.feed import Feed
-from forwarder.pages import Outbox
+from forwarder.outbox.doorbell import Doorbell
+from forwarder.outbox.feed import Feed
+from forwarder.outbox.pages import Outbox
 
 # While a writer that will not ring is in flight, we look for its changes this often, and then less and less often.
 FIRST_LOOK_SECONDS = 0.002

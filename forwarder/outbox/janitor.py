@@ -17,11 +17,11 @@ from forwarder.database import sessions
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import ForwarderError
-from forwarder.guard_rails import is_to_pause
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
-from forwarder.ring import Leaf, Ring
-from forwarder.survey import Survey, read_ring
+from forwarder.outbox.guard_rails import is_to_pause
+from forwarder.outbox.ring import Leaf, Ring
+from forwarder.outbox.survey import Survey, read_ring
 
 ROUND_SECONDS = 2.0
 # A reader has a leaf locked for the milliseconds that a page takes; we come back in between.

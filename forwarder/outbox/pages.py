@@ -11,16 +11,16 @@ from operator import itemgetter
 import asyncpg
 import msgspec
 
-from forwarder import census
-from forwarder.cursor import NOTHING, Position, Snapshot
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Unavailable
-from forwarder.event_reader import EventReader, fetch_rows
 from forwarder.events import Event
-from forwarder.floors import read_floor
-from forwarder.registry import Registry
-from forwarder.transactions import Count, Transactions
+from forwarder.outbox import census
+from forwarder.outbox.cursor import NOTHING, Position, Snapshot
+from forwarder.outbox.event_reader import EventReader, fetch_rows
+from forwarder.outbox.floors import read_floor
+from forwarder.outbox.registry import Registry
+from forwarder.outbox.transactions import Count, Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
