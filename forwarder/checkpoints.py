@@ -10,10 +10,10 @@ import anyio
 
 from forwarder.lease import Lease
 from forwarder.outbox.ahead import Ahead
-from forwarder.portions import portions
-from forwarder.positions import Positions
 from forwarder.quarantine import Quarantine
 from forwarder.relay import Relay
+from forwarder.store.portions import portions
+from forwarder.store.positions import Positions
 from forwarder.uptime import uptime_seconds
 
 HEARTBEAT_SECONDS = 3.0

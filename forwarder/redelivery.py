@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import anyio
 
-from forwarder import dead_letters
 from forwarder.checkpoints import Checkpoints
 from forwarder.database.sessions import Connection
-from forwarder.dead_letters import Due
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 from forwarder.relay import Relay
+from forwarder.store import dead_letters
+from forwarder.store.dead_letters import Due
 
 INTERVAL_SECONDS = 5.0
 

@@ -17,9 +17,9 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.positions import Newcomers
 from forwarder.sink_worker import Delivery, plain_errors
 from forwarder.state import OutboxState, ServiceState
+from forwarder.store.positions import Newcomers
 from forwarder.tenure import Terms
 
 # However many share what may be in memory, each may have so much.

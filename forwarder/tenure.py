@@ -10,7 +10,7 @@ from functools import partial
 
 import anyio
 
-from forwarder import bodies, history
+from forwarder import bodies
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.buffer import Schedule
@@ -25,13 +25,11 @@ from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.intake import Intake, Wants
-from forwarder.leadership import Leadership
 from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.cursor import Position
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.positions import Newcomers, Positions
 from forwarder.publisher import Sink
 from forwarder.quarantine import Quarantine
 from forwarder.records import partition_key
@@ -42,6 +40,9 @@ from forwarder.redelivery import Redelivery
 from forwarder.relay import Relay
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
+from forwarder.store import history
+from forwarder.store.leadership import Leadership
+from forwarder.store.positions import Newcomers, Positions
 from forwarder.uploads import Uploads
 from forwarder.uptime import uptime_seconds
 from forwarder.watchdog import Watchdog

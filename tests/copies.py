@@ -6,7 +6,7 @@ import msgspec
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.sink_status import read_sinks
+from forwarder.store.sink_status import read_sinks
 from tests.databases import Database, connected
 from tests.listening import Served, leads, listening
 from tests.waiting import eventually

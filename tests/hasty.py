@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from forwarder import checkpoints, leadership, lease
+from forwarder import checkpoints, lease
 from forwarder.cli import main
+from forwarder.store import leadership
 
 if __name__ == "__main__":
     checkpoints.HEARTBEAT_SECONDS /= 3

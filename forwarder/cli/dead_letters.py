@@ -13,13 +13,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from forwarder import dead_letters as store
 from forwarder.capture.catalog import read_named
 from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
 from forwarder.database.sessions import Connection, session
-from forwarder.dead_letters import Letter
 from forwarder.errors import Misconfigured, Refused
+from forwarder.store import dead_letters as store
+from forwarder.store.dead_letters import Letter
 
 _OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap"}
 

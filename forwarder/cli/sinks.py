@@ -16,7 +16,7 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
-from forwarder.sink_status import SinkStatus, read_sinks, remove_sink
+from forwarder.store.sink_status import SinkStatus, read_sinks, remove_sink
 
 Action = Literal["list", "remove"]
 

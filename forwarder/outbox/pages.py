@@ -64,7 +64,7 @@ class Outbox:
         page_rows: int,
         page_bytes: int,
     ) -> None:
-        """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.history.History``."""
+        """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.store.history.History``."""
         self._connection = connection
         self._turn = turn
         self._registry = registry

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from forwarder import dead_letters
 from forwarder.database.sessions import session
 from forwarder.events import SetAside
+from forwarder.store import dead_letters
 from tests.databases import Database, connected
 from tests.ledger import Ledger, write_rows
 from tests.listening import Operator

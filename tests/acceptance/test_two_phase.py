@@ -13,11 +13,11 @@ import pytest
 from forwarder.database.holders import holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
-from forwarder.leadership import Leadership
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.survey import read_ring
-from forwarder.positions import Positions
+from forwarder.store.leadership import Leadership
+from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.conftest import memory_disk
 from tests.databases import OWNER, Database, connected, create_templates

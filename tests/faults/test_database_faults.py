@@ -11,9 +11,9 @@ import pytest
 from forwarder.database import sessions as connections
 from forwarder.lease import LEASE_SECONDS
 from forwarder.local.postgres import EmbeddedPostgres, StopMode
-from forwarder.positions import Positions
 from forwarder.service import Service
 from forwarder.state import Phase
+from forwarder.store.positions import Positions
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, Missing, all_delivered, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening

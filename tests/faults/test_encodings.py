@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from forwarder import dead_letters
 from forwarder.database.sessions import session
 from forwarder.events import SetAside
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.store import dead_letters
 from tests.databases import Database, connected, encoded
 from tests.ledger import create_accounts
 from tests.listening import CREDENTIALS, STREAM, Operator, Served, listening

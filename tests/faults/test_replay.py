@@ -16,8 +16,8 @@ from forwarder.capture.selection import Pattern
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
-from forwarder.progress import Progress
-from forwarder.replay import Replay
+from forwarder.store.progress import Progress
+from forwarder.store.replay import Replay
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
@@ -316,8 +316,8 @@ async def test_the_changes_of_a_table_come_again_as_they_were(
         await served.kinesis.wait_for_records(141, stream=STREAM)
         await position_saved(operator)
         before = Counter(served.data())
-        monkeypatch.setattr("forwarder.table_replay.PAGE_ROWS", 7)
-        monkeypatch.setattr("forwarder.portions.MAX_ROWS", 3)
+        monkeypatch.setattr("forwarder.store.table_replay.PAGE_ROWS", 7)
+        monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 3)
         done = await Replay(operator, sink="default").send_tables(first - 99, ACCOUNT)
         await nothing_is_due(operator)
         again = Counter(served.data()) - before
@@ -328,7 +328,7 @@ async def test_the_changes_of_a_table_come_again_as_they_were(
 async def test_a_replay_that_was_killed_goes_on_where_it_was_and_doubles_nothing(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
 
     async with listening(database.url, served.sink) as service:
         await leads(service)
@@ -361,7 +361,7 @@ async def test_the_changes_of_a_row_come_again_in_their_order_with_their_ids_beh
     connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     async with listening(database.url, served.sink) as service:
         await leads(service)
         await write_rows(ledger, database.writer_url, *range(100, 110))
@@ -408,7 +408,7 @@ async def test_a_dead_letter_is_tried_again_with_its_table_and_stays_one_if_it_i
 async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
 
     await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
@@ -420,7 +420,7 @@ async def test_a_replay_that_was_killed_is_begun_anew_if_that_is_asked_for(
 async def test_one_that_was_interrupted_is_not_given_up_for_another_unless_that_is_asked_for(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
     await interrupt(replay, after=10)
@@ -441,7 +441,7 @@ async def test_one_that_was_interrupted_before_it_sent_anything_is_begun_anew(
     await operator.execute("DELETE FROM forwarder.outbox WHERE seq <= 20")
     assert (await replay.send_tables(None, ACCOUNT)).changes == 30
     # Neither does it stand in the way of another.
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     await interrupt(replay, after=0)
     assert (await replay.send_tables(41, ACCOUNT)).changes == 10
 
@@ -454,7 +454,7 @@ async def test_one_of_which_nothing_is_retained_is_begun_anew(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     replay = Replay(operator, sink="default")
     await deliver(database, ledger, served, operator, *range(100, 120))
     await interrupt(replay, after=10)
@@ -468,7 +468,7 @@ async def test_one_of_which_nothing_is_retained_is_begun_anew(
 async def test_one_that_was_killed_after_its_last_portion_is_not_sent_twice(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     replay = Replay(operator, sink="default")
     await deliver(database, ledger, served, operator, *range(100, 120))
     # Seqs behind the last change that nobody retains, nor ever did.
@@ -483,7 +483,7 @@ async def test_one_that_was_killed_after_its_last_portion_is_not_sent_twice(
 async def test_who_goes_on_is_told_when_it_began_how_far_it_is_and_what_is_not_retained(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
     replay = Replay(operator, sink="default")
     before = datetime.now(UTC)
     await deliver(database, ledger, served, operator, *range(100, 130))
@@ -522,7 +522,7 @@ async def test_a_replay_that_was_begun_elsewhere_does_not_go_on_here(
     monkeypatch: pytest.MonkeyPatch,
     change: str,
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
 
     await deliver(database, ledger, served, operator, *range(100, 120))
     replay = Replay(operator, sink="default")
@@ -598,7 +598,7 @@ async def test_a_table_is_known_by_its_name_of_today_and_by_the_one_that_it_had_
 async def test_what_retention_takes_from_a_replay_that_is_under_way_is_told(
     database: Database, ledger: Ledger, served: Served, operator: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
 
     await deliver(database, ledger, served, operator, *range(100, 130))
     replay = Replay(operator, sink="default")

@@ -17,7 +17,7 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import describe, session
 from forwarder.errors import Unavailable
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.replay import Replay
+from forwarder.store.replay import Replay
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, write_rows, writing
 from tests.listening import Operator, Served, leads, running, service_of

@@ -15,7 +15,7 @@ import pytest
 
 from forwarder.capture.selection import Pattern
 from forwarder.local.kinesis.faults import AnyFault, Error, FailRecords, LoseResponse
-from forwarder.replay import Replay
+from forwarder.store.replay import Replay
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.kpl_oracle import kpl_oracle

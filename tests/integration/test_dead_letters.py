@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from forwarder import dead_letters
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.events import SetAside
 from forwarder.outbox.event_reader import LARGE_BYTES, EventReader
 from forwarder.outbox.registry import Registry, Row
 from forwarder.outbox.transactions import Transactions
+from forwarder.store import dead_letters
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.waiting import eventually
@@ -71,9 +71,9 @@ def aside(*seqs: int, code: str = "oversize") -> list[SetAside]:
 @pytest.fixture
 async def letters(connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some dead letters, and portions that are smaller."""
-    monkeypatch.setattr("forwarder.portions.MAX_ROWS", 10)
-    monkeypatch.setattr("forwarder.dead_letters.MAX_ROWS", 10)
-    monkeypatch.setattr("forwarder.dead_letters.PAGE_LETTERS", 12)
+    monkeypatch.setattr("forwarder.store.portions.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.dead_letters.MAX_ROWS", 10)
+    monkeypatch.setattr("forwarder.store.dead_letters.PAGE_LETTERS", 12)
     await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
     await capture(connection, "public.item")
     await connection.execute("INSERT INTO item SELECT generate_series(1, $1::integer)", LETTERS)
@@ -209,11 +209,11 @@ class Discarding(Registry):
 async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_keep_no_others_from_it(
     connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
 ) -> None:
-    monkeypatch.setattr("forwarder.dead_letters._BATCH_LETTERS", 4)
+    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 4)
     if is_large:
         monkeypatch.setattr("forwarder.outbox.event_reader.LARGE_BYTES", 0)
     else:
-        monkeypatch.setattr("forwarder.dead_letters.fetch_rows", without_images)
+        monkeypatch.setattr("forwarder.store.dead_letters.fetch_rows", without_images)
     await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = seq, attempts = seq + 100")
 
     reader = EventReader(Discarding(1, 2, 3, 4, 6, 7), Transactions(), letters_of="default")

@@ -16,7 +16,7 @@ from forwarder.events import SetAside
 from forwarder.outbox.cursor import Position
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.registry import Registry
-from forwarder.positions import Positions
+from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.reading import Reader

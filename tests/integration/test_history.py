@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from forwarder import history
 from forwarder.database.queries import query
 from forwarder.database.server import Server, server_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.outbox.survey import read_ring
-from forwarder.positions import Positions
 from forwarder.records.origins import Origin, Origins
+from forwarder.store import history
+from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.conftest import memory_disk
 from tests.databases import Database, connected

@@ -11,7 +11,7 @@ import pytest
 
 from forwarder.database.holders import Holder, holders_of_lock, holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
-from forwarder.leadership import Leadership
+from forwarder.store.leadership import Leadership
 from tests.databases import OWNER, WRITER, Database, connected
 
 if TYPE_CHECKING:

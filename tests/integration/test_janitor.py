@@ -16,9 +16,9 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import Snapshot
 from forwarder.outbox.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.outbox.survey import Survey, read_ring
-from forwarder.positions import Positions
-from forwarder.replay import Replay
 from forwarder.state import OutboxState
+from forwarder.store.positions import Positions
+from forwarder.store.replay import Replay
 from tests.capture import capture
 from tests.databases import Database
 

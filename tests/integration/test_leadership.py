@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forwarder import positions as positions_module
 from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
-from forwarder.leadership import Leadership
-from forwarder.positions import Positions
+from forwarder.store import positions as positions_module
+from forwarder.store.leadership import Leadership
+from forwarder.store.positions import Positions
 from tests.databases import Database
 from tests.proxy import proxy
 

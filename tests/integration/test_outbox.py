@@ -15,7 +15,7 @@ from forwarder.events import NO_DATA, Event
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.event_reader import fetch_rows
 from forwarder.outbox.registry import Registry
-from forwarder.positions import Positions
+from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader

@@ -14,8 +14,8 @@ from forwarder.events import Event, SetAside
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.registry import Registry
-from forwarder.positions import Positions
-from forwarder.replay import Replay
+from forwarder.store.positions import Positions
+from forwarder.store.replay import Replay
 from tests.capture import capture
 from tests.databases import Database
 from tests.reading import Reader

@@ -5,7 +5,6 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from forwarder import history
 from forwarder.config.settings import OutboxSettings, Settings
 from forwarder.database.server import server_of
 from forwarder.errors import Unavailable
@@ -14,6 +13,7 @@ from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
 from forwarder.state import OutboxState
+from forwarder.store import history
 from tests.databases import Database, connected
 
 

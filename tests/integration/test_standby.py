@@ -10,19 +10,19 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import leadership as leadership_module
 from forwarder import standby as standby_module
 from forwarder import vigil as vigil_module
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.holders import holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
-from forwarder.leadership import Leadership
 from forwarder.metrics import Metrics
 from forwarder.outbox.survey import Survey, read_ring
-from forwarder.positions import Positions
 from forwarder.standby import Standby
 from forwarder.state import OutboxState, Phase, ServiceState
+from forwarder.store import leadership as leadership_module
+from forwarder.store.leadership import Leadership
+from forwarder.store.positions import Positions
 from tests.databases import WRITER, Database, connected
 from tests.ledger import Ledger, write_rows
 from tests.proxy import proxy

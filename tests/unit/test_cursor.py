@@ -20,7 +20,7 @@ from forwarder.events import Event, SetAside
 from forwarder.outbox import census, event_reader
 from forwarder.outbox.cursor import Batch, Numbered, Position, Snapshot
 from forwarder.outbox.registry import Registry
-from forwarder.positions import Positions
+from forwarder.store.positions import Positions
 from tests.reading import Reader, Reading
 from tests.world import Session, Transaction, World
 

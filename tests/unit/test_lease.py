@@ -5,8 +5,8 @@ import pytest
 from forwarder.checkpoints import HEARTBEAT_SECONDS
 from forwarder.database.sessions import ANSWER_SECONDS
 from forwarder.errors import Unavailable
-from forwarder.leadership import SILENCE_SECONDS
 from forwarder.lease import LEASE_SECONDS, Lease
+from forwarder.store.leadership import SILENCE_SECONDS
 
 
 def test_a_lease_counts_from_when_the_proof_was_asked_for() -> None:

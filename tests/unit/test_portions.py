@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.portions import MAX_BYTES, MAX_ROWS, portions
+from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
 
 
 def cut(sizes: list[int]) -> list[list[int]]:

@@ -23,8 +23,8 @@ from forwarder.outbox import census
 from forwarder.outbox.cursor import UNNUMBERED
 from forwarder.outbox.ring import has_hole
 from forwarder.outbox.transactions import Transactions
-from forwarder.portions import portions
-from forwarder.progress import Progress
+from forwarder.store.portions import portions
+from forwarder.store.progress import Progress
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.
 PAGE_ROWS = 5000

@@ -16,7 +16,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.events import Event, SetAside
 from forwarder.outbox.event_reader import EventReader, fetch_rows
-from forwarder.portions import MAX_BYTES, MAX_ROWS, portions
+from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

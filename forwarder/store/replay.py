@@ -18,9 +18,9 @@ from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.floors import read_floor
-from forwarder.positions import first_undelivered, position_of
-from forwarder.progress import Progress, read_progress
-from forwarder.table_replay import TableReplay
+from forwarder.store.positions import first_undelivered, position_of
+from forwarder.store.progress import Progress, read_progress
+from forwarder.store.table_replay import TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.
 CLOCK_SLACK_SECONDS = 10.0

@@ -9,7 +9,6 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from forwarder import dead_letters
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
@@ -17,6 +16,7 @@ from forwarder.events import SetAside
 from forwarder.outbox.ahead import Ahead, decode
 from forwarder.outbox.cursor import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.outbox.floors import read_floor
+from forwarder.store import dead_letters
 
 Start = Literal["now", "oldest"]
 
@@ -49,7 +49,7 @@ class Positions:
         newcomers: Newcomers | None = None,
         tell_lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``history_stamp`` is that of ``forwarder.history.History``. ``tell_lost`` hears how many changes were set aside and are gone."""
+        """``history_stamp`` is that of ``forwarder.store.history.History``. ``tell_lost`` hears how many changes were set aside and are gone."""
         self._connection = connection
         self._sink = sink
         self._history_stamp = history_stamp

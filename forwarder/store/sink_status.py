@@ -8,13 +8,13 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from forwarder import dead_letters
 from forwarder.database.holders import Holder, holders_of_sink, usurpation
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.leadership import Leadership
-from forwarder.progress import Progress, read_progress
+from forwarder.store import dead_letters
+from forwarder.store.leadership import Leadership
+from forwarder.store.progress import Progress, read_progress
 
 
 class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
