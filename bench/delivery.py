@@ -10,14 +10,14 @@ import anyio
 
 from forwarder.config.settings import ListenSettings
 from forwarder.config.sink_url import KinesisTarget, parse
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.relay import Relay
 from forwarder.events import Record, Stretch
 from forwarder.kinesis import KinesisSink, kinesis_sink
-from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import NOTHING, Position
-from forwarder.quarantine import Quarantine
 from forwarder.records.packing import Packed
-from forwarder.relay import Relay
 from forwarder.state import ServiceState
 
 RECORD_BYTES = 300

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import anyio
 
-from forwarder.lease import Lease
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.outbox.ahead import Ahead
-from forwarder.quarantine import Quarantine
-from forwarder.relay import Relay
 from forwarder.store.portions import portions
 from forwarder.store.positions import Positions
-from forwarder.uptime import uptime_seconds
 
 HEARTBEAT_SECONDS = 3.0
 # After so many changes a save does not wait for the interval to be over: they would be repeated after a crash.

@@ -153,7 +153,7 @@ class Stretch(msgspec.Struct, gc=False):
 
 
 class Lane(msgspec.Struct, gc=False):
-    """The records of one partition key that are kept in order: ``forwarder.lanes``.
+    """The records of one partition key that are kept in order: ``forwarder.delivery.schedules.lanes``.
 
     It knows neither its head nor what knows it. Nothing goes round in a circle, so the garbage collector need not look.
     """

@@ -8,6 +8,7 @@ from dataclasses import replace
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized
 from forwarder.events import Table
 from forwarder.outbox.ahead import Ahead
@@ -16,7 +17,6 @@ from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
-from forwarder.relay import Relay
 
 Wants = Callable[[Table], bool]
 

@@ -14,19 +14,19 @@ from forwarder.aws import hearsay
 from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.kinesis_errors import INVALID, TOO_LARGE, reason
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.crowd import Crowd
+from forwarder.delivery.quarantine import Rejection
+from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_client import kinesis_client
 from forwarder.kinesis_shards import KinesisShards
 from forwarder.kinesis_watch import KinesisWatch
 from forwarder.kinesis_wire import body_bytes
-from forwarder.lanes import Lanes
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.order_audit import OrderAudit, Regression
 from forwarder.put_records import PutRecords
-from forwarder.quarantine import Rejection
 from forwarder.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.state import ServiceState
 

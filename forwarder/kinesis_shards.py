@@ -14,11 +14,11 @@ from forwarder import kinesis_wire
 from forwarder.aws import hearsay
 from forwarder.aws.aws_call import aws_call
 from forwarder.backoff import Backoff
-from forwarder.crowd import Crowd
+from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.lanes import Lanes, unknown
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.events import Record
 from forwarder.kinesis_wire import Result
-from forwarder.lanes import Lanes, unknown
 from forwarder.metrics import SinkMetrics
 from forwarder.pacing import Pacing
 from forwarder.shard_map import ShardMap

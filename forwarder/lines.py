@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from anyio import to_thread
 
+from forwarder.delivery.quarantine import Rejection
 from forwarder.errors import Unavailable, Vanished
 from forwarder.events import Body, Record
-from forwarder.quarantine import Rejection
 from forwarder.state import ServiceState
 
 

@@ -16,7 +16,7 @@ _HOT_LANES = 10
 
 
 class Holder(Protocol):
-    """What is in memory for one sink right now: ``forwarder.relay.Relay``."""
+    """What is in memory for one sink right now: ``forwarder.delivery.relay.Relay``."""
 
     @property
     def in_flight(self) -> int: ...

@@ -6,11 +6,11 @@ import anyio
 
 from forwarder.checkpoints import Checkpoints
 from forwarder.database.sessions import Connection
+from forwarder.delivery.relay import Relay
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
-from forwarder.relay import Relay
 from forwarder.store import dead_letters
 from forwarder.store.dead_letters import Due
 

@@ -14,7 +14,7 @@ that the gateway is unwell and refuses everything. What tells them apart is what
 * If nothing passes, not even a request without records, or if what is refused is small, nothing is proved: it is an outage.
 
 Sizes that are compared with each other are those of bodies, as the gateway sees them. The limit counts data and partition keys, as
-Kinesis and ``forwarder.lanes`` do. Times are seconds of any steady clock.
+Kinesis and ``forwarder.delivery.schedules.lanes`` do. Times are seconds of any steady clock.
 """
 
 from __future__ import annotations

@@ -14,15 +14,15 @@ import anyio
 from forwarder import tenure
 from forwarder.attachments import Attachments, attachments_of
 from forwarder.backoff import Backoff
-from forwarder.buffer import Schedule
 from forwarder.config.sink_url import KinesisTarget, StdoutTarget
+from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.publisher import Sink
+from forwarder.delivery.schedules.line import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.files import file_sink
 from forwarder.kinesis import kinesis_sink
-from forwarder.line import Line
 from forwarder.outbox.source import Source
 from forwarder.pipes import stdout_sink
-from forwarder.publisher import Sink
 from forwarder.state import Phase
 from forwarder.tenure import Terms
 

@@ -13,7 +13,6 @@ import anyio
 from forwarder import bodies
 from forwarder.attachments import Attachments
 from forwarder.bodies import Images
-from forwarder.buffer import Schedule
 from forwarder.capture.selection import Pattern
 from forwarder.checkpoints import Checkpoints
 from forwarder.config.settings import Settings, SinkSettings
@@ -22,29 +21,30 @@ from forwarder.database import sessions
 from forwarder.database.holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server import server_of
 from forwarder.database.sessions import Connection
+from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.publisher import Sink
+from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.uploads import Uploads
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.events import Table
 from forwarder.intake import Intake, Wants
-from forwarder.lease import Lease
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.cursor import Position
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.publisher import Sink
-from forwarder.quarantine import Quarantine
 from forwarder.records import partition_key
 from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
 from forwarder.redelivery import Redelivery
-from forwarder.relay import Relay
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
-from forwarder.uploads import Uploads
-from forwarder.uptime import uptime_seconds
 from forwarder.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import logging
 
 import anyio
 
+from forwarder.delivery.relay import Relay
 from forwarder.logs import Occasional
-from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from forwarder.stillness import Stillness
 

@@ -32,7 +32,7 @@ EncodeStored = Callable[[Event], "bytes | Body"]
 
 
 class Limits(Protocol):
-    """What a sink takes: ``forwarder.publisher.Sink``. The limit may change while the sink is in use."""
+    """What a sink takes: ``forwarder.delivery.publisher.Sink``. The limit may change while the sink is in use."""
 
     takes_bodies: bool
 

@@ -1,6 +1,6 @@
 """Cuts work on many changes into portions, each of which makes a statement that is short. Pure.
 
-Short is: far below what a leader's lease leaves (``forwarder.lease``), and what a statement may take (``session.sql``). Whoever waits for a
+Short is: far below what a leader's lease leaves (``forwarder.delivery.lease``), and what a statement may take (``session.sql``). Whoever waits for a
 row that such a statement has locked does not wait long either.
 """
 

@@ -14,10 +14,10 @@ import asyncpg
 import psutil
 import pytest
 
-from forwarder.lanes import Lanes
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.local.kinesis.faults import Error, Hang
 from forwarder.outbox.pages import Outbox, Page
-from forwarder.relay import Relay
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from forwarder.database import sessions as connections
-from forwarder.lease import LEASE_SECONDS
+from forwarder.delivery.lease import LEASE_SECONDS
 from forwarder.local.postgres import EmbeddedPostgres, StopMode
 from forwarder.service import Service
 from forwarder.state import Phase

@@ -9,8 +9,8 @@ from weakref import WeakSet
 
 import pytest
 
+from forwarder.delivery.relay import Relay
 from forwarder.local.kinesis.faults import Error
-from forwarder.relay import Relay
 from tests.databases import Database
 from tests.faults.test_database_faults import terminate
 from tests.ledger import Ledger, write_rows

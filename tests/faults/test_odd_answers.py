@@ -15,17 +15,17 @@ import pytest
 from forwarder import put_records
 from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.aws import aws_call
-from forwarder.concurrency import Concurrency
 from forwarder.config.sink_url import KinesisTarget, Oversize
+from forwarder.delivery.concurrency import Concurrency
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.publisher import Publisher
+from forwarder.delivery.triage import triage
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.kinesis import KinesisSink, kinesis_sink
-from forwarder.lease import Lease
 from forwarder.metrics import Metrics
-from forwarder.publisher import Publisher
 from forwarder.state import ServiceState
-from forwarder.triage import triage
-from forwarder.uptime import uptime_seconds
 from tests.certificates import self_signed
 from tests.large import Whole
 from tests.listening import CREDENTIALS

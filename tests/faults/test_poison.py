@@ -27,7 +27,7 @@ BARELY = "x" * ((1 << 20) - 100)
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
-    monkeypatch.setattr("forwarder.retries.REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.delivery.retries.REFUSED_SECONDS", 0.1)
     monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
 
 
@@ -218,7 +218,7 @@ async def test_with_halt_lane_the_poisoned_row_waits_until_the_stream_takes_it(
 async def test_a_stream_that_refuses_every_record_is_waited_for_and_not_emptied_into_dead_letters(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.quarantine.MAX_IN_A_ROW", 5)
+    monkeypatch.setattr("forwarder.delivery.quarantine.MAX_IN_A_ROW", 5)
     served.kinesis.faults.replace([Error(operation="PutRecords", error_code="ValidationException")])
     await write_rows(ledger, database.writer_url, *range(100, 160))
     async with listening(database.url, served.sink) as service:

@@ -48,7 +48,7 @@ async def served() -> AsyncIterator[Served]:
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
-    monkeypatch.setattr("forwarder.retries.REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.delivery.retries.REFUSED_SECONDS", 0.1)
     monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
 
 

@@ -13,11 +13,13 @@ import pytest
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.intake import Intake
-from forwarder.lanes import Lanes
-from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.cursor import Position, Snapshot
@@ -27,10 +29,8 @@ from forwarder.outbox.pages import Outbox
 from forwarder.outbox.pump import Pump
 from forwarder.outbox.registry import Registry
 from forwarder.pacing import Pacing
-from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
-from forwarder.relay import Relay
 from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database

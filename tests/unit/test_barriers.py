@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from forwarder import barriers as barriers_module
-from forwarder.barriers import Barriers
+from forwarder.delivery import barriers as barriers_module
+from forwarder.delivery.barriers import Barriers
+from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.events import Record, Stretch
-from forwarder.lanes import Lanes
 from forwarder.pacing import Pacing
 from forwarder.records.packing import Packed
 

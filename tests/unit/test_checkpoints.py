@@ -8,13 +8,13 @@ import anyio
 import pytest
 
 from forwarder.checkpoints import Checkpoints
+from forwarder.delivery.lease import LEASE_SECONDS, Lease
+from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.events import SetAside
-from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.metrics import Metrics
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.cursor import NOTHING, Position, Snapshot
-from forwarder.quarantine import Quarantine
-from forwarder.uptime import uptime_seconds
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
 BYTES_A_SECOND = 4 << 20

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.concurrency import START, Concurrency
+from forwarder.delivery.concurrency import START, Concurrency
 
 
 def answer(concurrency: Concurrency, round_trip_seconds: float, *, rounds: int = 1, rejected: int = 0) -> None:

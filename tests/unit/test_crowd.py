@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.crowd import Crowd
+from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.events import Record
 from forwarder.pacing import Pacing
 

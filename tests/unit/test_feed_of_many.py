@@ -16,8 +16,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from forwarder.delivery.frontier import Frontier
 from forwarder.events import Event, Record, Stretch, Table
-from forwarder.frontier import Frontier
 from forwarder.intake import Intake
 from forwarder.outbox import census
 from forwarder.outbox import feed as feed_module

@@ -9,10 +9,10 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
-from forwarder import frontier as frontier_module
 from forwarder.database.queries import query
+from forwarder.delivery import frontier as frontier_module
+from forwarder.delivery.frontier import MANY_PAGES, Frontier
 from forwarder.events import Event, Record, Stretch
-from forwarder.frontier import MANY_PAGES, Frontier
 from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.floors import read_floor

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.events import Record
-from forwarder.lanes import Lanes
 from forwarder.pacing import Pacing
 
 KEYS = ("a", "b", "c", "schlüssel")

@@ -4,8 +4,8 @@ import pytest
 
 from forwarder.checkpoints import HEARTBEAT_SECONDS
 from forwarder.database.sessions import ANSWER_SECONDS
+from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.errors import Unavailable
-from forwarder.lease import LEASE_SECONDS, Lease
 from forwarder.store.leadership import SILENCE_SECONDS
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forwarder.delivery.schedules.line import Line
 from forwarder.events import Record
-from forwarder.line import Line
 
 
 def line_of(*sizes: int) -> tuple[Line, set[int]]:

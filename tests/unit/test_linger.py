@@ -1,6 +1,6 @@
 from math import inf
 
-from forwarder.linger import LINGER_SECONDS, Linger
+from forwarder.delivery.linger import LINGER_SECONDS, Linger
 
 
 def test_a_request_that_can_be_filled_does_not_wait() -> None:

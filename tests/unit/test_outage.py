@@ -1,4 +1,4 @@
-from forwarder.outage import Outage
+from forwarder.delivery.outage import Outage
 
 
 def outage() -> Outage:

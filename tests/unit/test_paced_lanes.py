@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from forwarder.delivery.schedules.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf, part
 from forwarder.events import Record
-from forwarder.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf, part
 from forwarder.pacing import Pacing
 from forwarder.records import kpl
 

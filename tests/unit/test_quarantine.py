@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from forwarder.delivery.quarantine import MAX_IN_A_ROW, Quarantine, Rejection
 from forwarder.events import Record
 from forwarder.metrics import Metrics
-from forwarder.quarantine import MAX_IN_A_ROW, Quarantine, Rejection
 
 METRICS = Metrics()
 

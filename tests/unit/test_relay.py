@@ -12,23 +12,23 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from forwarder import linger, retries
-from forwarder import relay as relay_module
-from forwarder.buffer import Schedule
-from forwarder.crowd import Crowd
+from forwarder.delivery import linger, retries
+from forwarder.delivery import relay as relay_module
+from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.lease import LEASE_SECONDS, Lease
+from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.schedules.line import Line
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch
-from forwarder.lanes import Lanes
-from forwarder.lease import LEASE_SECONDS, Lease
-from forwarder.line import Line
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.pacing import Pacing
-from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.packing import Packed
-from forwarder.relay import Relay
 from forwarder.state import ServiceState
-from forwarder.uptime import uptime_seconds
 
 SINK_METRICS = Metrics().sink("default")
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)

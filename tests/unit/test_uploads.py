@@ -10,21 +10,21 @@ from math import inf
 import anyio
 import pytest
 
-from forwarder import uploads as uploads_module
-from forwarder.buffer import Schedule
-from forwarder.crowd import Crowd
+from forwarder.delivery import uploads as uploads_module
+from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.relay import Relay
+from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.uploads import MAX_UPLOADS, Uploads
 from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.events import Attachment, Record, Stretch
-from forwarder.lanes import Lanes
-from forwarder.lease import Lease
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.pacing import Pacing
-from forwarder.quarantine import Quarantine, Rejection
 from forwarder.records.packing import Packed
-from forwarder.relay import Relay
 from forwarder.state import Phase, ServiceState
-from forwarder.uploads import MAX_UPLOADS, Uploads
 from tests.large import Whole
 from tests.waiting import eventually
 

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from forwarder.barriers import Barriers
+from forwarder.delivery.barriers import Barriers
+from forwarder.delivery.frontier import Frontier
+from forwarder.delivery.quarantine import Quarantine
 from forwarder.events import Record, SetAside
-from forwarder.frontier import Frontier
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.cursor import Position
-from forwarder.quarantine import Quarantine
 from forwarder.records.packing import Packed
 
 
 class Schedule(Protocol):
-    """Which records may be offered, and when: ``forwarder.lanes.Lanes``, ``Crowd`` or ``Line``."""
+    """Which records may be offered, and when: ``forwarder.delivery.schedules.lanes.Lanes``, ``Crowd`` or ``Line``."""
 
     records: int
     bytes: int

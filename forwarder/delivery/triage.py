@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from forwarder.delivery.quarantine import Rejection
 from forwarder.events import Record
-from forwarder.quarantine import Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

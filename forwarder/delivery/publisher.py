@@ -10,15 +10,15 @@ from typing import Protocol
 
 import anyio
 
-from forwarder.concurrency import Concurrency
+from forwarder.delivery.concurrency import Concurrency
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.quarantine import Rejection
+from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record
-from forwarder.lease import Lease
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
-from forwarder.quarantine import Rejection
 from forwarder.state import ServiceState
-from forwarder.uptime import uptime_seconds
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """No order, for those who want speed: every record may leave at once, also beside others of its key. Pure; time is an argument.
 
 A record that is refused is offered again and may so come behind later ones of its key; a request whose answer is lost is
-offered again whole. Nothing else is different from ``forwarder.lanes``: the records stand in the queue of the shard they are
+offered again whole. Nothing else is different from ``forwarder.delivery.schedules.lanes``: the records stand in the queue of the shard they are
 predicted to go to, the queues take turns, and one whose shard admits nothing now is passed over until it does.
 """
 
@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
+from forwarder.delivery.schedules.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
 from forwarder.events import Record
-from forwarder.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
 
 
 class _Queue:

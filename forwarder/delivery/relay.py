@@ -11,23 +11,23 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from forwarder.buffer import Buffer, Schedule
-from forwarder.concurrency import Concurrency
+from forwarder.delivery.buffer import Buffer, Schedule
+from forwarder.delivery.concurrency import Concurrency
+from forwarder.delivery.lease import Lease
+from forwarder.delivery.linger import Linger
+from forwarder.delivery.publisher import Publisher, Sink
+from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.retries import Retries
+from forwarder.delivery.schedules.lanes import part
+from forwarder.delivery.triage import triage
+from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
 from forwarder.events import Body, Record
-from forwarder.lanes import part
-from forwarder.lease import Lease
-from forwarder.linger import Linger
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.cursor import Position
-from forwarder.publisher import Publisher, Sink
-from forwarder.quarantine import Quarantine
 from forwarder.records.packing import Packed
-from forwarder.retries import Retries
 from forwarder.state import ServiceState
-from forwarder.triage import triage
-from forwarder.uploads import Uploads
 
 # As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.

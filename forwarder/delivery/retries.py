@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from forwarder.backoff import delay_seconds
+from forwarder.delivery.outage import Outage
+from forwarder.delivery.triage import Triage
 from forwarder.events import Record
-from forwarder.outage import Outage
-from forwarder.triage import Triage
 
 FIRST_SECONDS = 0.05
 # While the sink stores nothing.
@@ -52,7 +52,7 @@ class Retries:
             # A record that is new to rejection need not wait as long as an old hand.
             yield from ((_rejected_seconds(group), group) for group in _by_attempts(again))
         else:
-            # All together, so that they keep their order, which a ``forwarder.line.Line`` relies on.
+            # All together, so that they keep their order, which a ``forwarder.delivery.schedules.line.Line`` relies on.
             yield max(self._outage.failed(began=began, now=now), _rejected_seconds(again)), again
 
 
