@@ -14,10 +14,10 @@ from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.events import Record, Stretch
-from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import NOTHING, Position
 from forwarder.records.packing import Packed
+from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 
 RECORD_BYTES = 300

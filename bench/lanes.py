@@ -14,8 +14,8 @@ from bench.rig import STREAM, discarding_kinesis, sink_url
 from bench.size import Size
 from forwarder.local.kinesis import LocalKinesis, serve
 from forwarder.local.kinesis.faults import AnyFault, FailRecords, LoseResponse, Refuse
-from forwarder.pacing import RECORDS_PER_SECOND
-from forwarder.shard_map import ShardMap
+from forwarder.sinks.kinesis.pacing import RECORDS_PER_SECOND
+from forwarder.sinks.kinesis.shard_map import ShardMap
 
 _KPL = "&aggregation=kpl"
 _FEW_KEYS = [f"captured.item.{number}" for number in range(200)]

@@ -12,17 +12,17 @@ from pathlib import Path
 import anyio
 
 from forwarder import tenure
-from forwarder.attachments import Attachments, attachments_of
 from forwarder.backoff import Backoff
 from forwarder.config.sink_url import KinesisTarget, StdoutTarget
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.line import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
-from forwarder.files import file_sink
-from forwarder.kinesis import kinesis_sink
 from forwarder.outbox.source import Source
-from forwarder.pipes import stdout_sink
+from forwarder.sinks.attachments import Attachments, attachments_of
+from forwarder.sinks.files import file_sink
+from forwarder.sinks.kinesis.kinesis import kinesis_sink
+from forwarder.sinks.pipes import stdout_sink
 from forwarder.state import Phase
 from forwarder.tenure import Terms
 

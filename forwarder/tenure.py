@@ -11,7 +11,6 @@ from functools import partial
 import anyio
 
 from forwarder import bodies
-from forwarder.attachments import Attachments
 from forwarder.bodies import Images
 from forwarder.capture.selection import Pattern
 from forwarder.checkpoints import Checkpoints
@@ -40,6 +39,7 @@ from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
 from forwarder.redelivery import Redelivery
+from forwarder.sinks.attachments import Attachments
 from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
 from forwarder.store import history

@@ -13,8 +13,8 @@ from forwarder.aws import credentials_renewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Record
-from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
+from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 from tests.databases import Database
 from tests.listening import leads, listening

@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from forwarder import kinesis_shards, kinesis_wire
-from forwarder.kinesis_shards import THROTTLED
 from forwarder.local.kinesis.faults import Delay, FailRecords, Hang, LoseResponse
-from forwarder.shard_map import ShardMap
+from forwarder.sinks.kinesis import kinesis_shards, kinesis_wire
+from forwarder.sinks.kinesis.kinesis_shards import THROTTLED
+from forwarder.sinks.kinesis.shard_map import ShardMap
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
 from tests.ledger import Ledger, Missing, all_delivered, write, write_rows

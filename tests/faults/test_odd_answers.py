@@ -12,8 +12,6 @@ import anyio
 import psutil
 import pytest
 
-from forwarder import put_records
-from forwarder.attachments import PART_BYTES, attachments_of
 from forwarder.aws import aws_call
 from forwarder.config.sink_url import KinesisTarget, Oversize
 from forwarder.delivery.concurrency import Concurrency
@@ -23,8 +21,10 @@ from forwarder.delivery.triage import triage
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
-from forwarder.kinesis import KinesisSink, kinesis_sink
 from forwarder.metrics import Metrics
+from forwarder.sinks.attachments import PART_BYTES, attachments_of
+from forwarder.sinks.kinesis import put_records
+from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 from tests.certificates import self_signed
 from tests.large import Whole
@@ -178,7 +178,7 @@ async def test_a_record_that_is_refused_while_requests_without_records_pass_is_o
 async def test_a_trial_counts_no_time_in_which_a_record_fails_otherwise(
     server: Misbehaving, monkeypatch: pytest.MonkeyPatch, between: int | None, *, is_final: bool
 ) -> None:
-    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 1e-9)
+    monkeypatch.setattr("forwarder.sinks.kinesis.request_limit.TRIAL_SECONDS", 1e-9)
     statuses = iter([413, between, 413] if between else [413, 413])
 
     def choose(request: Request) -> Answer | None:

@@ -151,8 +151,8 @@ async def test_an_outage_that_says_413_divides_aggregates_no_further_than_their_
 async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_after_its_trial_and_no_other(
     server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 0.5)
-    monkeypatch.setattr("forwarder.request_limit.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.request_limit.TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr("forwarder.sinks.kinesis.request_limit.RETRY_SECONDS", 0.05)
     server.always("PutRecords", TooLargeAbove(size=LIMIT))
     await write_rows(ledger, database.url, *range(1000, 1100))
     await write_rows(ledger, database.url, 5000, note="x" * LIMIT)
@@ -175,7 +175,7 @@ async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_after_its
 async def test_a_change_that_is_too_large_for_the_gateway_is_set_aside_although_all_else_waits_behind_it(
     server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, options: str
 ) -> None:
-    monkeypatch.setattr("forwarder.request_limit.TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr("forwarder.sinks.kinesis.request_limit.TRIAL_SECONDS", 0.5)
     server.always("PutRecords", TooLargeAbove(size=LIMIT))
     await write_rows(ledger, database.url, 5000, note="x" * LIMIT)
     await write_rows(ledger, database.url, *range(1000, 1050))

@@ -10,10 +10,10 @@ import pytest
 
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
-from forwarder.kinesis import kinesis_sink
 from forwarder.local.kinesis.faults import Error
 from forwarder.metrics import Metrics
 from forwarder.service import Service
+from forwarder.sinks.kinesis.kinesis import kinesis_sink
 from forwarder.state import Phase, ServiceState
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
@@ -24,8 +24,8 @@ from tests.waiting import eventually
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks every half minute; a test need not."""
-    monkeypatch.setattr("forwarder.kinesis_watch.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("forwarder.kinesis_watch.LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis_watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis_watch.LOOK_AGAIN_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox
 from forwarder.outbox.pump import Pump
 from forwarder.outbox.registry import Registry
-from forwarder.pacing import Pacing
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
+from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database

@@ -23,9 +23,9 @@ from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis import KinesisSink, kinesis_sink
-from forwarder.kinesis_client import kinesis_client
 from forwarder.metrics import Metrics
+from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.kinesis_client import kinesis_client
 
 REGION = "eu-west-1"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"

@@ -11,10 +11,10 @@ import aiohttp
 import anyio
 import pytest
 
-from forwarder import attachments
-from forwarder.attachments import Attachments
 from forwarder.errors import Unavailable, Vanished
 from forwarder.events import Attachment
+from forwarder.sinks import attachments
+from forwarder.sinks.attachments import Attachments
 
 PART_BYTES = 10
 

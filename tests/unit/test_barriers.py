@@ -13,8 +13,8 @@ from forwarder.delivery import barriers as barriers_module
 from forwarder.delivery.barriers import Barriers
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.events import Record, Stretch
-from forwarder.pacing import Pacing
 from forwarder.records.packing import Packed
+from forwarder.sinks.kinesis.pacing import Pacing
 
 MANY = 1 << 30
 TRUNCATE = "TRUNCATE"

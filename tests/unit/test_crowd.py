@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.events import Record
-from forwarder.pacing import Pacing
+from forwarder.sinks.kinesis.pacing import Pacing
 
 MANY = 1 << 30
 

@@ -11,12 +11,12 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from forwarder import kinesis_shards
 from forwarder.events import Record
-from forwarder.kinesis_shards import KinesisShards
-from forwarder.kinesis_wire import Result
 from forwarder.metrics import Metrics
-from forwarder.shard_map import ShardMap
+from forwarder.sinks.kinesis import kinesis_shards
+from forwarder.sinks.kinesis.kinesis_shards import KinesisShards
+from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis.shard_map import ShardMap
 from tests.waiting import eventually
 
 LIST = {

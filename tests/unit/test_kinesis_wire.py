@@ -12,8 +12,8 @@ from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder import kinesis_wire
 from forwarder.events import Record
+from forwarder.sinks.kinesis import kinesis_wire
 
 ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=256), st.binary(max_size=100)), min_size=1, max_size=5)
 

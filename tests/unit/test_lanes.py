@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.events import Record
-from forwarder.pacing import Pacing
+from forwarder.sinks.kinesis.pacing import Pacing
 
 KEYS = ("a", "b", "c", "schlüssel")
 MANY = 10**9

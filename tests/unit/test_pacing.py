@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.local.kinesis.budget import ShardBudget
-from forwarder.pacing import CALM_SECONDS, HOLD_SECONDS, REFILL_SECONDS, Pacing
+from forwarder.sinks.kinesis.pacing import CALM_SECONDS, HOLD_SECONDS, REFILL_SECONDS, Pacing
 
 SHARD = "shardId-000000000000"
 MEBIBYTE = 1 << 20

@@ -26,8 +26,8 @@ from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import Position, Snapshot
-from forwarder.pacing import Pacing
 from forwarder.records.packing import Packed
+from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.state import ServiceState
 
 SINK_METRICS = Metrics().sink("default")

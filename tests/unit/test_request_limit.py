@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from forwarder.request_limit import (
+from forwarder.sinks.kinesis.request_limit import (
     LEAST_BYTES,
     PROBE_SECONDS,
     PROOF_SECONDS,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.local.kinesis.shards import HASH_SPACE, Shard, split, uniform
-from forwarder.shard_map import CACHED_KEYS, ShardMap
+from forwarder.sinks.kinesis.shard_map import CACHED_KEYS, ShardMap
 
 
 def listed(shards: list[Shard]) -> list[dict[str, Any]]:

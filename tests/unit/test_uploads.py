@@ -22,8 +22,8 @@ from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.events import Attachment, Record, Stretch
 from forwarder.metrics import Metrics
 from forwarder.outbox.cursor import Position, Snapshot
-from forwarder.pacing import Pacing
 from forwarder.records.packing import Packed
+from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.state import Phase, ServiceState
 from tests.large import Whole
 from tests.waiting import eventually

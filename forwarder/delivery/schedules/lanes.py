@@ -50,7 +50,7 @@ def unknown(_: str) -> None:
 
 
 class Pace(Protocol):
-    """``forwarder.pacing.Pacing``."""
+    """``forwarder.sinks.kinesis.pacing.Pacing``."""
 
     def admits(self, shard: str, size: int, now: float) -> bool: ...
     def wait_seconds(self, shard: str, now: float) -> float: ...

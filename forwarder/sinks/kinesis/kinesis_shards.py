@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from forwarder import kinesis_wire
 from forwarder.aws import hearsay
 from forwarder.aws.aws_call import aws_call
 from forwarder.backoff import Backoff
@@ -18,10 +17,11 @@ from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.delivery.schedules.lanes import Lanes, unknown
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_wire import Result
 from forwarder.metrics import SinkMetrics
-from forwarder.pacing import Pacing
-from forwarder.shard_map import ShardMap
+from forwarder.sinks.kinesis import kinesis_wire
+from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis.pacing import Pacing
+from forwarder.sinks.kinesis.shard_map import ShardMap
 
 THROTTLED = "ProvisionedThroughputExceededException"
 

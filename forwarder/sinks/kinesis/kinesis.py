@@ -19,15 +19,15 @@ from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_client import kinesis_client
-from forwarder.kinesis_shards import KinesisShards
-from forwarder.kinesis_watch import KinesisWatch
-from forwarder.kinesis_wire import body_bytes
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
-from forwarder.order_audit import OrderAudit, Regression
-from forwarder.put_records import PutRecords
-from forwarder.request_limit import LEAST_BYTES, RequestLimit, Verdict
+from forwarder.sinks.kinesis.kinesis_client import kinesis_client
+from forwarder.sinks.kinesis.kinesis_shards import KinesisShards
+from forwarder.sinks.kinesis.kinesis_watch import KinesisWatch
+from forwarder.sinks.kinesis.kinesis_wire import body_bytes
+from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
+from forwarder.sinks.kinesis.put_records import PutRecords
+from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.state import ServiceState
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.

@@ -9,13 +9,13 @@ from typing import Any
 import anyio
 from botocore.exceptions import EndpointConnectionError
 
-from forwarder import kinesis_wire
 from forwarder.aws import hearsay
 from forwarder.aws.aws_call import aws_call
 from forwarder.aws.aws_session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.logs import Occasional
+from forwarder.sinks.kinesis import kinesis_wire
 from forwarder.state import ServiceState
 
 # DescribeStreamSummary is limited to 20 calls a second and account.

@@ -16,7 +16,6 @@ import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
-from forwarder import kinesis_wire
 from forwarder.aws import hearsay, signed_post
 from forwarder.aws.aws_call import aws_call
 from forwarder.aws.aws_session import is_at_aws
@@ -24,7 +23,8 @@ from forwarder.aws.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, c
 from forwarder.aws.signed_post import SignedPost
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record
-from forwarder.kinesis_wire import Result
+from forwarder.sinks.kinesis import kinesis_wire
+from forwarder.sinks.kinesis.kinesis_wire import Result
 
 # What a dry run may find that waiting cannot mend; whatever else it meets, the first real request will tell better.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
