@@ -13,9 +13,9 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
-from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.service import Service
+from forwarder.status.http_server import http_server
 
 # Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
 # them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.

@@ -20,9 +20,9 @@ from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from forwarder.config import settings, settings_sources, sink_url
-from forwarder.http_server import http_server
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, ServiceState
+from forwarder.status.http_server import http_server
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 REGION = "eu-west-1"
