@@ -77,7 +77,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Body(Protocol):
-    """The data of a record whose images are still in the database: ``forwarder.bodies.StoredBody``."""
+    """The data of a record whose images are still in the database: ``forwarder.listen.bodies.StoredBody``."""
 
     @property
     def size(self) -> int:

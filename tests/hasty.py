@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from forwarder import checkpoints
 from forwarder.cli import main
 from forwarder.delivery import lease
+from forwarder.listen import checkpoints
 from forwarder.store import leadership
 
 if __name__ == "__main__":

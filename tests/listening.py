@@ -20,9 +20,9 @@ from anyio.abc import Process
 
 from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.config.waking import Wake
+from forwarder.listen.service import Service
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from forwarder.state import Phase
 from tests.support import forked
 from tests.support.forked import Forked

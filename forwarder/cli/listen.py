@@ -13,8 +13,8 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
+from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from forwarder.status.http_server import http_server
 
 # Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of

@@ -22,8 +22,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
-    monkeypatch.setattr("forwarder.sink_worker.STEADY_SECONDS", 0.0)
-    monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.listen.checkpoints.HEARTBEAT_SECONDS", 0.2)
     for module in ("leadership", "positions", "doorbell", "holders"):
         monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
     monkeypatch.setitem(connections.connect.__kwdefaults__ or {}, "timeout_seconds", 1.0)

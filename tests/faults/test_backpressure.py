@@ -281,7 +281,7 @@ def pipe() -> Iterator[Pipe]:
 async def test_a_stalled_reader_of_standard_output_gets_whole_lines_in_order_after_a_reconnect(
     database: Database, ledger: Ledger, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.sink_worker.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0.0)
     monkeypatch.setattr("forwarder.sinks.lines.sys.stdout", pipe)
     await write_rows(ledger, database.writer_url, *range(100, 500), note="x" * 1000)
     async with listening(database.url, "stdout:") as service:

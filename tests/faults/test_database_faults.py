@@ -10,8 +10,8 @@ import pytest
 
 from forwarder.database import sessions as connections
 from forwarder.delivery.lease import LEASE_SECONDS
+from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres, StopMode
-from forwarder.service import Service
 from forwarder.state import Phase
 from forwarder.store.positions import Positions
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
@@ -177,7 +177,7 @@ async def test_a_stop_saves_the_position_while_the_leadership_is_being_proved(
             await self._connection.execute("SELECT pg_sleep(0.3)")
 
     monkeypatch.setattr(Positions, "prove", slowly)
-    monkeypatch.setattr("forwarder.checkpoints.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.listen.checkpoints.HEARTBEAT_SECONDS", 0.05)
     async with listening(database.url, served.sink):
         await proving.wait()
         await write_rows(ledger, database.writer_url, 100)

@@ -21,9 +21,9 @@ from forwarder.database.sessions import LEADER_LOCK_CLASS, describe
 from forwarder.demo.audit import Findings
 from forwarder.demo.audit import audit as compare
 from forwarder.demo.ledger import Arrival
+from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
 from tests.ledger import Ledger, all_delivered, arrival, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening, running

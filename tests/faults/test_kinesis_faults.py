@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from forwarder.errors import Refused
+from forwarder.listen.service import Service
 from forwarder.local.kinesis import LocalKinesis, serve
 from forwarder.local.kinesis.faults import (
     AnyFault,
@@ -20,7 +21,6 @@ from forwarder.local.kinesis.faults import (
     LoseResponse,
     Refuse,
 )
-from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import (
@@ -300,7 +300,7 @@ async def more_shards(served: Served, *, than: int) -> None:
 async def test_oversize_stop_ends_delivery_exactly_before_a_change_above_the_streams_limit_and_says_why(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, page_rows: int
 ) -> None:
-    monkeypatch.setattr("forwarder.sink_worker.STEADY_SECONDS", 0)
+    monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0)
     await write_rows(ledger, database.writer_url, *range(100, 115))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
     await write_rows(ledger, database.writer_url, *range(201, 205))

@@ -8,12 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from forwarder import service as service_module
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
+from forwarder.listen import service as service_module
+from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from forwarder.sinks.kinesis.kinesis import kinesis_sink
 from forwarder.state import Phase
 from tests.databases import Database

@@ -13,10 +13,10 @@ import pytest
 
 from forwarder.config.settings import ListenSettings, Settings, SinkSettings
 from forwarder.errors import Refused
+from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Delay, Error
 from forwarder.metrics import Metrics
 from forwarder.outbox.event_reader import EventReader
-from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, Missing, all_delivered, audit, create_accounts, write, write_rows, writing

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords
-from forwarder.service import Service
 from tests.buckets import BUCKET, bucket, s3_server, stuck_s3
 from tests.databases import Database
 from tests.ledger import Ledger, Missing, all_delivered, write, write_rows
@@ -28,7 +28,7 @@ BARELY = "x" * ((1 << 20) - 100)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
     monkeypatch.setattr("forwarder.delivery.retries.REFUSED_SECONDS", 0.1)
-    monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.listen.redelivery.INTERVAL_SECONDS", 0.1)
 
 
 async def letters(database: Database, what: str = "seq") -> list[Any]:

@@ -36,7 +36,7 @@ async def operator(database: Database) -> AsyncIterator[Connection]:
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters that are to be sent again are looked for ten times a second."""
-    monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.listen.redelivery.INTERVAL_SECONDS", 0.1)
 
 
 async def all_repeated(served: Served, seqs: set[int]) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
+from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from tests.copies import deliver, keys, records, shared_ids, write
 from tests.databases import Database, connected
 from tests.dumps import archived, dump, restore_in_place

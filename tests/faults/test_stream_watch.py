@@ -10,9 +10,9 @@ import pytest
 
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
+from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from forwarder.sinks.kinesis.kinesis import kinesis_sink
 from forwarder.state import Phase, ServiceState
 from tests.databases import Database

@@ -9,12 +9,12 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder import stillness, watchdog
 from forwarder.aws import aws_call
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
+from forwarder.listen import stillness, watchdog
 from forwarder.sinks.attachments import attachments_of
 from tests.databases import Database
 from tests.large import Whole

@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from forwarder.config.settings import Settings, SinkSettings
+from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Hang
 from forwarder.metrics import Metrics
-from forwarder.service import Service
 from forwarder.state import Phase
 from tests.databases import Database, connected
 from tests.hasty import __file__ as hasty
@@ -130,8 +130,8 @@ async def test_a_standby_takes_over_from_a_leader_whose_network_went_dark(
 async def test_behind_a_leader_that_is_stuck_with_a_backlog_the_standby_says_so(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.vigil.STILL_SECONDS", 1.0)
-    monkeypatch.setattr("forwarder.standby.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("forwarder.listen.vigil.STILL_SECONDS", 1.0)
+    monkeypatch.setattr("forwarder.listen.standby.LOOK_SECONDS", 0.0)
     hanging = Hang(operation="PutRecords")
     served.kinesis.faults.replace([hanging])
     async with listening(database.url, served.sink, stop_timeout_seconds=0.1) as leader:

@@ -49,7 +49,7 @@ async def served() -> AsyncIterator[Served]:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A halted lane, and a letter that is to be sent again, wait for a tenth of a second instead of several."""
     monkeypatch.setattr("forwarder.delivery.retries.REFUSED_SECONDS", 0.1)
-    monkeypatch.setattr("forwarder.redelivery.INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.listen.redelivery.INTERVAL_SECONDS", 0.1)
 
 
 @pytest.fixture(autouse=True)

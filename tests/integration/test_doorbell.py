@@ -19,7 +19,7 @@ from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
-from forwarder.intake import Intake
+from forwarder.listen.intake import Intake
 from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.cursor import Position, Snapshot

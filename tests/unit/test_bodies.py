@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from forwarder import bodies
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Body, Event, Stored, Table
+from forwarder.listen import bodies
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 

@@ -7,11 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
-from forwarder.checkpoints import Checkpoints
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.events import SetAside
+from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.cursor import NOTHING, Position, Snapshot
@@ -61,7 +61,7 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("forwarder.checkpoints.uptime_seconds", clock)
+    monkeypatch.setattr("forwarder.listen.checkpoints.uptime_seconds", clock)
     lease = Lease(asked_at=0.0)
     positions = SlowPositions(clock, lease)
     quarantine = Quarantine(Metrics().sink("default"))

@@ -18,7 +18,7 @@ import pytest
 
 from forwarder.delivery.frontier import Frontier
 from forwarder.events import Event, Record, Stretch, Table
-from forwarder.intake import Intake
+from forwarder.listen.intake import Intake
 from forwarder.outbox import census
 from forwarder.outbox import feed as feed_module
 from forwarder.outbox.ahead import Ahead

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.checkpoints import HEARTBEAT_SECONDS
 from forwarder.database.sessions import ANSWER_SECONDS
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.errors import Unavailable
+from forwarder.listen.checkpoints import HEARTBEAT_SECONDS
 from forwarder.store.leadership import SILENCE_SECONDS
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from forwarder import bodies
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import Event, Stored, Table
+from forwarder.listen import bodies
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packed, Packer

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from forwarder.database.holders import Holder
-from forwarder.vigil import FINE, PATIENCE_SECONDS, STILL_SECONDS, LastSave, Vigil
+from forwarder.listen.vigil import FINE, PATIENCE_SECONDS, STILL_SECONDS, LastSave, Vigil
 
 LEADER = Holder(
     pid=7,

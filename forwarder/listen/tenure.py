@@ -10,10 +10,7 @@ from functools import partial
 
 import anyio
 
-from forwarder import bodies
-from forwarder.bodies import Images
 from forwarder.capture.selection import Pattern
-from forwarder.checkpoints import Checkpoints
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.database import sessions
@@ -29,7 +26,13 @@ from forwarder.delivery.uploads import Uploads
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.events import Table
-from forwarder.intake import Intake, Wants
+from forwarder.listen import bodies
+from forwarder.listen.bodies import Images
+from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.intake import Intake, Wants
+from forwarder.listen.redelivery import Redelivery
+from forwarder.listen.standby import Standby
+from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.cursor import Position
 from forwarder.outbox.source import Source
@@ -38,14 +41,11 @@ from forwarder.records import partition_key
 from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
-from forwarder.redelivery import Redelivery
 from forwarder.sinks.attachments import Attachments
-from forwarder.standby import Standby
 from forwarder.state import Phase, ServiceState
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
-from forwarder.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import logging
 import anyio
 
 from forwarder.delivery.relay import Relay
+from forwarder.listen.stillness import Stillness
 from forwarder.logs import Occasional
 from forwarder.state import ServiceState
-from forwarder.stillness import Stillness
 
 LOOK_SECONDS = 2.0
 

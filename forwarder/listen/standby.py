@@ -13,11 +13,11 @@ from forwarder.database.holders import Holder, holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import ForwarderError
+from forwarder.listen.vigil import LastSave, Verdict, Vigil
 from forwarder.logs import Occasional
 from forwarder.outbox.survey import Survey
 from forwarder.state import ServiceState
 from forwarder.store.leadership import Leadership
-from forwarder.vigil import LastSave, Verdict, Vigil
 
 RETRY_SECONDS = 1.0
 # Looking at locks costs more than asking for one, the more of them there are in the whole instance.

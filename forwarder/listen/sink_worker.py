@@ -11,20 +11,20 @@ from pathlib import Path
 
 import anyio
 
-from forwarder import tenure
 from forwarder.backoff import Backoff
 from forwarder.config.sink_url import KinesisTarget, StdoutTarget
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.line import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
+from forwarder.listen import tenure
+from forwarder.listen.tenure import Terms
 from forwarder.outbox.source import Source
 from forwarder.sinks.attachments import Attachments, attachments_of
 from forwarder.sinks.files import file_sink
 from forwarder.sinks.kinesis.kinesis import kinesis_sink
 from forwarder.sinks.pipes import stdout_sink
 from forwarder.state import Phase
-from forwarder.tenure import Terms
 
 # A tenure that lasted so long was a success: the next attempt after it comes soon.
 STEADY_SECONDS = 15.0

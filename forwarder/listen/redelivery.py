@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import anyio
 
-from forwarder.checkpoints import Checkpoints
 from forwarder.database.sessions import Connection
 from forwarder.delivery.relay import Relay
+from forwarder.listen.checkpoints import Checkpoints
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions

@@ -13,14 +13,14 @@ from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
 from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.listen.sink_worker import Delivery, plain_errors
+from forwarder.listen.tenure import Terms
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.sink_worker import Delivery, plain_errors
 from forwarder.state import OutboxState, ServiceState
 from forwarder.store.positions import Newcomers
-from forwarder.tenure import Terms
 
 # However many share what may be in memory, each may have so much.
 LEAST_BYTES = 1 << 20

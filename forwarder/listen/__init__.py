@@ -1,0 +1,1 @@
+"""What ``forwarder listen`` runs."""
