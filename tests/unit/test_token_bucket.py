@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.token_bucket import TokenBucket
+from forwarder.local.kinesis.token_bucket import TokenBucket
 
 
 def test_a_full_bucket_passes_one_burst_and_then_nothing() -> None:

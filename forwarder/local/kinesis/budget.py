@@ -3,7 +3,7 @@
 Source: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 """
 
-from forwarder.token_bucket import TokenBucket
+from forwarder.local.kinesis.token_bucket import TokenBucket
 
 MEBIBYTE = 1 << 20
 WRITE_RECORDS_PER_SECOND = 1000

@@ -41,7 +41,7 @@ _BURST_BYTES = BYTES_PER_SECOND * BURST_SECONDS
 
 
 class _Pace:
-    """One shard. Buckets as in ``forwarder.token_bucket``, but two at once and of a varying rate: this runs for every record."""
+    """One shard. Buckets as in ``forwarder.local.kinesis.token_bucket``, but two at once and of a varying rate: this runs for every record."""
 
     __slots__ = (
         "bytes",
