@@ -9,7 +9,7 @@ import typer
 
 from forwarder import logs
 from forwarder.config.settings import Settings
-from forwarder.config.settings_sources import load
+from forwarder.config.sources import load
 from forwarder.database.database_address import require_files, resolve
 from forwarder.database.database_url import parse
 from forwarder.errors import Misconfigured

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from forwarder.config.settings import Settings
-from forwarder.config.settings_sources import environment_names, load
+from forwarder.config.sources import environment_names, load
 from forwarder.errors import Misconfigured
 
 SECRET = "hunter2"
