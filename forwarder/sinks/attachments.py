@@ -11,10 +11,10 @@ import anyio
 import botocore.exceptions
 from aiobotocore.config import AioConfig
 
-from forwarder.aws.aws_call import aws_call
-from forwarder.aws.aws_session import region_of, session_of
-from forwarder.aws.credentials_renewal import CredentialsRenewal
-from forwarder.aws.kinesis_errors import errors_of, errors_of_opening
+from forwarder.aws.call import aws_call
+from forwarder.aws.errors import errors_of, errors_of_opening
+from forwarder.aws.renewal import CredentialsRenewal
+from forwarder.aws.session import region_of, session_of
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment

@@ -12,7 +12,7 @@ import anyio
 import psutil
 import pytest
 
-from forwarder.aws import aws_call
+from forwarder.aws import call
 from forwarder.config.sink_url import KinesisTarget, Oversize
 from forwarder.delivery.concurrency import Concurrency
 from forwarder.delivery.lease import Lease
@@ -93,8 +93,8 @@ def records(count: int = 1, *, size: int = 10) -> list[Record]:
 
 
 def hasty(monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.3) -> None:
-    monkeypatch.setattr(aws_call, "CALL_SECONDS", seconds)
-    monkeypatch.setattr(aws_call, "LEAST_BYTES_PER_SECOND", 1 << 30)
+    monkeypatch.setattr(call, "CALL_SECONDS", seconds)
+    monkeypatch.setattr(call, "LEAST_BYTES_PER_SECOND", 1 << 30)
 
 
 @pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip()])

@@ -366,7 +366,7 @@ async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reaso
     small = [identity for identity in range(100, 420) if identity % 20]
     async with stuck_s3(refuses=refuses) as s3:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.url)
-        monkeypatch.setattr("forwarder.aws.aws_call.CALL_SECONDS", 2.0)
+        monkeypatch.setattr("forwarder.aws.call.CALL_SECONDS", 2.0)
         for first in range(100, 420, 20):
             await write_rows(ledger, database.writer_url, first, note=note)
             await write_rows(ledger, database.writer_url, *range(first + 1, first + 20))

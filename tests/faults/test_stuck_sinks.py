@@ -9,7 +9,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.aws import aws_call
+from forwarder.aws import call
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
@@ -67,7 +67,7 @@ async def test_a_hanging_peer_is_named_and_everything_arrives_once_it_is_well(
     monkeypatch: pytest.MonkeyPatch,
     behaviour: StopReading | Silence | Drip,
 ) -> None:
-    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(call, "CALL_SECONDS", 0.5)
     server.always("PutRecords", behaviour)
     async with listening(database.url, sink_of(server)) as service:
         await leads(service)
@@ -85,7 +85,7 @@ async def test_a_hanging_peer_is_named_and_everything_arrives_once_it_is_well(
 async def test_a_request_that_is_not_answered_in_time_may_be_stored_late_as_a_repeat_behind_newer_records(
     server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(call, "CALL_SECONDS", 0.5)
     async with listening(database.url, sink_of(server)) as service:
         await leads(service)
         server.next("PutRecords", Late())
@@ -126,7 +126,7 @@ async def test_a_bucket_that_hangs_costs_an_object_its_deadline(
     assert isinstance(target, KinesisTarget)
     async with attachments_of(target) as attachments:
         await attachments.prepare()
-        monkeypatch.setattr(aws_call, "CALL_SECONDS", 0.3)
+        monkeypatch.setattr(call, "CALL_SECONDS", 0.3)
         server.always(ANY, behaviour)
         large = Attachment(bucket="bucket", key="large/1", body=Whole(b"x" * (4 << 20)))
         with anyio.fail_after(30), pytest.raises(Unavailable, match="not done within"):

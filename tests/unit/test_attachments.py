@@ -132,7 +132,7 @@ class Odd:
 async def test_an_odd_answer_is_a_reason_to_try_again_and_so_is_none_in_time(
     answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.aws.aws_call.CALL_SECONDS", 0.01)
+    monkeypatch.setattr("forwarder.aws.call.CALL_SECONDS", 0.01)
     with pytest.raises(Unavailable, match="s3://large: "):
         await Attachments(Odd(answer), bucket="large").put(attachment(Scripted(["x" * 25])))
 

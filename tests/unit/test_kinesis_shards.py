@@ -50,7 +50,7 @@ class Client:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinesis_shards, "LIST_AGAIN_SECONDS", 0.001)
-    monkeypatch.setattr("forwarder.aws.aws_call.CALL_SECONDS", 0.01)
+    monkeypatch.setattr("forwarder.aws.call.CALL_SECONDS", 0.01)
 
 
 def shards_of(client: Client) -> KinesisShards:

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 
 from forwarder.aws import hearsay
-from forwarder.aws.credentials_renewal import CredentialsRenewal
-from forwarder.aws.kinesis_errors import INVALID, TOO_LARGE, reason
+from forwarder.aws.errors import INVALID, TOO_LARGE, reason
+from forwarder.aws.renewal import CredentialsRenewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.delivery.quarantine import Rejection
 from forwarder.delivery.schedules.crowd import Crowd

@@ -9,9 +9,9 @@ from typing import Any
 from aiobotocore.config import AioConfig
 
 from forwarder import __version__
-from forwarder.aws.aws_call import aws_call
-from forwarder.aws.aws_session import region_of, require_region, session_of
-from forwarder.aws.kinesis_errors import errors_of_opening
+from forwarder.aws.call import aws_call
+from forwarder.aws.errors import errors_of_opening
+from forwarder.aws.session import region_of, require_region, session_of
 from forwarder.config.sink_url import KinesisTarget
 
 

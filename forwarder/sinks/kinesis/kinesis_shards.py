@@ -11,7 +11,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from forwarder.aws import hearsay
-from forwarder.aws.aws_call import aws_call
+from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.delivery.schedules.lanes import Lanes, unknown

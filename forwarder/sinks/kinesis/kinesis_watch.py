@@ -10,8 +10,8 @@ import anyio
 from botocore.exceptions import EndpointConnectionError
 
 from forwarder.aws import hearsay
-from forwarder.aws.aws_call import aws_call
-from forwarder.aws.aws_session import is_at_aws, lists_region
+from forwarder.aws.call import aws_call
+from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.logs import Occasional

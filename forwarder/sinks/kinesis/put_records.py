@@ -17,9 +17,9 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from forwarder.aws import hearsay, signed_post
-from forwarder.aws.aws_call import aws_call
-from forwarder.aws.aws_session import is_at_aws
-from forwarder.aws.kinesis_errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
+from forwarder.aws.call import aws_call
+from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
+from forwarder.aws.session import is_at_aws
 from forwarder.aws.signed_post import SignedPost
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from aiobotocore.credentials import AioRefreshableCredentials
 
-from forwarder.aws.aws_call import aws_call
+from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError
 from forwarder.logs import Occasional

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from forwarder.aws.kinesis_errors import errors_of
+from forwarder.aws.errors import errors_of
 from forwarder.errors import Unavailable
 
 # For all of it: a connection of the pool, credentials, proxy, TLS, upload and answer.
