@@ -17,7 +17,7 @@ import asyncpg
 from forwarder.backoff import Backoff
 from forwarder.capture.rights_script import closing
 from forwarder.database.conflicts import past_conflicts
-from forwarder.database.holders import holders_of_lock
+from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import SQL, query
 from forwarder.database.sessions import LOCK_CLASS, LOCK_TIMEOUT_MS, MIGRATION_LOCK, Connection, blockage, errors_of
 from forwarder.errors import Refused, Unavailable

@@ -24,7 +24,7 @@ from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.waking import waking
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
-from forwarder.database.server import max_prepared_transactions
+from forwarder.database.server_identity import max_prepared_transactions
 from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
 from forwarder.errors import Misconfigured, Refused
 

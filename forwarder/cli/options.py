@@ -10,8 +10,8 @@ import typer
 from forwarder import logs
 from forwarder.config.settings import Settings
 from forwarder.config.sources import load
-from forwarder.database.database_address import require_files, resolve
-from forwarder.database.database_url import parse
+from forwarder.database.address import require_files, resolve
+from forwarder.database.url import parse
 from forwarder.errors import Misconfigured
 
 logger = logging.getLogger(__name__)

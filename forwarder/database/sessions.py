@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from forwarder.database.address import resolve
 from forwarder.database.connection_target import ConnectionTarget
-from forwarder.database.database_address import resolve
 from forwarder.database.pooler import is_direct, lends_by_turns
 from forwarder.database.queries import query
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable

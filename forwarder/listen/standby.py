@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import anyio
 import asyncpg
 
-from forwarder.database.holders import Holder, holders_of_sink
+from forwarder.database.lock_holders import Holder, holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import ForwarderError

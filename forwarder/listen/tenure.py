@@ -14,8 +14,8 @@ from forwarder.capture.selection import Pattern
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.database import sessions
-from forwarder.database.holders import Holder, holders_of_sink, usurpation
-from forwarder.database.server import server_of
+from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
+from forwarder.database.server_identity import server_of
 from forwarder.database.sessions import Connection
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.lease import Lease

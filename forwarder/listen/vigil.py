@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forwarder.database.holders import Holder, usurpation
+from forwarder.database.lock_holders import Holder, usurpation
 
 # A session of a role that may lead, under a name that is no listener's, is given so long to show that it does.
 PATIENCE_SECONDS = 5.0

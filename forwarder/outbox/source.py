@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from forwarder.config.settings import Settings
 from forwarder.config.waking import Waking, waking
 from forwarder.database import sessions
-from forwarder.database.server import Server, max_prepared_transactions, server_of
+from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox.cursor import Position

@@ -15,7 +15,7 @@ from forwarder.capture.capture_role import read_capture_roles
 from forwarder.capture.muted import muted_warnings
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
-from forwarder.database.holders import holders_of_lock
+from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.errors import ForwarderError

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from forwarder.database.queries import query
-from forwarder.database.server import Server
+from forwarder.database.server_identity import Server
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.records.origins import Origin, Origins
 

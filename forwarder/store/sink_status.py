@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from forwarder.database.holders import Holder, holders_of_sink, usurpation
+from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused

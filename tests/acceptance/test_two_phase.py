@@ -10,7 +10,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.database.holders import holders_of_sink
+from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from forwarder.database.queries import query
-from forwarder.database.server import Server, server_of
+from forwarder.database.server_identity import Server, server_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.database.holders import Holder, holders_of_lock, holders_of_sink
+from forwarder.database.lock_holders import Holder, holders_of_lock, holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.store.leadership import Leadership
 from tests.databases import OWNER, WRITER, Database, connected

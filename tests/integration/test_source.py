@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from forwarder.config.settings import OutboxSettings, Settings
-from forwarder.database.server import server_of
+from forwarder.database.server_identity import server_of
 from forwarder.errors import Unavailable
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor

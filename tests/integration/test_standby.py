@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from forwarder.config.settings import OutboxSettings
-from forwarder.database.holders import holders_of_sink
+from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
 from forwarder.listen import standby as standby_module

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from forwarder.database.address import require_files, resolve
 from forwarder.database.connection_target import VARIABLES
-from forwarder.database.database_address import require_files, resolve
-from forwarder.database.database_url import INVENTED, KNOWN, parse
+from forwarder.database.url import INVENTED, KNOWN, parse
 from forwarder.errors import Misconfigured
 
 BASE = "postgresql://app:hunter2@db.example:6432/shop"

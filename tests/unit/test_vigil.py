@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from forwarder.database.holders import Holder
+from forwarder.database.lock_holders import Holder
 from forwarder.listen.vigil import FINE, PATIENCE_SECONDS, STILL_SECONDS, LastSave, Vigil
 
 LEADER = Holder(

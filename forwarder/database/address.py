@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forwarder.database.connection_target import ConnectionTarget, from_environment, target_of
-from forwarder.database.database_url import parse
+from forwarder.database.url import parse
 from forwarder.errors import Misconfigured
 
 
