@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from forwarder.capture import difference, migrations
-from forwarder.capture.installation import Installation
+from forwarder.capture import migrations, plan
+from forwarder.capture.apply import Installation
 from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights
 from forwarder.capture.selection import BeforeImage, Pattern, Rule
@@ -52,7 +52,7 @@ async def migrate(
     """Apply the migrations and capture what the patterns and the registry name, or with ``remove`` the patterns alone."""
     await migrations.apply(connection)
     rules = [Rule(match=Pattern(pattern), before=before) for pattern in patterns]
-    found = await difference.from_selection(
+    found = await plan.from_selection(
         connection,
         rules,
         exclude=[Pattern(pattern) for pattern in exclude],

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from forwarder.capture.capture_role import CaptureRoles, read_capture_roles
 from forwarder.capture.rights import PARTS, Part, Rights, images_role
 from forwarder.capture.rights_script import search
+from forwarder.capture.role import CaptureRoles, read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.queries import query
 from forwarder.database.quoting import literal

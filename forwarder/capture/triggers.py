@@ -7,7 +7,7 @@ from functools import partial
 
 from forwarder.capture.definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
-from forwarder.capture.layout import LayOut
+from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
 from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed

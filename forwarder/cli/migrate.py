@@ -8,15 +8,15 @@ from typing import Annotated, Literal, get_args
 import anyio
 import typer
 
-from forwarder.capture import difference, migrations
-from forwarder.capture.capture_role import CaptureRole
+from forwarder.capture import migrations, plan
+from forwarder.capture.apply import Installation
 from forwarder.capture.definitions import Redefine
-from forwarder.capture.difference import Difference
 from forwarder.capture.image_limit import LimitImages
-from forwarder.capture.installation import Installation
-from forwarder.capture.layout import LayOut
+from forwarder.capture.leaf_size import LayOut
+from forwarder.capture.plan import Difference
 from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights
+from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.triggers import Change, Forget, Install, Keep, Record, Remove
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
@@ -91,10 +91,10 @@ def migrate(
     loaded = settings(config, log_format, **flags)
     url = database_url(loaded)
     if down:
-        _perform(url, difference.from_nothing, mode=mode, discard=discard_undelivered)
+        _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
         return
     ask = partial(
-        difference.from_selection,
+        plan.from_selection,
         rules=_rules(loaded, remove=remove),
         exclude=_exclusions(loaded, exclude),
         leaf_events=loaded.outbox.leaf_events,
@@ -245,9 +245,9 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
     """Drop it, unless something was captured between the first look and the removal of the last trigger."""
 
     async def drop() -> None:
-        _guarded(await difference.from_nothing(connection), discard=discard)
+        _guarded(await plan.from_nothing(connection), discard=discard)
         with errors_of("cannot drop schema forwarder"):
-            await connection.execute(difference.DROP_SCHEMA)
+            await connection.execute(plan.DROP_SCHEMA)
 
     await past_conflicts(drop)
     typer.echo("schema forwarder: dropped")

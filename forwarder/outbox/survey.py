@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import anyio
 
 from forwarder.capture import uncaptured
-from forwarder.capture.capture_role import read_capture_roles
 from forwarder.capture.muted import muted_warnings
+from forwarder.capture.role import read_capture_roles
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.lock_holders import holders_of_lock

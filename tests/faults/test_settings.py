@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from forwarder.capture.difference import Difference, from_selection
-from forwarder.capture.installation import Installation
+from forwarder.capture.apply import Installation
+from forwarder.capture.plan import Difference, from_selection
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import describe, session

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import pytest
 
-from forwarder.capture import difference
+from forwarder.capture import plan
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 
@@ -489,7 +489,7 @@ async def test_a_virtual_column_is_null_and_warned_of(owner: Connection, writer:
     )
     await writer.execute("INSERT INTO public.item VALUES (1)")
     assert [event.after for event in await captured(owner)] == [{"id": 1, "stored": 2, "virtual": None}]
-    assert (await difference.from_selection(owner, [])).warnings[-1] == (
+    assert (await plan.from_selection(owner, [])).warnings[-1] == (
         "virtual generated columns are null in every record of public.item (virtual): declare them STORED, or compute them where they"
         " are read"
     )

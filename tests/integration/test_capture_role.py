@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from forwarder.capture import difference, migrations
-from forwarder.capture.capture_role import read_capture_roles
+from forwarder.capture import migrations, plan
 from forwarder.capture.protection import Roles
 from forwarder.capture.rights import images_role
+from forwarder.capture.role import read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.metrics import Metrics
@@ -87,7 +87,7 @@ async def capture_owner(connection: Connection) -> str:
 
 
 async def warnings(connection: Connection, role: str = CAPTURE_ROLE) -> tuple[str, ...]:
-    found = await difference.from_selection(connection, [], roles=Roles(capture=role))
+    found = await plan.from_selection(connection, [], roles=Roles(capture=role))
     assert not found.changes
     return found.warnings
 
@@ -243,7 +243,7 @@ async def test_a_database_where_nothing_is_everybodys_by_default_captures_too(
 async def test_down_works_in_the_middle_of_the_migrations(owner: Connection) -> None:
     for migration in migrations.shipped()[:1]:
         await owner.execute(migration.sql)
-    down = await difference.from_nothing(owner)
+    down = await plan.from_nothing(owner)
     assert down.roles == ()
     await owner.execute(down.script())
     assert await owner.fetchval("SELECT to_regnamespace('forwarder') IS NULL")
@@ -285,7 +285,7 @@ async def test_whoever_may_not_is_told_what_an_administrator_has_to_run_and_goes
         assert not (await migrate(installer, "shop.*", capture_role=fresh_role)).problems
         await installer.execute("INSERT INTO shop.orders VALUES (1)")
         (warning,) = await warnings(installer, fresh_role)
-        remedy = (await difference.from_selection(installer, [], roles=Roles(capture=fresh_role))).preparation
+        remedy = (await plan.from_selection(installer, [], roles=Roles(capture=fresh_role))).preparation
         assert f"CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO other_" in remedy
         assert f"CREATE ROLE {fresh_role}_images NOLOGIN; GRANT {fresh_role}_images TO other_" in remedy
         assert remedy in warning
@@ -305,17 +305,17 @@ async def test_the_script_says_what_an_administrator_has_to_run_and_does_the_res
 ) -> None:
     async with another(root, fresh_database) as installer:
         roles = Roles(capture=fresh_role)
-        script = (await difference.from_selection(installer, [], roles=roles)).script()
+        script = (await plan.from_selection(installer, [], roles=roles)).script()
         name = await installer.fetchval("SELECT current_user")
         assert (
             f"-- An administrator has to run before: CREATE ROLE {fresh_role} NOLOGIN; GRANT {fresh_role} TO {name}"
             in script
         )
         await installer.execute(script)
-        assert not (await difference.from_selection(installer, [], roles=roles)).exists
+        assert not (await plan.from_selection(installer, [], roles=roles)).exists
 
-        await root.execute((await difference.from_selection(installer, [], roles=roles)).preparation)
-        moved = await difference.from_selection(installer, [], roles=roles)
+        await root.execute((await plan.from_selection(installer, [], roles=roles)).preparation)
+        moved = await plan.from_selection(installer, [], roles=roles)
         assert "administrator" not in moved.script()
         await installer.execute(moved.script())
         assert await capture_owner(installer) == fresh_role
@@ -387,7 +387,7 @@ async def test_down_drops_a_role_that_nobody_else_needs(
 ) -> None:
     async with another(root, fresh_database, "CREATEROLE") as installer:
         await migrate(installer, "shop.*", capture_role=fresh_role)
-        down = await difference.from_nothing(installer)
+        down = await plan.from_nothing(installer)
         assert [role.can_go for role in down.roles] == [True, True]
         await installer.execute(down.script())
     assert await root.fetchval("SELECT count(*) FROM pg_roles WHERE rolname ~ $1", fresh_role) == 0
@@ -395,7 +395,7 @@ async def test_down_drops_a_role_that_nobody_else_needs(
 
 async def test_down_keeps_a_role_that_another_database_needs(owner: Connection) -> None:
     await migrate(owner)
-    down = await difference.from_nothing(owner)
+    down = await plan.from_nothing(owner)
     assert [role.can_go for role in down.roles] == [False, False]
     assert "DROP ROLE" not in down.script()
 
@@ -436,7 +436,7 @@ async def test_an_installation_whose_second_role_is_missing_goes_on_with_the_fir
     await writer.execute("INSERT INTO public.item VALUES (1, 1)")
     (warning,) = await warnings(owner, fresh_role)
     assert f"forwarder.images() has the rights of {fresh_role}" in warning
-    remedy = (await difference.from_selection(owner, [], roles=Roles(capture=fresh_role))).preparation
+    remedy = (await plan.from_selection(owner, [], roles=Roles(capture=fresh_role))).preparation
     assert remedy in warning
 
     await root.execute(remedy)
@@ -484,7 +484,7 @@ async def test_images_are_never_made_with_more_rights_than_capture_has_while_mig
     assert await images_owner(owner) == CAPTURE_ROLE
     assert not (await migrate(owner)).problems
     assert await images_owner(owner) == images_role(CAPTURE_ROLE)
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
 
 
 async def test_a_cast_may_call_nothing_of_ours(owner: Connection, writer: Connection, root: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forwarder.capture import difference, migrations
+from forwarder.capture import migrations, plan
 from forwarder.capture.definitions import Redefine, definitions
 from forwarder.capture.drift import drift
 from forwarder.config.settings import CAPTURE_ROLE
@@ -40,7 +40,7 @@ async def writer(fresh_database: Database, owner: Connection) -> AsyncIterator[C
 
 async def redefined(connection: Connection) -> list[str]:
     """What `forwarder migrate --check` would say of functions."""
-    found = await difference.from_selection(connection, [])
+    found = await plan.from_selection(connection, [])
     return [f"{change.table}: {', '.join(change.reasons)}" for change in found.mending]
 
 
@@ -95,7 +95,7 @@ async def test_an_altered_function_is_named_and_mended(
 
     assert not (await migrate(owner)).problems
 
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
     assert sorted(await owner.fetchval(rights)) == sorted(before)
     await writer.execute(
         "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET id = 2; DELETE FROM public.orders"
@@ -107,7 +107,7 @@ async def test_an_altered_function_is_named_and_mended(
 
 async def test_a_function_that_is_defined_again_is_nobodys_at_any_moment(owner: Connection) -> None:
     await owner.execute("DROP FUNCTION forwarder.reclaim")
-    (change,) = (await difference.from_selection(owner, [])).mending
+    (change,) = (await plan.from_selection(owner, [])).mending
     await owner.execute(f"BEGIN; {change.sql} COMMIT")
     may = "SELECT has_function_privilege($1, 'forwarder.reclaim(regclass, double precision)', 'EXECUTE')"
     assert not await owner.fetchval(may, WRITER)
@@ -119,19 +119,19 @@ async def test_what_is_missing_is_mended_before_migrations_that_rely_on_it(bare_
             await owner.execute(migration.sql)
         # 0016 alters what 0015 has made with it.
         await owner.execute("DROP FUNCTION forwarder.leaf_events, forwarder.has_state_index, forwarder.capture")
-        found = await difference.from_selection(owner, [])
+        found = await plan.from_selection(owner, [])
         assert [change.table for change in found.mending if isinstance(change, Redefine)] == [
             "forwarder.leaf_events()",
             "forwarder.has_state_index()",
         ]
         await owner.execute(found.script())
-        assert not (await difference.from_selection(owner, [])).exists
+        assert not (await plan.from_selection(owner, [])).exists
 
 
 async def test_the_printed_script_mends_too(owner: Connection) -> None:
     await owner.execute("DROP FUNCTION forwarder.capture() CASCADE; ALTER FUNCTION forwarder.key_of SECURITY INVOKER")
-    await owner.execute((await difference.from_selection(owner, [])).script())
-    assert not (await difference.from_selection(owner, [])).exists
+    await owner.execute((await plan.from_selection(owner, [])).script())
+    assert not (await plan.from_selection(owner, [])).exists
     owns = "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc"
     assert await owner.fetchval(owns) == CAPTURE_ROLE
 
@@ -139,7 +139,7 @@ async def test_the_printed_script_mends_too(owner: Connection) -> None:
 @pytest.mark.parametrize("encoding", ["LATIN1", "KOI8R", "EUC_JP", "SQL_ASCII"])
 async def test_functions_are_as_defined_whatever_the_encoding(postgres: EmbeddedPostgres, encoding: str) -> None:
     async with encoded(encoding, postgres) as database, session(database.url, purpose="tests") as owner:
-        assert not (await difference.from_selection(owner, [])).exists
+        assert not (await plan.from_selection(owner, [])).exists
 
 
 def test_only_comments_of_migrations_have_characters_that_not_every_database_takes() -> None:

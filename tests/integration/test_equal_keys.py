@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 import pytest
 
-from forwarder.capture import difference
+from forwarder.capture import plan
 from forwarder.capture.catalog import read_tables
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.tables import AmbiguousColumn
@@ -273,7 +273,7 @@ async def test_migrate_warns_of_the_tables_that_it_captures_and_of_no_others(con
         "CREATE TABLE other (id interval PRIMARY KEY DEFERRABLE); CREATE TABLE price (id numeric PRIMARY KEY)"
     )
     rules = [Rule(match=Pattern(name), before="full") for name in ("lap", "seat", "price")]
-    ambiguous, deferrable = (await difference.from_selection(connection, rules)).warnings
+    ambiguous, deferrable = (await plan.from_selection(connection, rules)).warnings
     assert "public.lap (id interval): " in ambiguous
     assert "public.seat: " in deferrable
     assert "other" not in ambiguous + deferrable

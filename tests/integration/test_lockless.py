@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.capture import difference
+from forwarder.capture import plan
 from forwarder.capture.catalog import read_tables
 from forwarder.capture.protection import Roles
 from forwarder.capture.selection import Pattern, Rule
@@ -103,9 +103,9 @@ async def test_a_reader_learns_the_names_of_tables(owner: Connection) -> None:
 
 @pytest.mark.usefixtures("locked")
 async def test_a_plan_is_made_and_nothing_to_do_is_found(owner: Connection) -> None:
-    found = await difference.from_selection(owner, RULES, roles=Roles(capture="forwarder_capture", runtime=None))
+    found = await plan.from_selection(owner, RULES, roles=Roles(capture="forwarder_capture", runtime=None))
     assert found.changes == []
-    assert len((await difference.from_nothing(owner)).changes) == 3
+    assert len((await plan.from_nothing(owner)).changes) == 3
 
 
 async def test_what_is_in_the_way_of_a_change_is_told_without_waiting_for_it(

@@ -18,9 +18,9 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.capture import difference, migrations
+from forwarder.capture import migrations, plan
+from forwarder.capture.apply import Installation
 from forwarder.capture.definitions import Redefine
-from forwarder.capture.installation import Installation
 from forwarder.capture.migrations import Migration
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.database.sessions import LOCK_TIMEOUT_MS
@@ -223,7 +223,7 @@ async def test_what_is_no_table_of_the_application_is_never_selected(
 async def test_a_selection_that_matches_nothing_is_refused_and_touches_nothing(owner: Connection) -> None:
     await owner.execute(ORDERS)
     with pytest.raises(Misconfigured, match=r"did you mean 'public\.orders'"):
-        await difference.from_selection(owner, [Rule(match=Pattern("ordres"))])
+        await plan.from_selection(owner, [Rule(match=Pattern("ordres"))])
     assert await owner.fetchval("SELECT to_regnamespace('forwarder')") is None
 
 
@@ -520,7 +520,7 @@ async def test_a_locked_table_comes_last_and_is_done_once_it_is_free(owner: Conn
     holder = other.transaction()
     await holder.start()
     await other.execute("INSERT INTO public.orders VALUES (1)")
-    found = await difference.from_selection(owner, [Rule(match=Pattern("*"))])
+    found = await plan.from_selection(owner, [Rule(match=Pattern("*"))])
     assert [change.table for change in found.changes] == ["public.orders", "public.visit"]
     outcome = Outcome()
 
@@ -550,7 +550,7 @@ async def test_no_writer_queues_behind_us_for_longer_than_the_lock_timeout(
 ) -> None:
     await owner.execute(ORDERS)
     await migrations.apply(owner)
-    found = await difference.from_selection(owner, [Rule(match=Pattern("orders"))])
+    found = await plan.from_selection(owner, [Rule(match=Pattern("orders"))])
     async with session(bare_database.url) as writer, other.transaction():
         await other.execute("INSERT INTO public.orders VALUES (0)")
         await writer.execute(f"SET lock_timeout = '{2 * LOCK_TIMEOUT_MS}ms'")
@@ -593,7 +593,7 @@ async def test_a_migration_waits_briefly_for_each_lock_and_says_what_is_locked(
                 await migrations.apply(owner)
 
 
-async def run(connection: Connection, found: difference.Difference, outcome: Outcome, patience_seconds: float) -> None:
+async def run(connection: Connection, found: plan.Difference, outcome: Outcome, patience_seconds: float) -> None:
     await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(found.changes)
 
 
@@ -666,7 +666,7 @@ async def test_leaves_stay_as_they_are_unless_asked_for(owner: Connection) -> No
     await migrate(owner)
     await owner.execute("SELECT forwarder.lay_out(1024)")
     for leaf_events, exists in ((None, False), (1024, False), (2048, True)):
-        assert (await difference.from_selection(owner, [], leaf_events=leaf_events)).exists is exists
+        assert (await plan.from_selection(owner, [], leaf_events=leaf_events)).exists is exists
 
 
 async def test_what_every_sink_has_stays_behind_when_leaves_are_laid_out_anew(owner: Connection) -> None:
@@ -703,7 +703,7 @@ async def test_leaves_that_a_writer_has_locked_are_laid_out_later(owner: Connect
     transaction = other.transaction()
     await transaction.start()
     await other.execute("INSERT INTO public.orders VALUES (1)")
-    found = await difference.from_selection(owner, [], leaf_events=1024)
+    found = await plan.from_selection(owner, [], leaf_events=1024)
     outcome = Outcome()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Installation(owner, outcome).carry_out, found.changes)
@@ -740,7 +740,7 @@ async def test_the_printed_script_does_what_the_run_would_do(
     script = await forwarder(bare_database, "--table", "public.*", "--sql", directory=tmp_path)
     assert await owner.fetchval("SELECT to_regnamespace('forwarder')") is None
     await owner.execute(script.stdout)
-    found = await difference.from_selection(owner, [Rule(match=Pattern("public.*"))])
+    found = await plan.from_selection(owner, [Rule(match=Pattern("public.*"))])
     assert not found.exists
     assert len(found.decisions) == 1
 
@@ -877,7 +877,7 @@ async def test_down_refuses_while_changes_are_undelivered(
 
 
 async def undelivered(connection: Connection) -> int:
-    return (await difference.from_nothing(connection)).undelivered
+    return (await plan.from_nothing(connection)).undelivered
 
 
 async def test_a_change_is_undelivered_until_every_sink_has_it(owner: Connection) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forwarder.capture import difference
+from forwarder.capture import plan
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.metrics import Metrics
@@ -28,7 +28,7 @@ async def root(database: Database) -> AsyncIterator[Connection]:
 async def warnings(database: Database) -> list[str]:
     """What `forwarder migrate` says, which is what `/readyz` of a listener says."""
     async with session(database.url, purpose="tests") as ours:
-        found = await difference.from_selection(ours, [])
+        found = await plan.from_selection(ours, [])
         state = OutboxState()
         await Survey(settings=OutboxSettings(), state=state, metrics=Metrics().outbox).renew(ours)
         assert tuple(state.warnings) == found.warnings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.capture import difference, migrations
-from forwarder.capture.installation import Installation
+from forwarder.capture import migrations, plan
+from forwarder.capture.apply import Installation
 from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights, images_role
 from forwarder.capture.rights_script import closing
@@ -173,9 +173,7 @@ async def test_what_runs_with_the_owners_rights_is_for_somebody(owner: Connectio
 
 async def rights_to_change(connection: Connection) -> list[Rights]:
     """What `forwarder migrate` would say of rights."""
-    return [
-        change for change in (await difference.from_selection(connection, [])).changes if isinstance(change, Rights)
-    ]
+    return [change for change in (await plan.from_selection(connection, [])).changes if isinstance(change, Rights)]
 
 
 # Default privileges
@@ -240,7 +238,7 @@ async def test_what_default_privileges_granted_before_is_revoked(owner: Connecti
     (change,) = (await migrate(owner)).done
     assert change.table == "schema forwarder"
     assert await everybody(owner) == {CAPTURE_ROLE, IMAGES_ROLE}
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
 
 
 async def test_a_trigger_that_somebody_left_on_a_table_of_ours_is_dropped_and_reported(
@@ -281,7 +279,7 @@ async def test_what_changes_how_a_table_of_ours_behaves_is_dropped_and_reported(
     (change,) = await rights_to_change(owner)
     assert change.part == "clear"
     assert not (await migrate(owner)).problems
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
     await writer.execute("INSERT INTO public.orders VALUES (1)")
 
 
@@ -328,7 +326,7 @@ async def test_a_foreign_key_of_a_stranger_keeps_no_table_from_being_emptied(
     assert await owner.fetchval("SELECT forwarder.compact_sinks(-1)")
     await owner.execute("TRUNCATE forwarder.outbox_3")
     assert await owner.fetchval(constraints) == before
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
     await lent.execute("INSERT INTO strange.sinks VALUES ('x'); INSERT INTO public.orders VALUES (1)")
 
 
@@ -339,7 +337,7 @@ async def test_a_foreign_key_that_whoever_migrates_may_drop_is_dropped_alone(
     before = await owner.fetchval(index)
     assert not (await migrate(root)).problems
     assert await owner.fetchval(index) == before
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
 
 
 async def test_what_keeps_the_outbox_from_being_laid_out_anew_is_named(owner: Connection, lent: Connection) -> None:
@@ -347,7 +345,7 @@ async def test_what_keeps_the_outbox_from_being_laid_out_anew_is_named(owner: Co
     await lent.execute(
         "CREATE VIEW strange.v AS SELECT seq FROM forwarder.outbox; CREATE TABLE strange.c (x forwarder.outbox)"
     )
-    found = await difference.from_selection(owner, [], leaf_events=1024)
+    found = await plan.from_selection(owner, [], leaf_events=1024)
     outcome = Outcome()
     await Installation(owner, outcome).carry_out(found.changes)
     problem = outcome.problems["forwarder.outbox"]
@@ -573,9 +571,9 @@ async def test_the_script_grants_a_runtime_role_what_it_needs(
     if is_there:
         await migrate(owner)
     roles = Roles(capture=CAPTURE_ROLE, runtime=runtime_role)
-    await owner.execute((await difference.from_selection(owner, [], roles=roles)).script())
+    await owner.execute((await plan.from_selection(owner, [], roles=roles)).script())
     assert "EXECUTE reclaim" in await rights_of(owner, runtime_role)
-    assert not (await difference.from_selection(owner, [])).exists
+    assert not (await plan.from_selection(owner, [])).exists
 
 
 @pytest.mark.parametrize(
@@ -622,6 +620,6 @@ async def test_a_runtime_role_may_tell_of_no_history_but_the_true_one(
 
 async def test_a_runtime_role_that_cannot_be_one_is_refused(owner: Connection) -> None:
     with pytest.raises(Refused, match="there is no role 'nobody'; run CREATE ROLE"):
-        await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime="nobody"))
+        await plan.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime="nobody"))
     with pytest.raises(Misconfigured, match="may only fill the outbox"):
-        await difference.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime=CAPTURE_ROLE))
+        await plan.from_selection(owner, [], roles=Roles(capture=CAPTURE_ROLE, runtime=CAPTURE_ROLE))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 import pytest
 
-from forwarder.capture import difference
+from forwarder.capture import plan
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
@@ -301,9 +301,9 @@ async def test_what_a_cast_has_prepared_that_came_in_the_middle_of_a_write_is_go
 @pytest.mark.parametrize("form", FORMS)
 async def test_migrate_warns_of_a_cast_that_is_not_run(owner: Connection, stranger: Connection, form: str) -> None:
     await create_table(owner, form)
-    assert (await difference.from_selection(owner, [])).warnings == ()
+    assert (await plan.from_selection(owner, [])).warnings == ()
     await create_cast(stranger)
-    (warning,) = (await difference.from_selection(owner, [])).warnings
+    (warning,) = (await plan.from_selection(owner, [])).warnings
     assert warning == (
         "rows of public.item with a theirs.mood have no images, but fault 42501: its cast to json runs theirs.to_json(theirs.mood), whose"
         " owner app_writer is neither a superuser nor the table's owner; ALTER FUNCTION theirs.to_json(theirs.mood) OWNER TO one of them, or"
@@ -316,9 +316,9 @@ async def test_migrate_warns_of_no_cast_that_is_run_or_runs_nothing(
 ) -> None:
     await create_table(owner, "composite")
     await stranger.execute("CREATE CAST (theirs.mood AS json) WITH INOUT")
-    assert (await difference.from_selection(owner, [])).warnings == ()
+    assert (await plan.from_selection(owner, [])).warnings == ()
     await stranger.execute("DROP CAST (theirs.mood AS json)")
     await create_cast(root, schema="public")
-    assert (await difference.from_selection(owner, [])).warnings == ()
+    assert (await plan.from_selection(owner, [])).warnings == ()
     await root.execute(f"ALTER FUNCTION public.to_json(theirs.mood) OWNER TO {OWNER}")
-    assert (await difference.from_selection(owner, [])).warnings == ()
+    assert (await plan.from_selection(owner, [])).warnings == ()

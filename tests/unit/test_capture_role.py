@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from forwarder.capture.capture_role import CaptureRole, CaptureRoles
+from forwarder.capture.role import CaptureRole, CaptureRoles
 
 READY = CaptureRole(
     function="capture",

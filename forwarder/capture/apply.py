@@ -11,7 +11,7 @@ import asyncpg
 
 from forwarder.backoff import Backoff
 from forwarder.capture.definitions import Redefine
-from forwarder.capture.layout import LayOut
+from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
 from forwarder.capture.triggers import Change, Install, Remove
 from forwarder.database.queries import query
