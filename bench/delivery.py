@@ -15,7 +15,7 @@ from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.events import Record, Stretch
 from forwarder.metrics import Metrics
-from forwarder.outbox.cursor import NOTHING, Position
+from forwarder.outbox.position import NOTHING, Position
 from forwarder.records.packing import Packed
 from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState

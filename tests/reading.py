@@ -10,8 +10,8 @@ from functools import partial
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.events import Event
-from forwarder.outbox.cursor import Position
 from forwarder.outbox.pages import Outbox, Page
+from forwarder.outbox.position import Position
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
 

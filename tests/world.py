@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from forwarder.database.queries import query
-from forwarder.outbox.cursor import Snapshot
+from forwarder.outbox.position import Snapshot
 
 # Nobody restores a dump into the model.
 HISTORY_STAMP = "1/99"

@@ -16,7 +16,7 @@ from forwarder.delivery.frontier import Frontier
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.events import Record, SetAside
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position
+from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 
 

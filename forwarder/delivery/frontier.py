@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead
-from forwarder.outbox.cursor import Position
+from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 
 # Behind a lane that is halted for days, pages that are delivered are joined when there are so many, and again when as many have come.

@@ -25,7 +25,7 @@ from forwarder.errors import Torn, Vanished
 from forwarder.events import Body, Record
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position
+from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 from forwarder.state import ServiceState
 

@@ -12,9 +12,9 @@ from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized
 from forwarder.events import Table
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
+from forwarder.outbox.position import Position
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 

@@ -34,7 +34,7 @@ from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.standby import Standby
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
-from forwarder.outbox.cursor import Position
+from forwarder.outbox.position import Position
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
 from forwarder.records import partition_key

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 
 import msgspec
 
-from forwarder.outbox.cursor import Position
+from forwarder.outbox.position import Position
 
 # So many changes take some 1,500 bytes, which fit into a row of the database.
 MAX_UNDELIVERED = 1000

@@ -21,8 +21,8 @@ from typing import TypeAlias
 import anyio
 
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.pages import Page
+from forwarder.outbox.position import Position, Snapshot
 
 # What is kept for sinks that are a little slower: so many pages, of so many bytes.
 KEPT_PAGES = 512

@@ -15,10 +15,10 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import Event
-from forwarder.outbox import census
-from forwarder.outbox.cursor import NOTHING, Position, Snapshot
+from forwarder.outbox import transaction_counts
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.position import NOTHING, Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Count, Transactions
 
@@ -114,7 +114,9 @@ class Outbox:
             return Page(events=(), position=position.finished())
         transactions = transactions.copy()
         unknown = transactions.unknown(map(_TXID, rows))
-        for count in await census.take(self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered):
+        for count in await transaction_counts.take(
+            self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered
+        ):
             transactions.learn(count)
         async with self._our_turn() as connection:
             await self._doubt(connection, transactions, position)

@@ -16,12 +16,12 @@ from forwarder.database import sessions
 from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.outbox.cursor import Position
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.feed import Feed
+from forwarder.outbox.head_reader import Pump
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.pages import Outbox
-from forwarder.outbox.pump import Pump
+from forwarder.outbox.position import Position
 from forwarder.outbox.registry import Registry
 
 # A rename shows in the records after so long at most.

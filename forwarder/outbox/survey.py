@@ -21,7 +21,7 @@ from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connectio
 from forwarder.errors import ForwarderError
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
-from forwarder.outbox.guard_rails import Backlog, warnings
+from forwarder.outbox.limits import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
 from forwarder.state import OutboxState
 

@@ -14,8 +14,8 @@ from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
 from forwarder.outbox.ahead import Ahead, decode
-from forwarder.outbox.cursor import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.position import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.store import dead_letters
 
 Start = Literal["now", "oldest"]

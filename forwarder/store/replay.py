@@ -16,8 +16,8 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.store.positions import first_undelivered, position_of
 from forwarder.store.progress import Progress, read_progress
 from forwarder.store.table_replay import TableReplay

@@ -19,8 +19,8 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
-from forwarder.outbox import census
-from forwarder.outbox.cursor import UNNUMBERED
+from forwarder.outbox import transaction_counts
+from forwarder.outbox.position import UNNUMBERED
 from forwarder.outbox.ring import has_hole
 from forwarder.outbox.transactions import Transactions
 from forwarder.store.portions import portions
@@ -90,7 +90,9 @@ class TableReplay:
     async def _chosen(self, page: Sequence[asyncpg.Record]) -> Sequence[Chosen]:
         """Those of a page that are to be sent again, numbered as they were when they were sent first."""
         unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
-        for count in await census.take(self._fetch, unknown, up_to_seq=self.progress.next_seq - 1, numbered=UNNUMBERED):
+        for count in await transaction_counts.take(
+            self._fetch, unknown, up_to_seq=self.progress.next_seq - 1, numbered=UNNUMBERED
+        ):
             self._transactions.learn(count)
         # After everything is counted, so that it holds for that.
         [dropped] = await self._fetch("dropped")

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from forwarder.outbox import census
+from forwarder.outbox import transaction_counts
 from tests.databases import Database
 from tests.ledger import Ledger, create_accounts, writing
 from tests.listening import CREDENTIALS, STREAM, Served, command, kinesis_with_stream, peak_bytes
@@ -143,7 +143,7 @@ async def test_a_giant_transaction_arrives_whole_and_in_order_and_those_beside_i
 
 def expected_counts(changes: int) -> Mapping[int | None, int]:
     """How many of a transaction's changes say how many there are."""
-    return {changes: changes} if changes <= census.MAX_TOTAL else {None: changes - 1, changes: 1}
+    return {changes: changes} if changes <= transaction_counts.MAX_TOTAL else {None: changes - 1, changes: 1}
 
 
 @pytest.mark.parametrize("changes", BACKLOGS)

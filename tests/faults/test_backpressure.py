@@ -129,7 +129,7 @@ async def test_looking_again_and_again_while_the_sink_stalls_piles_nothing_up(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An open transaction keeps the listener looking every 50 ms at most."""
-    monkeypatch.setattr("forwarder.outbox.pump.LAST_LOOK_SECONDS", 0.003)
+    monkeypatch.setattr("forwarder.outbox.head_reader.LAST_LOOK_SECONDS", 0.003)
     looks = 0
     pages: list[int] = []
     offer, drain = Relay.offer, Outbox.drain

@@ -273,7 +273,7 @@ async def test_a_letter_that_is_still_too_large_is_set_aside_again_even_where_de
 async def test_a_letter_of_a_very_large_transaction_says_of_its_place_what_its_record_said(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.outbox.census.MAX_TOTAL", 50)
+    monkeypatch.setattr("forwarder.outbox.transaction_counts.MAX_TOTAL", 50)
     served.kinesis.faults.replace([poison(150)])
     await write_rows(ledger, database.writer_url, *range(100, 200))
     async with listening(database.url, served.sink, page_rows=20):

@@ -295,8 +295,8 @@ async def test_the_changes_of_a_table_come_again_as_they_were(
     monkeypatch: pytest.MonkeyPatch,
     first: int,
 ) -> None:
-    monkeypatch.setattr("forwarder.outbox.census.MAX_TOTAL", 50)
-    monkeypatch.setattr("forwarder.outbox.census.MAX_COUNTED", 20)
+    monkeypatch.setattr("forwarder.outbox.transaction_counts.MAX_TOTAL", 50)
+    monkeypatch.setattr("forwarder.outbox.transaction_counts.MAX_COUNTED", 20)
     await connection.execute("CREATE TABLE public.other (LIKE public.account INCLUDING ALL)")
     await capture(connection, "public.other")
     # Transactions of both tables, by turns and one inside the other, one of them larger than anybody counts.

@@ -22,11 +22,11 @@ from forwarder.events import Record
 from forwarder.listen.intake import Intake
 from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
 from forwarder.outbox.feed import Feed
+from forwarder.outbox.head_reader import Pump
 from forwarder.outbox.pages import Outbox
-from forwarder.outbox.pump import Pump
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer

@@ -13,8 +13,8 @@ from forwarder.database.queries import SQL
 from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
-from forwarder.outbox.cursor import Position
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.position import Position
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions
 from tests.capture import capture

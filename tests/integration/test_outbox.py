@@ -12,8 +12,8 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import NO_DATA, Event
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.event_reader import fetch_rows
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions
 from tests.capture import capture

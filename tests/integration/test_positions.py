@@ -12,7 +12,7 @@ from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event, SetAside
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay

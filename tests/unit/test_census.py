@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.database.queries import query
-from forwarder.outbox import census
-from forwarder.outbox.cursor import UNNUMBERED, Numbered
+from forwarder.outbox import transaction_counts
+from forwarder.outbox.position import UNNUMBERED, Numbered
 from forwarder.outbox.transactions import Count
 from tests.world import Session, World
 
@@ -23,9 +23,9 @@ MAX_TOTAL = 50
 
 @pytest.fixture(autouse=True)
 def _few_are_counted_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "MAX_COUNTED", MAX_COUNTED)
-    monkeypatch.setattr(census, "MAX_TOTAL", MAX_TOTAL)
-    monkeypatch.setattr(census, "LEAST_RUN", 4)
+    monkeypatch.setattr(transaction_counts, "MAX_COUNTED", MAX_COUNTED)
+    monkeypatch.setattr(transaction_counts, "MAX_TOTAL", MAX_TOTAL)
+    monkeypatch.setattr(transaction_counts, "LEAST_RUN", 4)
 
 
 def world_of(sizes: list[int]) -> World:
@@ -66,7 +66,7 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
         return await session.fetch(query(name), *parameters)
 
     async def take() -> Any:
-        return await census.take(fetch, list(seqs), up_to_seq=up_to_seq, numbered=numbered)
+        return await transaction_counts.take(fetch, list(seqs), up_to_seq=up_to_seq, numbered=numbered)
 
     assert {count.txid: count for count in anyio.run(take)} == {
         txid: Count(

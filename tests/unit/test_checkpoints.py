@@ -14,7 +14,7 @@ from forwarder.events import SetAside
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import NOTHING, Position, Snapshot
+from forwarder.outbox.position import NOTHING, Position, Snapshot
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
 BYTES_A_SECOND = 4 << 20

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forwarder.events import Event, SetAside
-from forwarder.outbox import census, event_reader
-from forwarder.outbox.cursor import Batch, Numbered, Position, Snapshot
+from forwarder.outbox import event_reader, transaction_counts
+from forwarder.outbox.position import Batch, Numbered, Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions
 from tests.reading import Reader, Reading
@@ -40,8 +40,8 @@ ASIDE = SetAside(seq=1, partition_key="", size=0, code="oversize", reason="")
 def _small_things_are_large() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_reader, "LARGE_BYTES", LARGE_BYTES)
-        patch.setattr(census, "MAX_COUNTED", MAX_COUNTED)
-        patch.setattr(census, "MAX_TOTAL", MAX_TOTAL)
+        patch.setattr(transaction_counts, "MAX_COUNTED", MAX_COUNTED)
+        patch.setattr(transaction_counts, "MAX_TOTAL", MAX_TOTAL)
         yield
 
 

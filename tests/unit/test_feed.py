@@ -8,9 +8,9 @@ import pytest
 from forwarder.errors import Unavailable
 from forwarder.events import Event, Table
 from forwarder.outbox import feed as feed_module
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
+from forwarder.outbox.position import Position, Snapshot
 
 ITEM = Table(id=1, relation=1, schema="public", name="item", key_columns=(), before_image="full")
 

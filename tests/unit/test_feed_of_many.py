@@ -19,13 +19,13 @@ import pytest
 from forwarder.delivery.frontier import Frontier
 from forwarder.events import Event, Record, Stretch, Table
 from forwarder.listen.intake import Intake
-from forwarder.outbox import census
 from forwarder.outbox import feed as feed_module
+from forwarder.outbox import transaction_counts
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.feed import Feed
+from forwarder.outbox.head_reader import Pump
 from forwarder.outbox.pages import Outbox
-from forwarder.outbox.pump import Pump
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from tests.waiting import eventually
@@ -197,7 +197,7 @@ async def test_every_sink_gets_every_change_of_its_tables_in_the_order_of_its_ro
 ) -> None:
     monkeypatch.setattr(feed_module, "KEPT_BYTES", kept_bytes)
     # So that the larger transactions are counted by parts.
-    monkeypatch.setattr(census, "MAX_COUNTED", 7)
+    monkeypatch.setattr(transaction_counts, "MAX_COUNTED", 7)
     run = Run(seed * 100)
 
     await run.go()

@@ -14,8 +14,8 @@ from forwarder.delivery import frontier as frontier_module
 from forwarder.delivery.frontier import MANY_PAGES, Frontier
 from forwarder.events import Event, Record, Stretch
 from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead, decode
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from tests.reading import Reader as Reading

@@ -14,9 +14,9 @@ from forwarder.errors import Oversized, Refused, Unavailable
 from forwarder.listen.intake import Intake
 from forwarder.listen.sink_worker import plain_errors
 from forwarder.outbox.ahead import Ahead
-from forwarder.outbox.cursor import Position, Snapshot
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
+from forwarder.outbox.position import Position, Snapshot
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 HEAD = Position(delivered=Snapshot(9, 9), floor_seq=0)

@@ -25,7 +25,7 @@ from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch
 from forwarder.metrics import Metrics
-from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.state import ServiceState

@@ -21,7 +21,7 @@ from forwarder.delivery.uploads import MAX_UPLOADS, Uploads
 from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.events import Attachment, Record, Stretch
 from forwarder.metrics import Metrics
-from forwarder.outbox.cursor import Position, Snapshot
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.state import Phase, ServiceState

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from forwarder.outbox.cursor import Numbered
+from forwarder.outbox.position import Numbered
 from forwarder.outbox.transactions import Count
 
 # So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
