@@ -14,8 +14,8 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
 from forwarder.logs import Occasional
-from forwarder.store.progress import Progress
 from forwarder.store.replay import Replay
+from forwarder.store.replay_progress import Progress
 
 OLDEST = "oldest"
 REPORT_SECONDS = 2.0

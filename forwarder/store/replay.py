@@ -19,7 +19,7 @@ from forwarder.errors import Refused
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.store.positions import first_undelivered, position_of
-from forwarder.store.progress import Progress, read_progress
+from forwarder.store.replay_progress import Progress, read_progress
 from forwarder.store.table_replay import TableReplay
 
 # The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.

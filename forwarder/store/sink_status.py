@@ -14,7 +14,7 @@ from forwarder.database.sessions import Connection, errors_of
 from forwarder.errors import Refused
 from forwarder.store import dead_letters
 from forwarder.store.leadership import Leadership
-from forwarder.store.progress import Progress, read_progress
+from forwarder.store.replay_progress import Progress, read_progress
 
 
 class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from forwarder.outbox.position import UNNUMBERED
 from forwarder.outbox.ring import has_hole
 from forwarder.outbox.transactions import Transactions
 from forwarder.store.portions import portions
-from forwarder.store.progress import Progress
+from forwarder.store.replay_progress import Progress
 
 # So many changes, of whatever tables, are looked at in some hundredths of a second.
 PAGE_ROWS = 5000

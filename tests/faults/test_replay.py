@@ -16,8 +16,8 @@ from forwarder.capture.selection import Pattern
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Refused
 from forwarder.local.kinesis.faults import Error
-from forwarder.store.progress import Progress
 from forwarder.store.replay import Replay
+from forwarder.store.replay_progress import Progress
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, arrival, write, write_rows, writing
