@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from forwarder.delivery.barriers import Barriers
-from forwarder.delivery.frontier import Frontier
+from forwarder.delivery.progress import Frontier
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.events import Record, SetAside
 from forwarder.outbox.ahead import Ahead

@@ -16,7 +16,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from forwarder.delivery.frontier import Frontier
+from forwarder.delivery.progress import Frontier
 from forwarder.events import Event, Record, Stretch, Table
 from forwarder.listen.intake import Intake
 from forwarder.outbox import feed as feed_module

@@ -10,8 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from forwarder.database.queries import query
-from forwarder.delivery import frontier as frontier_module
-from forwarder.delivery.frontier import MANY_PAGES, Frontier
+from forwarder.delivery import progress as frontier_module
+from forwarder.delivery.progress import MANY_PAGES, Frontier
 from forwarder.events import Event, Record, Stretch
 from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.outbox.floors import read_floor
