@@ -15,7 +15,7 @@ from forwarder.backoff import Backoff
 from forwarder.config.sink_url import KinesisTarget, StdoutTarget
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
-from forwarder.delivery.schedules.line import Line
+from forwarder.delivery.schedules.fifo import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.listen import tenure
 from forwarder.listen.tenure import Terms

@@ -7,7 +7,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.events import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 

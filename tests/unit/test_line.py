@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.delivery.schedules.line import Line
+from forwarder.delivery.schedules.fifo import Line
 from forwarder.events import Record
 
 

@@ -18,9 +18,9 @@ from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine, Rejection
 from forwarder.delivery.relay import Relay
-from forwarder.delivery.schedules.crowd import Crowd
+from forwarder.delivery.schedules.fifo import Line
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.line import Line
+from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch

@@ -15,8 +15,8 @@ from forwarder.aws.errors import INVALID, TOO_LARGE, reason
 from forwarder.aws.renewal import CredentialsRenewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.delivery.quarantine import Rejection
-from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.logs import Occasional

@@ -13,8 +13,8 @@ from anyio.lowlevel import checkpoint
 from forwarder.aws import hearsay
 from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
-from forwarder.delivery.schedules.crowd import Crowd
 from forwarder.delivery.schedules.lanes import Lanes, unknown
+from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.events import Record
 from forwarder.metrics import SinkMetrics
