@@ -42,7 +42,7 @@ class _Waiting(NamedTuple):
 
 
 class Store(Protocol):
-    """``forwarder.sinks.attachments.Attachments``."""
+    """``forwarder.sinks.claim_check.Attachments``."""
 
     async def put(self, attachment: Attachment) -> None:
         """Store an object. Stored twice it is the same object: its key follows from the change.

@@ -20,10 +20,10 @@ from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
 from forwarder.listen import tenure
 from forwarder.listen.tenure import Terms
 from forwarder.outbox.source import Source
-from forwarder.sinks.attachments import Attachments, attachments_of
-from forwarder.sinks.files import file_sink
+from forwarder.sinks.claim_check import Attachments, attachments_of
+from forwarder.sinks.file import file_sink
 from forwarder.sinks.kinesis.kinesis import kinesis_sink
-from forwarder.sinks.pipes import stdout_sink
+from forwarder.sinks.pipe import stdout_sink
 from forwarder.state import Phase
 
 # A tenure that lasted so long was a success: the next attempt after it comes soon.

@@ -41,7 +41,7 @@ from forwarder.records import partition_key
 from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
-from forwarder.sinks.attachments import Attachments
+from forwarder.sinks.claim_check import Attachments
 from forwarder.state import Phase, ServiceState
 from forwarder.store import history
 from forwarder.store.leadership import Leadership

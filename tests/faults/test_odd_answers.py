@@ -22,7 +22,7 @@ from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.events import Attachment, Record
 from forwarder.metrics import Metrics
-from forwarder.sinks.attachments import PART_BYTES, attachments_of
+from forwarder.sinks.claim_check import PART_BYTES, attachments_of
 from forwarder.sinks.kinesis import put_records
 from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState

@@ -15,7 +15,7 @@ from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
 from forwarder.listen import stillness, watchdog
-from forwarder.sinks.attachments import attachments_of
+from forwarder.sinks.claim_check import attachments_of
 from tests.databases import Database
 from tests.large import Whole
 from tests.ledger import Ledger, write, write_rows

@@ -12,9 +12,9 @@ import pytest
 
 from forwarder.errors import Gone, Refused, Unavailable, Vanished
 from forwarder.events import Record
-from forwarder.sinks.files import file_sink
-from forwarder.sinks.lines import LineSink
-from forwarder.sinks.pipes import PipeSink
+from forwarder.sinks.file import file_sink
+from forwarder.sinks.json_lines import LineSink
+from forwarder.sinks.pipe import PipeSink
 
 
 def records_of(*texts: str) -> Sequence[Record]:

@@ -13,15 +13,15 @@ import pytest
 
 from forwarder.errors import Unavailable, Vanished
 from forwarder.events import Attachment
-from forwarder.sinks import attachments
-from forwarder.sinks.attachments import Attachments
+from forwarder.sinks import claim_check
+from forwarder.sinks.claim_check import Attachments
 
 PART_BYTES = 10
 
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attachments, "PART_BYTES", PART_BYTES)
+    monkeypatch.setattr(claim_check, "PART_BYTES", PART_BYTES)
 
 
 @dataclass

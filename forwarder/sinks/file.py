@@ -13,8 +13,8 @@ from pathlib import Path
 from anyio import to_thread
 
 from forwarder.errors import Refused, Unavailable
-from forwarder.sinks.lines import LineSink, write_all
-from forwarder.sinks.pipes import named_pipe_sink, stream_sink
+from forwarder.sinks.json_lines import LineSink, write_all
+from forwarder.sinks.pipe import named_pipe_sink, stream_sink
 
 # How every record begins, in whatever format.
 _RECORD_BEGINS = b'{"'
