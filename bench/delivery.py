@@ -17,7 +17,7 @@ from forwarder.events import Record, Stretch
 from forwarder.metrics import Metrics
 from forwarder.outbox.position import NOTHING, Position
 from forwarder.records.packing import Packed
-from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 
 RECORD_BYTES = 300

@@ -20,7 +20,7 @@ from forwarder.config.sink_url import KinesisTarget, parse
 from forwarder.database.sessions import session
 from forwarder.events import Record
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis.kinesis import MAX_RECORDS, KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.sink import MAX_RECORDS, KinesisSink, kinesis_sink
 
 _LISTEN = ListenSettings()
 _KEYS = 10_000

@@ -22,7 +22,7 @@ from forwarder.listen.tenure import Terms
 from forwarder.outbox.source import Source
 from forwarder.sinks.claim_check import Attachments, attachments_of
 from forwarder.sinks.file import file_sink
-from forwarder.sinks.kinesis.kinesis import kinesis_sink
+from forwarder.sinks.kinesis.sink import kinesis_sink
 from forwarder.sinks.pipe import stdout_sink
 from forwarder.state import Phase
 

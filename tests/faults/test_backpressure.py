@@ -57,7 +57,7 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
             marks.events = max(marks.events, self.records)
             marks.bytes = max(marks.bytes, self.bytes)
 
-    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis_shards.Lanes", MarkedLanes)
+    monkeypatch.setattr("forwarder.sinks.kinesis.shards.Lanes", MarkedLanes)
     return marks
 
 

@@ -14,7 +14,7 @@ from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Record
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 from tests.databases import Database
 from tests.listening import leads, listening

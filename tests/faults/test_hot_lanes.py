@@ -10,16 +10,16 @@ import asyncpg
 import pytest
 
 from forwarder.local.kinesis.faults import Delay, FailRecords, Hang, LoseResponse
-from forwarder.sinks.kinesis import kinesis_shards, kinesis_wire
-from forwarder.sinks.kinesis.kinesis_shards import THROTTLED
+from forwarder.sinks.kinesis import shards, wire
 from forwarder.sinks.kinesis.shard_map import ShardMap
+from forwarder.sinks.kinesis.shards import THROTTLED
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
 from tests.ledger import Ledger, Missing, all_delivered, write, write_rows
 from tests.listening import STREAM, Served, impatient, kinesis_with_stream, leads, listening
 from tests.waiting import eventually
 
-Decode = Callable[[bytes], Sequence[kinesis_wire.Result]]
+Decode = Callable[[bytes], Sequence[wire.Result]]
 
 
 def taken_apart(served: Served) -> list[bytes]:
@@ -68,7 +68,7 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
 ) -> None:
     refused = refused_unpaced = 0
 
-    def count_refusals(answer: bytes, *, decode: Decode = kinesis_wire.decode) -> Sequence[kinesis_wire.Result]:
+    def count_refusals(answer: bytes, *, decode: Decode = wire.decode) -> Sequence[wire.Result]:
         nonlocal refused
         results = decode(answer)
         refused += sum(1 for result in results if result.error_code)
@@ -80,8 +80,8 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
             super().__init__(shards)
             refused_unpaced = refused
 
-    monkeypatch.setattr(kinesis_wire, "decode", count_refusals)
-    monkeypatch.setattr(kinesis_shards, "ShardMap", ListedShards)
+    monkeypatch.setattr(wire, "decode", count_refusals)
+    monkeypatch.setattr(shards, "ShardMap", ListedShards)
     await write_rows(ledger, database.url, *range(1000, 5000))
     async with kinesis_with_stream(shards=1, limits=True) as served, listening(database.url, served.sink):
         await all_delivered(ledger, served.data)

@@ -142,7 +142,7 @@ async def test_one_hanging_request_holds_up_its_own_lanes_only(
     # However long the others take, it is not given up meanwhile.
     impatient(monkeypatch, read_timeout=600)
     monkeypatch.setattr("forwarder.aws.call.CALL_SECONDS", 600.0)
-    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis.KinesisSink.max_records", 5)
+    monkeypatch.setattr("forwarder.sinks.kinesis.sink.KinesisSink.max_records", 5)
     hanging = Hang(operation=PUT, partition_keys=frozenset({HOT_KEY}), times=1)
     served.kinesis.faults.replace([hanging])
     async with listening(database.url, served.sink, stop_timeout_seconds=0.1) as service:

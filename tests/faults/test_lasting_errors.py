@@ -14,7 +14,7 @@ from forwarder.errors import Refused
 from forwarder.listen import service as service_module
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis.kinesis import kinesis_sink
+from forwarder.sinks.kinesis.sink import kinesis_sink
 from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, write

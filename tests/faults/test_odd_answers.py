@@ -24,7 +24,7 @@ from forwarder.events import Attachment, Record
 from forwarder.metrics import Metrics
 from forwarder.sinks.claim_check import PART_BYTES, attachments_of
 from forwarder.sinks.kinesis import put_records
-from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from forwarder.state import ServiceState
 from tests.certificates import self_signed
 from tests.large import Whole

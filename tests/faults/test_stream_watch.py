@@ -13,7 +13,7 @@ from forwarder.errors import Refused
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis.kinesis import kinesis_sink
+from forwarder.sinks.kinesis.sink import kinesis_sink
 from forwarder.state import Phase, ServiceState
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
@@ -24,8 +24,8 @@ from tests.waiting import eventually
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks every half minute; a test need not."""
-    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis_watch.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("forwarder.sinks.kinesis.kinesis_watch.LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.watch.LOOK_AGAIN_SECONDS", 0.05)
 
 
 @pytest.fixture

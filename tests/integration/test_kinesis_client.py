@@ -24,8 +24,8 @@ from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.events import Record
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
-from forwarder.sinks.kinesis.kinesis_client import kinesis_client
+from forwarder.sinks.kinesis.client import kinesis_client
+from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 
 REGION = "eu-west-1"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"

@@ -19,7 +19,7 @@ from forwarder.local.kinesis import server
 from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
 from forwarder.records import kpl
-from forwarder.sinks.kinesis.kinesis import KinesisSink, kinesis_sink
+from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
 
 DENIED = "AccessDeniedException"

@@ -13,10 +13,10 @@ from anyio.lowlevel import checkpoint
 
 from forwarder.events import Record
 from forwarder.metrics import Metrics
-from forwarder.sinks.kinesis import kinesis_shards
-from forwarder.sinks.kinesis.kinesis_shards import KinesisShards
-from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis import shards as kinesis_shards
 from forwarder.sinks.kinesis.shard_map import ShardMap
+from forwarder.sinks.kinesis.shards import KinesisShards
+from forwarder.sinks.kinesis.wire import Result
 from tests.waiting import eventually
 
 LIST = {

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.events import Record
-from forwarder.sinks.kinesis import kinesis_wire
+from forwarder.sinks.kinesis import wire
 
 ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=256), st.binary(max_size=100)), min_size=1, max_size=5)
 
@@ -51,7 +51,7 @@ def records_of(rows: Sequence[tuple[str, bytes]]) -> list[Record]:
 
 @given(rows=ROWS)
 def test_the_body_is_what_botocore_would_send(client: Any, rows: list[tuple[str, bytes]]) -> None:
-    assert json.loads(kinesis_wire.encode("changes", records_of(rows))) == body_of(client, rows)
+    assert json.loads(wire.encode("changes", records_of(rows))) == body_of(client, rows)
 
 
 @given(rows=ROWS, follower=st.none() | st.binary(max_size=100))
@@ -61,8 +61,8 @@ def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
     records = records_of(rows)
     if follower is not None:
         records[0].followers = [Record(0, records[0].partition_key, follower, set())]
-    nameless = len(kinesis_wire.encode("changes", [])) - 2
-    assert kinesis_wire.body_bytes(records) == len(kinesis_wire.encode("changes", records)) - nameless
+    nameless = len(wire.encode("changes", [])) - 2
+    assert wire.body_bytes(records) == len(wire.encode("changes", records)) - nameless
 
 
 @given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), max_size=9))
@@ -73,10 +73,10 @@ def test_in_slices_it_is_the_same_body(
     if len(records) > 2:
         records[0].followers = records[1:2]
         del records[1]
-    whole = kinesis_wire.encode("changes", records)
+    whole = wire.encode("changes", records)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(kinesis_wire, "SLICE_BYTES", 12)
-        slices = list(kinesis_wire.Slices("changes", records))
+        patched.setattr(wire, "SLICE_BYTES", 12)
+        slices = list(wire.Slices("changes", records))
 
     assert b"".join(slices) == whole
     assert all(len(part) >= 12 for part in slices[:-1])
@@ -85,11 +85,11 @@ def test_in_slices_it_is_the_same_body(
 def test_a_record_of_any_size_is_cut_into_slices_too() -> None:
     records = records_of([("key", b"x" * (3 << 20)), ("other", b"y")])
 
-    assert max(map(len, kinesis_wire.Slices("changes", records))) <= 2 * kinesis_wire.SLICE_BYTES
+    assert max(map(len, wire.Slices("changes", records))) <= 2 * wire.SLICE_BYTES
 
 
 def test_data_travels_in_base64() -> None:
-    body = json.loads(kinesis_wire.encode("changes", records_of([("ключ", b"\x00\xff")])))
+    body = json.loads(wire.encode("changes", records_of([("ключ", b"\x00\xff")])))
 
     assert body == {
         "StreamName": "changes",
@@ -105,7 +105,7 @@ def test_the_fields_of_an_answer_may_come_in_any_order_and_with_others() -> None
         b'{"ShardId":"shardId-1","SequenceNumber":"2"}],"FailedRecordCount":1}'
     )
 
-    results = kinesis_wire.decode(answer)
+    results = wire.decode(answer)
 
     assert [result.error_code for result in results] == ["", "ProvisionedThroughputExceededException", ""]
     assert [result.shard_id for result in results] == ["shardId-0", "", "shardId-1"]
@@ -115,4 +115,4 @@ def test_the_fields_of_an_answer_may_come_in_any_order_and_with_others() -> None
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"{}", b'{"Records":{}}', b'{"Records":[1]}', b'{"Records":['])
 def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        kinesis_wire.decode(answer)
+        wire.decode(answer)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from forwarder.sinks.kinesis.kinesis_wire import Result
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
+from forwarder.sinks.kinesis.wire import Result
 
 # As long as those of AWS, and alike but for the digits that count.
 BASE = 49_590_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000

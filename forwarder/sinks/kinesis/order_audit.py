@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis.wire import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

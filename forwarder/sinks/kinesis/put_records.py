@@ -23,8 +23,8 @@ from forwarder.aws.session import is_at_aws
 from forwarder.aws.signed_post import SignedPost
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.events import Record
-from forwarder.sinks.kinesis import kinesis_wire
-from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis import wire
+from forwarder.sinks.kinesis.wire import Result
 
 # What a dry run may find that waiting cannot mend; whatever else it meets, the first real request will tell better.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
@@ -53,7 +53,7 @@ class PutRecords:
     def __init__(self, client: Any, stream: str) -> None:
         self._client = client
         self._stream = stream
-        self._naming = kinesis_wire.naming(stream)
+        self._naming = wire.naming(stream)
         # When, by the event loop's clock, the way was chosen last.
         self._chosen_at = -inf
         # What was told of already.
@@ -123,7 +123,7 @@ class PutRecords:
         self._chosen_at = now
 
     async def _send_by(self, post: SignedPost, records: Sequence[Record], *, size: int) -> Sequence[Result]:
-        make = kinesis_wire.encode if size <= WHOLE_BYTES else kinesis_wire.Slices
+        make = wire.encode if size <= WHOLE_BYTES else wire.Slices
         await self._obtain_credentials()
         try:
             answer = await post.send(make(self._stream, records))
@@ -134,7 +134,7 @@ class PutRecords:
                 "a request of our own making failed oddly: sending by botocore's plain call for a while", error
             )
             raise Unavailable(f"stream {self._stream}: {_named(error)}") from error
-        return kinesis_wire.decode(answer)
+        return wire.decode(answer)
 
     async def _obtain_credentials(self) -> None:
         """Have botocore renew the credentials, if need be. By itself, since what keeps it from that says nothing against our post."""
@@ -148,9 +148,9 @@ class PutRecords:
             logger.warning(what, extra={"reason": self._reason})
 
     async def _send_plainly(self, records: Sequence[Record]) -> Sequence[Result]:
-        entries = [{"Data": kinesis_wire.payload(record), "PartitionKey": record.partition_key} for record in records]
+        entries = [{"Data": wire.payload(record), "PartitionKey": record.partition_key} for record in records]
         answer = await self._client.put_records(Records=entries, **self._naming)
-        return kinesis_wire.convert(answer.get("Records"))
+        return wire.convert(answer.get("Records"))
 
     async def rehearse(self, *, endpoint_knows_dry_runs: bool) -> None:
         """Ask the stream whether it would let us write. Nothing is stored.

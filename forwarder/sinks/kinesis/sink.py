@@ -21,13 +21,13 @@ from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavail
 from forwarder.events import Record
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
-from forwarder.sinks.kinesis.kinesis_client import kinesis_client
-from forwarder.sinks.kinesis.kinesis_shards import KinesisShards
-from forwarder.sinks.kinesis.kinesis_watch import KinesisWatch
-from forwarder.sinks.kinesis.kinesis_wire import body_bytes
+from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
 from forwarder.sinks.kinesis.put_records import PutRecords
 from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
+from forwarder.sinks.kinesis.shards import KinesisShards
+from forwarder.sinks.kinesis.watch import KinesisWatch
+from forwarder.sinks.kinesis.wire import body_bytes
 from forwarder.state import ServiceState
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.

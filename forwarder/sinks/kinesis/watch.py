@@ -15,7 +15,7 @@ from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.logs import Occasional
-from forwarder.sinks.kinesis import kinesis_wire
+from forwarder.sinks.kinesis import wire
 from forwarder.state import ServiceState
 
 # DescribeStreamSummary is limited to 20 calls a second and account.
@@ -126,7 +126,7 @@ class KinesisWatch:
         """
         # What is read of the answer may be as odd as the answer.
         with aws_call(f"stream {self._stream}"):
-            answer = await self._client.describe_stream_summary(**kinesis_wire.naming(self._stream))
+            answer = await self._client.describe_stream_summary(**wire.naming(self._stream))
             return self._take_over(answer.get("StreamDescriptionSummary", {}))
 
     def _take_over(self, summary: Mapping[str, Any]) -> str:

@@ -18,10 +18,10 @@ from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.events import Record
 from forwarder.metrics import SinkMetrics
-from forwarder.sinks.kinesis import kinesis_wire
-from forwarder.sinks.kinesis.kinesis_wire import Result
+from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.sinks.kinesis.shard_map import ShardMap
+from forwarder.sinks.kinesis.wire import Result
 
 THROTTLED = "ProvisionedThroughputExceededException"
 
@@ -128,7 +128,7 @@ class KinesisShards:
             Refused, Unavailable: we may not list them, or nobody answers in time.
         """
         shards: list[Mapping[str, Any]] = []
-        page: dict[str, Any] = {**kinesis_wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
+        page: dict[str, Any] = {**wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
         # What is read of the answer may be as odd as the answer, and its pages without end.
         with aws_call(f"stream {self._stream}"):
             while page:
