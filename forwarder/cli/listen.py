@@ -15,7 +15,7 @@ from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
-from forwarder.status.http_server import http_server
+from forwarder.status.server import http_server
 
 # Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
 # them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.

@@ -22,7 +22,7 @@ from moto import mock_aws
 from forwarder.config import settings, sink_url, sources
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, ServiceState
-from forwarder.status.http_server import http_server
+from forwarder.status.server import http_server
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 REGION = "eu-west-1"

@@ -12,7 +12,7 @@ import pytest
 from forwarder.errors import Misconfigured, Refused
 from forwarder.metrics import Metrics
 from forwarder.state import OutboxState, Phase, ServiceState
-from forwarder.status.http_server import http_server
+from forwarder.status.server import http_server
 from tests.waiting import eventually
 
 
@@ -115,7 +115,7 @@ async def test_a_client_that_reads_nothing_does_not_keep_its_connection(
 ) -> None:
     metrics = Metrics()
     monkeypatch.setattr(metrics, "exposition", lambda: b"x" * (64 << 20))
-    monkeypatch.setattr("forwarder.status.http_server.TAKE_SECONDS", 0.5)
+    monkeypatch.setattr("forwarder.status.server.TAKE_SECONDS", 0.5)
     host, _, port = bind.rpartition(":")
     async with AsyncExitStack() as clients, http_server(bind, {}, OutboxState(), metrics):
         client = await clients.enter_async_context(await anyio.connect_tcp(host, int(port)))
