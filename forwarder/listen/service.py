@@ -13,8 +13,8 @@ from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
 from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.listen.leader import Terms
 from forwarder.listen.sink_worker import Delivery, plain_errors
-from forwarder.listen.tenure import Terms
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source

@@ -17,8 +17,8 @@ from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.fifo import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
-from forwarder.listen import tenure
-from forwarder.listen.tenure import Terms
+from forwarder.listen import leader
+from forwarder.listen.leader import Terms
 from forwarder.outbox.source import Source
 from forwarder.sinks.claim_check import Attachments, attachments_of
 from forwarder.sinks.file import file_sink
@@ -121,7 +121,7 @@ class Delivery:
         """
         async with AsyncExitStack() as stack:
             with self._interruptible():
-                current = await tenure.begin(
+                current = await leader.begin(
                     stack,
                     self._terms,
                     source=source,

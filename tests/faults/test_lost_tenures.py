@@ -31,7 +31,7 @@ def relays(monkeypatch: pytest.MonkeyPatch) -> WeakSet[Relay]:
         alive.add(made)
         return made
 
-    monkeypatch.setattr("forwarder.listen.tenure.Relay", relay)
+    monkeypatch.setattr("forwarder.listen.leader.Relay", relay)
     return alive
 
 
