@@ -14,11 +14,11 @@ from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.events import Record, Stretch
+from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
 from forwarder.outbox.position import NOTHING, Position
 from forwarder.records.packing import Packed
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
-from forwarder.state import ServiceState
 
 RECORD_BYTES = 300
 _SINGLE_REQUESTS = 30

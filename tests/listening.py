@@ -20,10 +20,10 @@ from anyio.abc import Process
 
 from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.config.waking import Wake
+from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve
 from forwarder.metrics import Metrics
-from forwarder.state import Phase
 from tests.support import forked
 from tests.support.forked import Forked
 from tests.waiting import eventually

@@ -16,9 +16,9 @@ from forwarder.delivery.quarantine import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record
+from forwarder.health import ServiceState
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
-from forwarder.state import ServiceState
 
 logger = logging.getLogger(__name__)
 

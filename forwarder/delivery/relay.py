@@ -23,11 +23,11 @@ from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
 from forwarder.events import Body, Record
+from forwarder.health import ServiceState
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
-from forwarder.state import ServiceState
 
 # As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.

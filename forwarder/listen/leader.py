@@ -26,6 +26,7 @@ from forwarder.delivery.uploads import Uploads
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.events import Table
+from forwarder.health import Phase, ServiceState
 from forwarder.listen import bodies
 from forwarder.listen.bodies import Images
 from forwarder.listen.checkpoints import Checkpoints
@@ -42,7 +43,6 @@ from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
 from forwarder.sinks.claim_check import Attachments
-from forwarder.state import Phase, ServiceState
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions

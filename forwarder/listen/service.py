@@ -13,13 +13,13 @@ from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
 from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.leader import Terms
 from forwarder.listen.sink_worker import Delivery, plain_errors
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.state import OutboxState, ServiceState
 from forwarder.store.positions import Newcomers
 
 # However many share what may be in memory, each may have so much.

@@ -17,6 +17,7 @@ from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.fifo import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
+from forwarder.health import Phase
 from forwarder.listen import leader
 from forwarder.listen.leader import Terms
 from forwarder.outbox.source import Source
@@ -24,7 +25,6 @@ from forwarder.sinks.claim_check import Attachments, attachments_of
 from forwarder.sinks.file import file_sink
 from forwarder.sinks.kinesis.sink import kinesis_sink
 from forwarder.sinks.pipe import stdout_sink
-from forwarder.state import Phase
 
 # A tenure that lasted so long was a success: the next attempt after it comes soon.
 STEADY_SECONDS = 15.0

@@ -13,10 +13,10 @@ from forwarder.database.lock_holders import Holder, holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
 from forwarder.errors import ForwarderError
+from forwarder.health import ServiceState
 from forwarder.listen.vigil import LastSave, Verdict, Vigil
 from forwarder.logs import Occasional
 from forwarder.outbox.survey import Survey
-from forwarder.state import ServiceState
 from forwarder.store.leadership import Leadership
 
 RETRY_SECONDS = 1.0

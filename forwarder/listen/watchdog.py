@@ -7,9 +7,9 @@ import logging
 import anyio
 
 from forwarder.delivery.relay import Relay
+from forwarder.health import ServiceState
 from forwarder.listen.stillness import Stillness
 from forwarder.logs import Occasional
-from forwarder.state import ServiceState
 
 LOOK_SECONDS = 2.0
 

@@ -19,11 +19,11 @@ from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
 from forwarder.errors import ForwarderError
+from forwarder.health import OutboxState
 from forwarder.logs import Occasional
 from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.limits import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
-from forwarder.state import OutboxState
 
 # Longer than from one round of the janitor to the next, so that nobody measures beside it.
 FRESH_SECONDS = 3.0

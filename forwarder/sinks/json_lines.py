@@ -13,7 +13,7 @@ from anyio import to_thread
 from forwarder.delivery.quarantine import Rejection
 from forwarder.errors import Unavailable, Vanished
 from forwarder.events import Body, Record
-from forwarder.state import ServiceState
+from forwarder.health import ServiceState
 
 
 class LineSink(ABC):

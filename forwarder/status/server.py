@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from forwarder.errors import Misconfigured, Refused
+from forwarder.health import OutboxState, ServiceState
 from forwarder.metrics import CONTENT_TYPE, Metrics
-from forwarder.state import OutboxState, ServiceState
 
 CLOSE_SECONDS = 1.0
 # Who takes nothing of an answer for so long does not get the rest of it, and does not keep his connection.

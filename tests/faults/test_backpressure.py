@@ -16,9 +16,9 @@ import pytest
 
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.health import Phase
 from forwarder.local.kinesis.faults import Error, Hang
 from forwarder.outbox.pages import Outbox, Page
-from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
 from tests.listening import (

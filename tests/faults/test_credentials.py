@@ -13,9 +13,9 @@ from forwarder.aws import renewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Record
+from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
-from forwarder.state import ServiceState
 from tests.databases import Database
 from tests.listening import leads, listening
 from tests.support.misbehaving import Answer, Behaviour, Drip, Misbehaving, Silence, StopReading, answer, misbehaving

@@ -10,9 +10,9 @@ import pytest
 
 from forwarder.database import sessions as connections
 from forwarder.delivery.lease import LEASE_SECONDS
+from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres, StopMode
-from forwarder.state import Phase
 from forwarder.store.positions import Positions
 from tests.databases import BARE_TEMPLATE, MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, Missing, all_delivered, create_accounts, write, write_rows, writing

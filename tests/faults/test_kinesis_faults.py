@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from forwarder.errors import Refused
+from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.kinesis import LocalKinesis, serve
 from forwarder.local.kinesis.faults import (
@@ -21,7 +22,6 @@ from forwarder.local.kinesis.faults import (
     LoseResponse,
     Refuse,
 )
-from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import (
     HOT_ID,

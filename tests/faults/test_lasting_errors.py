@@ -11,11 +11,11 @@ import pytest
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
+from forwarder.health import Phase
 from forwarder.listen import service as service_module
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
 from forwarder.sinks.kinesis.sink import kinesis_sink
-from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, write
 from tests.listening import complains, leads, listening, running

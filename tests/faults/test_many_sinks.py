@@ -13,11 +13,11 @@ import pytest
 
 from forwarder.config.settings import ListenSettings, Settings, SinkSettings
 from forwarder.errors import Refused
+from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Delay, Error
 from forwarder.metrics import Metrics
 from forwarder.outbox.event_reader import EventReader
-from forwarder.state import Phase
 from tests.databases import Database
 from tests.ledger import Ledger, Missing, all_delivered, audit, create_accounts, write, write_rows, writing
 from tests.listening import Served, kinesis_with_stream, leads

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from forwarder.config.settings import OutboxSettings
+from forwarder.health import Phase
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.state import Phase
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.ledger import Ledger, Writer, all_delivered, create_accounts, write
 from tests.listening import STREAM, Served, leads, listening

@@ -10,11 +10,11 @@ import pytest
 
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused
+from forwarder.health import Phase, ServiceState
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error
 from forwarder.metrics import Metrics
 from forwarder.sinks.kinesis.sink import kinesis_sink
-from forwarder.state import Phase, ServiceState
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
 from tests.listening import STREAM, Served, client_of, leads, listening, service_of, switch

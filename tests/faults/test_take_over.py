@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 from forwarder.config.settings import Settings, SinkSettings
+from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Hang
 from forwarder.metrics import Metrics
-from forwarder.state import Phase
 from tests.databases import Database, connected
 from tests.hasty import __file__ as hasty
 from tests.ledger import Audit, Ledger, all_delivered, write_rows, writing

@@ -16,10 +16,10 @@ from forwarder.capture.rights import images_role
 from forwarder.capture.role import read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.database.sessions import session
+from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.survey import Survey
-from forwarder.state import OutboxState
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import captured, migrate
 

@@ -19,6 +19,7 @@ from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
+from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
@@ -31,7 +32,6 @@ from forwarder.outbox.registry import Registry
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
 from forwarder.sinks.kinesis.pacing import Pacing
-from forwarder.state import ServiceState
 from tests.capture import capture
 from tests.databases import Database
 from tests.proxy import proxy

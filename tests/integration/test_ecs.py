@@ -20,8 +20,8 @@ from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from forwarder.config import settings, sink_url, sources
+from forwarder.health import OutboxState, ServiceState
 from forwarder.metrics import Metrics
-from forwarder.state import OutboxState, ServiceState
 from forwarder.status.server import http_server
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from forwarder.errors import Misconfigured, Refused
+from forwarder.health import OutboxState, Phase, ServiceState
 from forwarder.metrics import Metrics
-from forwarder.state import OutboxState, Phase, ServiceState
 from forwarder.status.server import http_server
 from tests.waiting import eventually
 

@@ -12,11 +12,11 @@ import pytest
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
+from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.outbox.position import Snapshot
 from forwarder.outbox.survey import Survey, read_ring
-from forwarder.state import OutboxState
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay
 from tests.capture import capture

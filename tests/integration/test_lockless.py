@@ -17,10 +17,10 @@ from forwarder.config.settings import OutboxSettings
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.errors import ForwarderError
+from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.survey import Survey
-from forwarder.state import OutboxState
 from tests.databases import Database
 from tests.migrating import migrate
 

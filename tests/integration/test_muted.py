@@ -10,9 +10,9 @@ import pytest
 from forwarder.capture import plan
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.sessions import session
+from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.survey import Survey
-from forwarder.state import OutboxState
 from tests.databases import WRITER, Database, connected
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import pytest
 from forwarder.config.settings import OutboxSettings, Settings
 from forwarder.database.server_identity import server_of
 from forwarder.errors import Unavailable
+from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
-from forwarder.state import OutboxState
 from forwarder.store import history
 from tests.databases import Database, connected
 

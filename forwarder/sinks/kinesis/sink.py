@@ -19,6 +19,7 @@ from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
+from forwarder.health import ServiceState
 from forwarder.logs import Occasional
 from forwarder.metrics import SinkMetrics
 from forwarder.sinks.kinesis.client import kinesis_client
@@ -28,7 +29,6 @@ from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Ver
 from forwarder.sinks.kinesis.shards import KinesisShards
 from forwarder.sinks.kinesis.watch import KinesisWatch
 from forwarder.sinks.kinesis.wire import body_bytes
-from forwarder.state import ServiceState
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500

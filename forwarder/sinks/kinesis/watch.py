@@ -14,9 +14,9 @@ from forwarder.aws.call import aws_call
 from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
+from forwarder.health import ServiceState
 from forwarder.logs import Occasional
 from forwarder.sinks.kinesis import wire
-from forwarder.state import ServiceState
 
 # DescribeStreamSummary is limited to 20 calls a second and account.
 LOOK_SECONDS = 30.0
