@@ -3,8 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-_PACKAGED = Path(__file__).parent / "sql"
-SQL = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "sql"
+_PACKAGE = Path(__file__).parents[1]
+SQL = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
 
 
 @cache
