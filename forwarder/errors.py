@@ -1,5 +1,8 @@
 """One error class for each reaction. The message is one line: what happened, to what, and the remedy; never a value."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ForwarderError(Exception):
     """An error that a user can cause or must act on: shown as one line, without a traceback."""
@@ -58,3 +61,24 @@ class TooLarge(Unavailable):
 
 class Conflict(Unavailable):
     """The database undid our transaction for the sake of another one. Reaction: do the same again at once, on the same session."""
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise, for the group of errors that a task group ends in, the one that says what to do.
+
+    Of several, a refusal wins over what may pass. An error that is neither is a bug and leaves as it came.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known, bugs = group.split(ForwarderError)
+        if bugs or known is None:
+            raise
+        refusals = known.subgroup(Refused)
+        raise _first(refusals or known) from None
+
+
+def _first(group: BaseExceptionGroup[ForwarderError]) -> ForwarderError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

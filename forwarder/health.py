@@ -22,6 +22,8 @@ class ServiceState:
     phase: Phase = Phase.STARTING
     # Why nothing is delivered, while nothing is.
     trouble: str | None = None
+    # The change that delivery stops before, and why; what was before it, and what is to be sent again, is delivered all the same.
+    standstill: str | None = None
     # Why what is too large for the stream is not stored where it should be, and waits, while all else may be delivered.
     upload_trouble: str | None = None
     # While standing by: why whoever has the leader's lock delivers nothing, and what an operator should see to although somebody leads.
@@ -31,7 +33,7 @@ class ServiceState:
     @property
     def reason(self) -> str | None:
         """Why it is not ready, if something is in its way."""
-        return self.usurpation or self.trouble or self.upload_trouble
+        return self.usurpation or self.trouble or self.standstill or self.upload_trouble
 
     @property
     def ready(self) -> bool:

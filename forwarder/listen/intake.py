@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,8 +10,10 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
-from forwarder.errors import Oversized
+from forwarder.errors import Oversized, plain_errors
 from forwarder.events import Table
+from forwarder.health import ServiceState
+from forwarder.logs import Occasional
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
@@ -19,6 +22,11 @@ from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 
 Wants = Callable[[Table], bool]
+
+# Whether the sink takes a change by now that was too large for it.
+OVERSIZED_RETRY_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class Intake:
@@ -32,6 +40,7 @@ class Intake:
         position: Position,
         relay: Relay,
         packer: Packer,
+        state: ServiceState,
         wants: Wants | None = None,
         ahead: Ahead | None = None,
     ) -> None:
@@ -42,6 +51,8 @@ class Intake:
         self._position = self._taken = position
         self._relay = relay
         self._packer = packer
+        self._state = state
+        self._complaints = Occasional(seconds=60.0)
         self._wants = wants
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # Those that the next page goes on with.
@@ -50,16 +61,29 @@ class Intake:
         self._is_reading = False
 
     async def run(self) -> None:
-        """Take changes as they come, until cancelled.
+        """Take changes as they come, until cancelled. Where a change is too large, and the policy is to stop, try it again now and then.
+
+        Raises:
+            Unavailable: a connection is lost.
+        """
+        while True:
+            try:
+                with plain_errors():
+                    await self._flow(until=lambda: False)
+            except Oversized as error:
+                self._state.standstill = str(error)
+                if self._complaints.due("oversized"):
+                    logger.warning("delivery stops before a change", extra={"reason": str(error)})
+            await anyio.sleep(OVERSIZED_RETRY_SECONDS)
+            self._position, self._transactions = self._taken, Transactions()
+
+    async def catch_up(self) -> None:
+        """Take what there was when the feed began.
 
         Raises:
             Unavailable: a connection is lost.
             Oversized: a change is too large, and the policy is to stop. All before it is taken.
         """
-        await self._flow(until=lambda: False)
-
-    async def catch_up(self) -> None:
-        """Take what there was when the feed began."""
         await self._flow(until=lambda: self._feed.is_head(self._position))
 
     async def _flow(self, *, until: Callable[[], bool]) -> None:
@@ -92,6 +116,7 @@ class Intake:
             except Oversized as error:
                 await self._take(_before(error.seq, page, begins=self._taken))
                 raise
+            self._state.standstill = None
             del page
 
     async def _take(self, page: Page) -> None:

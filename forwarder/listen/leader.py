@@ -181,10 +181,11 @@ async def begin(
         position=position,
         relay=relay,
         packer=packer,
+        state=terms.state,
         wants=_wants(terms.sink.tables),
         ahead=positions.ahead,
     )
-    terms.state.phase, terms.state.trouble = Phase.LEADING, None
+    terms.state.phase, terms.state.trouble, terms.state.standstill = Phase.LEADING, None, None
     facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
     logger.info("listening", extra=facts if once else {**facts, "wake": str(inflow.waking)})
     if inflow.waking.warning and not once:
@@ -206,7 +207,7 @@ async def _take(leadership: Leadership, session: Connection, terms: Terms, sink:
         return
     if not wait:
         raise Refused(_occupied(terms.sink.name, await holders_of_sink(session, terms.sink.name)))
-    terms.state.phase, terms.state.trouble = Phase.STANDBY, None
+    terms.state.phase, terms.state.trouble, terms.state.standstill = Phase.STANDBY, None, None
     standby = Standby(leadership, session, sink=terms.sink.name, state=terms.state, survey=terms.survey)
     async with anyio.create_task_group() as tasks:
         # What the sink has said of itself may be days old when the time comes.

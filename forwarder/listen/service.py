@@ -12,10 +12,10 @@ from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
-from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.leader import Terms
-from forwarder.listen.sink_worker import Delivery, plain_errors
+from forwarder.listen.sink_worker import Delivery
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source

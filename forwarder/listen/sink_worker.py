@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from forwarder.config.sink_url import KinesisTarget, StdoutTarget
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.fifo import Line
-from forwarder.errors import ForwarderError, Gone, Refused, Unavailable
+from forwarder.errors import ForwarderError, Gone, Refused, Unavailable, plain_errors
 from forwarder.health import Phase
 from forwarder.listen import leader
 from forwarder.listen.leader import Terms
@@ -170,24 +170,3 @@ class Delivery:
     def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
         """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
         return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raise, for the group of errors that a task group ends in, the one that says what to do.
-
-    Of several, a refusal wins over what may pass. An error that is neither is a bug and leaves as it came.
-    """
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        known, bugs = group.split(ForwarderError)
-        if bugs or known is None:
-            raise
-        refusals = known.subgroup(Refused)
-        raise _first(refusals or known) from None
-
-
-def _first(group: BaseExceptionGroup[ForwarderError]) -> ForwarderError:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -22,6 +22,7 @@ from forwarder.local.kinesis.faults import (
     LoseResponse,
     Refuse,
 )
+from forwarder.records.packing import Packed, Packer
 from tests.databases import Database
 from tests.ledger import (
     HOT_ID,
@@ -300,21 +301,34 @@ async def more_shards(served: Served, *, than: int) -> None:
 async def test_oversize_stop_ends_delivery_exactly_before_a_change_above_the_streams_limit_and_says_why(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, page_rows: int
 ) -> None:
-    monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0)
+    monkeypatch.setattr("forwarder.listen.intake.OVERSIZED_RETRY_SECONDS", 0.05)
     await write_rows(ledger, database.writer_url, *range(100, 115))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
     await write_rows(ledger, database.writer_url, *range(201, 205))
     served.kinesis.faults.replace([Delay(operation=PUT, seconds=0.05)])
     async with listening(database.url, f"{served.sink}&oversize=stop", page_rows=page_rows) as service:
         missing = Missing(ledger, served.data)
+        tries = 0
+        pack = Packer.pack
+
+        def counted(self: Packer, *arguments: Any, **options: Any) -> Packed:
+            nonlocal tries
+            tries += 1
+            return pack(self, *arguments, **options)
+
+        monkeypatch.setattr(Packer, "pack", counted)
+
+        async def is_tried_again() -> bool:
+            return tries > 2
 
         async def refuses() -> bool:
-            return "1048576" in (service.states["default"].trouble or "") and missing.ids() == set(range(200, 205))
+            return "1048576" in (service.states["default"].reason or "") and missing.ids() == set(range(200, 205))
 
         # More than once, and nothing of what lies before is sent again.
-        for _ in range(3):
-            await eventually(refuses)
-            await leads(service)
+        await eventually(refuses)
+        tries = 0
+        await eventually(is_tried_again)
+        await eventually(refuses)
         async with client_of(served) as client:
             await client.update_max_record_size(
                 StreamARN=served.kinesis.stream(STREAM).identity.arn, MaxRecordSizeInKiB=2048

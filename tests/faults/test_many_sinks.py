@@ -138,7 +138,7 @@ async def test_a_take_over_beside_a_stuck_sink_repeats_nothing(
 
 def trouble_of(service: Service, sink: str) -> Any:
     async def is_there() -> bool:
-        return service.states[sink].trouble is not None
+        return service.states[sink].reason is not None
 
     return is_there
 

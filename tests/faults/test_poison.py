@@ -270,6 +270,26 @@ async def test_a_letter_that_is_still_too_large_is_set_aside_again_even_where_de
         assert service.states["default"].ready
 
 
+async def test_letters_are_sent_again_while_delivery_stops_before_a_large_change(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await write_rows(ledger, database.writer_url, *range(100, 103))
+    async with listening(database.url, f"{served.sink}&oversize=stop") as service:
+        await set_aside(database, 1)
+        await write_rows(ledger, database.writer_url, 200, note=LARGE)
+
+        async def has_stopped() -> bool:
+            return service.states["default"].standstill is not None
+
+        await eventually(has_stopped)
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await delivered_but(served, ledger, 200)
+        await set_aside(database, 0)
+        assert not service.states["default"].ready
+
+
 async def test_a_letter_of_a_very_large_transaction_says_of_its_place_what_its_record_said(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

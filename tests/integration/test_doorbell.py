@@ -343,7 +343,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             encode_stored=lambda event: str(event.key_values).encode(),
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
-        intake = Intake(feed, outbox, position=position, relay=relay, packer=packer)
+        intake = Intake(feed, outbox, position=position, relay=relay, packer=packer, state=ServiceState())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(relay.run)
 

@@ -18,6 +18,7 @@ import pytest
 
 from forwarder.delivery.progress import Frontier
 from forwarder.events import Event, Record, Stretch, Table
+from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.outbox import feed as feed_module
 from forwarder.outbox import transaction_counts
@@ -154,6 +155,7 @@ class Run:
                 position=position,
                 relay=sink,  # type: ignore[arg-type]
                 packer=sink,  # type: ignore[arg-type]
+                state=ServiceState(),
                 wants=sink.wants,
                 ahead=ahead,
             )

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from forwarder.errors import Oversized, Refused, Unavailable
+from forwarder.errors import Oversized, Refused, Unavailable, plain_errors
+from forwarder.health import Phase, ServiceState
 from forwarder.listen.intake import Intake
-from forwarder.listen.sink_worker import plain_errors
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
@@ -84,9 +84,10 @@ def intake_of(
     *,
     position: Position = START,
     ahead: Ahead | None = None,
+    state: ServiceState | None = None,
 ) -> Intake:
     feed: Any = Feed(HEAD, shared=False)
-    parts: Any = {"relay": relay, "packer": packer or Packer()}
+    parts: Any = {"relay": relay, "packer": packer or Packer(), "state": state or ServiceState()}
     reads_from: Any = outbox
     return Intake(feed, reads_from, position=position, ahead=ahead, **parts)
 
@@ -146,12 +147,16 @@ class OnePage(Outbox):
     """All in one page, which is the whole of what is new."""
 
     async def read(self, position: Position, transactions: object) -> Page:
-        events: Any = [Change(seq) for seq in range(1, PAGES + 1)]
+        self.read_pages.append(1)
+        events: Any = [Change(seq) for seq in range(1, PAGES + 1) if not position.sees(2, seq)]
         return Page(events=events, position=position.advanced(PAGES).finished())
 
 
 class Stopping(Packer):
-    """Stops before a change."""
+    """Stops before a change, until it is allowed."""
+
+    def allow(self) -> None:
+        self._refuses = None
 
     def pack(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
         for event in events:
@@ -163,7 +168,7 @@ class Stopping(Packer):
 async def test_what_is_before_an_oversized_change_on_its_page_is_taken_and_only_that_passed() -> None:
     relay = Relay(room=PAGES)
     with pytest.raises(Oversized, match="change 3 is too large"), plain_errors():
-        await intake_of(OnePage(), relay, Stopping(refuses=3)).run()
+        await intake_of(OnePage(), relay, Stopping(refuses=3)).catch_up()
     assert [event.seq for event in relay.offered] == [1, 2]
     [position] = relay.positions
     assert [seq for seq in range(1, PAGES + 1) if position.sees(2, seq)] == [1, 2]
@@ -175,8 +180,24 @@ async def test_what_was_delivered_ahead_is_not_taken_again_before_an_oversized_c
     relay = Relay(room=PAGES)
     ahead = Ahead(end=HEAD, undelivered=frozenset({2, 3}))
     with pytest.raises(Oversized), plain_errors():
-        await intake_of(OnePage(), relay, Stopping(refuses=3), ahead=ahead).run()
+        await intake_of(OnePage(), relay, Stopping(refuses=3), ahead=ahead).catch_up()
     assert [event.seq for event in relay.offered] == [2]
+
+
+async def test_an_oversized_change_is_tried_again_and_passed_once_the_sink_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("forwarder.listen.intake.OVERSIZED_RETRY_SECONDS", 0)
+    state = ServiceState(phase=Phase.LEADING)
+    outbox, relay, packer = OnePage(), Relay(room=1000), Stopping(refuses=3)
+    async with running(intake_of(outbox, relay, packer, state=state)):
+        while len(outbox.read_pages) < 3:
+            await checkpoint()
+        assert (state.reason, state.ready) == ("change 3 is too large", False)
+        packer.allow()
+        while state.reason:
+            await checkpoint()
+    assert [event.seq for event in relay.offered] == list(range(1, PAGES + 1))
 
 
 @pytest.mark.parametrize("room", [2, PAGES])
