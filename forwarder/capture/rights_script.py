@@ -10,7 +10,7 @@ from forwarder.database.quoting import literal
 
 
 def search(*parts: Part, capture: str | None = None, runtime: str | None = None, tables: Sequence[int] = ()) -> str:
-    """One statement that does what sql/queries/rights_due.sql finds for these parts; the others are that query's parameters."""
+    """One statement that does what sql/queries/capture/rights_due.sql finds for these parts; the others are that query's parameters."""
     parameters = {
         "$1": "NULL" if capture is None else literal(capture),
         "$2": "NULL" if runtime is None else literal(runtime),

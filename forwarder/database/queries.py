@@ -1,5 +1,6 @@
 """Finds the SQL files, in a checkout and in an installed package alike."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -9,5 +10,10 @@ SQL = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sq
 
 @cache
 def query(name: str) -> str:
-    """The text of ``sql/queries/{name}.sql``."""
-    return (SQL / "queries" / f"{name}.sql").read_text()
+    """The text of ``{name}.sql``, in whichever room below ``sql/queries/`` it is. No two have one name."""
+    return _files()[name].read_text()
+
+
+@cache
+def _files() -> Mapping[str, Path]:
+    return {path.stem: path for path in (SQL / "queries").glob("*/*.sql")}

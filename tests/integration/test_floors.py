@@ -124,7 +124,7 @@ async def test_a_floor_for_later_snapshots_is_not_read_inside_a_transaction(lead
 
 
 def test_a_query_that_needs_a_floor_has_it_from_the_one_function_that_refuses() -> None:
-    texts = {path.stem: path.read_text() for path in (SQL / "queries").glob("*.sql")}
+    texts = {path.stem: path.read_text() for path in (SQL / "queries").glob("*/*.sql")}
 
     assert {name for name, text in texts.items() if "forwarder.read_floor()" in text} == {"floor", "save_position"}
     assert not [name for name, text in texts.items() if "pg_sequence_last_value" in text]

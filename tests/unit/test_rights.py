@@ -6,11 +6,11 @@ from forwarder.database.queries import SQL, query
 
 
 def listed(part: str) -> set[str]:
-    """The functions that sql/queries/rights_due.sql grants for a part."""
+    """The functions that sql/queries/capture/rights_due.sql grants for a part."""
     return set(re.findall(rf"\('{part}', 'FUNCTION', '(\w+)'", query("rights_due")))
 
 
 def test_a_role_that_runs_the_listener_is_granted_every_function_that_a_query_calls() -> None:
-    text = "\n".join(path.read_text() for path in (SQL / "queries").glob("*.sql"))
+    text = "\n".join(path.read_text() for path in (SQL / "queries").glob("*/*.sql"))
     code = re.sub("--.*", "", text)
     assert set(re.findall(r"forwarder\.(\w+)\(", code)) <= listed("runtime")
