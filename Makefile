@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-long soak test-matrix check fix bench build lock clean
+.PHONY: help demo test test-unit test-long soak test-matrix check fix bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ demo: .venv/.ready  ## Show row changes of a real PostgreSQL coming out of a Kin
 
 test: .venv/.ready  ## Run every test against a real PostgreSQL and the local Kinesis
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+test-unit: .venv/.ready  ## Run the tests of pure code alone, which takes seconds
+	$(BIN)/pytest --numprocesses 2 --dist worksteal tests/unit
 
 test-long: .venv/.ready  ## Run the long versions of tests that "make test" runs scaled down
 	$(BIN)/pytest -m long

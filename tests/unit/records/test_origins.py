@@ -4,7 +4,7 @@ import pytest
 
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
-from tests.unit.test_packing import change
+from tests.unit.records.test_packing import change
 
 COPIED_TWICE = Origins([Origin(5000, "third"), Origin(4100, "second"), Origin(0, "first")])
 WITHOUT_ITS_SEQUENCE = Origins([Origin(0, "third"), Origin(4100, "second"), Origin(0, "first")])
