@@ -1,10 +1,12 @@
 """The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
 
+import ast
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pkgutil import get_data
 from typing import Annotated, NoReturn
 
 import typer
@@ -21,6 +23,22 @@ COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "loc
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with these commands. Only what they need is imported: all of them take a second to start."""
+    app = _empty()
+    for name in names:
+        function = _function(name)
+        app.command(name)(getattr(import_module(f"forwarder.cli.{function}"), function))
+    return app
+
+
+def contents() -> typer.Typer:
+    """The command line as its help lists it: the commands are named, and none is imported."""
+    app = _empty()
+    for name in COMMANDS:
+        app.command(name, help=_summary(name))(_named)
+    return app
+
+
+def _empty() -> typer.Typer:
     app = typer.Typer(
         name="forwarder",
         help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
@@ -30,10 +48,24 @@ def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(_forwarder)
-    for name in names:
-        function = name.replace("-", "_")
-        app.command(name)(getattr(import_module(f"forwarder.cli.{function}"), function))
     return app
+
+
+def _function(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _summary(name: str) -> str:
+    """The first paragraph of what a command says of itself, read from its source."""
+    source = get_data("forwarder.cli", f"{_function(name)}.py")
+    assert source is not None
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    texts = {function.name: ast.get_docstring(function) or "" for function in functions}
+    return texts[_function(name)].partition("\n\n")[0]
+
+
+def _named() -> None:
+    """Stands for a command where it is only named."""
 
 
 def _forwarder(
@@ -47,7 +79,7 @@ def _forwarder(
 def main() -> None:
     """Run the command line; an error that a user can cause ends in one line on stderr."""
     _occupy_standard_descriptors()
-    app = command_line(_needed(sys.argv[1:]))
+    app = _wanted(sys.argv[1:])
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -66,10 +98,11 @@ def main() -> None:
         _fail("interrupted", INTERRUPTED)
 
 
-def _needed(arguments: Sequence[str]) -> Sequence[str]:
-    """The command that is called, if it can be told; else all, for the help or to suggest one."""
-    first = arguments[0] if arguments else ""
-    return () if list(arguments) == ["--version"] else (first,) if first in COMMANDS else COMMANDS
+def _wanted(arguments: Sequence[str]) -> typer.Typer:
+    """The command that is called, if it can be told; else all, to suggest one."""
+    if not arguments or list(arguments) in (["--help"], ["--version"]):
+        return contents()
+    return command_line((arguments[0],) if arguments[0] in COMMANDS else COMMANDS)
 
 
 def _occupy_standard_descriptors() -> None:

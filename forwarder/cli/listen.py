@@ -15,7 +15,6 @@ from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
-from forwarder.status.server import http_server
 
 # Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
 # them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.
@@ -66,6 +65,8 @@ async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     if bind:
+        from forwarder.status.server import http_server
+
         async with http_server(bind, service.states, service.outbox_state, metrics):
             await service.run(once=once)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -42,10 +43,12 @@ from forwarder.records import partition_key
 from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
-from forwarder.sinks.claim_check import Attachments
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
+
+if TYPE_CHECKING:
+    from forwarder.sinks.claim_check import Attachments
 
 logger = logging.getLogger(__name__)
 

@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 
 from forwarder.backoff import Backoff
-from forwarder.config.sink_url import KinesisTarget, StdoutTarget
-from forwarder.delivery.buffer import Schedule
-from forwarder.delivery.publisher import Sink
-from forwarder.delivery.schedules.fifo import Line
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable, plain_errors
 from forwarder.health import Phase
 from forwarder.listen import leader
 from forwarder.listen.leader import Terms
 from forwarder.outbox.source import Source
-from forwarder.sinks.claim_check import Attachments, attachments_of
-from forwarder.sinks.file import file_sink
-from forwarder.sinks.kinesis.sink import kinesis_sink
-from forwarder.sinks.pipe import stdout_sink
+from forwarder.sinks.factory import Outlet, open_sink
 
 # A tenure that lasted so long was a success: the next attempt after it comes soon.
 STEADY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
-    """A sink, what keeps its order, and where goes what is too large for it, if anywhere."""
-
-    sink: Sink
-    new_schedule: Callable[[], Schedule]
-    attachments: Attachments | None = None
 
 
 class Delivery:
@@ -146,19 +127,13 @@ class Delivery:
                 tasks.cancel_scope.cancel()
 
     async def _open(self, stack: AsyncExitStack) -> Outlet:
-        target = self._terms.sink_url.target
-        if isinstance(target, KinesisTarget):
-            max_in_flight = self._terms.settings.listen.max_in_flight
-            context = kinesis_sink(
-                target, max_in_flight=max_in_flight, metrics=self._terms.metrics, report=self._report
-            )
-            kinesis = await stack.enter_async_context(context)
-            is_s3 = target.oversize.kind == "s3"
-            attachments = await stack.enter_async_context(attachments_of(target)) if is_s3 else None
-            return Outlet(sink=kinesis, new_schedule=kinesis.new_schedule, attachments=attachments)
-        if isinstance(target, StdoutTarget):
-            return Outlet(sink=await stack.enter_async_context(stdout_sink()), new_schedule=Line)
-        return Outlet(sink=await stack.enter_async_context(file_sink(Path(target.path))), new_schedule=Line)
+        return await open_sink(
+            stack,
+            self._terms.sink_url.target,
+            max_in_flight=self._terms.settings.listen.max_in_flight,
+            metrics=self._terms.metrics,
+            report=self._report,
+        )
 
     def _interruptible(self) -> anyio.CancelScope:
         """A scope that ``stop`` ends at once."""
