@@ -13,7 +13,7 @@ import msgspec
 NO_DATA = "02000"
 
 
-class Table(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
+class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
     """A captured table, as the registry knows it. Compared and hashed by identity, so that what follows from it can be cached."""
 
     id: int
@@ -50,7 +50,7 @@ class Event(msgspec.Struct, gc=False):
     txid: int
     # Microseconds since 2000-01-01 UTC.
     at: int
-    table: Table
+    table: CapturedTable
     # Name of the partition that was written, where the captured table is partitioned.
     partition: str | None
     # I(nsert), U(pdate), D(elete), T(runcate), or G(ap): from here on, or up to here, changes of the table were not captured.

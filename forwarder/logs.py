@@ -63,7 +63,7 @@ def _readable(value: object) -> str:
     return json.dumps(text) if not text or any(character in text for character in ' "=\n') else text
 
 
-class Occasional:
+class Throttled:
     """Keeps a log line that would repeat from repeating more often than every ``seconds``."""
 
     def __init__(self, *, seconds: float) -> None:

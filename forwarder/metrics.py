@@ -15,7 +15,7 @@ _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 _HOT_LANES = 10
 
 
-class Holder(Protocol):
+class InMemory(Protocol):
     """What is in memory for one sink right now: ``forwarder.delivery.relay.Relay``."""
 
     @property
@@ -68,7 +68,7 @@ class SinkMetrics:
         """The stream gave a record a lower sequence number than an earlier one of its key on the same shard."""
         self._families.out_of_order.labels(self._sink).inc()
 
-    def watch(self, holder: Holder) -> None:
+    def watch(self, holder: InMemory) -> None:
         """Report what this holds, from now on, whenever somebody asks."""
         self._families.holders[self._sink] = holder
 
@@ -131,7 +131,7 @@ class _Families(Collector):
     """What the sinks have in common, and at the time of a scrape what they hold."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.holders: dict[str, Holder] = {}
+        self.holders: dict[str, InMemory] = {}
         self.requests = Histogram(
             "forwarder_sink_request_seconds",
             "Time from a request to its answer.",

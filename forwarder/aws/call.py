@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from forwarder.aws.errors import errors_of
+from forwarder.aws.errors import aws_errors
 from forwarder.errors import Unavailable
 
 # For all of it: a connection of the pool, credentials, proxy, TLS, upload and answer.
@@ -25,10 +25,10 @@ def aws_call(what: str, *, sent_bytes: int = 0) -> Iterator[None]:
     """Give up what takes too long, and raise whatever goes wrong as an error of this program; ``what`` is what it is about.
 
     Raises:
-        Invalid, Refused, Unavailable: as ``errors_of``.
+        Invalid, Refused, Unavailable: as ``aws_errors``.
     """
     seconds = CALL_SECONDS + sent_bytes / LEAST_BYTES_PER_SECOND
-    with errors_of(what), anyio.move_on_after(seconds) as deadline:
+    with aws_errors(what), anyio.move_on_after(seconds) as deadline:
         yield
     if deadline.cancelled_caught:
         raise Unavailable(

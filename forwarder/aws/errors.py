@@ -109,7 +109,7 @@ PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, Time
 
 
 @contextmanager
-def errors_of(what: str) -> Iterator[None]:
+def aws_errors(what: str) -> Iterator[None]:
     """Raise what botocore and aiohttp raise as the errors of this program; ``what`` is what they are about.
 
     Raises:
@@ -146,14 +146,14 @@ def errors_of(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def errors_of_opening(what: str) -> Iterator[None]:
-    """As ``errors_of``, for making a client, which reads the settings.
+def aws_errors_of_opening(what: str) -> Iterator[None]:
+    """As ``aws_errors``, for making a client, which reads the settings.
 
     Raises:
         Refused: region, credentials, profile or endpoint are missing or malformed.
         Unavailable: it may pass.
     """
-    with errors_of(what):
+    with aws_errors(what):
         try:
             yield
         except tuple(_MISSING_SETTINGS):

@@ -15,7 +15,7 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 
 AHEAD_SECONDS = 15 * 60
 # Only with less left than this a request waits for new ones: it could not be made otherwise.
@@ -35,7 +35,7 @@ class CredentialsRenewal:
         credentials = client._request_signer._credentials
         self._what = what
         self._credentials = credentials if isinstance(credentials, AioRefreshableCredentials) else None
-        self._complaints = Occasional(seconds=60.0)
+        self._complaints = Throttled(seconds=60.0)
         if self._credentials is not None:
             self._credentials._advisory_refresh_timeout = LAST_SECONDS
             self._credentials._mandatory_refresh_timeout = LAST_SECONDS

@@ -15,8 +15,8 @@ from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
 from forwarder.capture.triggers import Change, Install, Remove
 from forwarder.database.queries import query
-from forwarder.database.sessions import LOCK_TIMEOUT_MS, Connection, blockage, errors_of
-from forwarder.logs import Occasional
+from forwarder.database.sessions import LOCK_TIMEOUT_MS, Connection, blockage, database_errors
+from forwarder.logs import Throttled
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Installation:
         self._connection = connection
         self._report = report
         self._patience_seconds = patience_seconds
-        self._occasional = Occasional(seconds=10.0)
+        self._occasional = Throttled(seconds=10.0)
         self._deadlock_timeout_ms = 0
         self._lock_timeouts_ms: dict[Change, int] = {}
 
@@ -52,7 +52,7 @@ class Installation:
             Unavailable: the connection was lost; what was reported as done is done.
         """
         backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
-        with errors_of("cannot make the changes"):
+        with database_errors("cannot make the changes"):
             self._deadlock_timeout_ms = await self._connection.fetchval(query("deadlock_timeout"))
             locked = [change for change in changes if not await self._attempt(change)]
             deadline = anyio.current_time() + self._patience_seconds

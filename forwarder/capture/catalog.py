@@ -10,7 +10,7 @@ import msgspec
 from forwarder.capture.selection import Pattern
 from forwarder.capture.tables import Registered, Table
 from forwarder.database.queries import query
-from forwarder.database.sessions import ILLEGIBLE, Connection, errors_of
+from forwarder.database.sessions import ILLEGIBLE, Connection, database_errors
 from forwarder.errors import Refused
 
 
@@ -35,7 +35,7 @@ async def read_tables(connection: Connection) -> list[Table]:
     Raises:
         Refused, Unavailable: the database does not tell.
     """
-    with errors_of("cannot read the tables of the database"):
+    with database_errors("cannot read the tables of the database"):
         return [_TABLE.decode(text) for text in await _fetch(connection, "candidates")]
 
 
@@ -45,7 +45,7 @@ async def read_registry(connection: Connection) -> list[Registered]:
     Raises:
         Refused, Unavailable: the database does not tell.
     """
-    with errors_of("cannot read forwarder.captured_table"):
+    with database_errors("cannot read forwarder.captured_table"):
         if await connection.fetchval("SELECT to_regclass('forwarder.captured_table')") is None:
             return []
         return [_REGISTERED.decode(text) for text in await _fetch(connection, "captured_tables")]
@@ -58,7 +58,7 @@ async def read_named(connection: Connection, patterns: Sequence[Pattern]) -> lis
         Refused: there are none; or, as Unavailable, the database does not tell.
     """
     registry = await read_registry(connection)
-    with errors_of("cannot read the names of the captured tables"):
+    with database_errors("cannot read the names of the captured tables"):
         rows = await connection.fetch(query("tables"), None)
     present = [TableName(row["id"], row["schema"], row["name"]) for row in rows]
     migrated = [TableName(row.id, row.schema, row.name) for row in registry]

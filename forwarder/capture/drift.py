@@ -9,7 +9,7 @@ import asyncpg
 from forwarder.capture.definitions import Function, Redefine, definitions
 from forwarder.capture.rights_script import closing
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 
 
 async def drift(
@@ -22,7 +22,7 @@ async def drift(
     Raises:
         Unavailable: the database does not answer.
     """
-    with errors_of("cannot read the functions in schema forwarder"):
+    with database_errors("cannot read the functions in schema forwarder"):
         found = {row["name"]: _function(row) for row in await connection.fetch(query("definitions"))}
     return tuple(
         Redefine(table=f"forwarder.{name}()", reasons=reasons, sql=f"{definition.sql}\n{closing()}")

@@ -19,9 +19,16 @@ from forwarder.capture.rights_script import closing
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import SQL, query
-from forwarder.database.sessions import LOCK_CLASS, LOCK_TIMEOUT_MS, MIGRATION_LOCK, Connection, blockage, errors_of
+from forwarder.database.sessions import (
+    LOCK_CLASS,
+    LOCK_TIMEOUT_MS,
+    MIGRATION_LOCK,
+    Connection,
+    blockage,
+    database_errors,
+)
 from forwarder.errors import Refused, Unavailable
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +85,7 @@ async def pending(connection: Connection, *, known: Sequence[Migration] | None =
         Refused: the schema is somebody else's, or was migrated by a newer program, or by a file that was edited since.
     """
     known = shipped() if known is None else known
-    with errors_of("cannot read which migrations were applied"):
+    with database_errors("cannot read which migrations were applied"):
         state = await connection.fetchrow(query("migration_log"))
         assert state is not None
         if not state["recorded"]:
@@ -125,9 +132,9 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
 
 async def _apply_patiently(connection: Connection, migration: Migration) -> None:
     """Apply it as soon as nobody holds a lock that it needs. It asks for one briefly, since writers queue behind whoever waits."""
-    backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Occasional(seconds=10.0)
+    backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Throttled(seconds=10.0)
     deadline = anyio.current_time() + PATIENCE_SECONDS
-    with errors_of(f"{migration} failed"):
+    with database_errors(f"{migration} failed"):
         while True:
             try:
                 return await _apply(connection, migration)
@@ -174,7 +181,7 @@ async def alone(connection: Connection) -> AsyncIterator[None]:
 
     It is tried again and again: a session that waits inside PostgreSQL keeps a snapshot, which holds back vacuum.
     """
-    backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Occasional(seconds=10.0)
+    backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Throttled(seconds=10.0)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK):
         if occasional.due("waiting"):
             await _tell_of_holder(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 
 
 async def muted_warnings(connection: Connection) -> tuple[str, ...]:
@@ -12,7 +12,7 @@ async def muted_warnings(connection: Connection) -> tuple[str, ...]:
     Raises:
         Refused, Unavailable: the database does not tell.
     """
-    with errors_of("cannot read the settings of roles and databases"):
+    with database_errors("cannot read the settings of roles and databases"):
         rows = await connection.fetch(query("muted"))
     return tuple(
         f"session_replication_role is replica for {row['whom']}, so triggers do not fire there, and changes are not captured: {row['remedy']},"

@@ -23,7 +23,7 @@ from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.capture.tables import Table, unnamed, with_unnamed
 from forwarder.capture.triggers import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
-from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, errors_of
+from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 
@@ -175,13 +175,13 @@ def _topmost(tables: Sequence[Table]) -> tuple[str, ...]:
 
 async def _read_number(connection: Connection, statement: str) -> int | None:
     """What the outbox is like now; None where it is missing."""
-    with errors_of("cannot read the layout of the outbox"):
+    with database_errors("cannot read the layout of the outbox"):
         number: int | None = await connection.fetchval(query(statement))
         return number
 
 
 async def _encoding_warnings(connection: Connection) -> tuple[str, ...]:
-    with errors_of("cannot read the encoding of the database"):
+    with database_errors("cannot read the encoding of the database"):
         encoding: str = await connection.fetchval("SELECT getdatabaseencoding()")
     if encoding in SAFE_ENCODINGS:
         return ()
@@ -193,7 +193,7 @@ async def _encoding_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 async def _undelivered(connection: Connection) -> int:
-    with errors_of("cannot count the undelivered changes"):
+    with database_errors("cannot count the undelivered changes"):
         if await connection.fetchval("SELECT to_regclass('forwarder.sink')") is None:
             return 0
         count: int = await connection.fetchval(query("undelivered"))

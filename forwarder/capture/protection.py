@@ -13,7 +13,7 @@ from forwarder.capture.role import CaptureRoles, read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.queries import query
 from forwarder.database.quoting import literal
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Misconfigured, Refused
 
 
@@ -51,7 +51,7 @@ async def protection(connection: Connection, roles: Roles, *, tables: Sequence[i
     """
     await _require(connection, roles)
     found = await read_capture_roles(connection, roles.capture)
-    with errors_of("cannot read the rights in schema forwarder"):
+    with database_errors("cannot read the rights in schema forwarder"):
         due = await connection.fetch(query("rights_due"), roles.capture, roles.runtime, tables)
     return Protection(
         changes=tuple(_changes(due, found, roles, tables=tables, is_pending=is_pending)),
@@ -67,7 +67,7 @@ async def _require(connection: Connection, roles: Roles) -> None:
         raise Misconfigured(
             f"role {roles.runtime!r} is capture_role in [database], which may only fill the outbox, or goes with it; name another"
         )
-    with errors_of("cannot read the roles"):
+    with database_errors("cannot read the roles"):
         if not await connection.fetchval("SELECT to_regrole(quote_ident($1)) IS NOT NULL", roles.runtime):
             raise Refused(f'there is no role {roles.runtime!r}; run CREATE ROLE "{roles.runtime}" LOGIN first')
 

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 
 
 class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +183,7 @@ async def read_capture_roles(connection: Connection, name: str | None = None) ->
     Raises:
         Refused, Unavailable: the database does not tell.
     """
-    with errors_of("cannot read the roles of forwarder.capture() and forwarder.images()"):
+    with database_errors("cannot read the roles of forwarder.capture() and forwarder.images()"):
         found = {
             function: _ROLE.decode(await connection.fetchval(query("capture_role"), name, function))
             for function in ("capture", "images")

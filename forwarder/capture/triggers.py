@@ -56,7 +56,7 @@ class Install:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Registration:
     """Bring the registry in line with a table whose triggers are as they should be."""
 
     table: str
@@ -103,7 +103,7 @@ class Forget:
         return f"SELECT forwarder.watch_triggers({self.registered_id});\n{_forget(self.registered_id)}"
 
 
-Change = Redefine | Rights | LayOut | LimitImages | Install | Record | Remove | Forget
+Change = Redefine | Rights | LayOut | LimitImages | Install | Registration | Remove | Forget
 Decision = Keep | Change
 
 
@@ -153,7 +153,9 @@ def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Deci
     if reasons := _differences(table, row, before, labels):
         return install(registered_id=row.id, reasons=reasons, renamed=_renamed(table))
     if reasons := _news(table, row, columns):
-        return Record(table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons)
+        return Registration(
+            table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons
+        )
     return Keep(table=table.quoted)
 
 
@@ -203,7 +205,7 @@ def _json(columns: Sequence[KeyColumn]) -> str:
     return json.dumps([{"attnum": column.attnum, "names": column.names} for column in columns], ensure_ascii=False)
 
 
-def _what(change: Install | Record) -> str:
+def _what(change: Install | Registration) -> str:
     """The arguments that both functions begin with."""
     return f"{literal(change.table)}::regclass, {literal(change.before)}, {literal(_json(change.key_columns))}"
 

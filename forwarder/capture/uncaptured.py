@@ -10,7 +10,7 @@ import asyncpg
 
 from forwarder.capture.texts import listed
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Unavailable
 
 REMEDY = "run `forwarder migrate`"
@@ -41,7 +41,7 @@ async def look_at_triggers(connection: Connection) -> Sequence[Uncaptured]:
         Refused: the schema is older than this program, or not ours to read.
         Unavailable: the database does not answer, or somebody is in the way; nothing is put anywhere then.
     """
-    with errors_of("cannot look at the triggers of captured tables"):
+    with database_errors("cannot look at the triggers of captured tables"):
         try:
             return [Uncaptured(**row) for row in await connection.fetch(query("watch_triggers"))]
         except asyncpg.LockNotAvailableError as error:

@@ -18,14 +18,14 @@ from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
-from forwarder.capture.triggers import Change, Forget, Install, Keep, Record, Remove
+from forwarder.capture.triggers import Change, Forget, Install, Keep, Registration, Remove
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.waking import waking
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.server_identity import max_prepared_transactions
-from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, describe, errors_of, session
+from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, database_errors, describe, session
 from forwarder.errors import Misconfigured, Refused
 
 Mode = Literal["apply", "plan", "check", "sql"]
@@ -192,7 +192,7 @@ def _told(found: Difference) -> Difference:
 
 
 async def _require_writable(connection: Connection, url: str) -> None:
-    with errors_of("cannot tell whether the database may be written to"):
+    with database_errors("cannot tell whether the database may be written to"):
         found = await connection.fetchrow(query("read_only"))
     assert found is not None
     if found["is_standby"]:
@@ -246,7 +246,7 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
 
     async def drop() -> None:
         _guarded(await plan.from_nothing(connection), discard=discard)
-        with errors_of("cannot drop schema forwarder"):
+        with database_errors("cannot drop schema forwarder"):
             await connection.execute(plan.DROP_SCHEMA)
 
     await past_conflicts(drop)
@@ -255,7 +255,7 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
 
 async def _drop_role(connection: Connection, role: CaptureRole) -> None:
     if role.can_go:
-        with errors_of(f"cannot drop role {role.name}"):
+        with database_errors(f"cannot drop role {role.name}"):
             await connection.execute(role.drop)
     typer.echo(_farewell(role))
 
@@ -325,13 +325,13 @@ def _settlement(change: Rights, *, to_be: str) -> str:
             return f"triggers, rules, policies or foreign keys that are not ours {to_be}dropped from its tables (of {roles})"
 
 
-def _participle(change: Install | Record | Remove | Forget) -> str:
+def _participle(change: Install | Registration | Remove | Forget) -> str:
     match change:
         case Install(registered_id=None):
             return "installed"
         case Install(reasons=reasons):
             return f"corrected ({', '.join(reasons)})"
-        case Record(reasons=reasons):
+        case Registration(reasons=reasons):
             return f"registered anew ({', '.join(reasons)})"
         case Remove():
             return "removed"

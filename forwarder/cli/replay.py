@@ -13,7 +13,7 @@ from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.store.replay import Replay
 from forwarder.store.replay_progress import Progress
 
@@ -93,7 +93,7 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
 
 def _reporter(sink: str) -> Callable[[Progress], None]:
     """Says now and then how far a replay has come."""
-    occasional = Occasional(seconds=REPORT_SECONDS)
+    occasional = Throttled(seconds=REPORT_SECONDS)
     is_first = True
 
     def report(progress: Progress) -> None:

@@ -12,7 +12,7 @@ from forwarder.database.sessions import (
     LOCK_CLASS,
     Connection,
     application_name,
-    errors_of,
+    database_errors,
 )
 
 
@@ -99,6 +99,6 @@ async def holders_of_lock(connection: Connection, number: int) -> Sequence[Holde
 
 
 async def _holders(connection: Connection, lock_class: int, number: int | None, name: str | None) -> Sequence[Holder]:
-    with errors_of("cannot see who holds a lock"):
+    with database_errors("cannot see who holds a lock"):
         rows = await connection.fetch(query("lock_holders"), lock_class, number, name, timeout=ANSWER_SECONDS)
     return [Holder(**row) for row in rows]

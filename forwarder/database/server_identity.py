@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, describe, errors_of
+from forwarder.database.sessions import Connection, database_errors, describe
 from forwarder.errors import Unavailable
 
 
@@ -27,7 +27,7 @@ async def max_prepared_transactions(connection: Connection) -> int:
     Raises:
         Unavailable: it does not answer.
     """
-    with errors_of("cannot tell whether transactions can be prepared"):
+    with database_errors("cannot tell whether transactions can be prepared"):
         most: int = await connection.fetchval(query("max_prepared_transactions"))
     return most
 
@@ -38,7 +38,7 @@ async def server_of(connection: Connection, *, url: str) -> Server:
     Raises:
         Unavailable: it does not answer, or is a standby.
     """
-    with errors_of("cannot tell which server this is"):
+    with database_errors("cannot tell which server this is"):
         row = await connection.fetchrow(query("server"))
     assert row is not None
     if row["timeline"] is None:

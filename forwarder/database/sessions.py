@@ -94,7 +94,7 @@ _PASSING: tuple[type[Exception], ...] = (
 
 
 @contextmanager
-def errors_of(what: str) -> Iterator[None]:
+def database_errors(what: str) -> Iterator[None]:
     """Raise asyncpg's errors as the errors of this program; ``what`` says what was being done.
 
     Raises:
@@ -130,8 +130,8 @@ def blockage(error: asyncpg.PostgresError) -> str:
 
 @contextmanager
 def _errors_of_connecting(url: str) -> Iterator[None]:
-    """As ``errors_of``, before the session is one of ours."""
-    with errors_of(_cannot_connect(url)):
+    """As ``database_errors``, before the session is one of ours."""
+    with database_errors(_cannot_connect(url)):
         try:
             yield
         except asyncpg.FeatureNotSupportedError as error:

@@ -17,7 +17,7 @@ from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Unavailable
 from forwarder.events import Record
 from forwarder.health import ServiceState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Publisher:
         self._concurrency = concurrency
         self._state = state
         self._metrics = metrics
-        self._complaints = Occasional(seconds=10.0)
+        self._complaints = Throttled(seconds=10.0)
 
     async def publish(self, records: Sequence[Record], *, in_flight: int) -> Sequence[Rejection]:
         """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found.

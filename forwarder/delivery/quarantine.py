@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from forwarder.events import Record, SetAside
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 
 # Poison is rare. If so many are refused for good and none is accepted in between, it is not the records that are at fault.
@@ -43,7 +43,7 @@ class Quarantine:
         self._in_a_row = 0
         # When the sink took a record for the first time after it had refused them all.
         self._came_round_at = 0.0
-        self._complaints = Occasional(seconds=10.0)
+        self._complaints = Throttled(seconds=10.0)
 
     def isolate(self, changes: Sequence[SetAside]) -> None:
         """Set changes aside."""

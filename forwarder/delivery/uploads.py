@@ -14,7 +14,7 @@ from forwarder.backoff import delay_seconds
 from forwarder.errors import ForwarderError, Vanished
 from forwarder.events import Attachment, Record
 from forwarder.health import ServiceState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 
 # So many objects are stored at once, which is as fast as one session reads them. Each is in memory with one part, of some megabytes; what
@@ -66,7 +66,7 @@ class Uploads:
         self._changed = anyio.Event()
         # How many of those that are waiting or being stored have failed before.
         self._failing = 0
-        self._complaints = Occasional(seconds=10.0)
+        self._complaints = Throttled(seconds=10.0)
 
     def add(self, records: Sequence[Record]) -> None:
         """Store what is attached to these records, after what was added before."""

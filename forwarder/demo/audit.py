@@ -14,7 +14,7 @@ _Journey: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outage:
+class Absence:
     """When the listener was killed, and when it was listening again; in seconds since the epoch."""
 
     began_at: float
@@ -43,7 +43,7 @@ class Findings:
         return not (self.lost or self.out_of_order or self.phantoms)
 
 
-def audit(commits: Iterable[Commit], arrivals: Sequence[Arrival], *, outages: Sequence[Outage] = ()) -> Findings:
+def audit(commits: Iterable[Commit], arrivals: Sequence[Arrival], *, outages: Sequence[Absence] = ()) -> Findings:
     """Compare the two; ``arrivals`` in the order they were read, which is each shard's own."""
     committed_at = {change: commit.at for commit in commits for change in commit.changes}
     firsts = first_readings(arrivals)
@@ -75,7 +75,7 @@ def percentile(latencies: Sequence[float], percent: float) -> float | None:
     return latencies[max(0, ceil(len(latencies) * percent / 100) - 1)] if latencies else None
 
 
-def _apart(journeys: Iterable[_Journey], outages: Iterable[Outage]) -> tuple[list[_Journey], list[_Journey]]:
+def _apart(journeys: Iterable[_Journey], outages: Iterable[Absence]) -> tuple[list[_Journey], list[_Journey]]:
     """The usual journeys, and those that an outage delayed: also the ones behind what it had held up."""
     usual, delayed = list(journeys), []
     for outage in outages:

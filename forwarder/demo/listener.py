@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from forwarder.demo.audit import Outage
+from forwarder.demo.audit import Absence
 from forwarder.demo.processes import Program, program
 from forwarder.demo.stage import Stage
 
@@ -21,7 +21,7 @@ class Listener:
         self._stage = stage
         self._logs = logs
         self._step = step
-        self.outages: list[Outage] = []
+        self.outages: list[Absence] = []
         self.state = "starting"
         self.ready = anyio.Event()
 
@@ -40,7 +40,7 @@ class Listener:
         self.state = "killed"
         self._step("listener killed (kill -9)")
         async with self._listening() as second:
-            self.outages.append(Outage(began_at=killed_at, ended_at=time.time()))
+            self.outages.append(Absence(began_at=killed_at, ended_at=time.time()))
             self._step("listener started again")
             await second.fail()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 import asyncpg
 
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.demo.ledger import Change, Commit, Ledger
 from forwarder.demo.shop import Shop, Transaction
 
@@ -26,7 +26,7 @@ class Writers:
 
     async def run(self, *, seconds: float, rate: float) -> None:
         """Write for so long, ``rate`` short transactions a second at most; returns when every transaction has ended."""
-        with errors_of("the demo's writers"):
+        with database_errors("the demo's writers"):
             opening = await self._connect()
             await self._write(opening, self._shop.opening())
             await opening.close()
@@ -37,7 +37,7 @@ class Writers:
             tasks.start_soon(self._keep_writing, self._shop.next_late, _LATE_INTERVAL_SECONDS, ends_at)
 
     async def _keep_writing(self, think_up: Callable[[], Transaction], interval: float, ends_at: float) -> None:
-        with errors_of("the demo's writers"):
+        with database_errors("the demo's writers"):
             connection = await self._connect()
             due_at = anyio.current_time()
             while due_at < ends_at:

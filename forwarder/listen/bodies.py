@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Body, Event, Stored
 from forwarder.metrics import SinkMetrics
@@ -41,7 +41,7 @@ class Images:
             Unavailable: the database does not answer.
         """
         async with self._turn:
-            with errors_of("cannot read a large image"):
+            with database_errors("cannot read a large image"):
                 row = await self._connection.fetchrow(
                     query("image_part"), seq, letter_of, is_before, offset, PART_BYTES
                 )

@@ -11,9 +11,9 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.health import ServiceState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
@@ -21,7 +21,7 @@ from forwarder.outbox.position import Position
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 
-Wants = Callable[[Table], bool]
+Wants = Callable[[CapturedTable], bool]
 
 # Whether the sink takes a change by now that was too large for it.
 OVERSIZED_RETRY_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Intake:
         self._relay = relay
         self._packer = packer
         self._state = state
-        self._complaints = Occasional(seconds=60.0)
+        self._complaints = Throttled(seconds=60.0)
         self._wants = wants
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # Those that the next page goes on with.

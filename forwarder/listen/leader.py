@@ -26,7 +26,7 @@ from forwarder.delivery.relay import Relay
 from forwarder.delivery.uploads import Uploads
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.health import Phase, ServiceState
 from forwarder.listen import bodies
 from forwarder.listen.bodies import Images
@@ -143,7 +143,7 @@ async def begin(
     await _take(leadership, session, terms, sink, wait=not once)
     await stack.enter_async_context(sink.opened())
     server = await server_of(session, url=terms.database_url)
-    entered = await history.enter(session, server)
+    entered = await history.identify(session, server)
     inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
     positions = Positions(
         session,
@@ -231,9 +231,9 @@ def _wants(patterns: list[str]) -> Wants | None:
     if not patterns:
         return None
     selected = [Pattern(pattern) for pattern in patterns]
-    answers: dict[Table, bool] = {}
+    answers: dict[CapturedTable, bool] = {}
 
-    def wants(table: Table) -> bool:
+    def wants(table: CapturedTable) -> bool:
         answer = answers.get(table)
         if answer is None:
             answer = answers[table] = any(pattern.matches(table) for pattern in selected)

@@ -11,11 +11,11 @@ import asyncpg
 
 from forwarder.database.lock_holders import Holder, holders_of_sink
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import ServiceState
 from forwarder.listen.vigil import LastSave, Verdict, Vigil
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership
 
@@ -45,7 +45,7 @@ class Standby:
         self._look_due = 0.0
         # Who was told of last, as what.
         self._told: tuple[str, int | None] | None = None
-        self._occasional = Occasional(seconds=300.0)
+        self._occasional = Throttled(seconds=300.0)
 
     async def wait(self) -> None:
         """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length.
@@ -95,7 +95,7 @@ class Standby:
         row = None
         with (
             self._tolerance("cannot see whether the leader saves; trying again"),
-            errors_of("cannot read forwarder.sink"),
+            database_errors("cannot read forwarder.sink"),
         ):
             row = await self._connection.fetchrow(query("last_save"), self._sink, timeout=ANSWER_SECONDS)
         return LastSave(**row) if row else None

@@ -9,7 +9,7 @@ import anyio
 from forwarder.delivery.relay import Relay
 from forwarder.health import ServiceState
 from forwarder.listen.stillness import Stillness
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 
 LOOK_SECONDS = 2.0
 
@@ -23,7 +23,7 @@ class Watchdog:
         self._relay = relay
         self._state = state
         self._stillness = Stillness()
-        self._complaints = Occasional(seconds=60.0)
+        self._complaints = Throttled(seconds=60.0)
         # What we have said last.
         self._trouble: str | None = None
 

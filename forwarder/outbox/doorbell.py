@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, LOCK_CLASS, Connection, errors_of
+from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, LOCK_CLASS, Connection, database_errors
 from forwarder.errors import Refused
 
 CHANNEL = "forwarder"
@@ -42,7 +42,7 @@ class Doorbell:
             Refused: the notification does not come back: a pooler in transaction mode sits in between.
             Unavailable: the connection is lost.
         """
-        with errors_of("cannot listen for notifications"):
+        with database_errors("cannot listen for notifications"):
             await self._connection.add_listener(CHANNEL, self._on_news)
             self._connection.add_termination_listener(self._on_news)
             await self._connection.execute(query("ring"))
@@ -57,7 +57,7 @@ class Doorbell:
     async def arm(self) -> bool:
         """Ask for the lock. True: from now on every writer rings. False: a writer that will not ring is in flight."""
         self._rung = anyio.Event()
-        with errors_of("cannot arm the doorbell"):
+        with database_errors("cannot arm the doorbell"):
             armed: bool = await self._connection.fetchval(
                 query("arm"), LOCK_CLASS, DOORBELL_LOCK, timeout=ANSWER_SECONDS
             )
@@ -65,7 +65,7 @@ class Doorbell:
 
     async def disarm(self) -> None:
         """Release the lock: writers need not ring any more."""
-        with errors_of("cannot disarm the doorbell"):
+        with database_errors("cannot disarm the doorbell"):
             await self._connection.fetchval(query("disarm"), LOCK_CLASS, DOORBELL_LOCK, timeout=ANSWER_SECONDS)
 
     async def wait(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection
-from forwarder.events import NO_DATA, Event, Stored, Table
+from forwarder.events import NO_DATA, CapturedTable, Event, Stored
 from forwarder.outbox.keys import first_key
 from forwarder.outbox.registry import Registry, Row
 from forwarder.outbox.transactions import Transactions
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _NO_KEY = None, None
 # The place of the one change of a transaction.
-_ALONE = 1, 1
+_ONLY_CHANGE = 1, 1
 
 # A change with more bytes of images is large. Few sinks take it: by default a record of Kinesis is no larger.
 LARGE_BYTES = 1 << 20
@@ -59,7 +59,7 @@ class EventReader:
         Raises:
             Refused: a row names a table that the registry has not.
         """
-        await self._registry.know(connection, rows)
+        await self._registry.learn(connection, rows)
         events, bare = self._events(rows)
         if bare:
             apart = {event.seq: event for event in events if event.seq in bare}
@@ -88,7 +88,7 @@ class EventReader:
                 event.fault = NO_DATA
         return events
 
-    def _moved_key(self, table: Table, members: str) -> str:
+    def _moved_key(self, table: CapturedTable, members: str) -> str:
         """The other key of an update that changed it, written as keys are."""
         _, read_key = self._registry.tables[table.id]
         return (read_key(members) or (members,))[0]
@@ -146,7 +146,7 @@ class EventReader:
                 key, key_values = _NO_KEY
                 if fault is None and op in _OF_ROWS:
                     bare.add(seq)
-            index, count = number(txid, seq) if any_together else _ALONE
+            index, count = number(txid, seq) if any_together else _ONLY_CHANGE
             partition = None if relation == table.relation else self._registry.partition(table, relation)
             # By position, which is twice as fast.
             events.append(

@@ -15,9 +15,9 @@ from forwarder.backoff import Backoff
 from forwarder.config.settings import OutboxSettings
 from forwarder.database import sessions
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.limits import is_to_pause
 from forwarder.outbox.ring import Leaf, Ring
@@ -45,7 +45,7 @@ class Janitor:
         self._settings = settings
         self._survey = survey
         self._metrics = metrics
-        self._occasional = Occasional(seconds=300.0)
+        self._occasional = Throttled(seconds=300.0)
 
     async def run(self) -> None:
         """Make one round after another, until cancelled; whatever fails is logged and tried again."""
@@ -61,7 +61,7 @@ class Janitor:
 
     async def _make_rounds(self, connection: Connection, backoff: Backoff) -> None:
         while True:
-            with errors_of("cannot tidy the outbox"):
+            with database_errors("cannot tidy the outbox"):
                 await self.make_round(connection)
             backoff.reset()
             await anyio.sleep(ROUND_SECONDS)
@@ -74,7 +74,7 @@ class Janitor:
         await connection.fetchval(query("trim_ahead"), MAX_AHEAD_PAGES)
         outbox_bytes = (await read_ring(connection)).bytes
         is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
-        await self._survey.take(connection, outbox_bytes=outbox_bytes, is_paused=is_paused)
+        await self._survey.measure(connection, outbox_bytes=outbox_bytes, is_paused=is_paused)
 
     async def _make_room(self, connection: Connection, ring: Ring) -> None:
         """Empty the leaves that are due, and close the one in use."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.outbox.canonical import canonical, lane
 
 # From a row's image to its key as a JSON object text, whose numbers are written in one way, and the bare values joined by commas, which
@@ -17,7 +17,7 @@ from forwarder.outbox.canonical import canonical, lane
 ReadKey = Callable[[str], tuple[str, str] | None]
 
 
-def key_reader(table: Table) -> ReadKey:
+def key_reader(table: CapturedTable) -> ReadKey:
     """What reads the key columns of one table.
 
     An image captured before a column was renamed carries the old name, so every name a column was seen under is tried, the
@@ -33,7 +33,7 @@ def key_reader(table: Table) -> ReadKey:
     return read
 
 
-def first_key(table: Table, head: str) -> tuple[str, str] | None:
+def first_key(table: CapturedTable, head: str) -> tuple[str, str] | None:
     """The key, if an image of which this is the beginning starts with its columns, and their values end within it."""
     return next((key for shape in _shapes(table.key_columns) if (key := shape.read_first(head)) is not None), None)
 

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Unavailable
 from forwarder.events import Event
 from forwarder.outbox import transaction_counts
@@ -114,7 +114,7 @@ class Outbox:
             return Page(events=(), position=position.finished())
         transactions = transactions.copy()
         unknown = transactions.unknown(map(_TXID, rows))
-        for count in await transaction_counts.take(
+        for count in await transaction_counts.count(
             self._fetch, unknown, up_to_seq=batch.last_seq, numbered=batch.numbered
         ):
             transactions.learn(count)
@@ -183,5 +183,5 @@ class Outbox:
     async def _our_turn(self) -> AsyncIterator[Connection]:
         """The connection, for as long as nobody else has it."""
         async with self._turn:
-            with errors_of("cannot read the outbox"):
+            with database_errors("cannot read the outbox"):
                 yield self._connection

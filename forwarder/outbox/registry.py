@@ -12,7 +12,7 @@ import msgspec
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.outbox.keys import ReadKey, key_reader
 
 # seq, txid, at, table_id, relation, op, before, after and fault, in this order.
@@ -33,7 +33,7 @@ class Registry:
 
     def __init__(self) -> None:
         # By id, each table and what reads the key out of an image of one of its rows.
-        self.tables: dict[int, tuple[Table, ReadKey]] = {}
+        self.tables: dict[int, tuple[CapturedTable, ReadKey]] = {}
         # Schema and name of each table or partition, by oid.
         self._places: dict[int, tuple[str, str] | None] = {}
 
@@ -47,14 +47,14 @@ class Registry:
             # Partitions are asked for again.
             self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
 
-    def _learn(self, table: Table) -> None:
+    def _learn(self, table: CapturedTable) -> None:
         """What is as it was stays the same object, since others go by that."""
         known, _ = self.tables.get(table.id, (None, None))
         if known is None or msgspec.structs.astuple(known) != msgspec.structs.astuple(table):
             self.tables[table.id] = table, key_reader(table)
         self._places[table.relation] = table.schema, table.name
 
-    async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
+    async def learn(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Make sure that every table and partition that rows of the outbox name can be looked up.
 
         Raises:
@@ -73,14 +73,14 @@ class Registry:
             place = await connection.fetchrow(query("relation_name"), relation)
             self._places[relation] = (place["schema"], place["name"]) if place else None
 
-    def partition(self, table: Table, relation: int) -> str | None:
+    def partition(self, table: CapturedTable, relation: int) -> str | None:
         """The name of this partition of a table; None for one that was dropped since, and if it is the table, which was made anew."""
         place = self._places[relation]
         return None if place is None or place == (table.schema, table.name) else place[1]
 
 
-def _table(row: asyncpg.Record) -> Table:
-    return Table(
+def _table(row: asyncpg.Record) -> CapturedTable:
+    return CapturedTable(
         id=row["id"],
         relation=row["relation"],
         schema=row["schema"],

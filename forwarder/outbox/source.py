@@ -14,7 +14,7 @@ from forwarder.config.settings import Settings
 from forwarder.config.waking import Waking, waking
 from forwarder.database import sessions
 from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.feed import Feed
@@ -163,7 +163,7 @@ class Source:
 
     async def _open(self, reader: Connection, where: Whereabouts, waking: Waking) -> Inflow:
         registry = Registry()
-        with errors_of("cannot read the registry of captured tables"):
+        with database_errors("cannot read the registry of captured tables"):
             await registry.refresh(reader)
         listen = self._settings.listen
         outbox = Outbox(

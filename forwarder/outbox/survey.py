@@ -17,10 +17,10 @@ from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds
 from forwarder.config.settings import OutboxSettings
 from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, errors_of
+from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import OutboxState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.limits import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
@@ -42,7 +42,7 @@ class Survey:
         self._settings = settings
         self._state = state
         self._metrics = metrics
-        self._occasional = Occasional(seconds=300.0)
+        self._occasional = Throttled(seconds=300.0)
         self._due = 0.0
         self._behind: frozenset[str] = frozenset()
         self._intruders_due = 0.0
@@ -68,11 +68,11 @@ class Survey:
             return
         # Those who come meanwhile need not wait for it.
         self._due = anyio.current_time() + FRESH_SECONDS
-        with errors_of("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
+        with database_errors("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
             is_paused: bool = await connection.fetchval(query("is_paused"))
-            await self.take(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
+            await self.measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
 
-    async def take(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
+    async def measure(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
         """Measure the rest of it, and report it all."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if anyio.current_time() >= self._intruders_due:

@@ -24,7 +24,7 @@ MAX_TOTAL = 200_000
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
-async def take(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered) -> Sequence[Count]:
+async def count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered) -> Sequence[Count]:
     """Count these transactions, and of each those up to a seq; transactions of one change are left out.
 
     ``numbered`` says how far some of them, larger than ``MAX_TOTAL``, were counted before.

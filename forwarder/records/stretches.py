@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter
 
-from forwarder.events import Event, Stretch, Table
+from forwarder.events import CapturedTable, Event, Stretch
 
 # The operations that concern every row of their table: see `Event.op`.
 TABLE_WIDE = frozenset((b"T", b"G"))
@@ -32,7 +32,7 @@ def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     if not TABLE_WIDE.isdisjoint(map(_OP, events)):
         return _around_barriers(events)
     tables = list(map(_TABLE, events))
-    of_table: dict[Table, set[int]] = {table: set() for table in dict.fromkeys(tables)}
+    of_table: dict[CapturedTable, set[int]] = {table: set() for table in dict.fromkeys(tables)}
     if len(of_table) <= 1:
         return whole(events, seqs)
     undelivered = list(map(of_table.__getitem__, tables))

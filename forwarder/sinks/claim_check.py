@@ -12,7 +12,7 @@ import botocore.exceptions
 from aiobotocore.config import AioConfig
 
 from forwarder.aws.call import aws_call
-from forwarder.aws.errors import errors_of, errors_of_opening
+from forwarder.aws.errors import aws_errors, aws_errors_of_opening
 from forwarder.aws.renewal import CredentialsRenewal
 from forwarder.aws.session import region_of, session_of
 from forwarder.config.sink_url import KinesisTarget
@@ -55,7 +55,7 @@ class Attachments:
     async def put(self, attachment: Attachment) -> None:
         """Store an object, as ``forwarder.delivery.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
         # What an answer that nobody has foreseen makes of botocore, or of us.
-        with errors_of(f"s3://{attachment.bucket}"):
+        with aws_errors(f"s3://{attachment.bucket}"):
             await self._put_parts(attachment)
 
     async def _put_whole(self, attachment: Attachment, data: bytes) -> None:
@@ -144,7 +144,7 @@ async def attachments_of(target: KinesisTarget) -> AsyncIterator[Attachments]:
     """Room for large records in the bucket that the target's ``oversize`` names; closes its connections at the end."""
     bucket = target.oversize.bucket
     config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
-    with aws_call(f"bucket {bucket}"), errors_of_opening(f"bucket {bucket}"):
+    with aws_call(f"bucket {bucket}"), aws_errors_of_opening(f"bucket {bucket}"):
         context = session_of(target).create_client("s3", region_name=region_of(target), config=config)
         client = await context.__aenter__()
     try:

@@ -13,7 +13,7 @@ import msgspec
 
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.events import Event, SetAside
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
@@ -93,7 +93,7 @@ async def due(connection: Connection, reader: EventReader, *, sink: str, after_s
     batch = _BATCH_LETTERS, _BATCH_BYTES
     rows: Sequence[Any] = ()
     events: Sequence[Event] = ()
-    with errors_of("cannot read the dead letters"):
+    with database_errors("cannot read the dead letters"):
         # Those that are discarded while they are read become no events; it may be all of them.
         while not events and (rows := await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)):
             events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
@@ -106,14 +106,14 @@ async def due(connection: Connection, reader: EventReader, *, sink: str, after_s
 
 async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:
     """Drop letters that were due; one that was set aside again meanwhile stays."""
-    with errors_of("cannot drop delivered dead letters"):
+    with database_errors("cannot drop delivered dead letters"):
         seqs = [event.seq for event in letters.events]
         await connection.execute(query("drop_delivered_letters"), sink, seqs, letters.attempts)
 
 
 async def drop_all(connection: Connection, *, sink: str) -> None:
     """Drop all letters of a sink, a portion at a time."""
-    with errors_of("cannot drop the dead letters"):
+    with database_errors("cannot drop the dead letters"):
         last_seq: int | None = 0
         while last_seq is not None:
             last_seq = await connection.fetchval(query("drop_letters"), sink, last_seq, MAX_ROWS, MAX_BYTES)
@@ -137,7 +137,7 @@ async def find(
     filters = sink, seqs, code, since and since.isoformat(), tables
     last = "", 0
     while True:
-        with errors_of("cannot read the dead letters"):
+        with database_errors("cannot read the dead letters"):
             rows = await connection.fetch(query("dead_letters"), *filters, *last, PAGE_LETTERS)
         if not rows:
             return
@@ -148,7 +148,7 @@ async def find(
 
 async def read(connection: Connection, letter: Letter) -> str:
     """All that is known of a letter, its row images included, as a JSON object; ``null`` if it is gone."""
-    with errors_of("cannot read a dead letter"):
+    with database_errors("cannot read a dead letter"):
         found: str | None = await connection.fetchval(query("dead_letter"), letter.sink, letter.seq)
         return found or "null"
 
@@ -177,6 +177,6 @@ async def _change(connection: Connection, statement: str, letters: Sequence[Lett
 
 
 async def _change_some(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:
-    with errors_of("cannot change the dead letters"):
+    with database_errors("cannot change the dead letters"):
         sinks, seqs = [letter.sink for letter in letters], [letter.seq for letter in letters]
         await connection.execute(query(statement), sinks, seqs)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from forwarder.database.queries import query
 from forwarder.database.server_identity import Server
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.records.origins import Origin, Origins
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class History:
     stamp: str
 
 
-async def enter(connection: Connection, server: Server) -> History:
+async def identify(connection: Connection, server: Server) -> History:
     """Notice if the database on this server is in another history than before: every seq drawn from now on is new in both.
 
     Says between which seqs two changes may have one ``id``. To be called before a position is loaded.
@@ -37,7 +37,7 @@ async def enter(connection: Connection, server: Server) -> History:
         Refused: the schema is missing or older than this program.
         Unavailable: the database does not answer, or a dump is being restored into it.
     """
-    with errors_of("cannot record the history of the database"):
+    with database_errors("cannot record the history of the database"):
         # In one transaction: while it has its lock, nobody restores another one.
         async with connection.transaction():
             entered = await connection.fetchrow(query("enter_history"), server.system_identifier, server.timeline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, errors_of
+from forwarder.database.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, database_errors
 
 # A leader asks something every few seconds. One that is silent for so long is frozen or cut off, or its machine is gone: the
 # server ends its session, and the lock is free. Longer than the lease, by more than a request takes to be sent.
@@ -19,7 +19,7 @@ class Leadership:
 
     async def take(self) -> bool:
         """Take the lock if nobody has it."""
-        with errors_of("cannot ask for the leadership"):
+        with database_errors("cannot ask for the leadership"):
             taken: bool = await self._connection.fetchval(
                 query("lead"), LEADER_LOCK_CLASS, self._sink, f"{SILENCE_SECONDS * 1000:.0f}ms", timeout=ANSWER_SECONDS
             )

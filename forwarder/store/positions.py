@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, Connection, errors_of
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import Unavailable
 from forwarder.events import SetAside
 from forwarder.outbox.ahead import Ahead, decode
@@ -72,7 +72,7 @@ class Positions:
             Refused: the schema is missing.
             Unavailable: the database does not answer.
         """
-        with errors_of(f"cannot read the position of sink {self._sink!r}"):
+        with database_errors(f"cannot read the position of sink {self._sink!r}"):
             await self._connection.execute("SET synchronous_commit = off")
             row = await self._load()
             if row is None:
@@ -107,7 +107,7 @@ class Positions:
             Unavailable: the database does not answer, or somebody else leads the sink, has set it back, removed or restored it;
                 what is stored holds.
         """
-        with errors_of(f"cannot save the position of sink {self._sink!r}"):
+        with database_errors(f"cannot save the position of sink {self._sink!r}"):
             if not aside and not ahead:
                 return await self._save(position, system_identifier)
             async with self._connection.transaction():
@@ -128,7 +128,7 @@ class Positions:
         Raises:
             Unavailable: as ``save`` does.
         """
-        with errors_of(f"cannot keep dead letters of sink {self._sink!r}"):
+        with database_errors(f"cannot keep dead letters of sink {self._sink!r}"):
             async with self._connection.transaction():
                 epoch = await self._connection.fetchval(query("hold_epoch"), self._sink, timeout=ANSWER_SECONDS)
                 if epoch != self._epoch:
@@ -141,7 +141,7 @@ class Positions:
         Raises:
             Unavailable: it does not answer, or the position is not.
         """
-        with errors_of("cannot prove the leadership"):
+        with database_errors("cannot prove the leadership"):
             epoch = await self._connection.fetchval(query("epoch"), self._sink, timeout=ANSWER_SECONDS)
         if epoch != self._epoch:
             raise self._lost()
@@ -184,7 +184,7 @@ class Positions:
 
         The rows that came along keep their transaction ids, which the foreign snapshot still tells apart: a change with a low
         seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them; where it
-        has not, ``history.enter`` has set the last delivered seq to 0.
+        has not, ``history.identify`` has set the last delivered seq to 0.
         """
         # Read before the snapshot is taken, so it is true for it.
         floor_seq = await read_floor(self._connection)

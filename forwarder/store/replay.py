@@ -14,7 +14,7 @@ from forwarder.capture.catalog import read_named
 from forwarder.capture.selection import Pattern
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Refused
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import Position, Snapshot
@@ -48,7 +48,7 @@ class Replay:
 
         What is not delivered yet is sent as well, whatever its seq.
         """
-        with errors_of("cannot set the sink back"):
+        with database_errors("cannot set the sink back"):
             floor_seq = await read_floor(self._connection)
             async with self._connection.transaction():
                 sink = await self._locked()
@@ -89,7 +89,7 @@ class Replay:
     async def _of_tables(self, start: datetime | int | None, tables: Sequence[int], *, anew: bool) -> TableReplay:
         """The replay that was interrupted, or one that begins."""
         asked_for = f"{start or 'oldest'}, {tables}"
-        with errors_of("cannot send the changes again"):
+        with database_errors("cannot send the changes again"):
             async with self._connection.transaction():
                 await self._locked()
                 await self._connection.execute(query("lock_replay"), self._sink)

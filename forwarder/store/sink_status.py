@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Refused
 from forwarder.store import dead_letters
 from forwarder.store.leadership import Leadership
@@ -49,7 +49,7 @@ async def read_sinks(connection: Connection) -> Sequence[SinkStatus]:
         Refused: the schema is missing or older than this program.
         Unavailable: the database does not answer.
     """
-    with errors_of("cannot read the sinks"):
+    with database_errors("cannot read the sinks"):
         found = [_STATUS.decode(row[0]) for row in await connection.fetch(query("sinks"))]
         found = [replace(sink, replay=await read_progress(connection, sink.name)) for sink in found]
     return [_led(sink, await holders_of_sink(connection, sink.name)) for sink in found]
@@ -74,7 +74,7 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
             f"{waiting} changes are not delivered to sink {name!r}; deliver them by `forwarder listen --once`, or give them up by"
             " --discard"
         )
-    with errors_of("cannot remove the sink"):
+    with database_errors("cannot remove the sink"):
         # From now on no replay adds to the letters.
         await connection.execute(query("forget_replay"), name)
         await dead_letters.drop_all(connection, sink=name)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, errors_of
+from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Refused
 from forwarder.outbox import transaction_counts
 from forwarder.outbox.position import UNNUMBERED
@@ -68,7 +68,7 @@ class TableReplay:
                 report(self.progress)
             await self._store(last, next_seq=self._end_of(page), is_short=is_short)
             report(self.progress)
-        with errors_of("cannot end the replay"):
+        with database_errors("cannot end the replay"):
             await self._connection.execute(query("end_replay"), self._sink, self._begun_at)
 
     async def _is_cut(self) -> bool:
@@ -90,7 +90,7 @@ class TableReplay:
     async def _chosen(self, page: Sequence[asyncpg.Record]) -> Sequence[Chosen]:
         """Those of a page that are to be sent again, numbered as they were when they were sent first."""
         unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
-        for count in await transaction_counts.take(
+        for count in await transaction_counts.count(
             self._fetch, unknown, up_to_seq=self.progress.next_seq - 1, numbered=UNNUMBERED
         ):
             self._transactions.learn(count)
@@ -115,7 +115,7 @@ class TableReplay:
         self.progress = replace(self.progress, next_seq=next_seq, changes=changes, is_short=is_short)
 
     async def _try_to_store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> int:
-        with errors_of("cannot send the changes again"):
+        with database_errors("cannot send the changes again"):
             async with self._connection.transaction():
                 # Of two that do the same, one waits here for the other, and finds then that it is done.
                 next_seq_stored = await self._connection.fetchval(query("hold_replay"), self._sink, self._begun_at)
@@ -137,5 +137,5 @@ class TableReplay:
         return int(status.split()[-1])
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
-        with errors_of("cannot read what is to be sent again"):
+        with database_errors("cannot read what is to be sent again"):
             return await self._connection.fetch(query(name), *parameters)

@@ -173,7 +173,7 @@ async def test_a_stop_saves_the_position_while_the_leadership_is_being_proved(
 
     async def slowly(self: Positions) -> None:
         proving.set()
-        with connections.errors_of("cannot prove the leadership"):
+        with connections.database_errors("cannot prove the leadership"):
             await self._connection.execute("SELECT pg_sleep(0.3)")
 
     monkeypatch.setattr(Positions, "prove", slowly)

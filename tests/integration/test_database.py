@@ -12,7 +12,7 @@ import pytest
 
 from forwarder.database import sessions as database_module
 from forwarder.database.queries import query
-from forwarder.database.sessions import close, connect, describe, errors_of, session
+from forwarder.database.sessions import close, connect, database_errors, describe, session
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import Database, connected
@@ -259,13 +259,19 @@ def test_an_address_is_described_without_user_and_password(url: str, shown: str)
 
 async def test_a_missing_schema_is_refused_with_the_remedy(bare_database: Database) -> None:
     async with session(bare_database.url, purpose="test") as connection:
-        with pytest.raises(Refused, match=r"cannot look: .*; run `forwarder migrate` first"), errors_of("cannot look"):
+        with (
+            pytest.raises(Refused, match=r"cannot look: .*; run `forwarder migrate` first"),
+            database_errors("cannot look"),
+        ):
             await connection.fetchval("SELECT 1 FROM forwarder.outbox")
 
 
 async def test_a_missing_privilege_is_refused_with_the_remedy(database: Database) -> None:
     async with session(database.writer_url, purpose="test") as connection:
-        with pytest.raises(Refused, match="connect as the role that ran `forwarder migrate`"), errors_of("cannot look"):
+        with (
+            pytest.raises(Refused, match="connect as the role that ran `forwarder migrate`"),
+            database_errors("cannot look"),
+        ):
             await connection.fetchval("SELECT 1 FROM forwarder.outbox")
 
 
@@ -274,7 +280,7 @@ async def test_a_prepared_statement_that_another_session_has_is_refused_with_the
         await connection.fetchval("SELECT 1")
         # What a pooler does that is told to change from session mode to transaction mode.
         await connection.execute("DEALLOCATE ALL")
-        with pytest.raises(Refused, match="connect to the host and port of PostgreSQL"), errors_of("cannot look"):
+        with pytest.raises(Refused, match="connect to the host and port of PostgreSQL"), database_errors("cannot look"):
             await connection.fetchval("SELECT 1")
 
 
@@ -289,7 +295,7 @@ async def test_a_prepared_statement_that_another_session_has_is_refused_with_the
 )
 async def test_what_passes_by_itself_is_unavailable(database: Database, statement: str) -> None:
     connection = await connect(database.url, purpose="test")
-    with pytest.raises(Unavailable), errors_of("cannot look"):
+    with pytest.raises(Unavailable), database_errors("cannot look"):
         await connection.execute(statement)
     await close(connection)
 
@@ -297,26 +303,29 @@ async def test_what_passes_by_itself_is_unavailable(database: Database, statemen
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 async def test_a_transaction_that_was_undone_for_others_is_a_conflict(database: Database, code: str) -> None:
     async with session(database.url, purpose="test") as connection:
-        with pytest.raises(Conflict, match="cannot look: not now"), errors_of("cannot look"):
+        with pytest.raises(Conflict, match="cannot look: not now"), database_errors("cannot look"):
             await connection.execute(f"DO $$ BEGIN RAISE 'not now' USING ERRCODE = '{code}'; END $$")
 
 
 async def test_a_write_to_a_replica_is_unavailable_with_the_remedy(database: Database) -> None:
     async with session(database.url, purpose="test") as connection:
         await connection.execute("SET default_transaction_read_only = on")
-        with pytest.raises(Unavailable, match="connect to the primary, not to a replica"), errors_of("cannot write"):
+        with (
+            pytest.raises(Unavailable, match="connect to the primary, not to a replica"),
+            database_errors("cannot write"),
+        ):
             await connection.execute("CREATE TABLE public.anything ()")
 
 
 async def test_an_error_that_nobody_has_foreseen_may_pass_and_is_named(database: Database) -> None:
     async with session(database.url, purpose="test") as connection:
         message = r"cannot look: division by zero \(SQLSTATE 22012\)"
-        with pytest.raises(Unavailable, match=message), errors_of("cannot look"):
+        with pytest.raises(Unavailable, match=message), database_errors("cannot look"):
             await connection.execute("SELECT 1 / 0")
 
 
 async def test_a_bug_is_no_error_of_ours() -> None:
-    with pytest.raises(ZeroDivisionError), errors_of("cannot look"):
+    with pytest.raises(ZeroDivisionError), database_errors("cannot look"):
         raise ZeroDivisionError
 
 

@@ -198,8 +198,8 @@ class Discarding(Registry):
         super().__init__()
         self._seqs = set(seqs)
 
-    async def know(self, connection: Connection, rows: Sequence[Row]) -> None:
-        await super().know(connection, rows)
+    async def learn(self, connection: Connection, rows: Sequence[Row]) -> None:
+        await super().learn(connection, rows)
         seqs = [row[0] for row in rows if row[0] in self._seqs]
         await connection.execute(query("discard_letters"), ["default"] * len(seqs), seqs)
 

@@ -12,7 +12,7 @@ from forwarder.capture.catalog import read_tables
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.tables import AmbiguousColumn
 from forwarder.database.quoting import literal
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.outbox.keys import key_reader
 from tests.capture import capture
 from tests.databases import Database, connected
@@ -116,7 +116,7 @@ async def outcome_of(connection: Connection, type: str, one: str, other: str) ->
     await connection.execute(f"INSERT INTO item VALUES ({literal(other)})")
     rows = await connection.fetch("SELECT after FROM forwarder.outbox WHERE op = 'I' ORDER BY seq")
     images = [row["after"] for row in rows]
-    read = key_reader(Table(id=1, relation=1, schema="", name="", key_columns=KEY, before_image="full"))
+    read = key_reader(CapturedTable(id=1, relation=1, schema="", name="", key_columns=KEY, before_image="full"))
     (one_key, one_lane), (other_key, other_lane) = [key for image in images if (key := read(image))]
     if await ambiguous_columns(connection):
         return "warned of" if one_lane != other_lane else None
@@ -155,7 +155,7 @@ async def test_a_row_keeps_its_lane_across_a_change_of_its_key_s_type(
     for type in types:
         await connection.execute(f"ALTER TABLE item ALTER id TYPE {type}")
         await connection.execute(f"INSERT INTO item VALUES ({value}); DELETE FROM item")
-    read = key_reader(Table(id=1, relation=1, schema="", name="", key_columns=KEY, before_image="full"))
+    read = key_reader(CapturedTable(id=1, relation=1, schema="", name="", key_columns=KEY, before_image="full"))
     rows = await connection.fetch("SELECT coalesce(after, before) AS image FROM forwarder.outbox ORDER BY seq")
     keys = [key for row in rows if (key := read(row["image"]))]
     assert len(keys) == 2 * len(types)

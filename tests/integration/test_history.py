@@ -30,7 +30,7 @@ FAR = 1 << 36
 async def server(connection: Connection, database: Database) -> Server:
     """The server, which this database has known."""
     server = await server_of(connection, url=database.url)
-    await history.enter(connection, server)
+    await history.identify(connection, server)
     return server
 
 
@@ -42,7 +42,7 @@ async def drawn(connection: Connection) -> int:
 async def test_the_first_history_is_only_remembered(
     connection: Connection, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await history.enter(connection, server)
+    await history.identify(connection, server)
 
     assert await drawn(connection) == 1
     assert not caplog.records
@@ -57,22 +57,22 @@ async def test_in_another_history_seqs_go_on_above_all_that_were_drawn_before(
     await connection.execute("UPDATE forwarder.sink SET last_seq = 1")
     before = await drawn(connection) + await drawn(connection)
 
-    await history.enter(connection, other)
+    await history.identify(connection, other)
 
     after = await drawn(connection)
     assert after > before + FAR
     [warning] = caplog.records
     assert vars(warning).items() >= {"timeline": other.timeline, "after_seq": 1, "before_seq": after}.items()
-    await history.enter(connection, other)
+    await history.identify(connection, other)
     assert await drawn(connection) == after + 1
 
 
 async def test_a_restored_history_is_another_one_although_it_was_known_before(
     connection: Connection, server: Server
 ) -> None:
-    await history.enter(connection, replace(server, system_identifier=1))
+    await history.identify(connection, replace(server, system_identifier=1))
 
-    await history.enter(connection, server)
+    await history.identify(connection, server)
 
     assert await drawn(connection) > 2 * FAR
 
@@ -81,7 +81,7 @@ async def test_the_leaf_in_use_is_closed_by_another_history(connection: Connecti
     await drawn(connection)
     before = (await read_ring(connection)).ahead
 
-    await history.enter(connection, replace(server, timeline=server.timeline + 1))
+    await history.identify(connection, replace(server, timeline=server.timeline + 1))
 
     await drawn(connection)
     assert (await read_ring(connection)).ahead == [*before[1:], before[0]]
@@ -96,7 +96,7 @@ async def test_however_many_notice_another_history_no_seq_is_drawn_twice(
 
     async def notice(timeline: int) -> None:
         async with session(database.url, purpose="leader") as leader:
-            await history.enter(leader, replace(server, timeline=timeline))
+            await history.identify(leader, replace(server, timeline=timeline))
 
     async def draw() -> None:
         async with connected(database.url) as writer:
@@ -127,7 +127,7 @@ async def test_where_the_sequence_was_not_copied_everything_retained_is_sent_aga
             "UPDATE forwarder.sink SET last_seq = 1000, delivered = pg_current_snapshot(), system_identifier = 1"
         )
 
-        await history.enter(leader, replace(server, system_identifier=1))
+        await history.identify(leader, replace(server, system_identifier=1))
 
         assert (await positions.load()).last_seq == 0
 
@@ -136,21 +136,21 @@ async def test_a_schema_without_histories_is_refused_with_the_remedy(connection:
     await connection.execute("DROP FUNCTION forwarder.enter_history")
 
     with pytest.raises(Refused, match="run `forwarder migrate`: the schema is older than this program"):
-        await history.enter(connection, server)
+        await history.identify(connection, server)
 
 
 # What ids begin with.
 
 
 async def origins_of(connection: Connection, database: Database) -> Origins:
-    return (await history.enter(connection, await server_of(connection, url=database.url))).origins
+    return (await history.identify(connection, await server_of(connection, url=database.url))).origins
 
 
 async def test_a_change_is_named_by_its_cluster_and_its_database(connection: Connection, database: Database) -> None:
     server = await server_of(connection, url=database.url)
     oid = await connection.fetchval("SELECT oid FROM pg_database WHERE datname = current_database()")
 
-    origins = (await history.enter(connection, server)).origins
+    origins = (await history.identify(connection, server)).origins
 
     assert origins.newest_first == [Origin(0, f"{server.system_identifier}/{oid}")]
 
@@ -164,12 +164,12 @@ async def test_what_the_release_without_names_may_have_delivered_keeps_its_id(
     await Positions(connection, sink="default").load()
     await connection.execute("SELECT setval('forwarder.outbox_seq', 1000)")
 
-    origins = (await history.enter(connection, server)).origins
+    origins = (await history.identify(connection, server)).origins
     await connection.execute("SELECT setval('forwarder.outbox_seq', 5000)")
 
     assert origins.name_of(1) == origins.name_of(1000 + (1 << 20)) == str(server.system_identifier)
     assert origins.name_of(1001 + (1 << 20)).startswith(f"{server.system_identifier}/")
-    assert (await history.enter(connection, server)).origins == origins
+    assert (await history.identify(connection, server)).origins == origins
 
 
 async def test_what_was_delivered_before_a_copy_keeps_its_id_and_what_came_after_has_another(
@@ -194,7 +194,7 @@ async def test_a_promotion_keeps_the_ids_of_what_is_sent_again(
     before = await origins_of(connection, database)
 
     promoted = replace(server, timeline=server.timeline + 1)
-    assert (await history.enter(connection, promoted)).origins == before
+    assert (await history.identify(connection, promoted)).origins == before
 
 
 async def test_a_position_saved_while_the_history_is_looked_at_is_not_taken_for_a_lost_sequence(
@@ -218,7 +218,7 @@ async def test_a_position_saved_while_the_history_is_looked_at_is_not_taken_for_
         tasks.start_soon(save)
         async with session(database.url, purpose="leader") as leader:
             for _ in range(200):
-                await history.enter(leader, server)
+                await history.identify(leader, server)
         ended.set()
     assert await connection.fetchval("SELECT count(*) FROM forwarder.history") == 1
 

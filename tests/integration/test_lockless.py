@@ -136,7 +136,7 @@ async def test_a_look_at_triggers_that_fails_spoils_nothing_else_and_says_who_is
     other = await asyncpg.connect(database.url, server_settings={"application_name": "psql"})
     try:
         await other.execute("BEGIN; LOCK TABLE forwarder.watched_trigger IN SHARE MODE")
-        await survey.take(owner, outbox_bytes=2 << 20, is_paused=False)
+        await survey.measure(owner, outbox_bytes=2 << 20, is_paused=False)
     finally:
         await other.close()
 
@@ -150,7 +150,7 @@ async def test_a_look_at_triggers_that_fails_spoils_nothing_else_and_says_who_is
     assert "forwarder_outbox_bytes 2.097152e+06" in metrics.exposition().decode()
     # The next look is another matter.
     survey.forget()
-    await survey.take(owner, outbox_bytes=2 << 20, is_paused=False)
+    await survey.measure(owner, outbox_bytes=2 << 20, is_paused=False)
     assert state.warnings == (large,)
 
 

@@ -20,7 +20,7 @@ from tests.databases import Database, connected
 async def test_a_reader_that_reaches_another_server_than_the_leader_is_not_read_from(database: Database) -> None:
     async with connected(database.url) as leader:
         here = await server_of(leader, url=database.url)
-        entered = await history.enter(leader, here)
+        entered = await history.identify(leader, here)
     settings, metrics = OutboxSettings(), Metrics().outbox
     survey = Survey(settings=settings, state=OutboxState(), metrics=metrics)
     janitor = Janitor(database.url, settings=settings, survey=survey, metrics=metrics)

@@ -343,7 +343,7 @@ async def test_what_was_measured_a_moment_ago_is_not_measured_again(
     monkeypatch.setattr("forwarder.outbox.survey.FRESH_SECONDS", 60.0)
     metrics = Metrics()
     survey = Survey(settings=OutboxSettings(), state=OutboxState(), metrics=metrics.outbox)
-    await survey.take(sessions[0], outbox_bytes=1, is_paused=False)
+    await survey.measure(sessions[0], outbox_bytes=1, is_paused=False)
 
     await survey.renew(sessions[1])
 

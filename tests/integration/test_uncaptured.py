@@ -229,7 +229,7 @@ async def test_a_gap_of_a_table_that_was_made_anew_names_no_partition(owner: Con
     rows = await owner.fetch(
         "SELECT seq, txid, at, table_id, relation, op, before, after, fault FROM forwarder.outbox ORDER BY seq"
     )
-    await registry.know(owner, rows)
+    await registry.learn(owner, rows)
 
     tables = [registry.tables[row["table_id"]][0] for row in rows]
     named = [(table.name, registry.partition(table, row["relation"])) for table, row in zip(tables, rows, strict=True)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from forwarder import logs
-from forwarder.logs import LogFormat, Occasional
+from forwarder.logs import LogFormat, Throttled
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_other_libraries_are_heard_from_warnings_on(stream: io.StringIO) -> None
 def test_a_repeated_line_is_due_again_only_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    occasional = Occasional(seconds=10)
+    occasional = Throttled(seconds=10)
 
     assert [occasional.due("a"), occasional.due("a"), occasional.due("b")] == [True, False, True]
     now = 1009.9
@@ -111,7 +111,7 @@ def test_a_repeated_line_is_due_again_only_after_a_while(monkeypatch: pytest.Mon
 def test_a_line_is_due_right_after_the_machine_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 0.5)
 
-    assert Occasional(seconds=10).due("a")
+    assert Throttled(seconds=10).due("a")
 
 
 @pytest.mark.parametrize(("period", "lines"), [("advisory", 1), ("mandatory", 0)])

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from forwarder.events import Event, Table
+from forwarder.events import CapturedTable, Event
 from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
@@ -16,7 +16,7 @@ _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 # The place of the one change of a transaction.
-_ALONE = '{"index":1,"count":1}'
+_ONLY_PLACE = '{"index":1,"count":1}'
 # Looking digits up takes half as long as formatting them, or less. Three digits of a fraction:
 _THREE_DIGITS = [f"{number:03d}" for number in range(1000)]
 # The last three of the 16 hexadecimal ones of an id.
@@ -50,7 +50,7 @@ def encoder(origins: Origins) -> Encoder:
                 second = event.at - microseconds
                 clock = _clock(second)
             thousands, rest = divmod(microseconds, 1000)
-            tx = _ALONE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
+            tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
             rarely = _rarely(event) if event.fault or event.omitted or event.moved else ""
             line = (
@@ -81,7 +81,7 @@ def _clock(microseconds: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _origin(op: bytes, table: Table, partition: str | None) -> str:
+def _origin(op: bytes, table: CapturedTable, partition: str | None) -> str:
     named = f'"op":"{_OPERATIONS[op]}","schema":{_json(table.schema)},"table":{_json(table.name)}'
     return named if partition is None else f'{named},"partition":{_json(partition)}'
 

@@ -10,7 +10,7 @@ from aiobotocore.config import AioConfig
 
 from forwarder import __version__
 from forwarder.aws.call import aws_call
-from forwarder.aws.errors import errors_of_opening
+from forwarder.aws.errors import aws_errors_of_opening
 from forwarder.aws.session import region_of, require_region, session_of
 from forwarder.config.sink_url import KinesisTarget
 
@@ -33,7 +33,7 @@ async def kinesis_client(target: KinesisTarget, *, max_connections: int) -> Asyn
         # One attempt: the relay retries, record by record and lane by lane.
         retries={"total_max_attempts": 1},
     )
-    with aws_call(f"stream {target.stream}"), errors_of_opening(f"stream {target.stream}"):
+    with aws_call(f"stream {target.stream}"), aws_errors_of_opening(f"stream {target.stream}"):
         context = session_of(target).create_client(
             "kinesis", region_name=region_of(target), endpoint_url=target.endpoint_url, config=config
         )

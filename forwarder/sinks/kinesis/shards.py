@@ -86,7 +86,7 @@ class KinesisShards:
                 await self._regroup(self._map)
             await anyio.sleep(backoff.next())
 
-    def heed(
+    def learn(
         self,
         records: Sequence[Record],
         results: Sequence[Result],

@@ -20,7 +20,7 @@ from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.health import ServiceState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
@@ -64,8 +64,8 @@ class KinesisSink:
         )
         self._renewal = CredentialsRenewal(client, f"stream {target.stream}")
         self._audit = OrderAudit() if is_ordered else None
-        self._complaints = Occasional(seconds=10.0)
-        self._size_complaints = Occasional(seconds=600.0)
+        self._complaints = Throttled(seconds=10.0)
+        self._size_complaints = Throttled(seconds=600.0)
         self._limit = RequestLimit(max_bytes=MAX_REQUEST_BYTES)
         self._metrics = metrics
         self.max_in_flight = max_in_flight
@@ -137,7 +137,7 @@ class KinesisSink:
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
-        self._shards.heed(records, results, failed, sent=sent, now=anyio.current_time())
+        self._shards.learn(records, results, failed, sent=sent, now=anyio.current_time())
         return [
             Rejection(
                 record=record,

@@ -15,7 +15,7 @@ from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.health import ServiceState
-from forwarder.logs import Occasional
+from forwarder.logs import Throttled
 from forwarder.sinks.kinesis import wire
 
 # DescribeStreamSummary is limited to 20 calls a second and account.
@@ -57,7 +57,7 @@ class KinesisWatch:
         self.max_record_bytes = LEAST_MAX_RECORD_KIB << 10
         # Whether the endpoint told of the distribution, as only young ones do.
         self.tells_distribution = False
-        self._complaints = Occasional(seconds=300.0)
+        self._complaints = Throttled(seconds=300.0)
 
     async def until_ready(self) -> None:
         """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.

@@ -9,7 +9,7 @@ import pytest
 
 from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
-from forwarder.capture.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Record, Remove, plan
+from forwarder.capture.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Registration, Remove, plan
 from forwarder.database.quoting import literal
 
 ID = KeyColumn(attnum=1, names=("id",))
@@ -119,7 +119,7 @@ def test_another_before_image_is_installed_under_the_same_id() -> None:
 
 def test_a_rename_needs_the_registry_only() -> None:
     (decision,) = decide([table("invoices", captured_as=7)], [row()], 100)
-    assert isinstance(decision, Record)
+    assert isinstance(decision, Registration)
     assert decision.reasons == ("renamed from public.orders",)
 
 

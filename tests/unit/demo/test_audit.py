@@ -1,6 +1,6 @@
 """The demo's audit must find what it is there to find."""
 
-from forwarder.demo.audit import Findings, Outage, audit, percentile
+from forwarder.demo.audit import Absence, Findings, audit, percentile
 from forwarder.demo.ledger import Arrival, Change, Commit, Ledger
 
 COMMITTED_AT = 100.0
@@ -114,7 +114,7 @@ def test_what_an_outage_delayed_stands_apart() -> None:
         arrival(4, after, at=13.25),
     ]
 
-    findings = audit(commits, arrivals, outages=[Outage(began_at=10.0, ended_at=12.0)])
+    findings = audit(commits, arrivals, outages=[Absence(began_at=10.0, ended_at=12.0)])
 
     assert findings.latencies == [0.25, 0.5]
     assert findings.outage_latencies == [12.5 - 12.1, 2.0]

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from forwarder.errors import Torn, Vanished
-from forwarder.events import NO_DATA, Body, Event, Stored, Table
+from forwarder.events import NO_DATA, Body, CapturedTable, Event, Stored
 from forwarder.listen import bodies
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
@@ -47,7 +47,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(*, before: str | None, after: str | None, keeps_old_rows: bool = True, op: bytes = b"U") -> Event:
-    table = Table(
+    table = CapturedTable(
         id=1,
         relation=16400,
         schema="public",

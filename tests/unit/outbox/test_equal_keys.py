@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.outbox.keys import key_reader
 
 # The whole range of float8, and more digits than it has.
@@ -20,7 +20,7 @@ SMALL_NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-2,
 
 def key_of(value: str, *, image: str = '{{"id":{},"note":"1.0"}}') -> tuple[str, str]:
     """The value of the key as a consumer gets it, and what decides its lane."""
-    table = Table(id=1, relation=1, schema="public", name="t", key_columns=(("id",),), before_image="full")
+    table = CapturedTable(id=1, relation=1, schema="public", name="t", key_columns=(("id",),), before_image="full")
     key = key_reader(table)(image.format(value))
     assert key is not None
     return key[0].removeprefix('{"id":').removesuffix("}"), key[1]
@@ -142,7 +142,7 @@ def test_a_number_of_a_million_digits_is_read_in_one_go(digits: str) -> None:
 
 
 def test_each_column_of_a_key_is_written_in_one_way() -> None:
-    table = Table(id=1, relation=1, schema="s", name="t", key_columns=(("b",), ("a",)), before_image="full")
+    table = CapturedTable(id=1, relation=1, schema="s", name="t", key_columns=(("b",), ("a",)), before_image="full")
     read = key_reader(table)
 
     assert read('{"b":1.0,"a":"x "}') == ('{"b":1,"a":"x "}', "1,x")

@@ -6,13 +6,13 @@ import anyio
 import pytest
 
 from forwarder.errors import Unavailable
-from forwarder.events import Event, Table
+from forwarder.events import CapturedTable, Event
 from forwarder.outbox import feed as feed_module
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
 from forwarder.outbox.position import Position, Snapshot
 
-ITEM = Table(id=1, relation=1, schema="public", name="item", key_columns=(), before_image="full")
+ITEM = CapturedTable(id=1, relation=1, schema="public", name="item", key_columns=(), before_image="full")
 
 
 def position(number: int, *, last_seq: int = 0) -> Position:

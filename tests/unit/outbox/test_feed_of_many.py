@@ -17,7 +17,7 @@ import anyio.lowlevel
 import pytest
 
 from forwarder.delivery.progress import Frontier
-from forwarder.events import Event, Record, Stretch, Table
+from forwarder.events import CapturedTable, Event, Record, Stretch
 from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.outbox import feed as feed_module
@@ -61,7 +61,7 @@ class Sink:
         self.frontier, self.pending = Frontier(position), []
         return position, ahead
 
-    def wants(self, table: Table) -> bool:
+    def wants(self, table: CapturedTable) -> bool:
         return table.id in self.table_ids
 
     async def room(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from forwarder.events import Table
+from forwarder.events import CapturedTable
 from forwarder.outbox.keys import ReadKey, key_reader
 
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=63)
@@ -25,7 +25,9 @@ DEEP = "[" * 5000 + "]" * 5000
 
 
 def reader(*key_columns: tuple[str, ...]) -> ReadKey:
-    return key_reader(Table(id=1, relation=1, schema="public", name="t", key_columns=key_columns, before_image="full"))
+    return key_reader(
+        CapturedTable(id=1, relation=1, schema="public", name="t", key_columns=key_columns, before_image="full")
+    )
 
 
 def image(row: dict[str, object]) -> str:

@@ -66,7 +66,7 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
         return await session.fetch(query(name), *parameters)
 
     async def take() -> Any:
-        return await transaction_counts.take(fetch, list(seqs), up_to_seq=up_to_seq, numbered=numbered)
+        return await transaction_counts.count(fetch, list(seqs), up_to_seq=up_to_seq, numbered=numbered)
 
     assert {count.txid: count for count in anyio.run(take)} == {
         txid: Count(

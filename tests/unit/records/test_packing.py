@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Event, Stored, Table
+from forwarder.events import CapturedTable, Event, Stored
 from forwarder.listen import bodies
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
@@ -20,7 +20,9 @@ from forwarder.records.packing import Packed, Packer
 from forwarder.records.partition_key import chooser
 
 LIMIT = 10_000
-ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
+ORDERS = CapturedTable(
+    id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
+)
 SMALL = '{"id":1}'
 # Nothing is read here.
 NO_IMAGES: Any = None
@@ -163,10 +165,10 @@ async def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_s
     }
 
 
-ITEMS = Table(id=2, relation=16500, schema="public", name="items", key_columns=(("id",),), before_image="full")
+ITEMS = CapturedTable(id=2, relation=16500, schema="public", name="items", key_columns=(("id",),), before_image="full")
 
 
-def of_table(table: Table, *changes: tuple[int, bytes]) -> list[Event]:
+def of_table(table: CapturedTable, *changes: tuple[int, bytes]) -> list[Event]:
     return [replace(change(seq), table=table, op=op, key=None, key_values=None) for seq, op in changes]
 
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from forwarder.events import Event, Table
+from forwarder.events import CapturedTable, Event
 from forwarder.records.partition_key import chooser, shortened
 
 
@@ -13,7 +13,7 @@ def event(key_values: str | None, *, table: str = "orders") -> Event:
         seq=1,
         txid=1,
         at=0,
-        table=Table(id=1, relation=1, schema="public", name=table, key_columns=(("id",),), before_image="full"),
+        table=CapturedTable(id=1, relation=1, schema="public", name=table, key_columns=(("id",),), before_image="full"),
         partition=None,
         op=b"I",
         before=None,

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from forwarder.events import Event, Table
+from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 
-ORDERS = Table(id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full")
+ORDERS = CapturedTable(
+    id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
+)
 MICROSECOND, SECOND, DAY = 1, 1_000_000, 86_400 * 1_000_000
 
 
@@ -104,7 +106,7 @@ def test_a_fault_takes_the_place_of_the_images() -> None:
 
 @pytest.mark.parametrize("op", [b"U", b"D"])
 def test_a_table_that_keeps_no_before_image_shows_none(op: bytes) -> None:
-    table = Table(id=1, relation=1, schema="s", name="t", key_columns=(), before_image="none")
+    table = CapturedTable(id=1, relation=1, schema="s", name="t", key_columns=(), before_image="none")
 
     record = json.loads(encode(event(table=table, op=op)))
 
@@ -125,7 +127,7 @@ def test_line_breaks_between_the_tokens_of_a_json_column_leave_one_line(line_bre
 @given(names=st.tuples(*[st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)] * 3))
 def test_any_name_makes_valid_json(names: tuple[str, str, str]) -> None:
     schema, name, partition = names
-    table = Table(id=1, relation=1, schema=schema, name=name, key_columns=(), before_image="full")
+    table = CapturedTable(id=1, relation=1, schema=schema, name=name, key_columns=(), before_image="full")
 
     record = json.loads(encode(event(table=table, partition=partition)))
 
@@ -133,8 +135,8 @@ def test_any_name_makes_valid_json(names: tuple[str, str, str]) -> None:
 
 
 def test_a_renamed_table_shows_under_its_new_name() -> None:
-    def named(name: str) -> Table:
-        return Table(id=1, relation=1, schema="public", name=name, key_columns=(), before_image="full")
+    def named(name: str) -> CapturedTable:
+        return CapturedTable(id=1, relation=1, schema="public", name=name, key_columns=(), before_image="full")
 
     names = [json.loads(encode(event(table=named(name))))["table"] for name in ("orders", "purchases")]
 
@@ -158,7 +160,7 @@ def test_a_timestamp_is_exact_to_the_microsecond(microseconds: int, text: str) -
 
 def test_many_events_are_encoded_each_as_it_would_be_alone() -> None:
     # What an event has in common with the one before it comes and goes here, each by itself.
-    secretive = Table(id=2, relation=2, schema="s", name="t", key_columns=(), before_image="none")
+    secretive = CapturedTable(id=2, relation=2, schema="s", name="t", key_columns=(), before_image="none")
     changes: list[dict[str, Any]] = [
         *({"at": at} for at in (0, MICROSECOND, SECOND - 1, SECOND, -1, -SECOND, SECOND + 42, 42, DAY, DAY + 999_999)),
         *({"index": index, "count": count} for index, count in ((1, 1), (1, 2), (2, 2), (7, None), (1, 1))),

@@ -77,7 +77,7 @@ def throttle(shards: KinesisShards, sent: Sequence[Record], *, shard: str = "sha
     result = Result(error_code=kinesis_shards.THROTTLED, error_message=message)
     results = [result for _ in sent]
     now = anyio.current_time()
-    shards.heed(sent, results, list(zip(sent, results, strict=True)), sent=now, now=now)
+    shards.learn(sent, results, list(zip(sent, results, strict=True)), sent=now, now=now)
 
 
 ENDLESS = {"Shards": [{}] * (kinesis_shards.MAX_SHARDS + 1), "NextToken": "more"}
