@@ -410,7 +410,7 @@ BEGIN
             WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
         ) AND NOT EXISTS (
             SELECT FROM pg_trigger
-            WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
+            WHERE tgfoid = 'forwarder.capture'::regproc AND tgtype & 1 = 1 AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
               AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
         ) THEN
             -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
