@@ -175,77 +175,79 @@ AS $$
         OR (SELECT rolsuper FROM pg_roles WHERE oid = $1), false)
 $$;
 
+-- The types that values of these types consist of, each once, and no more than 1000: those of arrays, domains and composite values as well. Only
+-- such are listed as do not come with PostgreSQL.
+--   * The catalog is asked, since to look at a value of a composite type would wait for whoever alters it.
+--   * VOLATILE, so that a READ COMMITTED transaction asks it as it is in this moment.
+CREATE FUNCTION forwarder.types_within(types oid[]) RETURNS oid[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE part (type) AS (
+            SELECT whole FROM unnest(types) AS whole WHERE whole >= 16384
+            UNION
+            SELECT next.type
+            FROM part
+            JOIN pg_type AS whole ON whole.oid = part.type
+            CROSS JOIN LATERAL (
+                SELECT typbasetype WHERE typtype = 'd'
+                UNION ALL
+                SELECT typelem WHERE typsubscript = 'array_subscript_handler'::regproc
+                UNION ALL
+                SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
+            ) AS next (type)
+            WHERE next.type >= 16384
+        )
+        SELECT type FROM part LIMIT 1000);
+END
+$$;
+
 -- What somebody may change that rows of a type depend on: the relations of eight composite types that are part of them, those of strangers
 -- first, and 0 for each that there is not; from the ninth on, the types that somebody may give a cast to json who is not trusted, since it is
--- the owner of a type who can. Null if that cannot be told: a snapshot that is older than a type does not see what it is.
+-- the owner of a type who can. Null if that cannot be told: a snapshot that is older than a type, or an attribute, does not see it.
 --   * As a constant of a plan, it is made anew when the table has changed, but not when a type has. A type that is given away later counts as
 --     before in sessions that have planned already.
 --   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs the
 --     relations among its constants, as it needs the table.
---   * Each type is looked at once, however often it is found. Where strangers have more of them than anybody needs, so that it would take
---     long, or more than eight composite ones, 0 is among the types: nothing is known of those that are left.
---   * Attributes are those of this moment, as columns are: see forwarder.needs_of().
+--   * Where there are more types than anybody needs, or more than eight composite ones of strangers, 0 is among the types: nothing is known of
+--     those that are left.
+--   * The columns are those of this moment: see forwarder.needs_of().
 CREATE FUNCTION forwarder.parts_of(row_value anyelement) RETURNS oid[]
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation oid := forwarder.table_of(row_value);
-    seen oid[] := '{}';
-    -- Where there are composite values: the row itself, and one of each type that is found in it.
-    paths text[] := '{$1}';
-    path text;
     form bytea;
-    names json;
-    name text;
-    place integer;
-    type oid;
-    kind "char";
-    next_type oid;
-    parts oid[];
+    types oid[];
+    composites oid[];
+    strange oid[];
 BEGIN
     -- No value is looked at, which might run the code of its type.
     row_value := NULL;
-    FOR number IN 1..100 LOOP
-        EXIT WHEN number > cardinality(paths);
-        EXECUTE format('SELECT record_send(columns), row_to_json(columns) FROM (SELECT (%s).*) AS columns', paths[number])
-        INTO form, names USING row_value;
-        place := 5;
-        FOR name IN SELECT json_object_keys(names) LOOP
-            type := ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid;
-            path := format('(%s).%I', paths[number], name);
-            place := place + 8;
-            WHILE type >= 16384 AND type <> ALL (seen) AND cardinality(seen) < 1000 LOOP
-                seen := seen || type;
-                SELECT
-                    CASE WHEN typtype = 'd' THEN typbasetype WHEN typsubscript = 'array_subscript_handler'::regproc THEN typelem ELSE 0 END,
-                    CASE WHEN typsubscript = 'array_subscript_handler'::regproc THEN 'a' ELSE typtype END
-                INTO next_type, kind
-                FROM pg_type WHERE oid = type;
-                IF next_type IS NULL THEN
-                    RETURN NULL;
-                ELSIF kind = 'a' THEN
-                    path := format('(%s)[1]', path);
-                ELSIF kind = 'c' THEN
-                    paths := paths || path;
-                END IF;
-                type := next_type;
-            END LOOP;
-        END LOOP;
-    END LOOP;
-
+    EXECUTE 'SELECT record_send(columns) FROM (SELECT ($1).*) AS columns' INTO form USING row_value;
+    types := forwarder.types_within(ARRAY(
+        SELECT ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid FROM generate_series(5, length(form), 8) AS place));
     SELECT
-        (coalesce(array_agg(typrelid ORDER BY is_trusted, oid) FILTER (WHERE typtype = 'c'), '{}') || '{0,0,0,0,0,0,0,0}')[:8]
-        || array_agg(oid) FILTER (
-            WHERE NOT is_trusted AND typtype NOT IN ('c', 'd') AND typsubscript <> 'array_subscript_handler'::regproc)
-        || CASE
-            WHEN cardinality(paths) > 100 OR cardinality(seen) = 1000 OR count(*) FILTER (WHERE NOT is_trusted AND typtype = 'c') > 8
-            THEN '{0}'::oid[]
-        END
-    INTO parts
+        coalesce(array_agg(typrelid ORDER BY is_trusted, oid) FILTER (WHERE typtype = 'c'), '{}') || '{0,0,0,0,0,0,0,0}',
+        coalesce(
+            array_agg(oid) FILTER (
+                WHERE NOT is_trusted AND typtype NOT IN ('c', 'd') AND typsubscript <> 'array_subscript_handler'::regproc), '{}')
+        || CASE WHEN count(*) FILTER (WHERE NOT is_trusted AND typtype = 'c') > 8 OR cardinality(types) = 1000 THEN '{0}'::oid[] END
+    INTO composites, strange
     FROM pg_type, forwarder.is_trusted(typowner, relation) AS is_trusted
-    WHERE oid = ANY (seen);
-    RETURN parts;
+    WHERE oid = ANY (types)
+    HAVING count(*) = cardinality(types);
+    -- Whether there is an attribute, this tells of this moment.
+    IF current_setting('transaction_isolation') <> 'read committed' AND EXISTS (
+        SELECT FROM pg_class, generate_series(relnatts + 1, 1600) AS number
+        WHERE oid = ANY (composites[:8]) AND has_column_privilege(oid, number::smallint, 'SELECT') IS NOT NULL
+    ) THEN
+        RETURN NULL;
+    END IF;
+    RETURN composites[:8] || strange;
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END

@@ -34,6 +34,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'strange_types', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'types_within', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` do.

@@ -244,6 +244,35 @@ async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_
     assert [event.fault for event in await captured(owner)] == [None, "42501"]
 
 
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+async def test_an_attribute_that_is_newer_than_a_snapshot_is_noticed(
+    root: Connection, stranger: Connection, owner: Connection, isolation: Isolation
+) -> None:
+    await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
+    await migrate(owner, "item")
+    await create_cast(stranger, "RAISE query_canceled")
+    async with owner.transaction(isolation=isolation):
+        await owner.fetchval("SELECT count(*) FROM pg_type")
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE gone integer")
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood, DROP ATTRIBUTE gone")
+        await owner.execute("INSERT INTO public.item VALUES (1, ROW(1, 'good'))")
+    assert await last(owner) == (None, "42501")
+
+
+async def test_a_composite_type_that_is_being_altered_holds_up_no_write_without_a_value(
+    owner: Connection, stranger: Connection
+) -> None:
+    await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
+    await migrate(owner, "item")
+    await owner.execute("SET lock_timeout = '5s'")
+    async with stranger.transaction():
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood")
+        await write(owner)
+    assert await last(owner) == (None, None)
+
+
 async def test_of_more_types_than_anybody_needs_nothing_is_known(owner: Connection, stranger: Connection) -> None:
     await stranger.execute("CREATE TYPE theirs.pair_0 AS (n integer)")
     for level in range(120):
