@@ -116,8 +116,9 @@ BEGIN
         END LOOP;
         needs := needs | CASE
             WHEN is_enum THEN 16
-            WHEN type = ANY (
-                '{bool,int2,int4,int8,oid,xid,xid8,numeric,text,varchar,bpchar,name,"\"char\"",uuid,json,jsonb,date,time,timetz,timestamp,
+            -- By itself, since its name in a list takes backslashes, and what these mean depends on how the session is set up.
+            WHEN type = '"char"'::regtype OR type = ANY (
+                '{bool,int2,int4,int8,oid,xid,xid8,numeric,text,varchar,bpchar,name,uuid,json,jsonb,date,time,timetz,timestamp,
                   bit,varbit,inet,cidr,macaddr,macaddr8,tsvector,
                   bool[],int2[],int4[],int8[],numeric[],text[],varchar[],bpchar[],uuid[],json[],jsonb[],date[],timestamp[]}'::regtype[]) THEN 0
             WHEN type = ANY ('{timestamptz,timestamptz[]}'::regtype[]) THEN 1
