@@ -1,4 +1,4 @@
-"""A cast to json is run if its function belongs to a superuser or to the owner of the table. Strangers' are not."""
+"""A cast to json is run if its function, or its type, belongs to a superuser or to the owner of the table. Strangers' are not."""
 
 from __future__ import annotations
 
@@ -382,6 +382,23 @@ async def test_the_cast_of_a_tables_owner_is_run(root: Connection, owner: Connec
     await create_table(owner)
     await root.execute(f"ALTER TYPE theirs.mood OWNER TO {OWNER}; GRANT CREATE ON SCHEMA theirs TO {OWNER}")
     await create_cast(owner)
+    await write(owner)
+    assert await last(owner) == (1, None)
+
+
+@pytest.mark.parametrize("whose", ["owner", "root"])
+async def test_a_cast_that_the_owner_of_a_trusted_type_has_made_is_run_and_not_warned_of_whoever_owns_its_function(
+    root: Connection, owner: Connection, stranger: Connection, whose: str
+) -> None:
+    theirs = {"owner": owner, "root": root}[whose]
+    await theirs.execute("CREATE TYPE public.color AS ENUM ('red')")
+    await stranger.execute(
+        "CREATE FUNCTION theirs.to_json(public.color) RETURNS json LANGUAGE sql AS $$SELECT json '1'$$"
+    )
+    await theirs.execute("CREATE CAST (public.color AS json) WITH FUNCTION theirs.to_json(public.color)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.color DEFAULT 'red')")
+    await migrate(owner, "item")
+    assert (await difference.from_selection(owner, [])).warnings == ()
     await write(owner)
     assert await last(owner) == (1, None)
 
