@@ -116,8 +116,9 @@ BEGIN
         END LOOP;
         needs := needs | CASE
             WHEN is_enum THEN 16
-            WHEN type = ANY (
-                '{bool,int2,int4,int8,oid,xid,xid8,numeric,text,varchar,bpchar,name,"\"char\"",uuid,json,jsonb,date,time,timetz,timestamp,
+            -- By itself, since its name in a list takes backslashes, and what these mean depends on how the session is set up.
+            WHEN type = '"char"'::regtype OR type = ANY (
+                '{bool,int2,int4,int8,oid,xid,xid8,numeric,text,varchar,bpchar,name,uuid,json,jsonb,date,time,timetz,timestamp,
                   bit,varbit,inet,cidr,macaddr,macaddr8,tsvector,
                   bool[],int2[],int4[],int8[],numeric[],text[],varchar[],bpchar[],uuid[],json[],jsonb[],date[],timestamp[]}'::regtype[]) THEN 0
             WHEN type = ANY ('{timestamptz,timestamptz[]}'::regtype[]) THEN 1
@@ -175,146 +176,154 @@ AS $$
         OR (SELECT rolsuper FROM pg_roles WHERE oid = $1), false)
 $$;
 
--- The types that rows of a type consist of, those of their arrays, domains and composite values included; null if that cannot be told. Only
--- such are listed as do not come with PostgreSQL, and neither arrays nor domains.
---   * The attributes of composite types are those of this moment, too: see forwarder.needs_of().
---   * A snapshot that is older than a type cannot tell what it is.
+-- The types that values of these types consist of, each once, and no more than 1000: those of arrays, domains and composite values as well. Only
+-- such are listed as do not come with PostgreSQL.
+--   * The catalog is asked, since to look at a value of a composite type would wait for whoever alters it.
+--   * VOLATILE, so that a READ COMMITTED transaction asks it as it is in this moment.
+CREATE FUNCTION forwarder.types_within(types oid[]) RETURNS oid[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE part (type) AS (
+            SELECT whole FROM unnest(types) AS whole WHERE whole >= 16384
+            UNION
+            SELECT next.type
+            FROM part
+            JOIN pg_type AS whole ON whole.oid = part.type
+            CROSS JOIN LATERAL (
+                SELECT typbasetype WHERE typtype = 'd'
+                UNION ALL
+                SELECT typelem WHERE typsubscript = 'array_subscript_handler'::regproc
+                UNION ALL
+                SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
+            ) AS next (type)
+            WHERE next.type >= 16384
+        )
+        SELECT type FROM part LIMIT 1000);
+END
+$$;
+
+-- What somebody may change that rows of a type depend on: the relations of eight composite types that are part of them, those of strangers
+-- first, and 0 for each that there is not; from the ninth on, the types that somebody may give a cast to json who is not trusted, since it is
+-- the owner of a type who can. Null if that cannot be told: a snapshot that is older than a type, or an attribute, does not see it.
+--   * As a constant of a plan, it is made anew when the table has changed, but not when a type has. A type that is given away later counts as
+--     before in sessions that have planned already.
+--   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs the
+--     relations among its constants, as it needs the table.
+--   * Where there are more types than anybody needs, or more than eight composite ones of strangers, 0 is among the types: nothing is known of
+--     those that are left.
+--   * The columns are those of this moment: see forwarder.needs_of().
 CREATE FUNCTION forwarder.parts_of(row_value anyelement) RETURNS oid[]
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    parts oid[] := '{}';
-    -- Where there are composite values: the row itself, and what is found in it.
-    paths text[] := '{$1}';
-    path text;
+    relation oid := forwarder.table_of(row_value);
     form bytea;
-    names json;
-    name text;
-    place integer;
-    type oid;
-    kind "char";
-    next_type oid;
+    types oid[];
+    composites oid[];
+    strange oid[];
 BEGIN
     -- No value is looked at, which might run the code of its type.
     row_value := NULL;
-    WHILE cardinality(paths) > 0 LOOP
-        EXECUTE format('SELECT record_send(columns), row_to_json(columns) FROM (SELECT (%s).*) AS columns', paths[1])
-        INTO form, names USING row_value;
-        place := 5;
-        FOR name IN SELECT json_object_keys(names) LOOP
-            type := ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid;
-            path := format('(%s).%I', paths[1], name);
-            place := place + 8;
-            WHILE type >= 16384 LOOP
-                SELECT
-                    CASE WHEN typtype = 'd' THEN typbasetype WHEN typsubscript = 'array_subscript_handler'::regproc THEN typelem ELSE 0 END,
-                    CASE WHEN typsubscript = 'array_subscript_handler'::regproc THEN 'a' ELSE typtype END
-                INTO next_type, kind
-                FROM pg_type WHERE oid = type;
-                IF next_type IS NULL THEN
-                    RETURN NULL;
-                END IF;
-                IF kind = 'a' THEN
-                    path := format('(%s)[1]', path);
-                ELSIF kind <> 'd' THEN
-                    parts := parts || type;
-                    IF kind = 'c' THEN
-                        paths := paths || path;
-                    END IF;
-                END IF;
-                type := next_type;
-            END LOOP;
-        END LOOP;
-        paths := paths[2:];
-    END LOOP;
-    RETURN parts;
+    EXECUTE 'SELECT record_send(columns) FROM (SELECT ($1).*) AS columns' INTO form USING row_value;
+    types := forwarder.types_within(ARRAY(
+        SELECT ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid FROM generate_series(5, length(form), 8) AS place));
+    SELECT
+        coalesce(array_agg(typrelid ORDER BY is_trusted, oid) FILTER (WHERE typtype = 'c'), '{}') || '{0,0,0,0,0,0,0,0}',
+        coalesce(
+            array_agg(oid) FILTER (
+                WHERE NOT is_trusted AND typtype NOT IN ('c', 'd') AND typsubscript <> 'array_subscript_handler'::regproc), '{}')
+        || CASE WHEN count(*) FILTER (WHERE NOT is_trusted AND typtype = 'c') > 8 OR cardinality(types) = 1000 THEN '{0}'::oid[] END
+    INTO composites, strange
+    FROM pg_type, forwarder.is_trusted(typowner, relation) AS is_trusted
+    WHERE oid = ANY (types)
+    HAVING count(*) = cardinality(types);
+    -- Whether there is an attribute, this tells of this moment.
+    IF current_setting('transaction_isolation') <> 'read committed' AND EXISTS (
+        SELECT FROM pg_class, generate_series(relnatts + 1, 1600) AS number
+        WHERE oid = ANY (composites[:8]) AND has_column_privilege(oid, number::smallint, 'SELECT') IS NOT NULL
+    ) THEN
+        RETURN NULL;
+    END IF;
+    RETURN composites[:8] || strange;
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
 $$;
 
--- The types among them that somebody may give a cast to json at any time who is not trusted: only the owner of a type can. Null if there
--- are none, and 0 if that cannot be told.
---   * As a constant of a plan, it is made anew when the table has changed, but not when a type has: one that is given away later counts as
---     before in sessions that have planned already.
---   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs
---     the relations of composite types among its constants, as it needs the table.
-CREATE FUNCTION forwarder.strange_types(row_value anyelement) RETURNS oid[]
-LANGUAGE plpgsql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
+-- Of these, the types; null if that cannot be told. As in forwarder.is_plain(), each constant stays in the plan.
+CREATE FUNCTION forwarder.strange_types(relation oid, table_of_plan oid, parts oid[]) RETURNS oid[]
+LANGUAGE sql STABLE
 AS $$
-DECLARE
-    parts oid[] := forwarder.parts_of(row_value);
-BEGIN
-    RETURN CASE
-        WHEN parts IS NULL THEN '{0}'
-        ELSE (
-            SELECT array_agg(oid) FROM pg_type
-            WHERE oid = ANY (parts) AND typtype <> 'c' AND NOT forwarder.is_trusted(typowner, forwarder.table_of(row_value)))
-    END;
-END
+    SELECT CASE
+        WHEN $2 = $1 AND (
+            $3[1] = 0
+            OR $3[1] <> $1 AND $3[2] <> $1 AND $3[3] <> $1 AND $3[4] <> $1 AND $3[5] <> $1 AND $3[6] <> $1 AND $3[7] <> $1 AND $3[8] <> $1
+        ) THEN $3[9:]
+    END
 $$;
 
--- The relation of a composite type among them, by its number from 1 on, or 0 if there are fewer; null if that cannot be told.
-CREATE FUNCTION forwarder.composite_of(row_value anyelement, number integer) RETURNS oid
-LANGUAGE plpgsql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    parts oid[] := forwarder.parts_of(row_value);
-BEGIN
-    RETURN CASE
-        WHEN parts IS NOT NULL
-        THEN coalesce((ARRAY(SELECT typrelid FROM pg_type WHERE oid = ANY (parts) AND typtype = 'c' ORDER BY oid))[number], 0)
-    END;
-END
-$$;
-
--- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
---   * Which cast there is, is what PostgreSQL itself would find in this moment, whatever the snapshot of the transaction sees; and until it
---     is told of changes again, which it is when it locks something, it will find the same. So nothing should be locked between this and
---     what may run the cast.
---   * It finds a type by its name alone. If this function's owner may not use its schema, what a snapshot of this moment sees has to do, if
---     the transaction takes one.
---   * That there is no cast is an error. One that exists stays locked until the transaction ends, so that it is not exchanged for another one,
---     unless somebody is dropping it.
-CREATE FUNCTION forwarder.has_strange_cast(types oid[], relation oid) RETURNS boolean
+-- Whether one of these types has a cast to json now that the snapshot of this transaction does not see, or may have.
+--   * Which cast there is, is what PostgreSQL itself would find in this moment; and until it is told of changes again, which it is when it locks
+--     something, it will find the same. So nothing should be locked between this and what may run the cast.
+--   * It finds a type by its name alone, if this function's owner may use its schema.
+--   * That there is no cast is an error. One that exists stays locked until the transaction ends, so that it is not exchanged for another one.
+--   * Somebody who is dropping it has it locked. They are waited for once in a message of the client, and as short as can be.
+CREATE FUNCTION forwarder.has_newer_cast(types oid[]) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET lock_timeout = '20ms'
+SET lock_timeout = '1ms'
 SET exit_on_error = off
 AS $$
 DECLARE
     type oid;
     cast_oid oid;
 BEGIN
-    IF 0 = ANY (types) THEN
+    IF current_setting('forwarder.cast_was_locked', true) = statement_timestamp()::text THEN
         RETURN true;
     END IF;
     FOREACH type IN ARRAY types LOOP
         BEGIN
             cast_oid := (pg_get_object_address('cast', ARRAY[type::regtype::text], '{pg_catalog.json}')).objid;
+            IF NOT EXISTS (SELECT FROM pg_cast WHERE oid = cast_oid) THEN
+                RETURN true;
+            END IF;
         EXCEPTION
             WHEN undefined_object THEN
                 CONTINUE;
             WHEN OTHERS THEN
-                IF current_setting('transaction_isolation') <> 'read committed' THEN
-                    RETURN true;
-                END IF;
-                cast_oid := (SELECT oid FROM pg_cast WHERE castsource = type AND casttarget = 'json'::regtype);
-                CONTINUE WHEN cast_oid IS NULL;
+                PERFORM set_config('forwarder.cast_was_locked', statement_timestamp()::text, true);
+                RETURN true;
         END;
-        IF NOT EXISTS (
-            SELECT FROM pg_cast
-            LEFT JOIN pg_proc ON pg_proc.oid = castfunc
-            -- What has no function runs nobody's code.
-            WHERE pg_cast.oid = cast_oid AND (castmethod <> 'f' OR forwarder.is_trusted(proowner, relation))
-        ) THEN
-            RETURN true;
-        END IF;
     END LOOP;
     RETURN false;
+END
+$$;
+
+-- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
+--   * A snapshot of this moment sees which cast there is, without a lock. PostgreSQL knows of none that is older once it has been told of
+--     changes, which it is when it locks something: our schema.
+--   * Others do not see what came after they were taken.
+CREATE FUNCTION forwarder.has_strange_cast(types oid[], relation oid) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF 0 = ANY (types) OR EXISTS (
+        SELECT FROM pg_cast
+        LEFT JOIN pg_proc ON pg_proc.oid = castfunc
+        -- What has no function runs nobody's code.
+        WHERE castsource = ANY (types) AND casttarget = 'json'::regtype AND castmethod = 'f' AND NOT forwarder.is_trusted(proowner, relation)
+    ) THEN
+        RETURN true;
+    ELSIF current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM pg_get_object_address('schema', '{forwarder}', '{}');
+        RETURN false;
+    END IF;
+    RETURN forwarder.has_newer_cast(types);
 END
 $$;
 

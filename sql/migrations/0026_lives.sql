@@ -310,7 +310,7 @@ DECLARE
     is_usual boolean;
 BEGIN
     images := CASE
-        WHEN strange_types IS NULL THEN forwarder.images(old_row, new_row, forwarder.max_image_bytes())
+        WHEN strange_types = '{}' THEN forwarder.images(old_row, new_row, forwarder.max_image_bytes())
         ELSE forwarder.images_unless_strange(strange_types, relation, old_row, new_row)
     END;
     old_image := images[1];
@@ -354,7 +354,7 @@ $$;
 -- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
 --   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here (0024_foreign_code.sql);
 --   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
---   * its strange types depend on the composite types in its rows, too, hence the oids of four of these. With more they are found for each row;
+--   * its strange types depend on the composite types in its rows, too, whose oids are in its plan as well;
 --   * images that are too large are not made twice;
 --   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and begins the places of rows anew.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
@@ -370,7 +370,7 @@ DECLARE
     -- Null if the row is left to forwarder.capture_in_order(), false if its images are too large.
     is_small boolean;
     is_written boolean;
-    strange_types oid[];
+    strange_types oid[] := '{}';
     zone text;
     is_set text;
 BEGIN
@@ -410,7 +410,7 @@ BEGIN
             WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
         ) AND NOT EXISTS (
             SELECT FROM pg_trigger
-            WHERE tgname = '00_forwarder_capture' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
+            WHERE tgfoid = 'forwarder.capture'::regproc AND tgtype & 1 = 1 AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
               AND (tgrelid = TG_RELID AND tgparentid = 0 OR tgrelid IN (SELECT relid FROM pg_partition_ancestors(TG_RELID)))
         ) THEN
             -- A table that was a partition: when it was detached it lost the trigger that it had of its parent, and kept its own, this one. What a
@@ -455,19 +455,14 @@ BEGIN
             is_small := NULL;
         END;
     ELSIF TG_OP <> 'TRUNCATE' THEN
-        strange_types := CASE
-            WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
-                AND forwarder.composite_of(CASE WHEN false THEN NEW END, 1) <> TG_RELID
-                AND forwarder.composite_of(CASE WHEN false THEN NEW END, 2) <> TG_RELID
-                AND forwarder.composite_of(CASE WHEN false THEN NEW END, 3) <> TG_RELID
-                AND forwarder.composite_of(CASE WHEN false THEN NEW END, 4) <> TG_RELID
-                AND forwarder.composite_of(CASE WHEN false THEN NEW END, 5) = 0
-            THEN forwarder.strange_types(CASE WHEN false THEN NEW END)
-            ELSE forwarder.strange_types(NEW)
-        END;
+        strange_types := coalesce(
+            forwarder.strange_types(
+                TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+            (forwarder.parts_of(NEW))[9:],
+            '{0}');
         IF needs IS NOT NULL THEN
             images := CASE
-                WHEN strange_types IS NULL THEN forwarder.images(OLD, NEW, forwarder.max_image_bytes())
+                WHEN strange_types = '{}' THEN forwarder.images(OLD, NEW, forwarder.max_image_bytes())
                 ELSE forwarder.images_unless_strange(strange_types, TG_RELID, OLD, NEW)
             END;
             old_image := images[1];
@@ -497,7 +492,7 @@ BEGIN
         new_image := NULL;
         IF is_small IS FALSE THEN
             is_written := forwarder.capture_in_order(
-                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, NULL);
+                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, '{}');
         ELSE
             is_written := forwarder.capture_in_order(
                 TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0,
@@ -528,8 +523,8 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'capture_in_order', 'composite_of', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'parts_of', 'replaced_by',
-              'strange_types', 'write_in_order')
+              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'parts_of', 'replaced_by',
+              'strange_types', 'types_within', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
         EXECUTE pg_catalog.format(

@@ -463,6 +463,14 @@ async def test_a_truncate_is_told_of_what_a_table_is_now_and_not_of_what_a_snaps
     assert operations(await captured(owner)) == [("T", "log_1")] * told
 
 
+async def test_a_truncate_is_captured_whatever_the_triggers_are_called(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await owner.execute('ALTER TRIGGER "00_forwarder_capture" ON public.item RENAME TO mine')
+    await owner.execute("INSERT INTO public.item VALUES (1)")
+    await owner.execute("TRUNCATE public.item")
+    assert operations(await captured(owner)) == [("I", "item"), ("T", "item")]
+
+
 @pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
 async def test_a_truncate_whose_snapshot_is_older_than_capture_is_told(
     owner: Connection, writer: Connection, isolation: Literal["repeatable_read", "serializable"]

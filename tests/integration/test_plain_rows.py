@@ -208,6 +208,13 @@ async def test_what_a_row_needs_is_told_by_its_types(owner: Connection, columns:
     assert await owner.fetchval("SELECT forwarder.table_of(NULL::public.item) = 'public.item'::regclass")
 
 
+async def test_what_a_row_needs_does_not_depend_on_what_backslashes_mean(owner: Connection) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await migrate(owner, "item")
+    await owner.execute("SET standard_conforming_strings = off")
+    assert await owner.fetchval("SELECT forwarder.needs_of(NULL::public.item)") == 0
+
+
 async def test_the_table_is_found_by_a_role_that_may_not_use_its_schema(owner: Connection) -> None:
     await migrate(owner)
     await owner.execute("CREATE SCHEMA closed; CREATE TABLE closed.item (id integer)")

@@ -1,4 +1,4 @@
-"""A cast to json is run if its function belongs to a superuser or to the owner of the table. Strangers' are not."""
+"""A cast to json is run if its function, or its type, belongs to a superuser or to the owner of the table. Strangers' are not."""
 
 from __future__ import annotations
 
@@ -101,6 +101,16 @@ async def last(owner: Connection) -> tuple[object, str | None]:
     return event.after and event.after["mood"], event.fault
 
 
+async def waits(session: Connection, root: Connection) -> bool:
+    """Whether a session waits for an advisory lock."""
+    return bool(
+        await root.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = $1",
+            session.get_server_pid(),
+        )
+    )
+
+
 async def test_the_cast_of_a_stranger_replaces_no_prepared_statement_of_the_writer(
     owner: Connection, stranger: Connection
 ) -> None:
@@ -172,6 +182,107 @@ async def test_an_attribute_that_a_composite_type_was_given_after_a_session_has_
     assert await last(owner) == ({"n": 1, "part": written}, None)
 
 
+async def test_a_type_that_is_part_of_another_in_many_ways_is_looked_at_once(
+    owner: Connection, stranger: Connection
+) -> None:
+    await owner.execute("CREATE TYPE public.pair_0 AS (mood theirs.mood)")
+    for level in range(16):
+        part = f"public.pair_{level}"
+        await owner.execute(f"CREATE TYPE public.pair_{level + 1} AS (a {part}, b {part})")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.pair_16)")
+    await migrate(owner, "item")
+    # There are 65,536 ways.
+    await owner.execute("SET statement_timeout = '30s'")
+    await write(owner, 1)
+    await create_cast(stranger)
+    await write(owner, 2)
+    assert [event.fault for event in await captured(owner)] == [None, "42501"]
+
+
+async def looks(root: Connection) -> int:
+    """How often this transaction has looked what types rows consist of."""
+    calls = await root.fetchval("SELECT pg_stat_get_xact_function_calls('forwarder.parts_of'::regproc)")
+    return int(calls or 0)
+
+
+@pytest.mark.parametrize("whose", ["owner", "stranger"])
+@pytest.mark.parametrize("count", [1, 8, 12])
+async def test_a_session_looks_at_composite_types_once(
+    root: Connection, owner: Connection, stranger: Connection, whose: str, count: int
+) -> None:
+    await root.execute("GRANT CREATE ON SCHEMA theirs TO PUBLIC")
+    for number in range(count):
+        await {"owner": owner, "stranger": stranger}[whose].execute(f"CREATE TYPE theirs.part_{number} AS (n integer)")
+    parts = ", ".join(f"part_{number} theirs.part_{number}" for number in range(count))
+    await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, mood text, {parts})")
+    await migrate(owner, "item")
+    async with root.transaction():
+        await root.execute("SET LOCAL track_functions = 'all'")
+        await write(root, 1)
+        assert await looks(root) == 1
+        await root.execute("INSERT INTO public.item SELECT generate_series(2, 5)")
+        await write(root, 6)
+        assert await looks(root) == 1
+    # Somebody who can change so many types at any time may give one of them an attribute with a cast.
+    fault = "42501" if whose == "stranger" and count > 8 else None
+    assert {event.fault for event in await captured(owner)} == {fault}
+
+
+async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_the_owners(
+    owner: Connection, stranger: Connection
+) -> None:
+    for number in range(12):
+        await owner.execute(f"CREATE TYPE public.part_{number} AS (n integer)")
+    await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
+    parts = ", ".join(f"part_{number} public.part_{number}" for number in range(12))
+    await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, {parts}, mood theirs.pair)")
+    await migrate(owner, "item")
+    await write(owner, 1)
+    await create_cast(stranger, "RAISE query_canceled")
+    await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood")
+    await owner.execute("INSERT INTO public.item (id, mood) VALUES (2, ROW(1, 'good'))")
+    assert [event.fault for event in await captured(owner)] == [None, "42501"]
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+async def test_an_attribute_that_is_newer_than_a_snapshot_is_noticed(
+    root: Connection, stranger: Connection, owner: Connection, isolation: Isolation
+) -> None:
+    await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
+    await migrate(owner, "item")
+    await create_cast(stranger, "RAISE query_canceled")
+    async with owner.transaction(isolation=isolation):
+        await owner.fetchval("SELECT count(*) FROM pg_type")
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE gone integer")
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood, DROP ATTRIBUTE gone")
+        await owner.execute("INSERT INTO public.item VALUES (1, ROW(1, 'good'))")
+    assert await last(owner) == (None, "42501")
+
+
+async def test_a_composite_type_that_is_being_altered_holds_up_no_write_without_a_value(
+    owner: Connection, stranger: Connection
+) -> None:
+    await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
+    await migrate(owner, "item")
+    await owner.execute("SET lock_timeout = '5s'")
+    async with stranger.transaction():
+        await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood")
+        await write(owner)
+    assert await last(owner) == (None, None)
+
+
+async def test_of_more_types_than_anybody_needs_nothing_is_known(owner: Connection, stranger: Connection) -> None:
+    await stranger.execute("CREATE TYPE theirs.pair_0 AS (n integer)")
+    for level in range(120):
+        await stranger.execute(f"CREATE TYPE theirs.pair_{level + 1} AS (part theirs.pair_{level})")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair_120)")
+    await migrate(owner, "item")
+    await write(owner)
+    assert await last(owner) == (None, "42501")
+
+
 async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_told_and_later_is(
     owner: Connection, bare_database: Database
 ) -> None:
@@ -213,10 +324,81 @@ async def test_a_cast_that_is_being_dropped_holds_up_no_write(
     assert await last(owner) == ("good", None)
 
 
+async def test_who_writes_holds_up_nobody_who_drops_a_cast(
+    root: Connection, owner: Connection, stranger: Connection
+) -> None:
+    await create_table(owner)
+    await create_cast(root, schema="public")
+    async with owner.transaction(isolation="read_committed"):
+        await write(owner, 1)
+        await stranger.execute("SET lock_timeout = '5s'; DROP CAST (theirs.mood AS json)")
+        await write(owner, 2)
+    assert [event.after and event.after["mood"] for event in await captured(owner)] == [1, "good"]
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS[1:])
+async def test_where_a_snapshot_does_not_do_a_cast_that_is_being_dropped_is_waited_for_once(
+    root: Connection, owner: Connection, stranger: Connection, isolation: Isolation
+) -> None:
+    await create_table(owner)
+    await stranger.execute("CREATE CAST (theirs.mood AS json) WITH INOUT")
+
+    await root.execute("SELECT pg_advisory_lock(1)")
+    async with owner.transaction(isolation=isolation):
+        dropping = stranger.transaction()
+        await dropping.start()
+        await stranger.execute("DROP CAST (theirs.mood AS json)")
+        writing = asyncio.create_task(
+            owner.execute(
+                "DO $$ BEGIN INSERT INTO public.item VALUES (1); PERFORM pg_advisory_xact_lock(1);"
+                " INSERT INTO public.item VALUES (2); END $$"
+            )
+        )
+        await eventually(lambda: waits(owner, root))
+        await dropping.rollback()
+        await root.execute("SELECT pg_advisory_unlock(1)")
+        await writing
+        await write(owner, 3)
+    assert [event.fault for event in await captured(owner)] == ["42501", "42501", None]
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+async def test_a_cast_that_postgresql_still_knew_when_it_was_gone_is_not_run(
+    owner: Connection, stranger: Connection, isolation: Isolation
+) -> None:
+    await create_table(owner)
+    await create_cast(stranger, "RAISE query_canceled")
+    async with owner.transaction(isolation=isolation):
+        await write(owner, 1)
+        await owner.execute("PREPARE known AS SELECT NULL::theirs.mood::json")
+        await stranger.execute("DROP CAST (theirs.mood AS json)")
+        await write(owner, 2)
+    await write(owner, 3)
+    faults = [event.fault for event in await captured(owner)]
+    assert (faults[0], faults[2]) == ("42501", None)
+
+
 async def test_the_cast_of_a_tables_owner_is_run(root: Connection, owner: Connection, stranger: Connection) -> None:
     await create_table(owner)
     await root.execute(f"ALTER TYPE theirs.mood OWNER TO {OWNER}; GRANT CREATE ON SCHEMA theirs TO {OWNER}")
     await create_cast(owner)
+    await write(owner)
+    assert await last(owner) == (1, None)
+
+
+@pytest.mark.parametrize("whose", ["owner", "root"])
+async def test_a_cast_that_the_owner_of_a_trusted_type_has_made_is_run_and_not_warned_of_whoever_owns_its_function(
+    root: Connection, owner: Connection, stranger: Connection, whose: str
+) -> None:
+    theirs = {"owner": owner, "root": root}[whose]
+    await theirs.execute("CREATE TYPE public.color AS ENUM ('red')")
+    await stranger.execute(
+        "CREATE FUNCTION theirs.to_json(public.color) RETURNS json LANGUAGE sql AS $$SELECT json '1'$$"
+    )
+    await theirs.execute("CREATE CAST (public.color AS json) WITH FUNCTION theirs.to_json(public.color)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.color DEFAULT 'red')")
+    await migrate(owner, "item")
+    assert (await difference.from_selection(owner, [])).warnings == ()
     await write(owner)
     assert await last(owner) == (1, None)
 
@@ -284,12 +466,9 @@ async def test_what_a_cast_has_prepared_that_came_in_the_middle_of_a_write_is_go
     await migrate(owner, "item")
     prepared = await owner.prepare("SELECT 'ours'::text", name="S_1")
 
-    async def waits() -> bool:
-        return bool(await root.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
-
     await root.execute("SELECT pg_advisory_lock(1)")
     writing = asyncio.create_task(write(owner))
-    await eventually(waits)
+    await eventually(lambda: waits(owner, root))
     await create_cast(stranger, PREPARE)
     await root.execute("SELECT pg_advisory_unlock(1)")
     await writing

@@ -23,13 +23,15 @@ ambiguous (type) AS (
     UNION
     SELECT part.whole FROM ambiguous JOIN part ON part.type = ambiguous.type
 ),
--- Casts to json that run a function of somebody who is no superuser, and what is made of their types such that the cast is run for it.
-foreign_cast (source, function, owner) AS (
-    SELECT foreign_cast.castsource, foreign_cast.castfunc, function.proowner
+-- Casts to json of types that belong to somebody who is no superuser, which run a function of such a one; and what is made of these types such
+-- that the cast is run for it.
+foreign_cast (source, source_owner, function, owner) AS (
+    SELECT foreign_cast.castsource, type.typowner, foreign_cast.castfunc, function.proowner
     FROM pg_catalog.pg_cast AS foreign_cast
     JOIN pg_catalog.pg_proc AS function ON function.oid = foreign_cast.castfunc
     JOIN pg_catalog.pg_roles AS role ON role.oid = function.proowner AND NOT role.rolsuper
     JOIN pg_catalog.pg_type AS type ON type.oid = foreign_cast.castsource
+    JOIN pg_catalog.pg_roles AS type_role ON type_role.oid = type.typowner AND NOT type_role.rolsuper
     WHERE foreign_cast.castsource >= 16384 AND foreign_cast.casttarget = 'json'::regtype AND foreign_cast.castmethod = 'f'
       AND type.typtype NOT IN ('c', 'd') AND type.typcategory <> 'A'
 ),
@@ -71,7 +73,10 @@ SELECT regexp_replace(json_build_object(
         JOIN holder ON holder.type = attribute.atttypid
         JOIN foreign_cast ON foreign_cast.source = holder.source
         WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped
-          AND foreign_cast.owner <> ANY (SELECT member.relowner FROM pg_catalog.pg_class AS member WHERE member.oid = ANY (family.relations))
+          AND EXISTS (
+              SELECT FROM pg_catalog.pg_class AS member
+              WHERE member.oid = ANY (family.relations) AND member.relowner NOT IN (foreign_cast.owner, foreign_cast.source_owner)
+          )
     ),
     'has_primary_key', coalesce(key.indisprimary, false),
     'key', coalesce(key.attnums, '[]'),

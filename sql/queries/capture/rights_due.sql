@@ -12,8 +12,8 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'composite_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images_unless_strange', '{EXECUTE}'),
@@ -34,6 +34,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'strange_types', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'types_within', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` do.
