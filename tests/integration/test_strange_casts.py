@@ -398,7 +398,7 @@ async def test_a_cast_that_the_owner_of_a_trusted_type_has_made_is_run_and_not_w
     await theirs.execute("CREATE CAST (public.color AS json) WITH FUNCTION theirs.to_json(public.color)")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.color DEFAULT 'red')")
     await migrate(owner, "item")
-    assert (await difference.from_selection(owner, [])).warnings == ()
+    assert (await plan.from_selection(owner, [])).warnings == ()
     await write(owner)
     assert await last(owner) == (1, None)
 
