@@ -42,7 +42,7 @@ class Checkpoints:
         interval_seconds: float,
         ahead: Ahead | None = None,
     ) -> None:
-        """``raise_floor`` is told each floor that a save brings; see docs/architecture.md, "The floor".
+        """``raise_floor`` is told each floor that a save brings; see docs/design/cursor.md.
 
         ``ahead`` is what the leader before has delivered beyond the position.
         """

@@ -1,4 +1,4 @@
-"""Floors: below them, no change is left that a later snapshot counts as not yet begun. docs/architecture.md, "The cursor", says why."""
+"""Floors: below them, no change is left that a later snapshot counts as not yet begun. docs/design/cursor.md says why."""
 
 from __future__ import annotations
 

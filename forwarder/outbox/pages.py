@@ -76,7 +76,7 @@ class Outbox:
         """All that comes after a position; None if that is more than a page.
 
         ``floor_seq``: no transaction that begins from now on has a change with a seq of at most this; see
-        docs/architecture.md, "The floor".
+        docs/design/cursor.md.
         """
         async with self._our_turn() as connection:
             header_row, *rows = await fetch_rows(connection.fetch, "drain", *self._bounds(position))

@@ -2,7 +2,7 @@
 
 ``seq`` says in which order one row's changes were committed, but not which changes have been seen: a lower ``seq`` may
 commit later. What has been seen is a snapshot. The next batch is every change not visible in the snapshot delivered so far
-(S1) and visible in one taken now (S2), in order of ``seq``. docs/architecture.md explains the bounds that spare a large
+(S1) and visible in one taken now (S2), in order of ``seq``. docs/design/cursor.md explains the bounds that spare a large
 batch from being read to find where it begins and ends.
 """
 

@@ -1,7 +1,7 @@
 """The history that a database is in. A copy that took over has forgotten the end of another one, which the streams may have.
 
 Nothing is lost by that: the copy has a position if it has all the commits that this position has seen, since they stand before
-it in the WAL (docs/architecture.md, "Another server"). But seqs that were drawn in what is forgotten are drawn again, for other
+it in the WAL (docs/design/histories.md). But seqs that were drawn in what is forgotten are drawn again, for other
 changes, and consumers tell by ``seq`` and ``id`` what they have.
 """
 
