@@ -14,7 +14,10 @@ _NO_OPENING = " "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One of ours, as found; somebody may have renamed it. ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger."""
+    """One of ours, as found; somebody may have renamed it.
+
+    ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger.
+    """
 
     relation: str
     name: str

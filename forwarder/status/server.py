@@ -21,7 +21,10 @@ TAKE_SECONDS = 20.0
 async def http_server(
     bind: str, states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Serve ``/healthz`` (200: the process and its event loop are alive), ``/readyz`` (200: every sink is delivered to, or stood by for while a listener leads), ``/metrics``.
+    """Serve ``/healthz``, ``/readyz`` and ``/metrics``.
+
+    200 of ``/healthz`` says that the process and its event loop are alive; of ``/readyz``, that every sink is delivered to, or stood by for
+    while a listener leads.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.

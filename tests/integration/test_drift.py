@@ -87,7 +87,10 @@ async def test_what_our_own_functions_write_into_others_is_no_drift(owner: Conne
 async def test_an_altered_function_is_named_and_mended(
     owner: Connection, writer: Connection, damage: str, reason: str
 ) -> None:
-    rights = "SELECT array_agg((proname, prosecdef, proowner, proacl::text, proconfig)::text ORDER BY proname) FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
+    rights = (
+        "SELECT array_agg((proname, prosecdef, proowner, proacl::text, proconfig)::text ORDER BY proname)"
+        " FROM pg_proc WHERE pronamespace = 'forwarder'::regnamespace"
+    )
     before = await owner.fetchval(rights)
     await owner.execute(damage)
     (line,) = await redefined(owner)

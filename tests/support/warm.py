@@ -1,7 +1,7 @@
 """``python -m tests.support.warm DESCRIPTOR``: a process that has imported every command already, and forks for each that is to run.
 
-To start a command is half a second of work and more, most of it imports and what the AWS SDK reads; from here it is some milliseconds. What is forked is a
-process like any other, with a pid, environment, directory and descriptors of its own, and it enters by the same door: it runs the
+To start a command is half a second of work and more, most of it imports and what the AWS SDK reads; from here it is some milliseconds.
+What is forked is a process like any other, with a pid, environment, directory and descriptors of its own, and it enters by the same door: it runs the
 module as ``python -m`` would. Nothing exists yet that it could inherit: no thread, no event loop, no connection, no setting.
 
 What to run comes through a socket whose other end the tests hold; when they are gone, this process ends.
