@@ -71,7 +71,7 @@ def test_the_installed_wheel_finds_its_sql(distributions: Path, tmp_path: Path) 
     run("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target), wheel, cwd=tmp_path)
     found = run(
         "-c",
-        "from forwarder.queries import SQL, query; print(SQL); assert query('drain')",
+        "from forwarder.database.queries import SQL, query; print(SQL); assert query('drain')",
         cwd=tmp_path,
         pythonpath=target,
     )
