@@ -19,6 +19,14 @@ from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 
+# As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
+# a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
+READY_REQUESTS = 4
+
+# Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
+OVERLAPPING_REQUESTS = 2
+LEAST_RECORDS = 100
+
 
 class Schedule(Protocol):
     """Which records may be offered, and when: ``forwarder.delivery.schedules.lanes.Lanes``, ``Crowd`` or ``Line``."""
@@ -71,6 +79,20 @@ class Buffer:
     def is_full(self) -> bool:
         """Whether no page should be added. The last one may have overshot the bounds."""
         return self.records >= self._max_events or self.bytes >= self._max_bytes
+
+    def has_enough(self, most_records: int) -> bool:
+        """Whether the next requests, of so many records each, can be filled without another page."""
+        return self.schedule.ready >= READY_REQUESTS * most_records
+
+    def request_records(self, most_records: int) -> int:
+        """How many records the next request may hold; ``most_records`` is what the sink takes.
+
+        If memory is full and little is ready, lanes wait for their answers, and an answer takes the longer the more there is to
+        answer. So they travel in several requests: while one is under way, another is being encoded or read.
+        """
+        if not self.is_full:
+            return most_records
+        return min(most_records, max(LEAST_RECORDS, self.schedule.ready // OVERLAPPING_REQUESTS))
 
     @property
     def has_room_for_body(self) -> bool:

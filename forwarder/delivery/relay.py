@@ -18,7 +18,7 @@ from forwarder.delivery.linger import Linger
 from forwarder.delivery.publisher import Publisher, Sink
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.retries import Retries
-from forwarder.delivery.schedules.lanes import part
+from forwarder.delivery.schedules.followers import part
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
@@ -28,15 +28,6 @@ from forwarder.metrics import SinkMetrics
 from forwarder.outbox.ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
-
-# As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
-# a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
-READY_REQUESTS = 4
-
-# Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
-OVERLAPPING_REQUESTS = 2
-LEAST_RECORDS = 100
-
 
 # With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
 # the buffer of its socket.
@@ -107,7 +98,7 @@ class Relay:
 
     async def room(self) -> None:
         """Wait until another page is wanted. It may overshoot the bounds; the next one waits then."""
-        while self._has_enough() or self._buffer.is_full:
+        while self._buffer.has_enough(self._sink.max_records) or self._buffer.is_full:
             await self._changed.wait()
 
     def expect_page(self) -> None:
@@ -201,7 +192,7 @@ class Relay:
             if self._uploads:
                 tasks.start_soon(self._uploads.run, self._attached)
             while True:
-                changed, had_enough = self._changed, self._has_enough()
+                changed, had_enough = self._changed, self._buffer.has_enough(self._sink.max_records)
                 if self._uploads:
                     self._uploads.add(self._schedule.take_unstored())
                 while self._may_send(anyio.current_time()) and (records := self._take()):
@@ -209,7 +200,7 @@ class Relay:
                     self.in_flight += 1
                     self._bytes_under_way += size
                     tasks.start_soon(self._send, tasks, records, size)
-                if had_enough and not self._has_enough():
+                if had_enough and not self._buffer.has_enough(self._sink.max_records):
                     self._notify()
                 with anyio.move_on_after(self._idle_seconds(anyio.current_time())):
                     await changed.wait()
@@ -236,24 +227,12 @@ class Relay:
         due = self._schedule.next_due()
         return max(0.0, min(inf if due is None else due, self._linger.until) - now)
 
-    def _has_enough(self) -> bool:
-        """Whether the next requests can be filled without another page."""
-        return self._schedule.ready >= READY_REQUESTS * self._sink.max_records
-
     def _take(self) -> Sequence[Record]:
         return self._schedule.take(
-            max_records=self._request_records(), max_bytes=self._sink.max_bytes, now=anyio.current_time()
+            max_records=self._buffer.request_records(self._sink.max_records),
+            max_bytes=self._sink.max_bytes,
+            now=anyio.current_time(),
         )
-
-    def _request_records(self) -> int:
-        """How many records the next request may hold.
-
-        If memory is full and little is ready, lanes wait for their answers, and an answer takes the longer the more there is to
-        answer. So they travel in several requests: while one is under way, another is being encoded or read.
-        """
-        if not self._buffer.is_full:
-            return self._sink.max_records
-        return min(self._sink.max_records, max(LEAST_RECORDS, self._schedule.ready // OVERLAPPING_REQUESTS))
 
     def _attached(self, record: Record) -> None:
         """What was attached to the first record of a lane is stored, and it may be sent; or its change was given up."""

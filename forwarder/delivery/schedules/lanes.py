@@ -18,10 +18,7 @@ now rests until it does, so a hot shard slows its own lanes and costs the others
       ▲                        │   ▲                                          │
       └────no head is left─────┘   └───────────────it is time─────────────────┘
 
-With aggregation a head takes what waits behind it along, up to a number of bytes: one Kinesis record, stored whole or not at
-all. These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it
-had, and no other join it: what was perhaps stored is sent again as it was. If they are refused for good together, ``part``
-leaves the head half of them; the others wait behind it, and travel together when it is their turn.
+With aggregation a head takes what waits behind it along: ``forwarder.delivery.schedules.followers``.
 
 A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
 Nothing of this kind is a follower.
@@ -34,8 +31,8 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
+from forwarder.delivery.schedules.followers import gather, lane_of, send_back
 from forwarder.events import Lane, Record
-from forwarder.records import kpl
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.
 LEAST_SHARE = 32
@@ -159,7 +156,7 @@ class Lanes:
     def put_back(self, records: Sequence[Record]) -> None:
         """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
         for record in records:
-            self._make_ready(record, _lane_of(record))
+            self._make_ready(record, lane_of(record))
 
     def regroup(self, shard_of: ShardOf) -> Iterator[None]:
         """Predict shards in this way from now on. What is here moves lane by lane, a step each, and anything may be done between steps.
@@ -172,7 +169,7 @@ class Lanes:
             while queue.heads:
                 head = queue.heads.popleft()
                 self.ready -= not queue.is_resting
-                lane = _lane_of(head)
+                lane = lane_of(head)
                 lane.shard = shard_of(head.partition_key)
                 self._make_ready(head, lane)
                 yield
@@ -229,12 +226,12 @@ class Lanes:
             size = len(head.data) + len(head.partition_key.encode())
             followers: Sequence[Record] = ()
             if aggregates:
-                size, followers = self._gather(head, size, room)
+                size, followers = gather(head, size, room=room, limit=aggregates)
             if size > room and offered:
                 self._end_turn(queue, has_offered=len(offered) > already)
                 return 0
             if shard is not None and not admits(shard, size, now):
-                _send_back(head, followers)
+                send_back(head, followers)
                 self._rest(queue, shard, now)
                 return room
             if followers:
@@ -247,24 +244,6 @@ class Lanes:
         else:
             queue.is_idle = True
         return room
-
-    def _gather(self, head: Record, size: int, room: int) -> tuple[int, Sequence[Record]]:
-        """The followers of a head, whose size alone is ``size``, and the size of them all together."""
-        behind = _lane_of(head).behind
-        if not head.followers and (head.attempts or not behind):
-            return size, ()
-        total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
-        if head.followers:
-            return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
-        limit = min(room, self._aggregate_bytes)
-        followers: list[Record] = []
-        while behind and not (behind[0].attachment or behind[0].attempts):
-            more = total + kpl.entry_bytes(len(behind[0].data))
-            if more > limit:
-                break
-            followers.append(behind.popleft())
-            total = more
-        return (total, followers) if followers else (size, ())
 
     def _rest(self, queue: _Queue, shard: str, now: float) -> None:
         queue.is_resting = True
@@ -286,29 +265,3 @@ class Lanes:
             self.bytes -= len(record.data)
             record.undelivered.remove(record.seq)
         head.followers = ()
-
-
-def _lane_of(head: Record) -> Lane:
-    assert head.lane is not None, "only heads of lanes are offered"
-    return head.lane
-
-
-def part(head: Record) -> None:
-    """Leave an offered head the first half of what it travels with; the rest is next, and together, in its lane.
-
-    Neither half takes others along: so what is at fault is found.
-    """
-    together = (head, *head.followers)
-    middle = len(together) // 2
-    second, behind = together[middle], _lane_of(head).behind
-    assert behind is not None, "followers have waited in it"
-    head.followers, second.followers = together[1:middle], together[middle + 1 :]
-    head.attempts = second.attempts = max(1, head.attempts)
-    behind.appendleft(second)
-
-
-def _send_back(head: Record, followers: Sequence[Record]) -> None:
-    """Let followers wait again that a head has gathered in vain; it keeps those it was offered with before."""
-    behind = _lane_of(head).behind
-    if not head.followers and behind is not None:
-        behind.extendleft(reversed(followers))

@@ -14,7 +14,7 @@ import pytest
 
 from forwarder.delivery import linger, retries
 from forwarder.delivery import relay as relay_module
-from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.buffer import READY_REQUESTS, Schedule
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine, Rejection
 from forwarder.delivery.relay import Relay
@@ -434,7 +434,7 @@ async def test_reading_waits_while_the_next_requests_can_be_filled_from_memory()
     sink = ScriptedSink(gate, max_in_flight=1)
     sink.max_records = 2
     relay = relay_to(sink)
-    enough = relay_module.READY_REQUESTS * sink.max_records
+    enough = READY_REQUESTS * sink.max_records
     wanted = anyio.Event()
 
     async def wait_for_room() -> None:
