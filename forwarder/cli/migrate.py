@@ -10,15 +10,12 @@ import typer
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
-from forwarder.capture.definitions import Redefine
-from forwarder.capture.image_limit import LimitImages
-from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.plan import Difference
 from forwarder.capture.protection import Roles
-from forwarder.capture.rights import Rights
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
-from forwarder.capture.triggers import Change, Forget, Install, Keep, Registration, Remove
+from forwarder.capture.triggers import Change, Keep, Remove
+from forwarder.cli import migrate_lines
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.waking import waking
@@ -167,7 +164,7 @@ async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: Datab
         if mode == "sql":
             typer.echo(_guarded(found, discard=discard).script())
             for table in found.unnamed:
-                typer.echo(f"forwarder: {_unnamed(table)}", err=True)
+                typer.echo(f"forwarder: {migrate_lines.unnamed(table)}", err=True)
         else:
             _show(found, mode)
         return found.unnamed
@@ -207,17 +204,17 @@ async def _require_writable(connection: Connection, url: str) -> None:
 def _show(found: Difference, mode: Mode) -> None:
     """A line for each thing that would be done."""
     for mending in found.mending:
-        typer.echo(_line(mending, would=True))
+        typer.echo(migrate_lines.line(mending, would=True))
     for migration in found.pending:
         typer.echo(f"{migration}: would be applied")
     _tell_standing(found)
     for change in found.changes:
-        typer.echo(_line(change, would=True))
+        typer.echo(migrate_lines.line(change, would=True))
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
     for role in found.roles:
-        typer.echo(_farewell(role, would=True))
-    typer.echo(_summary(found, would=True))
+        typer.echo(migrate_lines.farewell(role, would=True))
+    typer.echo(migrate_lines.summary(found, would=True))
     if mode == "check" and found.exists:
         raise typer.Exit(1)
 
@@ -238,7 +235,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         await _drop_schema(connection, discard=discard)
     for role in found.roles:
         await _drop_role(connection, role)
-    typer.echo(_summary(found))
+    typer.echo(migrate_lines.summary(found))
 
 
 async def _drop_schema(connection: Connection, *, discard: bool) -> None:
@@ -257,13 +254,7 @@ async def _drop_role(connection: Connection, role: CaptureRole) -> None:
     if role.can_go:
         with database_errors(f"cannot drop role {role.name}"):
             await connection.execute(role.drop)
-    typer.echo(_farewell(role))
-
-
-def _farewell(role: CaptureRole, *, would: bool = False) -> str:
-    if role.can_go:
-        return f"role {role.name}: {'would be ' if would else ''}dropped"
-    return f"role {role.name}: kept; where nothing needs it any more, an administrator can run: {role.drop}"
+    typer.echo(migrate_lines.farewell(role))
 
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:
@@ -281,68 +272,11 @@ def _tell_standing(found: Difference) -> None:
         if isinstance(decision, Keep) and decision.table not in found.unnamed:
             typer.echo(f"{decision.table}: unchanged")
     for table in found.unnamed:
-        typer.echo(_unnamed(table))
-
-
-def _unnamed(table: str) -> str:
-    return f"{table}: captured, though the selection does not name it; it stays so without --remove"
+        typer.echo(migrate_lines.unnamed(table))
 
 
 def _report(change: Change, *, problem: str | None = None) -> None:
     if problem is None:
-        typer.echo(_line(change))
+        typer.echo(migrate_lines.line(change))
     else:
         typer.echo(f"forwarder: {change.table}: {problem}", err=True)
-
-
-def _line(change: Change, *, would: bool = False) -> str:
-    to_be = "would be " if would else ""
-    if isinstance(change, Redefine):
-        return f"{change.table}: {to_be}defined anew ({', '.join(change.reasons)})"
-    if isinstance(change, Rights):
-        return f"{change.table}: {_settlement(change, to_be=to_be)}"
-    if isinstance(change, LayOut):
-        return f"{change.table}: {to_be}laid out anew (events a leaf: {change.found_events} -> {change.leaf_events})"
-    if isinstance(change, LimitImages):
-        return f"{change.table}: {to_be}limited (bytes of images: {change.found_bytes} -> {change.max_bytes})"
-    return f"{change.table}: capture {to_be}{_participle(change)}"
-
-
-def _settlement(change: Rights, *, to_be: str) -> str:
-    roles = ", ".join(change.roles)
-    match change.part:
-        case "owner":
-            return f"what others own {to_be}given to its owner {roles}"
-        case "capture":
-            return f"{to_be}entrusted to role {roles}, which may only fill the outbox"
-        case "partitions":
-            return f"{to_be}granted to {roles}, for the partitions of their tables"
-        case "runtime":
-            return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
-        case "close":
-            return f"rights that others should not have {to_be}revoked from {roles}"
-        case "clear":
-            return f"triggers, rules, policies or foreign keys that are not ours {to_be}dropped from its tables (of {roles})"
-
-
-def _participle(change: Install | Registration | Remove | Forget) -> str:
-    match change:
-        case Install(registered_id=None):
-            return "installed"
-        case Install(reasons=reasons):
-            return f"corrected ({', '.join(reasons)})"
-        case Registration(reasons=reasons):
-            return f"registered anew ({', '.join(reasons)})"
-        case Remove():
-            return "removed"
-        case Forget():
-            return "ended (the table is gone, or captured through its parent)"
-
-
-def _summary(found: Difference, *, would: bool = False) -> str:
-    to = "to be " if would else ""
-    tables = [decision for decision in found.decisions if not isinstance(decision, Rights)]
-    unchanged = sum(isinstance(decision, Keep) for decision in tables)
-    counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
-    not_selected = f"captured, not selected: {len(found.unnamed)} (--remove ends that)" if found.unnamed else ""
-    return "; ".join(filter(None, (counts, not_selected, found.remark)))

@@ -1,0 +1,76 @@
+"""What ``forwarder migrate`` says: a line for each thing that it does, or would do. Pure."""
+
+from forwarder.capture.definitions import Redefine
+from forwarder.capture.image_limit import LimitImages
+from forwarder.capture.leaf_size import LayOut
+from forwarder.capture.plan import Difference
+from forwarder.capture.rights import Rights
+from forwarder.capture.role import CaptureRole
+from forwarder.capture.triggers import Change, Forget, Install, Keep, Registration, Remove
+
+
+def line(change: Change, *, would: bool = False) -> str:
+    """What is done to one thing."""
+    to_be = "would be " if would else ""
+    if isinstance(change, Redefine):
+        return f"{change.table}: {to_be}defined anew ({', '.join(change.reasons)})"
+    if isinstance(change, Rights):
+        return f"{change.table}: {_settlement(change, to_be=to_be)}"
+    if isinstance(change, LayOut):
+        return f"{change.table}: {to_be}laid out anew (events a leaf: {change.found_events} -> {change.leaf_events})"
+    if isinstance(change, LimitImages):
+        return f"{change.table}: {to_be}limited (bytes of images: {change.found_bytes} -> {change.max_bytes})"
+    return f"{change.table}: capture {to_be}{_participle(change)}"
+
+
+def _settlement(change: Rights, *, to_be: str) -> str:
+    roles = ", ".join(change.roles)
+    match change.part:
+        case "owner":
+            return f"what others own {to_be}given to its owner {roles}"
+        case "capture":
+            return f"{to_be}entrusted to role {roles}, which may only fill the outbox"
+        case "partitions":
+            return f"{to_be}granted to {roles}, for the partitions of their tables"
+        case "runtime":
+            return f"rights that `forwarder listen` needs {to_be}granted to {roles}"
+        case "close":
+            return f"rights that others should not have {to_be}revoked from {roles}"
+        case "clear":
+            return f"triggers, rules, policies or foreign keys that are not ours {to_be}dropped from its tables (of {roles})"
+
+
+def _participle(change: Install | Registration | Remove | Forget) -> str:
+    match change:
+        case Install(registered_id=None):
+            return "installed"
+        case Install(reasons=reasons):
+            return f"corrected ({', '.join(reasons)})"
+        case Registration(reasons=reasons):
+            return f"registered anew ({', '.join(reasons)})"
+        case Remove():
+            return "removed"
+        case Forget():
+            return "ended (the table is gone, or captured through its parent)"
+
+
+def summary(found: Difference, *, would: bool = False) -> str:
+    """How much is done in all."""
+    to = "to be " if would else ""
+    tables = [decision for decision in found.decisions if not isinstance(decision, Rights)]
+    unchanged = sum(isinstance(decision, Keep) for decision in tables)
+    counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
+    not_selected = f"captured, not selected: {len(found.unnamed)} (--remove ends that)" if found.unnamed else ""
+    return "; ".join(filter(None, (counts, not_selected, found.remark)))
+
+
+def unnamed(table: str) -> str:
+    """That a table stays captured."""
+    return f"{table}: captured, though the selection does not name it; it stays so without --remove"
+
+
+def farewell(role: CaptureRole, *, would: bool = False) -> str:
+    """What becomes of a role when the schema is dropped."""
+    if role.can_go:
+        return f"role {role.name}: {'would be ' if would else ''}dropped"
+    return f"role {role.name}: kept; where nothing needs it any more, an administrator can run: {role.drop}"
