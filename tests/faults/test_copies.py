@@ -79,7 +79,7 @@ async def test_a_copy_in_the_same_cluster_delivers_all_that_is_written_in_it_und
         await deliver(copy, served, of_copy)
         await deliver(original, served, of_original)
 
-    assert [record.message for record in caplog.records if record.name == "forwarder.history"] == [
+    assert [record.message for record in caplog.records if record.name == "forwarder.store.history"] == [
         "the database was promoted, restored or copied: streams may have what it has forgotten, under seqs in between that come again"
     ]
     assert not shared_ids(served)
@@ -167,7 +167,9 @@ async def test_a_database_that_is_renamed_is_the_same(
             await superuser.execute(f"ALTER DATABASE {name} RENAME TO {original.name}")
 
     assert len(records(served)) == count + 50
-    assert not [record for record in caplog.records if record.name in ("forwarder.history", "forwarder.positions")]
+    assert not [
+        record for record in caplog.records if record.name in ("forwarder.store.history", "forwarder.store.positions")
+    ]
 
 
 # Clusters of different ages.
@@ -297,7 +299,9 @@ async def test_pg_upgrade_is_no_other_history(
     assert len(records(served)) == count + 100
     assert max(record.seq for record in records(served)) < 1000
     assert len({record.id.rpartition("/")[0] for record in records(served)}) == 1
-    assert not [record for record in caplog.records if record.name in ("forwarder.history", "forwarder.positions")]
+    assert not [
+        record for record in caplog.records if record.name in ("forwarder.store.history", "forwarder.store.positions")
+    ]
 
 
 @asynccontextmanager

@@ -80,12 +80,12 @@ def actions_of(policy: dict[str, Any]) -> set[str]:
 
 def methods_of_listen(client: str) -> set[str]:
     """The methods that any module of the service calls on this client of AWS."""
-    modules = grimp.build_graph("forwarder", cache_dir=None).find_upstream_modules("forwarder.service")
+    modules = grimp.build_graph("forwarder", cache_dir=None).find_upstream_modules("forwarder.listen.service")
     sources = {module: ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in modules}
     texts = {module: path.read_text() for module, path in sources.items() if path.is_file()}
     assert sorted(module for module, text in texts.items() if "create_client(" in text) == [
-        "forwarder.attachments",
-        "forwarder.kinesis_client",
+        "forwarder.sinks.claim_check",
+        "forwarder.sinks.kinesis.client",
     ]
     return {name for text in texts.values() for name in _methods_called(text, on=client)}
 
