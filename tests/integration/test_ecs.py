@@ -150,7 +150,7 @@ def test_a_task_with_attachments_may_make_exactly_the_calls_that_these_take() ->
         "abort_multipart_upload": "s3:AbortMultipartUpload",
         "head_bucket": "s3:ListBucket",
     }
-    source = (ROOT / "forwarder" / "attachments.py").read_text()
+    source = (ROOT / "forwarder" / "sinks" / "claim_check.py").read_text()
     called = {actions[name] for name in re.findall(r'self\._call\("(\w+)"', source)}
     assert actions_of(read("attachments-policy.json")) == called
 
