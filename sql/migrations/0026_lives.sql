@@ -58,16 +58,20 @@ $$;
 -- Notes a change, where others will be sought that replace the same state.
 CREATE FUNCTION forwarder.note_change(
     replaces bigint, seq bigint, op "char", makes bigint, command bigint, leaf oid, place tid
-) RETURNS void
+) RETURNS text
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    name text := 'forwarder.changes_' || (replaces & 255);
+    message text := forwarder.message();
+    notes text := current_setting(name, true);
 BEGIN
-    PERFORM set_config(
-        'forwarder.changes_' || (replaces & 255),
+    -- What is older is copied, not searched.
+    RETURN set_config(
+        name,
         concat(
-            forwarder.message(),
-            format(E'%s %s %s %s %s %s %s\n', replaces, seq, op, makes, command, leaf, place),
-            replace(forwarder.notes(replaces), forwarder.message(), '')),
+            message, replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n',
+            CASE WHEN starts_with(notes, message) THEN right(notes, -length(message)) END),
         true);
 END
 $$;
@@ -111,15 +115,43 @@ CREATE FUNCTION forwarder.version_state(relation oid, place tid) RETURNS bigint
 LANGUAGE sql STABLE
 AS $$SELECT hashtidextended($2, forwarder.state_seed(forwarder.file_seed($1)))$$;
 
+-- The key in an image, as forwarder.key_of() has it, as jsonb. That one looks into the registry and parses the image, for most of a millisecond. Here
+-- the members are found behind their labels, and each ends before the next `,"`, or with the image. Where that is not a member (there is no such label,
+-- or it is a text that ends with a comma) it is left to that one.
+CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    label pg_catalog.text;
+    member pg_catalog.text;
+    members pg_catalog.text := '';
+BEGIN
+    FOREACH label IN ARRAY CASE WHEN starts_with(image, arguments[2]) THEN arguments[2:2] ELSE arguments[3:] END LOOP
+        member := rtrim(
+            CASE
+                WHEN starts_with(image, label) THEN right(split_part(image, ',"', 1), -1)
+                ELSE split_part(substr(image, nullif(strpos(image, label), 0) + 1), ',"', 1)
+            END,
+            '}');
+        IF member ~ '^"(?:[^"\\]|\\.)*":(?:[-+.0-9eE]+|true|false|null|"(?:[^"\\]|\\.)*")$' THEN
+            members := concat(members, CASE WHEN members <> '' THEN ',' END, member);
+        ELSE
+            members := '';
+            EXIT;
+        END IF;
+    END LOOP;
+    IF members = '' THEN
+        RETURN forwarder.key_of(arguments[0]::integer, image)::jsonb;
+    END IF;
+    RETURN concat('{', members, '}')::jsonb;
+END
+$$;
+
 -- The state in which nobody has the key of a row. As jsonb, 1.0 and 1.00 are one key. What was there before a TRUNCATE is not taken for what comes
 -- after it.
 CREATE FUNCTION forwarder.key_state(relation oid, arguments text[], image text) RETURNS bigint
-LANGUAGE sql VOLATILE
-AS $$
-    SELECT jsonb_hash_extended(
-        forwarder.key_of($2[0]::integer, $3)::jsonb,
-        forwarder.state_seed(forwarder.file_seed($1)))
-$$;
+LANGUAGE sql STABLE
+AS $$SELECT jsonb_hash_extended(forwarder.key_in($2, $3), forwarder.state_seed(forwarder.file_seed($1)))$$;
 
 -- What is noted of the changes that lead on from a version to the end of its row, or to the last version so far.
 CREATE FUNCTION forwarder.rest_of_life(version bigint, OUT lines text[], OUT freed_key bigint, OUT command bigint)
@@ -190,27 +222,6 @@ BEGIN
 END
 $$;
 
--- Writes a change, notes it if it replaces a state that others may lead to, and returns its seq.
-CREATE FUNCTION forwarder.write_change(
-    captured_id integer, relation oid, op "char", before text, after text, fault text, replaces bigint, makes bigint, command bigint
-) RETURNS bigint
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    seq bigint;
-    leaf oid;
-    place tid;
-BEGIN
-    INSERT INTO forwarder.outbox AS written (table_id, relation, op, before, after, fault)
-    VALUES (captured_id, write_change.relation, write_change.op, write_change.before, write_change.after, write_change.fault)
-    RETURNING written.seq, written.tableoid, written.ctid INTO seq, leaf, place;
-    IF replaces IS NOT NULL THEN
-        PERFORM forwarder.note_change(replaces, seq, op, makes, command, leaf, place);
-    END IF;
-    RETURN seq;
-END
-$$;
-
 -- Writes a change that may be late, or may come after one that will be: an update that changes the key as two. A late change puts behind itself
 -- what comes after it.
 CREATE FUNCTION forwarder.write_in_order(
@@ -232,55 +243,82 @@ DECLARE
     captured_id integer := arguments[0];
     old_key text;
     new_key text;
+    is_own boolean := old_command IS NOT NULL;
     -- States. Only a version that is ours can have been made by a change that is captured later.
-    old_version bigint := CASE WHEN old_command IS NOT NULL THEN forwarder.version_state(relation, old_place) END;
+    old_version bigint := CASE WHEN is_own THEN forwarder.version_state(relation, old_place) END;
     new_version bigint := forwarder.version_state(relation, new_place);
     freed_key bigint;
     taken_key bigint;
     later text[];
     line text;
     rest record;
+    moved record;
     -- Of these, what nobody will look for any more.
     settled text[] := '{}';
-    seq bigint;
+    written_seq bigint;
+    leaf oid;
+    place tid;
+    is_set text;
 BEGIN
     IF operation = 'UPDATE' THEN
-        SELECT moved.old_key, moved.new_key INTO old_key, new_key FROM forwarder.keys_if_moved(arguments, old_image, new_image) AS moved;
+        -- Nearly all keys are told to be equal like this; only the others are worth a call.
+        IF NOT (starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)) THEN
+            moved := forwarder.keys_if_moved(arguments, old_image, new_image);
+            old_key := moved.old_key;
+            new_key := moved.new_key;
+        END IF;
     END IF;
-    IF old_command IS NOT NULL THEN
+    IF is_own AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
-        freed_key := forwarder.key_state(relation, arguments, old_image);
-        seq := forwarder.write_change(captured_id, relation, 'D', old_image, new_key, fault, old_version, freed_key, old_command);
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (captured_id, write_in_order.relation, 'D', old_image, new_key, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
+        IF is_own OR forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
+            freed_key := forwarder.key_state(relation, arguments, old_image);
+        END IF;
+        IF is_own THEN
+            is_set := forwarder.note_change(old_version, written_seq, 'D', freed_key, old_command, leaf, place);
+        END IF;
         IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
-            later := forwarder.later_lives(freed_key, old_command, seq);
+            later := forwarder.later_lives(freed_key, old_command, written_seq);
         END IF;
     END IF;
     IF operation = 'INSERT' OR old_key IS NOT NULL THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (captured_id, write_in_order.relation, 'I', old_key, new_image, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
         IF pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
             PERFORM forwarder.note('forwarder.keys_taken_in', arguments[0]);
             taken_key := forwarder.key_state(relation, arguments, new_image);
+            IF taken_key IS NOT NULL THEN
+                is_set := forwarder.note_change(taken_key, written_seq, 'I', new_version, NULL, leaf, place);
+            END IF;
         END IF;
-        seq := forwarder.write_change(captured_id, relation, 'I', old_key, new_image, fault, taken_key, new_version, NULL);
     ELSIF operation = 'UPDATE' THEN
-        IF arguments[1] <> 'full' THEN
-            old_image := NULL;
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (
+            captured_id, write_in_order.relation, 'U', CASE WHEN arguments[1] = 'full' THEN old_image END, new_image, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
+        IF is_own THEN
+            is_set := forwarder.note_change(old_version, written_seq, 'U', new_version, NULL, leaf, place);
         END IF;
-        seq := forwarder.write_change(captured_id, relation, 'U', old_image, new_image, fault, old_version, new_version, NULL);
     END IF;
     IF operation <> 'DELETE' AND new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         rest := forwarder.rest_of_life(new_version);
-        later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, seq);
+        later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, written_seq);
         -- Each of these follows the one before it, and the first follows a version of another transaction: nothing can come between.
-        IF operation = 'UPDATE' AND old_key IS NULL AND old_command IS NULL THEN
+        IF operation = 'UPDATE' AND old_key IS NULL AND NOT is_own THEN
             settled := rest.lines;
         END IF;
     END IF;
 
-    FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
-        PERFORM forwarder.move_to_end(line, line = ANY (settled));
-    END LOOP;
+    IF later <> '{}' THEN
+        FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
+            PERFORM forwarder.move_to_end(line, line = ANY (settled));
+        END LOOP;
+    END IF;
 END
 $$;
 
