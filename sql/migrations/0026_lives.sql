@@ -122,9 +122,9 @@ CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    label pg_catalog.text;
-    member pg_catalog.text;
-    members pg_catalog.text := '';
+    label text;
+    member text;
+    members text := '';
 BEGIN
     FOREACH label IN ARRAY CASE WHEN starts_with(image, arguments[2]) THEN arguments[2:2] ELSE arguments[3:] END LOOP
         member := rtrim(
@@ -243,9 +243,9 @@ DECLARE
     captured_id integer := arguments[0];
     old_key text;
     new_key text;
-    is_own boolean := old_command IS NOT NULL;
+    context text;
     -- States. Only a version that is ours can have been made by a change that is captured later.
-    old_version bigint := CASE WHEN is_own THEN forwarder.version_state(relation, old_place) END;
+    old_version bigint;
     new_version bigint := forwarder.version_state(relation, new_place);
     freed_key bigint;
     taken_key bigint;
@@ -268,17 +268,25 @@ BEGIN
             new_key := moved.new_key;
         END IF;
     END IF;
-    IF is_own AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
-        PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+    IF old_command IS NOT NULL AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        -- Below forwarder.capture() it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change will
+        -- come that was before it.
+        GET DIAGNOSTICS context = PG_CONTEXT;
+        IF strpos(substr(context, strpos(context, 'forwarder.capture()')), E'\n') > 0 THEN
+            PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+        END IF;
+    END IF;
+    IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        old_version := forwarder.version_state(relation, old_place);
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
         VALUES (captured_id, write_in_order.relation, 'D', old_image, new_key, write_in_order.fault)
         RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
-        IF is_own OR forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
+        IF old_version IS NOT NULL OR forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
             freed_key := forwarder.key_state(relation, arguments, old_image);
         END IF;
-        IF is_own THEN
+        IF old_version IS NOT NULL THEN
             is_set := forwarder.note_change(old_version, written_seq, 'D', freed_key, old_command, leaf, place);
         END IF;
         IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
@@ -301,7 +309,7 @@ BEGIN
         VALUES (
             captured_id, write_in_order.relation, 'U', CASE WHEN arguments[1] = 'full' THEN old_image END, new_image, write_in_order.fault)
         RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
-        IF is_own THEN
+        IF old_version IS NOT NULL THEN
             is_set := forwarder.note_change(old_version, written_seq, 'U', new_version, NULL, leaf, place);
         END IF;
     END IF;
@@ -309,7 +317,7 @@ BEGIN
         rest := forwarder.rest_of_life(new_version);
         later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, written_seq);
         -- Each of these follows the one before it, and the first follows a version of another transaction: nothing can come between.
-        IF operation = 'UPDATE' AND old_key IS NULL AND NOT is_own THEN
+        IF operation = 'UPDATE' AND old_key IS NULL AND old_command IS NULL THEN
             settled := rest.lines;
         END IF;
     END IF;
