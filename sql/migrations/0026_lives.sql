@@ -42,16 +42,23 @@ CREATE FUNCTION forwarder.message() RETURNS text
 LANGUAGE sql STABLE
 AS $$SELECT extract(epoch FROM statement_timestamp()) || E'\n'$$;
 
--- What is noted of changes that replace states with the same last bits: lines, the newest first. A line has the state that was replaced, and what
--- forwarder.noted_change() reads. A text that is searched and copied each time should be short, hence 256 of them; functions that count
--- characters would take many times as long.
-CREATE FUNCTION forwarder.notes(state bigint) RETURNS text
+-- Where changes are noted that replace states with the same last bits: what is noted last, and all that was noted before. A note is written into the
+-- first, which is a text that is short and soon copied; when it is full it goes to the other. More settings would make each of these
+-- shorter. But whenever a block or a function ends that has settings of its own, PostgreSQL looks at all that the transaction has set.
+CREATE FUNCTION forwarder.notes_names(state bigint) RETURNS text[]
+LANGUAGE sql IMMUTABLE
+AS $$SELECT ARRAY['forwarder.changes_' || ($1 & 63), 'forwarder.older_changes_' || ($1 & 63)]$$;
+
+-- What a setting has of this message: lines, the newest first. A line has the state that was replaced, and what forwarder.noted_change() reads. A function
+-- that counts the characters of it would take many times as long.
+CREATE FUNCTION forwarder.noted_in(name text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    notes text := current_setting('forwarder.changes_' || (state & 255), true);
+    message text := forwarder.message();
+    notes text := current_setting(name, true);
 BEGIN
-    RETURN CASE WHEN starts_with(notes, forwarder.message()) THEN notes ELSE forwarder.message() END;
+    RETURN CASE WHEN starts_with(notes, message) THEN right(notes, -length(message)) ELSE '' END;
 END
 $$;
 
@@ -62,17 +69,15 @@ CREATE FUNCTION forwarder.note_change(
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    name text := 'forwarder.changes_' || (replaces & 255);
-    message text := forwarder.message();
-    notes text := current_setting(name, true);
+    names text[] := forwarder.notes_names(replaces);
+    notes text := concat(replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n', forwarder.noted_in(names[1]));
+    is_set text;
 BEGIN
-    -- What is older is copied, not searched.
-    RETURN set_config(
-        name,
-        concat(
-            message, replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n',
-            CASE WHEN starts_with(notes, message) THEN right(notes, -length(message)) END),
-        true);
+    IF octet_length(notes) > 8192 THEN
+        is_set := set_config(names[2], concat(forwarder.message(), notes, forwarder.noted_in(names[2])), true);
+        notes := '';
+    END IF;
+    RETURN set_config(names[1], forwarder.message() || notes, true);
 END
 $$;
 
@@ -83,7 +88,8 @@ CREATE FUNCTION forwarder.noted_change(
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    notes text := forwarder.notes(state);
+    names text[] := forwarder.notes_names(state);
+    notes text := concat(E'\n', forwarder.noted_in(names[1]), forwarder.noted_in(names[2]));
     members text[];
 BEGIN
     FOR number IN 2..2147483647 LOOP
@@ -201,11 +207,16 @@ AS $$
 DECLARE
     members text[] := string_to_array(line, ' ', '');
     state bigint := members[1];
+    name text;
     seq bigint;
     leaf oid;
     place tid;
 BEGIN
-    PERFORM set_config('forwarder.changes_' || (state & 255), replace(forwarder.notes(state), line || E'\n', ''), true);
+    FOREACH name IN ARRAY forwarder.notes_names(state) LOOP
+        IF strpos(current_setting(name, true), line || E'\n') > 0 THEN
+            PERFORM set_config(name, replace(current_setting(name, true), line || E'\n', ''), true);
+        END IF;
+    END LOOP;
     IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;
     END IF;
