@@ -7,6 +7,8 @@
 --   * All of these were executed, and captured, while the statement of the late change was running, within one message of the client. So each
 --     change that others may have to go before is noted until that message ends, in settings that are the transaction's own: a savepoint that is
 --     rolled back takes its notes along, like its changes.
+--   * What a statement of the client itself does was before nothing that is captured already. So where it changes versions of its own transaction, that
+--     is noted only if something else in this transaction is.
 --   * Each change leads from one state of a row to another: from a version to the one that replaced it, from the free key to the row that takes it,
 --     and from the last version of a row to the free key. A state is a hash. What comes after a late change in the life of its row is found
 --     step by step.
@@ -47,7 +49,7 @@ AS $$SELECT extract(epoch FROM statement_timestamp()) || E'\n'$$;
 -- shorter. But whenever a block or a function ends that has settings of its own, PostgreSQL looks at all that the transaction has set.
 CREATE FUNCTION forwarder.notes_names(state bigint) RETURNS text[]
 LANGUAGE sql IMMUTABLE
-AS $$SELECT ARRAY['forwarder.changes_' || ($1 & 63), 'forwarder.older_changes_' || ($1 & 63)]$$;
+AS $$SELECT ARRAY['forwarder.changes_' || ($1 & 31), 'forwarder.older_changes_' || ($1 & 31)]$$;
 
 -- What a setting has of this message: lines, the newest first. A line has the state that was replaced, and what forwarder.noted_change() reads. A function
 -- that counts the characters of it would take many times as long.
@@ -73,7 +75,7 @@ DECLARE
     notes text := concat(replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n', forwarder.noted_in(names[1]));
     is_set text;
 BEGIN
-    IF octet_length(notes) > 8192 THEN
+    IF octet_length(notes) > 4096 THEN
         is_set := set_config(names[2], concat(forwarder.message(), notes, forwarder.noted_in(names[2])), true);
         notes := '';
     END IF;
