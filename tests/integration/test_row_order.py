@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from forwarder.migrations import shipped
 from tests.databases import Database, connected
 from tests.migrating import Captured, captured, migrate
 from tests.row_programs import Program
@@ -627,19 +626,6 @@ async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connecti
     insert = f"INSERT INTO item SELECT i, 0, 0 FROM generate_series(1, {rows}) AS i"
     await owner.execute(f"DO $do$ BEGIN {insert}; UPDATE item SET n = 1; DELETE FROM item WHERE id % 2 = 0; END $do$")
     await assert_in_order(owner)
-
-
-async def test_no_migration_that_replaces_what_captures_holds_a_leaf_that_a_writer_waits_for(owner: Connection) -> None:
-    """A writer that waits within a statement would begin it with the old function and go on with the new one."""
-    held = (
-        "SELECT count(*) FROM pg_locks JOIN pg_inherits ON inhrelid = relation"
-        " WHERE inhparent = 'forwarder.outbox'::regclass AND mode = 'AccessExclusiveLock' AND pid = pg_backend_pid()"
-    )
-    for migration in shipped():
-        async with owner.transaction():
-            await owner.execute(migration.sql)
-            if migration.version >= 24 and "FUNCTION forwarder.capture()" in migration.text:
-                assert await owner.fetchval(held) == 0, migration
 
 
 @pytest.mark.parametrize("first_seed", range(0, 80, 10))
