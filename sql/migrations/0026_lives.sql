@@ -7,6 +7,8 @@
 --   * All of these were executed, and captured, while the statement of the late change was running, within one message of the client. So each
 --     change that others may have to go before is noted until that message ends, in settings that are the transaction's own: a savepoint that is
 --     rolled back takes its notes along, like its changes.
+--   * What a statement of the client itself does was before nothing that is captured already. So where it changes versions of its own transaction, that
+--     is noted only if something else in this transaction is.
 --   * Each change leads from one state of a row to another: from a version to the one that replaced it, from the free key to the row that takes it,
 --     and from the last version of a row to the free key. A state is a hash. What comes after a late change in the life of its row is found
 --     step by step.
@@ -42,33 +44,42 @@ CREATE FUNCTION forwarder.message() RETURNS text
 LANGUAGE sql STABLE
 AS $$SELECT extract(epoch FROM statement_timestamp()) || E'\n'$$;
 
--- What is noted of changes that replace states with the same last bits: lines, the newest first. A line has the state that was replaced, and what
--- forwarder.noted_change() reads. A text that is searched and copied each time should be short, hence 256 of them; functions that count
--- characters would take many times as long.
-CREATE FUNCTION forwarder.notes(state bigint) RETURNS text
+-- Where changes are noted that replace states with the same last bits: what is noted last, and all that was noted before. A note is written into the
+-- first, which is a text that is short and soon copied; when it is full it goes to the other. More settings would make each of these
+-- shorter. But whenever a block or a function ends that has settings of its own, PostgreSQL looks at all that the transaction has set.
+CREATE FUNCTION forwarder.notes_names(state bigint) RETURNS text[]
+LANGUAGE sql IMMUTABLE
+AS $$SELECT ARRAY['forwarder.changes_' || ($1 & 31), 'forwarder.older_changes_' || ($1 & 31)]$$;
+
+-- What a setting has of this message: lines, the newest first. A line has the state that was replaced, and what forwarder.noted_change() reads. A function
+-- that counts the characters of it would take many times as long.
+CREATE FUNCTION forwarder.noted_in(name text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    notes text := current_setting('forwarder.changes_' || (state & 255), true);
+    message text := forwarder.message();
+    notes text := current_setting(name, true);
 BEGIN
-    RETURN CASE WHEN starts_with(notes, forwarder.message()) THEN notes ELSE forwarder.message() END;
+    RETURN CASE WHEN starts_with(notes, message) THEN right(notes, -length(message)) ELSE '' END;
 END
 $$;
 
 -- Notes a change, where others will be sought that replace the same state.
 CREATE FUNCTION forwarder.note_change(
     replaces bigint, seq bigint, op "char", makes bigint, command bigint, leaf oid, place tid
-) RETURNS void
+) RETURNS text
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    names text[] := forwarder.notes_names(replaces);
+    notes text := concat(replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n', forwarder.noted_in(names[1]));
+    is_set text;
 BEGIN
-    PERFORM set_config(
-        'forwarder.changes_' || (replaces & 255),
-        concat(
-            forwarder.message(),
-            format(E'%s %s %s %s %s %s %s\n', replaces, seq, op, makes, command, leaf, place),
-            replace(forwarder.notes(replaces), forwarder.message(), '')),
-        true);
+    IF octet_length(notes) > 4096 THEN
+        is_set := set_config(names[2], concat(forwarder.message(), notes, forwarder.noted_in(names[2])), true);
+        notes := '';
+    END IF;
+    RETURN set_config(names[1], forwarder.message() || notes, true);
 END
 $$;
 
@@ -79,7 +90,8 @@ CREATE FUNCTION forwarder.noted_change(
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    notes text := forwarder.notes(state);
+    names text[] := forwarder.notes_names(state);
+    notes text := concat(E'\n', forwarder.noted_in(names[1]), forwarder.noted_in(names[2]));
     members text[];
 BEGIN
     FOR number IN 2..2147483647 LOOP
@@ -111,15 +123,43 @@ CREATE FUNCTION forwarder.version_state(relation oid, place tid) RETURNS bigint
 LANGUAGE sql STABLE
 AS $$SELECT hashtidextended($2, forwarder.state_seed(forwarder.file_seed($1)))$$;
 
+-- The key in an image, as forwarder.key_of() has it, as jsonb. That one looks into the registry and parses the image, for most of a millisecond. Here
+-- the members are found behind their labels, and each ends before the next `,"`, or with the image. Where that is not a member (there is no such label,
+-- or it is a text that ends with a comma) it is left to that one.
+CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    label text;
+    member text;
+    members text := '';
+BEGIN
+    FOREACH label IN ARRAY CASE WHEN starts_with(image, arguments[2]) THEN arguments[2:2] ELSE arguments[3:] END LOOP
+        member := rtrim(
+            CASE
+                WHEN starts_with(image, label) THEN right(split_part(image, ',"', 1), -1)
+                ELSE split_part(substr(image, nullif(strpos(image, label), 0) + 1), ',"', 1)
+            END,
+            '}');
+        IF member ~ '^"(?:[^"\\]|\\.)*":(?:[-+.0-9eE]+|true|false|null|"(?:[^"\\]|\\.)*")$' THEN
+            members := concat(members, CASE WHEN members <> '' THEN ',' END, member);
+        ELSE
+            members := '';
+            EXIT;
+        END IF;
+    END LOOP;
+    IF members = '' THEN
+        RETURN forwarder.key_of(arguments[0]::integer, image)::jsonb;
+    END IF;
+    RETURN concat('{', members, '}')::jsonb;
+END
+$$;
+
 -- The state in which nobody has the key of a row. As jsonb, 1.0 and 1.00 are one key. What was there before a TRUNCATE is not taken for what comes
 -- after it.
 CREATE FUNCTION forwarder.key_state(relation oid, arguments text[], image text) RETURNS bigint
-LANGUAGE sql VOLATILE
-AS $$
-    SELECT jsonb_hash_extended(
-        forwarder.key_of($2[0]::integer, $3)::jsonb,
-        forwarder.state_seed(forwarder.file_seed($1)))
-$$;
+LANGUAGE sql STABLE
+AS $$SELECT jsonb_hash_extended(forwarder.key_in($2, $3), forwarder.state_seed(forwarder.file_seed($1)))$$;
 
 -- What is noted of the changes that lead on from a version to the end of its row, or to the last version so far.
 CREATE FUNCTION forwarder.rest_of_life(version bigint, OUT lines text[], OUT freed_key bigint, OUT command bigint)
@@ -169,11 +209,16 @@ AS $$
 DECLARE
     members text[] := string_to_array(line, ' ', '');
     state bigint := members[1];
+    name text;
     seq bigint;
     leaf oid;
     place tid;
 BEGIN
-    PERFORM set_config('forwarder.changes_' || (state & 255), replace(forwarder.notes(state), line || E'\n', ''), true);
+    FOREACH name IN ARRAY forwarder.notes_names(state) LOOP
+        IF strpos(current_setting(name, true), line || E'\n') > 0 THEN
+            PERFORM set_config(name, replace(current_setting(name, true), line || E'\n', ''), true);
+        END IF;
+    END LOOP;
     IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;
     END IF;
@@ -187,27 +232,6 @@ BEGIN
     IF NOT is_settled THEN
         PERFORM forwarder.note_change(state, seq, members[3]::"char", members[4]::bigint, members[5]::bigint, leaf, place);
     END IF;
-END
-$$;
-
--- Writes a change, notes it if it replaces a state that others may lead to, and returns its seq.
-CREATE FUNCTION forwarder.write_change(
-    captured_id integer, relation oid, op "char", before text, after text, fault text, replaces bigint, makes bigint, command bigint
-) RETURNS bigint
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    seq bigint;
-    leaf oid;
-    place tid;
-BEGIN
-    INSERT INTO forwarder.outbox AS written (table_id, relation, op, before, after, fault)
-    VALUES (captured_id, write_change.relation, write_change.op, write_change.before, write_change.after, write_change.fault)
-    RETURNING written.seq, written.tableoid, written.ctid INTO seq, leaf, place;
-    IF replaces IS NOT NULL THEN
-        PERFORM forwarder.note_change(replaces, seq, op, makes, command, leaf, place);
-    END IF;
-    RETURN seq;
 END
 $$;
 
@@ -232,55 +256,90 @@ DECLARE
     captured_id integer := arguments[0];
     old_key text;
     new_key text;
+    context text;
     -- States. Only a version that is ours can have been made by a change that is captured later.
-    old_version bigint := CASE WHEN old_command IS NOT NULL THEN forwarder.version_state(relation, old_place) END;
+    old_version bigint;
     new_version bigint := forwarder.version_state(relation, new_place);
     freed_key bigint;
     taken_key bigint;
     later text[];
     line text;
     rest record;
+    moved record;
     -- Of these, what nobody will look for any more.
     settled text[] := '{}';
-    seq bigint;
+    written_seq bigint;
+    leaf oid;
+    place tid;
+    is_set text;
 BEGIN
     IF operation = 'UPDATE' THEN
-        SELECT moved.old_key, moved.new_key INTO old_key, new_key FROM forwarder.keys_if_moved(arguments, old_image, new_image) AS moved;
+        -- Nearly all keys are told to be equal like this; only the others are worth a call.
+        IF NOT (starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)) THEN
+            moved := forwarder.keys_if_moved(arguments, old_image, new_image);
+            old_key := moved.old_key;
+            new_key := moved.new_key;
+        END IF;
     END IF;
-    IF old_command IS NOT NULL THEN
-        PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+    IF old_command IS NOT NULL AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        -- Below forwarder.capture() it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change will
+        -- come that was before it.
+        GET DIAGNOSTICS context = PG_CONTEXT;
+        IF strpos(substr(context, strpos(context, 'forwarder.capture()')), E'\n') > 0 THEN
+            PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+        END IF;
+    END IF;
+    IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        old_version := forwarder.version_state(relation, old_place);
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
-        freed_key := forwarder.key_state(relation, arguments, old_image);
-        seq := forwarder.write_change(captured_id, relation, 'D', old_image, new_key, fault, old_version, freed_key, old_command);
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (captured_id, write_in_order.relation, 'D', old_image, new_key, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
+        IF old_version IS NOT NULL OR forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
+            freed_key := forwarder.key_state(relation, arguments, old_image);
+        END IF;
+        IF old_version IS NOT NULL THEN
+            is_set := forwarder.note_change(old_version, written_seq, 'D', freed_key, old_command, leaf, place);
+        END IF;
         IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
-            later := forwarder.later_lives(freed_key, old_command, seq);
+            later := forwarder.later_lives(freed_key, old_command, written_seq);
         END IF;
     END IF;
     IF operation = 'INSERT' OR old_key IS NOT NULL THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (captured_id, write_in_order.relation, 'I', old_key, new_image, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
         IF pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
             PERFORM forwarder.note('forwarder.keys_taken_in', arguments[0]);
             taken_key := forwarder.key_state(relation, arguments, new_image);
+            IF taken_key IS NOT NULL THEN
+                is_set := forwarder.note_change(taken_key, written_seq, 'I', new_version, NULL, leaf, place);
+            END IF;
         END IF;
-        seq := forwarder.write_change(captured_id, relation, 'I', old_key, new_image, fault, taken_key, new_version, NULL);
     ELSIF operation = 'UPDATE' THEN
-        IF arguments[1] <> 'full' THEN
-            old_image := NULL;
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault)
+        VALUES (
+            captured_id, write_in_order.relation, 'U', CASE WHEN arguments[1] = 'full' THEN old_image END, new_image, write_in_order.fault)
+        RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
+        IF old_version IS NOT NULL THEN
+            is_set := forwarder.note_change(old_version, written_seq, 'U', new_version, NULL, leaf, place);
         END IF;
-        seq := forwarder.write_change(captured_id, relation, 'U', old_image, new_image, fault, old_version, new_version, NULL);
     END IF;
     IF operation <> 'DELETE' AND new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         rest := forwarder.rest_of_life(new_version);
-        later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, seq);
+        later := later || rest.lines || forwarder.later_lives(rest.freed_key, rest.command, written_seq);
         -- Each of these follows the one before it, and the first follows a version of another transaction: nothing can come between.
         IF operation = 'UPDATE' AND old_key IS NULL AND old_command IS NULL THEN
             settled := rest.lines;
         END IF;
     END IF;
 
-    FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
-        PERFORM forwarder.move_to_end(line, line = ANY (settled));
-    END LOOP;
+    IF later <> '{}' THEN
+        FOR line IN SELECT listed FROM unnest(later) AS listed ORDER BY split_part(listed, ' ', 2)::bigint LOOP
+            PERFORM forwarder.move_to_end(line, line = ANY (settled));
+        END LOOP;
+    END IF;
 END
 $$;
 
@@ -530,42 +589,6 @@ BEGIN
         EXECUTE pg_catalog.format(
             'GRANT EXECUTE ON FUNCTION %s TO %s', called,
             (SELECT proowner::pg_catalog.regrole FROM pg_catalog.pg_proc WHERE oid = 'forwarder.capture'::pg_catalog.regproc));
-    END LOOP;
-END
-$$;
-
--- Nobody looks for a change by `replaces` any more, so no leaf has an index on it: each change paid for that, 2 to 7 % of what the trigger costs.
-
--- Takes the index from a leaf that has one. It is called, by the name of what it did before, where a leaf is empty and locked
--- (forwarder.reclaim, forwarder.lay_out), where 0010_versions.sql gave it one.
-CREATE OR REPLACE FUNCTION forwarder.index_states(leaf regclass) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    index regclass;
-BEGIN
-    FOR index IN
-        SELECT indexrelid FROM pg_index JOIN pg_class AS class ON class.oid = indexrelid JOIN pg_am AS method ON method.oid = class.relam
-        WHERE indrelid = leaf AND amname = 'hash'
-    LOOP
-        EXECUTE format('DROP INDEX %s', index);
-    END LOOP;
-END
-$$;
-
--- The leaves that nobody writes to right now lose it at once, the others when they are emptied. Writers wait for no longer than this does.
-DO $$
-DECLARE
-    leaf regclass;
-BEGIN
-    SET LOCAL lock_timeout = '20ms';
-    FOR leaf IN SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = 'forwarder.outbox'::regclass LOOP
-        BEGIN
-            PERFORM forwarder.index_states(leaf);
-        EXCEPTION WHEN lock_not_available THEN
-            NULL;
-        END;
     END LOOP;
 END
 $$;

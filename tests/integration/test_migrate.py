@@ -109,6 +109,19 @@ async def test_migrations_are_applied_once_and_recorded_with_a_checksum(owner: C
     assert [tuple(row) for row in rows] == [(each.version, each.checksum) for each in migrations.shipped()]
 
 
+async def test_no_migration_that_replaces_what_captures_holds_a_leaf_that_a_writer_waits_for(owner: Connection) -> None:
+    """A writer that waits within a statement would begin it with the old function and go on with the new one."""
+    held = (
+        "SELECT count(*) FROM pg_locks JOIN pg_inherits ON inhrelid = relation"
+        " WHERE inhparent = 'forwarder.outbox'::regclass AND mode = 'AccessExclusiveLock' AND pid = pg_backend_pid()"
+    )
+    for migration in migrations.shipped():
+        async with owner.transaction():
+            await owner.execute(migration.sql)
+            if migration.version >= 24 and "FUNCTION forwarder.capture()" in migration.text:
+                assert await owner.fetchval(held) == 0, migration
+
+
 async def test_two_runs_at_once_apply_each_migration_once(owner: Connection, other: Connection) -> None:
     applied: list[Migration] = []
     async with anyio.create_task_group() as tasks:

@@ -537,6 +537,97 @@ async def test_what_somebody_notes_moves_nothing_but_changes_of_the_transaction(
     assert await owner.fetch("SELECT * FROM forwarder.outbox ORDER BY seq") == before
 
 
+OWN_ROWS = [
+    "INSERT INTO public.item SELECT i, 0, 0 FROM generate_series(1, 50) AS i",
+    "UPDATE public.item SET n = n + 1",
+    "DELETE FROM public.item",
+]
+# Each row is changed twice where another statement may be waiting: in a block of code.
+NOTES = {False: 0, True: 100}
+
+
+@pytest.mark.parametrize("is_one_message", NOTES)
+async def test_what_a_transaction_does_to_its_own_rows_is_noted_in_code_alone_and_needs_no_look_into_the_registry(
+    owner: Connection, *, is_one_message: bool
+) -> None:
+    await create(owner, ITEM)
+    looks = (
+        "SELECT seq_scan + idx_scan FROM pg_stat_xact_user_tables WHERE relid = 'forwarder.captured_table'::regclass"
+    )
+    notes = (
+        "SELECT sum(cardinality(string_to_array(noted, E'\\n')) - 2)"
+        " FROM generate_series(0, 31) AS i, current_setting('forwarder.changes_' || i, true) AS noted WHERE noted <> ''"
+    )
+    async with owner.transaction():
+        looks_before = await owner.fetchval(looks)
+        if is_one_message:
+            await owner.execute(f"DO $do$ BEGIN {'; '.join(OWN_ROWS)}; END $do$")
+        else:
+            for statement in OWN_ROWS:
+                await owner.execute(statement)
+        assert await owner.fetchval(looks) == looks_before
+        assert (await owner.fetchval(notes) or 0) == NOTES[is_one_message]
+    await assert_in_order(owner)
+
+
+KEYS = {
+    "(id integer, n integer, PRIMARY KEY (id))": ("1", "-7"),
+    "(n integer, id numeric, PRIMARY KEY (id))": ("1.0", "1.00", "1e30", "'NaN'"),
+    "(id text, n integer, PRIMARY KEY (id))": (
+        "'a'",
+        "','",
+        "'a,'",
+        "'a\",'",
+        "'\"'",
+        "'},'",
+        "'\\,'",
+        "'{\"id\":'",
+        "E'\\n\\u0001é'",
+        "''",
+        '\',"id":"\'',
+    ),
+    "(note text DEFAULT ',\"id\":1}', id text, PRIMARY KEY (id))": (
+        "'a'",
+        "'a,'",
+        "'a}'",
+        "'}'",
+        "'\"}'",
+        '\',"id":"\'',
+    ),
+    "(id boolean, b date, PRIMARY KEY (b, id))": ("true, '2026-01-01'", "false, 'infinity'"),
+    '(note json DEFAULT \'{"a":1,"id":2}\', id integer, PRIMARY KEY (id))': ("1", "2"),
+}
+
+
+@pytest.mark.parametrize("columns", KEYS)
+async def test_a_key_is_the_same_found_by_its_labels_or_by_its_columns(owner: Connection, columns: str) -> None:
+    await create(owner, f"CREATE TABLE public.item {columns}")
+    names = "id, b" if "b date" in columns else "id"
+    for values in KEYS[columns]:
+        await owner.execute(f"INSERT INTO public.item ({names}) VALUES ({values}) ON CONFLICT DO NOTHING")
+    found = await owner.fetch(
+        "WITH given AS ("
+        " SELECT string_to_array(left(encode(tgargs, 'escape'), -4), E'\\\\000') AS arguments"
+        " FROM pg_trigger WHERE tgrelid = 'public.item'::regclass AND tgname = '00_forwarder_capture')"
+        " SELECT after, forwarder.key_in(format('[0:%s]=%s', cardinality(arguments) - 1, arguments)::text[], after) AS by_labels,"
+        " forwarder.key_of(arguments[1]::integer, after)::jsonb AS by_columns FROM forwarder.outbox, given WHERE op = 'I'"
+    )
+    assert found
+    for row in found:
+        assert row["by_labels"] == row["by_columns"] is not None, row["after"]
+
+
+async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connection) -> None:
+    """The late changes of the first statements come behind thousands of notes of one message."""
+    await create(owner, ITEM)
+    rows = 12000
+    touch = f"IF NEW.g = 0 AND NEW.id <= 40 THEN UPDATE item SET g = 1 WHERE id > {rows} - 40 OR id = NEW.id; END IF"
+    await owner.execute(trigger(touch, on="UPDATE", name="!"))
+    insert = f"INSERT INTO item SELECT i, 0, 0 FROM generate_series(1, {rows}) AS i"
+    await owner.execute(f"DO $do$ BEGIN {insert}; UPDATE item SET n = 1; DELETE FROM item WHERE id % 2 = 0; END $do$")
+    await assert_in_order(owner)
+
+
 @pytest.mark.parametrize("first_seed", range(0, 80, 10))
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
     owner: Connection, first_seed: int
