@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, trigger, writers
+from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, start, trigger, writers
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -22,6 +22,7 @@ BENCHES: dict[str, Bench] = {
     "lanes": lanes.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "start": start.measure,
     "held-xmin": held_xmin.measure,
     "reclaim": reclaim.measure,
     "backlog": backlog.measure,
