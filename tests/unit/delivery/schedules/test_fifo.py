@@ -62,22 +62,6 @@ def test_what_arrives_during_a_request_waits_behind_what_is_put_back() -> None:
     assert seqs(line) == [1, 2, 3]
 
 
-def test_a_record_larger_than_a_request_is_offered_alone() -> None:
-    line, _ = line_of(100, 100)
-
-    assert seqs(line, max_bytes=10) == [1]
-
-
-def test_bytes_and_records_count_what_is_offered_too() -> None:
-    line, undelivered = line_of(10, 20)
-
-    taken = line.take(max_records=1, max_bytes=100, now=0.0)
-    assert (line.records, line.bytes, undelivered) == (2, 30, {1, 2})
-
-    line.settle(taken)
-    assert (line.records, line.bytes, undelivered) == (1, 20, {2})
-
-
 def test_nothing_is_ready_while_a_request_is_offered() -> None:
     line, _ = line_of(1, 1, 1)
     assert line.ready == 3

@@ -109,14 +109,6 @@ TestLanes = LanesMachine.TestCase
 TestLanes.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 
-def test_a_record_larger_than_a_request_is_offered_alone() -> None:
-    lanes = Lanes(Pacing())
-    lanes.extend(records_of("a", "b", size=100))
-
-    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10, now=0.0)] == [1]
-    assert [record.seq for record in lanes.take(max_records=500, max_bytes=10, now=0.0)] == [2]
-
-
 def test_the_request_limit_counts_the_bytes_of_partition_keys() -> None:
     lanes = Lanes(Pacing())
     lanes.extend(records_of("ä", "ö", size=1))

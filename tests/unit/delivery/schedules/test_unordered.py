@@ -55,12 +55,6 @@ def test_a_request_holds_no_more_bytes_than_it_may_keys_included() -> None:
     assert [len(take(crowd, max_bytes=29)) for _ in range(3)] == [2, 1, 0]
 
 
-def test_a_record_larger_than_a_request_is_offered_alone() -> None:
-    crowd = Crowd(Pacing())
-    crowd.extend(records("a", "b", size=100))
-    assert keys_of(take(crowd, max_bytes=10)) == ["a"]
-
-
 def test_a_large_record_is_not_passed_for_ever_by_small_ones() -> None:
     crowd = crowd_by_letter()
     crowd.extend([*records(*["s"] * 200, size=10), *records("l", size=990)])
