@@ -122,8 +122,9 @@ class Frontier:
     def _advance(self) -> None:
         while self._pages and self._pages[0].is_delivered():
             page = self._pages.popleft()
-            batch_is_done = self._position.batch is not None and page.position.batch is None
-            self.progress += batch_is_done
+            if self._position.batch is not None and page.position.batch is None:
+                # The end of a batch is worth saving even if its last page had nothing to deliver.
+                self.progress += 1
             self._position = page.position
 
     def _join(self) -> None:
