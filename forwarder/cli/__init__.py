@@ -17,6 +17,9 @@ from forwarder.errors import ForwarderError
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
 INTERRUPTED = 130
 
+# Set by the shell that asks for completions.
+COMPLETION = "_FORWARDER_COMPLETE"
+
 # Each is a function in a module of its name.
 COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
 
@@ -43,7 +46,6 @@ def _empty() -> typer.Typer:
         name="forwarder",
         help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
     )
@@ -100,6 +102,9 @@ def main() -> None:
 
 def _wanted(arguments: Sequence[str]) -> typer.Typer:
     """The command that is called, if it can be told; else all, to suggest one."""
+    if COMPLETION in os.environ:
+        # A shell asks what may come next; what was typed so far is in the environment too.
+        return command_line()
     if not arguments or list(arguments) in (["--help"], ["--version"]):
         return contents()
     return command_line((arguments[0],) if arguments[0] in COMMANDS else COMMANDS)
