@@ -19,7 +19,7 @@ from aiobotocore.session import get_session
 from anyio.abc import Process
 
 from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
-from forwarder.config.waking import Wake
+from forwarder.config.wake import Wake
 from forwarder.health import Phase
 from forwarder.listen.service import Service
 from forwarder.local.kinesis import Endpoint, LocalKinesis, serve

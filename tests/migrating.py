@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
-from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import BeforeImage, Pattern, Rule
-from forwarder.capture.triggers import Change
+from forwarder.capture.trigger_plan import Change
 from forwarder.config.settings import CAPTURE_ROLE
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import aiohttp
 import botocore.exceptions
 
-from forwarder.aws import hearsay
+from forwarder.aws import redaction
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 
 ACCESS_DENIED = "AccessDeniedException"
@@ -132,7 +132,7 @@ def aws_errors(what: str) -> Iterator[None]:
             f"{what}: {error}; check endpoint_url, or name the authority's certificate by AWS_CA_BUNDLE"
         ) from error
     except PASSING as error:
-        raise Unavailable(f"{what}: {hearsay.sentence(error) or type(error).__name__}") from error
+        raise Unavailable(f"{what}: {redaction.sentence(error) or type(error).__name__}") from error
     except ForwarderError:
         raise
     except Exception as error:
@@ -141,7 +141,7 @@ def aws_errors(what: str) -> Iterator[None]:
                 f"{what}: the new credentials have expired already; check where they come from, and its clock and ours"
             ) from error
         raise Unavailable(
-            f"{what}: an answer that nobody foresaw: {type(error).__name__}: {hearsay.sentence(error)}"
+            f"{what}: an answer that nobody foresaw: {type(error).__name__}: {redaction.sentence(error)}"
         ) from error
 
 
@@ -165,7 +165,7 @@ def aws_errors_of_opening(what: str) -> Iterator[None]:
 
 def code_of(error: botocore.exceptions.ClientError) -> str:
     """AWS's name for the error."""
-    return hearsay.code(error.response.get("Error", {}).get("Code", "Unknown"))
+    return redaction.code(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
@@ -203,7 +203,7 @@ def _plain_code_of(error: botocore.exceptions.ClientError) -> str:
 
 def _said(error: botocore.exceptions.ClientError) -> str:
     """Name and text of the error; a gateway's page has no text."""
-    text = hearsay.sentence(_message(error))
+    text = redaction.sentence(_message(error))
     return f"{code_of(error)}: {text}" if text else code_of(error)
 
 

@@ -12,7 +12,7 @@ from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredR
 from aiobotocore.session import AioSession
 from botocore.exceptions import NoCredentialsError, UnknownRegionError
 
-from forwarder.aws.straight_session import StraightSession
+from forwarder.aws.http_session import StraightSession
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured
 

@@ -22,8 +22,8 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.parsers import create_parser
 
+from forwarder.aws.http_session import Sliced
 from forwarder.aws.sigv4 import Signer
-from forwarder.aws.straight_session import Sliced
 
 # What no two requests have in common.
 _OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id"}

@@ -10,10 +10,10 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
-from forwarder.capture.definitions import Redefine
+from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
-from forwarder.capture.triggers import Change, Install, Remove
+from forwarder.capture.trigger_plan import Change, Install, Remove
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_TIMEOUT_MS, Connection, blockage, database_errors
 from forwarder.logs import Throttled

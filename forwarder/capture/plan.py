@@ -9,19 +9,19 @@ from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
-from forwarder.capture.definitions import Redefine
-from forwarder.capture.drift import drift
+from forwarder.capture.function_definitions import Redefine
+from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
 from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.leaf_size import layout
 from forwarder.capture.migrations import Migration
-from forwarder.capture.muted import muted_warnings
-from forwarder.capture.protection import DEFAULT_ROLES, Roles, protection
+from forwarder.capture.replica_role import muted_warnings
+from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.capture.tables import Table, unnamed, with_unnamed
-from forwarder.capture.triggers import Change, Decision, Forget, Keep, plan
+from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 

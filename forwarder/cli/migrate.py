@@ -11,14 +11,14 @@ import typer
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.plan import Difference
-from forwarder.capture.protection import Roles
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
-from forwarder.capture.triggers import Change, Keep, Remove
+from forwarder.capture.trigger_plan import Change, Keep, Remove
 from forwarder.cli import migrate_lines
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings, Settings
-from forwarder.config.waking import waking
+from forwarder.config.wake import waking
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.server_identity import max_prepared_transactions

@@ -1,12 +1,12 @@
 """What ``forwarder migrate`` says: a line for each thing that it does, or would do. Pure."""
 
-from forwarder.capture.definitions import Redefine
+from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.plan import Difference
 from forwarder.capture.rights import Rights
 from forwarder.capture.role import CaptureRole
-from forwarder.capture.triggers import Change, Forget, Install, Keep, Registration, Remove
+from forwarder.capture.trigger_plan import Change, Forget, Install, Keep, Registration, Remove
 
 
 def line(change: Change, *, would: bool = False) -> str:

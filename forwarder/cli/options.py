@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from forwarder import logs
+from forwarder.config.reader import load
 from forwarder.config.settings import Settings
-from forwarder.config.sources import load
 from forwarder.database.address import require_files, resolve
 from forwarder.database.url import parse
 from forwarder.errors import Misconfigured

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from forwarder.config.waking import Wake
+from forwarder.config.wake import Wake
 
 # The role that forwarder.capture() is given to, if no other is asked for.
 CAPTURE_ROLE = "forwarder_capture"

@@ -15,7 +15,7 @@ from forwarder.delivery.barriers import Barriers
 from forwarder.delivery.progress import Frontier
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.events import Record, SetAside
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead
+from forwarder.outbox.delivered_ahead import MAX_UNDELIVERED, Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 

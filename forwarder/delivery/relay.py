@@ -18,14 +18,14 @@ from forwarder.delivery.linger import Linger
 from forwarder.delivery.publisher import Publisher, Sink
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.retries import Retries
-from forwarder.delivery.schedules.followers import part
+from forwarder.delivery.schedules.aggregates import part
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
 from forwarder.events import Body, Record
 from forwarder.health import ServiceState
 from forwarder.metrics import SinkMetrics
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 

@@ -12,7 +12,7 @@ from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.uptime import uptime_seconds
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.store.portions import portions
 from forwarder.store.positions import Positions
 

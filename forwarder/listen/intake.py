@@ -14,7 +14,7 @@ from forwarder.errors import Oversized, plain_errors
 from forwarder.events import CapturedTable
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position

@@ -14,7 +14,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import ServiceState
-from forwarder.listen.vigil import LastSave, Verdict, Vigil
+from forwarder.listen.leader_watch import LastSave, Verdict, Vigil
 from forwarder.logs import Throttled
 from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership

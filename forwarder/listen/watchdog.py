@@ -8,7 +8,7 @@ import anyio
 
 from forwarder.delivery.relay import Relay
 from forwarder.health import ServiceState
-from forwarder.listen.stillness import Stillness
+from forwarder.listen.stall import Stillness
 from forwarder.logs import Throttled
 
 LOOK_SECONDS = 2.0

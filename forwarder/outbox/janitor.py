@@ -19,7 +19,7 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.logs import Throttled
 from forwarder.metrics import OutboxMetrics
-from forwarder.outbox.limits import is_to_pause
+from forwarder.outbox.backlog_warnings import is_to_pause
 from forwarder.outbox.ring import Leaf, Ring
 from forwarder.outbox.survey import Survey, read_ring
 

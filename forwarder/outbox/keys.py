@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from forwarder.events import CapturedTable
-from forwarder.outbox.canonical import canonical, lane
+from forwarder.outbox.canonical_keys import canonical, lane
 
 # From a row's image to its key as a JSON object text, whose numbers are written in one way, and the bare values joined by commas, which
 # are the same for whatever PostgreSQL may take for the same key. None if the table has no key, or the image holds none of the names

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from forwarder.config.settings import Settings
-from forwarder.config.waking import Waking, waking
+from forwarder.config.wake import Waking, waking
 from forwarder.database import sessions
 from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, database_errors

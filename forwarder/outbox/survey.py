@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import anyio
 
 from forwarder.capture import uncaptured
-from forwarder.capture.muted import muted_warnings
+from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.role import read_capture_roles
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
@@ -22,7 +22,7 @@ from forwarder.errors import ForwarderError
 from forwarder.health import OutboxState
 from forwarder.logs import Throttled
 from forwarder.metrics import OutboxMetrics
-from forwarder.outbox.limits import Backlog, warnings
+from forwarder.outbox.backlog_warnings import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
 
 # Longer than from one round of the janitor to the next, so that nobody measures beside it.

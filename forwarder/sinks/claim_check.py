@@ -12,8 +12,8 @@ import botocore.exceptions
 from aiobotocore.config import AioConfig
 
 from forwarder.aws.call import aws_call
+from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.errors import aws_errors, aws_errors_of_opening
-from forwarder.aws.renewal import CredentialsRenewal
 from forwarder.aws.session import region_of, session_of
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import ForwarderError, Refused, Unavailable

@@ -13,7 +13,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from forwarder.errors import Refused, Unavailable
-from forwarder.sinks.json_lines import LineSink, write_all
+from forwarder.sinks.line_sink import LineSink, write_all
 from forwarder.sinks.pipe import named_pipe_sink, stream_sink
 
 # How every record begins, in whatever format.

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from forwarder.errors import Gone, Refused, Unavailable
-from forwarder.sinks.json_lines import LineSink, PlainSink
+from forwarder.sinks.line_sink import LineSink, PlainSink
 
 # What a pipe that can be written to takes without blocking (POSIX, PIPE_BUF on Linux).
 PIPE_BYTES = 4096

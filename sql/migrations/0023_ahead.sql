@@ -6,7 +6,7 @@ CREATE TABLE forwarder.ahead (
     -- The epoch of the position that it goes with, and the history.
     epoch         bigint  NOT NULL,
     history_stamp text    NOT NULL,
-    -- See forwarder/outbox/ahead.py.
+    -- See forwarder/outbox/delivered_ahead.py.
     content       bytea   NOT NULL,
     CONSTRAINT ahead_pkey PRIMARY KEY (sink)
 ) WITH (fillfactor = 20);

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forwarder.local.kinesis.faults import FailRecords
-from forwarder.outbox.ahead import decode
+from forwarder.outbox.delivered_ahead import decode
 from tests.databases import Database, connected
 from tests.ledger import Ledger, all_delivered, write_rows
 from tests.listening import CREDENTIALS, Served, command

@@ -238,8 +238,8 @@ async def test_a_disk_that_is_full_for_a_while_keeps_the_order_of_a_file(
             else write_to_disk(descriptor, data)
         )
 
-    monkeypatch.setattr("forwarder.sinks.json_lines.os.write", sometimes_full)
-    monkeypatch.setattr("forwarder.sinks.json_lines.LineSink.max_records", 20)
+    monkeypatch.setattr("forwarder.sinks.line_sink.os.write", sometimes_full)
+    monkeypatch.setattr("forwarder.sinks.line_sink.LineSink.max_records", 20)
 
     def lines() -> list[bytes]:
         return path.read_bytes().splitlines()
@@ -286,7 +286,7 @@ async def test_a_stalled_reader_of_standard_output_gets_whole_lines_in_order_aft
     database: Database, ledger: Ledger, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0.0)
-    monkeypatch.setattr("forwarder.sinks.json_lines.sys.stdout", pipe)
+    monkeypatch.setattr("forwarder.sinks.line_sink.sys.stdout", pipe)
     await write_rows(ledger, database.writer_url, *range(100, 500), note="x" * 1000)
     async with listening(database.url, "stdout:") as service:
         await leads(service)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from forwarder.aws import renewal
+from forwarder.aws import credentials_renewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Record
@@ -87,7 +87,7 @@ async def test_credentials_that_cannot_be_renewed_delay_no_request_while_the_old
 async def test_credentials_that_are_no_good_do_not_replace_good_ones(
     server: Misbehaving, monkeypatch: pytest.MonkeyPatch, expiration: str
 ) -> None:
-    monkeypatch.setattr(renewal, "RETRY_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(credentials_renewal, "RETRY_FIRST_SECONDS", 0.01)
     bad = {"AccessKeyId": "BAD", "SecretAccessKey": "secret", "Token": "token", "Expiration": expiration}
     server.next(CREDENTIALS, credentials("OLD", minutes=8))
     server.always(CREDENTIALS, answer(bad))
@@ -136,7 +136,7 @@ async def test_credentials_that_are_no_good_are_told_and_say_nothing_against_our
 async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(
     server: Misbehaving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewal, "RETRY_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(credentials_renewal, "RETRY_FIRST_SECONDS", 0.01)
     # The container's fetcher asks three times by itself.
     server.next(CREDENTIALS, credentials("OLD", minutes=12), *[answer([])] * 4, credentials("NEW", minutes=60))
     async with sink_of(server) as sink:

@@ -24,8 +24,8 @@ from tests.waiting import eventually
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks every half minute; a test need not."""
-    monkeypatch.setattr("forwarder.sinks.kinesis.watch.LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("forwarder.sinks.kinesis.watch.LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.stream_watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.stream_watch.LOOK_AGAIN_SECONDS", 0.05)
 
 
 @pytest.fixture

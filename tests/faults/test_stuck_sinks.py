@@ -14,7 +14,7 @@ from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
 from forwarder.events import Attachment
-from forwarder.listen import stillness, watchdog
+from forwarder.listen import stall, watchdog
 from forwarder.sinks.claim_check import attachments_of
 from tests.databases import Database
 from tests.large import Whole
@@ -50,7 +50,7 @@ async def all_stored(server: Misbehaving, count: int) -> None:
 async def test_a_sink_that_acknowledges_nothing_is_in_trouble_whatever_the_cause(
     server: Misbehaving, database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stillness, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(stall, "STILL_SECONDS", 0.5)
     monkeypatch.setattr(watchdog, "LOOK_SECONDS", 0.05)
     server.always("PutRecords", Silence())
     async with listening(database.url, sink_of(server), stop_timeout_seconds=1) as service:

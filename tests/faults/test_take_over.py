@@ -130,7 +130,7 @@ async def test_a_standby_takes_over_from_a_leader_whose_network_went_dark(
 async def test_behind_a_leader_that_is_stuck_with_a_backlog_the_standby_says_so(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.listen.vigil.STILL_SECONDS", 1.0)
+    monkeypatch.setattr("forwarder.listen.leader_watch.STILL_SECONDS", 1.0)
     monkeypatch.setattr("forwarder.listen.standby.LOOK_SECONDS", 0.0)
     hanging = Hang(operation="PutRecords")
     served.kinesis.faults.replace([hanging])

@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from forwarder.capture import migrations, plan
-from forwarder.capture.protection import Roles
 from forwarder.capture.rights import images_role
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.role import read_capture_roles
 from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
 from forwarder.database.sessions import session

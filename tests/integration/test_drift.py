@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder.capture import migrations, plan
-from forwarder.capture.definitions import Redefine, definitions
-from forwarder.capture.drift import drift
+from forwarder.capture.function_definitions import Redefine, definitions
+from forwarder.capture.function_drift import drift
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres

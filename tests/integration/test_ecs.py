@@ -19,7 +19,7 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from forwarder.config import settings, sink_url, sources
+from forwarder.config import reader, settings, sink_url
 from forwarder.health import OutboxState, ServiceState
 from forwarder.metrics import Metrics
 from forwarder.status.server import http_server
@@ -178,7 +178,7 @@ def test_the_container_runs_a_command_with_settings_that_exist(container: dict[s
     parse_command_line(container["command"])
     variables = {variable["name"]: variable["value"] for variable in container["environment"]}
     secrets = {secret["name"]: "postgresql://owner@db/app" for secret in container["secrets"]}
-    settings = sources.load({**variables, **secrets})
+    settings = reader.load({**variables, **secrets})
     assert settings.log.format == "json"
     assert settings.database.url.get_secret_value()
     assert len(settings.sink) == 1

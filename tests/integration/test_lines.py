@@ -13,7 +13,7 @@ import pytest
 from forwarder.errors import Gone, Refused, Unavailable, Vanished
 from forwarder.events import Record
 from forwarder.sinks.file import file_sink
-from forwarder.sinks.json_lines import LineSink
+from forwarder.sinks.line_sink import LineSink
 from forwarder.sinks.pipe import PipeSink
 
 

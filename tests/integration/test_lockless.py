@@ -10,7 +10,7 @@ import pytest
 
 from forwarder.capture import plan
 from forwarder.capture.catalog import read_tables
-from forwarder.capture.protection import Roles
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.config.settings import OutboxSettings

@@ -20,7 +20,7 @@ import pytest
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
-from forwarder.capture.definitions import Redefine
+from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.migrations import Migration
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.database.sessions import LOCK_TIMEOUT_MS

@@ -11,7 +11,7 @@ import pytest
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Event, SetAside
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions

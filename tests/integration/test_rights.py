@@ -12,8 +12,8 @@ import pytest
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
-from forwarder.capture.protection import Roles
 from forwarder.capture.rights import Rights, images_role
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.rights_script import closing
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.errors import Misconfigured, Refused

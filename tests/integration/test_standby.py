@@ -15,8 +15,8 @@ from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
 from forwarder.health import OutboxState, Phase, ServiceState
+from forwarder.listen import leader_watch as vigil_module
 from forwarder.listen import standby as standby_module
-from forwarder.listen import vigil as vigil_module
 from forwarder.listen.standby import Standby
 from forwarder.metrics import Metrics
 from forwarder.outbox.survey import Survey, read_ring

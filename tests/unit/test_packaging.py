@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forwarder.config import settings, sink_url, sources
+from forwarder.config import reader, settings, sink_url
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -36,7 +36,7 @@ def test_compose_runs_commands_and_flags_that_exist(service: str) -> None:
 
 @pytest.mark.parametrize("service", RUN_BY_US)
 def test_compose_gives_settings_that_exist(service: str) -> None:
-    settings = sources.load(COMPOSE[service].get("environment", {}))
+    settings = reader.load(COMPOSE[service].get("environment", {}))
     for sink in settings.sink:
         sink_url.parse(sink.url)
 

@@ -18,7 +18,7 @@ now rests until it does, so a hot shard slows its own lanes and costs the others
       ▲                        │   ▲                                          │
       └────no head is left─────┘   └───────────────it is time─────────────────┘
 
-With aggregation a head takes what waits behind it along: ``forwarder.delivery.schedules.followers``.
+With aggregation a head takes what waits behind it along: ``forwarder.delivery.schedules.aggregates``.
 
 A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
 Nothing of this kind is a follower.
@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
-from forwarder.delivery.schedules.followers import gather, lane_of, send_back
+from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
 from forwarder.events import Lane, Record
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.

@@ -16,7 +16,7 @@ import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
-from forwarder.aws import hearsay, signed_post
+from forwarder.aws import redaction, signed_post
 from forwarder.aws.call import aws_call
 from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.aws.session import is_at_aws
@@ -178,7 +178,7 @@ def _payload_bytes(record: Record) -> int:
 
 
 def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {hearsay.sentence(error)}"
+    return f"{type(error).__name__}: {redaction.sentence(error)}"
 
 
 def _may_pass(error: Exception) -> bool:

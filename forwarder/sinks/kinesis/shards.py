@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from forwarder.aws import hearsay
+from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.delivery.schedules.lanes import Lanes, unknown
@@ -78,7 +78,7 @@ class KinesisShards:
                 self._map = ShardMap(await self._list_shards())
             except (ForwarderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 # Without them there is no pacing, and lanes that are throttled back off by themselves.
-                why = str(error) if isinstance(error, ForwarderError) else hearsay.sentence(error)
+                why = str(error) if isinstance(error, ForwarderError) else redaction.sentence(error)
                 logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": why})
                 self._surprised.set()
             else:

@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 
-from forwarder.aws import hearsay
+from forwarder.aws import redaction
+from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.errors import INVALID, TOO_LARGE, reason
-from forwarder.aws.renewal import CredentialsRenewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.delivery.quarantine import Rejection
 from forwarder.delivery.schedules.lanes import Lanes
@@ -27,7 +27,7 @@ from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
 from forwarder.sinks.kinesis.put_records import PutRecords
 from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.sinks.kinesis.shards import KinesisShards
-from forwarder.sinks.kinesis.watch import KinesisWatch
+from forwarder.sinks.kinesis.stream_watch import KinesisWatch
 from forwarder.sinks.kinesis.wire import body_bytes
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
@@ -141,7 +141,7 @@ class KinesisSink:
         return [
             Rejection(
                 record=record,
-                code=hearsay.code(result.error_code),
+                code=redaction.code(result.error_code),
                 reason=reason(result.error_message),
                 is_final=result.error_code in INVALID,
             )
@@ -181,7 +181,7 @@ class KinesisSink:
             if self._complaints.due("order"):
                 logger.error(
                     "the stream has stored a record below what its shard had acknowledged before",
-                    extra={name: hearsay.code(said) for name, said in asdict(regression).items()},
+                    extra={name: redaction.code(said) for name, said in asdict(regression).items()},
                 )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from forwarder.config.reader import environment_names, load
 from forwarder.config.settings import Settings
-from forwarder.config.sources import environment_names, load
 from forwarder.errors import Misconfigured
 
 SECRET = "hunter2"

@@ -13,7 +13,7 @@ from forwarder.database.queries import query
 from forwarder.delivery import progress as frontier_module
 from forwarder.delivery.progress import MANY_PAGES, Frontier
 from forwarder.events import Event, Record, Stretch
-from forwarder.outbox.ahead import MAX_UNDELIVERED, Ahead, decode
+from forwarder.outbox.delivered_ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry

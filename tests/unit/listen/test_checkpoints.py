@@ -13,7 +13,7 @@ from forwarder.delivery.uptime import uptime_seconds
 from forwarder.events import SetAside
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import NOTHING, Position, Snapshot
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 from forwarder.errors import Oversized, Refused, Unavailable, plain_errors
 from forwarder.health import Phase, ServiceState
 from forwarder.listen.intake import Intake
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
 from forwarder.outbox.position import Position, Snapshot

@@ -22,7 +22,7 @@ from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.outbox import feed as feed_module
 from forwarder.outbox import transaction_counts
-from forwarder.outbox.ahead import Ahead
+from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.head_reader import Pump
 from forwarder.outbox.pages import Outbox

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from forwarder.delivery.schedules.followers import part
+from forwarder.delivery.schedules.aggregates import part
 from forwarder.delivery.schedules.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf
 from forwarder.events import Record
 from forwarder.records import kpl

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from forwarder.aws import hearsay
+from forwarder.aws import redaction
 
 TOKEN = "FwoGZXIvYXdzEJr//////////wEaDSECRETSECRETSECRETSECRETSECRETSECRETSECRETSECRET"
 SIGNATURE = (
@@ -49,7 +49,7 @@ DENIED = (
     ],
 )
 def test_a_sentence_is_repeated_and_no_quotation(said: object, repeated: str | None) -> None:
-    told = hearsay.sentence(said)
+    told = redaction.sentence(said)
     assert repeated is None or told == repeated
     assert len(told) <= 300
     assert "\n" not in told
@@ -59,15 +59,15 @@ def test_a_sentence_is_repeated_and_no_quotation(said: object, repeated: str | N
 
 def test_an_address_is_repeated_however_long_its_names_are() -> None:
     url = "https://bucket.s3.amazonaws.com/large/public/orders/7711586525858696747/16384/0000000000002b90.json"
-    assert url in hearsay.sentence(f'Connect timeout on endpoint URL: "{url}"')
-    assert "no identity-based policy allows" in hearsay.sentence(DENIED)
+    assert url in redaction.sentence(f'Connect timeout on endpoint URL: "{url}"')
+    assert "no identity-based policy allows" in redaction.sentence(DENIED)
 
 
 @pytest.mark.parametrize("code", ["InternalFailure", "413", "com.amazon.Fault", "a" * 64])
 def test_a_name_of_an_error_is_repeated(code: str) -> None:
-    assert hearsay.code(code) == code
+    assert redaction.code(code) == code
 
 
 @pytest.mark.parametrize("code", ["", "a" * 65, f"Bad {BODY}", "Ä", "a\n", None, 17, ["x"]])
 def test_what_is_no_name_is_not_repeated(code: object) -> None:
-    assert hearsay.code(code) == hearsay.ODD_CODE
+    assert redaction.code(code) == redaction.ODD_CODE

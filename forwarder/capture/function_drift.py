@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from forwarder.capture.definitions import Function, Redefine, definitions
+from forwarder.capture.function_definitions import Function, Redefine, definitions
 from forwarder.capture.rights_script import closing
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors

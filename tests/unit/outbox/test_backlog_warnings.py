@@ -1,4 +1,4 @@
-from forwarder.outbox.limits import Backlog, is_to_pause, warnings
+from forwarder.outbox.backlog_warnings import Backlog, is_to_pause, warnings
 
 GIB = 1 << 30
 

@@ -9,7 +9,17 @@ import pytest
 
 from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
-from forwarder.capture.triggers import CAPTURE, TRUNCATE, Decision, Forget, Install, Keep, Registration, Remove, plan
+from forwarder.capture.trigger_plan import (
+    CAPTURE,
+    TRUNCATE,
+    Decision,
+    Forget,
+    Install,
+    Keep,
+    Registration,
+    Remove,
+    plan,
+)
 from forwarder.database.quoting import literal
 
 ID = KeyColumn(attnum=1, names=("id",))

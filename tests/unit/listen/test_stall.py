@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forwarder.listen.stillness import STILL_SECONDS, Stillness
+from forwarder.listen.stall import STILL_SECONDS, Stillness
 
 
 def test_a_sink_that_acknowledges_nothing_for_a_minute_does_not_get_on() -> None:

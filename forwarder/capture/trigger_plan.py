@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from forwarder.capture.definitions import Redefine
+from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from forwarder.database.lock_holders import Holder
-from forwarder.listen.vigil import FINE, PATIENCE_SECONDS, STILL_SECONDS, LastSave, Vigil
+from forwarder.listen.leader_watch import FINE, PATIENCE_SECONDS, STILL_SECONDS, LastSave, Vigil
 
 LEADER = Holder(
     pid=7,

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from botocore.exceptions import EndpointConnectionError
 
-from forwarder.aws import hearsay
+from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
 from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
@@ -137,7 +137,7 @@ class KinesisWatch:
         self.max_record_bytes = self._max_record_bytes(summary.get("MaxRecordSizeInKiB"))
         distribution = summary.get("RecordDistributionStrategy")
         self.tells_distribution = distribution is not None
-        status = hearsay.code(summary["StreamStatus"])
+        status = redaction.code(summary["StreamStatus"])
         self.objection = self._objection_to(status, distribution)
         return status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.config.waking import LOOK_SECONDS, Wake, waking
+from forwarder.config.wake import LOOK_SECONDS, Wake, waking
 
 
 @pytest.mark.parametrize(
