@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from forwarder.delivery.sink import Rejection
 from forwarder.events import Record, SetAside
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
@@ -14,22 +14,6 @@ from forwarder.metrics import SinkMetrics
 MAX_IN_A_ROW = 20
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A record that the sink did not store, and why. It is offered again, unless it would be refused for ever.
-
-    One that would be for ever with its followers is offered again with fewer of them.
-    """
-
-    record: Record
-    code: str
-    # In words; they may quote the record.
-    reason: str = ""
-    is_final: bool = False
-    # How long it waits before it is offered again; None: as long as the failures suggest.
-    wait_seconds: float | None = None
 
 
 class Quarantine:

@@ -15,10 +15,11 @@ from forwarder.delivery.buffer import Buffer, Schedule
 from forwarder.delivery.concurrency import Concurrency
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.linger import Linger
-from forwarder.delivery.publisher import Publisher, Sink
+from forwarder.delivery.publisher import Publisher
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.retries import Retries
 from forwarder.delivery.schedules.aggregates import part
+from forwarder.delivery.sink import Sink
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished

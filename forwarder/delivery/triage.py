@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from forwarder.delivery.quarantine import Rejection
+from forwarder.delivery.sink import Rejection
 from forwarder.events import Record
 
 

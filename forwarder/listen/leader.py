@@ -20,9 +20,9 @@ from forwarder.database.server_identity import server_of
 from forwarder.database.sessions import Connection
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.lease import Lease
-from forwarder.delivery.publisher import Sink
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
+from forwarder.delivery.sink import Sink
 from forwarder.delivery.uploads import Uploads
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from forwarder.config.sink_url import FileTarget, KinesisTarget, StdoutTarget
 from forwarder.delivery.buffer import Schedule
-from forwarder.delivery.publisher import Sink
 from forwarder.delivery.schedules.fifo import Line
+from forwarder.delivery.sink import Sink
 from forwarder.metrics import SinkMetrics
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 from anyio import to_thread
 
-from forwarder.delivery.quarantine import Rejection
+from forwarder.delivery.sink import Rejection
 from forwarder.errors import Unavailable, Vanished
 from forwarder.events import Body, Record
 from forwarder.health import ServiceState

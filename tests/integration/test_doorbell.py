@@ -14,9 +14,10 @@ import pytest
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.sink import Rejection
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import Record
 from forwarder.health import ServiceState

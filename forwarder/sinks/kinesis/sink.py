@@ -14,9 +14,9 @@ from forwarder.aws import redaction
 from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.errors import INVALID, TOO_LARGE, reason
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.delivery.quarantine import Rejection
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.sink import Rejection
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.events import Record
 from forwarder.health import ServiceState

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.delivery.quarantine import MAX_IN_A_ROW, Quarantine, Rejection
+from forwarder.delivery.quarantine import MAX_IN_A_ROW, Quarantine
+from forwarder.delivery.sink import Rejection
 from forwarder.events import Record
 from forwarder.metrics import Metrics
 

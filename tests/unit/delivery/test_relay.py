@@ -16,11 +16,12 @@ from forwarder.delivery import linger, retries
 from forwarder.delivery import relay as relay_module
 from forwarder.delivery.buffer import READY_REQUESTS, Schedule
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
-from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.fifo import Line
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.events import Record, Stretch

@@ -13,10 +13,11 @@ import pytest
 from forwarder.delivery import uploads as uploads_module
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine, Rejection
+from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uploads import MAX_UPLOADS, Uploads
 from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.events import Attachment, Record, Stretch
