@@ -13,11 +13,11 @@ from forwarder.config.sink_url import KinesisTarget, parse
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.events import Record, Stretch
 from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
 from forwarder.outbox.position import NOTHING, Position
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 
 RECORD_BYTES = 300

@@ -18,8 +18,8 @@ from bench.size import Size
 from forwarder.config.settings import ListenSettings
 from forwarder.config.sink_url import KinesisTarget, parse
 from forwarder.database.sessions import session
-from forwarder.events import Record
 from forwarder.metrics import Metrics
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.sink import MAX_RECORDS, KinesisSink, kinesis_sink
 
 _LISTEN = ListenSettings()

@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from forwarder.events import Record, Stretch
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 
 # Behind a lane that is halted for days, stretches that are delivered are let go when there are so many, and again when as many have come.
 MANY_STRETCHES = 256

@@ -14,10 +14,10 @@ from typing import Protocol
 from forwarder.delivery.barriers import Barriers
 from forwarder.delivery.progress import Frontier
 from forwarder.delivery.quarantine import Quarantine
-from forwarder.events import Record, SetAside
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, SetAside
 
 # As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
 # a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.

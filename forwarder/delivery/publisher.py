@@ -13,10 +13,10 @@ from forwarder.delivery.lease import Lease
 from forwarder.delivery.sink import Rejection, Sink
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Unavailable
-from forwarder.events import Record
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
+from forwarder.records.record import Record
 
 logger = logging.getLogger(__name__)
 

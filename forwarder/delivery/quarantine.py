@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from forwarder.delivery.sink import Rejection
-from forwarder.events import Record, SetAside
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
+from forwarder.records.record import Record, SetAside
 
 # Poison is rare. If so many are refused for good and none is accepted in between, it is not the records that are at fault.
 MAX_IN_A_ROW = 20

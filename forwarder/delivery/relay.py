@@ -23,12 +23,12 @@ from forwarder.delivery.sink import Sink
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
-from forwarder.events import Body, Record
 from forwarder.health import ServiceState
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
+from forwarder.records.record import Body, Record
 
 # With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
 # the buffer of its socket.

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from forwarder.backoff import delay_seconds
 from forwarder.delivery.outage import Outage
 from forwarder.delivery.triage import Triage
-from forwarder.events import Record
+from forwarder.records.record import Record
 
 FIRST_SECONDS = 0.05
 # While the sink stores nothing.

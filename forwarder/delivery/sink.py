@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from forwarder.events import Record
 from forwarder.health import ServiceState
+from forwarder.records.record import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

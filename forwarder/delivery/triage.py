@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forwarder.delivery.sink import Rejection
-from forwarder.events import Record
+from forwarder.records.record import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

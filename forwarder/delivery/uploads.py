@@ -12,10 +12,10 @@ import anyio
 
 from forwarder.backoff import delay_seconds
 from forwarder.errors import ForwarderError, Vanished
-from forwarder.events import Attachment, Record
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
+from forwarder.records.record import Attachment, Record
 
 # So many objects are stored at once, which is as fast as one session reads them. Each is in memory with one part, of some megabytes; what
 # waits is in the database.

@@ -11,9 +11,10 @@ import msgspec
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Torn, Vanished
-from forwarder.events import NO_DATA, Body, Event, Stored
+from forwarder.events import NO_DATA, Event, Stored
 from forwarder.metrics import SinkMetrics
 from forwarder.records.formats.native import Encoder
+from forwarder.records.record import Body
 
 # S3 wants no smaller parts of an object, and each costs the server a look at the whole image.
 PART_BYTES = 5 << 20

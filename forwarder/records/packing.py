@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Attachment, Body, Event, Record, SetAside, Stored, Stretch
+from forwarder.events import Event, Stored
 from forwarder.records.formats.native import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
+from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
 from forwarder.records.stretches import by_table, whole
 
 # 256 characters of up to four bytes.

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter
 
-from forwarder.events import CapturedTable, Event, Stretch
+from forwarder.events import CapturedTable, Event
+from forwarder.records.record import Stretch
 
 # The operations that concern every row of their table: see `Event.op`.
 TABLE_WIDE = frozenset((b"T", b"G"))

@@ -17,7 +17,7 @@ from forwarder.aws.errors import aws_errors, aws_errors_of_opening
 from forwarder.aws.session import region_of, session_of
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Attachment
+from forwarder.records.record import Attachment
 
 # An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
 PART_BYTES = 5 << 20

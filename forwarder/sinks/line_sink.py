@@ -12,8 +12,8 @@ from anyio import to_thread
 
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import Unavailable, Vanished
-from forwarder.events import Body, Record
 from forwarder.health import ServiceState
+from forwarder.records.record import Body, Record
 
 
 class LineSink(ABC):

@@ -14,8 +14,9 @@ import msgspec
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
-from forwarder.events import Event, SetAside
+from forwarder.events import Event
 from forwarder.outbox.event_reader import EventReader, fetch_rows
+from forwarder.records.record import SetAside
 from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
 
 

@@ -12,10 +12,10 @@ import msgspec
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import Unavailable
-from forwarder.events import SetAside
 from forwarder.outbox.delivered_ahead import Ahead, decode
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import NOTHING, Batch, Numbered, Position, Snapshot
+from forwarder.records.record import SetAside
 from forwarder.store import dead_letters
 
 Start = Literal["now", "oldest"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forwarder.database.sessions import session
-from forwarder.events import SetAside
+from forwarder.records.record import SetAside
 from forwarder.store import dead_letters
 from tests.databases import Database, connected
 from tests.ledger import Ledger, write_rows

@@ -12,9 +12,9 @@ import pytest
 from forwarder.aws import credentials_renewal
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
-from forwarder.events import Record
 from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from tests.databases import Database
 from tests.listening import leads, listening

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from forwarder.database.sessions import session
-from forwarder.events import SetAside
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.records.record import SetAside
 from forwarder.store import dead_letters
 from tests.databases import Database, connected, encoded
 from tests.ledger import create_accounts

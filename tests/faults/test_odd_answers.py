@@ -20,9 +20,9 @@ from forwarder.delivery.publisher import Publisher
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import ForwarderError, Refused, Unavailable
-from forwarder.events import Attachment, Record
 from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
+from forwarder.records.record import Attachment, Record
 from forwarder.sinks.claim_check import PART_BYTES, attachments_of
 from forwarder.sinks.kinesis import put_records
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink

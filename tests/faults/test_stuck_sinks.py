@@ -13,8 +13,8 @@ from forwarder.aws import call
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Unavailable
-from forwarder.events import Attachment
 from forwarder.listen import stall, watchdog
+from forwarder.records.record import Attachment
 from forwarder.sinks.claim_check import attachments_of
 from tests.databases import Database
 from tests.large import Whole

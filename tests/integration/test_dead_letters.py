@@ -11,10 +11,10 @@ import pytest
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.events import SetAside
 from forwarder.outbox.event_reader import LARGE_BYTES, EventReader
 from forwarder.outbox.registry import Registry, Row
 from forwarder.outbox.transactions import Transactions
+from forwarder.records.record import SetAside
 from forwarder.store import dead_letters
 from tests.capture import capture
 from tests.databases import Database, connected

@@ -19,7 +19,6 @@ from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import Refused, Unavailable
-from forwarder.events import Record
 from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.metrics import Metrics
@@ -32,6 +31,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 from tests.capture import capture
 from tests.databases import Database

@@ -12,10 +12,10 @@ import pytest
 from forwarder.database.queries import SQL
 from forwarder.database.sessions import session
 from forwarder.errors import Unavailable
-from forwarder.events import SetAside
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import Position
 from forwarder.outbox.registry import Registry
+from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.databases import Database, connected

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from forwarder.errors import Gone, Refused, Unavailable, Vanished
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.file import file_sink
 from forwarder.sinks.line_sink import LineSink
 from forwarder.sinks.pipe import PipeSink

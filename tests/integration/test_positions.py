@@ -10,10 +10,11 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
-from forwarder.events import Event, SetAside
+from forwarder.events import Event
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
+from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay
 from tests.capture import capture

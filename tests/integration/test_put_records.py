@@ -14,11 +14,11 @@ from botocore.exceptions import CredentialRetrievalError
 from forwarder.aws import signed_post, sigv4
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused, Unavailable
-from forwarder.events import Record
 from forwarder.local.kinesis import server
 from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
 from forwarder.records import kpl
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream, switch
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from forwarder.events import Lane, Record
 from forwarder.records import kpl
+from forwarder.records.record import Lane, Record
 
 
 def lane_of(head: Record) -> Lane:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from forwarder.events import Record
+from forwarder.records.record import Record
 
 
 class Line:

@@ -32,7 +32,7 @@ from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
 from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
-from forwarder.events import Lane, Record
+from forwarder.records.record import Lane, Record
 
 # How many records a shard may add to a request at its turn, even if there are very many shards.
 LEAST_SHARE = 32

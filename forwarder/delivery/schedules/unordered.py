@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from forwarder.delivery.schedules.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
-from forwarder.events import Record
+from forwarder.records.record import Record
 
 
 class _Queue:

@@ -22,7 +22,7 @@ from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.aws.session import is_at_aws
 from forwarder.aws.signed_post import SignedPost
 from forwarder.errors import ForwarderError, Invalid, Unavailable
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.wire import Result
 

@@ -16,8 +16,8 @@ from forwarder.backoff import Backoff
 from forwarder.delivery.schedules.lanes import Lanes, unknown
 from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.errors import ForwarderError, Unavailable
-from forwarder.events import Record
 from forwarder.metrics import SinkMetrics
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.sinks.kinesis.shard_map import ShardMap

@@ -18,10 +18,10 @@ from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
-from forwarder.events import Record
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
 from forwarder.sinks.kinesis.put_records import PutRecords

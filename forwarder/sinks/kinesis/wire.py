@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import msgspec
 from pybase64 import b64encode
 
-from forwarder.events import Record
 from forwarder.records import kpl
+from forwarder.records.record import Record
 
 
 class Result(msgspec.Struct, rename="pascal", gc=False):

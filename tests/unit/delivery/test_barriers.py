@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from forwarder.delivery import barriers as barriers_module
 from forwarder.delivery.barriers import Barriers
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.events import Record, Stretch
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
 
 MANY = 1 << 30

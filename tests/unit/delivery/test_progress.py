@@ -12,12 +12,13 @@ import pytest
 from forwarder.database.queries import query
 from forwarder.delivery import progress as frontier_module
 from forwarder.delivery.progress import MANY_PAGES, Frontier
-from forwarder.events import Event, Record, Stretch
+from forwarder.events import Event
 from forwarder.outbox.delivered_ahead import MAX_UNDELIVERED, Ahead, decode
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 from tests.reading import Reader as Reading
 from tests.world import Session, Transaction, World
 

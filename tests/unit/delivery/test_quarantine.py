@@ -4,8 +4,8 @@ import pytest
 
 from forwarder.delivery.quarantine import MAX_IN_A_ROW, Quarantine
 from forwarder.delivery.sink import Rejection
-from forwarder.events import Record
 from forwarder.metrics import Metrics
+from forwarder.records.record import Record
 
 METRICS = Metrics()
 

@@ -24,11 +24,11 @@ from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
-from forwarder.events import Record, Stretch
 from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
 
 SINK_METRICS = Metrics().sink("default")

@@ -20,11 +20,11 @@ from forwarder.delivery.schedules.unordered import Crowd
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uploads import MAX_UPLOADS, Uploads
 from forwarder.errors import ForwarderError, Unavailable, Vanished
-from forwarder.events import Attachment, Record, Stretch
 from forwarder.health import Phase, ServiceState
 from forwarder.metrics import Metrics
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
+from forwarder.records.record import Attachment, Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
 from tests.large import Whole
 from tests.waiting import eventually

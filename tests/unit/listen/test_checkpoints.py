@@ -10,11 +10,11 @@ import pytest
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.uptime import uptime_seconds
-from forwarder.events import SetAside
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import NOTHING, Position, Snapshot
+from forwarder.records.record import SetAside
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
 BYTES_A_SECOND = 4 << 20

@@ -17,7 +17,7 @@ import anyio.lowlevel
 import pytest
 
 from forwarder.delivery.progress import Frontier
-from forwarder.events import CapturedTable, Event, Record, Stretch
+from forwarder.events import CapturedTable, Event
 from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
 from forwarder.outbox import feed as feed_module
@@ -29,6 +29,7 @@ from forwarder.outbox.pages import Outbox
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
+from forwarder.records.record import Record, Stretch
 from tests.waiting import eventually
 from tests.world import HISTORY_STAMP, Session, Transaction, World
 

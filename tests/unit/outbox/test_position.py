@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from forwarder.events import Event, SetAside
+from forwarder.events import Event
 from forwarder.outbox import event_reader, transaction_counts
 from forwarder.outbox.position import Batch, Numbered, Position, Snapshot
 from forwarder.outbox.registry import Registry
+from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
 from tests.reading import Reader, Reading
 from tests.world import Session, Transaction, World

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from forwarder.errors import Unavailable, Vanished
-from forwarder.events import Attachment
+from forwarder.records.record import Attachment
 from forwarder.sinks import claim_check
 from forwarder.sinks.claim_check import Attachments
 

@@ -12,7 +12,7 @@ from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.schedules.fifo import Line
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Crowd
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 every_schedule = pytest.mark.parametrize(

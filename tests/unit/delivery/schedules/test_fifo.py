@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.delivery.schedules.fifo import Line
-from forwarder.events import Record
+from forwarder.records.record import Record
 
 
 def line_of(*sizes: int) -> tuple[Line, set[int]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 KEYS = ("a", "b", "c", "schlüssel")

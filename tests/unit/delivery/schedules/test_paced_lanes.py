@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from forwarder.delivery.schedules.aggregates import part
 from forwarder.delivery.schedules.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf
-from forwarder.events import Record
 from forwarder.records import kpl
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 MANY = 1 << 30

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.delivery.schedules.unordered import Crowd
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 MANY = 1 << 30

@@ -11,8 +11,8 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from forwarder.events import Record
 from forwarder.metrics import Metrics
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis import shards as kinesis_shards
 from forwarder.sinks.kinesis.shard_map import ShardMap
 from forwarder.sinks.kinesis.shards import KinesisShards

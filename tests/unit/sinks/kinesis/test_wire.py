@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.events import Record
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
 
 ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=256), st.binary(max_size=100)), min_size=1, max_size=5)
