@@ -24,7 +24,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead connection is noticed, and every attempt after a failure made, within half a second instead of several."""
     monkeypatch.setattr("forwarder.listen.sink_worker.STEADY_SECONDS", 0.0)
     monkeypatch.setattr("forwarder.listen.checkpoints.HEARTBEAT_SECONDS", 0.2)
-    for module in ("leadership", "positions", "doorbell", "holders"):
+    for module in ("store.leadership", "store.positions", "outbox.doorbell", "database.lock_holders"):
         monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.5)
     monkeypatch.setitem(connections.connect.__kwdefaults__ or {}, "timeout_seconds", 1.0)
 

@@ -43,7 +43,7 @@ def _try_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standby_module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(standby_module, "LOOK_SECONDS", 0.0)
     for name in ("FRESH_SECONDS", "INTRUDERS_SECONDS"):
-        monkeypatch.setattr(f"forwarder.survey.{name}", 0.0)
+        monkeypatch.setattr(f"forwarder.outbox.survey.{name}", 0.0)
 
 
 class Witness:
@@ -268,7 +268,7 @@ async def test_who_stands_by_behind_a_network_that_went_dark_finds_out(
 
         async def go_dark() -> None:
             await eventually(measured(witness))
-            for module in ("leadership", "holders", "standby", "survey"):
+            for module in ("store.leadership", "database.lock_holders", "listen.standby", "outbox.survey"):
                 monkeypatch.setattr(f"forwarder.{module}.ANSWER_SECONDS", 0.3)
             between.stall()
 
