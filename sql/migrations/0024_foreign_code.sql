@@ -134,37 +134,6 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- As in 0010_versions.sql. But the type of a variable is PostgreSQL's own whoever calls it first in a session: as long as forwarder.images() has no
--- role of its own, a cast may, with a path in which `text` is a type of somebody else, with a check that would run at each assignment afterwards.
-CREATE OR REPLACE FUNCTION forwarder.keys_if_moved(arguments text[], old_image text, new_image text, OUT old_key text, OUT new_key text)
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    label pg_catalog.text;
-    seem_equal boolean;
-BEGIN
-    IF cardinality(arguments) = 2
-        OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1) THEN
-        RETURN;
-    END IF;
-    FOREACH label IN ARRAY arguments[3:] LOOP
-        seem_equal := coalesce(seem_equal, true) AND strpos(new_image, label) > 0
-            AND split_part(substr(new_image, strpos(new_image, label) + 1), ',"', 1)
-                = split_part(substr(old_image, strpos(old_image, label) + 1), ',"', 1);
-    END LOOP;
-    IF seem_equal THEN
-        RETURN;
-    END IF;
-    old_key := forwarder.key_of(arguments[0]::integer, old_image);
-    new_key := forwarder.key_of(arguments[0]::integer, new_image);
-    -- As jsonb, 1.0 and 1.00 are one key. A key that cannot be told counts as unchanged.
-    IF (old_key::jsonb <> new_key::jsonb) IS NOT TRUE THEN
-        old_key := NULL;
-        new_key := NULL;
-    END IF;
-END
-$$;
-
 -- Whether code that belongs to somebody may run when rows of a table become JSON: a superuser's, and that of the table's owner, who may run
 -- whatever they like with the rights of whoever writes there anyway, by a trigger of their own.
 CREATE FUNCTION forwarder.is_trusted(role oid, relation oid) RETURNS boolean

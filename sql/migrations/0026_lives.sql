@@ -123,10 +123,10 @@ CREATE FUNCTION forwarder.version_state(relation oid, place tid) RETURNS bigint
 LANGUAGE sql STABLE
 AS $$SELECT hashtidextended($2, forwarder.state_seed(forwarder.file_seed($1)))$$;
 
--- The key in an image, as forwarder.key_of() has it, as jsonb. That one looks into the registry and parses the image, for most of a millisecond. Here
--- the members are found behind their labels, and each ends before the next `,"`, or with the image. Where that is not a member (there is no such label,
--- or it is a text that ends with a comma) it is left to that one.
-CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS jsonb
+-- The key in an image, as forwarder.key_of() has it. That one looks into the registry and parses the image, for most of a millisecond, and cannot if
+-- there is a \u0000 anywhere in a json column. Here the members are found behind their labels, and each ends before the next `,"`, or with the image.
+-- Where that is not a member (there is no such label, or it is a text that ends with a comma) it is left to that one.
+CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -149,9 +149,40 @@ BEGIN
         END IF;
     END LOOP;
     IF members = '' THEN
-        RETURN forwarder.key_of(arguments[0]::integer, image)::jsonb;
+        RETURN forwarder.key_of(arguments[0]::integer, image);
     END IF;
-    RETURN concat('{', members, '}')::jsonb;
+    RETURN concat('{', members, '}');
+END
+$$;
+
+-- As in 0010_versions.sql. But the type of a variable is PostgreSQL's own whoever calls it first in a session: as long as forwarder.images() has no
+-- role of its own, a cast may, with a path in which `text` is a type of somebody else, with a check that would run at each assignment afterwards.
+CREATE OR REPLACE FUNCTION forwarder.keys_if_moved(arguments text[], old_image text, new_image text, OUT old_key text, OUT new_key text)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    label pg_catalog.text;
+    seem_equal boolean;
+BEGIN
+    IF cardinality(arguments) = 2
+        OR starts_with(new_image, arguments[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1) THEN
+        RETURN;
+    END IF;
+    FOREACH label IN ARRAY arguments[3:] LOOP
+        seem_equal := coalesce(seem_equal, true) AND strpos(new_image, label) > 0
+            AND split_part(substr(new_image, strpos(new_image, label) + 1), ',"', 1)
+                = split_part(substr(old_image, strpos(old_image, label) + 1), ',"', 1);
+    END LOOP;
+    IF seem_equal THEN
+        RETURN;
+    END IF;
+    old_key := forwarder.key_in(arguments, old_image);
+    new_key := forwarder.key_in(arguments, new_image);
+    -- As jsonb, 1.0 and 1.00 are one key. A key that cannot be told counts as unchanged.
+    IF (old_key::jsonb <> new_key::jsonb) IS NOT TRUE THEN
+        old_key := NULL;
+        new_key := NULL;
+    END IF;
 END
 $$;
 
@@ -159,7 +190,7 @@ $$;
 -- after it.
 CREATE FUNCTION forwarder.key_state(relation oid, arguments text[], image text) RETURNS bigint
 LANGUAGE sql STABLE
-AS $$SELECT jsonb_hash_extended(forwarder.key_in($2, $3), forwarder.state_seed(forwarder.file_seed($1)))$$;
+AS $$SELECT jsonb_hash_extended(forwarder.key_in($2, $3)::jsonb, forwarder.state_seed(forwarder.file_seed($1)))$$;
 
 -- What is noted of the changes that lead on from a version to the end of its row, or to the last version so far.
 CREATE FUNCTION forwarder.rest_of_life(version bigint, OUT lines text[], OUT freed_key bigint, OUT command bigint)
@@ -514,11 +545,21 @@ BEGIN
             is_small := NULL;
         END;
     ELSIF TG_OP <> 'TRUNCATE' THEN
-        strange_types := coalesce(
-            forwarder.strange_types(
-                TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
-            (forwarder.parts_of(NEW))[9:],
-            '{0}');
+        -- Each of these has a plan of its own, with what could be told when it was made: a snapshot that was too old for that is not to make every
+        -- later row look again.
+        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+            strange_types := coalesce(
+                forwarder.strange_types(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+                (forwarder.parts_of(NEW))[9:],
+                '{0}');
+        ELSE
+            strange_types := coalesce(
+                forwarder.strange_types(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+                (forwarder.parts_of(NEW))[9:],
+                '{0}');
+        END IF;
         IF needs IS NOT NULL THEN
             images := CASE
                 WHEN strange_types = '{}' THEN forwarder.images(OLD, NEW, forwarder.max_image_bytes())
@@ -582,8 +623,8 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'parts_of', 'replaced_by',
-              'strange_types', 'types_within', 'write_in_order')
+              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'key_in', 'parts_of',
+              'replaced_by', 'strange_types', 'types_within', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
         EXECUTE pg_catalog.format(

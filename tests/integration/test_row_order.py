@@ -609,12 +609,21 @@ async def test_a_key_is_the_same_found_by_its_labels_or_by_its_columns(owner: Co
         "WITH given AS ("
         " SELECT string_to_array(left(encode(tgargs, 'escape'), -4), E'\\\\000') AS arguments"
         " FROM pg_trigger WHERE tgrelid = 'public.item'::regclass AND tgname = '00_forwarder_capture')"
-        " SELECT after, forwarder.key_in(format('[0:%s]=%s', cardinality(arguments) - 1, arguments)::text[], after) AS by_labels,"
+        " SELECT after, forwarder.key_in(format('[0:%s]=%s', cardinality(arguments) - 1, arguments)::text[], after)::jsonb AS by_labels,"
         " forwarder.key_of(arguments[1]::integer, after)::jsonb AS by_columns FROM forwarder.outbox, given WHERE op = 'I'"
     )
     assert found
     for row in found:
         assert row["by_labels"] == row["by_columns"] is not None, row["after"]
+
+
+async def test_a_key_is_told_beside_a_json_column_that_nothing_can_read(owner: Connection) -> None:
+    await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, note json)")
+    await owner.execute("INSERT INTO public.item VALUES (1, '\"a\\u0000b\"')")
+    await owner.execute("UPDATE public.item SET id = 2")
+    found = await owner.fetch("SELECT op, before, after FROM forwarder.outbox ORDER BY seq OFFSET 1")
+    image = '{"id":%s,"note":"a\\u0000b"}'
+    assert [tuple(row) for row in found] == [(b"D", image % 1, '{"id":2}'), (b"I", '{"id":1}', image % 2)]
 
 
 async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connection) -> None:

@@ -228,6 +228,26 @@ async def test_a_session_looks_at_composite_types_once(
     assert {event.fault for event in await captured(owner)} == {fault}
 
 
+async def test_a_snapshot_that_is_older_than_a_type_makes_no_later_row_look_again(
+    root: Connection, owner: Connection
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await migrate(owner, "item")
+    async with root.transaction(isolation="repeatable_read"):
+        await root.fetchval("SELECT count(*) FROM pg_type")
+        await owner.execute(
+            "CREATE TYPE public.pair AS (n integer); ALTER TABLE public.item ADD COLUMN mood public.pair"
+        )
+        await write(root, 1)
+    async with root.transaction():
+        await root.execute("SET LOCAL track_functions = 'all'")
+        await write(root, 2)
+        assert await looks(root) == 1
+        await root.execute("INSERT INTO public.item SELECT generate_series(3, 6)")
+        assert await looks(root) == 1
+    assert {event.fault for event in await captured(owner)} == {"42501", None}
+
+
 async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_the_owners(
     owner: Connection, stranger: Connection
 ) -> None:

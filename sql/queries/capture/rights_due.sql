@@ -21,6 +21,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_trusted', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'key_in', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'keys_if_moved', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'max_image_bytes', '{EXECUTE}'),
