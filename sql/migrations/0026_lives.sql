@@ -313,11 +313,16 @@ BEGIN
         END IF;
     END IF;
     IF old_command IS NOT NULL AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
-        -- Below forwarder.capture() it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change will
-        -- come that was before it.
-        GET DIAGNOSTICS context = PG_CONTEXT;
-        IF strpos(substr(context, strpos(context, 'forwarder.capture()')), E'\n') > 0 THEN
+        -- If the beginning of a life is noted, so must be its end.
+        IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
             PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+        ELSE
+            -- Below forwarder.capture() it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change
+            -- will come that was before it.
+            GET DIAGNOSTICS context = PG_CONTEXT;
+            IF strpos(substr(context, strpos(context, 'forwarder.capture()')), E'\n') > 0 THEN
+                PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+            END IF;
         END IF;
     END IF;
     IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN

@@ -617,6 +617,36 @@ async def test_a_key_is_the_same_found_by_its_labels_or_by_its_columns(owner: Co
         assert row["by_labels"] == row["by_columns"] is not None, row["after"]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "INSERT INTO maker VALUES (1); DELETE FROM item",
+        "INSERT INTO maker VALUES (1); DELETE FROM maker",
+        "INSERT INTO maker VALUES (1); UPDATE item SET id = 7",
+        "INSERT INTO maker VALUES (1); UPDATE item SET id = 7; UPDATE item SET id = 1; DELETE FROM item",
+        "INSERT INTO maker VALUES (1); UPDATE item SET n = 7; DELETE FROM item",
+        "INSERT INTO maker VALUES (1); DELETE FROM item; INSERT INTO item VALUES (101, NULL, 2); DELETE FROM item",
+        "BEGIN; SAVEPOINT s; INSERT INTO maker VALUES (1); ROLLBACK TO s; INSERT INTO maker VALUES (1); DELETE FROM item; COMMIT",
+        "INSERT INTO maker VALUES (1), (2); DELETE FROM maker WHERE id = 1",
+    ],
+)
+@pytest.mark.parametrize("dies", [False, True], ids=["once", "again-at-its-end"])
+async def test_a_row_that_a_trigger_has_inserted_ends_after_that_whoever_ends_it_in_the_same_message(
+    owner: Connection, message: str, *, dies: bool
+) -> None:
+    await create(owner, ITEM)
+    await owner.execute("CREATE TABLE public.maker (id integer PRIMARY KEY)")
+    cascade = "FOREIGN KEY (g) REFERENCES public.maker ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED"
+    await owner.execute(f"ALTER TABLE public.item ADD {cascade}")
+    await owner.execute(trigger("INSERT INTO item VALUES (NEW.id + 100, NEW.id, 0)", on="INSERT", table="maker"))
+    if dies:
+        # Before the cascade, which deletes this one too.
+        insert = "INSERT INTO item VALUES (OLD.id + 100, OLD.id, 1) ON CONFLICT (id) DO UPDATE SET n = 1"
+        await owner.execute(trigger(insert, on="DELETE", table="maker", name="!1"))
+    await owner.execute(message)
+    await assert_in_order(owner)
+
+
 async def test_a_key_is_told_beside_a_json_column_that_nothing_can_read(owner: Connection) -> None:
     await create(owner, "CREATE TABLE public.item (id integer PRIMARY KEY, note json)")
     await owner.execute("INSERT INTO public.item VALUES (1, '\"a\\u0000b\"')")
