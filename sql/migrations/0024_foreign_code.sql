@@ -135,55 +135,81 @@ END
 $$;
 
 -- Whether code that belongs to somebody may run when rows of a table become JSON: a superuser's, and that of the table's owner, who may run
--- whatever they like with the rights of whoever writes there anyway, by a trigger of their own.
+-- whatever they like with the rights of whoever writes there anyway, by a trigger of their own. A snapshot may know an owner who is none any
+-- more; what somebody may do is told of this moment, and an owner may always grant that.
 CREATE FUNCTION forwarder.is_trusted(role oid, relation oid) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(
-        $1 = (SELECT relowner FROM pg_class WHERE oid = $2)
+        $1 = (SELECT relowner FROM pg_class WHERE oid = $2) AND has_table_privilege($1, $2, 'TRIGGER WITH GRANT OPTION')
         OR (SELECT rolsuper FROM pg_roles WHERE oid = $1), false)
 $$;
 
--- The types that values of these types consist of, each once, and no more than 1000: those of arrays, domains and composite values as well. Only
--- such are listed as do not come with PostgreSQL.
+-- What somebody may change that values of these types depend on: the relations of eight composite types that are part of them, those of strangers
+-- first, and 0 for each that there is not; from the ninth on, the types that somebody may give a cast to json who is not trusted with rows of
+-- a table, since it is the owner of a type who can. Null if that cannot be told: a snapshot that is older than a type, or an attribute, does not see it.
+--   * The types of arrays, domains and composite values are part of them, each once; but only such as do not come with PostgreSQL.
 --   * The catalog is asked, since to look at a value of a composite type would wait for whoever alters it.
 --   * VOLATILE, so that a READ COMMITTED transaction asks it as it is in this moment.
-CREATE FUNCTION forwarder.types_within(types oid[]) RETURNS oid[]
+--   * Where there are more types than anybody needs (1000), or more than eight composite ones of strangers, 0 is among the types: nothing is
+--     known of those that are left.
+CREATE FUNCTION forwarder.parts_within(types oid[], relation oid) RETURNS oid[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    found oid[];
+    count_seen integer;
+    composites oid[];
+    strange oid[];
 BEGIN
-    RETURN ARRAY(
-        WITH RECURSIVE part (type) AS (
-            SELECT whole FROM unnest(types) AS whole WHERE whole >= 16384
-            UNION
-            SELECT next.type
-            FROM part
-            JOIN pg_type AS whole ON whole.oid = part.type
-            CROSS JOIN LATERAL (
-                SELECT typbasetype WHERE typtype = 'd'
-                UNION ALL
-                SELECT typelem WHERE typsubscript = 'array_subscript_handler'::regproc
-                UNION ALL
-                SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
-            ) AS next (type)
-            WHERE next.type >= 16384
-        )
-        SELECT type FROM part LIMIT 1000);
+    WITH RECURSIVE part (type) AS (
+        SELECT whole FROM unnest(types) AS whole WHERE whole >= 16384
+        UNION
+        SELECT next.type
+        FROM part
+        JOIN pg_type AS whole ON whole.oid = part.type
+        CROSS JOIN LATERAL (
+            SELECT typbasetype WHERE typtype = 'd'
+            UNION ALL
+            SELECT typelem WHERE typsubscript = 'array_subscript_handler'::regproc
+            UNION ALL
+            SELECT atttypid FROM pg_attribute WHERE attrelid = typrelid AND attnum > 0 AND NOT attisdropped
+        ) AS next (type)
+        WHERE next.type >= 16384
+    ),
+    listed AS MATERIALIZED (
+        SELECT type FROM part LIMIT 1000
+    )
+    SELECT
+        array_agg(type),
+        count(oid),
+        coalesce(array_agg(typrelid ORDER BY is_trusted, oid) FILTER (WHERE typtype = 'c'), '{}') || '{0,0,0,0,0,0,0,0}',
+        coalesce(
+            array_agg(oid) FILTER (
+                WHERE NOT is_trusted AND typtype NOT IN ('c', 'd') AND typsubscript <> 'array_subscript_handler'::regproc), '{}')
+        || CASE WHEN count(*) FILTER (WHERE NOT is_trusted AND typtype = 'c') > 8 OR count(*) = 1000 THEN '{0}'::oid[] END
+    INTO found, count_seen, composites, strange
+    FROM listed
+    LEFT JOIN pg_type ON oid = type
+    LEFT JOIN LATERAL forwarder.is_trusted(typowner, relation) AS is_trusted ON true;
+    -- Whether there is an attribute, has_column_privilege() tells of this moment.
+    IF count_seen < cardinality(found) OR current_setting('transaction_isolation') <> 'read committed' AND EXISTS (
+        SELECT FROM pg_class, generate_series(relnatts + 1, 1600) AS number
+        WHERE oid = ANY (composites[:8]) AND has_column_privilege(oid, number::smallint, 'SELECT') IS NOT NULL
+    ) THEN
+        RETURN NULL;
+    END IF;
+    RETURN composites[:8] || strange;
 END
 $$;
 
--- What somebody may change that rows of a type depend on: the relations of eight composite types that are part of them, those of strangers
--- first, and 0 for each that there is not; from the ninth on, the types that somebody may give a cast to json who is not trusted, since it is
--- the owner of a type who can. Null if that cannot be told: a snapshot that is older than a type, or an attribute, does not see it.
+-- The same of the columns of a row: those of this moment, see forwarder.needs_of().
 --   * As a constant of a plan, it is made anew when the table has changed, but not when a type has. A type that is given away later counts as
 --     before in sessions that have planned already.
 --   * A cast from a composite type is never run, but one from the type of an attribute is, and attributes may be added. So the plan needs the
 --     relations among its constants, as it needs the table.
---   * Where there are more types than anybody needs, or more than eight composite ones of strangers, 0 is among the types: nothing is known of
---     those that are left.
---   * The columns are those of this moment: see forwarder.needs_of().
 CREATE FUNCTION forwarder.parts_of(row_value anyelement) RETURNS oid[]
 LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -191,33 +217,14 @@ AS $$
 DECLARE
     relation oid := forwarder.table_of(row_value);
     form bytea;
-    types oid[];
-    composites oid[];
-    strange oid[];
 BEGIN
     -- No value is looked at, which might run the code of its type.
     row_value := NULL;
     EXECUTE 'SELECT record_send(columns) FROM (SELECT ($1).*) AS columns' INTO form USING row_value;
-    types := forwarder.types_within(ARRAY(
-        SELECT ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid FROM generate_series(5, length(form), 8) AS place));
-    SELECT
-        coalesce(array_agg(typrelid ORDER BY is_trusted, oid) FILTER (WHERE typtype = 'c'), '{}') || '{0,0,0,0,0,0,0,0}',
-        coalesce(
-            array_agg(oid) FILTER (
-                WHERE NOT is_trusted AND typtype NOT IN ('c', 'd') AND typsubscript <> 'array_subscript_handler'::regproc), '{}')
-        || CASE WHEN count(*) FILTER (WHERE NOT is_trusted AND typtype = 'c') > 8 OR cardinality(types) = 1000 THEN '{0}'::oid[] END
-    INTO composites, strange
-    FROM pg_type, forwarder.is_trusted(typowner, relation) AS is_trusted
-    WHERE oid = ANY (types)
-    HAVING count(*) = cardinality(types);
-    -- Whether there is an attribute, this tells of this moment.
-    IF current_setting('transaction_isolation') <> 'read committed' AND EXISTS (
-        SELECT FROM pg_class, generate_series(relnatts + 1, 1600) AS number
-        WHERE oid = ANY (composites[:8]) AND has_column_privilege(oid, number::smallint, 'SELECT') IS NOT NULL
-    ) THEN
-        RETURN NULL;
-    END IF;
-    RETURN composites[:8] || strange;
+    RETURN forwarder.parts_within(
+        ARRAY(
+            SELECT ('x' || encode(substr(form, place, 4), 'hex'))::bit(32)::bigint::oid FROM generate_series(5, length(form), 8) AS place),
+        relation);
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END

@@ -629,7 +629,7 @@ BEGIN
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
               'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'key_in', 'parts_of',
-              'replaced_by', 'strange_types', 'types_within', 'write_in_order')
+              'parts_within', 'replaced_by', 'strange_types', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
         EXECUTE pg_catalog.format(

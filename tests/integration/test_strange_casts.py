@@ -248,6 +248,42 @@ async def test_a_snapshot_that_is_older_than_a_type_makes_no_later_row_look_agai
     assert {event.fault for event in await captured(owner)} == {"42501", None}
 
 
+async def test_a_type_that_is_made_while_a_statement_writes_costs_no_images(
+    root: Connection, owner: Connection
+) -> None:
+    await owner.execute("CREATE TYPE public.pair AS (n integer)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.pair)")
+    await migrate(owner, "item")
+    await root.execute("SELECT pg_advisory_lock(1)")
+    # The statement has its snapshot, and waits before its first row.
+    slow = "INSERT INTO public.item SELECT number FROM pg_advisory_xact_lock(1), generate_series(1, 3) AS number"
+    writing = asyncio.create_task(owner.execute(slow))
+    await eventually(lambda: waits(owner, root))
+    await root.execute(
+        "CREATE TYPE public.newer AS (n integer); ALTER TYPE public.pair ADD ATTRIBUTE newer public.newer"
+    )
+    await root.execute("SELECT pg_advisory_unlock(1)")
+    await writing
+    assert [event.fault for event in await captured(owner)] == [None, None, None]
+
+
+async def test_a_table_that_was_given_away_is_no_longer_trusted_by_an_older_snapshot(
+    root: Connection, stranger: Connection, owner: Connection
+) -> None:
+    """Nor by later transactions of the session."""
+    await root.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    await stranger.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.mood DEFAULT 'good')")
+    await root.execute("GRANT ALL ON public.item TO PUBLIC")
+    await migrate(root, "item")
+    async with owner.transaction(isolation="repeatable_read"):
+        await owner.fetchval("SELECT count(*) FROM pg_type")
+        await root.execute(f"ALTER TABLE public.item OWNER TO {OWNER}")
+        await write(owner, 1)
+    await create_cast(stranger, "RAISE query_canceled")
+    await write(owner, 2)
+    assert (await captured(root))[-1].fault == "42501"
+
+
 async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_the_owners(
     owner: Connection, stranger: Connection
 ) -> None:
