@@ -284,6 +284,16 @@ async def test_a_table_that_was_given_away_is_no_longer_trusted_by_an_older_snap
     assert (await captured(root))[-1].fault == "42501"
 
 
+async def test_no_stranger_can_queue_for_what_a_writer_has_locked(owner: Connection, stranger: Connection) -> None:
+    await create_table(owner)
+    async with owner.transaction():
+        await write(owner)
+        await stranger.execute("SET lock_timeout = '2s'")
+        for drop in ("SCHEMA forwarder", "FUNCTION forwarder.has_strange_cast", "TABLE forwarder.outbox"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await stranger.execute(f"DROP {drop}")
+
+
 async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_the_owners(
     owner: Connection, stranger: Connection
 ) -> None:
