@@ -130,9 +130,10 @@ CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    label text;
-    member text;
-    members text := '';
+    -- The types are PostgreSQL's own whoever calls it first in a session, as in forwarder.keys_if_moved().
+    label pg_catalog.text;
+    member pg_catalog.text;
+    members pg_catalog.text := '';
 BEGIN
     FOREACH label IN ARRAY CASE WHEN starts_with(image, arguments[2]) THEN arguments[2:2] ELSE arguments[3:] END LOOP
         member := rtrim(
