@@ -23,17 +23,31 @@
 -- Nothing of this reads an index or a leaf of the outbox that others write to. So SERIALIZABLE transactions do not meet there, a leaf can be
 -- emptied meanwhile, and it does not matter how much is in the outbox.
 
+-- Whether a transaction that seems to be no older than this one is a part of it: one of its subtransactions.
+--   * A row that was frozen keeps the number that its maker had, of 32 bits, which go round: it may stand for an id that nobody has been given
+--     yet, and to ask for that is an error.
+CREATE FUNCTION forwarder.is_part_of_this(maker xid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    -- How far it is from our own makes a number of 32 bits one of 64.
+    RETURN pg_xact_status((
+        pg_current_xact_id()::text::bigint - 2147483648
+        + (maker::text::bigint - pg_current_xact_id()::text::bigint % 4294967296 + 6442450944) % 4294967296
+    )::text::xid8) = 'in progress';
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END
+$$;
+
 -- By which command this transaction has replaced a version, as a number that rises; null if it has not made that version itself.
 --   * A version of another transaction that began later has a higher number too. But that one has ended.
 CREATE FUNCTION forwarder.replaced_by(maker xid, command cid) RETURNS bigint
 LANGUAGE sql VOLATILE
 AS $$
     SELECT CASE
-        -- How far it is from our own, as numbers of 32 bits that go round, makes a number of 32 bits one of 64.
-        WHEN age($1) <= 0 AND pg_xact_status((
-            pg_current_xact_id()::text::bigint - 2147483648
-            + ($1::text::bigint - pg_current_xact_id()::text::bigint % 4294967296 + 6442450944) % 4294967296
-        )::text::xid8) = 'in progress' THEN $2::text::bigint
+        WHEN age($1) = 0 THEN $2::text::bigint
+        WHEN age($1) < 0 AND forwarder.is_part_of_this($1) THEN $2::text::bigint
     END
 $$;
 
@@ -629,7 +643,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_trusted', 'key_in', 'parts_of',
+              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_part_of_this', 'is_trusted', 'key_in', 'parts_of',
               'parts_within', 'replaced_by', 'strange_types', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);

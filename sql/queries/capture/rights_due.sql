@@ -18,6 +18,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images_unless_strange', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_noted', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'is_part_of_this', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_trusted', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
