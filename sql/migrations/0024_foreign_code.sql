@@ -281,7 +281,7 @@ $$;
 
 -- Whether one of these types has a cast to json whose function is somebody's who is not trusted with rows of a table, or may have.
 --   * A snapshot of this moment sees which cast there is, without a lock. PostgreSQL knows of none that is older once it has been told of
---     changes, which it is when it locks something: this function, which nobody can queue for who may not use our schema.
+--     changes, which it is when it locks something: a function of ours, which nobody can queue for who may not use our schema.
 --   * Others do not see what came after they were taken.
 CREATE FUNCTION forwarder.has_strange_cast(types oid[], relation oid) RETURNS boolean
 LANGUAGE plpgsql
@@ -296,7 +296,7 @@ BEGIN
     ) THEN
         RETURN true;
     ELSIF current_setting('transaction_isolation') = 'read committed' THEN
-        PERFORM pg_get_object_address('function', '{forwarder,has_strange_cast}', '{oid[],oid}');
+        PERFORM pg_get_object_address('function', '{forwarder,is_trusted}', '{oid,oid}');
         RETURN false;
     END IF;
     RETURN forwarder.has_newer_cast(types);

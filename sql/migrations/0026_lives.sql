@@ -144,7 +144,7 @@ CREATE FUNCTION forwarder.key_in(arguments text[], image text) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    -- The types are PostgreSQL's own whoever calls it first in a session, as in forwarder.keys_if_moved().
+    -- Types of PostgreSQL's own, whoever calls it first in a session.
     label pg_catalog.text;
     member pg_catalog.text;
     members pg_catalog.text := '';

@@ -289,7 +289,7 @@ async def test_no_stranger_can_queue_for_what_a_writer_has_locked(owner: Connect
     async with owner.transaction():
         await write(owner)
         await stranger.execute("SET lock_timeout = '2s'")
-        for drop in ("SCHEMA forwarder", "FUNCTION forwarder.has_strange_cast", "TABLE forwarder.outbox"):
+        for drop in ("SCHEMA forwarder", "FUNCTION forwarder.is_trusted", "TABLE forwarder.outbox"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await stranger.execute(f"DROP {drop}")
 
