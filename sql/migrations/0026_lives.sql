@@ -170,7 +170,8 @@ BEGIN
 END
 $$;
 
--- As in 0010_versions.sql. But the type of a variable is PostgreSQL's own whoever calls it first in a session: as long as forwarder.images() has no
+-- As in 0010_versions.sql. But the keys are found behind their labels, where they can be; and the type of a variable is PostgreSQL's own whoever
+-- calls it first in a session: as long as forwarder.images() has no
 -- role of its own, a cast may, with a path in which `text` is a type of somebody else, with a check that would run at each assignment afterwards.
 CREATE OR REPLACE FUNCTION forwarder.keys_if_moved(arguments text[], old_image text, new_image text, OUT old_key text, OUT new_key text)
 LANGUAGE plpgsql
