@@ -17,8 +17,6 @@
 --     into a deleted version by which command (cmax) that was. If the transaction has made that version itself, then the number stands for two
 --     commands, of which the later one is in no other version that an earlier statement has replaced; such numbers rise. A statement
 --     deletes only rows that were there when it began, hence whatever ends a later life of the key has a higher number.
---   * A TRUNCATE is captured when the AFTER triggers of its statement fire, those of one table after the other. What those of the application have
---     put into a table until then came after its TRUNCATE, and is in the file that the table has now: each note says in which its change was made.
 --   * A life whose end is not noted may be going on, and comes last; or a change of it has yet to be captured. That one will be late, will
 --     lead on to whatever is to come after this life, and put it there. Until then it does not matter where that is.
 --
@@ -53,7 +51,7 @@ AS $$
     END
 $$;
 
--- The functions from here to forwarder.write_truncation() are called by it and by forwarder.write_in_order() alone, with their path and rights.
+-- The functions from here to forwarder.write_in_order() are called by it alone, with its path and rights.
 
 -- How the notes of this message of the client begin.
 CREATE FUNCTION forwarder.message() RETURNS text
@@ -82,14 +80,13 @@ $$;
 
 -- Notes a change, where others will be sought that replace the same state.
 CREATE FUNCTION forwarder.note_change(
-    replaces bigint, seq bigint, op "char", makes bigint, command bigint, leaf oid, place tid, file oid
+    replaces bigint, seq bigint, op "char", makes bigint, command bigint, leaf oid, place tid
 ) RETURNS text
 LANGUAGE plpgsql
 AS $$
 DECLARE
     names text[] := forwarder.notes_names(replaces);
-    notes text := concat(
-        replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, ' ', file, E'\n', forwarder.noted_in(names[1]));
+    notes text := concat(replaces, ' ', seq, ' ', op, ' ', makes, ' ', command, ' ', leaf, ' ', place, E'\n', forwarder.noted_in(names[1]));
     is_set text;
 BEGIN
     IF octet_length(notes) > 4096 THEN
@@ -127,21 +124,13 @@ BEGIN
 END
 $$;
 
--- The file in which the last TRUNCATE of this transaction has left a table, and if it has found it in that one, when that was: a space is between
--- them. The first gives a table a new file; later ones leave it that, and the places of rows begin anew.
-CREATE FUNCTION forwarder.last_truncation(relation oid) RETURNS text
-LANGUAGE sql STABLE
-AS $$SELECT coalesce(current_setting('forwarder.truncated_' || $1, true), '')$$;
-
--- What the states of a table begin with: its file, and the last TRUNCATE that has left it that.
+-- What the states of a table begin with: its file, and its last TRUNCATE in this transaction. The second one leaves it the file that it has from
+-- the first, and the places of rows begin anew.
 CREATE FUNCTION forwarder.file_seed(relation oid) RETURNS bigint
 LANGUAGE sql STABLE
-AS $$SELECT hashtextextended(split_part(forwarder.last_truncation($1), ' ', 2), pg_relation_filenode($1::regclass)::bigint)$$;
-
--- Whether this transaction has given a table the file that it has, or has altered it otherwise.
-CREATE FUNCTION forwarder.is_remade(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
-AS $$SELECT EXISTS (SELECT FROM pg_class WHERE oid = $1 AND age(xmin) <= 0)$$;
+AS $$
+    SELECT hashtextextended(coalesce(current_setting('forwarder.truncated_' || $1, true), ''), pg_relation_filenode($1::regclass)::bigint)
+$$;
 
 -- The state of a row in one version, as in 0010_versions.sql.
 CREATE FUNCTION forwarder.version_state(relation oid, place tid) RETURNS bigint
@@ -288,39 +277,8 @@ BEGIN
          RETURNING seq, tableoid, ctid', members[6]::oid::regclass)
     INTO seq, leaf, place USING members[7]::tid;
     IF NOT is_settled THEN
-        PERFORM forwarder.note_change(
-            state, seq, members[3]::"char", members[4]::bigint, members[5]::bigint, leaf, place, members[8]::oid);
+        PERFORM forwarder.note_change(state, seq, members[3]::"char", members[4]::bigint, members[5]::bigint, leaf, place);
     END IF;
-END
-$$;
-
--- Writes a TRUNCATE of a table, of all its partitions if it has any, and behind it what came after it and is captured already.
---   * Of a TRUNCATE that has left a table its file, that cannot be told: then nothing is moved.
-CREATE FUNCTION forwarder.write_truncation(captured_id integer, relation oid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    file oid := pg_relation_filenode(relation);
-    new_files oid[] := ARRAY(
-        SELECT pg_relation_filenode(member)
-        FROM (SELECT relation AS member UNION SELECT relid FROM pg_partition_tree(relation)) AS members
-        WHERE pg_relation_filenode(member)::text <> split_part(forwarder.last_truncation(member), ' ', 1)
-    );
-    line text;
-BEGIN
-    INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, write_truncation.relation, 'T');
-    FOR line IN
-        SELECT noted
-        FROM generate_series(0, 31) AS state, unnest(forwarder.notes_names(state)) AS name,
-            unnest(string_to_array(forwarder.noted_in(name), E'\n')) AS noted
-        WHERE split_part(noted, ' ', 8) = ANY (new_files::text[])
-        ORDER BY split_part(noted, ' ', 2)::bigint
-    LOOP
-        PERFORM forwarder.move_to_end(line, false);
-    END LOOP;
-    PERFORM set_config(
-        'forwarder.truncated_' || relation, concat(file, CASE WHEN file <> ALL (new_files) THEN ' ' || clock_timestamp() END), true);
 END
 $$;
 
@@ -360,7 +318,6 @@ DECLARE
     written_seq bigint;
     leaf oid;
     place tid;
-    file oid := pg_relation_filenode(relation);
     is_set text;
 BEGIN
     IF operation = 'UPDATE' THEN
@@ -395,7 +352,7 @@ BEGIN
             freed_key := forwarder.key_state(relation, arguments, old_image);
         END IF;
         IF old_version IS NOT NULL THEN
-            is_set := forwarder.note_change(old_version, written_seq, 'D', freed_key, old_command, leaf, place, file);
+            is_set := forwarder.note_change(old_version, written_seq, 'D', freed_key, old_command, leaf, place);
         END IF;
         IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) THEN
             later := forwarder.later_lives(freed_key, old_command, written_seq);
@@ -408,12 +365,8 @@ BEGIN
         IF pg_trigger_depth() > 1 OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
             PERFORM forwarder.note('forwarder.keys_taken_in', arguments[0]);
             taken_key := forwarder.key_state(relation, arguments, new_image);
-            IF taken_key IS NULL AND forwarder.is_remade(relation) THEN
-                -- No change of a row is sought there. But a TRUNCATE that is yet to be captured looks at all.
-                taken_key := forwarder.file_seed(relation);
-            END IF;
             IF taken_key IS NOT NULL THEN
-                is_set := forwarder.note_change(taken_key, written_seq, 'I', new_version, NULL, leaf, place, file);
+                is_set := forwarder.note_change(taken_key, written_seq, 'I', new_version, NULL, leaf, place);
             END IF;
         END IF;
     ELSIF operation = 'UPDATE' THEN
@@ -422,7 +375,7 @@ BEGIN
             captured_id, write_in_order.relation, 'U', CASE WHEN arguments[1] = 'full' THEN old_image END, new_image, write_in_order.fault)
         RETURNING seq, tableoid, ctid INTO written_seq, leaf, place;
         IF old_version IS NOT NULL THEN
-            is_set := forwarder.note_change(old_version, written_seq, 'U', new_version, NULL, leaf, place, file);
+            is_set := forwarder.note_change(old_version, written_seq, 'U', new_version, NULL, leaf, place);
         END IF;
     END IF;
     IF operation <> 'DELETE' AND new_is_replaced AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
@@ -514,7 +467,7 @@ $$;
 --   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
 --   * its strange types depend on the composite types in its rows, too, whose oids are in its plan as well;
 --   * images that are too large are not made twice;
---   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and goes before what came after it.
+--   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and begins the places of rows anew.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -562,6 +515,7 @@ BEGIN
             THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
         END;
     ELSE
+        is_set := set_config('forwarder.truncated_' || TG_RELID, clock_timestamp()::text, true);
         IF EXISTS (
             SELECT FROM pg_trigger
             WHERE tgrelid = TG_RELID AND tgname = '00_forwarder_truncate' AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = TG_ARGV[0]
@@ -649,12 +603,10 @@ BEGIN
         END IF;
     END IF;
 
-    IF is_small THEN
-        -- The cast to "char" keeps the first letter: I, U or D.
+    IF is_small OR TG_OP = 'TRUNCATE' THEN
+        -- The cast to "char" keeps the first letter: I, U, D or T.
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
         VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
-    ELSIF TG_OP = 'TRUNCATE' THEN
-        PERFORM forwarder.write_truncation(TG_ARGV[0]::integer, TG_RELID);
     ELSE
         images := NULL;
         old_image := NULL;
@@ -693,7 +645,7 @@ BEGIN
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
               'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_part_of_this', 'is_trusted', 'key_in', 'parts_of',
-              'parts_within', 'replaced_by', 'strange_types', 'write_in_order', 'write_truncation')
+              'parts_within', 'replaced_by', 'strange_types', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
         EXECUTE pg_catalog.format(

@@ -155,7 +155,7 @@ async def test_what_is_called_from_elsewhere_has_a_search_path_of_its_own(owner:
     await migrate(owner)
     found = await functions(owner)
     # What these call runs with their path, or is inlined, unless it has other rights.
-    definers = ("capture", "write_in_order", "write_truncation", "capture_with_care", "put_behind")
+    definers = ("capture", "write_in_order", "capture_with_care", "put_behind")
     callers = set[str]().union(*(called_by(name, found) for name in definers))
     # One is inlined into queries, and names PostgreSQL's own with their schema.
     assert {name for name, row in found.items() if not row["is_pinned"]} <= callers | {"sees"}

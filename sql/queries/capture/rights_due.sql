@@ -39,7 +39,6 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'write_truncation', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` do.
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
     ('runtime', 'TABLE', 'ahead', '{SELECT,INSERT,UPDATE,DELETE}'),
