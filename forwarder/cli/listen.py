@@ -22,26 +22,31 @@ COLLECT_AFTER_OBJECTS = 50_000
 
 
 def listen(
+    *,
     sink: Annotated[
         list[str] | None,
         typer.Option(
             "--sink",
             metavar="[NAME=]URL",
-            help="Where the records go: kinesis://STREAM?region=…, stdout: or file:PATH (repeatable, each with a name of its own);"
-            " else FORWARDER_SINK or \\[\\[sink]].",
+            help="Where records go: kinesis://STREAM?region=…, stdout: or file:PATH. Repeatable, each with a NAME of its own; if not given,"
+            " the settings name them.",
             show_default=False,
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Deliver what there is now, then exit 0.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, and exit.")] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Stream captured changes to the sinks, in order per key, until stopped.
+    """Stream captured changes to the sinks until stopped.
 
-    It sleeps until a writer rings, drains the outbox, and saves each sink's position after delivery. SIGTERM and Ctrl-C let what is
-    in flight finish, save the position and exit 0. Run it twice and the second stands by.
+    It sleeps until a transaction commits changes, sends them to every sink, those of one key in the order of their commits, and then
+    saves how far each sink is. SIGTERM and Ctrl-C let what is under way finish, save, and exit with status 0. Of two that run, one
+    stands by and takes over when the other is gone.
 
-    Example: `forwarder listen --sink 'kinesis://changes?region=eu-west-1'`
+    \b
+    Example:
+      forwarder listen --sink 'kinesis://changes?region=eu-west-1'
+      forwarder listen --sink stdout: --once
     """
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)

@@ -30,54 +30,66 @@ Ask = Callable[[Connection], Awaitable[Difference]]
 
 
 def migrate(
+    *,
     table: Annotated[
         list[str] | None,
         typer.Option(
             "--table",
             metavar="PATTERN",
-            help="Capture these tables too, such as orders, sales.* or '\"odd.schema\".*' (repeatable); else \\[\\[table]].",
+            help="Capture these tables, besides those that are captured already: orders, sales.*, '\"odd.schema\".*'. Repeatable; if not"
+            " given, the settings name them.",
             show_default=False,
         ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN", help="But never these (repeatable).", show_default=False),
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="Leave these out of the selection. Repeatable.", show_default=False
+        ),
     ] = None,
     remove: Annotated[
         bool,
-        typer.Option(
-            "--remove", help="Capture no longer what the selection does not name; else that is listed and stays."
-        ),
+        typer.Option("--remove", help="End the capture of tables that are not selected; else they are only listed."),
     ] = False,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
+    show_plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Like --plan; the exit status is 1 if there is anything to do.")
+    ] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL that would be run, and run nothing.")] = False,
     runtime_role: Annotated[
         str | None,
         typer.Option(
             "--runtime-role",
             metavar="NAME",
-            help="Let this role run `forwarder listen`; it need not own anything (docs/roles.md).",
+            help="Grant this role what `forwarder listen` needs, which is less than this command needs.",
             show_default=False,
         ),
     ] = None,
     down: Annotated[
         bool,
-        typer.Option("--down", help="Remove all triggers and schema forwarder; refused while changes are undelivered."),
+        typer.Option(
+            "--down", help="Remove all triggers, and schema forwarder. Refused while changes are not delivered."
+        ),
     ] = False,
     discard_undelivered: Annotated[
-        bool, typer.Option("--discard-undelivered", help="With --down: undelivered changes may be lost.")
+        bool, typer.Option("--discard-undelivered", help="With --down: give up what is not delivered.")
     ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Create or upgrade schema forwarder, and capture the selected tables.
+    """Create or upgrade schema forwarder; capture tables.
 
-    Safe to run again, at the same time, and on a busy system: it touches only what differs, never lets writers queue for
-    long, and comes back to tables that are locked. What is captured stays so and is mended, selected or not: it ends by
-    --remove alone, or after a question on a terminal.
+    Tables are captured by triggers. It can be run again at any time, on a busy system and by two at once. It changes only what differs,
+    and takes the lock of a table for an instant or not at all, so that writers do not queue behind it; it comes back to tables that were
+    locked.
 
-    Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
+    What is captured stays captured, and is mended, whether it is selected or not. That ends by --remove, or if you say yes when
+    asked on a terminal.
+
+    \b
+    Example:
+      forwarder migrate --table 'public.*' --plan
+      forwarder migrate --table 'public.*' --exclude 'public.audit_*'
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
     if down and (table or exclude or remove or runtime_role):
