@@ -66,7 +66,7 @@ def list_letters(
 ) -> None:
     """List dead letters, the newest first, without their rows.
 
-    All there are; or those with the seqs that are given; of these, those that pass the options below.
+    All there are, or those that are given by SEQ; the options narrow that down.
 
     \b
     Example:
@@ -88,8 +88,7 @@ def show(
 ) -> None:
     """Print dead letters with their row images, one JSON object a line.
 
-    All there are; or those with the seqs that are given; of these, those that pass the options below. Rows may hold what is not for
-    everybody's eyes.
+    All there are, or those that are given by SEQ; the options narrow that down. Rows may hold what is not for everybody's eyes.
 
     \b
     Example:
