@@ -1,7 +1,7 @@
 """Sinks that somebody reads as they are written: pipes, terminals and sockets, one JSON record a line.
 
-The reader may stall, so that a write waits, and is given up when the process stops leading. It may leave, and another may come. In every
-case the next write goes on where the last one stopped: the rest of a half line is written before anything new.
+The reader may stall: then a write waits, and may be given up in the middle of a line. It may leave, and another may come. In either case the
+next write begins with the rest of that line.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class Pacing:
         return sent < self._throttled_at
 
     def stored(self, shard: str, size: int, now: float, *, sent: float) -> None:
-        """The shard has stored a record of ``size`` bytes. If it was sent before the shard's last throttle, it is taken out of the buckets."""
+        """The shard has stored a record of ``size`` bytes; if it was sent before the last throttle, it is taken out of the buckets."""
         pace = self._paces.get(shard)
         if pace is None or sent >= pace.throttled_at:
             return
