@@ -22,8 +22,8 @@ def launch(program: list[str]) -> None:
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
     if sys.platform == "linux":
-        # The kernel ends the server when its parent is gone, which a kill -9 gives no time to do that. Set after the change of user, which
-        # would clear it.
+        # Has the kernel end the program when its parent is gone: one that is killed cannot do that itself. Set after the change of user,
+        # which would clear it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
     os.execv(program[0], program)
 
