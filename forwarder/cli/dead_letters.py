@@ -1,4 +1,4 @@
-"""``forwarder dead-letters``: changes that could not be delivered."""
+"""``forwarder dead-letters``: lists, shows, retries and discards changes that could not be delivered."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -147,7 +147,7 @@ def discard(
 
 
 def _required(filters: Filters, *, every: bool) -> Filters:
-    """The same, if it is meant: that nothing is named may be a slip."""
+    """The filters, if there are any, or --all is given: to name nothing may be a slip."""
     if not (filters.exist or every):
         raise Misconfigured("no dead letter is named: give a SEQ or a filter, or --all")
     return filters

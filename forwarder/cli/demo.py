@@ -1,4 +1,4 @@
-"""``forwarder demo``: the product on this machine alone."""
+"""``forwarder demo``: all of forwarder at work on this machine alone, and an audit of what it promises."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""``forwarder listen``: the service."""
+"""``forwarder listen``: runs the service, with its HTTP server, until it is told to stop."""
 
 import asyncio
 import gc
@@ -16,8 +16,8 @@ from forwarder.errors import Misconfigured
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
 
-# Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
-# them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.
+# How many new objects there are before Python's garbage collector looks for cycles among them; its default is 700. A page of rows is
+# thousands of objects without a cycle: to look at them cost a tenth of the listener's time.
 COLLECT_AFTER_OBJECTS = 50_000
 
 
@@ -53,7 +53,7 @@ def listen(
     metrics = Metrics()
     service = _service(loaded, metrics)
     bind = "" if once else loaded.http.bind
-    # What is imported stays; no collection needs to look at it.
+    # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     anyio.run(partial(_run, service, metrics, bind=bind, once=once), backend_options={"use_uvloop": True})

@@ -1,4 +1,4 @@
-"""``forwarder local-kinesis``: the local Kinesis as a server."""
+"""``forwarder local-kinesis``: runs the local Kinesis as a server."""
 
 import errno
 import signal

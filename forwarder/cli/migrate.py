@@ -1,4 +1,8 @@
-"""``forwarder migrate``: the schema, and the triggers of the selected tables."""
+"""``forwarder migrate``: brings the schema and the triggers in line with this version and the selected tables.
+
+The modes share one path: what differs from what is wanted is found (a ``Difference``), and then done, shown, or printed as SQL. What stays
+captured although it is not selected is asked about last, when all else is done and no lock is held.
+"""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -111,7 +115,7 @@ def migrate(
         roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
     )
     left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database)
-    # Asked when all else is done and no lock is held: the answer may take its time.
+    # Asked when all else is done and no lock is held, since the answer may take long.
     if left and mode == "apply" and _is_answered(f"Capture these {len(left)} no longer?"):
         _perform(url, partial(_removals_alone, ask, left), mode=mode)
 
@@ -146,14 +150,18 @@ def _perform(
 
 
 def _is_answered(question: str) -> bool:
-    """Whether somebody sits at a terminal and says yes."""
+    """Whether somebody at a terminal has said yes. Without a terminal nobody is asked."""
     return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, err=True)
 
 
 async def _removals_alone(
     ask: Callable[..., Awaitable[Difference]], agreed: Sequence[str], connection: Connection
 ) -> Difference:
-    """What is asked, with the removals; somebody has agreed to these and no others."""
+    """The difference with its removals, if somebody has ``agreed`` to all of them.
+
+    Raises:
+        Refused: another table has been captured since the question was asked.
+    """
     found = await ask(connection, remove=True)
     removals = {decision.table for decision in found.decisions if isinstance(decision, Remove)}
     if others := sorted(removals.difference(agreed)):
@@ -162,7 +170,14 @@ async def _removals_alone(
 
 
 async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> tuple[str, ...]:
-    """Do it; what stays captured although the selection does not name it. ``listened``: how changes will be waited for, if that is to be told."""
+    """Find the difference, and act on it by the mode.
+
+    Args:
+        listened: the settings by which `listen` will wait for changes, to be said first; None: not to be said.
+
+    Returns:
+        The tables that stay captured although the selection does not name them.
+    """
     async with session(url, purpose="migrate") as connection:
         if listened and mode != "sql":
             await _tell_waking(connection, listened)
@@ -194,7 +209,7 @@ async def _tell_waking(connection: Connection, database: DatabaseSettings) -> No
 
 
 def _told(found: Difference) -> Difference:
-    """The same, after its warnings are said; they change neither what is done nor the exit status."""
+    """The same difference, after its warnings were printed. They change neither what is done nor the exit status."""
     for warning in found.warnings:
         typer.echo(f"forwarder: warning: {warning}", err=True)
     return found
@@ -214,7 +229,7 @@ async def _require_writable(connection: Connection, url: str) -> None:
 
 
 def _show(found: Difference, mode: Mode) -> None:
-    """A line for each thing that would be done."""
+    """Print a line for each thing that would be done."""
     for mending in found.mending:
         typer.echo(migrate_lines.line(mending, would=True))
     for migration in found.pending:
@@ -232,7 +247,7 @@ def _show(found: Difference, mode: Mode) -> None:
 
 
 async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
-    """Do it, with a line for each thing done."""
+    """Do all that is to be done, and print a line for each thing that is."""
     _guarded(found, discard=discard)
     installation = Installation(connection, _report)
     await installation.carry_out(found.mending)
@@ -251,7 +266,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
 
 
 async def _drop_schema(connection: Connection, *, discard: bool) -> None:
-    """Drop it, unless something was captured between the first look and the removal of the last trigger."""
+    """Drop the schema, unless something was captured between the first look and the removal of the last trigger."""
 
     async def drop() -> None:
         _guarded(await plan.from_nothing(connection), discard=discard)
@@ -279,7 +294,7 @@ def _guarded(found: Difference, *, discard: bool) -> Difference:
 
 
 def _tell_standing(found: Difference) -> None:
-    """A line for each table that nothing is to be done to, and for each that would be captured no longer with --remove."""
+    """Print a line for each table that is left as it is, and for each whose capture --remove would end."""
     for decision in found.decisions:
         if isinstance(decision, Keep) and decision.table not in found.unnamed:
             typer.echo(f"{decision.table}: unchanged")

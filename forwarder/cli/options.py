@@ -55,7 +55,7 @@ TIMES = "a time such as 2026-01-31T12:00:00Z"
 
 
 def seq_of(text: str) -> int | None:
-    """The number of a change; None if it cannot be one."""
+    """The seq that a text is; None if it is none."""
     if not text.isdecimal() or len(text) > len(str(MAX_SEQ)):
         return None
     return int(text) if 1 <= int(text) <= MAX_SEQ else None
@@ -71,7 +71,7 @@ def time_of(text: str) -> datetime | None:
 
 
 def settings(path: Path | None, log_format: str | None, **flags: Any) -> Settings:
-    """Read the settings with the flags over them, and set up the logs they ask for."""
+    """Read the settings, with the flags over them, and set up the logs as they say."""
     if log_format:
         flags["log"] = {"format": log_format}
     loaded = load(path=path, flags=flags)
@@ -80,7 +80,7 @@ def settings(path: Path | None, log_format: str | None, **flags: Any) -> Setting
 
 
 def database_url(loaded: Settings) -> str:
-    """The database's URL; what it leaves out is left to libpq's variables. What has no effect in it is warned of.
+    """The URL of the database. What it leaves out is found as libpq does; a parameter that has no effect is warned of.
 
     Raises:
         Misconfigured: neither a URL nor a variable of libpq says where the database is, or the URL cannot be used.

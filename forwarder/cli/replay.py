@@ -1,4 +1,4 @@
-"""``forwarder replay``: send again what is retained."""
+"""``forwarder replay``: has a sink sent again what the outbox still has."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -95,7 +95,7 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
 
 
 def _reporter(sink: str) -> Callable[[Progress], None]:
-    """Says now and then how far a replay has come."""
+    """A function that says, every two seconds at most, how far a replay has come."""
     occasional = Throttled(seconds=REPORT_SECONDS)
     is_first = True
 
@@ -112,7 +112,7 @@ def _reporter(sink: str) -> Callable[[Progress], None]:
 
 
 def _going_on(progress: Progress) -> str:
-    """That this is not a new one, and what that means."""
+    """The message that an interrupted replay is continued, and what that means."""
     lost = " What is left is not all retained any more." if progress.is_cut else ""
     return (
         f"going on at change {progress.at_seq}, where the same was interrupted ({progress.changes} changes so far).{lost} It was begun at"

@@ -1,4 +1,4 @@
-"""``forwarder sinks``: the sinks that the database knows."""
+"""``forwarder sinks``: lists the sinks that the database knows, and removes one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -123,7 +123,7 @@ def _leader(sink: SinkStatus) -> str:
         return "no listener"
     if sink.leader_pid is None:
         return "none"
-    # Where a session of another role comes from is hidden.
+    # PostgreSQL does not show where a session of another role comes from.
     return f"{sink.leader_address} (pid {sink.leader_pid})" if sink.leader_address else f"pid {sink.leader_pid}"
 
 
