@@ -2,7 +2,7 @@
 
 public.orders: capture installed
 public.items: capture would be corrected (before image: full -> none)
-migrations applied: 28, tables changed: 1, unchanged: 3
+migrations applied: 27, tables changed: 1, unchanged: 3
 """
 
 from forwarder.capture.function_definitions import Redefine
