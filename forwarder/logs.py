@@ -1,7 +1,7 @@
 """Structured logs: a short message that is always the same, and facts in fields. Never a value of a row, never a password.
 
-2026-01-02T03:04:05.678Z info listening sink=default backlog=12
-{"at": "2026-01-02T03:04:05.678Z", "level": "info", "event": "listening", "sink": "default", "backlog": 12}
+2026-01-02T03:04:05.678Z info listening sink=default to=kinesis://changes from_seq=0
+{"at": "2026-01-02T03:04:05.678Z", "level": "info", "event": "listening", "sink": "default", "to": "kinesis://changes", "from_seq": 0}
 """
 
 import json
