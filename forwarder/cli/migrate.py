@@ -40,8 +40,8 @@ def migrate(
         typer.Option(
             "--table",
             metavar="PATTERN",
-            help="Capture these tables, besides those that are captured already: orders, sales.*, '\"odd.schema\".*'. Repeatable; if not"
-            " given, the settings name them.",
+            help="Capture these tables, besides those that are captured already: orders, sales.*. Repeatable; if not given, the settings"
+            " name them.",
             show_default=False,
         ),
     ] = None,
@@ -89,6 +89,9 @@ def migrate(
 
     What is captured stays captured, and is mended, whether it is selected or not. That ends by --remove, or if you say yes when
     asked on a terminal.
+
+    A PATTERN is TABLE or SCHEMA.TABLE, where * and ? stand for anything; the schema is public if none is named, and case counts. A name
+    that has a dot or a wildcard in it is put in double quotes: '"odd.schema".*'.
 
     \b
     Example:

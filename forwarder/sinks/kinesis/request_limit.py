@@ -3,9 +3,9 @@
 HTTP 413 says that a gateway, or the front of the stream itself, has refused a request, and that nothing of it is stored. Either the request
 is too large, or the gateway is unwell and refuses everything. What else is refused and what passes tells one from the other:
 
-1. **A request that can be divided** is sent again in smaller ones, of half its size: that is the limit now. Each request near the limit
-   that passes doubles it, first when nothing was refused for five seconds. If one passes that is as large as one that was refused, size
-   was not the matter, and the limit doubles without that wait.
+1. **A request that can be divided** is sent again in smaller ones, of half its size: that is the limit now. From five seconds after the last
+   refusal on, each request near the limit that passes doubles it. If one passes that is as large as one that was refused, size was not
+   the matter, and the limit doubles without that wait.
 2. **A request of one record** is on trial: it is sent again and again. The record is too large when all of this holds: it has stayed
    refused for ``TRIAL_SECONDS``; other requests pass; and none has passed meanwhile that is as large as anything that was refused. The
    clock of a trial runs only between two refusals in a row: a failure of another kind in between, such as a lost connection,
@@ -93,7 +93,7 @@ class RequestLimit:
         self.bytes = max_bytes
         # From when on the limit may be doubled.
         self._probe_at = -inf
-        # Size of the smallest body that was refused since one that was as large has passed.
+        # Size of the smallest body that was refused; inf again when one that is as large has passed.
         self._least_refused = inf
         self._passed_at = -inf
         # When a request was refused first since the last one that has passed.
