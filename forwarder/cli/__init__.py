@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 from pkgutil import get_data
 from typing import Annotated, NoReturn
 
@@ -123,18 +124,24 @@ def main() -> None:
     except ForwarderError as error:
         _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        _fail(_with_remedy(error), error.exit_code)
+        _fail(_with_remedy(error, sys.argv[1:]), error.exit_code)
     except typer.Abort:
         _fail("interrupted", INTERRUPTED)
 
 
-def _with_remedy(error: typer.TyperException) -> str:
+def _with_remedy(error: typer.TyperException, arguments: Sequence[str]) -> str:
     """What is wrong with the words of a command line, and where to read what is right."""
     message = error.format_message()
     stop = "" if message.endswith((".", "?")) else "."
     context: typer.Context | None = getattr(error, "ctx", None)
-    command = context.command_path if context else "forwarder"
+    command = context.command_path if context else _called(arguments)
     return f"{message}{stop} See `{command} --help`."
+
+
+def _called(arguments: Sequence[str]) -> str:
+    """The command that the arguments begin with: ``forwarder sinks remove`` of ``sinks remove --config``."""
+    words = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    return " ".join(("forwarder", *words[: 2 if words and words[0] in GROUPS else 1]))
 
 
 def _wanted(arguments: Sequence[str]) -> typer.Typer:
