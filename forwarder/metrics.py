@@ -103,7 +103,7 @@ class OutboxMetrics:
         self._uncaptured.set(count)
 
     def waiting(self, seconds: Mapping[str, float]) -> None:
-        """How old the oldest undelivered change of each sink is now, by the sink's name; 0 if there is none. No other sink is left."""
+        """How old the oldest undelivered change of each sink is now, by the sink's name; 0 if there is none. Sinks not named are dropped."""
         self._waiting.clear()
         for sink, age in seconds.items():
             self._waiting.labels(sink).set(age)

@@ -33,8 +33,8 @@ TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
 
-# Those that have commands of their own: the typer ``app`` of their module. The function of their name is called by none; its
-# docstring is the help.
+# Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
+# docstring is their help.
 GROUPS = frozenset({"sinks", "dead-letters"})
 
 

@@ -71,7 +71,7 @@ def first_readings(arrivals: Iterable[Arrival]) -> list[Arrival]:
 
 
 def percentile(latencies: Sequence[float], percent: float) -> float | None:
-    """The smallest of the sorted ``latencies`` that at least so many percent of them do not exceed; None if there are none."""
+    """The smallest of the sorted ``latencies`` that ``percent`` of them do not exceed; None if there are none."""
     return latencies[max(0, ceil(len(latencies) * percent / 100) - 1)] if latencies else None
 
 

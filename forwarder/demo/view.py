@@ -32,7 +32,7 @@ def dashboard(ledger: Ledger, *, listener: str, done: float, records: Iterable[A
 
 
 def progress_line(ledger: Ledger) -> str:
-    """The same in one line, for a log."""
+    """What the live view shows, in one line, where there is no terminal."""
     read = ledger.events - ledger.unread
     return f"{ledger.events:7,} written {read:7,} read   latency {_recent_latency(ledger)}"
 

@@ -128,7 +128,7 @@ class Pacing:
         if pace is None:
             pace = self._paces[shard] = _Pace(now)
         elif sent < pace.held_until:
-            # It was on its way when the shard throttled before, however long the answer took.
+            # Sent before the hold ended, which the throttle before this one began: it says nothing new.
             return
         else:
             pace.refill(now)
