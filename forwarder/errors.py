@@ -1,4 +1,9 @@
-"""One error class for each reaction. The message is one line: what happened, to what, and the remedy; never a value."""
+"""The errors of this program, one class for each reaction.
+
+A message is one line that says what happened, to what, and what to do. It has no value of a row in it, and no password:
+
+    stream changes: ResourceNotFoundException: …; create the stream, or correct its name or region in the sink's URL
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +16,7 @@ class ForwarderError(Exception):
 
 
 class Misconfigured(ForwarderError):
-    """A setting, flag or URL is wrong. Reaction: stop before anything is touched (exit status 2)."""
+    """A setting, flag or URL is wrong. Reaction: stop before anything is done (exit status 2)."""
 
     exit_code = 2
 
@@ -21,9 +26,9 @@ class Refused(ForwarderError):
 
 
 class Invalid(Refused):
-    """The far side refuses a request for what is in it. Reaction: find the record, set it aside, go on with the others.
+    """The sink refuses a request for what is in it. Reaction: find the record, set it aside, go on with the others.
 
-    ``code`` is the far side's own word for it. The message may quote the record: it is not for logs.
+    ``code`` is the sink's own name for the error. The message may quote the record, so it is not for logs.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -32,7 +37,7 @@ class Invalid(Refused):
 
 
 class Oversized(Refused):
-    """The change with this ``seq`` is too large for the sink, and not to be passed. Reaction: deliver what is before it, then stop."""
+    """Change ``seq`` is too large for the sink, and ``oversize=stop`` is set. Reaction: deliver what is before it, then stand still."""
 
     def __init__(self, message: str, *, seq: int) -> None:
         super().__init__(message)
@@ -40,34 +45,34 @@ class Oversized(Refused):
 
 
 class Gone(Refused):
-    """The far side has left for good. Reaction: stop, even after things went well for long."""
+    """The reader of standard output has left, and cannot come back. Reaction: stop, however long all went well before."""
 
 
 class Vanished(Refused):
-    """A dead letter that was to be sent is not there any more: somebody has given it up. Reaction: do not send it."""
+    """A dead letter that was to be sent again has been discarded meanwhile. Reaction: do not send it."""
 
 
 class Unavailable(ForwarderError):
-    """The far side does not answer, or not now. Reaction: try again later."""
+    """The database or the sink does not answer, or refuses for now. Reaction: try again later."""
 
 
 class Torn(Unavailable):
-    """What is being read was taken away before its end. Reaction: read it from the beginning; it says what there is instead."""
+    """An image was taken out of the outbox while it was being read. Reaction: read it from its beginning, to learn what is there now."""
 
 
 class TooLarge(Unavailable):
-    """A request is refused for its size, and nothing of it is stored. Reaction: send the same in smaller ones."""
+    """A request is refused for its size, and nothing of it is stored. Reaction: send its records in smaller requests."""
 
 
 class Conflict(Unavailable):
-    """The database undid our transaction for the sake of another one. Reaction: do the same again at once, on the same session."""
+    """The database rolled our transaction back for the sake of another: a deadlock, say. Reaction: do it again at once."""
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise, for the group of errors that a task group ends in, the one that says what to do.
+    """Raise one error in place of the group that a task group raises: a ``Refused`` if there is one, else the first.
 
-    Of several, a refusal wins over what may pass. An error that is neither is a bug and leaves as it came.
+    If an error in the group is not of this program, it is a bug, and the group is raised as it is.
     """
     try:
         yield

@@ -6,18 +6,18 @@ from functools import cached_property
 
 import msgspec
 
-# The fault of a change whose images somebody has taken out of the outbox before they were read: the SQLSTATE no_data.
+# The ``fault`` of a change whose images were taken out of the outbox before they were read. It is the SQLSTATE no_data.
 NO_DATA = "02000"
 
 
 class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
-    """A captured table, as the registry knows it. Compared and hashed by identity, so that what follows from it can be cached."""
+    """A captured table. Compared and hashed by identity, so that what is derived from one can be cached by it."""
 
     id: int
     relation: int
     schema: str
     name: str
-    # For each key column, in key order, every name it was seen under, newest first. Empty: the table has no key.
+    # For each column of the primary key, in its order, every name that the column has had, the newest first. Empty: there is no key.
     key_columns: tuple[tuple[str, ...], ...]
     before_image: str
 
@@ -28,19 +28,19 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """The images of a large change, which were left in the database: their bytes in UTF-8, None for one that there is not."""
+    """How large the images of a change are that were left in the database, in bytes of UTF-8. None: there is no such image."""
 
     before_bytes: int | None
     after_bytes: int | None
-    # The sink whose dead letter the change is; None: it is in the outbox.
+    # Where they are: None in the outbox, else in the dead letter of the sink with this name.
     letter_of: str | None = None
 
 
 class Event(msgspec.Struct, gc=False):
-    """One change of one row (or a TRUNCATE), as the trigger captured it.
+    """One change of one row (or a TRUNCATE, or a gap), as the trigger captured it.
 
-    ``before`` and ``after`` are JSON texts written by the server; nothing parses and re-encodes them. Those of a large change are null
-    here, and ``stored``.
+    ``before`` and ``after`` are JSON texts that PostgreSQL wrote. They are never parsed and written again. Those of a large change are
+    None, and ``stored`` says how large they are.
     """
 
     seq: int
@@ -48,26 +48,29 @@ class Event(msgspec.Struct, gc=False):
     # Microseconds since 2000-01-01 UTC.
     at: int
     table: CapturedTable
-    # Name of the partition that was written, where the captured table is partitioned.
+    # Name of the partition that was written, if the table is partitioned.
     partition: str | None
-    # I(nsert), U(pdate), D(elete), T(runcate), or G(ap): from here on, or up to here, changes of the table were not captured.
+    # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; or b"G"ap: from here on, or up to here, changes of the table may not be captured.
     op: bytes
     before: str | None
     after: str | None
-    # SQLSTATE of the error that kept the row from becoming JSON, or what a gap is about, or ``NO_DATA``; both images are null then. Or of
-    # the one that kept an image from becoming UTF-8; that one is null then.
+    # Why images are missing:
+    # 1. the SQLSTATE of the error that kept the row from becoming JSON, or ``NO_DATA``: both are None;
+    # 2. the SQLSTATE of the error that kept an image from becoming UTF-8: that image is None;
+    # 3. of a gap, what it is about: "capture paused".
     fault: str | None
-    # This is change `index` of the `count` that its transaction made, counted from 1 in order of seq. Of a very large transaction only
-    # the last change says how many there are. 0 and None: nobody knows, since the outbox may hold no more than a part of the transaction.
+    # This is change `index` of the `count` changes of its transaction; index is from 1, in order of seq. Of a very large transaction the
+    # last change alone has the count. 0 and None: not known, since the outbox may have only a part of the transaction.
     index: int
     count: int | None
-    # The primary key as a JSON object text, and its bare values; null for a table without one.
+    # The primary key as the text of a JSON object, {"id":42}, and its values alone, joined by commas: 42. None if there
+    # is no key.
     key: str | None
     key_values: str | None
-    # The other key, as a JSON object text, of a delete and an insert that were one update of the key: of a delete, the key that the row has
-    # after it; of an insert, the one that it had before.
+    # An update of the key is captured as a delete and an insert. Then this is the key in the other one, as the text of a JSON object: in
+    # the delete the new key, in the insert the old one.
     moved: str | None = None
-    # Images left out of the record because it would be too large, and where the whole record is then, if anywhere.
+    # Which images were left out of the record since it would be too large, and where the whole record is stored, if anywhere.
     omitted: tuple[str, ...] = ()
     stored_at: str | None = None
     stored: Stored | None = None

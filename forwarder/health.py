@@ -1,4 +1,4 @@
-"""What the service is doing right now, and what it sees, for its health checks."""
+"""What the service is doing now, as its health checks show it in ``/readyz``. The service writes it, and nobody else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,33 +17,34 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class ServiceState:
-    """Written by the service, read by the health checks."""
+    """The state of one sink. Each text is None while there is nothing to say."""
 
     phase: Phase = Phase.STARTING
-    # Why nothing is delivered, while nothing is.
+    # Why nothing is delivered.
     trouble: str | None = None
-    # The change that delivery stops before, and why; what was before it, and what is to be sent again, is delivered all the same.
+    # The change at which delivery stands still, and why. What is before it is delivered, and so are dead letters that are sent again.
     standstill: str | None = None
-    # Why what is too large for the stream is not stored where it should be, and waits, while all else may be delivered.
+    # Why records that are too large for the stream cannot be stored in S3. They wait; all else may be delivered.
     upload_trouble: str | None = None
-    # While standing by: why whoever has the leader's lock delivers nothing, and what an operator should see to although somebody leads.
+    # On a standby: that the leader's lock is held by a session that is no listener, so that nobody delivers.
     usurpation: str | None = None
+    # On a standby: what an operator should look at, although a listener leads.
     warning: str | None = None
 
     @property
     def reason(self) -> str | None:
-        """Why it is not ready, if something is in its way."""
+        """Why it is not ready; None if nothing is in its way."""
         return self.usurpation or self.trouble or self.standstill or self.upload_trouble
 
     @property
     def ready(self) -> bool:
-        """Whether the service delivers, or stands by to take over from one who does."""
+        """Whether the service delivers, or stands by to take over from another one that does."""
         return self.reason is None and self.phase in (Phase.LEADING, Phase.STANDBY)
 
 
 @dataclass(slots=True)
 class OutboxState:
-    """Written by who measures the outbox, read by the health checks."""
+    """The state of the outbox, which all sinks share."""
 
     # What an operator should look at although everything is delivered, or will be.
     warnings: Sequence[str] = ()

@@ -1,4 +1,8 @@
-"""Structured logs: a short constant message, and facts in fields. Never a row's values, never a password."""
+"""Structured logs: a short message that is always the same, and facts in fields. Never a value of a row, never a password.
+
+2026-01-02T03:04:05.678Z info listening sink=default to=kinesis://changes from_seq=0
+{"at": "2026-01-02T03:04:05.678Z", "level": "info", "event": "listening", "sink": "default", "to": "kinesis://changes", "from_seq": 0}
+"""
 
 import json
 import logging
@@ -22,7 +26,7 @@ def configure(log_format: LogFormat, *, stream: TextIO = sys.stderr) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """``2026-01-02T03:04:05.678Z info listening sink=default backlog=12``."""
+    """A line for people: time, level, message and ``name=value`` for each fact."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = "".join(f" {name}={_readable(value)}" for name, value in _facts(record).items())
@@ -31,7 +35,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """``{"at": "…", "level": "info", "event": "listening", "sink": "default"}``."""
+    """A line for programs: one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": _timestamp(record), "level": record.levelname.lower(), "event": record.getMessage()}
@@ -42,7 +46,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """aiobotocore tells with a traceback of credentials that it cannot renew; once they are overdue it raises the error as well."""
+    """A filter: turns the traceback in aiobotocore's warning of credentials that it cannot renew into a reason on the same line.
+
+    When the credentials are overdue, its warning says "mandatory". That one is dropped, as the error is raised too, and told by others.
+    """
     if record.exc_info:
         record.__dict__["reason"] = str(record.exc_info[1])
         record.exc_info = None
@@ -64,14 +71,14 @@ def _readable(value: object) -> str:
 
 
 class Throttled:
-    """Keeps a log line that would repeat from repeating more often than every ``seconds``."""
+    """Keeps a line of the log from being repeated more often than every ``seconds``."""
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
         self._last: dict[str, float] = {}
 
     def due(self, what: str) -> bool:
-        """Whether it is time to say this again."""
+        """Whether ``what`` was not said in the last ``seconds``; if so, it counts as said now."""
         now = time.monotonic()
         if now - self._last.get(what, -self._seconds) < self._seconds:
             return False

@@ -1,4 +1,7 @@
-"""What each sink has done and what it holds, for Prometheus. Counted by the request, not by the record; no label holds a value of a row."""
+"""The metrics for Prometheus: what each sink has done, what it has in memory, and the outbox.
+
+Counters are raised once a request, not once a record, as that would cost more than the record. No label has a value of a row in it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _HOT_LANES = 10
 
 
 class InMemory(Protocol):
-    """What is in memory for one sink right now: ``forwarder.delivery.relay.Relay``."""
+    """What is in memory for one sink now; ``forwarder.delivery.relay.Relay`` has it."""
 
     @property
     def in_flight(self) -> int: ...
@@ -43,13 +46,13 @@ class SinkMetrics:
         self._lost = families.lost.labels(sink)
 
     def request(self, *, seconds: float, records: int, size: int) -> None:
-        """A request was answered after so long, and so many records were stored, ``size`` bytes of data."""
+        """A request was answered after ``seconds``; ``records`` were stored, with ``size`` bytes of data."""
         self._requests.observe(seconds)
         self._records.inc(records)
         self._bytes.inc(size)
 
     def rejected(self, code: str, count: int) -> None:
-        """So many records were not stored for this reason; they are retried, unless they are set aside."""
+        """``count`` records were not stored, for the reason ``code``. They are sent again, unless they are set aside."""
         self._families.rejected.labels(self._sink, code).inc(count)
 
     def set_aside(self, code: str) -> None:
@@ -57,24 +60,24 @@ class SinkMetrics:
         self._families.set_aside.labels(self._sink, code).inc()
 
     def lost(self, count: int) -> None:
-        """So many changes were taken out of the outbox by somebody before they could be sent, or set aside."""
+        """``count`` changes were taken out of the outbox by somebody before they could be sent or set aside."""
         self._lost.inc(count)
 
     def throttled(self, shard: str) -> None:
-        """A shard refused records as too many."""
+        """A shard has throttled a request."""
         self._families.throttled.labels(self._sink, shard).inc()
 
     def out_of_order(self) -> None:
-        """The stream gave a record a lower sequence number than an earlier one of its key on the same shard."""
+        """A shard has given a record a sequence number below one that it had acknowledged before."""
         self._families.out_of_order.labels(self._sink).inc()
 
     def watch(self, holder: InMemory) -> None:
-        """Report what this holds, from now on, whenever somebody asks."""
+        """From now on, report at each scrape what ``holder`` has in memory."""
         self._families.holders[self._sink] = holder
 
 
 class OutboxMetrics:
-    """What is seen of the outbox, and what the janitor does."""
+    """The metrics of the outbox, which all sinks share."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._bytes = Gauge("forwarder_outbox_bytes", "The outbox on disk, with indexes.", registry=registry)
@@ -92,15 +95,15 @@ class OutboxMetrics:
         )
 
     def measured(self, size: int) -> None:
-        """The outbox takes so many bytes now."""
+        """The outbox has ``size`` bytes on disk now."""
         self._bytes.set(size)
 
     def uncaptured(self, count: int) -> None:
-        """So many tables and partitions lose their changes now."""
+        """The changes of ``count`` tables and partitions are not captured now, although they should be."""
         self._uncaptured.set(count)
 
     def waiting(self, seconds: Mapping[str, float]) -> None:
-        """The oldest undelivered change of each sink there is, by name, is so old now; 0 if there is none."""
+        """How old the oldest undelivered change of each sink is now, by the sink's name; 0 if there is none. Sinks not named are dropped."""
         self._waiting.clear()
         for sink, age in seconds.items():
             self._waiting.labels(sink).set(age)
@@ -123,12 +126,12 @@ class Metrics:
         return SinkMetrics(self._families, name)
 
     def exposition(self) -> bytes:
-        """All of them in Prometheus' text format: see ``CONTENT_TYPE``."""
+        """All metrics in Prometheus' text format; its content type is ``CONTENT_TYPE``."""
         return generate_latest(self._registry)
 
 
 class _Families(Collector):
-    """What the sinks have in common, and at the time of a scrape what they hold."""
+    """The metric families that all sinks share. At a scrape it asks the holders for what is in memory."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.holders: dict[str, InMemory] = {}
@@ -168,7 +171,7 @@ class _Families(Collector):
         registry.register(self)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """What every sink holds now."""
+        """What each sink has in memory now."""
         in_flight = GaugeMetricFamily("forwarder_sink_requests_in_flight", "Requests under way.", labels=["sink"])
         records = GaugeMetricFamily("forwarder_sink_memory_records", "Records in memory.", labels=["sink"])
         waiting = GaugeMetricFamily(

@@ -29,7 +29,8 @@ def health_check() -> list[str]:
 
 def parse_command_line(arguments: list[str]) -> None:
     """Read the arguments as ``forwarder`` would, and run nothing; a usage error is raised."""
-    group = typer.main.get_command(command_line())
-    assert isinstance(group, typer.core.TyperGroup)
-    name, *rest = arguments
-    group.commands[name].make_context(name, rest)
+    command = typer.main.get_command(command_line())
+    while isinstance(command, typer.core.TyperGroup):
+        name, *arguments = arguments
+        command = command.commands[name]
+    command.make_context("forwarder", arguments)

@@ -1,1 +1,1 @@
-"""Credentials, requests that are signed, and what AWS's errors mean."""
+"""What all calls of AWS need: credentials, signatures, connections, and what an error means and how to mend it."""

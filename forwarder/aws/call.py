@@ -1,7 +1,7 @@
 """One call of AWS: how long it may take from end to end, and what its errors mean.
 
-The client's own time-outs count between two bytes, once a connection is there. A peer that stops reading, a proxy that takes a CONNECT
-and never answers it, an answer that drips: none of them would ever be given up.
+The time-outs of the AWS client are for connecting, and for the pause between two bytes. They never end a peer that stops reading, a proxy
+that takes a CONNECT and does not answer it, or an answer that comes a byte at a time.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import anyio
 from forwarder.aws.errors import aws_errors
 from forwarder.errors import Unavailable
 
-# For all of it: a connection of the pool, credentials, proxy, TLS, upload and answer.
+# For the whole call: waiting for a connection of the pool, credentials, proxy, TLS, upload and answer.
 CALL_SECONDS = 12.0
-# What is sent is given more time the more it is: a network slower than this is none to deliver by.
+# An upload is granted more time by its size: as long as it takes at this rate.
 LEAST_BYTES_PER_SECOND = 1 << 20
 
 
 @contextmanager
 def aws_call(what: str, *, sent_bytes: int = 0) -> Iterator[None]:
-    """Give up what takes too long, and raise whatever goes wrong as an error of this program; ``what`` is what it is about.
+    """Give up a call that takes too long, and raise whatever goes wrong in it as an error of this program.
+
+    Args:
+        what: what the call is about, for messages: ``stream changes``.
+        sent_bytes: how much it uploads.
 
     Raises:
         Invalid, Refused, Unavailable: as ``aws_errors``.

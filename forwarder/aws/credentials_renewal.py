@@ -1,7 +1,8 @@
-"""Renews temporary credentials ahead of time, beside the requests.
+"""Renews temporary credentials ahead of time, beside the requests, so that no request waits for new ones.
 
-botocore renews them when it signs a request, in its last quarter of an hour in one that is unlucky, in the last ten minutes in all of
-them: as long as whoever gives them out does not answer, requests wait or fail, although the credentials they have are still good.
+botocore renews them while it signs a request: for one request in their last 15 minutes, and for every request in the last 10. While the
+source of the credentials does not answer, these requests wait or fail, although the credentials that they have are still good. Here they
+are renewed in the background from 15 minutes before their end on, and requests wait in their last minute alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from forwarder.errors import ForwarderError
 from forwarder.logs import Throttled
 
 AHEAD_SECONDS = 15 * 60
-# Only with less left than this a request waits for new ones: it could not be made otherwise.
+# With less left than this a request waits for new ones, as it could not be signed otherwise.
 LAST_SECONDS = 60
 LOOK_SECONDS = 30.0
 RETRY_FIRST_SECONDS = 1.0
@@ -28,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 class CredentialsRenewal:
-    """The credentials of one client. Those that do not end, and those not yet asked for, are left alone."""
+    """Keeps the credentials of one client fresh; those that have no end, and those that no request has asked for yet, are left alone."""
 
     def __init__(self, client: Any, what: str) -> None:
-        """``what`` is what the client is for, in messages."""
+        """``what`` says in messages what the client is for: ``stream changes``."""
         credentials = client._request_signer._credentials
         self._what = what
         self._credentials = credentials if isinstance(credentials, AioRefreshableCredentials) else None
@@ -41,7 +42,7 @@ class CredentialsRenewal:
             self._credentials._mandatory_refresh_timeout = LAST_SECONDS
 
     async def run(self) -> None:
-        """Renew them until cancelled; returns at once if they do not end."""
+        """Renew the credentials until cancelled; returns at once if they have no end."""
         if self._credentials is None:
             return
         backoff = Backoff(first_seconds=RETRY_FIRST_SECONDS, max_seconds=RETRY_MAX_SECONDS)
@@ -66,10 +67,10 @@ class CredentialsRenewal:
 
 
 async def _refresh(credentials: Any) -> None:
-    """Ask for new ones. What is no good, since it has ended already or does not say when it ends, does not replace those there are."""
+    """Ask for new credentials. They replace the old ones only if they are good: not ended already, and with an end that can be read."""
     before = dict(vars(credentials))
     try:
-        # So that it raises what goes wrong.
+        # Mandatory: errors are raised. Those of an advisory refresh are only logged.
         await credentials._protected_refresh(is_mandatory=True)
         credentials.refresh_needed(AHEAD_SECONDS)
     except BaseException:

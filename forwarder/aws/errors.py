@@ -1,4 +1,12 @@
-"""What each error of the AWS client means to us, and the remedy."""
+"""What each error of the AWS client means to this program, and its remedy: tables of names, and the function that applies them.
+
+NoCredentialsError                              Refused      give the task a role, or set AWS_ACCESS_KEY_ID …
+ResourceNotFoundException                       Refused      create the stream, or correct its name …
+ValidationException                             Invalid      the request, or one of its records, would be refused again
+HTTP 413 to PutRecords                          TooLarge     send smaller requests
+ProvisionedThroughputExceededException,
+a time-out, an answer that cannot be read …     Unavailable  try again
+"""
 
 from __future__ import annotations
 
@@ -14,7 +22,7 @@ from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavail
 
 ACCESS_DENIED = "AccessDeniedException"
 
-# A stream encrypted by a KMS key cannot be written to when the key cannot be used. What waiting cannot mend:
+# A stream that is encrypted by a KMS key cannot be written to when the key cannot be used. Waiting mends none of these.
 KMS_REFUSALS = {
     "KMSAccessDeniedException": "allow kms:GenerateDataKey on the stream's KMS key, in this role's policy and the key's",
     "KMSDisabledException": "enable the stream's KMS key (aws kms enable-key)",
@@ -23,7 +31,7 @@ KMS_REFUSALS = {
     "KMSOptInRequired": "subscribe the account of the stream's KMS key to AWS KMS",
 }
 
-# What AWS says of whose request it is, under the names that its services have for it. Waiting mends none of it.
+# Wrong or expired credentials; each service has names of its own for it. Waiting mends none of these.
 _CHECK_CREDENTIALS = "check the AWS credentials"
 _CHECK_SECRET = "check the AWS credentials and this machine's clock"
 _RENEW = "renew the AWS credentials"
@@ -38,7 +46,7 @@ _IDENTITY_REFUSALS = {
         ("OptInRequired", "SubscriptionRequiredException"), "have the AWS account activated for this service"
     ),
 }
-# Some say it by their text alone: "The security token included in the request is expired".
+# Some services say it in the text alone: "The security token included in the request is expired".
 _EXPIRED = re.compile(r"security token .*\bexpired\b", re.IGNORECASE)
 
 # What waiting cannot mend when it is met at start, and the remedy.
@@ -50,10 +58,10 @@ _REFUSALS = {
     **_IDENTITY_REFUSALS,
 }
 
-# What may pass by itself, but need not.
+# Errors that pass by themselves as a rule, and what to do if they do not.
 _HINTS = {"KMSThrottlingException": "if it goes on, raise the account's quota of requests to AWS KMS"}
 
-# What STS says when it does not let us be the role of `role_arn`. It also says it of a role that does not exist.
+# STS's errors when it does not let us assume the role of `role_arn`. Of a role that does not exist it says AccessDenied too.
 _ROLE_REFUSALS = {
     "AccessDenied": "allow this identity sts:AssumeRole on it; its trust policy must name us, and the external_id if any",
     "ValidationError": "correct role_arn or external_id in the sink's URL",
@@ -61,11 +69,11 @@ _ROLE_REFUSALS = {
     **_IDENTITY_REFUSALS,
 }
 
-# What a gateway on the way, or AWS itself, says of a body that is too large; a name for it need not come along.
+# The HTTP status for a body that is too large, of a gateway or of AWS itself, and our name for it: the answer need not have one.
 _TOO_LARGE = 413
 TOO_LARGE = "RequestEntityTooLarge"
 
-# What is wrong with a request, or with one of its records: it would be refused again.
+# Something is wrong with the request or one of its records, so that it would be refused again.
 INVALID = {
     "ValidationException": "correct the stream's name in the sink's URL",
     "InvalidArgumentException": "correct the stream's name in the sink's URL",
@@ -98,25 +106,26 @@ _MISSING_SETTINGS: dict[type[Exception], str] = {
     botocore.exceptions.InvalidProxiesConfigError: "correct the configuration of the proxy",
 }
 
-# So much is kept of why a record is refused: what is told with it is in the same row of ``forwarder.dead_letter``.
+# How much of the reason for which a record was refused goes to its row in ``forwarder.dead_letter``.
 _REASON_CHARACTERS = 500
 
-# By this botocore says that new credentials have ended before they came. It has no class for it.
+# The text of botocore's error for new credentials that have ended already. The error has no class of its own.
 _STILL_EXPIRED = "refreshed credentials are still expired"
 
-# What may pass.
+# Errors of the client that may pass by themselves.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 @contextmanager
 def aws_errors(what: str) -> Iterator[None]:
-    """Raise what botocore and aiohttp raise as the errors of this program; ``what`` is what they are about.
+    """Raise the errors of botocore and aiohttp as errors of this program. ``what`` is what the call was about: ``stream changes``.
 
     Raises:
-        Invalid: the request itself is refused; the remedy is for one that holds no records.
-        TooLarge: it is refused for its size.
+        Invalid: something is wrong with the request, or with one of its records. The remedy in the message is for a request that holds
+            no records.
+        TooLarge: the request is refused for its size.
         Refused: waiting cannot mend it.
-        Unavailable: it may pass, or is nothing that anybody foresaw: one odd answer must not end the process.
+        Unavailable: it may pass. So is every error that is not foreseen here: one odd answer must not end the process.
     """
     try:
         yield
@@ -147,7 +156,7 @@ def aws_errors(what: str) -> Iterator[None]:
 
 @contextmanager
 def aws_errors_of_opening(what: str) -> Iterator[None]:
-    """As ``aws_errors``, for making a client, which reads the settings.
+    """As ``aws_errors``, for the making of a client. That reads the settings, and raises ValueError for a malformed one.
 
     Raises:
         Refused: region, credentials, profile or endpoint are missing or malformed.
@@ -157,7 +166,7 @@ def aws_errors_of_opening(what: str) -> Iterator[None]:
         try:
             yield
         except tuple(_MISSING_SETTINGS):
-            # Some of them are ValueErrors too.
+            # Some of these are subclasses of ValueError, too.
             raise
         except ValueError as error:
             raise Refused(f"{what}: {error}; correct endpoint_url in the sink's URL") from error
@@ -183,7 +192,7 @@ def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Una
 
 
 def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable | None:
-    """The role is assumed in the middle of any request, whenever the credentials have to be renewed."""
+    """What an error of AssumeRole means; None for other operations. The role is assumed within any call, when its credentials run out."""
     if error.operation_name != "AssumeRole":
         return None
     code = _plain_code_of(error)
@@ -192,17 +201,17 @@ def _refusal_of_role(what: str, error: botocore.exceptions.ClientError) -> Refus
 
 
 def reason(said: str) -> str:
-    """Why a record is refused, on one line, as it goes to the dead letters: not for logs."""
+    """Why a record is refused, on one line, for its dead letter. Not for logs: it may quote the record."""
     return " ".join(said[:_REASON_CHARACTERS].split())
 
 
 def _plain_code_of(error: botocore.exceptions.ClientError) -> str:
-    """The same, but one name for all that says that the credentials have expired."""
+    """AWS's name for the error; ``ExpiredToken`` for whatever says that the credentials have expired."""
     return "ExpiredToken" if _EXPIRED.search(reason(_message(error))) else code_of(error)
 
 
 def _said(error: botocore.exceptions.ClientError) -> str:
-    """Name and text of the error; a gateway's page has no text."""
+    """Name and text of the error. That of a gateway may have no text."""
     text = redaction.sentence(_message(error))
     return f"{code_of(error)}: {text}" if text else code_of(error)
 
@@ -212,6 +221,6 @@ def _message(error: botocore.exceptions.ClientError) -> str:
 
 
 def _status_of(error: botocore.exceptions.ClientError) -> int:
-    """Of the HTTP answer; 0: unknown."""
+    """The status of the HTTP answer; 0: unknown."""
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status

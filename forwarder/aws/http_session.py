@@ -1,9 +1,12 @@
-"""Connections that follow no redirect, since AWS sends none for what we ask, that read of an answer no more than one may have, that
-have little of what is sent waiting in them, and that end with the request that is given up.
+"""The HTTP connections of the AWS client, bounded in four ways in which aiohttp's are not.
 
-aiohttp takes the signature from what it sends to another origin, but knows nothing of the session token in a request, nor of its body.
-It keeps all of an answer in memory, whatever its size, which is decided by whoever sends it: a gateway with an odd page, say. And it
-closes a connection when all that waits in it is sent: to a peer that reads nothing, never.
+1. **No redirect is followed**: AWS sends none for what we ask. aiohttp would send the body, and the session token of the credentials, to
+   whatever host the redirect names.
+2. **An answer has a largest size.** aiohttp would keep all of it in memory, whatever the peer sends, such as an odd page of a gateway.
+3. **A body is handed to its connection in slices**, the next one when there is room. aiohttp would put all of it into the buffer of the
+   connection.
+4. **A request that is given up ends its connection at once**, with all that still waits in it. aiohttp would close the connection when that
+   is sent: to a peer that reads nothing, never.
 """
 
 from __future__ import annotations
@@ -21,28 +24,23 @@ import anyio
 from aiobotocore.httpsession import AIOHTTPSession
 from aiohttp.abc import AbstractStreamWriter
 
-# The longest answer to what we ask is a page of a thousand shards, some 400 kB; that to 500 records is half of it.
+# The longest answer to what we ask is a page of a thousand shards, of some 400 kB; the answer to 500 records has half of that.
 MAX_ANSWER_BYTES = 1 << 20
-# That something is wrong, the status of an answer tells. What else it says is for people.
+# An error is told by the status of the answer. The body is for people, and is cut off here.
 MAX_ERROR_BYTES = 1 << 16
-# What is sent waits for its connection in slices of this size, if it has more.
+# A body that is larger is handed to its connection in slices of this size.
 SLICE_BYTES = 1 << 20
-# How long what is left in a connection may take when it is closed.
+# How long all connections together may take to close at the end.
 CLOSE_SECONDS = 2.0
-# By this the system forgets what it has not sent of a connection that is closed, and says so to the peer.
+# Linger for 0 seconds: a connection that is closed is reset, and the system drops what it has not sent.
 _FORGETS_WHAT_WAITS = struct.pack("ii", 1, 0)
 
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
-    """As botocore's own, but a redirect is an answer as any other, and an error.
-
-    What is beyond the bounds is not read, and its connection closed. An error is cut there; anything else is no answer at all.
-
-    Of a request that is given up, for whatever reason, nothing more is sent, and nothing is left.
-    """
+    """botocore's session with these bounds. A redirect is an error. Of answers that are too long, errors are cut off, and others refused."""
 
     async def __aexit__(self, *error: object) -> None:
-        """Close every connection, or leave it to the end of the process: one whose peer takes nothing any more has no end by itself."""
+        """Close every connection. One whose peer takes nothing any more would never be closed: the end of the process will do that."""
         with anyio.move_on_after(CLOSE_SECONDS):
             await super().__aexit__(*error)
 
@@ -56,9 +54,9 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]
 
 
 def _release(release: Any, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-    """Take a connection back from a request. aiohttp asks for it to be closed if the request was given up, or only half sent."""
+    """Take a connection back from a request. ``should_close`` is aiohttp's word that the request was given up, or sent in part."""
     transport = protocol.transport
-    # If what was answered is not yet sent, who would send the next request behind it?
+    # A connection in which a part of a request still waits, although it was answered, must not have the next request behind that.
     if transport is not None and (should_close or transport.get_write_buffer_size()):
         _reset(transport)
         should_close = True
@@ -66,8 +64,8 @@ def _release(release: Any, key: Any, protocol: Any, *, should_close: bool = Fals
 
 
 def _reset(transport: Transport) -> None:
-    """End a connection at once, with all that waits in it: here, and in the system, which may have megabytes more."""
-    # One that is being closed may have given its descriptor back, which is another connection's by now.
+    """End a connection at once, and drop all that waits in it: in the buffer here, and in that of the system, which may have megabytes."""
+    # One that is being closed may have given its descriptor back already, and another connection may have it by now.
     if not transport.is_closing():
         with suppress(OSError):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGETS_WHAT_WAITS)
@@ -75,7 +73,7 @@ def _reset(transport: Transport) -> None:
 
 
 class _Straight:
-    """A session as far as it is asked for requests."""
+    """The part of aiohttp's session that botocore uses: it makes requests."""
 
     __slots__ = ("_session",)
 
@@ -90,7 +88,7 @@ class _Straight:
 
 
 class _Slices:
-    """Those of a body that is in memory."""
+    """The slices of a body that is in memory."""
 
     __slots__ = ("_data",)
 
@@ -102,9 +100,9 @@ class _Slices:
 
 
 class Sliced(aiohttp.Payload):
-    """A body as aiohttp sends it: the next slice is taken when the connection has room again, not all of it into its buffer at once.
+    """A body that is sent slice by slice: the next one is taken when the connection has room.
 
-    The slices are asked for twice, to be measured and sent, and have to be the same both times.
+    ``slices`` is iterated twice, to be measured and to be sent, and has to give the same both times.
     """
 
     _autoclose = True
@@ -114,7 +112,7 @@ class Sliced(aiohttp.Payload):
         self._size = sum(map(len, slices))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """As every payload must."""
+        """The body as text, which every payload of aiohttp must be able to give."""
         return b"".join(self._value).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
@@ -124,7 +122,7 @@ class Sliced(aiohttp.Payload):
 
 
 class _Answer:
-    """An answer as far as botocore looks at one."""
+    """The part of aiohttp's answer that botocore uses."""
 
     __slots__ = ("_response", "raw_headers", "status", "url")
 

@@ -1,7 +1,9 @@
-"""What a peer says, as far as it is repeated in the log, in ``/readyz`` and in metrics. Pure.
+"""What a peer says, reduced to what may be repeated in the log, in ``/readyz`` and in metrics. Pure.
 
-AWS quotes a request whose signature is wrong, session token and all, and a gateway may quote the body of one that it does not let pass:
-rows, in base64, and their keys.
+An error may quote what must not be seen there. AWS quotes a request whose signature is wrong, with its session token; a gateway may
+quote the body of a request that it refuses, with rows in base64 and their keys. So ``sentence`` ends where a quotation begins:
+
+    The request body {"Records":[{"Data":"eyJpZCI6NDJ9"}]} is too large.  ->  The request body
 """
 
 from __future__ import annotations
@@ -11,29 +13,29 @@ import re
 ODD_CODE = "odd code"
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Two ARNs and what is wrong with them have room in it.
+# Enough for a sentence with two ARNs in it.
 _CHARACTERS = 300
-# No sentence is longer; where a body without an end is quoted, no more is looked at.
+# How much of a text is looked at. No sentence is longer; a body that is quoted may be.
 _HEARD_CHARACTERS = 2000
-# A quotation: of headers, of a document in JSON or HTML, or whatever stands on a line of its own.
+# Where a quotation begins: of headers, of a document in JSON or HTML, or of anything that stands on a line of its own.
 _QUOTATION = re.compile(
     r"[{<\r\n]|Canonical|String-to-Sign|[\w-]*Authorization:|\b(Basic|Bearer) | HTTP/1", re.IGNORECASE
 )
 _END_OF_SENTENCE = re.compile(r"\.\s")
-# Data, a token or a signature. The names in an ARN or a URL may be as long.
+# Data, a token or a signature. Words that begin as an ARN or a URL are left alone: the names in them may be as long.
 _ENCODED = re.compile(r"[A-Za-z0-9+/_=%-]{40,}")
 _ADDRESS = re.compile(r"\W*(arn:|\w+://)")
-# What is secret in an address: who asks, and what he asks for.
+# The secret parts of an address: user and password, and the query.
 _ASKED = re.compile(r"(?<=://)[^/@]*@|\?.*")
 
 
 def code(said: object) -> str:
-    """A name of an error or a state; it may become a label of a metric."""
+    """The name of an error or a state, fit to be a label of a metric; ``odd code`` for what is no such name."""
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ODD_CODE
 
 
 def sentence(said: object) -> str:
-    """The first sentence, up to where it begins to quote, on one line."""
+    """The first sentence of a text, up to where it begins to quote, on one line."""
     heard = f"{said}"[:_HEARD_CHARACTERS].lstrip()
     heard = _END_OF_SENTENCE.split(_QUOTATION.split(heard, maxsplit=1)[0], maxsplit=1)[0]
     words = [_ASKED.sub("", word) if _ADDRESS.match(word) else _ENCODED.sub("…", word) for word in heard.split()]

@@ -1,4 +1,4 @@
-"""Whose credentials a sink uses with AWS, in which region, and whether there is such a region."""
+"""With which credentials, and in which region, a sink uses AWS; and whether that region exists."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from forwarder.errors import Misconfigured
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
-# What the role's owner sees in the log of his account.
+# Named in the CloudTrail of the role's account.
 ROLE_SESSION_NAME = "forwarder"
 
 
 def session_of(target: KinesisTarget) -> AioSession:
-    """What makes the clients of a target: for its profile and role, with FIPS endpoints if it is to be.
+    """A session that makes the clients for a target, by its profile, role and use of FIPS endpoints.
 
-    A role is assumed by the first request of a client, not before.
+    The role is assumed by the first request of a client, not before.
     """
     session = _session_of_profile(target)
     if target.role_arn:
@@ -34,20 +34,20 @@ def session_of(target: KinesisTarget) -> AioSession:
 
 
 def region_of(target: KinesisTarget) -> str | None:
-    """The SDKs of other languages read AWS_REGION, and ECS sets it; botocore reads AWS_DEFAULT_REGION alone."""
+    """The region of a target; None: botocore finds it. AWS_REGION is read here, since ECS sets it and botocore does not read it."""
     return target.region or os.environ.get("AWS_REGION")
 
 
 def is_at_aws(client: Any) -> bool:
-    """Whether AWS itself answers this client, and not a local stand-in."""
+    """Whether the endpoint of this client is one of AWS, and not a local stand-in."""
     return (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
 
 
 def require_region(client: Any) -> None:
-    """Make sure that the region of a client of AWS has a name as AWS gives them.
+    """Make sure that the region of a client has a name such as AWS gives, if its endpoint is one of AWS.
 
     Raises:
-        Misconfigured: it has not, so that nobody would ever answer.
+        Misconfigured: it has not, so nobody would ever answer.
     """
     region = client.meta.region_name
     if is_at_aws(client) and _partition_of(region) is None:
@@ -57,7 +57,7 @@ def require_region(client: Any) -> None:
 
 
 async def lists_region(client: Any) -> bool:
-    """Whether the SDK knows the region of a client of AWS. If not, it may be younger than the SDK, or a mistake."""
+    """Whether the SDK knows the region of a client. A region that it does not know is newer than this version of it, or does not exist."""
     region, service = client.meta.region_name, client.meta.service_model.endpoint_prefix
     partition = _partition_of(region)
     if partition is None:
@@ -74,7 +74,7 @@ def _partition_of(region: str) -> str | None:
 
 def _session_of_profile(target: KinesisTarget) -> AioSession:
     session = AioSession(profile=target.profile)
-    # Of those too that are made to ask for credentials.
+    # The default for all its clients: botocore makes some of its own, to ask for credentials.
     session.set_default_client_config(AioConfig(http_session_cls=StraightSession))
     if target.fips:
         session.set_config_variable("use_fips_endpoint", value=True)
@@ -82,9 +82,10 @@ def _session_of_profile(target: KinesisTarget) -> AioSession:
 
 
 class _Role:
-    """Credentials by AssumeRole, begun with those that ``source`` has.
+    """Credentials by AssumeRole, which is called with the credentials of ``source``.
 
-    Assuming it again renews those of ``source`` too, if need be. It is tried once: whoever renews the credentials tries again.
+    When the role is assumed again, those of ``source`` are renewed first, if need be. Each time one attempt is made: who renews credentials
+    tries again.
     """
 
     def __init__(self, source: AioSession, target: KinesisTarget) -> None:

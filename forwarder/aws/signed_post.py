@@ -1,9 +1,13 @@
-"""Requests like one that botocore has made: to its address, with its headers and credentials, through its connections.
+"""Requests that repeat one which botocore has made: the same address, headers, credentials and connections, with other bodies.
 
-botocore spends half a millisecond on a request before a byte is sent: rules of endpoints, events, and headers that it parses time
-and again. None of that changes from one request to the next. So one is made by botocore, with a stand-in for the network, and what
-its own events tell of it is kept; later ones differ only in their body, their time and their signature. Proxies, TLS and time-outs
-are those of the client, for its session sends them, and it is botocore that finds and renews the credentials.
+botocore spends half a millisecond on a request before a byte is sent: on rules of endpoints, on events, and on headers that it parses again
+and again. All of that is the same for each request. So:
+
+1. ``learn`` has botocore make one request, with a stand-in for the network, and keeps what botocore's events tell of it.
+2. ``SignedPost.send`` makes the next ones, which differ in their body, time and signature alone.
+
+They are sent by the client's own HTTP session, so proxies, TLS and time-outs are those of the client. It is still botocore that finds and
+renews the credentials.
 """
 
 from __future__ import annotations
@@ -25,17 +29,17 @@ from botocore.parsers import create_parser
 from forwarder.aws.http_session import Sliced
 from forwarder.aws.sigv4 import Signer
 
-# What no two requests have in common.
+# Headers that are different in each request.
 _OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-length", "amz-sdk-invocation-id"}
-# A host is signed as it is sent: without the port that goes without saying.
+# A host is sent, and so signed, without its port if that is the default of its scheme.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class SignedPost:
-    """One operation of a client, with bodies that somebody else makes and answers that somebody else reads."""
+    """Requests for one operation of a client; the caller makes their bodies and reads their answers."""
 
     def __init__(self, trial: _Trial, operation: Any) -> None:
-        """``operation`` is botocore's model of it."""
+        """``operation`` is botocore's model of the operation."""
         headers = trial.headers
         target = urlsplit(trial.request.url)
         host = target.hostname if target.port == _DEFAULT_PORTS.get(target.scheme) else target.netloc
@@ -53,13 +57,13 @@ class SignedPost:
         )
 
     async def send(self, body: bytes | Iterable[bytes]) -> bytes:
-        """Make a request; the body of its answer.
+        """Make a request, and return the body of its answer.
 
-        Slices are asked for three times, to be signed, measured and sent: only what the connection takes of them is in memory.
+        A body in slices is iterated three times, to be signed, measured and sent, so that it need not be in memory whole.
 
         Raises:
-            ClientError: it is refused.
-            Exception: what else the client raises, if there is no answer or there are no credentials.
+            ClientError: the request is refused.
+            Exception: whatever else the client raises, if there is no answer or there are no credentials.
         """
         signature = await self.sign(body, at=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         headers = self._headers | signature | {"amz-sdk-invocation-id": str(uuid4())}
@@ -68,7 +72,7 @@ class SignedPost:
         try:
             response = await self._session.send(request)
         except HTTPClientError as error:
-            # Its subclasses are of the network. Itself it wraps what the session did not foresee.
+            # Subclasses of it are failures of the network. The class itself wraps any error that the session did not foresee.
             if type(error) is HTTPClientError:
                 raise error.kwargs["error"] from error
             raise
@@ -78,7 +82,7 @@ class SignedPost:
         return answer
 
     async def sign(self, body: bytes | Iterable[bytes], *, at: str) -> dict[str, str]:
-        """The headers that sign a request, by the credentials that there are now."""
+        """The headers that sign a request, by the credentials of this moment."""
         authority = await self._authority()
         if authority.credentials is None:
             raise NoCredentialsError
@@ -98,7 +102,7 @@ class SignedPost:
 
 
 async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any]) -> SignedPost:
-    """What sends requests like this one of a client's. It is not sent itself: a stand-in answers it, unless botocore has changed.
+    """Have a client make one request, and learn from it how to make more. It does not leave the machine: a stand-in answers it.
 
     Raises:
         Exception: of any kind, if this botocore is not as we know it, or signs otherwise than we do.
@@ -108,7 +112,7 @@ async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any])
     events = client.meta.events
     hooks = {f"{event}.kinesis.{operation_name}": hook for event, hook in trial.hooks.items()}
     for event, hook in hooks.items():
-        # First, so that the answer is ours.
+        # As the first hook, since the first one that answers is heeded.
         events.register_first(event, hook)
     try:
         await getattr(client, xform_name(operation_name))(**parameters)
@@ -124,23 +128,23 @@ async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any])
 
 
 class _Trial:
-    """One request of botocore's: what its events tell of it, and an answer in the network's place."""
+    """One request that botocore makes: what its events tell of it, and the answer in the network's place."""
 
     @property
     def hooks(self) -> dict[str, Callable[..., Any]]:
-        """By event."""
+        """What is called at each event of botocore."""
         return {"before-sign": self._signing, "before-send": self._sending, "needs-retry": self._answered}
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of the request, by their names in lower case."""
+        """The headers of the request, by their names in lower case."""
         return {name.lower(): _text(value) for name, value in self.request.headers.items()}
 
     def _signing(
         self, request_signer: Any, signing_name: str, region_name: str, signature_version: str, **_: Any
     ) -> None:
         self.service, self.region = signing_name, region_name
-        # What has the credentials, renewed if need be.
+        # Gives an object with the credentials of the moment, which are renewed if need be.
         self.authority = partial(request_signer.get_auth_instance, signing_name, region_name, signature_version)
 
     def _sending(self, request: AWSPreparedRequest, **_: Any) -> AioAWSResponse:
@@ -151,7 +155,7 @@ class _Trial:
         self.endpoint = endpoint
 
     async def read(self) -> bytes:
-        """The body of the answer."""
+        """The body of the answer, asked for as that of a network's answer would be."""
         return b"{}"
 
 

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for requests that differ only in their body and time. Pure.
+"""AWS Signature Version 4, for POST requests that differ only in their body and time. Pure.
 
 Source of the rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -15,7 +15,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 class Credentials(Protocol):
-    """``botocore.credentials.ReadOnlyCredentials``."""
+    """What is needed of ``botocore.credentials.ReadOnlyCredentials``."""
 
     @property
     def access_key(self) -> str: ...
@@ -29,16 +29,18 @@ class Signer:
     """Signs POST requests to one address."""
 
     def __init__(self, *, path: str, headers: Mapping[str, str], region: str, service: str) -> None:
-        """``headers`` are those that are signed, by their names in lower case; ``host`` is among them, date and token are not."""
+        """``headers`` are those to be signed, by their names in lower case: with ``host``, and without date and token."""
         self._path = path
         self._headers = dict(headers)
         self._region = region
         self._service = service
 
     def sign(self, body: bytes | Iterable[bytes], *, credentials: Credentials, at: str) -> dict[str, str]:
-        """The headers that a request needs besides the given ones; ``at`` is UTC, as in ``20260102T030405Z``.
+        """The headers that a request needs besides those that are the same for all: date, token and signature.
 
-        The body may come in slices.
+        Args:
+            body: whole, or in slices.
+            at: the time in UTC, as in ``20260102T030405Z``.
         """
         added = {"X-Amz-Date": at}
         if credentials.token:

@@ -1,4 +1,13 @@
-"""The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
+"""The ``forwarder`` command line: which commands there are, and the one place that turns an error into a line and an exit status.
+
+A command is a function in a module of its name. To import all of these modules takes a second, so only what is called is imported:
+
+    forwarder --help                  no command: their summaries are read from the source
+    forwarder listen --once           forwarder.cli.listen
+    forwarder sinks remove --help     forwarder.cli.sinks
+    forwarder sinks re<TAB>           forwarder.cli.sinks; the shell hands over the words in a variable
+    forwarder lissen                  no command: that "listen" is meant is told by its name
+"""
 
 import ast
 import os
@@ -6,6 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 from pkgutil import get_data
 from typing import Annotated, NoReturn
 
@@ -17,24 +27,31 @@ from forwarder.errors import ForwarderError
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
 INTERRUPTED = 130
 
-# Set by the shell that asks for completions.
+# Set by the shell that asks for completions. It has what is typed so far in the first of these that is set: bash, other shells.
 COMPLETION = "_FORWARDER_COMPLETE"
+TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
-# Each is a function in a module of its name.
 COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
+
+# Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
+# docstring is their help.
+GROUPS = frozenset({"sinks", "dead-letters"})
 
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
-    """The command line with these commands. Only what they need is imported: all of them take a second to start."""
+    """The command line with these commands, whose modules are imported."""
     app = _empty()
     for name in names:
-        function = _function(name)
-        app.command(name)(getattr(import_module(f"forwarder.cli.{function}"), function))
+        module = import_module(f"forwarder.cli.{_function(name)}")
+        if name in GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, _function(name)))
     return app
 
 
 def contents() -> typer.Typer:
-    """The command line as its help lists it: the commands are named, and none is imported."""
+    """The command line as its help lists it: every command is named, and none is imported."""
     app = _empty()
     for name in COMMANDS:
         app.command(name, help=_summary(name))(_named)
@@ -42,13 +59,8 @@ def contents() -> typer.Typer:
 
 
 def _empty() -> typer.Typer:
-    app = typer.Typer(
-        name="forwarder",
-        help="Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.",
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-        pretty_exceptions_enable=False,
-    )
+    # Without rich markup, help is text that can be copied: an example stays on its line, at 80 columns too, and has no colours.
+    app = typer.Typer(name="forwarder", rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(_forwarder)
     return app
 
@@ -71,11 +83,31 @@ def _named() -> None:
 
 
 def _forwarder(
+    context: typer.Context,
+    *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
+    """Stream PostgreSQL row changes to Amazon Kinesis: at least once, in order per key, without slowing a write.
+
+    Settings are read from forwarder.toml (or --config FILE), then from variables FORWARDER_*, then from flags; the last one wins.
+    Exit status: 0 done; 1 refused, or --check has found something to do; 2 wrong usage or settings.
+
+    \b
+    Example, on this machine alone:
+      forwarder demo
+
+    \b
+    Example, in earnest:
+      export FORWARDER_DATABASE_URL=postgresql://app_owner@db.internal/app
+      forwarder migrate --table 'public.*'
+      forwarder listen --sink 'kinesis://changes?region=eu-west-1'
+    """
     if version:
         typer.echo(f"forwarder {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -85,29 +117,42 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="forwarder")
         if status == INTERRUPTED:
             _fail("interrupted", INTERRUPTED)
         sys.exit(status)
     except ForwarderError as error:
         _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        if not error.format_message():
-            # No arguments at all: typer has printed the help.
-            sys.exit(error.exit_code)
-        _fail(f"{error.format_message()} See `forwarder --help`.", error.exit_code)
+        _fail(_with_remedy(error, sys.argv[1:]), error.exit_code)
     except typer.Abort:
         _fail("interrupted", INTERRUPTED)
 
 
+def _with_remedy(error: typer.TyperException, arguments: Sequence[str]) -> str:
+    """What is wrong with the words of a command line, and where to read what is right."""
+    message = error.format_message()
+    stop = "" if message.endswith((".", "?")) else "."
+    context: typer.Context | None = getattr(error, "ctx", None)
+    command = context.command_path if context else _called(arguments)
+    return f"{message}{stop} See `{command} --help`."
+
+
+def _called(arguments: Sequence[str]) -> str:
+    """The command that the arguments begin with: ``forwarder sinks remove`` of ``sinks remove --config``."""
+    words = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    return " ".join(("forwarder", *words[: 2 if words and words[0] in GROUPS else 1]))
+
+
 def _wanted(arguments: Sequence[str]) -> typer.Typer:
-    """The command that is called, if it can be told; else all, to suggest one."""
+    """The command that is called, alone, if the arguments name one; else what there is to call."""
     if COMPLETION in os.environ:
-        # A shell asks what may come next; what was typed so far is in the environment too.
-        return command_line()
-    if not arguments or list(arguments) in (["--help"], ["--version"]):
+        typed = next((os.environ[name] for name in TYPED if name in os.environ), "")
+        arguments = typed.split()[1:]
+    if not arguments or arguments[0] in ("--help", "--version"):
         return contents()
-    return command_line((arguments[0],) if arguments[0] in COMMANDS else COMMANDS)
+    name = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return command_line((name,)) if name in COMMANDS else contents()
 
 
 def _occupy_standard_descriptors() -> None:

@@ -1,10 +1,10 @@
-"""``forwarder dead-letters``: changes that could not be delivered."""
+"""``forwarder dead-letters``: lists, shows, retries and discards changes that could not be delivered."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated
 
 import anyio
 import msgspec
@@ -13,9 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from forwarder.capture.catalog import read_named
-from forwarder.capture.selection import Pattern
-from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
+from forwarder.cli.letter_filters import (
+    CodeOption,
+    Filters,
+    SeqsArgument,
+    SinceOption,
+    SinkOption,
+    TableOption,
+    filters_of,
+)
+from forwarder.cli.options import Command, ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
 from forwarder.store import dead_letters as store
@@ -23,106 +30,168 @@ from forwarder.store.dead_letters import Letter
 
 _OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap"}
 
-Action = Literal["list", "show", "retry", "discard"]
+Act = Callable[[Connection, Sequence[Letter]], Awaitable[None]]
+Work = Callable[[Connection, Filters], Awaitable[None]]
 
-_DONE = {"retry": "to be sent again", "discard": "discarded"}
+AllOption = Annotated[bool, typer.Option("--all", help="All of them, if neither a SEQ nor a filter is given.")]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which letters are meant; what is None lets all pass."""
-
-    seqs: Sequence[int]
-    sink: str | None
-    table: str | None
-    code: str | None
-    since: datetime | None
-
-    @property
-    def exist(self) -> bool:
-        """Whether there is any."""
-        return any((self.seqs, self.sink, self.table, self.code, self.since))
-
-    async def find(self, connection: Connection) -> AsyncIterator[Sequence[Letter]]:
-        """The letters that pass, by sink and seq, in pages."""
-        since = self.since and self.since.replace(tzinfo=UTC)
-        tables = await read_named(connection, [Pattern(self.table)]) if self.table else None
-        found = store.find(
-            connection, sink=self.sink, seqs=self.seqs or None, code=self.code, since=since, tables=tables
-        )
-        async for page in found:
-            yield page
+app = typer.Typer(rich_markup_mode=None)
 
 
-def dead_letters(
-    action: Annotated[Action, typer.Argument(help="What to do with those that the filters leave.")],
-    seq: Annotated[list[str] | None, typer.Argument(metavar="[SEQ]…", help="These alone.", show_default=False)] = None,
-    sink: Annotated[str | None, typer.Option(help="Of this sink.", show_default=False)] = None,
-    table: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Of these tables, such as sales.*", show_default=False)
-    ] = None,
-    code: Annotated[
-        str | None, typer.Option(help="With this code: oversize, or the stream's own word.", show_default=False)
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(help="Set aside since then (UTC).", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], show_default=False),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Retry or discard all; without a filter it has to be said.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="List them as one JSON object a line.")] = False,
+@app.callback()
+def dead_letters() -> None:
+    """Show, retry or discard changes that could not be delivered.
+
+    A change that is too large for the stream, or that the stream refuses for good, is set aside as a dead letter, so that it holds
+    nothing else up. It stays until it is sent again or discarded.
+
+    \b
+    Example:
+      forwarder dead-letters list
+      forwarder dead-letters retry --code oversize
+    """
+
+
+@app.command("list", cls=Command)
+def list_letters(
+    seqs: SeqsArgument = None,
+    *,
+    sink: SinkOption = None,
+    table: TableOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Look at changes that could not be delivered, have them sent again, or give them up.
+    """List dead letters, the newest first, without their rows.
 
-    A change that is too large for the stream, or that the stream refuses for good, is set aside so that it holds nothing else
-    up. **show** prints row images. **retry** has `forwarder listen` send it again, with the id and the seq that it had; it
-    arrives after later changes of its row. **discard** deletes it for ever.
+    All there are, or those that are given by SEQ; the options narrow that down.
 
-    Example: `forwarder dead-letters retry --code oversize`
+    \b
+    Example:
+      forwarder dead-letters list --table 'public.*' --code oversize
     """
-    filters = Filters(seqs=[_seq(text) for text in seq or ()], sink=sink, table=table, code=code, since=since)
-    if action in ("retry", "discard") and not (filters.exist or every):
+    _run(partial(_list, as_json=json), filters_of(seqs, sink, table, code, since), config, log_format)
+
+
+@app.command("show", cls=Command)
+def show(
+    seqs: SeqsArgument = None,
+    *,
+    sink: SinkOption = None,
+    table: TableOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Print dead letters with their row images, one JSON object a line.
+
+    All there are, or those that are given by SEQ; the options narrow that down. Rows may hold what is not for everybody's eyes.
+
+    \b
+    Example:
+      forwarder dead-letters show --sink default
+    """
+    _run(_show, filters_of(seqs, sink, table, code, since), config, log_format)
+
+
+@app.command("retry", cls=Command)
+def retry(
+    seqs: SeqsArgument = None,
+    *,
+    sink: SinkOption = None,
+    table: TableOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    every: AllOption = False,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Have dead letters sent again.
+
+    `forwarder listen` sends them, at once if it runs, with the ids and seqs that they had. They arrive after later changes of their
+    rows. What is refused again stays a dead letter.
+
+    \b
+    Example:
+      forwarder dead-letters retry --code oversize
+    """
+    filters = _required(filters_of(seqs, sink, table, code, since), every=every)
+    _run(partial(_change, act=store.retry, done="to be sent again"), filters, config, log_format)
+
+
+@app.command("discard", cls=Command)
+def discard(
+    seqs: SeqsArgument = None,
+    *,
+    sink: SinkOption = None,
+    table: TableOption = None,
+    code: CodeOption = None,
+    since: SinceOption = None,
+    every: AllOption = False,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Delete dead letters for ever.
+
+    They are never delivered. To see first what that would be, give the same seqs and options to `forwarder dead-letters list`.
+
+    \b
+    Example:
+      forwarder dead-letters discard --sink default --code oversize
+    """
+    filters = _required(filters_of(seqs, sink, table, code, since), every=every)
+    _run(partial(_change, act=store.discard, done="discarded"), filters, config, log_format)
+
+
+def _required(filters: Filters, *, every: bool) -> Filters:
+    """The filters, if there are any, or --all is given: to name nothing may be a slip."""
+    if not (filters.exist or every):
         raise Misconfigured("no dead letter is named: give a SEQ or a filter, or --all")
+    return filters
+
+
+def _run(work: Work, filters: Filters, config: Path | None, log_format: str | None) -> None:
     url = database_url(settings(config, log_format))
-    anyio.run(partial(_run, url, action, filters, as_json=json), backend_options={"use_uvloop": True})
+    anyio.run(partial(_connected, url, work, filters), backend_options={"use_uvloop": True})
 
 
-def _seq(text: str) -> int:
-    seq = seq_of(text)
-    if seq is None:
-        raise Misconfigured(f"{text!r} is not the number of a change: {SEQS}")
-    return seq
-
-
-async def _run(url: str, action: Action, filters: Filters, *, as_json: bool) -> None:
+async def _connected(url: str, work: Work, filters: Filters) -> None:
     async with session(url, purpose="dead-letters") as connection:
-        if action == "list":
-            letters = [letter async for page in filters.find(connection) for letter in page]
-            _refuse_none(filters, len(letters))
-            _list(sorted(letters, key=_newest, reverse=True), as_json=as_json)
-            return
-        count = 0
-        # A page at a time: there may be millions.
-        async for page in filters.find(connection):
-            count += len(page)
-            await _act(connection, action, page)
-        _refuse_none(filters, count)
-        if action != "show":
-            typer.echo(f"dead letters {_DONE[action]}: {count}")
+        await work(connection, filters)
 
 
-async def _act(connection: Connection, action: Action, letters: Sequence[Letter]) -> None:
-    match action:
-        case "retry":
-            await store.retry(connection, letters)
-        case "discard":
-            await store.discard(connection, letters)
-        case _:
-            for letter in letters:
-                typer.echo(await store.read(connection, letter))
+async def _list(connection: Connection, filters: Filters, *, as_json: bool) -> None:
+    letters = [letter async for page in filters.find(connection) for letter in page]
+    _refuse_none(filters, len(letters))
+    letters.sort(key=_newest, reverse=True)
+    if as_json:
+        for letter in letters:
+            typer.echo(msgspec.json.encode(letter).decode())
+        return
+    if letters:
+        Console().print(_table(letters))
+    typer.echo(f"dead letters: {len(letters)}")
+
+
+async def _show(connection: Connection, filters: Filters) -> None:
+    count = 0
+    async for page in filters.find(connection):
+        count += len(page)
+        for letter in page:
+            typer.echo(await store.read(connection, letter))
+    _refuse_none(filters, count)
+
+
+async def _change(connection: Connection, filters: Filters, *, act: Act, done: str) -> None:
+    count = 0
+    async for page in filters.find(connection):
+        count += len(page)
+        await act(connection, page)
+    _refuse_none(filters, count)
+    typer.echo(f"dead letters {done}: {count}")
 
 
 def _refuse_none(filters: Filters, count: int) -> None:
@@ -132,16 +201,6 @@ def _refuse_none(filters: Filters, count: int) -> None:
 
 def _newest(letter: Letter) -> tuple[datetime, int]:
     return letter.set_aside_at, letter.seq
-
-
-def _list(letters: Sequence[Letter], *, as_json: bool) -> None:
-    if as_json:
-        for letter in letters:
-            typer.echo(msgspec.json.encode(letter).decode())
-        return
-    if letters:
-        Console().print(_table(letters))
-    typer.echo(f"dead letters: {len(letters)}")
 
 
 def _table(letters: Sequence[Letter]) -> Table:

@@ -1,4 +1,4 @@
-"""``forwarder listen``: the service."""
+"""``forwarder listen``: runs the service, with its HTTP server, until it is told to stop."""
 
 import asyncio
 import gc
@@ -16,39 +16,44 @@ from forwarder.errors import Misconfigured
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
 
-# Collections of the youngest objects come after so many new ones, instead of 700. A page of rows is thousands of objects, none of
-# them in a cycle: looking at each of them cost a tenth of the listener's time, and found nothing.
+# How many new objects there are before Python's garbage collector looks for cycles among them; its default is 700. A page of rows is
+# thousands of objects without a cycle: to look at them cost a tenth of the listener's time.
 COLLECT_AFTER_OBJECTS = 50_000
 
 
 def listen(
+    *,
     sink: Annotated[
         list[str] | None,
         typer.Option(
             "--sink",
             metavar="[NAME=]URL",
-            help="Where the records go: kinesis://STREAM?region=…, stdout: or file:PATH (repeatable, each with a name of its own);"
-            " else FORWARDER_SINK or \\[\\[sink]].",
+            help="Where records go: kinesis://STREAM?region=…, stdout: or file:PATH. Repeatable, each with a NAME of its own; if not given,"
+            " the settings name them.",
             show_default=False,
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Deliver what there is now, then exit 0.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, and exit.")] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Stream captured changes to the sinks, in order per key, until stopped.
+    """Stream captured changes to the sinks until stopped.
 
-    It sleeps until a writer rings, drains the outbox, and saves each sink's position after delivery. SIGTERM and Ctrl-C let what is
-    in flight finish, save the position and exit 0. Run it twice and the second stands by.
+    It sleeps until a transaction commits changes, sends them to every sink, those of one key in the order of their commits, and then
+    saves how far each sink is. SIGTERM and Ctrl-C let what is under way finish, save, and exit with status 0. Of two that run, one
+    stands by and takes over when the other is gone.
 
-    Example: `forwarder listen --sink 'kinesis://changes?region=eu-west-1'`
+    \b
+    Example:
+      forwarder listen --sink 'kinesis://changes?region=eu-west-1'
+      forwarder listen --sink stdout: --once
     """
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
     metrics = Metrics()
     service = _service(loaded, metrics)
     bind = "" if once else loaded.http.bind
-    # What is imported stays; no collection needs to look at it.
+    # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     anyio.run(partial(_run, service, metrics, bind=bind, once=once), backend_options={"use_uvloop": True})

@@ -1,4 +1,4 @@
-"""``forwarder local-kinesis``: the local Kinesis as a server."""
+"""``forwarder local-kinesis``: runs the local Kinesis as a server."""
 
 import errno
 import signal
@@ -13,15 +13,23 @@ from forwarder.local.kinesis import LocalKinesis, serve
 from forwarder.local.kinesis.errors import KinesisError
 from forwarder.local.kinesis.faults import load
 
-PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0 takes a free port.")]
-HostOption = Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens it to the network.")]
-ShardsOption = Annotated[int, typer.Option(min=1, max=10_000, help="Shards of each --stream.")]
-StreamOption = Annotated[
-    list[str] | None, typer.Option(help="Create this stream at start (repeatable).", show_default=False)
+PortOption = Annotated[
+    int, typer.Option(metavar="PORT", min=0, max=65_535, help="Where to listen; 0 takes a free port, and names it.")
 ]
-NoLimitsOption = Annotated[bool, typer.Option("--no-limits", help="Do not enforce the rates of the shards.")]
-DiscardOption = Annotated[bool, typer.Option("--discard", help="Check and answer everything, store nothing.")]
-FaultsOption = Annotated[Path | None, typer.Option(help="Script of faults, .toml or .json.", show_default=False)]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where to listen; all but loopback can be reached from the network.")
+]
+ShardsOption = Annotated[int, typer.Option(metavar="NUMBER", min=1, max=10_000, help="How many each --stream has.")]
+StreamOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Create this stream at the start. Repeatable.", show_default=False),
+]
+NoLimitsOption = Annotated[bool, typer.Option("--no-limits", help="Leave out the limits of rate.")]
+DiscardOption = Annotated[bool, typer.Option("--discard", help="Check and answer requests, but store nothing.")]
+FaultsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Let requests fail as this script says, in TOML or JSON.", show_default=False),
+]
 
 
 def local_kinesis(
@@ -34,11 +42,14 @@ def local_kinesis(
     discard: DiscardOption = False,
     faults: FaultsOption = None,
 ) -> None:
-    """Run a local Kinesis that enforces the real limits, until it is interrupted.
+    """Run a local Kinesis that enforces the real limits.
 
-    For development, tests and docker-compose; any AWS SDK works with it, with any credentials.
+    For development, tests and docker compose. Any AWS SDK works with it, with any credentials. What it stores is in memory, and is
+    gone when it stops, by Ctrl-C or SIGTERM. docs/local-kinesis.md says what it can do, and how to script faults.
 
-    Example: `forwarder local-kinesis --stream orders --shards 2 --faults faults.toml`
+    \b
+    Example:
+      forwarder local-kinesis --stream orders --shards 2
     """
     kinesis = LocalKinesis(limits=not no_limits, discard=discard, faults=load(faults) if faults else ())
     anyio.run(_serve, kinesis, host, port, stream or [], shards, backend_options={"use_uvloop": True})

@@ -1,4 +1,8 @@
-"""``forwarder migrate``: the schema, and the triggers of the selected tables."""
+"""``forwarder migrate``: brings the schema and the triggers in line with this version and the selected tables.
+
+The modes share one path: what differs from what is wanted is found (a ``Difference``), and then done, shown, or printed as SQL. What stays
+captured although it is not selected is asked about last, when all else is done and no lock is held.
+"""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,54 +34,69 @@ Ask = Callable[[Connection], Awaitable[Difference]]
 
 
 def migrate(
+    *,
     table: Annotated[
         list[str] | None,
         typer.Option(
             "--table",
             metavar="PATTERN",
-            help="Capture these tables too, such as orders, sales.* or '\"odd.schema\".*' (repeatable); else \\[\\[table]].",
+            help="Capture these tables, besides those that are captured already: orders, sales.*. Repeatable; if not given, the settings"
+            " name them.",
             show_default=False,
         ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN", help="But never these (repeatable).", show_default=False),
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="Leave these out of the selection. Repeatable.", show_default=False
+        ),
     ] = None,
     remove: Annotated[
         bool,
-        typer.Option(
-            "--remove", help="Capture no longer what the selection does not name; else that is listed and stays."
-        ),
+        typer.Option("--remove", help="End the capture of tables that are not selected; else they are only listed."),
     ] = False,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Say what would change; change nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Like --plan; exit 1 if something would change.")] = False,
-    sql: Annotated[bool, typer.Option("--sql", help="Print what would be run; change nothing.")] = False,
+    show_plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Like --plan; the exit status is 1 if there is anything to do.")
+    ] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL that would be run, and run nothing.")] = False,
     runtime_role: Annotated[
         str | None,
         typer.Option(
             "--runtime-role",
             metavar="NAME",
-            help="Let this role run `forwarder listen`; it need not own anything (docs/roles.md).",
+            help="Grant this role what `forwarder listen` needs, which is less than this command needs.",
             show_default=False,
         ),
     ] = None,
     down: Annotated[
         bool,
-        typer.Option("--down", help="Remove all triggers and schema forwarder; refused while changes are undelivered."),
+        typer.Option(
+            "--down", help="Remove all triggers, and schema forwarder. Refused while changes are not delivered."
+        ),
     ] = False,
     discard_undelivered: Annotated[
-        bool, typer.Option("--discard-undelivered", help="With --down: undelivered changes may be lost.")
+        bool, typer.Option("--discard-undelivered", help="With --down: give up what is not delivered.")
     ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Create or upgrade schema forwarder, and capture the selected tables.
+    """Create or upgrade schema forwarder; capture tables.
 
-    Safe to run again, at the same time, and on a busy system: it touches only what differs, never lets writers queue for
-    long, and comes back to tables that are locked. What is captured stays so and is mended, selected or not: it ends by
-    --remove alone, or after a question on a terminal.
+    Tables are captured by triggers. It can be run again at any time, on a busy system and by two at once. It changes only what differs,
+    and takes the lock of a table for an instant or not at all, so that writers do not queue behind it; it comes back to tables that were
+    locked.
 
-    Example: `forwarder migrate --table 'public.*' --exclude 'public.audit_*' --plan`
+    What is captured stays captured, and is mended, whether it is selected or not. That ends by --remove, or if you say yes when
+    asked on a terminal.
+
+    A PATTERN is TABLE or SCHEMA.TABLE, where * and ? stand for anything; the schema is public if none is named, and case counts. A name
+    that has a dot or a wildcard in it is put in double quotes: '"odd.schema".*'.
+
+    \b
+    Example:
+      forwarder migrate --table 'public.*' --plan
+      forwarder migrate --table 'public.*' --exclude 'public.audit_*'
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
     if down and (table or exclude or remove or runtime_role):
@@ -99,7 +118,7 @@ def migrate(
         roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
     )
     left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database)
-    # Asked when all else is done and no lock is held: the answer may take its time.
+    # Asked when all else is done and no lock is held, since the answer may take long.
     if left and mode == "apply" and _is_answered(f"Capture these {len(left)} no longer?"):
         _perform(url, partial(_removals_alone, ask, left), mode=mode)
 
@@ -134,14 +153,18 @@ def _perform(
 
 
 def _is_answered(question: str) -> bool:
-    """Whether somebody sits at a terminal and says yes."""
+    """Whether somebody at a terminal has said yes. Without a terminal nobody is asked."""
     return sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, err=True)
 
 
 async def _removals_alone(
     ask: Callable[..., Awaitable[Difference]], agreed: Sequence[str], connection: Connection
 ) -> Difference:
-    """What is asked, with the removals; somebody has agreed to these and no others."""
+    """The difference with its removals, if somebody has ``agreed`` to all of them.
+
+    Raises:
+        Refused: another table has been captured since the question was asked.
+    """
     found = await ask(connection, remove=True)
     removals = {decision.table for decision in found.decisions if isinstance(decision, Remove)}
     if others := sorted(removals.difference(agreed)):
@@ -150,7 +173,14 @@ async def _removals_alone(
 
 
 async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> tuple[str, ...]:
-    """Do it; what stays captured although the selection does not name it. ``listened``: how changes will be waited for, if that is to be told."""
+    """Find the difference, and act on it by the mode.
+
+    Args:
+        listened: the settings by which `listen` will wait for changes, to be said first; None: not to be said.
+
+    Returns:
+        The tables that stay captured although the selection does not name them.
+    """
     async with session(url, purpose="migrate") as connection:
         if listened and mode != "sql":
             await _tell_waking(connection, listened)
@@ -182,7 +212,7 @@ async def _tell_waking(connection: Connection, database: DatabaseSettings) -> No
 
 
 def _told(found: Difference) -> Difference:
-    """The same, after its warnings are said; they change neither what is done nor the exit status."""
+    """The same difference, after its warnings were printed. They change neither what is done nor the exit status."""
     for warning in found.warnings:
         typer.echo(f"forwarder: warning: {warning}", err=True)
     return found
@@ -202,7 +232,7 @@ async def _require_writable(connection: Connection, url: str) -> None:
 
 
 def _show(found: Difference, mode: Mode) -> None:
-    """A line for each thing that would be done."""
+    """Print a line for each thing that would be done."""
     for mending in found.mending:
         typer.echo(migrate_lines.line(mending, would=True))
     for migration in found.pending:
@@ -220,7 +250,7 @@ def _show(found: Difference, mode: Mode) -> None:
 
 
 async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
-    """Do it, with a line for each thing done."""
+    """Do all that is to be done, and print a line for each thing that is."""
     _guarded(found, discard=discard)
     installation = Installation(connection, _report)
     await installation.carry_out(found.mending)
@@ -239,7 +269,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
 
 
 async def _drop_schema(connection: Connection, *, discard: bool) -> None:
-    """Drop it, unless something was captured between the first look and the removal of the last trigger."""
+    """Drop the schema, unless something was captured between the first look and the removal of the last trigger."""
 
     async def drop() -> None:
         _guarded(await plan.from_nothing(connection), discard=discard)
@@ -267,7 +297,7 @@ def _guarded(found: Difference, *, discard: bool) -> Difference:
 
 
 def _tell_standing(found: Difference) -> None:
-    """A line for each table that nothing is to be done to, and for each that would be captured no longer with --remove."""
+    """Print a line for each table that is left as it is, and for each whose capture --remove would end."""
     for decision in found.decisions:
         if isinstance(decision, Keep) and decision.table not in found.unnamed:
             typer.echo(f"{decision.table}: unchanged")

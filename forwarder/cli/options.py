@@ -1,11 +1,13 @@
-"""The options that every command takes."""
+"""What commands have in common: the options of all, and how they read a seq, a time and the settings."""
 
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from forwarder import logs
 from forwarder.config.reader import load
@@ -18,27 +20,58 @@ logger = logging.getLogger(__name__)
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file; else FORWARDER_CONFIG, else ./forwarder.toml.", show_default=False),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings, in TOML; if not given, FORWARDER_CONFIG names the file, or it is ./forwarder.toml.",
+        show_default=False,
+    ),
 ]
 LogFormatOption = Annotated[
     Literal["text", "json"] | None,
-    typer.Option("--log-format", help="How logs are written to stderr.", show_default="text"),
+    typer.Option(
+        "--log-format",
+        metavar="text|json",
+        help="How logs are written to stderr; if not given, as the settings say, or as text.",
+        show_default=False,
+    ),
 ]
+
+
+class Command(TyperCommand):
+    """A command whose usage names its arguments as man pages do, ``NAME`` and ``[SEQ]...``; typer writes ``{NAME}``.
+
+    An argument is ``hidden``, or help would list it with its Python type, ``list[str]``; the text of the help says what it is.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 # The highest number that a change can have: PostgreSQL's bigint.
 MAX_SEQ = (1 << 63) - 1
 SEQS = f"a seq is a whole number from 1 to {MAX_SEQ}"
+TIMES = "a time such as 2026-01-31T12:00:00Z"
 
 
 def seq_of(text: str) -> int | None:
-    """The number of a change; None if it cannot be one."""
+    """The seq that a text is; None if it is none."""
     if not text.isdecimal() or len(text) > len(str(MAX_SEQ)):
         return None
     return int(text) if 1 <= int(text) <= MAX_SEQ else None
 
 
+def time_of(text: str) -> datetime | None:
+    """The moment that an ISO 8601 text names, in UTC if it names no zone; None if it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def settings(path: Path | None, log_format: str | None, **flags: Any) -> Settings:
-    """Read the settings with the flags over them, and set up the logs they ask for."""
+    """Read the settings, with the flags over them, and set up the logs as they say."""
     if log_format:
         flags["log"] = {"format": log_format}
     loaded = load(path=path, flags=flags)
@@ -47,7 +80,7 @@ def settings(path: Path | None, log_format: str | None, **flags: Any) -> Setting
 
 
 def database_url(loaded: Settings) -> str:
-    """The database's URL; what it leaves out is left to libpq's variables. What has no effect in it is warned of.
+    """The URL of the database. What it leaves out is found as libpq does; a parameter that has no effect is warned of.
 
     Raises:
         Misconfigured: neither a URL nor a variable of libpq says where the database is, or the URL cannot be used.

@@ -1,7 +1,7 @@
-"""``forwarder replay``: send again what is retained."""
+"""``forwarder replay``: has a sink sent again what the outbox still has."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import anyio
 import typer
 
 from forwarder.capture.selection import Pattern
-from forwarder.cli.options import SEQS, ConfigOption, LogFormatOption, database_url, seq_of, settings
+from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, database_url, seq_of, settings, time_of
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
@@ -27,33 +27,39 @@ _SHORT = (
 
 
 def replay(
-    sink: Annotated[str, typer.Option(help="The sink to set back.")],
+    *,
+    sink: Annotated[str, typer.Option(metavar="NAME", help="The sink, as `forwarder sinks list` shows it.")],
     start: Annotated[
         str,
         typer.Option(
             "--from",
-            metavar="TIME|SEQ",
-            help="A time such as 2026-01-31T12:00:00Z (UTC if it names no zone), a seq, or oldest.",
+            metavar="TIME|SEQ|oldest",
+            help="Where to begin: a time such as 2026-01-31T12:00:00Z (UTC if it names no zone), the seq of a change, or the oldest one"
+            " there is.",
         ),
     ],
     table: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only the changes of these tables (repeatable).", show_default=False),
+        typer.Option(metavar="PATTERN", help="Only the changes of these tables. Repeatable.", show_default=False),
     ] = None,
     anew: Annotated[
-        bool,
-        typer.Option("--anew", help="With --table: give up what was interrupted, and begin again instead of going on."),
+        bool, typer.Option("--anew", help="With --table: begin again, where an interrupted one would go on.")
     ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Set a sink back to a time or a change that the outbox retains; `forwarder listen` goes on from there, at once if it runs.
+    """Send again what the outbox still has.
 
-    Records keep their ids and seqs, and arrive in order again. With **--table** the sink stays where it is, and the delivered
-    changes of these tables are sent beside the new ones: behind later changes of their rows. That takes one short transaction after the
-    other; if it is interrupted, the same command goes on, and sends nothing twice.
+    The sink is set back to a time or a change, and `forwarder listen` goes on from there, at once if it runs. Records have the ids and
+    seqs that they had, and those of one key come in order again.
 
-    Example: `forwarder replay --sink default --from 2026-01-31T12:00:00Z`
+    With --table the sink stays where it is. What it has had of these tables is sent again beside what is new, and so arrives behind
+    later changes of the same rows. If that is interrupted, the same command goes on, and sends nothing twice.
+
+    \b
+    Example:
+      forwarder replay --sink default --from oldest
+      forwarder replay --sink default --from oldest --table 'public.*'
     """
     loaded = settings(config, log_format)
     patterns = [Pattern(pattern) for pattern in table or ()]
@@ -69,13 +75,10 @@ def _start(text: str) -> datetime | int | None:
     seq = seq_of(text)
     if seq is not None:
         return seq
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misconfigured(
-            f"--from {text!r} is neither a time such as 2026-01-31T12:00:00Z, nor a seq, nor oldest; {SEQS}"
-        ) from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    time = time_of(text)
+    if time is None:
+        raise Misconfigured(f"--from {text!r} is neither {TIMES}, nor a seq, nor oldest; {SEQS}")
+    return time
 
 
 async def _run(url: str, sink: str, start: datetime | int | None, patterns: list[Pattern], *, anew: bool) -> None:
@@ -92,7 +95,7 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
 
 
 def _reporter(sink: str) -> Callable[[Progress], None]:
-    """Says now and then how far a replay has come."""
+    """A function that says, every two seconds at most, how far a replay has come."""
     occasional = Throttled(seconds=REPORT_SECONDS)
     is_first = True
 
@@ -109,7 +112,7 @@ def _reporter(sink: str) -> Callable[[Progress], None]:
 
 
 def _going_on(progress: Progress) -> str:
-    """That this is not a new one, and what that means."""
+    """The message that an interrupted replay is continued, and what that means."""
     lost = " What is left is not all retained any more." if progress.is_cut else ""
     return (
         f"going on at change {progress.at_seq}, where the same was interrupted ({progress.changes} changes so far).{lost} It was begun at"

@@ -1,9 +1,9 @@
-"""``forwarder sinks``: the sinks that the database knows."""
+"""``forwarder sinks``: lists the sinks that the database knows, and removes one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 import anyio
 import msgspec
@@ -12,38 +12,68 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import Command, ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
-from forwarder.errors import Misconfigured
 from forwarder.store.sink_status import SinkStatus, read_sinks, remove_sink
 
-Action = Literal["list", "remove"]
+app = typer.Typer(rich_markup_mode=None)
 
 
-def sinks(
-    action: Annotated[Action, typer.Argument(help="What to do.")],
-    name: Annotated[str | None, typer.Argument(help="The sink to remove.", show_default=False)] = None,
-    discard: Annotated[
-        bool, typer.Option("--discard", help="Remove it even if changes are not delivered to it.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="List them as one JSON object a line.")] = False,
+@app.callback()
+def sinks() -> None:
+    """List the sinks of this database, or remove one.
+
+    The outbox keeps every change until each sink has it, so a sink that nobody serves makes the outbox grow.
+
+    \b
+    Example:
+      forwarder sinks list
+      forwarder sinks remove old-changes
+    """
+
+
+@app.command("list", cls=Command)
+def list_sinks(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """List the sinks with their backlogs, or remove one that is not used any more.
+    """Show where each sink stands, and who serves it.
 
-    The outbox keeps every change until it is delivered to every sink, so a sink that nobody serves makes it grow.
+    For each sink: the seq of the last change that is delivered, how many changes wait and for how long, how many dead letters there
+    are, and which listener leads.
 
-    Example: `forwarder sinks remove old-changes --discard`
+    \b
+    Example:
+      forwarder sinks list
     """
-    if (action == "remove") != (name is not None):
-        raise Misconfigured(
-            "name the sink to remove: `forwarder sinks remove NAME`; `forwarder sinks list` takes no name"
-        )
     url = database_url(settings(config, log_format))
-    run = partial(_remove, url, name, discard=discard) if name is not None else partial(_list, url, as_json=json)
-    anyio.run(run, backend_options={"use_uvloop": True})
+    anyio.run(partial(_list, url, as_json=json), backend_options={"use_uvloop": True})
+
+
+@app.command("remove", cls=Command)
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)],
+    *,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Even if changes or dead letters wait for it; they are given up.")
+    ] = False,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
+    """Forget a sink, with its position and its dead letters.
+
+    NAME is that of the sink in `forwarder sinks list`. It is refused while a listener serves it. What was delivered stays in the stream.
+    A listener that is started for this name later begins as a new sink does: see `start` in [[sink]].
+
+    \b
+    Example:
+      forwarder sinks remove old-changes --discard
+    """
+    url = database_url(settings(config, log_format))
+    anyio.run(partial(_remove, url, name, discard=discard), backend_options={"use_uvloop": True})
 
 
 async def _list(url: str, *, as_json: bool) -> None:
@@ -93,7 +123,7 @@ def _leader(sink: SinkStatus) -> str:
         return "no listener"
     if sink.leader_pid is None:
         return "none"
-    # Where a session of another role comes from is hidden.
+    # PostgreSQL does not show where a session of another role comes from.
     return f"{sink.leader_address} (pid {sink.leader_pid})" if sink.leader_address else f"pid {sink.leader_pid}"
 
 

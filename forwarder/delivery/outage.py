@@ -1,7 +1,14 @@
-"""How long to wait while a sink stores nothing at all. Pure but for chance.
+"""How long records wait while a sink stores nothing at all. Pure but for chance.
 
-What waits because the whole sink is in trouble waits as long as that trouble suggests, not as long as the unluckiest record of a
-request: else, where many requests fail but most do not, some lanes would wait for seconds.
+A request of which nothing was stored counts as a failure of the whole sink. Each failure in a row doubles the wait, for every record; the
+first record that is stored ends it. An example, with ``first_seconds=0.1``:
+
+1. Sixteen requests fail at once: one failure, and their records wait 0.05 to 0.1 s. Those that began within that time count no more.
+2. The next request fails too: 0.1 to 0.2 s. And so on, up to ``max_seconds``.
+3. A request is stored in part: the outage is over.
+
+A wait by the failures of each record would be wrong here: where many requests fail, and most do not, the unluckiest record of a request
+would make whole lanes wait for seconds.
 """
 
 import random
@@ -11,7 +18,7 @@ from forwarder.backoff import Chance, delay_seconds
 
 
 class Outage:
-    """Failures in a row; those within one pause are one failure. Times are seconds of any steady clock."""
+    """The failures in a row of one sink. Times are seconds of any steady clock."""
 
     __slots__ = ("_count_from", "_failures", "_first_seconds", "_max_seconds")
 
@@ -19,11 +26,11 @@ class Outage:
         self._first_seconds = first_seconds
         self._max_seconds = max_seconds
         self._failures = 0
-        # A request that began before then tells nothing new.
+        # Requests that began before then do not count: they were under way when the last failure was counted, or soon after.
         self._count_from = -inf
 
     def failed(self, *, began: float, now: float, chance: Chance = random.random) -> float:
-        """Nothing of a request that began then was stored; how long its records wait."""
+        """Nothing was stored of a request that began at ``began``; how many seconds its records wait."""
         if began >= self._count_from:
             self._failures += 1
             self._count_from = now + self._seconds(lambda: 1.0)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from forwarder.demo.ledger import Arrival, Change, Commit
 
-# From when COMMIT was sent to the arrival in the stream.
+# When COMMIT was sent, and when the record arrived in the stream.
 _Journey: TypeAlias = tuple[float, float]
 
 
@@ -23,9 +23,9 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What the audit found. ``phantoms`` were read but never committed: the changes of a rolled-back transaction.
+    """What the audit found. ``phantoms`` were read and never committed: changes of a transaction that was rolled back.
 
-    Latencies are sorted, in seconds, and of first readings only. Those that an outage delayed stand apart.
+    Latencies are in seconds, sorted, and of the first reading of each change. Those that an outage delayed stand apart.
     """
 
     committed: int
@@ -39,12 +39,12 @@ class Findings:
 
     @property
     def held(self) -> bool:
-        """Whether the promise held. Repeats are part of it: at least once."""
+        """Whether the promise held. Repeats are no breach of it: the promise is at least once."""
         return not (self.lost or self.out_of_order or self.phantoms)
 
 
 def audit(commits: Iterable[Commit], arrivals: Sequence[Arrival], *, outages: Sequence[Absence] = ()) -> Findings:
-    """Compare the two; ``arrivals`` in the order they were read, which is each shard's own."""
+    """Compare commits with arrivals. The arrivals of one shard stand in the order of that shard."""
     committed_at = {change: commit.at for commit in commits for change in commit.changes}
     firsts = first_readings(arrivals)
     read = {arrival.change for arrival in firsts}
@@ -63,7 +63,7 @@ def audit(commits: Iterable[Commit], arrivals: Sequence[Arrival], *, outages: Se
 
 
 def first_readings(arrivals: Iterable[Arrival]) -> list[Arrival]:
-    """What is left when a consumer drops every record whose id it has seen."""
+    """What is left when a consumer drops each record whose id it has seen before."""
     firsts: dict[str, Arrival] = {}
     for arrival in arrivals:
         firsts.setdefault(arrival.id, arrival)
@@ -71,12 +71,15 @@ def first_readings(arrivals: Iterable[Arrival]) -> list[Arrival]:
 
 
 def percentile(latencies: Sequence[float], percent: float) -> float | None:
-    """The smallest of the sorted ``latencies`` that so many percent do not exceed; None if there are none."""
+    """The smallest of the sorted ``latencies`` that ``percent`` of them do not exceed; None if there are none."""
     return latencies[max(0, ceil(len(latencies) * percent / 100) - 1)] if latencies else None
 
 
 def _apart(journeys: Iterable[_Journey], outages: Iterable[Absence]) -> tuple[list[_Journey], list[_Journey]]:
-    """The usual journeys, and those that an outage delayed: also the ones behind what it had held up."""
+    """The usual journeys, and those that an outage delayed.
+
+    An outage delays what was under way in it, and also what was committed afterwards, until the last of the former has arrived.
+    """
     usual, delayed = list(journeys), []
     for outage in outages:
         held_up = [journey for journey in usual if _overlap(journey, (outage.began_at, outage.ended_at))]
@@ -95,7 +98,7 @@ def _latencies(journeys: Iterable[_Journey]) -> list[float]:
 
 
 def _out_of_order(firsts: Iterable[Arrival]) -> list[Change]:
-    """What came after a later change of its row, by the row's own version or by seq."""
+    """The changes that were read after a later change of the same row: later by the row's own version, or by seq."""
     newest: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = {}
     found = []
     for arrival in firsts:
@@ -109,7 +112,10 @@ def _out_of_order(firsts: Iterable[Arrival]) -> list[Change]:
 
 
 def _phantoms(firsts: Iterable[Arrival], committed: Iterable[Change]) -> list[Change]:
-    """What was never committed. A version that was rolled back may be committed later: two records claim it then."""
+    """The changes that were never committed.
+
+    A version that is rolled back may be committed by the next transaction. Then one record of it is right, and a second one is a phantom.
+    """
     unclaimed = set(committed)
     found = []
     for arrival in firsts:

@@ -1,4 +1,4 @@
-"""The consumer: reads the stream with an ordinary AWS client, as anybody's would."""
+"""The consumer: reads every shard of the stream with an ordinary AWS client."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from anyio.abc import TaskGroup
 
 from forwarder.demo.ledger import Arrival, Change
 
-# Kinesis allows five reads a second of one shard. What that costs is not counted as latency: the records' own stamps are.
+# Kinesis allows five reads a second of one shard. Latency does not count this pause: it is taken from the arrival times in the records.
 _READ_INTERVAL_SECONDS = 0.25
 
-# Nothing of the user's own AWS set-up may reach the demo's client.
+# Keeps what the user has set up for AWS from the client of the demo.
 _NO_PROFILE = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -44,7 +44,7 @@ _decode = msgspec.json.Decoder(_Record).decode
 
 
 def arrival(data: bytes, *, at: float, shard: str) -> Arrival:
-    """What a record in the native format tells the audit."""
+    """What the audit needs of a record in the native format."""
     record = _decode(data)
     version = record.after.version if record.after else record.before.version + 1 if record.before else 0
     change = Change(record.table, tuple((record.key or {}).values()), record.op, version)
@@ -52,7 +52,7 @@ def arrival(data: bytes, *, at: float, shard: str) -> Arrival:
 
 
 class Consumer:
-    """Follows every shard of a stream from its first record, and the shards that take its place."""
+    """Follows every shard of a stream from its first record on, and those into which it is split or merged."""
 
     def __init__(self, client: Any, stream: str, *, deliver: Callable[[Arrival], None]) -> None:
         self._client = client
@@ -101,7 +101,7 @@ class Consumer:
             await anyio.sleep(_READ_INTERVAL_SECONDS)
         self._open.discard(shard)
         for child in children:
-            # The child of a merge waits for both of its parents: a key's older records are in one of them.
+            # A child of a merge is begun when both of its parents have been read to the end: older records of a key are in one of them.
             if self._open.isdisjoint(child["ParentShards"]):
                 self._start(tasks, child["ShardId"])
 

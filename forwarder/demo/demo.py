@@ -1,4 +1,4 @@
-"""The demo: sets the stage, lets the shop trade while the listener is killed, and audits what came out."""
+"""The demo from beginning to end: sets the stage, lets the shop trade while the listener is killed, and audits what came out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from forwarder.demo.stage import STREAM, Stage, stage
 from forwarder.demo.writers import Writers
 from forwarder.errors import Refused
 
-# What has not come out of the stream by then is lost; a restart of the listener takes a second or two.
+# If nothing more has come out of the stream for this long, what is missing is lost. A restart of the listener takes a second or two.
 _PATIENCE_SECONDS = 20.0
 
 
@@ -36,7 +36,7 @@ class Options:
 
 
 class Demo:
-    """One performance."""
+    """One run of the demo."""
 
     def __init__(self, options: Options, screen: Screen) -> None:
         self._options = options
@@ -47,16 +47,16 @@ class Demo:
         self._released = anyio.Event()
 
     def stop(self) -> None:
-        """Take everything down: at once before the audit, and after it when there is nothing left to show."""
+        """Take everything down: at once, if the audit is still to come; else whatever ``--keep`` has left up."""
         self._released.set()
         if self._findings is None:
             self._scope.cancel()
 
     async def run(self) -> bool:
-        """Perform, and say whether it came to the audit before it was stopped.
+        """Run the demo; whether it came to the audit before it was stopped.
 
         Raises:
-            Refused: the promise did not hold, or a part did not start or went away.
+            Refused: something was lost or out of order, or a program of the demo did not start or has ended.
         """
         with self._scope, log_directory() as logs:
             try:
@@ -106,7 +106,7 @@ class Demo:
                 await consumer.next_arrivals()
             if patience.cancelled_caught:
                 break
-        # What should not be there comes last.
+        # Read to the end of every shard: a record that should not be there would come after all others.
         await consumer.caught_up()
 
     def _conclude(self, listener: Listener) -> None:
@@ -137,5 +137,5 @@ class Demo:
 
 
 def _first(error: Exception) -> Exception:
-    """What a task group failed of."""
+    """The first error in what a task group raised."""
     return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error

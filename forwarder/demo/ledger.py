@@ -1,4 +1,4 @@
-"""The ledger: what was committed, and what came out of the stream. Pure; each side writes its own pages."""
+"""The ledger: what the writers have committed, and what the consumer has read from the stream. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# What the live view calls recent.
+# How many latencies the live view takes for recent.
 _RECENT_LATENCIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one row; ``version`` counts the changes of that row, and its deletion is the last."""
+    """One change of one row. Its ``version`` is 1 for the insert of the row, and one more for each later change, a delete too."""
 
     table: str
     key: tuple[int, ...]
@@ -42,7 +42,7 @@ class Arrival:
 
 
 class Ledger:
-    """Both sides of the account. What the writers enter comes from their own statements, never from the outbox."""
+    """Commits on one side, arrivals on the other. Writers enter what their own statements returned, never what the outbox has."""
 
     def __init__(self) -> None:
         self.commits: list[Commit] = []
@@ -52,7 +52,7 @@ class Ledger:
         self.repeats = 0
         self.recent_latencies: deque[float] = deque(maxlen=_RECENT_LATENCIES)
         self._unread: dict[Change, float] = {}
-        # A record can be here before its writer has heard of the success of its COMMIT.
+        # Read before the writer has heard that its COMMIT succeeded; when each arrived.
         self._early: dict[Change, float] = {}
         self._ids: set[str] = set()
 

@@ -15,7 +15,7 @@ from forwarder.demo.stage import Stage
 
 
 class Listener:
-    """Runs it, and knows when it was away."""
+    """Runs ``forwarder listen``, and notes when it was away."""
 
     def __init__(self, stage: Stage, *, logs: Path, step: Callable[[str], None]) -> None:
         self._stage = stage
@@ -29,7 +29,7 @@ class Listener:
         """Listen until cancelled, except for the time between the kill and the restart.
 
         Raises:
-            ProgramEnded: by itself.
+            ProgramEnded: it has ended by itself.
         """
         async with self._listening() as first:
             self.ready.set()

@@ -1,4 +1,4 @@
-"""The product's own commands as processes, each with a log file: what the demo shows is what a user runs."""
+"""Runs the ``forwarder`` commands of the demo as processes, each with a log file: what the demo shows is what a user runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from forwarder.errors import Refused
 _STOP_SECONDS = 5.0
 _LAST_LINES = 5
 
-# What would turn our processes away from our own servers, and what does so on this machine.
+# Variables with these prefixes could lead our processes to other servers than ours, so they are left out. In their place comes an
+# account that the local Kinesis accepts, with no configuration of AWS from this machine.
 _FOREIGN = ("FORWARDER_", "AWS_", "PG")
 _FAKE_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "demo",
@@ -34,7 +35,7 @@ _FAKE_ACCOUNT = {
 
 @contextmanager
 def log_directory() -> Iterator[Path]:
-    """A new directory for the logs; it stays where an error leaves the block, since they may tell why."""
+    """A new directory for the logs. It is removed at the end, unless an error leaves the block: the logs may tell why."""
     directory = Path(mkdtemp(prefix="forwarder-demo-"))
     try:
         yield directory
@@ -48,7 +49,7 @@ def log_directory() -> Iterator[Path]:
 
 
 class ProgramEnded(Refused):
-    """A program ended that should not have, or not like that."""
+    """A program has ended that should go on, or with another status than 0."""
 
     def __init__(self, message: str, *, log: Path, last_lines: Sequence[str]) -> None:
         super().__init__(message)
@@ -75,7 +76,7 @@ class Program:
         """The first line with ``text`` in it, as soon as it is printed.
 
         Raises:
-            ProgramEnded: without it.
+            ProgramEnded: it has ended without printing that.
         """
         while not (found := [line for line in self._lines if text in line]):
             if self._output_ended:
@@ -87,13 +88,13 @@ class Program:
         """Return when the program has ended with status 0.
 
         Raises:
-            ProgramEnded: with another.
+            ProgramEnded: it has ended with another.
         """
         if await self._process.wait() != 0:
             await self.fail()
 
     async def fail(self) -> NoReturn:
-        """Wait for an end that should not have come.
+        """Wait for the end of a program that should go on.
 
         Raises:
             ProgramEnded: always.
@@ -108,12 +109,12 @@ class Program:
         )
 
     async def kill(self) -> None:
-        """End it as a power cut would: it gets no chance to save anything."""
+        """End the program by SIGKILL: as at a power cut, it can save nothing."""
         self._process.kill()
         await self._process.wait()
 
     async def stop(self) -> None:
-        """Let it end by itself; kill it if it will not."""
+        """Ask the program to end by SIGTERM, and kill it if it has not ended after five seconds."""
         with suppress(ProcessLookupError):
             self._process.terminate()
         with anyio.move_on_after(_STOP_SECONDS) as deadline:
@@ -122,7 +123,7 @@ class Program:
             await self.kill()
 
     async def copy_output(self) -> None:
-        """Write what it prints to its log until it ends."""
+        """Write what the program prints to its log, until it ends."""
         assert self._process.stdout is not None
         rest = ""
         with self.log.open("a") as log:
@@ -145,8 +146,8 @@ async def program(
     command: str, *arguments: str, logs: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
     """Run ``forwarder COMMAND ARGUMENTS`` for the length of a block; then stop it."""
-    # In a session of its own: a Ctrl-C in the terminal is meant for us, and we stop our processes in order. In the
-    # directory of the logs, where there is no forwarder.toml.
+    # In a session of its own, so that a Ctrl-C in the terminal reaches us alone: we stop our programs in order. In the directory of the
+    # logs, since there is no forwarder.toml.
     process = await anyio.open_process(
         [sys.executable, "-m", "forwarder", command, *arguments],
         stdin=DEVNULL,

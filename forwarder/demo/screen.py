@@ -26,11 +26,11 @@ class Screen:
         self._started_at = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Something was done."""
+        """Show that something was done, and when."""
         self.show(f"{time.monotonic() - self._started_at:5.1f} s  {text}")
 
     def show(self, *lines: str | Text) -> None:
-        """As they are: what is longer than the terminal is wide can still be copied in one piece."""
+        """Show lines as they are. One that is longer than the terminal is wide is not broken, so that it can be copied in one piece."""
         for line in lines:
             self._console.print(line, markup=False, soft_wrap=True)
 

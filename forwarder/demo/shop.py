@@ -1,4 +1,4 @@
-"""The sample shop: what its customers do next, as transactions to run. Pure apart from the dice."""
+"""The sample shop: makes up what its customers do next, as transactions to run. Pure but for chance."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SCHEMA = Statement("schema")
 
 
 class Shop:
-    """Thinks up transactions; some are about an order that is gone, not committed yet, or never was."""
+    """Makes up transactions. Some are about an order that is gone, is not committed yet, or never was: they change nothing."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -53,7 +53,7 @@ class Shop:
         self._orders: list[int] = []
 
     def opening(self) -> Transaction:
-        """The customers, whom everything else is about."""
+        """The transaction that adds the customers; all others need it."""
         return Transaction(statements=(Statement("add_customers", (CUSTOMERS,)),))
 
     def next(self) -> Transaction:

@@ -1,4 +1,4 @@
-"""The stage: a database with a shop in it, a local stream, and triggers on the shop's tables."""
+"""The stage: all that the demo needs but the listener. A database with a shop, a local stream, and triggers on the shop's tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DATABASE = "shop"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Where the play happens."""
+    """The addresses of the database and of the local Kinesis."""
 
     database_url: str
     endpoint_url: str
@@ -37,10 +37,10 @@ class Stage:
 
 @asynccontextmanager
 async def stage(*, logs: Path, step: Callable[[str], None]) -> AsyncIterator[Stage]:
-    """Everything but the listener, ready, for the length of a block; ``step`` is told of each thing that is done.
+    """Set the stage for the length of a block; ``step`` is told of each thing that is done.
 
     Raises:
-        Refused: a part of it does not start, or ends.
+        Refused: one of its programs does not start, or has ended.
     """
     options = ("--port", "0", "--stream", STREAM, "--shards", str(SHARDS))
     async with program("local-kinesis", *options, logs=logs) as kinesis, embedded_postgres() as postgres:

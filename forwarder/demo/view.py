@@ -1,4 +1,4 @@
-"""How the demo looks at 80 columns: progress, records and findings. Pure."""
+"""What the demo shows, at 80 columns: progress, records and findings. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def dashboard(ledger: Ledger, *, listener: str, done: float, records: Iterable[A
 
 
 def progress_line(ledger: Ledger) -> str:
-    """The same in one line, for a log."""
+    """What the live view shows, in one line, where there is no terminal."""
     read = ledger.events - ledger.unread
     return f"{ledger.events:7,} written {read:7,} read   latency {_recent_latency(ledger)}"
 
@@ -48,7 +48,7 @@ def record_line(arrival: Arrival) -> Text:
 
 
 def whole_record(arrival: Arrival) -> list[str]:
-    """A record as it is, but broken after commas."""
+    """The JSON of a record, broken into lines after commas."""
     lines = [""]
     for piece in re.findall("[^,]*,?", arrival.data.decode()):
         if len(lines[-1]) + len(piece) > _WIDTH:
@@ -58,7 +58,7 @@ def whole_record(arrival: Arrival) -> list[str]:
 
 
 def summary(findings: Findings, ledger: Ledger, *, kills: int) -> list[Text]:
-    """What was found."""
+    """The findings, a line each."""
     held = sum(commit.held for commit in ledger.commits)
     delayed = findings.outage_latencies
     lines = [
@@ -79,7 +79,7 @@ def summary(findings: Findings, ledger: Ledger, *, kills: int) -> list[Text]:
 
 
 def verdict(findings: Findings) -> list[str]:
-    """The whole in a sentence, or some of the changes that spoil it."""
+    """The verdict in a sentence, if all is well; else some of the changes that were lost, out of order or phantoms."""
     if findings.held:
         return ["Nothing was lost, and the changes of every row came out in order."]
     kinds = {"lost": findings.lost, "out of order": findings.out_of_order, "phantom": findings.phantoms}
@@ -127,7 +127,7 @@ def _recent_latency(ledger: Ledger) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """At most three digits and a unit. Kinesis stamps whole milliseconds, so there is nothing finer to show."""
+    """``5 ms`` or ``1.2 s``. Kinesis stamps whole milliseconds, so there is nothing finer to show."""
     if seconds is None:
         return "-"
     return f"{max(0.0, seconds) * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

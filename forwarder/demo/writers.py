@@ -1,4 +1,4 @@
-"""The writers: sessions of an application that knows nothing of the forwarder, and enters what it committed in the ledger."""
+"""The writers: the sessions of an application that knows nothing of forwarder. They enter what they have committed in the ledger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Writers:
         self._ledger = ledger
 
     async def run(self, *, seconds: float, rate: float) -> None:
-        """Write for so long, ``rate`` short transactions a second at most; returns when every transaction has ended."""
+        """Write for ``seconds``, at most ``rate`` short transactions a second; returns when every transaction has ended."""
         with database_errors("the demo's writers"):
             opening = await self._connect()
             await self._write(opening, self._shop.opening())
@@ -51,7 +51,7 @@ class Writers:
         await under_way.start()
         changes = await _execute(connection, transaction)
         if changes and transaction.commits:
-            # The clock is read before, not after: we may hear of the success late, and latency would look better.
+            # Read before COMMIT is sent. Read after its answer, which may come late, latencies would look better than they are.
             at = time.time()
             await under_way.commit()
             self._ledger.commit(Commit(at=at, changes=changes, held=transaction.hold_seconds > 0))
@@ -64,7 +64,7 @@ class Writers:
 
 
 async def _execute(connection: Connection, transaction: Transaction) -> list[Change]:
-    """What the statements changed, as they say themselves; the first that finds nothing to change is the last."""
+    """Run the statements, up to the first that finds nothing to change; what they changed, as they return it."""
     changes: list[Change] = []
     for statement in transaction.statements:
         if statement is transaction.statements[-1]:

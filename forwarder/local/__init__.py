@@ -1,1 +1,1 @@
-"""What the demo and the tests run on one machine: PostgreSQL from a wheel, and a Kinesis of our own."""
+"""What the demo and the tests need around forwarder, on this machine alone: PostgreSQL from a wheel, and a local Kinesis."""

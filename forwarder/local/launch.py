@@ -1,7 +1,7 @@
-"""Becomes another program, which runs as `nobody` where we are root, and ends when we end.
+"""Becomes another program, which runs as `nobody` where we are root, and is ended by the kernel when we end.
 
-``python launch.py PROGRAM ARGUMENT...`` is a file to run, not to import: uvloop can start a process neither as another user
-nor with a hook between fork and exec, and that user may not be able to read this package.
+``python launch.py PROGRAM ARGUMENT...``: this is a file to run, not to import. uvloop can start a process neither as another user nor with
+a hook between fork and exec; and that other user may not be able to read this package.
 """
 
 import ctypes
@@ -22,7 +22,8 @@ def launch(program: list[str]) -> None:
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
     if sys.platform == "linux":
-        # After the change of user, which would clear it. A parent that is killed cannot stop its server: the kernel does.
+        # Has the kernel end the program when its parent is gone: one that is killed cannot do that itself. Set after the change of user,
+        # which would clear it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
     os.execv(program[0], program)
 

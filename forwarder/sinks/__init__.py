@@ -1,1 +1,1 @@
-"""Where records go, one kind a module."""
+"""Where records go: one module or folder for each kind of sink, and ``factory``, which opens the one that a URL names."""

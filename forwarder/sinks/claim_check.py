@@ -1,4 +1,8 @@
-"""Puts what is too large for the stream into S3, before the record that points to it is sent: the claim check pattern."""
+"""Stores records that are too large for the stream in S3 (the claim check pattern: the stream gets a record that points to the object).
+
+An object is stored before the record that points to it is sent. Above 5 MiB it is stored in parts, so that no more than one part is in
+memory; S3 shows it when all parts are there.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +23,23 @@ from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.records.record import Attachment
 
-# An object larger than this is stored in parts of this size, the least that S3 takes; so it may have 50 GB.
+# An object larger than this is stored in parts of this size. S3 takes no smaller ones, and 10,000 of them: 50 GB.
 PART_BYTES = 5 << 20
+# How long we try to delete the parts of an object that could not be stored whole.
 GIVE_UP_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 class Attachments:
-    """The objects in one bucket."""
+    """The objects in one bucket that records point to."""
 
     def __init__(self, client: Any, *, bucket: str) -> None:
         self._s3 = client
         self._bucket = bucket
 
     async def watch(self) -> None:
-        """Look after the credentials until cancelled; the bucket speaks for itself."""
+        """Renew the credentials until cancelled. The bucket is not watched: if it cannot be written to, ``put`` says so."""
         await CredentialsRenewal(self._s3, f"bucket {self._bucket}").run()
 
     async def prepare(self) -> None:
@@ -49,12 +54,12 @@ class Attachments:
             cause = error.__cause__
             if isinstance(cause, botocore.exceptions.ClientError) and cause.response["Error"]["Code"] == "404":
                 raise Refused(f"bucket {self._bucket} does not exist; create it, or correct oversize=s3://…") from None
-            # Who may put objects need not be allowed to look at the bucket.
+            # A role may be allowed to put objects into the bucket, and not to look at it.
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
 
     async def put(self, attachment: Attachment) -> None:
-        """Store an object, as ``forwarder.delivery.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
-        # What an answer that nobody has foreseen makes of botocore, or of us.
+        """Store an object, as ``forwarder.delivery.uploads.Store`` promises. If that fails, nothing of it can be seen in the bucket."""
+        # An odd answer may raise anything in botocore or here.
         with aws_errors(f"s3://{attachment.bucket}"):
             await self._put_parts(attachment)
 
@@ -64,7 +69,7 @@ class Attachments:
         _tag(answer, attachment.bucket)
 
     async def _put_parts(self, attachment: Attachment) -> None:
-        """Store an object in parts if it takes more than one: it is there once all are."""
+        """Store an object, in parts if it is larger than one of them."""
         body = attachment.body
         parts = _of_equal_size(body.parts())
         first = await anext(parts)
@@ -79,7 +84,7 @@ class Attachments:
             del first
             async for part in parts:
                 stored.append(await self._put_part(place, len(stored) + 1, part))
-            # S3 puts it together meanwhile, which takes the longer the more it is.
+            # S3 puts the object together before it answers; that takes time by its size, so more time is granted, as for an upload.
             answer = await self._call(
                 "complete_multipart_upload", body.size, **place, MultipartUpload={"Parts": stored}
             )
@@ -93,7 +98,7 @@ class Attachments:
         return {"PartNumber": number, "ETag": _tag(answer, self._bucket)}
 
     async def _give_up(self, place: Mapping[str, Any]) -> None:
-        """Have the parts deleted, which nobody sees and somebody pays for. A rule of the bucket should do so where we cannot."""
+        """Have the parts deleted: nobody sees them, and S3 bills them. A lifecycle rule of the bucket should do so where we cannot."""
         with anyio.move_on_after(GIVE_UP_SECONDS, shield=True):
             try:
                 await self._call("abort_multipart_upload", **place)
@@ -106,10 +111,10 @@ class Attachments:
 
 
 def _tag(answer: Any, bucket: str) -> str:
-    """The tag that S3 gives whatever it has stored. A proxy or a portal that answers in its place says 200 as well.
+    """The ETag of what was stored. S3 always gives one; a proxy that answers in its place may say 200 without it.
 
     Raises:
-        Unavailable: there is none, so nothing says that it is stored.
+        Unavailable: there is none, so nothing says that the object is stored.
     """
     tag = answer.get("ETag")
     if not (isinstance(tag, str) and tag):
@@ -120,11 +125,11 @@ def _tag(answer: Any, bucket: str) -> str:
 
 
 async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in parts of ``PART_BYTES`` each but the last, since S3 takes no smaller ones."""
+    """The same bytes in parts of ``PART_BYTES``; the last one may be smaller. S3 wants them so."""
     waiting = bytearray()
     async for part in parts:
         waiting += part
-        # While one is being stored, none of what it is made of is to be in memory beside it.
+        # Freed now, or it would stay in memory while what was made of it is being stored.
         del part
         while len(waiting) > PART_BYTES:
             yield _cut(waiting)
@@ -132,7 +137,7 @@ async def _of_equal_size(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _cut(waiting: bytearray) -> bytes:
-    """Take the first part out."""
+    """Take the first ``PART_BYTES`` out of what waits."""
     with memoryview(waiting) as all_of_it:
         part = bytes(all_of_it[:PART_BYTES])
     del waiting[:PART_BYTES]
@@ -141,7 +146,7 @@ def _cut(waiting: bytearray) -> bytes:
 
 @asynccontextmanager
 async def attachments_of(target: KinesisTarget) -> AsyncIterator[Attachments]:
-    """Room for large records in the bucket that the target's ``oversize`` names; closes its connections at the end."""
+    """The bucket that the target's ``oversize=s3://…`` names; closes its connections at the end."""
     bucket = target.oversize.bucket
     config = AioConfig(connect_timeout=3, read_timeout=30, retries={"total_max_attempts": 1})
     with aws_call(f"bucket {bucket}"), aws_errors_of_opening(f"bucket {bucket}"):

@@ -1,4 +1,4 @@
-"""Opens the sink that a sink URL names. A kind of sink is imported when it is opened: the AWS SDK takes most of a second."""
+"""Opens the sink that a sink URL names. The module of a kind is imported when it is opened: the AWS SDK takes most of a second."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlet:
-    """A sink, what keeps its order, and where goes what is too large for it, if anywhere."""
+    """An open sink, and what belongs to it."""
 
     sink: Sink
+    # Makes an empty schedule: what says which records may be sent next, so that they arrive in order.
     new_schedule: Callable[[], Schedule]
+    # Where records go that are too large for the sink; None: nowhere.
     attachments: Attachments | None = None
 
 
@@ -35,11 +37,11 @@ async def open_sink(
     metrics: SinkMetrics,
     report: Callable[[str], None],
 ) -> Outlet:
-    """Open it, and have ``stack`` close it. ``report`` is told why that takes long.
+    """Open the sink, and have ``stack`` close it. ``report`` is told what is waited for.
 
     Raises:
-        Refused: waiting cannot mend it.
-        Unavailable: what it needs does not answer, credentials for one.
+        Misconfigured, Refused: waiting cannot mend it.
+        Unavailable: what it needs does not answer, such as the source of the credentials.
     """
     match target:
         case KinesisTarget():

@@ -1,4 +1,11 @@
-"""A file that records are appended to, one JSON record a line, by whoever leads its sink."""
+"""The sink ``file:PATH``: appends records to a file, one JSON record a line.
+
+* **Crash**: a line that was half written is cut off when the file is opened again; its record is sent again.
+* **Two listeners**: only the leader has the file open, and has it locked. A standby does not touch it.
+* **Rotation**: before each write it is looked whether the path still names the open file. If somebody has renamed or deleted that one, a
+  new one is made, and written to.
+* **What is no file**: a named pipe is written to as ``pipe`` says, a device plainly.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +28,7 @@ _RECORD_BEGINS = b'{"'
 
 
 class FileSink(LineSink):
-    """What is published is on disk, and a write that failed leaves no half line behind.
-
-    Only the leader has the file open, and has it locked: who stands by must neither write to it nor mend it.
-    """
+    """What is published is flushed to disk, and a write that failed leaves no half line behind."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(name=str(path))
@@ -32,7 +36,7 @@ class FileSink(LineSink):
         self._descriptor = -1
 
     async def prepare(self) -> None:
-        """Look whether the file can be written to, and leave it alone.
+        """Check that the file can be written to, without a change to it: another process may lead.
 
         Raises:
             Refused: it cannot.
@@ -42,7 +46,7 @@ class FileSink(LineSink):
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Open the file. A line that a crash has left half written is cut off, since it will be sent again.
+        """Open and lock the file, and cut off a line that a crash has left half written: its record is sent again.
 
         Raises:
             Refused: it cannot be opened for writing.
@@ -62,7 +66,7 @@ class FileSink(LineSink):
     def _write_now(self, texts: Sequence[bytes]) -> None:
         self._follow()
         self._append(texts)
-        # Deleted just before we wrote to it.
+        # It was deleted between the look and the write, so nobody can read what was written.
         while not os.fstat(self._descriptor).st_nlink:
             self._follow()
             self._append(texts)
@@ -76,7 +80,7 @@ class FileSink(LineSink):
             raise
 
     def _follow(self) -> None:
-        """Go on to the file that has the path now, if somebody has renamed or deleted ours (rotation)."""
+        """Open the file that the path names now, if somebody has renamed or deleted the one that is open (rotation)."""
         try:
             is_ours = os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
@@ -100,7 +104,7 @@ class FileSink(LineSink):
 
 @asynccontextmanager
 async def file_sink(path: Path) -> AsyncIterator[LineSink]:
-    """Whatever has the path: a file, which need not be there yet, a pipe or a device.
+    """The sink for what the path names: a file, which need not be there yet, a pipe or a device.
 
     Raises:
         Refused: it is a device that cannot be opened for writing.
@@ -152,7 +156,7 @@ def _open(path: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         descriptor = os.open(path, flags | os.O_CREAT, 0o644)
-        # Else the file might be missing after a crash of the machine, with all that was flushed into it.
+        # Flush the new name too. Else the file might be missing after a crash of the machine, with all that was flushed into it.
         directory = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
@@ -162,7 +166,7 @@ def _open(path: Path) -> int:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    """Keep out whoever else locks what it appends to: a leader that was frozen in the middle of a line, or another sink.
+    """Lock the file against others that lock what they append to: an earlier leader, frozen in the middle of a line, or another sink.
 
     Raises:
         Unavailable: somebody has the lock.
@@ -180,10 +184,10 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def _check_half_line(descriptor: int, path: Path) -> None:
-    """Make sure that nothing is cut off a file that somebody has named by mistake.
+    """Make sure that what would be cut off is ours, and not part of a file that was named by mistake.
 
     Raises:
-        Refused: it ends in something else than a whole line, or the beginning of a record.
+        Refused: the file ends neither with a line break nor in a line that begins as a record does.
     """
     beginning = os.pread(descriptor, len(_RECORD_BEGINS), _half_line(descriptor))
     if not _RECORD_BEGINS.startswith(beginning):
@@ -197,7 +201,7 @@ def _cut_off_half_line(descriptor: int) -> None:
 
 
 def _half_line(descriptor: int) -> int:
-    """Where the last line begins, if it has no end; else the end of the file."""
+    """Where the last line begins, if it has no line break; else the end of the file."""
     start = os.fstat(descriptor).st_size
     while start > 0:
         block = min(1 << 16, start)

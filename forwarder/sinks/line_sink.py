@@ -1,4 +1,4 @@
-"""What all sinks have in common that write one JSON record a line."""
+"""What the sinks have in common that write one JSON record a line: files, pipes, standard output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from forwarder.records.record import Body, Record
 
 
 class LineSink(ABC):
-    """Stores the records of a request in their order. One request at a time."""
+    """Writes the records of a request in their order, one request at a time. A record may have any size."""
 
     max_records = 1000
     max_bytes = 4 << 20
@@ -37,14 +37,14 @@ class LineSink(ABC):
         return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
-        """Return at once: it does not change."""
+        """Return at once: nothing about it changes."""
         return
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Write the records.
 
         Raises:
-            Unavailable: the disk is full, say; part of the records may have been written.
+            Unavailable: they cannot all be written now, since the disk is full, say; part of them may have been.
             Gone: nobody reads standard output any more.
         """
         lines: list[bytes] = []
@@ -63,11 +63,11 @@ class LineSink(ABC):
 
     @abstractmethod
     async def _write(self, texts: Sequence[bytes]) -> None:
-        """Write all of it, whole lines, or raise OSError."""
+        """Write all of these, whole lines together, or raise OSError."""
 
 
 class PlainSink(LineSink):
-    """What is only written: a device, or a file that is another's, as that to which a shell has redirected standard output."""
+    """Writes, and neither locks nor mends: to a device, or to the file to which a shell has redirected standard output."""
 
     def __init__(self, descriptor: int, *, name: str) -> None:
         super().__init__(name=name)
@@ -79,7 +79,7 @@ class PlainSink(LineSink):
 
 
 def write_all(descriptor: int, texts: Sequence[bytes]) -> None:
-    """Write all of it, however often the system has to be asked. Blocks."""
+    """Write all of these; one write of the system may take only a part. Blocks."""
     for text in texts:
         remaining = memoryview(text)
         while remaining:
@@ -87,9 +87,9 @@ def write_all(descriptor: int, texts: Sequence[bytes]) -> None:
 
 
 async def _parts(body: Body) -> Sequence[bytes]:
-    """A large record, as a line of its own; nothing if it is a dead letter that was discarded.
+    """The line of a large record, whose body is read from the database; nothing if it was a dead letter, and discarded meanwhile.
 
-    It is read before it is written, so that a pipe's reader is never left with a part of a line whose end cannot be had.
+    All of it is read before any of it is written. Else a reader of a pipe would be left with half a line if the rest cannot be read.
     """
     try:
         return [*[part async for part in body.parts()], b"\n"]

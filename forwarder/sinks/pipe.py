@@ -1,4 +1,8 @@
-"""Sinks whose reader may stall, leave and come back: pipes, terminals and sockets, one JSON record a line."""
+"""Sinks that somebody reads as they are written: pipes, terminals and sockets, one JSON record a line.
+
+The reader may stall: then a write waits, and may be given up in the middle of a line. It may leave, and another may come. In either case the
+next write begins with the rest of that line.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ _NEWLINE = 0x0A
 
 
 class PipeSink(LineSink):
-    """An open pipe, terminal or socket. A write that is given up ends its line with the next."""
+    """An open pipe, terminal or socket. If a write is given up within a line, the next write begins with the rest of that line."""
 
     def __init__(self, descriptor: int, *, name: str) -> None:
         super().__init__(name=name)
@@ -59,7 +63,8 @@ class PipeSink(LineSink):
 class NamedPipeSink(PipeSink):
     """A pipe with a path (a FIFO), which is written to while somebody reads it.
 
-    It stays open when its reader leaves, since what the pipe holds is lost with the last who has it open: the next reader gets it.
+    We keep it open when its reader leaves: what was written and not read stays in the pipe as long as anybody has it open, and the next
+    reader gets it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +72,7 @@ class NamedPipeSink(PipeSink):
         self._path = path
 
     def close(self) -> None:
-        """Let the reader see the end."""
+        """Close the pipe, so that its reader sees the end."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
@@ -81,7 +86,7 @@ class NamedPipeSink(PipeSink):
             return
         try:
             if self._descriptor < 0:
-                # Without a reader this fails, where an open for reading as well would let the pipe fill for nobody.
+                # For writing alone, so that it fails without a reader. Open for reading too, the pipe would fill for nobody.
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             await self._write_lines(self._descriptor, texts)
         except OSError as error:
@@ -91,7 +96,7 @@ class NamedPipeSink(PipeSink):
 
 
 def stream_sink(descriptor: int, *, name: str) -> LineSink:
-    """What is open already, whatever it is."""
+    """The sink for a descriptor that is open already."""
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor):
         return PipeSink(descriptor, name=name)
@@ -100,12 +105,12 @@ def stream_sink(descriptor: int, *, name: str) -> LineSink:
 
 @asynccontextmanager
 async def stdout_sink() -> AsyncIterator[LineSink]:
-    """Standard output. Into a file, too, it is only written: a shell's redirection cannot be read back.
+    """The sink for standard output. Where a shell has redirected it to a file, that is neither locked nor mended: it cannot be read.
 
     Raises:
         Refused: it is closed.
     """
-    # So Python says that there was none at start.
+    # Python's word for a stream that was closed when it started.
     if sys.stdout is None:
         raise Refused("standard output is closed; open it, or name another sink by --sink")
     yield stream_sink(sys.stdout.fileno(), name="standard output")
@@ -122,7 +127,7 @@ async def named_pipe_sink(path: Path) -> AsyncIterator[NamedPipeSink]:
 
 
 def _first_line(texts: Iterable[memoryview]) -> Sequence[bytes]:
-    """Up to the first line break and with it."""
+    """The bytes up to the first line break, which is included."""
     line: list[bytes] = []
     for text in texts:
         part = text.tobytes()

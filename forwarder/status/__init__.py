@@ -1,1 +1,1 @@
-"""What ``forwarder listen`` tells over HTTP."""
+"""What ``forwarder listen`` says of itself over HTTP."""

@@ -1,4 +1,9 @@
-"""The HTTP side of ``forwarder listen``: health checks for ECS and load balancers, and metrics for Prometheus."""
+"""The HTTP server of ``forwarder listen``: health checks for ECS and load balancers, and metrics for Prometheus.
+
+GET /healthz  200 {"status": "ok"}: the process and its event loop are alive
+GET /readyz   200 or 503 {"status": "ready", "sinks": {"default": {"phase": "leading", "trouble": null}}, "warnings": []}
+GET /metrics  200, in Prometheus' text format
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,9 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.health import OutboxState, ServiceState
 from forwarder.metrics import CONTENT_TYPE, Metrics
 
+# How long requests may still take when the server stops.
 CLOSE_SECONDS = 1.0
-# Who takes nothing of an answer for so long does not get the rest of it, and does not keep his connection.
+# A client that takes nothing of its answer for this long is cut off.
 TAKE_SECONDS = 20.0
 
 
@@ -21,21 +27,19 @@ TAKE_SECONDS = 20.0
 async def http_server(
     bind: str, states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics
 ) -> AsyncIterator[None]:
-    """Serve ``/healthz``, ``/readyz`` and ``/metrics``.
-
-    200 of ``/healthz`` says that the process and its event loop are alive; of ``/readyz``, that every sink is delivered to, or stood by for
-    while a listener leads.
+    """Serve for the length of a block. ``/readyz`` says 200 if each sink is delivered to, by this process or by one that it stands by for.
 
     Args:
         bind: address and port, such as ``127.0.0.1:8080``; port 0 takes a free one.
 
     Raises:
-        Refused: the address is in use, or not ours.
+        Misconfigured: there is no such port.
+        Refused: the address is in use, or is none of this machine.
     """
     host, _, port = bind.rpartition(":")
     if int(port) > 65535:
         raise Misconfigured(f"setting http.bind: port {port} is above 65535")
-    # Who does not read its answer must not keep the process from ending.
+    # A client that does not read its answer must not keep the process from ending.
     runner = web.AppRunner(_application(states, outbox, metrics), access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
@@ -50,7 +54,7 @@ async def http_server(
 
 
 async def _bound(request: web.Request, _: web.StreamResponse) -> None:
-    """Have the system end the connection if its peer takes nothing more. aiohttp would wait for that for ever."""
+    """Have the system end the connection of a client that takes nothing of its answer. aiohttp would wait for ever."""
     if request.transport is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = round(TAKE_SECONDS * 1000)
         request.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

@@ -101,7 +101,12 @@ async def test_a_replay_is_delivered_by_the_next_listener(
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["sinks", "remove"], 2, "forwarder sinks remove NAME"),
+        (["sinks", "remove"], 2, "forwarder sinks remove --help"),
+        (["sinks"], 2, "forwarder sinks --help"),
+        (["sinks", "lst"], 2, "Did you mean 'list'?"),
+        (["sinks", "list", "one"], 2, "forwarder sinks list --help"),
+        (["sinks", "remove", "--config"], 2, "forwarder sinks remove --help"),
+        (["listen", "--once", "--sink"], 2, "forwarder listen --help"),
         (["sinks", "remove", "none"], 1, "there is no sink 'none'"),
         (["replay", "--sink", "none", "--from", "oldest"], 1, "there is no sink 'none'"),
         (["replay", "--sink", "none", "--from", "yesterday"], 2, "2026-01-31T12:00:00Z"),

@@ -11,6 +11,16 @@ from tests.ledger import Ledger, write_rows
 from tests.listening import command
 
 AWS = ("aiobotocore", "botocore")
+LIBRARIES = (*AWS, "anyio", "asyncpg", "msgspec", "rich")
+# What one command alone imports: `sinks`, and then each of the others. (The module of a command itself leaves no line: import_module does not.)
+SINKS = "forwarder.store.sink_status"
+OTHERS = (
+    "forwarder.demo.demo",
+    "forwarder.listen.service",
+    "forwarder.local.kinesis",
+    "forwarder.capture.apply",
+    "forwarder.store.replay",
+)
 
 
 async def imported(*arguments: str, directory: Path, **variables: str) -> set[str]:
@@ -27,7 +37,38 @@ async def imported(*arguments: str, directory: Path, **variables: str) -> set[st
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 async def test_help_and_version_import_no_command(tmp_path: Path, argument: str) -> None:
     found = await imported(argument, directory=tmp_path / "run")
-    assert not found.intersection((*AWS, "asyncpg", "forwarder.cli.listen", "forwarder.cli.demo"))
+    assert not found.intersection((*LIBRARIES, *OTHERS, SINKS))
+
+
+async def test_help_of_a_group_imports_no_other_command(tmp_path: Path) -> None:
+    found = await imported("sinks", "remove", "--help", directory=tmp_path / "run")
+    assert not found.intersection((*AWS, *OTHERS, "forwarder.cli.letter_filters"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed", "imports"),
+    [
+        ("forwarder sink", ["sinks"], False),
+        ("forwarder --ver", ["--version"], False),
+        ("forwarder sinks re", ["remove"], True),
+        ("forwarder sinks remove --disc", ["--discard"], True),
+        ("forwarder sinks list --j", ["--json"], True),
+        ("forwarder sinks list --disc", [], True),
+        ("forwarder dead-letters ", ["list", "show", "retry", "discard"], False),
+        ("forwarder dead-letters list --s", ["--sink", "--since"], False),
+    ],
+)
+async def test_a_shell_completes_commands_of_commands_and_their_options(
+    tmp_path: Path, typed: str, completed: list[str], *, imports: bool
+) -> None:
+    variables = {"_FORWARDER_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    async with command(
+        env={"PYTHONPROFILEIMPORTTIME": "1", **variables}, directory=tmp_path / "run", warm=False
+    ) as shell:
+        assert await shell.ends() == 0
+        assert shell.stdout.decode().split() == completed
+        assert (SINKS in shell.stderr) == imports
+        assert not any(f" {other}\n" in shell.stderr for other in OTHERS)
 
 
 async def test_who_sends_to_a_file_never_imports_the_aws_sdk(

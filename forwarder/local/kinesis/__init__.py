@@ -1,12 +1,14 @@
-"""A local Kinesis: the JSON API in memory, with the limits and the faults that no other emulator has.
+"""A local Kinesis: the JSON API, served from memory, with the limits of the real one and with scripted faults.
 
 ::
 
     async with serve(LocalKinesis(faults=[LoseResponse(operation="PutRecords", times=1)])) as endpoint:
         client = session.create_client("kinesis", endpoint_url=endpoint.url, ...)
 
-``protocol`` and ``constraints`` are the API's shapes and rules, ``operations`` its table; ``stream`` and what it is made
-of (``shards``, ``log``, ``sequence``, ``budget``) is pure; ``faults`` decides and ``server`` carries out.
+A request goes through ``server`` (HTTP, and carries out faults), ``faults`` (decides what goes wrong), ``operations`` (a table of the API)
+and the module of its operation: ``administration``, ``description``, ``shard_listing``, ``resharding``, ``writing`` or ``reading``. These
+act on ``account`` and ``stream``, which is made of ``shards``, ``log``, ``sequence`` and ``budget``. ``protocol`` has the API's shapes,
+``constraints`` its rules, ``errors`` its words.
 """
 
 from forwarder.local.kinesis.local_kinesis import LocalKinesis

@@ -1,4 +1,4 @@
-"""The streams of the one account that this server plays."""
+"""The streams of the one AWS account that this server stands for."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Account:
             stream.settle(now=now)
 
     def create(self, name: str, *, shard_count: int, settings: StreamSettings, now: float) -> None:
-        """Begin a stream; the checks of CreateStream have been made."""
+        """Begin to create a stream. The request has been checked."""
         stream = Stream(
             Identity(name=name, account_id=self.account_id, region=self._region),
             settings=settings,
@@ -85,19 +85,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What an operation acts on besides its request: ``failed_records`` maps a position to the error code it must get.
-
-    ``region`` is the client's, as its signature tells.
-    """
+    """What an operation acts on besides its request."""
 
     account: Account
     now: float
+    # The region of the client, which its signature names.
     region: str | None = None
+    # For records that are to fail: their position in the request, and the error code they get.
     failed_records: Mapping[int, str] = field(default_factory=dict)
 
 
 def name_in(request: OfStream) -> str | None:
-    """The name of the stream that a request is about; that in the ARN if there is one."""
+    """The name of the stream that a request is about, out of its ARN if it has one."""
     if request.stream_arn is not None:
         return request.stream_arn.rpartition("/")[2]
     return request.stream_name

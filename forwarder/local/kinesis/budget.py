@@ -1,4 +1,4 @@
-"""What one shard lets through: the rates of the Kinesis quotas, each with one second of burst.
+"""What one shard lets through: the quotas of Kinesis, each with a burst of one second.
 
 Source: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 """
@@ -24,7 +24,7 @@ class ShardBudget:
         self._read_bytes = _bucket(READ_BYTES_PER_SECOND, now=now)
 
     def admits_record(self, size: int, *, now: float) -> bool:
-        """Whether a record of ``size`` bytes (data and partition key) may be written now; if so, its share is spent."""
+        """Whether a record of ``size`` bytes (data and partition key) may be written now; if so, it is taken out of the allowance."""
         if not (self._write_records.holds(1, now=now) and self._write_bytes.holds(size, now=now)):
             return False
         self._write_records.spend(1)
@@ -32,7 +32,7 @@ class ShardBudget:
         return True
 
     def admits_read(self, *, now: float) -> bool:
-        """Whether GetRecords may be called now; if so, the call is spent, and ``spend_read`` follows with its bytes."""
+        """Whether GetRecords may be called now; if so, the call is counted. Its bytes are counted afterwards, by ``spend_read``."""
         if not (self._read_calls.holds(1, now=now) and self._read_bytes.holds(1, now=now)):
             return False
         self._read_calls.spend(1)

@@ -1,13 +1,13 @@
-"""The constraints of the API model, checked and reported in AWS's words. Pure.
+"""The constraints of the API on members of requests, checked and reported in AWS's words. Pure.
 
-Each check answers None or one violation; ``demand`` raises all of them at once, as the service does::
+Each check returns None, or a violation. ``demand`` raises all violations at once, as AWS does::
 
     demand(
         matches(request.stream_name, "streamName", pattern=NAME),
         between(request.limit, "limit", lowest=1, highest=10_000),
     )
 
-An absent optional member violates nothing; ``present`` is for the required ones.
+A member that is absent violates nothing but ``present``, which is for the required ones.
 """
 
 import re

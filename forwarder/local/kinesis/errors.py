@@ -1,7 +1,7 @@
-"""What the API answers when it refuses: AWS's error types and, as near as is known, AWS's wording.
+"""The errors of the API, under AWS's names and, as far as they are known, in AWS's words.
 
-The wording comes from the AWS SDK model, from kinesalite's black-box tests of the real service, and from issue threads
-that quote it. ``ValidationException`` reports live in ``constraints``.
+Sources of the words: the model in the AWS SDK, kinesalite's black-box tests of the real service, and issue threads that quote them. Those
+of ``ValidationException`` are in ``constraints``.
 """
 
 
@@ -43,7 +43,7 @@ def dry_run() -> KinesisError:
 
 
 def unknown_operation(name: str) -> KinesisError:
-    """AWS says no word of it; whoever calls a stand-in would like to know what it lacks."""
+    """AWS has no message for this. A stand-in should say what it lacks."""
     return KinesisError("UnknownOperationException", f"This local Kinesis has no operation {name!r}.")
 
 

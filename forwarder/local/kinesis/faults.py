@@ -1,4 +1,4 @@
-"""Scripted faults: which request or record goes wrong, and how. Pure decisions; ``server`` carries them out.
+"""Scripted faults: which request or record goes wrong, and how. Pure; ``server`` carries out what is decided here.
 
 A script is a JSON or TOML document with a list of faults. Each one names its kind and says when it strikes::
 
@@ -25,10 +25,13 @@ A script is a JSON or TOML document with a list of faults. Each one names its ki
 ``refuse``          every connection is reset, this one and new ones, for ``seconds``; nothing is stored
 ==================  ================================================================================================
 
-Selectors, all optional and all of them must agree: ``operation``, ``stream``, ``partition_keys`` (a record with one of
-them; for a fault of the whole request, a request that holds one). Of what they select, the first ``after`` pass, then
-every ``every``-th is struck with ``probability`` (drawn from ``seed``), at most ``times`` times. ``fail-records``
-counts records, the others count requests. The first fault that ends a request wins; delays add up.
+When a fault strikes:
+
+1. Its selectors, all optional, must all agree: ``operation``; ``stream``; ``partition_keys`` (the record has one of these keys; for a
+   fault of the whole request, one of its records has).
+2. Of what they select, the first ``after`` pass. Then each ``every``-th is struck with ``probability`` (drawn from ``seed``), at most
+   ``times`` times. ``fail-records`` counts records, all others count requests.
+3. Of several faults that would end a request, the first in the script does. Delays add up.
 """
 
 import random
@@ -47,7 +50,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="fault"):
-    """When a fault strikes: the selectors that all kinds share."""
+    """When a fault strikes: what all kinds have in common."""
 
     operation: OperationName | None = None
     stream: str | None = None
@@ -108,7 +111,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What goes wrong with one request: the records that fail (by position), a late answer, and how it ends."""
+    """What goes wrong with one request: the records that fail, by position; how late the answer is; how the request ends, if not well."""
 
     failed_records: Mapping[int, FailRecords] = field(default_factory=dict)
     delay_seconds: float = 0.0
@@ -129,14 +132,14 @@ class Script:
         self._armed = [_Armed(fault) for fault in faults]
 
     def struck(self, fault: AnyFault) -> int:
-        """How often ``fault`` has struck since it is in force."""
+        """How often ``fault`` has struck since it was put in force."""
         return sum(armed.struck for armed in self._armed if armed.fault is fault)
 
     def decide(self, operation: str, *, stream: str | None, partition_keys: Sequence[str]) -> Decision:
-        """Say what goes wrong with one request, and count it.
+        """Decide what goes wrong with one request, and count the request.
 
         Args:
-            partition_keys: those of its records, in order; empty if the operation carries none.
+            partition_keys: the keys of its records, in their order; empty for an operation without records.
         """
         if not self._armed:
             return NOTHING

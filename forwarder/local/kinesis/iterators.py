@@ -1,4 +1,4 @@
-"""Shard iterators: a place in a shard, as the opaque text that clients hand back. Pure."""
+"""Shard iterators: a place in a shard, written as a text that means nothing to clients, and that they hand back. Pure."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode

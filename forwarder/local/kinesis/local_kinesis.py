@@ -1,4 +1,4 @@
-"""The local Kinesis of one process: an account, a script of faults and a clock, ready to be served."""
+"""The local Kinesis itself, without HTTP: an account, a script of faults and a clock."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -57,22 +57,22 @@ class LocalKinesis:
         return self._account.named(name)
 
     def stream(self, name: str) -> Stream:
-        """A stream as it is now, for a look inside: its ``shards``, ``status`` and ``records()``."""
+        """A stream as it is now, for tests that look at its ``shards``, ``status`` and ``records()``."""
         self._account.settle(now=self._clock())
         return self._account.named(name)
 
     async def wait_for_records(self, count: int, *, stream: str) -> list[Record]:
-        """Wait until the stream holds ``count`` records or more, and answer all of them."""
+        """Wait until the stream has ``count`` records or more, and return all of them."""
         while self.stream(stream).record_count < count:
             await self._stored.wait()
         return self.stream(stream).records()
 
     def decide(self, call: Call) -> Decision:
-        """What the script does to this call; every call is put to it once."""
+        """What the script of faults does to this call. To be asked once for each call, since it counts."""
         return self.faults.decide(call.operation.name, stream=call.stream, partition_keys=call.partition_keys)
 
     def answer(self, call: Call, decision: Decision) -> bytes:
-        """Act on a call and answer the body of its response.
+        """Act on a call, and return the body of its response.
 
         Raises:
             KinesisError: the request is refused.

@@ -1,4 +1,4 @@
-"""The records of one shard, in columns: about 130 bytes a record beyond its data, and nothing when discarding."""
+"""The records of one shard. They are kept in columns, which take some 130 bytes a record beside its data."""
 
 from array import array
 from bisect import bisect_left
@@ -13,11 +13,14 @@ MAX_READ_BYTES = 10 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One read: the records, their bytes (data and keys), where the next read starts, how far that is behind the tip."""
+    """What one read has found."""
 
     records: list[Record]
+    # Bytes of their data and keys.
     size: int
+    # Where the next read begins.
     next_position: int
+    # How long ago the record there arrived; 0 at the end of the shard.
     millis_behind_latest: int
 
 
@@ -35,7 +38,7 @@ class ShardLog:
         self._arrived_millis = array("q")
 
     def append(self, data: bytes, partition_key: str, *, now: float) -> str:
-        """Store one record (or only count it, when discarding) and answer its sequence number."""
+        """Store one record, or only count it, when records are discarded; its sequence number."""
         millis = int(now * 1000)
         if not self._discard:
             self._data.append(data)
@@ -70,7 +73,7 @@ class ShardLog:
         return [self._record(position) for position in range(len(self._data))]
 
     def all_data(self) -> Sequence[bytes]:
-        """The data of all records, without the price of making them."""
+        """The data of all records; much cheaper than the records."""
         return self._data
 
     def _behind(self, position: int, now: float) -> int:

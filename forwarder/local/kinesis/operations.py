@@ -1,4 +1,4 @@
-"""The operations of the API: the request that each one reads, and the function that answers it."""
+"""The table of the API: for each operation the shape of its request, and the function that carries it out."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation: reads a request of its shape and acts on an account."""
+    """One operation: how its request is read, and what carries it out."""
 
     name: str
     decode: Callable[[bytes], Any]
@@ -47,7 +47,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request, read but not yet acted upon."""
+    """One request that has been read, and not yet been carried out."""
 
     operation: Operation
     request: Any
@@ -89,7 +89,7 @@ class Call:
 
     @property
     def partition_keys(self) -> Sequence[str]:
-        """Those of its records, in order."""
+        """The partition keys of its records, in their order."""
         match self.request:
             case PutRecordsRequest():
                 return [entry.partition_key or "" for entry in self.request.records]
@@ -99,7 +99,7 @@ class Call:
                 return ()
 
     def answer(self, context: Context) -> bytes:
-        """Act, and answer the body of the response; empty for an operation without a result.
+        """Carry it out, and return the body of the response; empty for an operation without a result.
 
         Raises:
             KinesisError: the request is refused.

@@ -1,7 +1,7 @@
-"""The shapes of the Kinesis JSON 1.1 API: the members of botocore's model that this server reads and writes.
+"""The shapes of the Kinesis JSON 1.1 API, as far as this server reads and writes them.
 
-``Data`` is bytes here and base64 on the wire; times are seconds of the Unix epoch; an absent member is None and is left
-out of an answer. Constraints are not checked here: see ``constraints``.
+``Data`` is bytes here and base64 on the wire. Times are seconds of the Unix epoch. A member that is absent is None here, and one that is
+None is left out of an answer. Constraints are checked by ``constraints``, not here.
 """
 
 from typing import Literal
@@ -170,7 +170,7 @@ class EnhancedMetrics(Shape):
 
 
 class StreamFacts(Shape):
-    """What DescribeStream and DescribeStreamSummary both tell."""
+    """What DescribeStream and DescribeStreamSummary have in common."""
 
     stream_name: str
     stream_arn: str

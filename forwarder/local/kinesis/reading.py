@@ -37,7 +37,7 @@ def get_shard_iterator(request: GetShardIteratorRequest, context: Context) -> Ge
 
 
 def get_records(request: GetRecordsRequest, context: Context) -> GetRecordsResponse:
-    """Read on from an iterator; a closed shard that is read to its end answers its children instead of an iterator."""
+    """Read on from an iterator. The answer has the next iterator; for a closed shard that is read to its end, its children instead."""
     demand(between(request.limit, "limit", lowest=1, highest=MAX_READ_RECORDS))
     iterator = iterators.decode(request.shard_iterator)
     iterators.check_age(iterator, now=context.now)
@@ -62,7 +62,7 @@ def _iterator(stream: Stream, shard: Shard, position: int, *, now: float) -> str
 
 
 def _position(request: GetShardIteratorRequest, stream: Stream, shard: Shard) -> int:
-    """The position that an iterator type and its argument mean."""
+    """The position that the type of an iterator and its argument stand for."""
     log = stream.log(shard.number)
     match request.shard_iterator_type:
         case "TRIM_HORIZON":
@@ -79,7 +79,7 @@ def _position(request: GetShardIteratorRequest, stream: Stream, shard: Shard) ->
 
 
 def _index(request: GetShardIteratorRequest, stream: Stream, shard: Shard) -> int:
-    """The index in the starting sequence number: 0 opens the shard, 1 is its first record."""
+    """The index of a record, out of the starting sequence number. 0: the number that opens the shard; 1: its first record."""
     text = request.starting_sequence_number
     if text is None:
         raise errors.invalid_argument(

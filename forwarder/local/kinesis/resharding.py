@@ -1,4 +1,4 @@
-"""SplitShard, MergeShards and UpdateShardCount: checked now, in effect after the transition time."""
+"""SplitShard, MergeShards and UpdateShardCount. A request is checked at once; it takes effect after the transition time."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -1,8 +1,18 @@
 """Sequence numbers: 56 digits that rise within a shard and from a parent to its children. Pure.
 
-The layout is that of real Kinesis as far as it is known (kinesalite found it by black-box tests). From the highest bit,
-in hexadecimal digits: ``2``, the second of the shard's creation (9), the shard's last digit (1), the record's index in
-the shard (16), ``00``, the second of the record's arrival (9), the shard's number (8), ``2``.
+The layout is that of real Kinesis as far as it is known (kinesalite found it by black-box tests). Written in hexadecimal, a number has 47
+digits; from the left:
+
+==========  ==========================================================
+1           ``2``
+9           the second of the shard's creation
+1           the last digit of the shard's number
+16          the index of the record in the shard, from 1
+2           ``00``
+9           the second of the record's arrival
+8           the shard's number
+1           ``2``
+==========  ==========================================================
 """
 
 from dataclasses import dataclass
@@ -19,7 +29,7 @@ _HEX_DIGITS = 47
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceNumber:
-    """What a sequence number tells about a record."""
+    """What is read out of a sequence number."""
 
     shard_number: int
     shard_created_second: int

@@ -22,7 +22,7 @@ from forwarder.local.kinesis.protocol import ErrorResponse
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_BODY_BYTES = 20 << 20
 _READ_BUFFER_BYTES = 1 << 20
-# What a request under way has left when serving ends; aiohttp takes 0 for "wait for ever".
+# How long requests may still take when serving ends. Not 0, which aiohttp takes for "wait for ever".
 _GRACE_SECONDS = 0.1
 
 
@@ -57,9 +57,9 @@ async def serve(kinesis: LocalKinesis, *, host: str = "127.0.0.1", port: int = 0
 
 
 class _Door:
-    """Takes requests, asks the script what goes wrong with each, and answers: rightly, wrongly, late or not at all.
+    """Takes requests, asks the script of faults what goes wrong with each, and answers: rightly, wrongly, late or not at all.
 
-    A connection that its client gives up cancels what still waits on it, so that a hang or a delay outlives nobody.
+    When a client gives its connection up, what waits on it is cancelled; so a hang or a delay ends with its client.
     """
 
     def __init__(self, kinesis: LocalKinesis) -> None:
@@ -115,7 +115,7 @@ class _Door:
         return _drop(request) if isinstance(decision.ending, LoseResponse) else _response(body)
 
     def _commit(self, call: Call, decision: Decision) -> None:
-        """Act on a call whose client is gone: there is nobody left to tell of a refusal."""
+        """Carry out a call whose client is gone; a refusal has nobody to go to."""
         with suppress(KinesisError):
             self._kinesis.answer(call, decision)
 
@@ -127,7 +127,7 @@ class _Door:
         return _response(b"")
 
     def _replace_faults(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        """``PUT /faults``: put a new script in force; ``{"faults": []}`` ends all faults. Only for this machine."""
+        """``PUT /faults``: put a new script in force. ``{"faults": []}`` ends all faults. It must come from this machine."""
         if request.method != "PUT" or not ip_address(request.remote or "0.0.0.0").is_loopback:
             return _response(b"", status=403)
         try:
@@ -145,7 +145,7 @@ class _Refusal(asyncio.Protocol):
 
 
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Cut the connection; the response is for aiohttp alone, nobody receives it."""
+    """Cut the connection. aiohttp wants a response all the same, which nobody receives."""
     if request.transport is not None:
         request.transport.abort()
     return _response(b"")

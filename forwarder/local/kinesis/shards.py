@@ -1,8 +1,8 @@
 """Shards: which part of the hash space each one covers, and how they split, merge and descend. Pure.
 
-A list of shards is the whole history of a stream in order of creation: shard ``n`` is ``shards[n]``. Every operation
-returns a new list in which the parents are closed and the children follow at the end; the open shards of any list cover
-the hash space [0, 2**128) exactly once.
+A list of shards has all shards of a stream, open and closed, in the order of their creation: shard ``n`` is ``shards[n]``. Each operation
+returns a new list, in which the parents are closed and the children stand at the end. The open shards of a list cover the hash space
+[0, 2**128) exactly once.
 """
 
 from bisect import bisect_right
@@ -94,8 +94,8 @@ def merge(shards: Sequence[Shard], lower: int, upper: int, *, now: float) -> lis
 def rescale(shards: Sequence[Shard], count: int, *, now: float) -> list[Shard]:
     """Split and merge until ``count`` equally wide shards are open.
 
-    As on AWS this may create short-lived shards on the way: it first splits wherever a boundary of the target is
-    missing, and then merges what lies between two of them.
+    First, shards are split wherever a boundary of the target is missing; then all between two boundaries are merged. As on AWS, there may
+    be shards on the way that live for a moment only.
     """
     starts = _uniform_starts(count)
     current = list(shards)
@@ -126,9 +126,9 @@ def _closed(shards: Sequence[Shard], numbers: tuple[int, ...], *, now: float) ->
 def _child(
     shards: Sequence[Shard], parents: tuple[int, ...], *, position: int, first_hash: int, last_hash: int, now: float
 ) -> Shard:
-    """The child at ``position`` among its siblings; its creation second exceeds those of its parents.
+    """The child at ``position`` among its siblings.
 
-    Sequence numbers start with the creation second: that is what makes a child's numbers greater than its parents'.
+    Its creation second is above those of its parents. Sequence numbers begin with that second, so a child's are above its parents'.
     """
     return Shard(
         number=len(shards) + position,

@@ -1,8 +1,8 @@
-"""One stream: its state machine, its shards, and the records in them. No I/O, and time is an argument.
+"""One stream: its status, its shards, and the records in them. No I/O, and time is an argument.
 
-A stream is CREATING, ACTIVE, UPDATING or DELETING. A change is begun now and takes effect when it is due; ``settle`` is
-called with the time before every operation, so that no timer is needed. Until a reshard is due, the parents go on
-taking records, as on AWS.
+A stream is CREATING, ACTIVE, UPDATING or DELETING. A change is begun at one time and takes effect at a later one; no timer is needed for
+that, since ``settle`` is called with the time before every operation. Until a reshard takes effect, the parents go on taking records, as
+on AWS.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from forwarder.local.kinesis.sequence import Numbering
 from forwarder.local.kinesis.shards import HashRing, Shard
 
 THROTTLED = "ProvisionedThroughputExceededException"
-# Of so many keys the shard is remembered.
+# For how many keys the shard is remembered.
 CACHED_KEYS = 1 << 16
 Status = Literal["CREATING", "ACTIVE", "UPDATING", "DELETING"]
 
@@ -37,12 +37,12 @@ class Identity:
         return self.arn_in(None)
 
     def arn_in(self, region: str | None) -> str:
-        """Its ARN for a client of this region; None: of the server's own."""
+        """The ARN as a client of this region sees it; None: of the server's own region."""
         return f"arn:aws:kinesis:{region or self.region}:{self.account_id}:stream/{self.name}"
 
     @property
     def inline(self) -> str:
-        """The words of an error message, within a sentence."""
+        """As it is named within a sentence of an error message."""
         return f"stream {self.name} under account {self.account_id}"
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Identity:
 
 @dataclass(slots=True, kw_only=True)
 class StreamSettings:
-    """What can be changed while the stream lives."""
+    """What can be changed of a stream."""
 
     mode: str = "PROVISIONED"
     max_record_kib: int = 1024
@@ -65,7 +65,7 @@ class _Change:
 
 
 class Stream:
-    """A stream; ``shards`` is its whole lineage, in order of creation."""
+    """One stream. ``shards`` has all of its shards, open and closed, in the order of their creation."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Stream:
             change.apply(change.due_at)
 
     def reshape(self, shards: Sequence[Shard], *, now: float) -> None:
-        """Take over a lineage that continues the present one."""
+        """Take over a new list of shards: the present ones, some of which may be closed now, and new ones behind them."""
         for shard in shards[len(self.shards) :]:
             numbering = Numbering(shard_number=shard.number, created_second=shard.created_second)
             self._numberings.append(numbering)
@@ -122,7 +122,7 @@ class Stream:
         self._open = [shard.number for shard in shards if shard.is_open]
 
     def put(self, entry: PutRecordsEntry, *, now: float) -> PutResult:
-        """Store one record, or answer that its shard is at its limit."""
+        """Store one record, unless its shard is at its limit; what became of it."""
         partition_key = entry.partition_key or ""
         number = self._route(partition_key, entry.explicit_hash_key)
         if self._limits and not self._budgets[number].admits_record(_size(entry, partition_key), now=now):
@@ -131,7 +131,7 @@ class Stream:
         return PutResult(shard_id=self._shard_ids[number], sequence_number=sequence_number)
 
     def fail(self, entry: PutRecordsEntry, *, error_code: str) -> PutResult:
-        """Answer that the record failed with ``error_code``; nothing is stored."""
+        """The result of a record that is to fail with ``error_code``; nothing is stored."""
         if error_code != THROTTLED:
             return PutResult(error_code=error_code, error_message="Internal service failure.")
         number = self._route(entry.partition_key or "", entry.explicit_hash_key)
@@ -153,29 +153,29 @@ class Stream:
 
     @property
     def record_count(self) -> int:
-        """How many records it has taken, discarded ones included."""
+        """How many records have been put, discarded ones included."""
         return sum(log.end for log in self._logs)
 
     def log(self, number: int) -> ShardLog:
         return self._logs[number]
 
     def records(self, shard_id: str | None = None) -> list[Record]:
-        """What is stored, of one shard or of all: each shard in its order, parents before their children."""
+        """The records of one shard, or of all: parents before their children, and those of a shard in their order."""
         wanted = [shard for shard in self.shards if shard_id in (None, shard.shard_id)]
         return [record for shard in wanted for record in self._logs[shard.number].all_records()]
 
     def data(self) -> list[bytes]:
-        """The data alone of what is stored, in the same order."""
+        """The data of all records, in the same order."""
         return [data for shard in self.shards for data in self._logs[shard.number].all_data()]
 
     def sequence_range(self, shard: Shard) -> tuple[str, str | None]:
-        """The numbers that open and, once it is closed, end a shard."""
+        """The sequence number that opens a shard, and the one that ends it once it is closed."""
         numbering = self._numberings[shard.number]
         last = None if shard.closed_at is None else numbering.last(second=int(shard.closed_at))
         return numbering.at(0, second=shard.created_second), last
 
     def _route(self, partition_key: str, explicit_hash_key: str | None) -> int:
-        """The shard of a record; with the AUTO distribution each in turn, whatever its key."""
+        """The number of the shard for a record. With the AUTO distribution each open shard has its turn, whatever the key."""
         if self.settings.distribution == "AUTO":
             self._turn += 1
             return self._open[self._turn % len(self._open)]

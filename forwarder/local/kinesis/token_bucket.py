@@ -2,11 +2,11 @@
 
 
 class TokenBucket:
-    """Refills at ``rate`` units a second up to ``burst``; a caller that overdraws it waits until the debt is paid.
+    """Refills at ``rate`` units a second, up to ``burst``.
 
-    A single amount above ``burst`` passes when the bucket is full and leaves it in debt, so that the average holds and
-    nothing waits for ever. This is how Kinesis lets a 10 MiB record into a shard of 1 MiB a second, and a 10 MiB read
-    out of a shard of 2 MiB a second ("subsequent calls within the next 5 seconds throw").
+    An amount above ``burst`` passes when the bucket is full. Its level is negative then, and nothing passes until it has been refilled: so
+    the average rate holds, and no amount waits for ever. That is how Kinesis lets a record of 10 MiB into a shard of 1 MiB a second, and a
+    read of 10 MiB out of a shard of 2 MiB a second ("subsequent calls within the next 5 seconds throw").
     """
 
     __slots__ = ("_burst", "_level", "_rate", "_seen")
@@ -23,7 +23,7 @@ class TokenBucket:
         return self._level >= min(amount, self._burst)
 
     def spend(self, amount: float) -> None:
-        """Take ``amount``, as of the last look; the level may fall below zero."""
+        """Take ``amount`` out; to be called after ``holds``, which has refilled the bucket. The level may fall below zero."""
         self._level -= amount
 
     def wait_seconds(self, amount: float, *, now: float) -> float:

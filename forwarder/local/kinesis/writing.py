@@ -1,4 +1,4 @@
-"""PutRecord and PutRecords: check everything first, then store record by record."""
+"""PutRecord and PutRecords. All of a request is checked first; then each record is stored, or is not, by itself."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ MAX_KEY_CHARACTERS = 256
 
 
 def put_record(request: PutRecordRequest, context: Context) -> PutRecordResponse:
-    """Store one record; a record that fails refuses the request."""
+    """Store one record. If it cannot be stored, the request is refused."""
     stream = _writable(request, context)
     entry = PutRecordsEntry(
         data=request.data, partition_key=request.partition_key, explicit_hash_key=request.explicit_hash_key
@@ -39,7 +39,7 @@ def put_record(request: PutRecordRequest, context: Context) -> PutRecordResponse
 
 
 def put_records(request: PutRecordsRequest, context: Context) -> PutRecordsResponse:
-    """Store what can be stored, and answer for each record in the order of the request."""
+    """Store each record that can be stored; the answer says what became of each, in the order of the request."""
     demand(sized(request.records, "records", shortest=1, longest=MAX_RECORDS))
     stream = _writable(request, context)
     sizes = [_check(entry, stream, position) for position, entry in enumerate(request.records, start=1)]
@@ -56,7 +56,7 @@ def put_records(request: PutRecordsRequest, context: Context) -> PutRecordsRespo
 
 
 def _writable(request: OfStream, context: Context) -> Stream:
-    """The stream; while it is not there yet, or no more, AWS answers as if it did not exist."""
+    """The stream that is written to. As long as one is CREATING or DELETING, AWS answers as if it did not exist."""
     stream = context.account.find(request)
     if stream.status in ("CREATING", "DELETING"):
         raise errors.not_found(f"{stream.identity} not found.")
@@ -72,7 +72,7 @@ def _put(stream: Stream, entries: Sequence[PutRecordsEntry], context: Context) -
 
 
 def _check(entry: PutRecordsEntry, stream: Stream, position: int = 0) -> int:
-    """Check one record and answer its size in bytes: data and partition key; positions in a request start at 1."""
+    """Check one record; its size in bytes, of data and partition key. ``position`` is that in the request, from 1; 0: it is alone."""
     key = entry.partition_key
     if key is None or not 1 <= len(key) <= MAX_KEY_CHARACTERS:
         _check_key(key, position, stream)
@@ -85,7 +85,7 @@ def _check(entry: PutRecordsEntry, stream: Stream, position: int = 0) -> int:
 
 
 def _check_key(key: str | None, position: int, stream: Stream) -> None:
-    """A stream that distributes records by itself takes them without a key."""
+    """Check a partition key. A stream that distributes records by itself takes them without one."""
     at = _member("partitionKey", position)
     missing = None if stream.settings.distribution == "AUTO" else present(key, at)
     demand(missing, sized(key, at, shortest=1, longest=MAX_KEY_CHARACTERS))

@@ -1,1 +1,1 @@
-"""Kinesis Data Streams."""
+"""The sink for Amazon Kinesis Data Streams: ``sink`` is where to begin reading."""

@@ -1,11 +1,15 @@
-"""Whether the stream keeps the order it is given: what is stored later has the higher sequence number. Pure.
+"""Checks that the stream keeps the order it is given: a record that is stored later has the higher sequence number. Pure.
 
-A key has one record on its way at a time. So when a record is sent, the one before it has been acknowledged, and the highest number
-that its shard had acknowledged by then, for whatever key, is at least that one's. A record's own number above it proves that its key
-is in order. If it is not above, what a consumer reads may not be the order of commits, and nothing that we send can mend that.
+One number a shard is enough to check every record: its mark, the highest sequence number that the shard had acknowledged before the
+request was sent. A key has at most one record under way, so the record before it is acknowledged by then, and its number is at most
+the mark. An example; sequence numbers are shortened:
 
-So what is remembered is a number a shard, and every record is checked. That it holds across keys, too, is what consumers rest on:
-they note how far they have come in a shard by this number, and would never see what is stored below it.
+1. The shard has acknowledged 40 and 45, and 41 for the key ``public.orders.1``. The mark is 45.
+2. The next record of ``public.orders.1`` is sent and gets 46. 46 is above 45, so it is above 41: the key is in order.
+3. If it gets 43, that is a regression, though 43 is above 41. A consumer that has read the shard up to 45 goes on behind 45 and
+   never sees 43.
+
+Nothing that is sent afterwards can mend a regression; so it is reported, and delivery goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from forwarder.sinks.kinesis.wire import Result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """A record that was stored before what had been acknowledged: in which shard, and the two sequence numbers."""
+    """A record whose sequence number, ``after``, is not above the mark of its shard, ``before``."""
 
     shard_id: str
     before: str
@@ -26,7 +30,7 @@ class Regression:
 
 
 class OrderAudit:
-    """The highest sequence numbers acknowledged so far."""
+    """The mark of each shard: the highest sequence number that it has acknowledged so far."""
 
     __slots__ = ("_highest",)
 
@@ -34,17 +38,17 @@ class OrderAudit:
         self._highest: dict[str, str] = {}
 
     def marks(self) -> Mapping[str, str]:
-        """The highest number of each shard up to now, to be taken before a request is made."""
+        """The marks now, by shard; to be taken before a request is sent."""
         return dict(self._highest)
 
     def check(self, results: Sequence[Result], marks: Mapping[str, str]) -> Sequence[Regression]:
-        """Take in the answer to a request; the shards in which it contradicts the marks of before it, each once.
+        """Compare the answer to a request with the marks of before it, and raise the marks; at most one regression a shard.
 
-        In these, what the answer says is what counts from there on.
+        The mark of a shard that went back is lowered to what the answer says. Else every later record would be one more regression.
         """
         regressions: dict[str, Regression] = {}
         tops: dict[str, str] = {}
-        # It runs for every record: hence nothing is called that need not be.
+        # Runs for every record, so it calls no function that it can do without.
         for result in results:
             if result.error_code:
                 continue
@@ -61,5 +65,5 @@ class OrderAudit:
 
 
 def _rises(before: str, after: str) -> bool:
-    """Of decimal numbers without leading zeros."""
+    """Whether ``after`` is the higher one. Both are decimal numbers without leading zeros; empty: lower than all."""
     return before < after if len(before) == len(after) else len(before) < len(after)

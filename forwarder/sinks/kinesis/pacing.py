@@ -1,16 +1,18 @@
-"""How fast a shard that throttles may be written to: its quotas, or less where it says that even that is too much. Pure.
+"""How fast a shard that throttles may be written to. Pure.
 
-A shard is not paced until it throttles: an on-demand stream, or a shard that has room, takes what it is given. From then on it
-has two token buckets, one of records and one of bytes (both counted as Kinesis does, data and partition key), that refill at
-the shard's quotas. Their burst is half a second: the shard's own is a second, and the rest absorbs what the network does to our
-timing. A shard that throttles us all the same is shared with somebody, so its buckets refill at a share of the quotas: it falls
-by a factor at each throttle and rises steadily while records get through. After a quiet minute the shard is free again.
+A shard is not paced until it throttles: an on-demand stream, or a shard that has room, takes what it is given. From its first throttle on:
 
-A throttle says that the shard's own buckets are empty. But what was on its way to it then, and is stored afterwards, is taken out of
-them as well, so it is taken out of ours.
-
-A shard that refuses a record is closed for some milliseconds. So requests do not shrink to the one record that has just
-become possible, and small records do not overtake a large one for ever.
+1. It has two token buckets, one of records and one of bytes (data and partition key, as Kinesis counts). They refill at the quotas of a
+   shard, 1,000 records and 1 MiB a second, and hold half a second's worth. The shard's own buckets hold a second's; the other half
+   absorbs what the network does to our timing.
+2. If it throttles although we keep to that, somebody else writes to it too. So the buckets refill at a share of the quotas. The share
+   begins at 1, is multiplied by 0.8 at each throttle, and rises by 0.05 a second while records are stored.
+3. For 0.1 s after a throttle it is given nothing. Throttles of what was sent before the end of that time do not count.
+4. A throttle says that the shard's own buckets are empty. What is under way to it at that moment, and is stored afterwards, is taken out
+   of the shard's buckets, so it is taken out of ours.
+5. If the buckets have too little for a record, the shard is closed until they have enough, and for 20 ms at least. Else each request
+   would carry the one record that has just become possible, and small records would overtake a large one for ever.
+6. After a minute without a throttle it is not paced any more.
 
 Source of the quotas: https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html
 """
@@ -21,7 +23,7 @@ RECORDS_PER_SECOND = 1000.0
 BYTES_PER_SECOND = float(1 << 20)
 BURST_SECONDS = 0.5
 
-# A refused record waits at least this long, and so do those behind it.
+# A shard whose buckets have too little is closed for at least this long.
 REFILL_SECONDS = 0.02
 # A throttled shard is left alone for this long.
 HOLD_SECONDS = 0.1
@@ -33,7 +35,7 @@ FACTOR_ON_THROTTLE = 0.8
 RISE_PER_SECOND = 0.05
 LEAST_SHARE = 0.02
 
-# What the arithmetic of floats may take from a wait, and more.
+# Added to a wait, so that no rounding of floats makes it too short.
 _ROUNDING_SECONDS = 1e-5
 
 _BURST_RECORDS = RECORDS_PER_SECOND * BURST_SECONDS
@@ -41,7 +43,7 @@ _BURST_BYTES = BYTES_PER_SECOND * BURST_SECONDS
 
 
 class _Pace:
-    """One shard. Buckets as in ``forwarder.local.kinesis.token_bucket``, but two at once and of a varying rate: this runs for every record."""
+    """The buckets and the share of one shard. Both buckets stand in one object, since this runs for every record."""
 
     __slots__ = (
         "bytes",
@@ -56,7 +58,7 @@ class _Pace:
     )
 
     def __init__(self, now: float) -> None:
-        # It has just throttled, so there is nothing left in it.
+        # The shard has just throttled, so its buckets are empty.
         self.records = 0.0
         self.bytes = 0.0
         self.calm_at = now
@@ -64,19 +66,20 @@ class _Pace:
         self.share = 1.0
         self.throttled_at = now
         self.risen_at = now
-        # Admits nothing until then; a throttle counts only after the hold that the one before it brought about.
+        # Until when nothing is admitted.
         self.closed_until = now
+        # Until when nothing is admitted because of a throttle. Throttles of what was sent before then do not count.
         self.held_until = now
 
     def refill(self, now: float) -> None:
-        """Add what has flowed in since the last time."""
+        """Add to the buckets what has flowed in since the last refill."""
         seconds = max(0.0, now - self.refilled_at) * self.share
         self.refilled_at = now
         self.records = min(_BURST_RECORDS, self.records + seconds * RECORDS_PER_SECOND)
         self.bytes = min(_BURST_BYTES, self.bytes + seconds * BYTES_PER_SECOND)
 
     def seconds_until(self, size: int) -> float:
-        """How long until a record of this size can pass; a record above the burst needs a full bucket."""
+        """How long until the buckets have enough for a record of this size; one above the burst needs a full bucket of bytes."""
         for_record = (1.0 - self.records) / RECORDS_PER_SECOND
         for_bytes = (min(size, _BURST_BYTES) - self.bytes) / BYTES_PER_SECOND
         return max(0.0, for_record, for_bytes) / self.share + _ROUNDING_SECONDS
@@ -89,13 +92,13 @@ class Pacing:
 
     def __init__(self) -> None:
         self._paces: dict[str, _Pace] = {}
-        # When any of them has throttled last.
+        # When a shard, whichever it was, has throttled last.
         self._throttled_at = -inf
 
     def admits(self, shard: str, size: int, now: float) -> bool:
-        """Whether a record of ``size`` bytes may go to this shard now; if so, its share is spent.
+        """Whether a record of ``size`` bytes may go to this shard now; if so, it is taken out of the buckets.
 
-        A record that is larger than the burst passes a full bucket and leaves it in debt.
+        A record above the burst may go when the bucket of bytes is full, and leaves less than nothing in it.
         """
         pace = self._paces.get(shard)
         if pace is None:
@@ -120,12 +123,12 @@ class Pacing:
         return max(0.0, pace.closed_until - now) if pace else 0.0
 
     def throttled(self, shard: str, now: float, *, sent: float) -> None:
-        """The shard has refused a record, offered at ``sent``, as too much: slow down, and leave it alone for a moment."""
+        """The shard has throttled a record that was sent at ``sent``: slow down, and give it nothing for a moment."""
         pace = self._paces.get(shard)
         if pace is None:
             pace = self._paces[shard] = _Pace(now)
         elif sent < pace.held_until:
-            # It was on its way when the shard throttled before, however long the answer took.
+            # Sent before the hold ended, which the throttle before this one began: it says nothing new.
             return
         else:
             pace.refill(now)
@@ -136,11 +139,11 @@ class Pacing:
         pace.closed_until = max(pace.closed_until, pace.held_until)
 
     def has_throttled_since(self, sent: float) -> bool:
-        """Whether any shard has."""
+        """Whether any shard has throttled after that time."""
         return sent < self._throttled_at
 
     def stored(self, shard: str, size: int, now: float, *, sent: float) -> None:
-        """The shard has stored a record of ``size`` bytes that was sent at that time: if it has throttled since, that counts."""
+        """The shard has stored a record of ``size`` bytes; if it was sent before the last throttle, it is taken out of the buckets."""
         pace = self._paces.get(shard)
         if pace is None or sent >= pace.throttled_at:
             return
@@ -149,11 +152,11 @@ class Pacing:
         pace.bytes -= size
 
     def succeeded(self, shard: str, now: float) -> None:
-        """The shard has stored records: after a throttle, speed up by as much as the time since the last news allows."""
+        """The shard has stored records: its share rises by 0.05 for each second since it changed last."""
         pace = self._paces.get(shard)
         if pace is None or pace.share >= 1.0 or now < pace.held_until:
             return
-        # Silence is no news: a shard that was not written to for a minute has not proved anything in it.
+        # A second counts at most: a shard that was not written to for a minute has not shown that it takes more.
         seconds = min(1.0, max(0.0, now - pace.risen_at))
         pace.refill(now)
         pace.share = min(1.0, pace.share + seconds * RISE_PER_SECOND)

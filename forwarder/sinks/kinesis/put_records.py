@@ -1,8 +1,10 @@
-"""The call of PutRecords: by a post of our own where this version of botocore lets itself be copied, else by its plain call.
+"""The call of PutRecords, in one of two ways that differ in speed alone.
 
-The first way rests on what botocore's events carry, which may change, and on its signatures, which ours must equal. So it is
-tried at start, with a request that holds no record and does not leave the machine. If anything is not as expected, the second
-way is taken for some minutes, until the first is tried again: slower by some 10 µs a record, and otherwise the same.
+1. By an HTTP request that we make and sign (``forwarder.aws.signed_post``): some 10 µs a record less. It rests on what botocore's events
+   carry, which may change with its version, and its signature must equal botocore's. So it is tried at start, with a request that
+   holds no record and does not leave the machine.
+2. By botocore's ``put_records``, if anything about the first way is not as expected, at start or later. After ten minutes the first way
+   is tried again.
 """
 
 from __future__ import annotations
@@ -26,22 +28,23 @@ from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.wire import Result
 
-# What a dry run may find that waiting cannot mend; whatever else it meets, the first real request will tell better.
+# What a dry run may find that waiting cannot mend. Every other error is left to the first real request, which says more.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 
-# What keeps a post from being answered, and would keep the plain call from it.
+# Errors of a post that the plain call would meet as well: they say nothing against the post.
 _FORESEEN = (*PASSING, ClientError)
 
-# What an odd answer makes of whoever reads it: it is too deep, is no UTF-8, or is none of PutRecords.
+# What it raises to read an odd answer: it is nested too deep, is no UTF-8, or is no answer of PutRecords.
 _ILLEGIBLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
-# What a record is rejected with of which the answer says neither that it is stored nor why not.
+# The code of a record of which the answer says neither that it is stored nor why it is not.
 NO_SEQUENCE_NUMBER = "NoSequenceNumber"
 
-# The body of a request with more data than this is not made at once: it and what waits in its connection would be in memory beside the data.
+# The body of a request with more data than this is made in slices while it is sent. Made whole, it would be in memory beside the data, and
+# again as what waits in its connection.
 WHOLE_BYTES = 512 << 10
 
-# So long the plain call is used after something odd; then it may have passed.
+# How long the plain call is used before a post is tried again.
 LEARN_AGAIN_SECONDS = 600.0
 
 logger = logging.getLogger(__name__)
@@ -54,15 +57,15 @@ class PutRecords:
         self._client = client
         self._stream = stream
         self._naming = wire.naming(stream)
-        # When, by the event loop's clock, the way was chosen last.
+        # When the way was chosen last, by the event loop's clock.
         self._chosen_at = -inf
-        # What was told of already.
+        # Why no post was used when that was logged last; the same reason is not logged twice in a row.
         self._reason = ""
-        # What makes the requests, if not the client itself.
+        # None: the plain call is used.
         self._post: SignedPost | None = None
 
     async def send(self, records: Sequence[Record]) -> Sequence[Result]:
-        """Make one request; what became of each record, in their order.
+        """Make one request, and say what became of each record, in their order.
 
         Raises:
             Refused, Unavailable: no answer, or one for the whole request; any of the records may have been stored.
@@ -83,12 +86,12 @@ class PutRecords:
             raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
         for result in results:
             if not (result.sequence_number or result.error_code):
-                # Only a number says that it is stored.
+                # Only a sequence number says that a record is stored.
                 result.error_code = NO_SEQUENCE_NUMBER
         return results
 
     async def lets_empty_pass(self) -> bool:
-        """Whether a request that holds no record, and stores nothing, is let through to the stream, which refuses it for that."""
+        """Whether a request without records gets as far as the stream, which stores nothing and refuses it as invalid."""
         try:
             with aws_call(f"stream {self._stream}"):
                 answer = await self._client.put_records(Records=[], **self._naming)
@@ -100,7 +103,7 @@ class PutRecords:
             return False
 
     async def choose_way(self) -> None:
-        """Find out which way this version of botocore allows, unless that was found out lately. No record is sent.
+        """Find out whether a post can be used, unless that was tried in the last ten minutes. No record is sent.
 
         Raises:
             Refused, Unavailable: the credentials cannot be had.
@@ -117,7 +120,7 @@ class PutRecords:
             self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
             if _may_pass(error):
-                # Most likely the credentials could not be had just now.
+                # Most likely the credentials could not be had just now; it is tried again before the next request.
                 return
             self._bar_post("this botocore does not let itself be copied: sending by its plain call, slower", error)
         self._chosen_at = now
@@ -137,7 +140,7 @@ class PutRecords:
         return wire.decode(answer)
 
     async def _obtain_credentials(self) -> None:
-        """Have botocore renew the credentials, if need be. By itself, since what keeps it from that says nothing against our post."""
+        """Have botocore renew the credentials, if need be. This is a step of its own: its errors say nothing against the post."""
         if credentials := self._client._request_signer._credentials:
             await credentials.get_frozen_credentials()
 
@@ -182,5 +185,5 @@ def _named(error: Exception) -> str:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether it says nothing of botocore."""
+    """Whether the error says nothing of this version of botocore."""
     return isinstance(error, PASSING) or (isinstance(error, ClientError) and error.operation_name != "PutRecords")

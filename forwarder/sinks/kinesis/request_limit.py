@@ -1,17 +1,19 @@
-"""How large requests may be where somebody on the way has a limit that he does not tell, and which record is too large by itself. Pure.
+"""How large a request may be where somebody on the way has a limit that is not declared, and which record is too large by itself. Pure.
 
-HTTP 413 means that a gateway, or the stream's own, has not let a request pass, and that nothing of it is stored. It may mean the size, or
-that the gateway is unwell and refuses everything. What tells them apart is what passes beside it, so both are told here:
+HTTP 413 says that a gateway, or the front of the stream itself, has refused a request, and that nothing of it is stored. Either the request
+is too large, or the gateway is unwell and refuses everything. What else is refused and what passes tells one from the other:
 
-* What can be divided is sent again in smaller requests. Half the size of what was refused is the limit then. It doubles, after a pause,
-  with each request at the limit that passes, until one is refused again; and without that pause as soon as a request passes that is no
-  smaller than one that was refused, for then size was not the matter.
-* A record that is refused alone is too large if others pass, if it stays refused for ``TRIAL_SECONDS``, and if meanwhile nothing passes
-  that is as large as anything that was refused. Then what is as large is too large as well, and needs no trial of its own, for
-  a minute after the last that was refused.
-* Of a trial only the time between two refusals counts that follow one another. What fails in between for another reason, since no server
-  is there, say, tells nothing of its size.
-* If nothing passes, not even a request without records, or if what is refused is small, nothing is proved: it is an outage.
+1. **A request that can be divided** is sent again in smaller ones, of half its size: that is the limit now. From five seconds after the last
+   refusal on, each request near the limit that passes doubles it. If one passes that is as large as one that was refused, size was not
+   the matter, and the limit doubles without that wait.
+2. **A request of one record** is on trial: it is sent again and again. The record is too large when all of this holds: it has stayed
+   refused for ``TRIAL_SECONDS``; other requests pass; and none has passed meanwhile that is as large as anything that was refused. The
+   clock of a trial runs only between two refusals in a row: a failure of another kind in between, such as a lost connection,
+   says nothing about size.
+3. **Once a record has been found too large**, each that is as large is too large at once, without a trial of its own. That holds
+   until no such record has come for a minute.
+4. **It is an outage**, and proves nothing of any record, if nothing passes, not even a request without records, or if what is refused
+   is small.
 
 Sizes that are compared with each other are those of bodies, as the gateway sees them. The limit counts data and partition keys, as
 Kinesis and ``forwarder.delivery.schedules.lanes`` do. Times are seconds of any steady clock.
@@ -24,25 +26,25 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
 
-# A request of this size is refused by no limit that a gateway could mean.
+# No gateway has a limit below this: a body of this size that is refused is refused for another reason.
 LEAST_BYTES = 1 << 10
-# So long after a refusal no larger request is tried.
+# For this long after a refusal no larger request is tried.
 PROBE_SECONDS = 5.0
-# So long a record stays refused before it is called too large.
+# How long a record stays refused before it is found too large.
 TRIAL_SECONDS = 30.0
-# Others pass, if one did so lately, and if it is not so long that everything after it is refused.
+# Other requests pass if one did within LATELY_SECONDS, and everything since was refused for no longer than OUTAGE_SECONDS.
 LATELY_SECONDS = 10.0
 OUTAGE_SECONDS = 1.0
-# A record that was not refused for so long has its trial from the beginning: it was not tried.
+# The trial of a record begins anew if the record was not refused for this long: it was not sent meanwhile.
 TRIAL_GAP_SECONDS = 60.0
-# So long a try may take beyond the wait before it; of what takes longer no more counts.
+# The clock of a trial grants each try this long, on top of the wait before it; a try that takes longer counts for no more.
 TRY_SECONDS = 10.0
-# So long it is known which size is too large, after the last that was.
+# For this long after a record was found too large, each that is as large is too large at once.
 PROOF_SECONDS = 60.0
-# So many records are on trial at once. What is proved of one holds for all that are as large.
+# How many records are on trial at once. That is enough: what is proved of one holds for all that are as large.
 MAX_TRIALS = 1000
-# A record on trial waits as long as it has been on trial before it is sent again, but no longer than this, and as much longer for each
-# other one: a try most likely carries a large record in vain.
+# Before a record on trial is sent again it waits as long as it has been on trial: RETRY_FIRST_SECONDS at least, and at most RETRY_SECONDS,
+# plus RETRY_SECONDS_EACH for each record on trial. Most likely a large record is sent in vain.
 RETRY_FIRST_SECONDS = 0.05
 RETRY_SECONDS = 2.0
 RETRY_SECONDS_EACH = 0.02
@@ -52,23 +54,26 @@ class Verdict(Enum):
     """What a record is whose request held nothing else and was refused for its size."""
 
     TOO_LARGE = auto()
-    # Most likely too large.
+    # Refused, and not for long enough to tell.
     ON_TRIAL = auto()
-    # Nothing passes, so nobody can tell.
+    # Nothing passes, so nothing can be told of the record.
     OUTAGE = auto()
 
 
 @dataclass(slots=True)
 class _Trial:
-    """Of one record: how long it has stayed refused, when it was refused last, and whether it has failed otherwise since."""
+    """The trial of one record."""
 
+    # When the record was refused last.
     refused_at: float
+    # How long it has stayed refused.
     seconds: float = 0.0
+    # Whether it has failed for another reason since it was refused last.
     is_interrupted: bool = False
 
 
 class RequestLimit:
-    """The limit, and what was refused and passed lately."""
+    """The limit of the requests to one stream, and which of its records are on trial."""
 
     __slots__ = (
         "_least_refused",
@@ -86,21 +91,22 @@ class RequestLimit:
         self._max_bytes = max_bytes
         # The most that one request may carry now.
         self.bytes = max_bytes
+        # From when on the limit may be doubled.
         self._probe_at = -inf
-        # Size of the smallest body that was refused, as far as nothing has passed since that is as large.
+        # Size of the smallest body that was refused; inf again when one that is as large has passed.
         self._least_refused = inf
         self._passed_at = -inf
-        # Since when nothing has passed, and something was refused.
+        # When a request was refused first since the last one that has passed.
         self._refused_since = inf
-        # By seq.
+        # By the seq of the record.
         self._trials: dict[int, _Trial] = {}
-        # The size of the smallest body that is known to be too large, and since when nothing has confirmed it.
+        # Size of the smallest body that was found too large, and when a record was found so last.
         self._too_large_from = inf
         self._proved_at = -inf
 
     @property
     def is_untried(self) -> bool:
-        """Whether nothing is known of any limit, and what passes need not be told."""
+        """Whether no limit is known of, so that ``passed`` need not be called."""
         return self.bytes >= self._max_bytes and self._least_refused == inf
 
     def retry_seconds(self, seq: int) -> float:
@@ -110,7 +116,7 @@ class RequestLimit:
         return min(most, max(RETRY_FIRST_SECONDS, trial.seconds)) if trial else most
 
     def passed(self, size: int, *, body_bytes: int, now: float) -> None:
-        """A request was let through, whatever the stream then said of its records."""
+        """A request got as far as the stream, whatever became of its records there."""
         self._passed_at, self._refused_since = now, inf
         if body_bytes >= self._least_refused:
             self._least_refused = inf
@@ -122,7 +128,7 @@ class RequestLimit:
             self.bytes = min(self._max_bytes, max(self.bytes, size) * 2)
 
     def failed(self, seqs: Iterable[int]) -> None:
-        """A request with these records had no answer, or one that tells nothing of its size."""
+        """A request with these records failed for another reason than its size, or had no answer."""
         if not self._trials:
             return
         for seq in seqs:
@@ -130,14 +136,14 @@ class RequestLimit:
                 trial.is_interrupted = True
 
     def refused(self, size: int, *, body_bytes: int, now: float) -> bool:
-        """A request that can be divided was refused for its size; whether it is worth a try to divide it."""
+        """A request that can be divided was refused; whether it is large enough to be worth dividing."""
         self._note_refusal(body_bytes, now)
         self._probe_at = now + PROBE_SECONDS
         self.bytes = max(LEAST_BYTES, min(self.bytes, size // 2))
         return size > LEAST_BYTES
 
     def judge(self, seq: int, *, body_bytes: int, now: float) -> Verdict:
-        """What a record is whose request was refused for its size and cannot be divided."""
+        """A request of one record was refused; what that says of the record."""
         self._note_refusal(body_bytes, now)
         if (
             body_bytes <= LEAST_BYTES

@@ -1,7 +1,7 @@
-"""Which shard a partition key belongs to, as far as we know. Pure.
+"""Which shard a partition key will go to. Pure.
 
-A prediction, good for pacing and for nothing else: shards split and merge, and the stream's answers name the shard that a
-record really went to.
+A shard has a range of hashes, and a key goes to the shard whose range has its MD5. This is a prediction, good enough for pacing and used
+for nothing else: shards split and merge at any time. Where a record has gone is what the stream answers.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ CACHED_KEYS = 1 << 16
 
 
 class ShardMap:
-    """The open shards of a stream. Never changes: a new list makes a new map."""
+    """The open shards of a stream at one moment. It never changes: after a reshard there is a new map."""
 
     __slots__ = ("shard_of",)
 
-    # The open shard of a partition key; the shards of the keys asked for last are remembered.
+    # The shard that a partition key goes to. The answers for the keys that were asked for last are kept.
     shard_of: Callable[[str], str]
 
     def __init__(self, shards: Iterable[Mapping[str, Any]]) -> None:
-        """Take ``Shards`` as botocore's ListShards gives them; closed ones among them are passed over.
+        """``shards`` are as botocore's ListShards gives them; closed ones among them are passed over.
 
         Raises:
             ValueError: none of them is open.

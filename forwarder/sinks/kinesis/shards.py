@@ -1,4 +1,12 @@
-"""What a stream's answers tell about its shards: those that throttle are paced, so that only their own lanes are slowed."""
+"""Paces the shards of one stream by what its answers say: a shard that throttles slows down its own lanes, and no others.
+
+Until a shard throttles, nothing is asked of the stream and nothing is slowed down. Then:
+
+1. The text of the throttle names the shard, and ``pacing`` limits what goes to it.
+2. Which lanes go to that shard is not known yet: the list of shards is asked for, in the background. When it is there, the schedule of the
+   records sorts its lanes by shard, and holds back those of a shard that admits nothing.
+3. An answer that names another shard than the list predicts says that the stream was resharded. The list is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +33,16 @@ from forwarder.sinks.kinesis.wire import Result
 
 THROTTLED = "ProvisionedThroughputExceededException"
 
-# How much of a lane travels in one Kinesis record, at most. A shard takes 1 MiB a second, so larger ones come in jolts.
+# The most of a lane that travels in one Kinesis record under aggregation=kpl. A shard takes 1 MiB a second, so larger ones would arrive
+# in jolts.
 AGGREGATE_BYTES = 256 << 10
 
-# A stream that is being resharded throttles under names we do not know yet; ListShards is limited to 1,000 calls a second.
+# The pause between two lists of shards, and what it grows to while they cannot be had.
 LIST_AGAIN_SECONDS = 1.0
 LIST_AGAIN_MAX_SECONDS = 30.0
-# For all pages of the list.
-# More than any stream has: an endpoint that lists so many does not come to an end.
+# More than any stream has: an endpoint that lists so many would never come to an end.
 MAX_SHARDS = 100_000
-# After so many lanes that were given another shard, others have their turn: it takes some microseconds a lane.
+# To sort a lane by its shard takes some microseconds. After this many, other tasks have their turn.
 LANES_A_SLICE = 500
 
 # The text of a throttle names the shard: "Rate exceeded for shard shardId-000000000000 in stream …".
@@ -44,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 class KinesisShards:
-    """The shards of one stream, as far as pacing needs them: nothing is asked until the first one throttles."""
+    """The shards of one stream, and at which pace each may be written to."""
 
     def __init__(self, client: Any, stream: str, *, is_ordered: bool, aggregates: bool, metrics: SinkMetrics) -> None:
         self._client = client
@@ -53,13 +61,14 @@ class KinesisShards:
         self._is_ordered = is_ordered
         self._aggregate_bytes = AGGREGATE_BYTES if aggregates else 0
         self._pacing = Pacing()
+        # None until a list was asked for and came.
         self._map: ShardMap | None = None
-        # Set while an answer has told of a shard that we do not know.
+        # Set: the list is missing or out of date.
         self._surprised = anyio.Event()
         self._schedule = self.new_schedule()
 
     def new_schedule(self) -> Lanes | Crowd:
-        """An empty one, at the pace that is known so far: lanes if order is to be kept, else a crowd."""
+        """An empty schedule, by the paces that are known so far: lanes if order is to be kept, else a crowd."""
         shard_of = self._map.shard_of if self._map else unknown
         self._schedule = (
             Lanes(self._pacing, shard_of=shard_of, aggregate_bytes=self._aggregate_bytes)
@@ -69,7 +78,7 @@ class KinesisShards:
         return self._schedule
 
     async def run(self) -> None:
-        """Learn the open shards when an answer has told of one that we do not know, until cancelled. No request waits for it."""
+        """Ask for the list of shards whenever it is missing or out of date, until cancelled. No request waits for that."""
         backoff = Backoff(first_seconds=LIST_AGAIN_SECONDS, max_seconds=LIST_AGAIN_MAX_SECONDS)
         while True:
             await self._surprised.wait()
@@ -77,7 +86,7 @@ class KinesisShards:
             try:
                 self._map = ShardMap(await self._list_shards())
             except (ForwarderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-                # Without them there is no pacing, and lanes that are throttled back off by themselves.
+                # Delivery goes on without the list: each lane that is throttled backs off by itself.
                 why = str(error) if isinstance(error, ForwarderError) else redaction.sentence(error)
                 logger.warning("cannot list the shards: throttled lanes are not paced", extra={"reason": why})
                 self._surprised.set()
@@ -95,7 +104,10 @@ class KinesisShards:
         sent: float,
         now: float,
     ) -> None:
-        """Take in what became of the records of one request; the times are those of the event loop's clock."""
+        """Take in what became of ``records``, which were sent in one request: ``failed`` are those of them that were not stored.
+
+        ``sent`` and ``now`` are times of the event loop's clock.
+        """
         if self._pacing.has_throttled_since(sent):
             for record, result in zip(records, results, strict=True):
                 if result.shard_id:
@@ -113,7 +125,7 @@ class KinesisShards:
             self._surprised.set()
 
     def _is_surprised(self, records: Sequence[Record], results: Sequence[Result]) -> bool:
-        """Whether a record went, or was refused, elsewhere than the map says."""
+        """Whether the answer names another shard for one of the records than the map does."""
         if self._map is None:
             return True
         named = (
@@ -129,7 +141,7 @@ class KinesisShards:
         """
         shards: list[Mapping[str, Any]] = []
         page: dict[str, Any] = {**wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
-        # What is read of the answer may be as odd as the answer, and its pages without end.
+        # An odd answer may have no Shards, or pages without end.
         with aws_call(f"stream {self._stream}"):
             while page:
                 answer = await self._client.list_shards(**page)
@@ -151,5 +163,5 @@ def _shard_of(refused: Result) -> str | None:
 
 
 def _size(record: Record) -> int:
-    """Near enough: what an aggregate adds to its records is left out."""
+    """The bytes of a record, near enough for pacing: without what the aggregated format adds."""
     return record.size + sum(len(follower.data) for follower in record.followers)

@@ -1,4 +1,9 @@
-"""The Kinesis sink: one PutRecords request for a batch, and what its answer means for each record."""
+"""The Kinesis sink: sends a batch of records in one PutRecords request, and says what its answer means for each of them.
+
+What it needs to know for that is kept by one module each: ``put_records`` (how to send), ``shards`` (which shard throttles),
+``stream_watch`` (whether the stream may be written to), ``request_limit`` (how large a request may be) and ``order_audit`` (whether the
+stream keeps the order).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class KinesisSink:
-    """One stream."""
+    """The sink of one stream."""
 
     max_records = MAX_RECORDS
     takes_bodies = False
@@ -81,7 +86,7 @@ class KinesisSink:
         return self._watch.max_record_bytes
 
     def new_schedule(self) -> Lanes | Crowd:
-        """An empty schedule, which keeps the order of this stream's keys, if it is to, and the pace of its shards."""
+        """An empty schedule, which keeps to the pace of this stream's shards, and the order of its keys if that is asked for."""
         return self._shards.new_schedule()
 
     async def prepare(self) -> None:
@@ -99,7 +104,10 @@ class KinesisSink:
         return nullcontext()
 
     async def watch(self, state: ServiceState) -> None:
-        """Look after the stream and the credentials until cancelled. While it would not keep the order, nothing is sent, and the state says so."""
+        """Look after the stream, its shards and the credentials until cancelled.
+
+        While the stream must not be written to, ``publish`` raises ``Unavailable``, and the state says why.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._renewal.run)
             tasks.start_soon(self._shards.run)
@@ -130,7 +138,7 @@ class KinesisSink:
         except Invalid:
             raise
         except Refused as error:
-            # It worked at start, so somebody may mend it while we keep trying.
+            # It worked at start; a permission that was withdrawn since, say, may be given back while we keep trying.
             raise Unavailable(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
@@ -165,7 +173,7 @@ class KinesisSink:
             return [_too_large(record, error, is_final=len(records) == 1, wait_seconds=0.0) for record in records]
         verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
         if verdict is Verdict.OUTAGE and size > LEAST_BYTES and await self._put.lets_empty_pass():
-            # Nothing else is sent, perhaps, or all else waits behind this one.
+            # That nothing passes may mean only that nothing else is sent: all else may be waiting for this record.
             now = anyio.current_time()
             self._limit.passed(0, body_bytes=0, now=now)
             verdict = self._limit.judge(records[0].seq, body_bytes=size, now=now)
@@ -175,7 +183,7 @@ class KinesisSink:
         return [_too_large(records[0], error, is_final=verdict is Verdict.TOO_LARGE, wait_seconds=wait_seconds)]
 
     def _report(self, regressions: Sequence[Regression]) -> None:
-        """Nothing can be done about it here, and consumers must know: the key is not named, since it holds a row's values."""
+        """Tell the operator, whose consumers may have missed a record. The key is not named, since it may hold values of a row."""
         for regression in regressions:
             self._metrics.out_of_order()
             if self._complaints.due("order"):
@@ -197,7 +205,7 @@ def _bytes(records: Sequence[Record]) -> int:
 async def kinesis_sink(
     target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics, report: Callable[[str], None] = lambda _: None
 ) -> AsyncIterator[KinesisSink]:
-    """A sink for one stream; closes its connections at the end. ``report`` hears what it waits for while it is prepared.
+    """A sink for one stream; closes its connections at the end. ``report`` is told what it waits for while it is prepared.
 
     Raises:
         Misconfigured: there is no such region.

@@ -1,4 +1,4 @@
-"""What a stream says of itself, at start and as long as we deliver: whether to write to it, and how large a record may be."""
+"""Asks a stream for its state, at start and every half minute while we deliver: may it be written to, and how large may a record be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forwarder.sinks.kinesis import wire
 
 # DescribeStreamSummary is limited to 20 calls a second and account.
 LOOK_SECONDS = 30.0
-# While we wait for somebody to mend it.
+# How often it is asked while nothing may be sent.
 LOOK_AGAIN_SECONDS = 2.0
 
 WRITABLE = ("ACTIVE", "UPDATING")
@@ -37,25 +37,25 @@ logger = logging.getLogger(__name__)
 
 
 class KinesisWatch:
-    """One stream's own account of its state.
+    """What one stream says of its state; while ``objection`` is not None, nothing may be sent to it.
 
-    It may be switched to distribute records by itself while we deliver, which would lose their order without any error. So
-    while ``objection`` is not None nothing may be sent.
+    A stream in on-demand mode can be switched, at any time, to distribute records over its shards without regard to their partition keys.
+    It would go on to accept records, and their order would be lost without any error.
     """
 
     def __init__(
         self, client: Any, stream: str, *, is_ordered: bool, report: Callable[[str], None] = lambda _: None
     ) -> None:
-        """``report`` hears what is waited for before the first record can be sent."""
+        """``report`` is told what is waited for before the first record can be sent."""
         self._client = client
         self._stream = stream
         self._is_ordered = is_ordered
         self._report_waiting = report
-        # Why nothing may be sent, while nothing may.
+        # Why nothing may be sent; None: it may.
         self.objection: str | None = None
         # The most that data and partition key of one record may be together.
         self.max_record_bytes = LEAST_MAX_RECORD_KIB << 10
-        # Whether the endpoint told of the distribution, as only young ones do.
+        # Whether the endpoint says how records are distributed, as only endpoints of a recent version do.
         self.tells_distribution = False
         self._complaints = Throttled(seconds=300.0)
 
@@ -85,7 +85,11 @@ class KinesisWatch:
             raise Refused(self.objection)
 
     async def _require_possible(self, error: Unavailable) -> None:
-        """Nobody answers in a region that does not exist."""
+        """Make sure that the region exists, when no host of the endpoint's name is found.
+
+        Raises:
+            Refused: it does not, so waiting is in vain.
+        """
         is_unheard_of = isinstance(error.__cause__, EndpointConnectionError)
         if is_unheard_of and is_at_aws(self._client) and not await lists_region(self._client):
             region = self._client.meta.region_name
@@ -94,21 +98,21 @@ class KinesisWatch:
             ) from error
 
     async def run(self, state: ServiceState) -> None:
-        """Look again every half minute until cancelled. What is objectionable is the state's trouble as long as it lasts."""
+        """Look again every half minute until cancelled. As long as there is an objection, it is the state's trouble."""
         while True:
             await anyio.sleep(LOOK_AGAIN_SECONDS if self.objection else LOOK_SECONDS)
             before = self.objection
             try:
                 await self._look()
             except ForwarderError as error:
-                # Whether it can be written to, the next request will tell.
+                # Delivery goes on: if the stream cannot be written to, the next request finds out.
                 if self._complaints.due("look"):
                     logger.warning("cannot look after the stream", extra={"reason": str(error)})
             self._report(state, before=before)
 
     def _report(self, state: ServiceState, *, before: str | None) -> None:
         if self.objection:
-            # Every time: the answer to an earlier request may have cleared it.
+            # Set each time: the answer to a request that was sent before may have cleared it.
             state.trouble = self.objection
             if not before:
                 logger.error("delivery is stopped", extra={"reason": self.objection})
@@ -118,13 +122,13 @@ class KinesisWatch:
                 state.trouble = None
 
     async def _look(self) -> str:
-        """The stream's status, such as ACTIVE; takes over what it says of itself.
+        """Ask the stream; its status, such as ACTIVE. The attributes are set to what else it says.
 
         Raises:
             Refused: there is no such stream, or we may not use it.
             Unavailable: nobody answers.
         """
-        # What is read of the answer may be as odd as the answer.
+        # An odd answer may raise anything when it is read.
         with aws_call(f"stream {self._stream}"):
             answer = await self._client.describe_stream_summary(**wire.naming(self._stream))
             return self._take_over(answer.get("StreamDescriptionSummary", {}))
@@ -142,7 +146,10 @@ class KinesisWatch:
         return status
 
     def _max_record_bytes(self, kib: Any) -> int:
-        """What the stream says; what it was before if it says nothing, or what cannot be, since all that is larger is set aside."""
+        """The limit that the stream says; the one before if it says none, or one that cannot be.
+
+        A limit that is too low by mistake would send good records to the dead letters.
+        """
         if not isinstance(kib, int) or kib < LEAST_MAX_RECORD_KIB:
             if kib is not None and self._complaints.due("limit"):
                 facts = {"stream": self._stream, "told": f"{kib!r:.40}", "max_record_bytes": self.max_record_bytes}

@@ -1,0 +1,37 @@
+"""Each example of `--help` runs as it stands. Those that go on until they are stopped are left out: other tests run them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database
+from tests.helps import EXAMPLES
+from tests.ledger import Ledger, write_rows
+from tests.listening import CREDENTIALS, Operator, Served
+
+LARGE = "x" * (1 << 20)
+ENDLESS = ("demo", "local-kinesis", "listen --sink kinesis:")
+
+RUN = sorted({shlex.join(example) for examples in EXAMPLES.values() for example in examples})
+RUN = [example for example in RUN if not example.replace("'", "").startswith(ENDLESS)]
+
+
+@pytest.fixture
+async def operator(database: Database, ledger: Ledger, served: Served, tmp_path: Path) -> Operator:
+    """Of a database with a dead letter, changes that are delivered, and a sink that nobody needs any more."""
+    env = {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
+    operator = Operator(env, tmp_path)
+    await write_rows(ledger, database.writer_url, 100)
+    await write_rows(ledger, database.writer_url, 101, note=LARGE)
+    await operator.says(
+        "listen", "--once", "--sink", f"default={served.sink}", "--sink", f"old-changes=file:{tmp_path}/old"
+    )
+    return operator
+
+
+@pytest.mark.parametrize("example", RUN)
+async def test_an_example_runs_as_it_stands(operator: Operator, example: str) -> None:
+    await operator.says(*shlex.split(example))
