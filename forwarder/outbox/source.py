@@ -18,7 +18,7 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.feed import Feed
-from forwarder.outbox.head_reader import Pump
+from forwarder.outbox.head_reader import HeadReader
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.pages import Outbox
 from forwarder.outbox.position import Position
@@ -51,7 +51,7 @@ class Inflow:
         self.registry = registry
         self.where = where
         self.feed = Feed(head, shared=shared)
-        self.pump = Pump(outbox, self.feed)
+        self.head_reader = HeadReader(outbox, self.feed)
         self.users = 0
         self.scope = anyio.CancelScope()
 
@@ -138,9 +138,9 @@ class Source:
         if self._once:
             await anyio.sleep_forever()
         elif doorbell:
-            await inflow.pump.listen(doorbell, poll_interval_seconds=interval_seconds)
+            await inflow.head_reader.listen(doorbell, poll_interval_seconds=interval_seconds)
         else:
-            await inflow.pump.poll(interval_seconds=interval_seconds)
+            await inflow.head_reader.poll(interval_seconds=interval_seconds)
 
     def _end(self, inflow: Inflow) -> None:
         if self._inflow is inflow:
