@@ -41,7 +41,7 @@ class Installation:
         self._connection = connection
         self._report = report
         self._patience_seconds = patience_seconds
-        self._occasional = Throttled(seconds=10.0)
+        self._throttled = Throttled(seconds=10.0)
         self._deadlock_timeout_ms = 0
         self._lock_timeouts_ms: dict[Change, int] = {}
 
@@ -96,7 +96,7 @@ class Installation:
         if facts.get("mode") == "ShareUpdateExclusiveLock":
             # An autovacuum gives way, but only to whoever has waited for it this long.
             self._lock_timeouts_ms[change] = self._deadlock_timeout_ms + self._lock_timeout_ms
-        if self._occasional.due(change.table):
+        if self._throttled.due(change.table):
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:

@@ -132,7 +132,7 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
 
 async def _apply_patiently(connection: Connection, migration: Migration) -> None:
     """Apply it as soon as nobody holds a lock that it needs. It asks for one briefly, since writers queue behind whoever waits."""
-    backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Throttled(seconds=10.0)
+    backoff, throttled = Backoff(first_seconds=0.2, max_seconds=5.0), Throttled(seconds=10.0)
     deadline = anyio.current_time() + PATIENCE_SECONDS
     with database_errors(f"{migration} failed"):
         while True:
@@ -143,7 +143,7 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
                 obstacle = await connection.fetchrow(query("lock_conflicts"), OUTBOX, is_exclusive)
                 if anyio.current_time() > deadline:
                     raise Unavailable(f"{migration} failed: {_locked(obstacle)}") from None
-                if occasional.due("locked"):
+                if throttled.due("locked"):
                     logger.info(
                         "waiting for a lock", extra={"table": OUTBOX if obstacle else None, **dict(obstacle or {})}
                     )
@@ -181,9 +181,9 @@ async def alone(connection: Connection) -> AsyncIterator[None]:
 
     It is tried again and again: a session that waits inside PostgreSQL keeps a snapshot, which holds back vacuum.
     """
-    backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Throttled(seconds=10.0)
+    backoff, throttled = Backoff(first_seconds=0.05, max_seconds=1.0), Throttled(seconds=10.0)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK):
-        if occasional.due("waiting"):
+        if throttled.due("waiting"):
             await _tell_of_holder(connection)
         await anyio.sleep(backoff.next())
     try:

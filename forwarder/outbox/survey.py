@@ -1,6 +1,7 @@
-"""Measures the outbox and changes nothing: how large it is, and how long each sink's changes have been waiting.
+"""Measures the outbox for metrics, health checks and warnings: its size, how long each sink's changes have been waiting, and what is amiss.
 
-It is taken by whoever has a session to spare: the janitor of a listener that leads, after each of its rounds, or else one who stands by.
+Whoever has a session to spare does it: the janitor of a listener that leads, after each of its rounds, or else a listener that stands by. The one
+thing that it writes: where a table is not captured any more, or is again, a gap is put into the outbox (``look_at_triggers``).
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.backlog_warnings import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
 
-# Longer than from one round of the janitor to the next, so that nobody measures beside it.
+# A measurement counts as new for this long. Longer than a round of the janitor, so that no other session measures beside it.
 FRESH_SECONDS = 3.0
-# Looking at locks costs the more the more there are in the whole instance: with 50,000 some 80 ms.
+# From one look at who holds the doorbell's lock to the next. It costs the more the more locks there are in the instance: 80 ms with 50,000.
 INTRUDERS_SECONDS = 30.0
-# Nobody changes it often, nor whose triggers fire.
+# From one look at the roles of the trigger functions, and at whose triggers do not fire, to the next. They seldom change.
 ROLE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Survey:
         self._settings = settings
         self._state = state
         self._metrics = metrics
-        self._occasional = Throttled(seconds=300.0)
+        self._throttled = Throttled(seconds=300.0)
         self._due = 0.0
         self._behind: frozenset[str] = frozenset()
         self._intruders_due = 0.0
@@ -54,7 +55,7 @@ class Survey:
         self._unseen: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
-        """Whether a change of this sink was waiting when it was measured last."""
+        """Whether a change was waiting for this sink when the outbox was measured last."""
         return sink in self._behind
 
     async def renew(self, connection: Connection) -> None:
@@ -66,14 +67,14 @@ class Survey:
         """
         if anyio.current_time() < self._due:
             return
-        # Those who come meanwhile need not wait for it.
+        # Set before the measurement, so that whoever asks meanwhile does not measure too.
         self._due = anyio.current_time() + FRESH_SECONDS
         with database_errors("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
             is_paused: bool = await connection.fetchval(query("is_paused"))
             await self.measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
 
     async def measure(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
-        """Measure the rest of it, and report it all."""
+        """Measure all but the two facts that the caller knows already, and report everything."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if anyio.current_time() >= self._intruders_due:
             self._intruders_due = anyio.current_time() + INTRUDERS_SECONDS
@@ -91,14 +92,14 @@ class Survey:
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
 
     def forget(self) -> None:
-        """It could not be measured; what nobody measures any more must not go on as a warning."""
+        """The outbox could not be measured: withdraw the warnings, since nobody would notice when they are not true any more."""
         self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
         self._role_warnings, self._role_due = (), 0.0
         self._uncaptured, self._unseen, self._triggers_due = (), (), 0.0
         self._state.warnings = ()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
-        """Nothing else that is measured depends on it: while it fails, only what it would have found is not known.
+        """Find tables that are not captured any more. If this fails, a warning says so, and the rest of the measurement goes on.
 
         Raises:
             ForwarderError: the session is lost.
@@ -136,13 +137,13 @@ class Survey:
         self._log("a stranger holds the doorbell", self._intruders)
 
     def _log(self, event: str, lines: Sequence[str]) -> None:
-        if lines and self._occasional.due(event):
+        if lines and self._throttled.due(event):
             for line in lines:
                 logger.warning(event, extra={"what": line})
 
 
 async def read_ring(connection: Connection) -> Ring:
-    """The ring as it is now."""
+    """Read the leaves as they are now."""
     head = await connection.fetchrow(query("head"))
     assert head is not None
     leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
@@ -150,10 +151,10 @@ async def read_ring(connection: Connection) -> Ring:
 
 
 async def _intruders(connection: Connection) -> Sequence[str]:
-    """Who keeps the doorbell armed and is no listener, so that every writer rings."""
+    """Warnings of sessions that hold the doorbell's lock exclusively and are no listeners, so that every writer notifies."""
     return [
         f"every writer pays for a notification: the doorbell's lock is held by {holder}, which is no listener; end it: {holder.remedy}"
         for holder in await holders_of_lock(connection, DOORBELL_LOCK)
-        # Writers share it.
+        # Those who share it are writers.
         if holder.is_exclusive and not (holder.may_lead and holder.calls_itself("doorbell"))
     ]
