@@ -1,4 +1,9 @@
-"""The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status."""
+"""The ``forwarder`` command: one module a subcommand, and one place that turns errors into a line and an exit status.
+
+* ``main``: runs the command line that is in ``sys.argv``
+* ``command_line``: the command line as typer has it, with some commands or all
+* ``COMMANDS``: the names of the subcommands; each is a function in the module of its name
+"""
 
 import ast
 import os

@@ -1,1 +1,4 @@
-"""What ``forwarder listen`` tells over HTTP."""
+"""What ``forwarder listen`` tells over HTTP.
+
+* ``http_server`` in ``server``: health checks and metrics, for the length of a block
+"""
