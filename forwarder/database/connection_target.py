@@ -17,15 +17,13 @@ from forwarder.errors import Misconfigured
 
 # libpq's variables, by parameter: https://www.postgresql.org/docs/18/libpq-envars.html
 VARIABLES = {
-    **{name: f"PG{name.upper()}" for name in ("host", "hostaddr", "port", "user", "password", "passfile", "service")},
     **{
         name: f"PG{name.upper()}"
-        for name in ("servicefile", "options", "sslmode", "sslnegotiation", "sslcert", "sslkey")
-    },
-    **{name: f"PG{name.upper()}" for name in ("sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni", "gsslib")},
-    **{
-        name: f"PG{name.upper()}"
-        for name in ("requirepeer", "gssencmode", "gssdelegation", "krbsrvname", "connect_timeout")
+        for name in (
+            *("host", "hostaddr", "port", "user", "password", "passfile", "service", "servicefile", "options"),
+            *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir"),
+            *("sslsni", "gsslib", "requirepeer", "gssencmode", "gssdelegation", "krbsrvname", "connect_timeout"),
+        )
     },
     "dbname": "PGDATABASE",
     "require_auth": "PGREQUIREAUTH",
@@ -38,18 +36,8 @@ VARIABLES = {
 
 # The parameters that asyncpg heeds as libpq would.
 _ASYNCPGS = (
-    *(
-        "host",
-        "port",
-        "dbname",
-        "user",
-        "password",
-        "passfile",
-        "options",
-        "krbsrvname",
-        "gsslib",
-        "target_session_attrs",
-    ),
+    *("host", "port", "dbname", "user", "password", "passfile", "options", "target_session_attrs"),
+    *("krbsrvname", "gsslib"),
     *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )

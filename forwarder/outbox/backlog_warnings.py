@@ -1,4 +1,4 @@
-"""When an outbox is too large, or its changes wait too long: what to tell the operator. Pure."""
+"""Warns of an outbox that is too large, and of changes that wait too long; and says when to pause capture. Pure."""
 
 from __future__ import annotations
 

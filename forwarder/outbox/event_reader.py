@@ -96,7 +96,8 @@ class EventReader:
     def _moved_key(self, table: CapturedTable, members: str) -> str:
         """The key that is in ``members``, a JSON object of the key columns alone, written as ``Event.key`` is."""
         _, read_key = self._registry.tables[table.id]
-        return (read_key(members) or (members,))[0]
+        found = read_key(members)
+        return found[0] if found else members
 
     async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> set[int]:
         """Complete these events, by seq, whose images were left out. Returns the seqs of those whose rows are gone."""

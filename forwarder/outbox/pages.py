@@ -1,4 +1,9 @@
-"""Reads the outbox, as events: all that is new in one statement, or a large batch page by page."""
+"""Reads the outbox as events, from a position on.
+
+1. ``drain`` reads all that is new by one statement, if that fits into a page.
+2. If it does not, ``entering`` begins a batch that leads up to the head, and ``read`` returns one page of it after another. A page without
+   events is the end of the batch.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +41,7 @@ class Page:
 
 
 class _Header(msgspec.Struct):
-    """What drain.sql says before the rows."""
+    """The first row of drain.sql."""
 
     snapshot: str
     complete: bool

@@ -60,7 +60,7 @@ async def _count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Seque
         rows = await fetch("count_runs", firsts, lasts, up_to_seq, MAX_COUNTED)
     else:
         rows = await fetch("count_transactions", txids, up_to_seq, MAX_COUNTED)
-    # The rows leave out transactions of one change, of which there are fewer than ids. Below this sum the statement has seen every change.
+    # Transactions of one change have no row here, and there are at most as many as ids. So below this sum the statement has seen every change.
     if sum(row["total"] for row in rows) < MAX_COUNTED - len(txids):
         return [Count(row["txid"], row["total"], row["earlier"]) for row in rows]
     middle = len(txids) // 2

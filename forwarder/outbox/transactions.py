@@ -21,7 +21,7 @@ from copy import copy
 
 import msgspec
 
-# The place of a change of whose transaction others may be gone.
+# The place of a change where other changes of its transaction may be gone.
 NOBODY_KNOWS = 0, None
 
 

@@ -1,8 +1,8 @@
 """What the id of a change begins with: the name of the cluster and the database that it was captured in. Pure.
 
-Example: a database was restored from a dump in which the highest seq was 900. It knows two origins, the newest first: ``after_seq`` 900 with
-its own name, and ``after_seq`` 0 with the name of the database that the dump was taken of. Change 850 keeps the old name, under which it may
-have been delivered. Change 950 has the new one; the old database, if it goes on, has a change 950 of its own under the old name.
+Example: a database was restored from a dump, when change 900 was the last that any sink had delivered. It knows two origins, the newest first:
+``after_seq`` 900 with its own name, and ``after_seq`` 0 with the name of the database that the dump was taken of. Change 850 keeps the old name,
+under which it was delivered. Change 950 has the new one; the old database, if it goes on, may have another change 950 under the old name.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # I(nsert), U(pdate), D(elete), T(runcate).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate) or G(ap).
     op: str
     code: str
     record_bytes: int
@@ -57,22 +57,18 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
     Returns:
         How many could not be stored: somebody has taken the change out of the outbox, or discarded the letter that was sent again.
     """
-    columns = zip(
-        *(
-            (
-                change.seq,
-                _storable(change.partition_key, connection),
-                change.size,
-                change.code,
-                _storable(change.reason, connection),
-                change.index,
-                change.count,
-            )
-            for change in changes
-        ),
-        strict=True,
+    rows = await connection.fetch(
+        query("set_aside"),
+        sink,
+        [change.seq for change in changes],
+        [_storable(change.partition_key, connection) for change in changes],
+        [change.size for change in changes],
+        [change.code for change in changes],
+        [_storable(change.reason, connection) for change in changes],
+        [change.index for change in changes],
+        [change.count for change in changes],
     )
-    kept = {seq for (seq,) in await connection.fetch(query("set_aside"), sink, *map(list, columns))}
+    kept = {row["seq"] for row in rows}
     lost = sorted({change.seq for change in changes} - kept)
     for seq in lost:
         logger.error(
@@ -99,10 +95,10 @@ async def due(connection: Connection, reader: EventReader, *, sink: str, after_s
         while not events and (rows := await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)):
             events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
             after_seq = rows[-1]["seq"]
-    of_seq = {row["seq"]: row[_OUTBOX_COLUMNS:] for row in rows}
+    row_of = {row["seq"]: row for row in rows}
     for event in events:
-        event.index, event.count, _ = of_seq[event.seq]
-    return Due(events, [of_seq[event.seq][-1] for event in events])
+        event.index, event.count = row_of[event.seq]["tx_index"], row_of[event.seq]["tx_count"]
+    return Due(events, [row_of[event.seq]["attempts"] for event in events])
 
 
 async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:

@@ -63,12 +63,14 @@ class TableReplay:
             # Before the page is read. What is dropped later shows when the page is stored: fewer changes are there than were chosen.
             is_short = await self._is_cut()
             page = await self._fetch("replay_page", self._sink, self.progress.next_seq, PAGE_ROWS)
-            *earlier, last = [*portions(await self._chosen(page), size=_BYTES)] or [()]
+            parts = list(portions(await self._chosen(page), size=_BYTES))
             is_short = is_short or await self._has_hole(page)
-            for portion in earlier:
-                await self._store(portion, next_seq=portion[-1].seq + 1, is_short=is_short)
+            for part in parts[:-1]:
+                await self._store(part, next_seq=part[-1].seq + 1, is_short=is_short)
                 report(self.progress)
-            await self._store(last, next_seq=self._end_of(page), is_short=is_short)
+            # Stored even if nothing of the page is chosen, since it says how far the replay has come.
+            last_part = parts[-1] if parts else ()
+            await self._store(last_part, next_seq=self._end_of(page), is_short=is_short)
             report(self.progress)
         with database_errors("cannot end the replay"):
             await self._connection.execute(query("end_replay"), self._sink, self._begun_at)
