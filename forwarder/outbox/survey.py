@@ -36,6 +36,28 @@ ROLE_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
+class _Warnings:
+    """Warnings of one kind, and when to look for them again."""
+
+    __slots__ = ("due", "lines")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Withdraw them, and look again at the next opportunity."""
+        self.lines: Sequence[str] = ()
+        self.due = 0.0
+
+    def is_due(self, *, every_seconds: float) -> bool:
+        """Whether to look now. If so, the next look is due in so many seconds."""
+        now = anyio.current_time()
+        if now < self.due:
+            return False
+        self.due = now + every_seconds
+        return True
+
+
 class Survey:
     """One process's knowledge of the outbox: for its metrics, its health checks, and those of its sinks that stand by."""
 
@@ -44,14 +66,14 @@ class Survey:
         self._state = state
         self._metrics = metrics
         self._throttled = Throttled(seconds=300.0)
+        # When the next measurement is due.
         self._due = 0.0
+        # The sinks for which a change was waiting.
         self._behind: frozenset[str] = frozenset()
-        self._intruders_due = 0.0
-        self._intruders: Sequence[str] = ()
-        self._role_due = 0.0
-        self._role_warnings: Sequence[str] = ()
-        self._triggers_due = 0.0
-        self._uncaptured: Sequence[str] = ()
+        self._intruders = _Warnings()
+        self._roles = _Warnings()
+        self._uncaptured = _Warnings()
+        # Why it is not known whether all tables are captured.
         self._unseen: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
@@ -76,16 +98,12 @@ class Survey:
     async def measure(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
         """Measure all but the two facts that the caller knows already, and report everything."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
-        if anyio.current_time() >= self._intruders_due:
-            self._intruders_due = anyio.current_time() + INTRUDERS_SECONDS
-            self._intruders = await _intruders(connection)
-        if anyio.current_time() >= self._role_due:
-            self._role_due = anyio.current_time() + ROLE_SECONDS
-            self._role_warnings = (
-                *(await read_capture_roles(connection)).warnings(),
-                *await muted_warnings(connection),
-            )
-        if anyio.current_time() >= self._triggers_due:
+        if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
+            self._intruders.lines = await _intruders(connection)
+        if self._roles.is_due(every_seconds=ROLE_SECONDS):
+            roles = await read_capture_roles(connection)
+            self._roles.lines = (*roles.warnings(), *await muted_warnings(connection))
+        if self._uncaptured.is_due(every_seconds=LOOK_SECONDS):
             await self._look_at_triggers(connection)
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
@@ -93,9 +111,9 @@ class Survey:
 
     def forget(self) -> None:
         """The outbox could not be measured: withdraw the warnings, since nobody would notice when they are not true any more."""
-        self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
-        self._role_warnings, self._role_due = (), 0.0
-        self._uncaptured, self._unseen, self._triggers_due = (), (), 0.0
+        self._behind, self._unseen = frozenset(), ()
+        for warnings_of_a_kind in (self._intruders, self._roles, self._uncaptured):
+            warnings_of_a_kind.forget()
         self._state.warnings = ()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
@@ -105,19 +123,18 @@ class Survey:
             ForwarderError: the session is lost.
         """
         began = anyio.current_time()
-        self._uncaptured, self._unseen = (), ()
+        self._uncaptured.lines, self._unseen = (), ()
         try:
             found = await look_at_triggers(connection)
         except ForwarderError as error:
             if connection.is_closed():
                 raise
             self._unseen = (f"it is not known whether all tables are captured: {error}",)
-            self._triggers_due = anyio.current_time() + LOOK_SECONDS
             return
         now = anyio.current_time()
-        self._triggers_due = now + seconds_to_next_look(now - began)
+        self._uncaptured.due = now + seconds_to_next_look(now - began)
         self._metrics.uncaptured(len({f"{table}" for table in found if table.flaw != "truncate"}))
-        self._uncaptured = uncaptured.warnings(found)
+        self._uncaptured.lines = uncaptured.warnings(found)
 
     def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
         limits = self._settings
@@ -130,11 +147,12 @@ class Survey:
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        self._state.warnings = (*self._uncaptured, *self._unseen, *passed, *self._intruders, *self._role_warnings)
-        self._log("changes are not captured", self._uncaptured)
+        missed, intruders = self._uncaptured.lines, self._intruders.lines
+        self._state.warnings = (*missed, *self._unseen, *passed, *intruders, *self._roles.lines)
+        self._log("changes are not captured", missed)
         self._log("triggers are not looked at; trying again", self._unseen)
         self._log("a limit of the outbox is passed", passed)
-        self._log("a stranger holds the doorbell", self._intruders)
+        self._log("a stranger holds the doorbell", intruders)
 
     def _log(self, event: str, lines: Sequence[str]) -> None:
         if lines and self._throttled.due(event):
