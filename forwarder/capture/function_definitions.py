@@ -95,9 +95,15 @@ def _definition(version: int, match: re.Match[str]) -> Definition:
         volatility=volatile[1] if volatile else "VOLATILE",
         is_definer="SECURITY DEFINER" in head,
         is_strict=" STRICT" in head,
-        settings=frozenset(f"{name.lower()}={value.strip().strip(chr(39))}" for name, value in _SETTING.findall(head)),
+        settings=frozenset(_setting(name, value) for name, value in _SETTING.findall(head)),
         body=match["body"],
     )
     return Definition(
         name=match["name"], version=version, function=function, sql=f"CREATE OR REPLACE FUNCTION {match['rest']}"
     )
+
+
+def _setting(name: str, value: str) -> str:
+    """As PostgreSQL keeps it: SET lock_timeout = '10ms' is ``lock_timeout=10ms``."""
+    unquoted = value.strip().strip("'")
+    return f"{name.lower()}={unquoted}"

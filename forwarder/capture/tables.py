@@ -133,16 +133,16 @@ def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int
     by_id = {row.id: row for row in registry}
     by_place = {(row.relation, row.schema, row.name): row for row in registry}
     places = {table.relation: (table.relation, table.schema, table.name) for table in tables}
-    reinstalled = {relation: by_place[place] for relation, place in places.items() if place in by_place}
-    said = {table.relation: by_id[table.captured_id] for table in tables if table.captured_id in by_id}
-    same = {relation: row for relation, row in said.items() if row.relation == relation}
-    taken = {row.id for row in same.values()}
-    restored = {
+    of_trigger = {table.relation: by_id[table.captured_id] for table in tables if table.captured_id in by_id}
+    by_oid_and_trigger = {relation: row for relation, row in of_trigger.items() if row.relation == relation}
+    by_oid_and_name = {relation: by_place[place] for relation, place in places.items() if place in by_place}
+    taken = {row.id for row in by_oid_and_trigger.values()}
+    by_trigger_and_name = {
         relation: row
-        for relation, row in said.items()
+        for relation, row in of_trigger.items()
         if row.id not in taken and (row.schema, row.name) == places[relation][1:]
     }
-    return reinstalled | restored | same
+    return by_oid_and_name | by_trigger_and_name | by_oid_and_trigger
 
 
 def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, BeforeImage]:

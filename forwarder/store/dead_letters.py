@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -88,12 +88,13 @@ class Due(NamedTuple):
 async def due(connection: Connection, reader: EventReader, *, sink: str, after_seq: int) -> Due:
     """The next letters after a seq that somebody has asked for to be sent again, the oldest first; none if there are no more."""
     batch = _BATCH_LETTERS, _BATCH_BYTES
-    rows: Sequence[Any] = ()
-    events: Sequence[Event] = ()
     with database_errors("cannot read the dead letters"):
-        # A letter that is discarded while it is read becomes no event. If that is so for all of these rows, the next ones are read.
-        while not events and (rows := await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)):
+        while True:
+            rows = await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)
             events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
+            if events or not rows:
+                break
+            # All of these letters were discarded while they were read, and became no events.
             after_seq = rows[-1]["seq"]
     row_of = {row["seq"]: row for row in rows}
     for event in events:

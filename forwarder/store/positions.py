@@ -107,6 +107,8 @@ class Positions:
     ) -> int:
         """Store the position, and in the same transaction the changes that were set aside before it and what was delivered beyond it.
 
+        ``system_identifier`` is that of this cluster, where the position was adopted from another one.
+
         Returns:
             A floor for snapshots that are taken from now on (``floors.py``).
 
