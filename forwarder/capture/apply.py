@@ -1,4 +1,4 @@
-"""Carries changes of triggers out: each in a transaction of its own, under locks that no writer queues behind for long."""
+"""Carries out the changes of a plan: each in a transaction of its own, and under locks that no writer has to queue behind for long."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from forwarder.logs import Throttled
 
 logger = logging.getLogger(__name__)
 
+# How long a table that is locked is tried again.
 PATIENCE_SECONDS = 60.0
 
 _OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
-# What is wrong with one table and need not keep us from the others: dropped meanwhile, or an event trigger's veto.
+# Errors that concern one table and need not keep us from the others: it was dropped meanwhile, say, or an event trigger has refused the change.
 _REFUSALS = (asyncpg.SyntaxOrAccessError, asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.PLPGSQLError)
 
 
 class Report(Protocol):
-    """Hears what became of a change: ``problem`` is None if it was carried out, else says why not, and the remedy."""
+    """Called with each change that was carried out, or could not be: then ``problem`` says why not, and the remedy."""
 
     def __call__(self, change: Change, *, problem: str | None = None) -> None: ...
 
@@ -41,12 +42,12 @@ class Installation:
         self._connection = connection
         self._report = report
         self._patience_seconds = patience_seconds
-        self._occasional = Throttled(seconds=10.0)
+        self._throttled = Throttled(seconds=10.0)
         self._deadlock_timeout_ms = 0
         self._lock_timeouts_ms: dict[Change, int] = {}
 
     async def carry_out(self, changes: Sequence[Change]) -> None:
-        """Carry the changes out in this order, but come back to tables that are locked after all the others.
+        """Carry the changes out in this order. Those whose tables are locked are tried again after all the others.
 
         Raises:
             Unavailable: the connection was lost; what was reported as done is done.
@@ -63,7 +64,7 @@ class Installation:
             self._fail(change, f"still locked after {self._patience_seconds:g} seconds; run it again in a quieter hour")
 
     async def _attempt(self, change: Change) -> bool:
-        """Try once. Returns whether there is nothing more to do; if not, somebody holds a lock on the table."""
+        """Try once. Returns False if the table is locked, and it should be tried again; else the change was reported, done or failed."""
         timeout_ms = self._lock_timeouts_ms.get(change, self._lock_timeout_ms)
         try:
             async with self._connection.transaction():
@@ -83,20 +84,23 @@ class Installation:
 
     @property
     def _lock_timeout_ms(self) -> int:
-        """Much less than after what time whoever waits for one of our locks looks for a deadlock, and would be the one to end it."""
+        """How long to wait for a lock: half of deadlock_timeout at most.
+
+        A writer that waits for a lock of ours looks for a deadlock after that time, and if there is one, the writer is undone. So we give up first.
+        """
         return min(LOCK_TIMEOUT_MS, self._deadlock_timeout_ms // 2)
 
     async def _explain(self, change: Change) -> None:
-        """Say who is in the way, and be patient enough with those who step aside for a waiter."""
-        # Rights are those of several tables, of which none is waited for by name.
+        """Log who is in the way. If it is an autovacuum, wait longer for the lock the next time."""
+        # Changes of rights and functions concern several tables, or none: there is no name to look for.
         relation = None if isinstance(change, Rights | Redefine) else change.table
         is_exclusive = isinstance(change, LayOut) or bool(_drops(change))
         obstacle = await self._connection.fetchrow(query("lock_conflicts"), relation, is_exclusive)
         facts = dict(obstacle or {})
         if facts.get("mode") == "ShareUpdateExclusiveLock":
-            # An autovacuum gives way, but only to whoever has waited for it this long.
+            # An autovacuum steps aside, but only for a session that has waited for it as long as deadlock_timeout.
             self._lock_timeouts_ms[change] = self._deadlock_timeout_ms + self._lock_timeout_ms
-        if self._occasional.due(change.table):
+        if self._throttled.due(change.table):
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:

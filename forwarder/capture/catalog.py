@@ -1,4 +1,4 @@
-"""Reads what is there: the tables of the database with our triggers on them, and the registry."""
+"""Reads the tables of the database with our triggers on them, and the registry ``forwarder.captured_table``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from forwarder.errors import Refused
 
 
 class TableName(NamedTuple):
-    """What a registered table is called, or was at the last migrate."""
+    """What a registered table is called now, or was called at the last migrate."""
 
     id: int
     schema: str
@@ -24,7 +24,7 @@ class TableName(NamedTuple):
 
 _TABLE = msgspec.json.Decoder(Table)
 _REGISTERED = msgspec.json.Decoder(Registered)
-# Patterns of PostgreSQL's.
+# Regular expressions of PostgreSQL: what they match is shown as question marks.
 _NOTHING = r"(?!)"
 _NOT_ASCII = r"[^\x01-\x7f]"
 
@@ -52,10 +52,11 @@ async def read_registry(connection: Connection) -> list[Registered]:
 
 
 async def read_named(connection: Connection, patterns: Sequence[Pattern]) -> list[int]:
-    """The ids of the tables that are or were captured and that a pattern names, by the name of today or that of the last migrate.
+    """The ids of the tables that are or were captured, and that a pattern names by their present name or that of the last migrate.
 
     Raises:
-        Refused: there are none; or, as Unavailable, the database does not tell.
+        Refused: there is none; or the database refuses to tell.
+        Unavailable: the database does not answer.
     """
     registry = await read_registry(connection)
     with database_errors("cannot read the names of the captured tables"):
@@ -71,7 +72,7 @@ async def read_named(connection: Connection, patterns: Sequence[Pattern]) -> lis
 
 
 async def _fetch(connection: Connection, name: str) -> list[str]:
-    """What a query returns. A name that cannot become UTF-8 is shown as well as it can be, and makes trouble for its own table alone."""
+    """The JSON texts that a query returns. If a name cannot become UTF-8, all characters beyond ASCII are shown as question marks."""
     try:
         rows = await connection.fetch(query(name), _NOTHING)
     except ILLEGIBLE:

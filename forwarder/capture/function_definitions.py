@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# As our migrations write them: each clause begins a line.
+# The statements as our migrations write them: each clause begins a line.
 _STATEMENT = re.compile(
     r"^DROP FUNCTION (?:IF EXISTS )?forwarder\.(?P<dropped>\w+)\("
     r"|^CREATE (?:OR REPLACE )?FUNCTION (?P<rest>forwarder\.(?P<name>\w+)\((?P<head>.*?)"
@@ -14,13 +14,13 @@ _STATEMENT = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _SETTING = re.compile(r"^SET (\w+) = (.+)$", re.MULTILINE)
-# What stands in the text of these is a setting, which functions of ours write there.
+# The text of these holds a setting, which other functions of ours replace: its digits may differ.
 _KEEPS_A_SETTING = ("paused_tables", "max_image_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """What makes a function do what it does."""
+    """All that decides what a function does."""
 
     language: str
     volatility: str
@@ -33,8 +33,10 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """How a function is defined by ``version``, the last migration that does so. ``sql`` does it again, for one that is there or not: who owns
-    it and who may call it stays then."""
+    """How a function is defined by ``version``, the last migration that defines it.
+
+    ``sql`` defines it again, whether it is there or not. Its owner and rights stay as they are.
+    """
 
     name: str
     version: int
@@ -42,7 +44,7 @@ class Definition:
     sql: str
 
     def differences(self, found: Function | None) -> tuple[str, ...]:
-        """What is to be said of a function that is not as defined; nothing if it is."""
+        """Sentences about what is wrong with the function that was found; none if it is as defined."""
         if found is None:
             return ("it was missing",)
         wanted = self.function
@@ -77,7 +79,7 @@ def definitions(migrations: Mapping[int, str]) -> dict[str, Definition]:
             if match["dropped"]:
                 found.pop(match["dropped"], None)
             else:
-                # What replaces another may call what came between the two.
+                # Taken out first, so that it goes to the end: what replaces a function may call functions that were defined after the first one.
                 found.pop(match["name"], None)
                 found[match["name"]] = _definition(version, match)
     return found
@@ -93,9 +95,15 @@ def _definition(version: int, match: re.Match[str]) -> Definition:
         volatility=volatile[1] if volatile else "VOLATILE",
         is_definer="SECURITY DEFINER" in head,
         is_strict=" STRICT" in head,
-        settings=frozenset(f"{name.lower()}={value.strip().strip(chr(39))}" for name, value in _SETTING.findall(head)),
+        settings=frozenset(_setting(name, value) for name, value in _SETTING.findall(head)),
         body=match["body"],
     )
     return Definition(
         name=match["name"], version=version, function=function, sql=f"CREATE OR REPLACE FUNCTION {match['rest']}"
     )
+
+
+def _setting(name: str, value: str) -> str:
+    """As PostgreSQL keeps it: SET lock_timeout = '10ms' is ``lock_timeout=10ms``."""
+    unquoted = value.strip().strip("'")
+    return f"{name.lower()}={unquoted}"

@@ -1,4 +1,4 @@
-"""Finds functions of ours that somebody has altered, replaced or dropped since they were defined."""
+"""Finds functions of ours that somebody has altered, replaced or dropped since a migration defined them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from forwarder.database.sessions import Connection, database_errors
 async def drift(
     connection: Connection, *, applied: Mapping[int, str], pending: Mapping[int, str]
 ) -> tuple[Redefine, ...]:
-    """What brings the functions back to what the ``applied`` migrations have made, in the order to be made. Changes nothing.
+    """What brings the functions back to what the ``applied`` migrations have made, in the order to be carried out. Changes nothing.
 
-    What the ``pending`` ones define anew need not be mended before.
+    ``applied`` and ``pending`` are texts of migrations by version. A function that a pending one defines anew is not mended before.
 
     Raises:
         Unavailable: the database does not answer.
@@ -34,6 +34,6 @@ async def drift(
 def _function(row: asyncpg.Record) -> Function:
     facts = dict(row)
     del facts["name"]
-    # A name of a setting is written as PostgreSQL spells it, TimeZone.
+    # PostgreSQL may spell the name of a setting in another way than we do: TimeZone.
     pairs = (setting.partition("=") for setting in facts.pop("settings"))
     return Function(settings=frozenset(f"{name.lower()}={value}" for name, _, value in pairs), **facts)

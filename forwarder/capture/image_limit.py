@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What sql/migrations/0010_versions.sql makes.
+# The limit that sql/migrations/0010_versions.sql sets.
 FIRST_MAX_IMAGE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitImages:
-    """Have the triggers leave out row images above another size."""
+    """Set the size of row images above which the triggers leave them out."""
 
     found_bytes: int
     max_bytes: int

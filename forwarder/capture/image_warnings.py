@@ -1,4 +1,4 @@
-"""What is to be known of the images of captured tables: what a row has and its image has not. Pure."""
+"""Warns of columns of captured tables that the images of rows will lack. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ def image_warnings(tables: Iterable[Table]) -> Sequence[str]:
 
 
 def _virtual_columns(tables: Sequence[Table]) -> Sequence[str]:
-    """Columns that are computed when they are read, which PostgreSQL does not do for a trigger."""
+    """Warns of virtual generated columns: they are computed when they are read, and for a trigger PostgreSQL does not compute them."""
     virtual = [f"{table.quoted} ({', '.join(table.virtual_columns)})" for table in tables if table.virtual_columns]
     if not virtual:
         return ()
@@ -25,7 +25,7 @@ def _virtual_columns(tables: Sequence[Table]) -> Sequence[str]:
 
 
 def _strange_casts(tables: Sequence[Table]) -> Sequence[str]:
-    """Casts to json that the trigger does not run, lest somebody's code be run whom the writers need not trust."""
+    """Warns of casts to json that the trigger does not run, since that would run the code of somebody whom writers need not trust."""
     names: defaultdict[StrangeCast, list[str]] = defaultdict(list)
     for table in tables:
         for cast in table.strange_casts:

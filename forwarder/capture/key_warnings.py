@@ -1,4 +1,4 @@
-"""What is to be known of the keys of captured tables: where order or identity is less than the key promises. Pure."""
+"""Warns of keys of captured tables by which consumers cannot tell rows apart, or keep their changes in order. Pure."""
 
 from collections.abc import Iterable
 

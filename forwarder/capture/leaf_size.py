@@ -1,10 +1,10 @@
-"""How large the leaves of the outbox are, and the change that makes them so. Pure."""
+"""The change that gives the leaves of the outbox another size. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What sql/migrations/0001_outbox.sql makes.
+# The size that sql/migrations/0001_outbox.sql gives them.
 FIRST_LEAF_EVENTS = 1 << 18
 
 
@@ -18,8 +18,9 @@ class LayOut:
 
     @property
     def sql(self) -> str:
-        """For one transaction; takes ACCESS EXCLUSIVE on the outbox, and keeps it while undelivered changes move."""
-        # With the lock: all that was dropped had been committed, so a snapshot of now has an xmax above it.
+        """For one transaction; takes ACCESS EXCLUSIVE on the outbox, and keeps it while undelivered changes are copied."""
+        # Notes up to which transaction changes may have been dropped. Under the lock, all of them have been committed, so they are below the xmax
+        # of a snapshot of now.
         note = "SELECT forwarder.note_dropped(pg_snapshot_xmax(pg_current_snapshot()));"
         return f"SELECT forwarder.lay_out({self.leaf_events});\n{note}"
 

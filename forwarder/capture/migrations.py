@@ -1,4 +1,4 @@
-"""The schema ``forwarder``: numbered SQL files, each applied once, in a transaction of its own, and recorded."""
+"""Applies migrations: the numbered SQL files that make the schema ``forwarder``, each once, in a transaction of its own, and recorded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from forwarder.logs import Throttled
 
 logger = logging.getLogger(__name__)
 
-# A migration that alters the outbox waits for writers whose transactions stay open; after so long it gives up.
+# A migration that alters the outbox has to wait for writers whose transactions stay open. It gives up after this long.
 PATIENCE_SECONDS = 60.0
 OUTBOX = "forwarder.outbox"
 
@@ -57,9 +57,10 @@ class Migration:
 
     @property
     def sql(self) -> str:
-        """The file, its record in the log, and what closes to others that which it has made, to be run in one transaction.
+        """For one transaction: the file, its record in ``forwarder.migration``, and what takes from others the rights on what it has made.
 
-        In ASCII, since a database in LATIN1, say, refuses a statement with other characters, even in a comment. Elsewhere there are none.
+        In ASCII: a database in LATIN1, say, refuses a statement with other characters. In our files these stand in comments only, and become
+        question marks.
         """
         text = self.text.encode("ascii", "replace").decode()
         return (
@@ -118,7 +119,7 @@ def unapplied(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -
 
 
 async def apply(connection: Connection, *, report: Callable[[Migration], None] = lambda _: None) -> None:
-    """Bring the schema up to date. Safe to run twice, also at the same time; ``report`` hears of each one applied.
+    """Bring the schema up to date. Safe to run twice, also at the same time; ``report`` is called after each migration.
 
     Raises:
         Refused: see ``pending``; or the role may not create the schema.
@@ -131,8 +132,8 @@ async def apply(connection: Connection, *, report: Callable[[Migration], None] =
 
 
 async def _apply_patiently(connection: Connection, migration: Migration) -> None:
-    """Apply it as soon as nobody holds a lock that it needs. It asks for one briefly, since writers queue behind whoever waits."""
-    backoff, occasional = Backoff(first_seconds=0.2, max_seconds=5.0), Throttled(seconds=10.0)
+    """Apply it as soon as nobody holds a lock that it needs. It waits briefly each time, since writers queue behind a session that waits."""
+    backoff, throttled = Backoff(first_seconds=0.2, max_seconds=5.0), Throttled(seconds=10.0)
     deadline = anyio.current_time() + PATIENCE_SECONDS
     with database_errors(f"{migration} failed"):
         while True:
@@ -143,7 +144,7 @@ async def _apply_patiently(connection: Connection, migration: Migration) -> None
                 obstacle = await connection.fetchrow(query("lock_conflicts"), OUTBOX, is_exclusive)
                 if anyio.current_time() > deadline:
                     raise Unavailable(f"{migration} failed: {_locked(obstacle)}") from None
-                if occasional.due("locked"):
+                if throttled.due("locked"):
                     logger.info(
                         "waiting for a lock", extra={"table": OUTBOX if obstacle else None, **dict(obstacle or {})}
                     )
@@ -167,7 +168,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 
 def _locked(obstacle: asyncpg.Record | None) -> str:
     if obstacle is None:
-        # A captured one, as a rule, which a migration of ours has no name for.
+        # Most likely a captured table: which one is not known here.
         return f"a table that it looks at is still locked after {PATIENCE_SECONDS:g} seconds; run it again in a quieter hour"
     return (
         f"the outbox is still locked after {PATIENCE_SECONDS:g} seconds, longest by pid {obstacle['pid']}"
@@ -177,13 +178,14 @@ def _locked(obstacle: asyncpg.Record | None) -> str:
 
 @asynccontextmanager
 async def alone(connection: Connection) -> AsyncIterator[None]:
-    """Hold the lock under which one `forwarder migrate` at a time works on a database. May be nested in one session.
+    """Hold the lock that lets one `forwarder migrate` at a time work on a database. May be nested in one session.
 
-    It is tried again and again: a session that waits inside PostgreSQL keeps a snapshot, which holds back vacuum.
+    The lock is asked for again and again, instead of waiting for it in PostgreSQL: a statement that waits has a snapshot, which holds back
+    vacuum.
     """
-    backoff, occasional = Backoff(first_seconds=0.05, max_seconds=1.0), Throttled(seconds=10.0)
+    backoff, throttled = Backoff(first_seconds=0.05, max_seconds=1.0), Throttled(seconds=10.0)
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK):
-        if occasional.due("waiting"):
+        if throttled.due("waiting"):
             await _tell_of_holder(connection)
         await anyio.sleep(backoff.next())
     try:

@@ -1,4 +1,4 @@
-"""What sets a database apart from what is asked of it, for `forwarder migrate` to show, to print as SQL or to make."""
+"""Compares a database with what is asked of it. `forwarder migrate` shows the difference, prints it as SQL, or carries it out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, 
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
 
-# Every character of these encodings can become UTF-8. In the others some cannot, or mean nothing.
+# Encodings of which every character can become UTF-8. In the others some cannot, or mean nothing.
 SAFE_ENCODINGS = {
     *("UTF8", "ISO_8859_5", "KOI8R", "KOI8U", "WIN866", "WIN1256"),
     *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
@@ -38,24 +38,24 @@ NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Functions to mend, migrations to apply, decisions about tables, and whether the schema goes in the end. In the order to be made."""
+    """What has to change, in this order: functions to mend, migrations to apply, decisions about tables, and the schema dropped if it has to go."""
 
-    # Migrations may rely on these functions.
+    # Functions that somebody has altered. Before the migrations, which may call them.
     mending: tuple[Redefine, ...] = ()
     pending: tuple[Migration, ...] = ()
     decisions: tuple[Decision, ...] = ()
     drops_schema: bool = False
-    # What would go with the schema.
+    # How many undelivered changes would be lost with the schema.
     undelivered: int = 0
-    # Whose forwarder.capture() and forwarder.images() are, where these are roles of their own and the schema goes.
+    # If the schema is dropped: the roles of its functions, which are dropped too.
     roles: tuple[CaptureRole, ...] = ()
-    # What a person should know when it is less than expected.
+    # Why there is less to do than one may expect; empty if there is nothing to say.
     remark: str = ""
-    # What will be captured, and yet not be all that is promised: one line each, with the remedy.
+    # One line each, with the remedy: what will be captured, but not as well as it is promised.
     warnings: tuple[str, ...] = ()
     # The tables that stay captured although the selection does not name them, as SQL writes them.
     unnamed: tuple[str, ...] = ()
-    # What an administrator has to run, and we may not.
+    # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
 
     @property
@@ -69,7 +69,7 @@ class Difference:
         return bool(self.mending or self.pending or self.changes or self.drops_schema)
 
     def script(self) -> str:
-        """All of it as a script for psql."""
+        """Everything as a script for psql."""
         transactions = [
             *map(transaction, self.mending),
             *(migration.sql for migration in self.pending),
@@ -101,11 +101,11 @@ async def from_selection(
     max_image_bytes: int | None = None,
     roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
-    """What sets the database apart from one where the selected tables are captured. Changes nothing.
+    """What has to change so that the selected tables are captured. Changes nothing itself.
 
-    What is captured and not selected shall stay so, and soundly, unless ``remove`` says otherwise. ``leaf_events`` is how
-    large the leaves of the outbox shall be, and ``max_image_bytes`` how large a change's images may be, if not as they are; ``roles`` are
-    those that shall have their rights.
+    ``remove``: tables that are captured and not selected lose their triggers. Without it they stay captured, and their triggers are mended.
+    ``leaf_events`` and ``max_image_bytes``: the size of the outbox's leaves, and the most bytes of a change's images; None: as they are now.
+    ``roles``: who shall have which rights.
 
     Raises:
         Misconfigured: the rules do not fit the tables, or a role cannot have its part.
@@ -141,7 +141,7 @@ async def from_selection(
 
 
 async def from_nothing(connection: Connection) -> Difference:
-    """What sets the database apart from one without any trace of us. Changes nothing.
+    """What has to change so that no trace of us is left. Changes nothing itself.
 
     Raises:
         Refused: the schema is somebody else's or newer.
@@ -152,7 +152,7 @@ async def from_nothing(connection: Connection) -> Difference:
         return Difference(remark="there is no schema forwarder to remove")
     roles = await read_capture_roles(connection)
     removals = plan(await read_tables(connection), await read_registry(connection), {}, prune=True)
-    # The registry goes with the schema.
+    # Rows of the registry need not be marked, since the registry is dropped with the schema.
     return Difference(
         decisions=tuple(removal for removal in removals if not isinstance(removal, Forget)),
         drops_schema=True,
@@ -168,13 +168,13 @@ async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[
 
 
 def _topmost(tables: Sequence[Table]) -> tuple[str, ...]:
-    """Their names; what is said of a partitioned one holds for its partitions."""
+    """The names of those that are no partitions of others among them: what is said of a table holds for its partitions."""
     relations = {table.relation for table in tables}
     return tuple(table.quoted for table in tables if relations.isdisjoint(table.ancestors))
 
 
 async def _read_number(connection: Connection, statement: str) -> int | None:
-    """What the outbox is like now; None where it is missing."""
+    """A number that the query reads of the outbox as it is now; None where there is no outbox."""
     with database_errors("cannot read the layout of the outbox"):
         number: int | None = await connection.fetchval(query(statement))
         return number

@@ -1,4 +1,4 @@
-"""Who was told, by a setting, that triggers do not fire: what they change is not captured, and nothing else would show that."""
+"""Warns of roles and databases whose settings keep triggers from firing: their changes are not captured, and nothing else shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from forwarder.database.sessions import Connection, database_errors
 
 
 async def muted_warnings(connection: Connection) -> tuple[str, ...]:
-    """One line for each setting: for whom it is made, what follows, and the remedy.
+    """One line for each setting: for whom it holds, what follows, and the remedy.
 
     Raises:
         Refused, Unavailable: the database does not tell.

@@ -11,9 +11,10 @@ def images_role(capture_role: str) -> str:
     return f"{capture_role}_images"
 
 
-# In the order in which they are made: nobody loses what a function runs with before another has it.
-#   owner: what a superuser's `forwarder migrate` made goes to the owner of the schema
-#   capture: forwarder.capture() goes to a role of its own, which may do what it needs for that, and forwarder.images() to one that may do nothing
+# The parts of the rights, in the order in which they are brought in line. What a role gains comes before what another one loses, so that a function
+# never runs without a right that it needs.
+#   owner: what a superuser's `forwarder migrate` has created goes to the owner of the schema
+#   capture: forwarder.capture() goes to a role that may do what that function needs, forwarder.images() to a role that may do nothing
 #   partitions: owners of captured partitioned tables may attach partitions, which get our trigger
 #   runtime: a role may run `forwarder listen`
 #   close: what PUBLIC may do, or default privileges have granted, is revoked
@@ -24,8 +25,10 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """Bring one part of the rights in line; ``roles`` are those whom it is about. ``sql`` is for one transaction, and locks no table,
-    except for tables that change hands or are cleared: ACCESS EXCLUSIVE."""
+    """Bring one part of the rights in line; ``roles`` are those whom it concerns.
+
+    ``sql`` is for one transaction. It locks no table, except those that get another owner or are cleared: these by ACCESS EXCLUSIVE.
+    """
 
     part: Part
     roles: tuple[str, ...]

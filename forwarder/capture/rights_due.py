@@ -1,4 +1,4 @@
-"""What has to change so that everybody may do with schema ``forwarder`` what is theirs to do, and nobody more."""
+"""Finds what has to change so that each role may do with schema ``forwarder`` what it needs, and no role more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from forwarder.errors import Misconfigured, Refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """Who is to have which part. ``runtime``: a role that is to run `forwarder listen`; None: nobody but those who do already."""
+    """Which role is to do what. ``capture``: the one that forwarder.capture() runs as. ``runtime``: one that is to run `forwarder listen`;
+    None: no other than those that do already.
+    """
 
     capture: str
     runtime: str | None = None
@@ -30,22 +32,23 @@ DEFAULT_ROLES = Roles(capture=CAPTURE_ROLE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """The changes, in the order to be made, and what they do not mend."""
+    """The changes, in the order to be carried out, and what they do not mend."""
 
     changes: tuple[Rights, ...]
+    # One line each, with the remedy.
     warnings: tuple[str, ...]
-    # What an administrator has to run first; empty if nothing.
+    # Statements that an administrator has to run first; empty if there are none.
     preparation: str
 
 
 async def protection(connection: Connection, roles: Roles, *, tables: Sequence[int], is_pending: bool) -> Protection:
-    """What sets the rights apart from those that ``roles`` should have. Changes nothing.
+    """What has to change so that ``roles`` have their rights. Changes nothing itself.
 
-    ``tables`` are those that are to be captured. While migrations are pending, what they will make cannot be seen: then each part
-    is made, and finds out for itself what it has to do.
+    ``tables`` are the oids of those that are to be captured. ``is_pending``: migrations are to be applied first. What they will create cannot
+    be seen yet, so each part is a statement that finds out what to do when it is run (``rights_script.py``).
 
     Raises:
-        Misconfigured: one role cannot have both parts.
+        Misconfigured: ``runtime`` is one of the roles that functions run as.
         Refused: there is no such role.
         Unavailable: the database does not answer.
     """

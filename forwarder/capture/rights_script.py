@@ -1,4 +1,4 @@
-"""Statements that find out for themselves which rights are due, and see to it: for what cannot be seen before it is made."""
+"""Statements that find out when they are run which rights have to change, and change them: for objects that are not created yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from forwarder.database.quoting import literal
 
 
 def search(*parts: Part, capture: str | None = None, runtime: str | None = None, tables: Sequence[int] = ()) -> str:
-    """One statement that does what sql/queries/capture/rights_due.sql finds for these parts; the others are that query's parameters."""
+    """One statement that runs what sql/queries/capture/rights_due.sql finds for these parts. The others are the parameters of that query."""
     parameters = {
         "$1": "NULL" if capture is None else literal(capture),
         "$2": "NULL" if runtime is None else literal(runtime),
@@ -29,6 +29,9 @@ def search(*parts: Part, capture: str | None = None, runtime: str | None = None,
 
 
 def closing() -> str:
-    """What ends a transaction that has made something in schema ``forwarder``, so that there is no moment in which others may do with it
-    what this database grants by default. Whoever attaches partitions to a captured table keeps what that takes."""
+    """The end of a transaction that has created something in schema ``forwarder``.
+
+    It revokes what PUBLIC may do and what default privileges grant, before anybody else can see the new objects. Roles that attach partitions
+    to captured tables keep the right that this needs.
+    """
     return search("partitions", "close")

@@ -1,7 +1,8 @@
-"""The roles that ``forwarder.capture()`` and ``forwarder.images()`` run as, and what they may do beyond that.
+"""The roles that ``forwarder.capture()`` and ``forwarder.images()`` run as, and what they may do that they should not.
 
-The one fills the outbox, for whoever writes, and may do nothing else. Turning a row into JSON runs the casts to json that the owner of a
-column's type has defined, with the rights of the function that does it. So that is the other, whose role may do nothing at all.
+1. ``capture()`` fills the outbox. Its role may do that and nothing else.
+2. ``images()`` turns a row into JSON. That runs the casts to json that the owner of a column's type has defined, with the rights of the role
+   that ``images()`` runs as. So this role may do nothing at all.
 """
 
 from __future__ import annotations
@@ -21,45 +22,47 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
 
     function: Literal["capture", "images"]
     name: str
-    # Of schema forwarder.
+    # The owner of schema forwarder.
     owner: str
-    # Who has the function now.
+    # The role that owns the function now.
     holder: str
     exists: bool
+    # Whether this role owns the function now.
     has_function: bool
-    # Whether a membership says what it is good for: from PostgreSQL 16 on.
+    # Whether a membership has the options INHERIT and SET: from PostgreSQL 16 on.
     says_what: bool
-    # Whether it could do all that the owner can.
+    # Whether it could do all that the owner can: a superuser, or a member of the owner.
     is_unfit: bool
     # Whether the owner has its rights and may become it, as later migrations need.
     is_inherited: bool
     owner_inherits: bool
-    # What whoever asks may do.
+    # What the role of this session may do: create it, make others its members, drop it.
     can_create: bool
     can_grant: bool
     can_drop: bool
-    # More than it should have: attributes, roles that it is a member of, its members beside the owner, objects.
+    # What it should not have: attributes, roles that it is a member of, members besides the owner, objects and privileges that are not ours.
     attributes: tuple[str, ...]
     member_of: tuple[str, ...]
     members: tuple[str, ...]
     holdings: tuple[str, ...]
+    # Whether it owns, or was granted, anything in another database.
     is_used_elsewhere: bool
 
     @property
     def can_be_entrusted(self) -> bool:
-        """Whether whoever asks can see to it that the role has the function."""
+        """Whether the role of this session can give the function to this one."""
         if self.is_unfit or not self.owner_inherits:
             return False
         return self.is_inherited or (self.can_grant if self.exists else self.can_create)
 
     @property
     def is_settled(self) -> bool:
-        """Whether the role has the function, and the owner of the schema can replace that."""
+        """Whether the role has the function, and the owner of the schema can replace the function."""
         return self.has_function and self.is_inherited
 
     @property
     def preparation(self) -> str:
-        """What an administrator has to run before `forwarder migrate` can give the function to the role."""
+        """The statements that an administrator has to run before `forwarder migrate` can give the function to the role."""
         purpose = " WITH INHERIT TRUE, SET TRUE" if self.says_what else ""
         statements = {
             f"CREATE ROLE {self.name} NOLOGIN;": not self.exists,
@@ -70,17 +73,17 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs_preparation(self) -> bool:
-        """Whether an administrator can help."""
+        """Whether an administrator has to run something, and it would help."""
         return not (self.is_unfit or self.can_be_entrusted)
 
     @property
     def drop(self) -> str:
-        """One statement, for when nothing is its own any more."""
+        """One statement. It succeeds once the role owns nothing and was granted nothing any more."""
         return f"DROP ROLE {self.name};"
 
     @property
     def can_go(self) -> bool:
-        """Whether whoever asks can drop the role once schema ``forwarder`` is gone: nothing else is its own, and it is nobody's."""
+        """Whether the role of this session can drop this one once schema ``forwarder`` is gone: it has nothing else, here or in other databases."""
         return self.can_drop and not (self.is_used_elsewhere or self.holdings)
 
     @property
@@ -89,8 +92,10 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_unfit or (not self.has_function and self.needs_preparation)
 
     def warnings(self, *, preparation: str | None = None) -> tuple[str, ...]:
-        """What keeps capture from being as harmless as it should be: one line each, with the remedy. ``preparation`` is what an administrator
-        has to run for both roles."""
+        """What the function may do that it should not: one line each, with the remedy.
+
+        ``preparation``: the statements of both roles together, where an administrator has to run both.
+        """
         is_settled = self.has_function and not self.is_unfit
         return tuple(self._surplus() if is_settled else self._trouble(preparation or self.preparation))
 
@@ -135,19 +140,19 @@ class CaptureRole(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureRoles:
-    """Both of them."""
+    """Both roles as found."""
 
     capture: CaptureRole
     images: CaptureRole
 
     @property
     def is_due(self) -> bool:
-        """Whether a function can go to a role that it should have, and does not yet."""
+        """Whether one of the functions can be given to the role that it should have, and was not yet."""
         if not self.capture.can_be_entrusted:
             return False
         if self.images.can_be_entrusted:
             return not (self.capture.is_settled and self.images.is_settled)
-        # Then the role of capture() has images() too.
+        # The role of images() cannot be made. Then images() is to go to the role of capture().
         return not (self.capture.is_settled and self.images.holder in (self.images.name, self.capture.name))
 
     @property
@@ -159,7 +164,7 @@ class CaptureRoles:
 
     @property
     def droppable(self) -> tuple[CaptureRole, ...]:
-        """Those that go, or should, with the schema."""
+        """Those that are dropped with the schema, or should be."""
         return tuple(role for role in self._both if role.has_function and not role.is_unfit)
 
     def warnings(self) -> tuple[str, ...]:
@@ -177,8 +182,9 @@ _ROLE = msgspec.json.Decoder(CaptureRole)
 
 
 async def read_capture_roles(connection: Connection, name: str | None = None) -> CaptureRoles:
-    """What is known of the role of ``forwarder.capture()`` that has this name, and of that of ``forwarder.images()`` that goes with it, whether
-    they exist or not; without a name, of the one that has ``capture()`` now.
+    """What is known of the role with this name, which ``forwarder.capture()`` is to run as, and of the role for ``forwarder.images()`` beside it.
+
+    They need not exist. Without a name: of the role that has ``capture()`` now.
 
     Raises:
         Refused, Unavailable: the database does not tell.

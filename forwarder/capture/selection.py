@@ -1,4 +1,4 @@
-"""Which tables to capture. Pure: rules with names and globs, and the tables there are, make the tables that are chosen."""
+"""Chooses the tables to capture: those that match the rules, which are names and globs. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from forwarder.errors import Misconfigured
 BeforeImage = Literal["full", "none"]
 
 DEFAULT_SCHEMA = "public"
-# How many names an error shows when none of them is near.
+# How many names an error shows when none of them is like the one that is not found.
 _SHOWN_NAMES = 8
 
 _QUOTED = r'"(?:[^"]|"")+"'
@@ -20,7 +20,7 @@ _PATTERN = re.compile(rf"(?:({_PART})\.)?({_PART})")
 
 
 class Named(Protocol):
-    """What a pattern looks at."""
+    """Anything with a schema and a name, which a pattern can match."""
 
     @property
     def schema(self) -> str: ...
@@ -72,7 +72,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What matches ``match`` and none of ``exclude`` is captured, with this image of the old row."""
+    """Tables that match ``match`` and none of ``exclude`` are captured; ``before`` says whether with the image of the old row."""
 
     match: Pattern
     exclude: tuple[Pattern, ...] = ()
@@ -86,9 +86,9 @@ class Rule:
 def choose(
     tables: Sequence[_Table], rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()
 ) -> list[tuple[_Table, BeforeImage]]:
-    """The chosen tables by schema and name, each with the old row's image as the last rule that applies has it.
+    """The chosen tables in order of schema and name, each with the ``before`` of the last rule that applies to it.
 
-    ``exclude`` wins over every rule. A partition of a chosen table is covered by it and not chosen by itself.
+    ``exclude`` wins over every rule. A partition of a chosen table is captured with it, and so not chosen by itself.
 
     Raises:
         Misconfigured: a rule matches no table at all, or excludes a partition of a table that is chosen.
@@ -125,9 +125,9 @@ def _require_match(pattern: Pattern, tables: Sequence[Candidate]) -> None:
 
 
 def _known(pattern: Pattern, tables: Sequence[Candidate]) -> str:
-    """The table most likely meant, or else the schema, or else some names that there are."""
+    """The end of an error: the table most likely meant, or else the schema, or else some names that there are."""
     schema, _, name = pattern.text.rpartition(".")
-    # Of equal names, the one in the schema that was asked for.
+    # Of tables with one name, the last one stays: that in the schema that was asked for.
     by_name = {
         table.name: f"{table.schema}.{table.name}"
         for table in sorted(tables, key=lambda table: table.schema == (schema or DEFAULT_SCHEMA))
@@ -144,7 +144,7 @@ def _known(pattern: Pattern, tables: Sequence[Candidate]) -> str:
 def _refuse_excluded_partitions(
     tables: Sequence[Candidate], chosen: dict[int, Rule], exclude: Sequence[Pattern]
 ) -> None:
-    """The triggers of a partitioned table reach every partition, so leaving one out must not seem to have worked."""
+    """Raise if a partition of a chosen table is excluded: the triggers of a partitioned table fire for every partition, so it would not work."""
     for table, rule in _covered(tables, chosen):
         if _any_matches((*exclude, *rule.exclude), table):
             raise Misconfigured(

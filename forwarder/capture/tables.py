@@ -1,4 +1,4 @@
-"""The tables that can be captured and the tables that are registered, as found, and which of them is which. Pure."""
+"""Tables as found in the catalog and in the registry, and which of these are the same table. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from itertools import chain
 from forwarder.capture.selection import BeforeImage
 from forwarder.database.quoting import identifier
 
-# No image begins like this.
+# Stands for a label that no image begins with.
 _NO_OPENING = " "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One of ours, as found; somebody may have renamed it.
+    """A trigger of ours as found; somebody may have renamed it.
 
-    ``sound``: it fires, and on what it is for. ``inherited``: it belongs to a parent's trigger.
+    ``sound``: it is enabled, and fires on what it should. ``inherited``: it belongs to the trigger of a partitioned table.
     """
 
     relation: str
@@ -27,13 +27,13 @@ class Trigger:
 
     @property
     def drop(self) -> str:
-        """A statement; takes ACCESS EXCLUSIVE on its table, and on the partitions if it has any. Not for one that is inherited."""
+        """One statement; takes ACCESS EXCLUSIVE on its table and the partitions of that. Not for one that is inherited."""
         return f"DROP TRIGGER IF EXISTS {identifier(self.name)} ON {self.relation};"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A captured table itself, or one of its partitions; ``truncates``: it needs a trigger of its own for TRUNCATE."""
+    """A captured table itself, or one of its partitions. ``truncates``: it needs a trigger of its own for TRUNCATE."""
 
     quoted: str
     truncates: bool
@@ -41,7 +41,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmbiguousColumn:
-    """A column of a key with equal values that are written in several ways; ``collation``: one that takes unequal texts for equal."""
+    """A column of a key whose equal values can be written in several ways. ``collation``: the one that makes them equal, if it is that."""
 
     name: str
     type: str
@@ -50,7 +50,7 @@ class AmbiguousColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrangeCast:
-    """A cast from ``type`` to json that is not run: ``owner`` of its ``function`` is neither a superuser nor the table's owner."""
+    """A cast from ``type`` to json that is not run: the ``owner`` of its ``function`` is neither a superuser nor the table's owner."""
 
     type: str
     function: str
@@ -66,38 +66,42 @@ class Table:
     name: str
     quoted: str
     ancestors: tuple[int, ...]
-    # Names by attribute number, and the attribute numbers of what identifies a row, in order.
+    # Names by attribute number.
     columns: Mapping[int, str]
     has_primary_key: bool
+    # The attribute numbers of the columns that identify a row, in order.
     key: tuple[int, ...]
-    # The columns whose JSON is a number, a word or a string, and whether all partitions have their columns in the same places.
+    # The attribute numbers of the columns whose JSON is a number, a word or a string.
     scalars: frozenset[int]
+    # Whether all partitions have the same columns under the same attribute numbers.
     uniform: bool
-    # Whether a transaction may hold two rows of one key until it ends.
+    # Whether two rows may have one key until their transaction ends.
     key_is_deferrable: bool
     ambiguous_key_columns: tuple[AmbiguousColumn, ...]
+    # The table itself and its partitions.
     members: tuple[Member, ...]
+    # Those on any of the members.
     triggers: tuple[Trigger, ...]
     # Generated columns that are not stored: a trigger sees null in them.
     virtual_columns: tuple[str, ...] = ()
-    # Of the types of its columns, and of what these consist of.
+    # Of the types of its columns, and of the types that these consist of.
     strange_casts: tuple[StrangeCast, ...] = ()
 
     @property
     def own_triggers(self) -> tuple[Trigger, ...]:
-        """Those that go only if this table is no longer captured."""
+        """Those on this table itself, except those that belong to the trigger of a table that this one is a partition of."""
         return tuple(trigger for trigger in self.triggers if trigger.relation == self.quoted and not trigger.inherited)
 
     @property
     def captured_id(self) -> int | None:
-        """The id that its trigger writes to the outbox."""
+        """The id of the registry that its trigger writes to the outbox; None if it has no trigger."""
         arguments = chain.from_iterable(trigger.arguments[:1] for trigger in self.own_triggers)
         return next((int(argument) for argument in arguments if argument.isdecimal()), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyColumn:
-    """A column of a key, with every name that it was ever seen under, the newest first."""
+    """A column of a key, with every name that it has had, the newest first."""
 
     attnum: int
     names: tuple[str, ...]
@@ -105,7 +109,7 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A row of ``forwarder.captured_table``; not ``active`` once its triggers were removed."""
+    """A row of ``forwarder.captured_table``. It is not ``active`` once its triggers were removed."""
 
     id: int
     relation: int
@@ -118,28 +122,31 @@ class Registered:
 
 
 def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, Registered]:
-    """The row of each table that has one, by relation.
+    """The registered row of each table that has one, by oid. A table and a row belong together if
 
-    A table is known again by its oid, if its trigger or its name agrees; and after a restore, which changes every oid, by what
-    its trigger says, if its name agrees.
+    1. the oid agrees, and so does the id that the table's trigger has (the table may have been renamed);
+    2. the oid and the name agree, although the table has no trigger with the id (somebody has dropped it);
+    3. the id that the trigger has and the name agree (a restore from a dump has changed the oid), and no table has that row by 1.
+
+    If several are so, 1 wins over 3, and 3 over 2.
     """
     by_id = {row.id: row for row in registry}
     by_place = {(row.relation, row.schema, row.name): row for row in registry}
     places = {table.relation: (table.relation, table.schema, table.name) for table in tables}
-    reinstalled = {relation: by_place[place] for relation, place in places.items() if place in by_place}
-    said = {table.relation: by_id[table.captured_id] for table in tables if table.captured_id in by_id}
-    same = {relation: row for relation, row in said.items() if row.relation == relation}
-    taken = {row.id for row in same.values()}
-    restored = {
+    of_trigger = {table.relation: by_id[table.captured_id] for table in tables if table.captured_id in by_id}
+    by_oid_and_trigger = {relation: row for relation, row in of_trigger.items() if row.relation == relation}
+    by_oid_and_name = {relation: by_place[place] for relation, place in places.items() if place in by_place}
+    taken = {row.id for row in by_oid_and_trigger.values()}
+    by_trigger_and_name = {
         relation: row
-        for relation, row in said.items()
+        for relation, row in of_trigger.items()
         if row.id not in taken and (row.schema, row.name) == places[relation][1:]
     }
-    return reinstalled | restored | same
+    return by_oid_and_name | by_trigger_and_name | by_oid_and_trigger
 
 
 def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, BeforeImage]:
-    """The tables that the registry says are captured, by relation; also one that was dropped and created again since."""
+    """The tables that the registry says are captured, by oid; also one that was dropped and created again under its name."""
     rows = rows_of(tables, registry)
     by_name = {(row.schema, row.name): row for row in registry if row.active}
     found = ((table.relation, rows.get(table.relation) or by_name.get((table.schema, table.name))) for table in tables)
@@ -147,7 +154,7 @@ def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[
 
 
 def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]) -> list[Table]:
-    """The tables that are captured by themselves although neither they nor what they are a partition of is desired."""
+    """The tables that are captured by triggers of their own, although neither they nor a table that they are a partition of is desired."""
     active = registered(tables, registry)
     return [
         table
@@ -161,9 +168,9 @@ def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Ma
 def with_unnamed(
     tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]
 ) -> dict[int, BeforeImage]:
-    """The desired tables and those that are captured already, which stay as they are registered."""
+    """The desired tables, and those that are captured already and stay so, with the ``before`` that is registered."""
     others = {table.relation for table in unnamed(tables, registry, desired)}
-    # A partition cannot be captured by itself while what it is a partition of is.
+    # A partition of a captured table is captured with it, and cannot be captured by itself.
     covered = {table.relation for table in tables if not others.isdisjoint(table.ancestors)}
     staying = {
         relation: before for relation, before in registered(tables, registry).items() if relation in others - covered
@@ -172,9 +179,9 @@ def with_unnamed(
 
 
 def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
-    """What identifies a row of the table: its columns in order, none of whose names is ever forgotten.
+    """The columns that identify a row of the table, in order, with all names that they have had.
 
-    A table that has lost its primary key keeps the columns that it had, so that its events keep their partition keys.
+    A table that has lost its primary key keeps the registered columns while they are there, so that its events keep their partition keys.
     """
     earlier = {column.attnum: column.names for column in row.key_columns} if row else {}
     keeps = bool(earlier) and not table.has_primary_key and earlier.keys() <= table.columns.keys()
@@ -185,10 +192,13 @@ def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
 
 
 def key_labels(table: Table, columns: Sequence[KeyColumn]) -> tuple[str, ...]:
-    """How the trigger finds these key columns in a row's image without parsing it: the last argument of ``forwarder.install``.
+    """The texts by which the trigger finds the key in a row's image without parsing it: the last argument of ``forwarder.install``.
 
-    If the key is one column and the table's first: how an image begins, ``{"id":``. Else a blank, with which none begins, and a
-    label for each column, ``,"id":``, unless a member before it could hold such a text.
+    1. If the key is one column, the table's first: how each image begins, such as ``{"id":``.
+    2. If it is another column or several: a blank, with which no image begins, and for each column its label, such as ``,"id":``.
+    3. If such a text may stand elsewhere in an image, since a member before it is neither number nor word nor string, or since a partition has its
+       columns in other places: the blank alone. Then the trigger has to parse the image.
+    4. If there is no key: nothing.
     """
     numbers = [column.attnum for column in columns]
     if not numbers or not table.columns.keys() >= set(numbers):

@@ -1,8 +1,8 @@
-"""Texts for people. Pure."""
+"""Lists of names for messages. Pure."""
 
 from collections.abc import Sequence
 
-# So many are named; of a thousand it is enough to know of what kind they are.
+# How many are named. Of a thousand tables nobody reads all names.
 _MAX_NAMES = 5
 
 

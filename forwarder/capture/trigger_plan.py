@@ -1,4 +1,4 @@
-"""What has to change so that exactly the desired tables are captured. Pure: what was found goes in, decisions come out."""
+"""Decides what has to change so that exactly the desired tables are captured. Pure: what was found goes in, decisions come out."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 from forwarder.database.quoting import literal
 
-# PostgreSQL fires the triggers of one event in byte order of their names: ours before the application's.
+# PostgreSQL fires the triggers of one event in byte order of their names. With these names ours come before the application's.
 CAPTURE = "00_forwarder_capture"
 TRUNCATE = "00_forwarder_truncate"
 
@@ -35,7 +35,7 @@ class Install:
     key_labels: tuple[str, ...]
     registered_id: int | None
     reasons: tuple[str, ...] = ()
-    # Those that somebody has renamed: they would capture each change once more.
+    # Triggers of ours that somebody has renamed. They are dropped, since they would capture each change a second time.
     renamed: tuple[Trigger, ...] = ()
 
     @property
@@ -57,7 +57,7 @@ class Install:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Bring the registry in line with a table whose triggers are as they should be."""
+    """Bring the registry in line with a table, whose triggers are as they should be."""
 
     table: str
     before: BeforeImage
@@ -92,14 +92,14 @@ class Remove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget:
-    """Mark a row of the registry whose table was dropped, or is captured as a partition of another now."""
+    """Mark a row of the registry as removed: its table was dropped, or is captured as a partition of another one now."""
 
     table: str
     registered_id: int
 
     @property
     def sql(self) -> str:
-        """Two statements; locks no table. If there is one by its name that has not been captured yet, that is told of first."""
+        """Two statements; locks no table. The first one puts a gap into the outbox if a new table has the old one's name and was not captured."""
         return f"SELECT forwarder.watch_triggers({self.registered_id});\n{_forget(self.registered_id)}"
 
 
@@ -110,16 +110,16 @@ Decision = Keep | Change
 def plan(
     tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage], *, prune: bool
 ) -> list[Decision]:
-    """What to do so that the ``desired`` tables, by relation, are captured: removals first, then each in order of ``tables``.
+    """What to do so that the ``desired`` tables, by oid, are captured: removals first, then each table in order of ``tables``.
 
-    ``prune`` says whether other tables lose their triggers.
+    ``prune``: other tables that are captured lose their triggers.
     """
     rows = rows_of(tables, registry)
     others = unnamed(tables, registry, desired)
     present = {
         rows[relation].id for relation in {table.relation for table in others} | desired.keys() if relation in rows
     }
-    # One that was dropped and created again has nothing to be removed.
+    # A table that was dropped and created again has neither triggers nor a row of its own, so there is nothing to remove.
     extra = [table for table in others if prune and (table.own_triggers or table.relation in rows)]
     removed = {table.relation for table in extra}
     return [
@@ -138,7 +138,7 @@ def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
     ids = {trigger.arguments[:1] for trigger in table.own_triggers}
     return Remove(
         table=table.quoted,
-        # The leaves' own triggers for TRUNCATE carry the table's id.
+        # With those on its partitions for TRUNCATE: they are not inherited, but have the table's id.
         triggers=tuple(trigger for trigger in table.triggers if not trigger.inherited and trigger.arguments[:1] in ids),
         registered_id=row.id if row and row.active else None,
     )
@@ -160,7 +160,7 @@ def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Deci
 
 
 def _differences(table: Table, row: Registered, before: BeforeImage, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Why the table's triggers, or its row's claim to them, have to be corrected."""
+    """Why the triggers have to be installed again, or the row made to belong to this table; empty if they need not."""
     found = {(trigger.relation, trigger.name): trigger for trigger in table.triggers}
     wanted = _wanted(table)
     arguments = (str(row.id), before, *labels)
@@ -178,7 +178,7 @@ def _differences(table: Table, row: Registered, before: BeforeImage, labels: tup
 
 
 def _wanted(table: Table) -> list[tuple[str, str]]:
-    """Where which trigger should be."""
+    """The triggers that there should be: on which relation, and under which name."""
     return [
         *((member.quoted, CAPTURE) for member in table.members),
         *((member.quoted, TRUNCATE) for member in table.members if member.truncates),
@@ -186,7 +186,7 @@ def _wanted(table: Table) -> list[tuple[str, str]]:
 
 
 def _renamed(table: Table) -> tuple[Trigger, ...]:
-    """What is to be dropped so that no trigger of ours is left that has another name. One that is inherited goes with its parent's."""
+    """The triggers to drop so that none of ours is left under another name. One that is inherited is dropped with that of the partitioned table."""
     others = [trigger for trigger in table.triggers if trigger.name not in (CAPTURE, TRUNCATE)]
     parents = table.own_triggers if any(trigger.inherited for trigger in others) else ()
     return tuple(dict.fromkeys((*parents, *(trigger for trigger in others if not trigger.inherited))))
@@ -206,7 +206,7 @@ def _json(columns: Sequence[KeyColumn]) -> str:
 
 
 def _what(change: Install | Registration) -> str:
-    """The arguments that both functions begin with."""
+    """The arguments that ``forwarder.install`` and ``forwarder.register`` begin with."""
     return f"{literal(change.table)}::regclass, {literal(change.before)}, {literal(_json(change.key_columns))}"
 
 

@@ -1,4 +1,4 @@
-"""Where settings come from: a TOML file, the environment over it, flags over both; and what is wrong with them, in one line."""
+"""Reads the settings from a TOML file, the environment and flags, and says in one line what is wrong with them."""
 
 import os
 import re
@@ -64,6 +64,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The values that variables set, by section and field."""
     known = environment_names()
     values: dict[str, Any] = {}
     for name in sorted(environment):
@@ -81,6 +82,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Put the values of ``over`` into ``values``, section by section."""
     for name, value in over.items():
         if name == "sink":
             values[name] = _with_urls(values.get(name, []), value)
@@ -91,12 +93,12 @@ def _overlay(values: dict[str, Any], over: Mapping[str, Any]) -> None:
 
 
 def _with_urls(sinks: Any, urls: Sequence[str]) -> Any:
-    """The sinks with these URLs instead of the file's, each ``URL`` or ``NAME=URL``.
+    """The sinks to serve instead of the file's: those of these URLs, each ``URL`` or ``NAME=URL``.
 
-    The name is what a sink's position is kept under: it and all else that the file says of that sink stay.
+    A sink keeps all else that the file says of the one with its name. ``URL`` alone is for the file's only sink, or else for the sink ``default``.
     """
     if not (isinstance(sinks, list) and all(isinstance(sink, dict) for sink in sinks)):
-        # Not what the file should hold; validation will say so.
+        # The file is wrong; validation will say how.
         return sinks
     by_name = {sink.get("name", DEFAULT_SINK): sink for sink in sinks}
     only_name = next(iter(by_name)) if len(by_name) == 1 else DEFAULT_SINK
@@ -125,6 +127,7 @@ def _said(message: str) -> str:
 
 
 def _siblings(problem: ErrorDetails) -> tuple[str, ...]:
+    """The names that are known where the problem's name is unknown."""
     model: Any = Settings
     for part in problem["loc"][:-1]:
         if isinstance(part, str):

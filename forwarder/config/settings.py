@@ -14,7 +14,7 @@ CAPTURE_ROLE = "forwarder_capture"
 # The name of a sink that is not given any.
 DEFAULT_SINK = "default"
 SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
-# Below, a busy system would lap the ring between two rounds of the janitor; above, closing a leaf takes too long.
+# With smaller leaves a busy system would go round the ring between two rounds of the janitor; with larger ones closing a leaf would take too long.
 MIN_LEAF_EVENTS = 1 << 10
 MAX_LEAF_EVENTS = 1 << 24
 

@@ -1,4 +1,4 @@
-"""What a sink URL says. Pure: a text goes in, a frozen description or an error with the remedy comes out."""
+"""Reads a sink URL. Pure: a text goes in, a frozen description or an error with the remedy comes out."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _COMMON_OPTIONS = ("format", "partition_key", "prefix")
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
 _KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
 
-# As botocore's model of Kinesis has them, with the region for us to find.
+# As in botocore's model of Kinesis; the group of the region is ours.
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _STREAM_ARN = re.compile(r"arn:aws[a-z-]*:kinesis:(?P<region>[a-z0-9-]+):\d{12}:stream/[a-zA-Z0-9_.-]{1,128}")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -52,15 +52,15 @@ DEAD_LETTER = Oversize(kind="dead-letter")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KinesisTarget:
-    """A Kinesis data stream. What is None is what the AWS SDK finds in its environment."""
+    """A Kinesis data stream. Where something is None, the AWS SDK finds it in its environment."""
 
-    # Its name or its ARN, which tell themselves apart by the colons.
+    # Its name or its ARN; only an ARN has colons.
     stream: str
     region: str | None = None
     endpoint_url: str | None = None
     fips: bool = False
     profile: str | None = None
-    # The role to assume for this stream, with the id that its owner may demand.
+    # The role to assume for this stream, and the external id that its owner may demand.
     role_arn: str | None = None
     external_id: str | None = None
     aggregation: Aggregation = "none"
@@ -184,7 +184,7 @@ def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTa
 
 
 def _contradiction(target: KinesisTarget) -> str | None:
-    """What options of a stream cannot mean together, or by themselves, and the remedy."""
+    """Which options of a stream are wrong, or do not go together, and the remedy; None if none are."""
     if target.role_arn is not None and not _ROLE_ARN.fullmatch(target.role_arn):
         return f"role_arn={target.role_arn!r} is no role; write arn:aws:iam::ACCOUNT:role/NAME"
     if target.external_id is not None and target.role_arn is None:

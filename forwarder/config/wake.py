@@ -1,7 +1,7 @@
-"""How a listener learns of new changes: writers notify it, or it looks at intervals. Pure.
+"""Decides how a listener learns of new changes: writers notify it, or it looks at intervals. Pure.
 
-A transaction that has called NOTIFY cannot be prepared for two-phase commit. So where anybody may prepare transactions, writers do
-not notify, unless the user wants it so.
+A transaction that has called NOTIFY cannot be prepared for two-phase commit. So on a server that lets transactions be prepared, writers do not
+notify, unless the user wants it so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 Wake = Literal["auto", "doorbell", "poll"]
 
-# How often the outbox is looked at where nobody notifies, and the user has not asked for that.
+# From one look at the outbox to the next under wake = auto, where writers do not notify.
 LOOK_SECONDS = 0.1
 
 
@@ -20,10 +20,11 @@ class Waking:
     """What a listener does when it has delivered everything."""
 
     wake: Literal["doorbell", "poll"]
-    # The longest that it sleeps without a look at the outbox.
+    # The longest that it sleeps without looking at the outbox.
     interval_seconds: float
+    # Why it is so, for the log.
     reason: str
-    # What the user should know of it, and do.
+    # What the user should know, and do about it; None if there is nothing.
     warning: str | None = None
 
     def __str__(self) -> str:
@@ -35,7 +36,7 @@ class Waking:
 
 
 def waking(wake: Wake, *, poll_interval_seconds: float, max_prepared_transactions: int) -> Waking:
-    """What the settings mean on a server that keeps so many prepared transactions; 0: it refuses PREPARE TRANSACTION."""
+    """What the settings mean on a server with this ``max_prepared_transactions``; 0: it refuses PREPARE TRANSACTION."""
     if wake == "poll":
         return Waking(wake="poll", interval_seconds=poll_interval_seconds, reason='wake is "poll"')
     if wake == "doorbell":

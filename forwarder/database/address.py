@@ -1,4 +1,4 @@
-"""Where the database is: by its URL, then the service that this names, then libpq's variables, as with every client of PostgreSQL."""
+"""Finds out where the database is, as libpq does: what the URL says, else the service that it names, else libpq's variables (PGHOST, …)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def resolve(url: str, environment: Mapping[str, str] = os.environ) -> Connection
     """What a URL means here and now.
 
     Raises:
-        Misconfigured: it is malformed, asks for what cannot be had, or names a service that there is not.
+        Misconfigured: it is malformed, asks for something that we cannot do, or names a service that is not there.
     """
     ours, own = from_environment(environment), parse(url).parameters
     service, file = ({**ours, **own}.get(name) for name in ("service", "servicefile"))
@@ -36,7 +36,7 @@ def require_files(target: ConnectionTarget) -> None:
 
 
 def _service(name: str, environment: Mapping[str, str], *, file: str | None) -> Mapping[str, str]:
-    """What this service stands for: https://www.postgresql.org/docs/18/libpq-pgservice.html"""
+    """The parameters that this service stands for: https://www.postgresql.org/docs/18/libpq-pgservice.html"""
     paths = [Path(file)] if file else [*_default_paths(environment)]
     for path in paths:
         services = _read(path)
@@ -58,6 +58,6 @@ def _read(path: Path) -> configparser.ConfigParser:
     try:
         services.read(path)
     except (OSError, configparser.Error, UnicodeDecodeError):
-        # What is wrong with it may stand beside a password.
+        # Without the parser's message, which may quote a line with a password.
         raise Misconfigured(f"{path} is no file of database services that can be read; correct PGSERVICEFILE") from None
     return services

@@ -1,4 +1,4 @@
-"""Does again what the database undid for the sake of somebody else's transaction."""
+"""Does work again whose transaction the database has undone because of somebody else's: deadlocks and serialization failures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 async def past_conflicts(work: Callable[[], Awaitable[T]]) -> T:
-    """What the work answers; it is done again, after a pause, while it meets conflicts, a few times at most.
+    """Do the work and return its result. After a ``Conflict`` it is done again, after a pause, ``TRIES`` times in all.
 
     Raises:
-        Conflict: it met one each time. All else that the work raises leaves at once.
+        Conflict: the last try met one too. Other errors of the work are raised at once.
     """
     backoff = Backoff(first_seconds=FIRST_PAUSE_SECONDS, max_seconds=MAX_PAUSE_SECONDS)
     for _ in range(TRIES - 1):

@@ -1,4 +1,9 @@
-"""What asyncpg is given for libpq's parameters. Pure: what it cannot do is done by us, or said."""
+"""Turns libpq's parameters into what asyncpg is given. Pure.
+
+1. What asyncpg does as libpq would is passed on.
+2. What it cannot do and we can: keepalives and tcp_user_timeout on the socket, and the certificates of the system.
+3. All else is an error with the remedy, unless its value asks for nothing that would be missed.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +17,13 @@ from forwarder.errors import Misconfigured
 
 # libpq's variables, by parameter: https://www.postgresql.org/docs/18/libpq-envars.html
 VARIABLES = {
-    **{name: f"PG{name.upper()}" for name in ("host", "hostaddr", "port", "user", "password", "passfile", "service")},
     **{
         name: f"PG{name.upper()}"
-        for name in ("servicefile", "options", "sslmode", "sslnegotiation", "sslcert", "sslkey")
-    },
-    **{name: f"PG{name.upper()}" for name in ("sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni", "gsslib")},
-    **{
-        name: f"PG{name.upper()}"
-        for name in ("requirepeer", "gssencmode", "gssdelegation", "krbsrvname", "connect_timeout")
+        for name in (
+            *("host", "hostaddr", "port", "user", "password", "passfile", "service", "servicefile", "options"),
+            *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir"),
+            *("sslsni", "gsslib", "requirepeer", "gssencmode", "gssdelegation", "krbsrvname", "connect_timeout"),
+        )
     },
     "dbname": "PGDATABASE",
     "require_auth": "PGREQUIREAUTH",
@@ -31,20 +34,10 @@ VARIABLES = {
     "load_balance_hosts": "PGLOADBALANCEHOSTS",
 }
 
-# What asyncpg does as libpq would.
+# The parameters that asyncpg heeds as libpq would.
 _ASYNCPGS = (
-    *(
-        "host",
-        "port",
-        "dbname",
-        "user",
-        "password",
-        "passfile",
-        "options",
-        "krbsrvname",
-        "gsslib",
-        "target_session_attrs",
-    ),
+    *("host", "port", "dbname", "user", "password", "passfile", "options", "target_session_attrs"),
+    *("krbsrvname", "gsslib"),
     *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
@@ -58,7 +51,7 @@ _CHOICES = {
         ("ssl_min_protocol_version", "ssl_max_protocol_version"), ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
     ),
 }
-# What only libpq does, with the values that ask for nothing that would be missed, and what to do about the others.
+# Parameters that only libpq heeds: the values that make no difference here, and the remedy for all others.
 _INDIFFERENT = {
     "channel_binding": (("disable", "prefer"), "leave it out, and let sslmode=verify-full prove who the server is"),
     "gssencmode": (("disable", "prefer"), "encrypt by sslmode"),
@@ -78,7 +71,7 @@ _INDIFFERENT = {
         ("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"), ((), "log in by another method")
     ),
 }
-# On the socket, where this system knows it; libpq's time-out is in milliseconds, as Linux's is.
+# The socket's options that they set, where this system has them. tcp_user_timeout is in milliseconds in libpq and in Linux.
 _SOCKET_OPTIONS = {
     "keepalives": (socket.SOL_SOCKET, "SO_KEEPALIVE"),
     "keepalives_idle": (socket.IPPROTO_TCP, "TCP_KEEPIDLE"),
@@ -86,17 +79,17 @@ _SOCKET_OPTIONS = {
     "keepalives_count": (socket.IPPROTO_TCP, "TCP_KEEPCNT"),
     "tcp_user_timeout": (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT"),
 }
-# The most that each can be: what Linux takes of the first three, and what libpq can hold.
+# The highest value of each: Linux limits the first three, and libpq keeps the others in 32 bits.
 _MOST = {
     "keepalives_idle": 32767,
     "keepalives_interval": 32767,
     "keepalives_count": 127,
     **dict.fromkeys(("keepalives", "tcp_user_timeout", "connect_timeout"), 2**31 - 1),
 }
-# As libpq reads them, but no longer than any that it can hold.
+# Whole numbers as libpq reads them, with no more digits than 32 bits need.
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
 _PORT = re.compile(r"[0-9]{1,5}")
-# libpq waits no shorter.
+# libpq takes a shorter connect_timeout for this.
 _LEAST_TIMEOUT_SECONDS = 2
 
 
@@ -108,26 +101,26 @@ class ConnectionTarget:
     dsn: str = field(repr=False)
     # Host, port and database, for messages.
     address: str
-    # None: as the caller has it.
+    # None: the caller's own.
     timeout_seconds: float | None
-    # Level, option and value each.
+    # Of each its level, number and value.
     socket_options: tuple[tuple[int, int, int], ...]
     # The server's certificate is checked against those that this machine trusts.
     trusts_system: bool
-    # Files that have to be there: parameter and path each.
+    # Files that have to be readable: of each the parameter and the path.
     files: tuple[tuple[str, str], ...]
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that libpq's variables give."""
+    """The parameters that libpq's variables set."""
     return {name: environment[variable] for name, variable in VARIABLES.items() if environment.get(variable)}
 
 
 def target_of(parameters: Mapping[str, str]) -> ConnectionTarget:
-    """What libpq's parameters ask for; they are known by their names.
+    """Where these parameters, by libpq's names, lead to.
 
     Raises:
-        Misconfigured: a value means nothing, or asks for what cannot be had.
+        Misconfigured: a value means nothing, or asks for something that we cannot do.
     """
     for name, value in parameters.items():
         _require_sense(name, value)
@@ -163,7 +156,7 @@ def _require_sense(name: str, value: str) -> None:
 
 
 def _refusal(name: str, advice: str) -> Misconfigured:
-    # Not its value: the URL may have been taken apart at the wrong place, so that it is a piece of the password.
+    # Without the value: the URL may have been taken apart in the wrong place, and the value be a piece of the password.
     return Misconfigured(f"parameter {name} of the database's address: {advice}")
 
 
@@ -202,7 +195,7 @@ def _timeout_seconds(parameters: Mapping[str, str]) -> float | None:
 
 
 def _socket_options(parameters: Mapping[str, str]) -> list[tuple[int, int, int]]:
-    """What is given of them. Zero is the system's own, but for ``keepalives``, which it switches off."""
+    """The options to set. Zero means the system's own value, except that ``keepalives=0`` switches keepalives off."""
     found = []
     for name, (level, constant) in _SOCKET_OPTIONS.items():
         value, option = parameters.get(name), getattr(socket, constant, None)

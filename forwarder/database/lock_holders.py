@@ -1,4 +1,7 @@
-"""Who holds one of our advisory locks. Any role that may connect to a database can take any of them: PostgreSQL knows no right to do so."""
+"""Finds who holds one of our advisory locks, and who of them is no listener.
+
+Any role that may connect to a database can take any advisory lock, since PostgreSQL has no privilege for that. So a stranger may have one of ours.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ from forwarder.database.sessions import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A session or a prepared transaction that has an advisory lock."""
+    """A session, or a prepared transaction, that has an advisory lock."""
 
-    # None of a prepared transaction, which goes by its name instead.
+    # None: it is a prepared transaction.
     pid: int | None
+    # The name of the prepared transaction; None: it is a session.
     prepared: str | None
     role: str
-    # What it calls itself, which anybody can do.
+    # Its application_name, which anybody can set.
     application: str
-    # Where it comes from; None if that is this machine, or hidden from our role.
+    # Where it connects from; None if it is on the server's machine, or hidden from our role.
     address: str | None
     is_exclusive: bool
     # Whether its role may move the position of a sink.
@@ -40,7 +44,7 @@ class Holder:
 
     @property
     def remedy(self) -> str:
-        """What ends it, in SQL."""
+        """The statement that ends it."""
         if self.prepared is not None:
             if not self.prepared.isprintable():
                 return "ROLLBACK PREPARED, with its gid in pg_prepared_xacts"
@@ -49,14 +53,14 @@ class Holder:
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """The same for a log."""
+        """Who it is, as fields of a log line."""
         if self.prepared is not None:
             return {"role": self.role, "prepared_transaction": self.prepared}
         return {"pid": self.pid, "role": self.role, "application": self.application}
 
     @property
     def flaw(self) -> str | None:
-        """Why it cannot be a listener, whatever it calls itself; None if it may be one."""
+        """Why it cannot be a listener, whatever it calls itself: the end of a sentence. None if it may be one."""
         if self.prepared is not None:
             return "is no session"
         if not self.is_exclusive:
@@ -64,24 +68,24 @@ class Holder:
         return None if self.may_lead else "has a role that may not deliver"
 
     def calls_itself(self, *purposes: str) -> bool:
-        """Whether its name is that of our sessions for one of these purposes. Some poolers append to it where a client comes from."""
+        """Whether its application_name begins as that of our sessions for one of these purposes. (Some poolers append the client's address.)"""
         return self.application.startswith(tuple(map(application_name, purposes)))
 
     @property
     def leads(self) -> bool:
-        """Whether it seems to be what may have a leader's lock: a listener, or `forwarder sinks remove` for a moment."""
+        """Whether it seems to be one that may have a leader's lock: a listener, or `forwarder sinks remove` for a moment."""
         return self.flaw is None and self.calls_itself("leader", "sinks")
 
 
 def usurpation(sink: str, holders: Sequence[Holder]) -> str:
-    """Says that the first of those who have a sink's leader's lock is no listener, and what ends it."""
+    """A sentence that says who has the leader's lock of a sink although it is no listener, and the remedy. It names the first of the holders."""
     first, others = holders[0], f" and {len(holders) - 1} more" if len(holders) > 1 else ""
     flaw = f"{first.flaw}; end it" if first.flaw else "does not call itself a listener; if it is none, end it"
     return f"the leader's lock of sink {sink!r} is held by {first}{others}, which {flaw}: {first.remedy}"
 
 
 async def holders_of_sink(connection: Connection, sink: str) -> Sequence[Holder]:
-    """Who has the leader's lock of a sink, those first who cannot lead.
+    """Who has the leader's lock of a sink. Those who cannot be listeners come first.
 
     Raises:
         Unavailable: the database does not answer.
@@ -90,7 +94,7 @@ async def holders_of_sink(connection: Connection, sink: str) -> Sequence[Holder]
 
 
 async def holders_of_lock(connection: Connection, number: int) -> Sequence[Holder]:
-    """Who has the lock of this number in our class, such as ``DOORBELL_LOCK``.
+    """Who has the lock with this number in ``LOCK_CLASS``, such as ``DOORBELL_LOCK``.
 
     Raises:
         Unavailable: the database does not answer.

@@ -1,8 +1,10 @@
-"""What may sit between us and PostgreSQL: a pooler, which lends a few sessions of the server to many clients.
+"""Finds out whether a pooler sits between us and PostgreSQL, and whether it lends our session to others too.
 
-Most of what we do lives in a session: the leader's lock, LISTEN, settings, prepared statements. A pooler in session mode lends a
-session for as long as a client is connected, which is as good as our own. One in transaction mode lends it for a transaction: the next
-one finds another session, and our lock and settings are in the hands of whoever is lent the first.
+Most of what we need lives in a session: the leader's lock, LISTEN, settings, prepared statements. A pooler lends the server's sessions:
+
+1. In session mode it lends a session for as long as a client is connected. That is as good as a session of our own.
+2. In transaction mode it lends a session for one transaction. Our next transaction may find another session, and our lock and settings are
+   then with the client that is lent the first one. So we refuse to run.
 """
 
 from __future__ import annotations
@@ -11,16 +13,16 @@ import asyncpg
 
 from forwarder.database.queries import query
 
-# An idle pool lends what was handed in last, or all in turn: the first round tells. In a busy one it is chance whom we get: at
-# worst half of the rounds tell (measured: a pool of two, and one busy client).
+# An idle pool lends the session that was returned last, or all in turn: then the first round tells. In a busy pool it is chance which one we get,
+# and half of the rounds tell, at worst (measured: a pool of two, and one busy client).
 ROUNDS = 30
 
 
 async def is_direct(connection: asyncpg.Connection[asyncpg.Record], *, timeout_seconds: float) -> bool:
-    """Whether nobody sits in between who lends sessions.
+    """Whether there is no pooler in between.
 
-    Who connects is told the number of the server's process. A pooler has lent none by then and makes a number up (PgBouncer, in
-    all its modes, as pgcat does).
+    A client is told the number of its server process when it connects. A pooler has lent no session by then, and makes a number up (PgBouncer
+    in all its modes, and pgcat).
     """
     return await _process(connection, timeout_seconds) == connection.get_server_pid()
 
@@ -31,13 +33,13 @@ async def lends_by_turns(
     *,
     timeout_seconds: float,
 ) -> bool:
-    """Whether a pooler lends the same session to both connections, or another one to the first from time to time.
+    """Whether both connections are lent the same session, or the first one several sessions. Nothing is left behind in them.
 
-    Each question may take so long. Nothing is left behind in the sessions.
+    ``timeout_seconds`` is for each question.
     """
     processes: set[int] = set()
     for _ in range(ROUNDS):
-        # Twice, or a pool of two that lends in turn would give each of us the same one again and again.
+        # Twice: a pool of two that lends in turn would else give each of the two connections the same session in every round.
         processes.add(await _process(connection, timeout_seconds))
         processes.add(await _process(connection, timeout_seconds))
         if len(processes) > 1 or await _process(other, timeout_seconds) in processes:
@@ -46,7 +48,7 @@ async def lends_by_turns(
 
 
 async def _process(connection: asyncpg.Connection[asyncpg.Record], timeout_seconds: float) -> int:
-    """The server's process that answers. By COPY: all else would leave a prepared statement in a session of somebody else."""
+    """The number of the server process that answers. By COPY: any other query would leave a prepared statement in a session of somebody else."""
     answer = bytearray()
 
     async def keep(data: bytes) -> None:

@@ -10,7 +10,7 @@ SQL = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sq
 
 @cache
 def query(name: str) -> str:
-    """The text of ``{name}.sql``, in whichever room below ``sql/queries/`` it is. No two have one name."""
+    """The text of ``{name}.sql``, in whichever folder of ``sql/queries/`` it is. No two files have one name."""
     return _files()[name].read_text()
 
 

@@ -1,4 +1,4 @@
-"""Which running PostgreSQL a session is connected to, since an address may lead to another one after a failover."""
+"""Tells which running PostgreSQL a session is connected to, since an address may lead to another one after a failover."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from forwarder.errors import Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A running server that may be written to. Sessions with equal ones see one and the same database."""
+    """A running server that may be written to. Sessions whose servers are equal are on one and the same server."""
 
-    # What initdb gave to the cluster, and every physical copy keeps.
+    # Given by initdb; every physical copy has the same.
     system_identifier: int
-    # Begins anew with each promotion and each restore to a point in time, where copies of a cluster part.
+    # Another one after each promotion, and each restore to a point in time: there copies of a cluster part.
     timeline: int
-    # By its own clock, in microseconds since 1970. Copies of a cluster's disk may have all else in common.
+    # Microseconds since 1970 by the server's clock. Tells apart copies of a disk that have the other two in common.
     started_at: int
 
 
 async def max_prepared_transactions(connection: Connection) -> int:
-    """How many the server keeps; 0: it refuses PREPARE TRANSACTION. It changes with a restart only.
+    """How many prepared transactions the server keeps; 0: it refuses PREPARE TRANSACTION. It changes with a restart only.
 
     Raises:
         Unavailable: it does not answer.
@@ -33,7 +33,7 @@ async def max_prepared_transactions(connection: Connection) -> int:
 
 
 async def server_of(connection: Connection, *, url: str) -> Server:
-    """The server of a session, which was reached by this URL; it stays the same for as long as the session lives.
+    """The server of a session. It stays the same for as long as the session lives. ``url`` is for the error.
 
     Raises:
         Unavailable: it does not answer, or is a standby.

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how a session of ours is set up, and what each of asyncpg's errors means to us."""
+"""Opens sessions of PostgreSQL that are set up for our work, and turns asyncpg's errors into those of this program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MINIMUM_VERSION = 14
 # A session that does not answer a trivial request within this is dead, and is replaced.
 ANSWER_SECONDS = 10.0
 
-# Whoever wants to write to a table queues behind us while we wait for our lock on it.
+# How long to wait for a lock on a captured table: while we wait, writers to that table queue behind us.
 LOCK_TIMEOUT_MS = 500
 
 # Advisory locks live in the two-integer key space under one class number of our own ("fwdr" in ASCII), so that they cannot
@@ -45,7 +45,7 @@ CHECK_CERTIFICATE = "check the host's name, sslrootcert and sslmode"
 
 CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"
 
-# What waiting cannot mend, and the remedy.
+# Errors that waiting cannot mend, and the remedy of each.
 _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
     asyncpg.InvalidAuthorizationSpecificationError: "check the user in FORWARDER_DATABASE_URL and the server's pg_hba.conf",
@@ -55,31 +55,31 @@ _REFUSALS: dict[type[Exception], str] = {
     asyncpg.UndefinedTableError: "run `forwarder migrate` first",
     asyncpg.UndefinedFunctionError: "run `forwarder migrate`: the schema is older than this program",
     asyncpg.UndefinedColumnError: "run `forwarder migrate`: the schema is older than this program",
-    # What we have prepared is in another session: a pooler was told to change its mode.
+    # What we have prepared is in another session: a pooler was switched to transaction mode.
     asyncpg.InvalidSQLStatementNameError: CONNECT_DIRECTLY,
     asyncpg.DuplicatePreparedStatementError: CONNECT_DIRECTLY,
 }
 
-# What our session cannot be given: text that cannot become UTF-8, or that is not, although the database says so.
+# Errors of text that cannot become UTF-8, or is no UTF-8 although the database says so.
 ILLEGIBLE: tuple[type[Exception], ...] = (
     asyncpg.CharacterNotInRepertoireError,
     asyncpg.UntranslatableCharacterError,
     UnicodeDecodeError,
 )
 
-# What may be said of what a new session brings along.
+# Errors of opening a session for which the URL may be to blame; `_remedy_for_opening` decides.
 _UNFIT: tuple[type[Exception], ...] = (
     asyncpg.UndefinedObjectError,
     asyncpg.InvalidParameterValueError,
     asyncpg.CantChangeRuntimeParamError,
     asyncpg.PostgresSyntaxError,
-    # PgBouncer's.
+    # By PgBouncer, which knows few startup parameters.
     asyncpg.ProtocolViolationError,
-    # Nobody answers; or asyncpg says of a server that it has no TLS.
+    # Nobody answers; or the server has no TLS.
     OSError,
 )
 
-# What passes by itself: a restart, a failover, a cut connection, a lock or a statement that took too long.
+# Errors that pass: a restart, a failover, a cut connection, a lock or a statement that took too long.
 _PASSING: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
@@ -117,31 +117,31 @@ def database_errors(what: str) -> Iterator[None]:
     except _PASSING as error:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
     except asyncpg.PostgresError as error:
-        # Nobody has foreseen it, so nobody knows that it cannot pass.
+        # An unforeseen error: it is tried again, since it may pass.
         raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate})") from error
 
 
 def blockage(error: asyncpg.PostgresError) -> str:
-    """In one line: what was to be altered and cannot be, because of whose object (a view of somebody else's, say), and the remedy."""
-    # One line for each object. Where there is none, the message names the object.
+    """One line for an error that says that other objects depend on what was to be altered or dropped (a view, say): which, and the remedy."""
+    # The detail has a line for each object. Without a detail, the message names the object.
     objects = ", ".join((error.detail or "").splitlines())
     return f"{_one_line(error)}{objects and ': '}{objects}; drop what is in the way, and run it again"
 
 
 @contextmanager
 def _errors_of_connecting(url: str) -> Iterator[None]:
-    """As ``database_errors``, before the session is one of ours."""
+    """As ``database_errors``, for a session on which ``session.sql`` has not been run yet."""
     with database_errors(_cannot_connect(url)):
         try:
             yield
         except asyncpg.FeatureNotSupportedError as error:
-            # A standby on which the default is serializable refuses every query, also the one that would change that.
+            # A standby where the default isolation is serializable refuses every query, even the one that would change the isolation.
             raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
 
 
 @contextmanager
 def _errors_of_opening(url: str) -> Iterator[None]:
-    """As ``_errors_of_connecting``, where it may be the URL that is wrong."""
+    """As ``_errors_of_connecting``, for errors that may be due to the URL."""
     with _errors_of_connecting(url):
         try:
             yield
@@ -156,7 +156,7 @@ def _errors_of_opening(url: str) -> Iterator[None]:
 
 
 def _remedy_for_opening(error: Exception) -> str | None:
-    """What mends an error that says the kind of it by its text alone; None: it may pass."""
+    """The remedy for an error of ``_UNFIT``, told by its text where its type is not enough; None: it may pass."""
     if isinstance(error, OSError):
         return CHECK_TLS if "rejected SSL upgrade" in str(error) else None
     if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" not in str(error):
@@ -201,7 +201,7 @@ def application_name(purpose: str) -> str:
 
 
 async def close(connection: Connection) -> None:
-    """Say goodbye if the server still listens; never wait long, never fail."""
+    """End the session properly if the server still answers. Never waits for more than 2 s, and never fails."""
     with suppress(*_PASSING):
         await connection.close(timeout=2.0)
 
@@ -233,7 +233,7 @@ async def _open(url: str, *, purpose: str, timeout_seconds: float) -> Connection
 
 
 def _set_socket_options(connection: Any, target: ConnectionTarget) -> None:
-    """asyncpg has no way of its own to them."""
+    """Set them on the socket itself: asyncpg has no parameters for them."""
     opened = connection._transport.get_extra_info("socket")
     for level, option, value in target.socket_options:
         if opened.family != socket.AF_UNIX:
@@ -249,7 +249,7 @@ def _require_version(connection: Connection, url: str) -> None:
 
 
 async def _require_own_session(connection: Connection, url: str, *, timeout_seconds: float) -> None:
-    """Before anything is set, which others would get to feel."""
+    """Refuse a session that others are lent too. Called before any setting is made, which would be theirs too."""
     with _errors_of_connecting(url):
         if await is_direct(connection, timeout_seconds=timeout_seconds):
             return

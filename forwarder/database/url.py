@@ -1,4 +1,4 @@
-"""What a database URL says. Pure: a text goes in; libpq's parameters, or an error that never repeats a password, come out."""
+"""Reads a database URL as libpq does. Pure: a text goes in; libpq's parameters, or an error that never repeats a password, come out."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ KNOWN = (
     *("oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"),
 )
 
-# What other drivers have invented for themselves: Prisma, SQLAlchemy, node-postgres, pgx, JDBC, asyncpg. It is about pools and caches
-# that we do not have, or about a schema, where we name each.
+# Parameters of other drivers: Prisma, SQLAlchemy, node-postgres, pgx, JDBC, asyncpg. They concern pools and caches, which we do not have, or the
+# schema, which our statements name. So they are accepted, and have no effect.
 INVENTED = frozenset(
     {
         *("schema", "currentSchema", "connection_limit", "pool_timeout", "pool_size", "max_overflow", "pool_recycle"),
@@ -37,11 +37,11 @@ INVENTED = frozenset(
     }
 )
 
-# asyncpg's own.
+# Names that asyncpg takes, and libpq's name for each.
 _SYNONYMS = {"database": "dbname"}
 _KNOWN_NAMES = {*KNOWN, *INVENTED, *_SYNONYMS, "ssl"}
 
-# Known to libpq, and without an effect on sessions of ours, which say themselves what they are called and how they encode.
+# Parameters of libpq that have no effect, since our sessions set their name and their encoding themselves, or since asyncpg has no such thing.
 _OURS = {"application_name", "fallback_application_name", "client_encoding", "sslcompression", "sslkeylogfile"}
 
 _URL = re.compile(
@@ -49,14 +49,14 @@ _URL = re.compile(
     re.DOTALL,
 )
 _OTHER_SCHEME = re.compile(r"(?P<scheme>(?:jdbc:)?postgres(?:ql)?(?:\+[a-z0-9_]+)?):(?://)?", re.IGNORECASE)
-# Anything else might be a piece of a password.
+# Only such names of unknown parameters are repeated in an error: anything else might be a piece of a password.
 _NAME = re.compile(r"[A-Za-z_]{2,40}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseUrl:
-    """Parameters by libpq's names, decoded, and the names of what has no effect: mostly what only other drivers know."""
+    """Parameters by libpq's names, decoded; and the names of those that have no effect."""
 
     parameters: Mapping[str, str] = field(repr=False)
     ignored: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ def parse(url: str) -> DatabaseUrl:
         raise _malformed("a parameter after the ? has no value; write NAME=VALUE")
     user, _, address = found["authority"].rpartition("@")
     own = {**_user(user), **_hosts(address), "dbname": unquote(found["path"] or "")}
-    # Of what is given twice, the last counts.
+    # If a parameter is given twice, the last one counts.
     given = dict(_translated(name, unquote(value)) for name, value in pairs if name not in INVENTED)
     return DatabaseUrl(
         parameters={name: value for name, value in (own | given).items() if value},
@@ -101,7 +101,7 @@ def _split(query: str | None) -> list[tuple[str, str, str]]:
 
 
 def _stray_character(found: re.Match[str], names: Sequence[str]) -> str | None:
-    """What stands for itself in the user, the password or a parameter, and so takes the URL apart at the wrong place."""
+    """Advice on a character that is not percent-encoded in the user, the password or a parameter: the URL is then taken apart in the wrong place."""
     authority, path, query = (found[part] or "" for part in ("authority", "path", "query"))
     if authority.count("@") > 1:
         return _encode("@")
@@ -109,7 +109,7 @@ def _stray_character(found: re.Match[str], names: Sequence[str]) -> str | None:
         return _encode("#")
     if "@" not in authority and "@" in path:
         return _encode("/")
-    # Without a user before it, an @ in a parameter is right where all of them have names.
+    # An @ behind the ? may be meant, or the ? is part of a password. It is meant if there are only known parameters.
     if "@" not in authority and "@" in query and not _KNOWN_NAMES.issuperset(names):
         return _encode("?")
     if _STRAY_PERCENT.search(authority + path + query):
@@ -122,9 +122,9 @@ def _encode(character: str) -> str:
 
 
 def _translated(name: str, value: str) -> tuple[str, str]:
-    """A parameter as libpq has it."""
+    """A parameter under libpq's name."""
     if (name, value) == ("ssl", "true"):
-        # JDBC's, which libpq reads like this.
+        # JDBC's, which libpq takes for this too.
         return "sslmode", "require"
     if name in KNOWN or name in _SYNONYMS:
         return _SYNONYMS.get(name, name), value
@@ -150,7 +150,7 @@ def _hosts(address: str) -> dict[str, str]:
     for part in address.split(","):
         found = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d*))?", part)
         if found is None:
-            # What stands there may be a password.
+            # Without the text, which may be a password.
             raise _malformed(f"behind the last @ should be HOST:PORT, and the port is no number; write {EXAMPLE}")
         hosts.append(unquote(found["host"].strip("[]")))
         ports.append(found["port"] or "")

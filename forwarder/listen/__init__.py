@@ -1,1 +1,4 @@
-"""What ``forwarder listen`` runs."""
+"""What ``forwarder listen`` runs.
+
+* ``Service`` in ``service``: a worker for each sink, and what they share
+"""

@@ -81,7 +81,7 @@ class StoredBody(msgspec.Struct):
         return sum(map(len, self.pieces)) + sum(size for _, size in self.stored)
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """What ``forwarder.events.Body`` promises."""
+        """What ``forwarder.records.record.Body`` promises."""
         before = self.pieces[0]
         is_begun = False
         for (is_before, size), piece in zip(self.stored, self.pieces[1:], strict=True):

@@ -165,7 +165,7 @@ async def begin(
         relay=relay,
         quarantine=quarantine,
         lease=lease,
-        raise_floor=inflow.pump.raise_floor,
+        raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
         ahead=positions.ahead,
     )

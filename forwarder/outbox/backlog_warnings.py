@@ -1,11 +1,11 @@
-"""When an outbox is too large, or its changes wait too long: what to tell the operator. Pure."""
+"""Warns of an outbox that is too large, and of changes that wait too long; and says when to pause capture. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Of the limit. Between the two there is room for what comes at once when capture goes on.
+# Paused capture is resumed below this part of max_bytes, so that the changes that come at once do not pause it again.
 RESUME_PART = 0.8
 
 PAUSED = (
@@ -26,7 +26,7 @@ class Backlog:
 def warnings(
     backlogs: Sequence[Backlog], *, outbox_bytes: int, warn_bytes: int, warn_age_seconds: float, is_paused: bool
 ) -> tuple[str, ...]:
-    """One line for each limit that is passed: what, by how much, and what to do."""
+    """One line for each limit that is exceeded: what, by how much, and what to do."""
     late = [backlog for backlog in backlogs if (backlog.waiting_seconds or 0.0) > warn_age_seconds]
     lines = [PAUSED] if is_paused else []
     lines += [
@@ -43,7 +43,7 @@ def warnings(
 
 
 def is_to_pause(*, outbox_bytes: int, max_bytes: int | None, is_paused: bool) -> bool:
-    """Whether capture should be paused from now on: above the limit, and once paused until there is some room again."""
+    """Whether capture should be paused: above ``max_bytes``, or if it is paused already, above ``RESUME_PART`` of that."""
     if max_bytes is None:
         return False
     return outbox_bytes > (RESUME_PART * max_bytes if is_paused else max_bytes)

@@ -1,17 +1,23 @@
-"""The doorbell: NOTIFY without its price.
+"""The doorbell: how writers wake a listener that sleeps, and pay nothing while it is awake.
 
-Every commit that has called NOTIFY takes one lock of the whole instance, so writers should call it only while the listener
-sleeps. An advisory lock tells them: a writer that gets it shared does not ring, a writer that is refused rings.
+Every commit that has called NOTIFY takes one lock of the whole instance, so commits that notify are serial. Writers should notify
+only while the listener sleeps. An advisory lock tells them: the trigger asks for it shared. If it is granted, the writer does not ring and
+holds it to the end of its transaction; if it is refused, since the listener holds it exclusively, the writer rings.
 
     AWAKE ──nothing left, lock granted──► ARMED ──one more look finds nothing──► ASLEEP
-      ▲ └─refused: a writer who will        │ finds something                      │ a notification, or the poll interval
+      ▲ └─refused: a writer that will       │ finds something                      │ a notification, or the poll interval
       │   not ring is in flight: wait       │                                      │
       │   a few ms, look, ask again         │                                      │
       └──────────── the lock is released ◄──┴──────────────────────────────────────┘
 
-No wake-up is lost. A writer that did not ring holds the shared lock until its transaction is over, and PostgreSQL makes a
-commit visible before it releases its locks: what such writers did is visible to the look between the grant and the sleep.
-Every later writer is refused, and rings. Locks do not depend on snapshots, so writers in REPEATABLE READ are covered.
+No wake-up is lost:
+
+1. A writer that did not ring holds the shared lock until its transaction is over. PostgreSQL makes a commit visible before it releases
+   the locks. So once the listener is granted the lock, the look that follows sees what such writers did.
+2. Every later writer is refused, and rings.
+
+Locks do not depend on snapshots, so both hold for writers in REPEATABLE READ. ``head_reader.py`` goes from state to state, and
+docs/design/doorbell.md has all of them.
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ class Doorbell:
         self._rung = anyio.Event()
 
     async def install(self) -> None:
-        """LISTEN, and prove it by ringing ourselves.
+        """LISTEN, and prove that notifications arrive by sending one.
 
         Raises:
             Refused: the notification does not come back: a pooler in transaction mode sits in between.
@@ -55,7 +61,7 @@ class Doorbell:
         )
 
     async def arm(self) -> bool:
-        """Ask for the lock. True: from now on every writer rings. False: a writer that will not ring is in flight."""
+        """Ask for the lock. True: from now on every writer rings. False: a writer that will not ring may be in flight."""
         self._rung = anyio.Event()
         with database_errors("cannot arm the doorbell"):
             armed: bool = await self._connection.fetchval(
@@ -69,7 +75,7 @@ class Doorbell:
             await self._connection.fetchval(query("disarm"), LOCK_CLASS, DOORBELL_LOCK, timeout=ANSWER_SECONDS)
 
     async def wait(self, seconds: float) -> None:
-        """Sleep until a writer rings or the connection is lost, at most so long. The next request tells which."""
+        """Sleep until a writer rings or the connection is lost, at most so long. If it was lost, the next request fails."""
         with anyio.move_on_after(seconds):
             await self._rung.wait()
 

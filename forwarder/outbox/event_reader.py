@@ -1,7 +1,10 @@
-"""Turns rows, as the trigger captured them, into events.
+"""Turns rows of the outbox, or of the dead letters, into events.
 
-A row may come without its images although it has some: because they are large (then they stay in the database until a sink needs
-them), or because one in its page could not become UTF-8, and nobody knows which. What is known of those is asked for by itself.
+A row comes without its images in two cases, and then ``look_apart.sql`` says what there is to know of them:
+
+1. They are large, more than ``LARGE_BYTES`` together. They stay in the database until a sink needs them; the event has their lengths.
+2. An image of its page cannot become UTF-8. The error does not say which one, so the page is read again without any image. Each image is
+   then tried by itself on the server, and only the illegible ones are missing in the end, with a fault that says so.
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ _NO_KEY = None, None
 # The place of the one change of a transaction.
 _ONLY_CHANGE = 1, 1
 
-# A change with more bytes of images is large. Few sinks take it: by default a record of Kinesis is no larger.
+# A change whose images have more bytes together is large. Few sinks take it: Kinesis takes records of 1 MiB by default.
 LARGE_BYTES = 1 << 20
-# Changes of a row. Each has an image, or a fault that says why not.
+# The operations that change one row. Each of these changes has an image, or a fault that says why not.
 _OF_ROWS = frozenset((b"I", b"U", b"D"))
 
 
 async def fetch_rows(fetch: Callable[..., Awaitable[Sequence[Any]]], name: str, *parameters: object) -> Sequence[Any]:
-    """The rows that a query returns, for a reader of events; without images, where one of them cannot be read.
+    """The rows that a query returns, for an ``EventReader``; without any image, if one of them cannot be read.
 
-    The last two parameters of the query say which images stay behind.
+    These parameters go before the last two of the query, which say which images stay behind: those of large changes, or all.
     """
     leave_all = False
     try:
@@ -43,18 +46,19 @@ async def fetch_rows(fetch: Callable[..., Awaitable[Sequence[Any]]], name: str, 
 
 
 class EventReader:
-    """Knows the tables, and the place of each change in its transaction."""
+    """Looks up each row's table, reads its key, and numbers it in its transaction."""
 
     def __init__(self, registry: Registry, transactions: Transactions, *, letters_of: str | None = None) -> None:
-        """``letters_of`` is the sink whose dead letters the rows are; None: they are the outbox's."""
+        """``letters_of``: the rows are dead letters of this sink; None: they are rows of the outbox."""
         self._letters_of = letters_of
         self._registry = registry
         self._transactions = transactions
 
     async def read(self, connection: Connection, rows: Sequence[Row]) -> tuple[Sequence[Event], bool]:
-        """The events, in the order of the rows, and whether any may have its images in the database. Letters that are gone are none.
+        """The events, in the order of the rows, and whether any of them may have its images in the database.
 
-        Asks the database only about tables that are not known yet, and about images that were left out.
+        A dead letter that somebody has discarded meanwhile becomes no event. Asks the database only about tables that are not known yet,
+        and about images that were left out.
 
         Raises:
             Refused: a row names a table that the registry has not.
@@ -68,7 +72,8 @@ class EventReader:
         if unread := [
             event for event in events if event.key is None and _should_have_key(event) and event.seq not in bare
         ]:
-            # Most likely a key column was renamed since the registry was read; or it was dropped, then this is in vain for each page.
+            # Most likely a key column was renamed since the registry was read. If it was dropped instead, reading it again does not help,
+            # and happens with every page that has such a row.
             await self._registry.refresh(connection, {event.table.id for event in unread})
             for event in unread:
                 event.table, read_key = self._registry.tables[event.table.id]
@@ -76,25 +81,26 @@ class EventReader:
         return events, bool(bare)
 
     def _without(self, events: Sequence[Event], gone: set[int]) -> Sequence[Event]:
-        """What is left of the events if those with these seqs are gone since their rows were read."""
+        """The events, where the rows with these seqs are gone since they were read."""
         if self._letters_of is not None:
-            # Somebody has given them up.
+            # Somebody has discarded these letters.
             return [event for event in events if event.seq not in gone]
         for seq in sorted(gone):
             logger.error("a change was taken out of the outbox while it was being read", extra={"seq": seq})
         for event in events:
             if event.seq in gone:
-                # It stays a change, without a row.
+                # A sink is still told that the row has changed, though not how.
                 event.fault = NO_DATA
         return events
 
     def _moved_key(self, table: CapturedTable, members: str) -> str:
-        """The other key of an update that changed it, written as keys are."""
+        """The key that is in ``members``, a JSON object of the key columns alone, written as ``Event.key`` is."""
         _, read_key = self._registry.tables[table.id]
-        return (read_key(members) or (members,))[0]
+        found = read_key(members)
+        return found[0] if found else members
 
     async def _look_apart(self, connection: Connection, events: Mapping[int, Event]) -> set[int]:
-        """Complete events whose images were left out, by their seqs; the seqs of those that are not there any more."""
+        """Complete these events, by seq, whose images were left out. Returns the seqs of those whose rows are gone."""
         keyless: list[int] = []
         rows = await connection.fetch(query("look_apart"), list(events), self._letters_of, LARGE_BYTES)
         for row in rows:
@@ -109,13 +115,13 @@ class EventReader:
             if not key and event.table.key_columns:
                 keyless.append(event.seq)
         if keyless and not await self._read_keys(connection, events, keyless):
-            # As above.
+            # As in `read`: a key column was renamed, most likely.
             await self._registry.refresh(connection, {events[seq].table.id for seq in keyless})
             await self._read_keys(connection, events, keyless)
         return set(events) - {row["seq"] for row in rows}
 
     async def _read_keys(self, connection: Connection, events: Mapping[int, Event], seqs: Sequence[int]) -> bool:
-        """Read keys that are somewhere in the images, on the server; whether every one is there, if not always legible."""
+        """Have the server parse the images for the keys. Returns False if an image has no such columns; an illegible key counts as found."""
         found_all = True
         for seq, members in await connection.fetch(query("key_members"), seqs, self._letters_of):
             event = events[seq]
@@ -127,8 +133,9 @@ class EventReader:
     def _events(self, rows: Sequence[Row]) -> tuple[Sequence[Event], set[int]]:
         """All events, and the seqs of those whose images were left out.
 
-        This runs for every row: hence nothing is called that most rows do not need.
+        This runs for every row, so it is one loop, and calls nothing that most rows do not need.
         """
+        # Of most pages every transaction made one change: then no row has to be numbered.
         tables, number, any_together = self._registry.tables, self._transactions.number, bool(self._transactions)
         events: list[Event] = []
         bare: set[int] = set()
@@ -136,7 +143,8 @@ class EventReader:
             table, read_key = tables[table_id]
             moved = None
             if before and after and op != b"U":
-                # An update that changed the key: the image that a delete or an insert cannot have is the other one's key.
+                # An update that changed the key was captured as a delete and an insert. In place of the image that each cannot have, the
+                # trigger has written the other one's key: the delete's `after` is the new key, the insert's `before` the old one.
                 moved, before, after = (after, before, None) if op == b"D" else (before, None, after)
                 moved = self._moved_key(table, moved)
             image = after or before
@@ -148,10 +156,13 @@ class EventReader:
                     bare.add(seq)
             index, count = number(txid, seq) if any_together else _ONLY_CHANGE
             partition = None if relation == table.relation else self._registry.partition(table, relation)
-            # By position, which is twice as fast.
-            events.append(
-                Event(seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved)
-            )
+            # What comes from the row goes by position, in its order: by keyword it takes 0.1 µs more, of the 14 µs of CPU that the listener
+            # spends on an event (`python -m bench drain`).
+            event = Event(
+                seq, txid, at, table, partition, op, before, after, fault,
+                index=index, count=count, key=key, key_values=key_values, moved=moved,
+            )  # fmt: skip
+            events.append(event)
         return events, bare
 
 

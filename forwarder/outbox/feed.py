@@ -1,14 +1,18 @@
-"""The outbox, read once for all sinks that have come equally far. No I/O: what was read comes in, and is handed on.
+"""Shares each page of the outbox among all sinks that have come as far as where it begins. No I/O: pages come in, and are handed on.
 
-The head is how far the outbox has been read. A sink that keeps up waits at the head and is handed each page that follows. One
-that is slower finds what it missed among the pages that are kept. One that is slower still reads up to the head by itself, and
-joins the others again. When more is new than one page holds, the head goes past it all, and everybody reads it by himself:
+The head of the feed is the position up to which the outbox has been read for all. Each sink is in one of three places:
 
-    behind ──has read up to the head──► at a kept page ◄──► at the head
-       ▲                                      │                  │
-       └────what follows is not kept──────────┴──────────────────┘
+1. At the head. It waits, and is handed the next page as soon as the head reader has read it (``head_reader.py``).
+2. At a kept page. The head has moved on, but the page that follows the sink's position is still in memory, and it is handed that.
+3. Behind. What follows its position is not in memory. The sink reads page after page by itself (``listen/intake.py``) until it comes to
+   a kept page or to the head.
 
-Two sinks that are behind by the same, as after a start, share the pages that they read, the second one to start those of the first.
+    behind ──comes to a kept page, or to the head──► at a kept page ◄──► at the head
+       ▲                                                  │                  │
+       └──────────────what follows is not kept────────────┴──────────────────┘
+
+When more is new than one page holds, nothing is published: the head jumps past all of it, and every sink is behind. Sinks that are
+behind by the same, as after a start, read each page once: whoever reads it shares it, and the others find it among the kept ones.
 """
 
 from __future__ import annotations
@@ -24,13 +28,13 @@ from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox.pages import Page
 from forwarder.outbox.position import Position, Snapshot
 
-# What is kept for sinks that are a little slower: so many pages, of so many bytes.
+# How much is kept for sinks that are a little slower, whichever comes first.
 KEPT_PAGES = 512
 KEPT_BYTES = 16 << 20
-# What an event takes besides its images.
+# About the memory that an event takes besides its images.
 EVENT_BYTES = 500
 
-# Snapshots, floors and seqs.
+# Snapshots, floors and seqs: see `_mark`.
 _Mark: TypeAlias = "tuple[Snapshot | int, ...]"
 
 
@@ -38,16 +42,18 @@ class Feed:
     """Pages in order, each for everybody who has come as far as where it begins."""
 
     def __init__(self, head: Position, *, shared: bool) -> None:
-        """``shared``: there are several who read along, or will once they have started, so pages are kept for them."""
+        """``shared``: several sinks read along, or will once they have started, so pages are kept for them."""
         self.head = head
         self._shared = shared
+        # By where each begins, the oldest first.
         self._pages: OrderedDict[_Mark, Page] = OrderedDict()
         self._bytes = 0
+        # How many sinks wait at the head.
         self._waiting = 0
         self._advanced = anyio.Event()
         self._wanted = anyio.Event()
         self._failure: ForwarderError | None = None
-        # Those who are behind read one after the other, so that each may find what the one before it has read.
+        # Held by a sink that is behind while it reads a page: the next one looks for that page first, before it reads one.
         self.behind = anyio.Lock()
 
     def is_head(self, position: Position) -> bool:
@@ -55,7 +61,7 @@ class Feed:
         return _mark(position) == _mark(self.head)
 
     async def after(self, position: Position) -> Page | None:
-        """The page that follows a position; at the head, waits for it. None if it is not kept.
+        """The page that follows a position; at the head, waits for it. None: it is not kept, and the caller is behind.
 
         Raises:
             Unavailable: nothing more will come.
@@ -70,40 +76,41 @@ class Feed:
         page = self._pages.get(_mark(position))
         if page and not self._shared:
             self._forget_first()
+        # The page has the last seq of the sink that it was read for; this one may have delivered a higher one.
         return page and replace(page, position=page.position.at_least(position.last_seq))
 
     def join(self, position: Position) -> None:
-        """Somebody reads along from here on.
+        """A sink reads along from this position on.
 
-        If another process has brought him further than the head is, because everybody here is stuck, the head moves to him: led up to
-        the head, he would go back.
+        The position may be beyond the head: another process has led this sink, while all sinks of ours were stuck and nobody moved the
+        head. Then the head jumps to where the sink will be, or reading up to the head would set the sink back.
         """
         end = position.finished() if position.batch else position
-        # Others who come to the head have not delivered his last change by that.
+        # The last seq is this sink's own. Other sinks that come to the head have not delivered that change.
         self.jump(replace(end, last_seq=0))
 
     def publish(self, page: Page, *, after: Position) -> None:
-        """This page follows a position, at which the head was when it was read; now the head follows it."""
+        """The head was at ``after`` when this page was read. From now on it is behind the page."""
         if _mark(page.position) == _mark(after):
-            # Nothing has happened in the database at all.
+            # No transaction has ended since.
             return
         if self._waiting or self._shared:
             self._keep(after, page)
         self.jump(page.position)
 
     def jump(self, head: Position) -> None:
-        """The head is here now, if it was not further already; what lies between may be read by nobody yet."""
+        """Move the head here, unless it is further already. Sinks that were at the old head are behind, if no page leads them on."""
         if head.delivered.is_after(self.head.delivered):
             self.head = head
             self._notify()
 
     def share(self, position: Position, page: Page) -> None:
-        """Somebody who is behind has read this page, which follows a position: others may be there soon."""
+        """A sink that was behind, at this position, has read this page. Keep it for others that are behind."""
         if self._shared:
             self._keep(position, page)
 
     async def wanted(self) -> None:
-        """Wait until somebody waits at the head."""
+        """Wait until a sink waits at the head."""
         while not self._waiting:
             self._wanted = anyio.Event()
             await self._wanted.wait()
@@ -144,15 +151,15 @@ class Feed:
 
 
 def _size(page: Page) -> int:
-    # Not their lengths: one character beyond the usual makes a text take four bytes for each.
+    # By getsizeof, not by length: with one character above U+FFFF, Python keeps a text in four bytes a character.
     return sum(EVENT_BYTES + getsizeof(event.before) + getsizeof(event.after) for event in page.events)
 
 
 def _mark(position: Position) -> _Mark:
-    """What decides which page follows: two sinks at the same mark read the same."""
+    """The part of a position that decides what follows it: sinks with equal marks read the same page next."""
     batch = position.batch
     if batch is None:
-        # There may be several floors for one snapshot, all of them true.
+        # Not the floor: two sinks may have different floors for one snapshot, and both are true.
         return (position.delivered,)
     of_batch = (batch.snapshot, batch.floor_seq, batch.ceiling_seq, batch.last_seq)
     return position.delivered, position.floor_seq, *of_batch

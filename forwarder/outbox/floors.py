@@ -1,4 +1,7 @@
-"""Floors: below them, no change is left that a later snapshot counts as not yet begun. docs/design/cursor.md says why."""
+"""Reads floors. A floor is a seq: no transaction that a later snapshot counts as not yet begun has a change with a seq of at most that.
+
+So whoever looks for what such a snapshot does not see need not look at lower seqs. docs/design/cursor.md says why a floor is true.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from forwarder.database.sessions import Connection
 
 
 async def read_floor(connection: Connection) -> int:
-    """A floor for every snapshot that is taken from now on. (Saving a position brings one too, by the same SQL function.)
+    """A floor for every snapshot that is taken from now on. (Saving a position returns one too, by the same SQL function.)
 
     Raises:
-        RuntimeError: a transaction is open. A floor holds only for snapshots taken after the end of the one that it was read in.
+        RuntimeError: a transaction is open. A floor holds only for snapshots that are taken after its own transaction has ended.
     """
     if connection.is_in_transaction():
         raise RuntimeError("a floor is read in a transaction of its own, and one is open already")

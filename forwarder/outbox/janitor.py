@@ -1,7 +1,7 @@
-"""Tidies the database while a listener leads: empties leaves of the outbox, and has it measured after each round.
+"""Tidies the database while a listener leads: empties leaves of the outbox, compacts two small tables, and pauses capture where that is asked for.
 
-Nothing here is needed for delivery, and nothing here holds it up: the janitor has a connection of its own, every lock is taken
-at once or not at all, and what fails is tried again. Two janitors on one database do no harm.
+Delivery neither needs the janitor nor waits for it: it has a connection of its own, takes each lock at once or not at all, and tries again
+what has failed. Two janitors on one database do no harm. After each round the outbox is measured (``survey.py``).
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from forwarder.outbox.backlog_warnings import is_to_pause
 from forwarder.outbox.ring import Leaf, Ring
 from forwarder.outbox.survey import Survey, read_ring
 
+# From the end of one round to the next.
 ROUND_SECONDS = 2.0
-# A reader has a leaf locked for the milliseconds that a page takes; we come back in between.
+# A reader locks a leaf for the milliseconds that a page takes. So a leaf that is locked is tried again between two pages.
 LOCKED_TRIES = 10
 LOCKED_PAUSE_SECONDS = 0.02
-# One statement holds a snapshot for some 20 milliseconds.
+# How many seqs one statement draws when a leaf is closed: it holds a snapshot for some 20 ms.
 SEQS_A_DRAW = 1 << 16
-# The positions fit on one page. So many hold some 800 dead versions: four minutes of a busy listener with vacuum held back.
+# Beyond this size forwarder.sink is rewritten. Its rows fit on one page; 16 pages hold some 800 dead versions of rows, which a busy listener
+# leaves in four minutes while vacuum is held back.
 MAX_SINK_PAGES = 16
-# Some 1,000 dead versions of what sinks have delivered beyond their positions.
+# Beyond this size forwarder.ahead is emptied: some 1,000 dead versions of rows.
 MAX_AHEAD_PAGES = 256
 
 logger = logging.getLogger(__name__)
 
 
 class Janitor:
-    """Keeps the outbox small."""
+    """Makes one round after another, so that the outbox stays small."""
 
     def __init__(self, database_url: str, *, settings: OutboxSettings, survey: Survey, metrics: OutboxMetrics) -> None:
         self._database_url = database_url
         self._settings = settings
         self._survey = survey
         self._metrics = metrics
-        self._occasional = Throttled(seconds=300.0)
+        self._throttled = Throttled(seconds=300.0)
 
     async def run(self) -> None:
         """Make one round after another, until cancelled; whatever fails is logged and tried again."""
@@ -67,7 +69,11 @@ class Janitor:
             await anyio.sleep(ROUND_SECONDS)
 
     async def make_round(self, connection: Connection) -> None:
-        """Look at everything once, and do what is due."""
+        """Look at everything once, and do what is due.
+
+        Raises:
+            asyncpg.PostgresError: a statement fails.
+        """
         ring = await read_ring(connection)
         await self._make_room(connection, ring)
         await connection.fetchval(query("compact_sinks"), MAX_SINK_PAGES)
@@ -83,11 +89,11 @@ class Janitor:
         for leaf, seconds in ring.to_reclaim(retention_seconds=retention_seconds):
             if await _reclaim(connection, leaf, older_than_seconds=seconds):
                 self._metrics.reclaimed()
-                self._remark_on(leaf)
+                self._report_short_history(leaf)
         await _draw(connection, ring.to_draw(retention_seconds=retention_seconds))
 
     async def _pause(self, connection: Connection, *, outbox_bytes: int) -> bool:
-        """Pause capture, or resume it, if that is due. Whether it is paused now."""
+        """Pause capture, or resume it, if that is due. Returns whether it is paused now."""
         was_paused: bool = await connection.fetchval(query("is_paused"))
         max_bytes = self._settings.max_bytes if self._settings.on_outbox_full == "pause-capture" else None
         is_paused = is_to_pause(outbox_bytes=outbox_bytes, max_bytes=max_bytes, is_paused=was_paused)
@@ -95,10 +101,10 @@ class Janitor:
             logger.error("capture paused" if is_paused else "capture resumed", extra={"table": table})
         return is_paused
 
-    def _remark_on(self, leaf: Leaf) -> None:
-        """Say when history is shorter than asked for, which nobody would notice before he needs it."""
+    def _report_short_history(self, leaf: Leaf) -> None:
+        """Log, now and then, that a leaf was emptied before the retention was over: else it would be noticed when a replay needs it."""
         age_seconds = leaf.newest_age_seconds
-        if age_seconds is not None and age_seconds < self._settings.retention_seconds and self._occasional.due("short"):
+        if age_seconds is not None and age_seconds < self._settings.retention_seconds and self._throttled.due("short"):
             logger.info(
                 "the ring is too small for the retention; a larger leaf_events would keep more",
                 extra={"kept_seconds": round(age_seconds), "retention_seconds": self._settings.retention_seconds},
@@ -106,7 +112,7 @@ class Janitor:
 
 
 async def _reclaim(connection: Connection, leaf: Leaf, *, older_than_seconds: float) -> bool:
-    """Try to empty a leaf, again if somebody has it locked. Whether it worked."""
+    """Try to empty a leaf, a few times if somebody has it locked. Returns whether it worked."""
     for _ in range(LOCKED_TRIES):
         reclaimed: bool | None = await connection.fetchval(query("reclaim"), leaf.name, older_than_seconds)
         if reclaimed is not None:
@@ -116,6 +122,6 @@ async def _reclaim(connection: Connection, leaf: Leaf, *, older_than_seconds: fl
 
 
 async def _draw(connection: Connection, count: int) -> None:
-    """Draw so many seqs, so that writers go on to the next leaf."""
+    """Draw this many seqs, so that writers go on to the next leaf."""
     for drawn in range(0, count, SEQS_A_DRAW):
         await connection.fetchval(query("draw"), min(SEQS_A_DRAW, count - drawn))

@@ -1,4 +1,12 @@
-"""Reads a row's primary key out of its JSON image without parsing the rest. Pure."""
+"""Reads a row's primary key out of its JSON image. Pure.
+
+Three ways are tried, from the cheapest to the one that reads anything that PostgreSQL writes:
+
+1. The image begins with the key, and the values are plain, such as ``{"id":42,…``: a regular expression finds them. That is so for most rows,
+   and the rest of the image, however long, is not looked at.
+2. Else msgspec parses the image, and skips all other members.
+3. Else, if msgspec refuses the image or the names, a scan for the members of the outermost object.
+"""
 
 import itertools
 import re
@@ -11,17 +19,17 @@ import msgspec
 from forwarder.events import CapturedTable
 from forwarder.outbox.canonical_keys import canonical, lane
 
-# From a row's image to its key as a JSON object text, whose numbers are written in one way, and the bare values joined by commas, which
-# are the same for whatever PostgreSQL may take for the same key. None if the table has no key, or the image holds none of the names
-# known for a key column.
+# From a row's image to two texts: the key as a JSON object, such as `{"id":42,"region":"eu"}`, and its bare values joined by commas, `42,eu`.
+# canonical_keys.py says in which way values are written in each. None if the table has no key, or if the image lacks a key column under
+# every name that is known for it.
 ReadKey = Callable[[str], tuple[str, str] | None]
 
 
 def key_reader(table: CapturedTable) -> ReadKey:
-    """What reads the key columns of one table.
+    """A function that reads the key columns of one table.
 
-    An image captured before a column was renamed carries the old name, so every name a column was seen under is tried, the
-    current ones first.
+    An image that was captured before a column was renamed has the old name. So every name that a column has had is tried, the newest ones
+    first.
     """
     shapes = [shape.read for shape in _shapes(table.key_columns)]
     if len(shapes) == 1:
@@ -34,12 +42,12 @@ def key_reader(table: CapturedTable) -> ReadKey:
 
 
 def first_key(table: CapturedTable, head: str) -> tuple[str, str] | None:
-    """The key, if an image of which this is the beginning starts with its columns, and their values end within it."""
+    """The key, if an image that begins with ``head`` has its key columns first, and their values end within ``head``."""
     return next((key for shape in _shapes(table.key_columns) if (key := shape.read_first(head)) is not None), None)
 
 
 class _Shape:
-    """The key columns under one set of names."""
+    """The key columns under one set of names; a column that was renamed makes one shape for each of its names."""
 
     __slots__ = ("_decoder", "_fields", "_is_single", "_labels", "_match_first", "_opening")
 
@@ -52,10 +60,9 @@ class _Shape:
         self._decoder = None if any("\\" in label for label in self._labels) else self._decoder_of(names)
 
     def read(self, image: str) -> tuple[str, str] | None:
-        """The key as a JSON object text and as bare values, or None if one of the columns is not there."""
-        # In most tables the key comes first; then the rest of the row, however long, need not be looked at.
+        """The key as ``ReadKey`` says; None if one of the columns is not there under these names."""
         if found := self._match_first(image):
-            # What _format makes of plain values, for less.
+            # What _format would make of them, without the calls: plain values are canonical, and for the lane lose their quotes alone.
             if self._is_single:
                 value = found[1]
                 return f"{self._opening}{value}}}", value.strip('" ')
@@ -65,7 +72,7 @@ class _Shape:
         return None if values is None else self._format(values)
 
     def read_first(self, image: str) -> tuple[str, str] | None:
-        """The same, but None as well if the image does not begin with the key."""
+        """As ``read``; but None also if the image does not begin with the key, or its values are not plain."""
         found = self._match_first(image)
         return self._format(found.groups()) if found else None
 
@@ -78,7 +85,7 @@ class _Shape:
         return f"{{{','.join([f'{label}:{value}' for label, value in zip(self._labels, values, strict=True)])}}}"
 
     def _find(self, image: str) -> Sequence[str] | None:
-        """The key's values, as JSON texts, wherever they are."""
+        """The key's values, as JSON texts, wherever they are in the image; None if one of the columns is not there."""
         if self._decoder is None:
             return self._find_leniently(image)
         try:
@@ -90,7 +97,7 @@ class _Shape:
         return [bytes(getattr(key, field)).decode() for field in self._fields]
 
     def _decoder_of(self, names: Sequence[str]) -> msgspec.json.Decoder[Any]:
-        """Skips everything but these columns. msgspec takes no names that JSON has to escape."""
+        """Decodes these columns and skips all others. msgspec takes no names that JSON has to escape."""
         renamed = dict(zip(self._fields, names, strict=True))
         struct = msgspec.defstruct("Key", [(field, msgspec.Raw) for field in self._fields], rename=renamed, gc=False)
         return msgspec.json.Decoder(struct)
@@ -102,30 +109,30 @@ class _Shape:
 
 @lru_cache(maxsize=1024)
 def _shapes(key_columns: tuple[tuple[str, ...], ...]) -> Sequence[_Shape]:
-    """One for each set of names. Kept by the names, not by the table: that is another object each time the registry is read."""
+    """A shape for each combination of the names that the columns have had. Cached by the names: the table may be a new object with the same ones."""
     return [_Shape(names) for names in itertools.product(*key_columns)] if key_columns else []
 
 
-# What is plain: canonical as it is, and nothing to be done for its lane but to strip it. A whole number, a string without escapes that is
-# no range, or a word, as PostgreSQL writes them.
+# A plain value: canonical as it stands, and its lane is the value without quotes and the blanks beside them. That is a whole number, a string
+# without escapes that can be no range, or a word.
 _PLAIN = r'([0-9]+|"[^"\\\[({][^"\\]*"|-[1-9][0-9]*|true|false|null)'
 
 
 def _first_members(labels: Sequence[str]) -> re.Pattern[str]:
-    """Matches an image that begins with these members, in this order, if their values are plain: the groups."""
+    """Matches an image that begins with these members, in this order, if their values are plain. The groups are the values."""
     members = ",".join(f"{re.escape(label)}:{_PLAIN}" for label in labels)
     return re.compile(rf"\{{{members}[,}}]")
 
 
-# What ends a value: a comma or the closing brace, unless inside a string or a bracket.
+# A string, or what opens, closes or separates. Other values (numbers and words) are what stands between two tokens.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]')
 
 
 def _top_level_members(image: str) -> dict[str, str]:
-    """The members of a JSON object, names and values as they are written.
+    """The members of the outermost object, names and values as they are written.
 
-    A column of type json may hold what PostgreSQL takes and other parsers do not: half of a surrogate pair, or a thousand
-    levels of nesting. Neither may keep the row's key from being read.
+    A column of type json may hold what PostgreSQL takes and msgspec refuses: half of a surrogate pair, or a thousand levels of nesting. The
+    row's key has to be read all the same.
     """
     members: dict[str, str] = {}
     depth, name, last_string, value_start = 0, "", "", 0

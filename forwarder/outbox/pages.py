@@ -1,4 +1,9 @@
-"""Reads the outbox, as events: all that is new in one statement, or a large batch page by page."""
+"""Reads the outbox as events, from a position on.
+
+1. ``drain`` reads all that is new by one statement, if that fits into a page.
+2. If it does not, ``entering`` begins a batch that leads up to the head, and ``read`` returns one page of it after another. A page without
+   events is the end of the batch.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +34,14 @@ class Page:
 
     events: Sequence[Event]
     position: Position
-    # Whether some may have their images in the database.
+    # Whether the images of some events may be in the database still: see `Event.stored`.
     any_stored: bool = False
-    # Those that have changes in this page and after it; whoever reads on from here goes on with them.
+    # Those that may have changes after this page too. Whoever reads the next page numbers on from here.
     transactions: Transactions = field(default_factory=Transactions)
 
 
 class _Header(msgspec.Struct):
-    """What drain.sql says before the rows."""
+    """The first row of drain.sql."""
 
     snapshot: str
     complete: bool
@@ -48,10 +53,10 @@ _TXID = itemgetter(1)
 
 
 class Outbox:
-    """The outbox, on a connection that all its readers in a process share, page by page.
+    """The outbox, on one connection that all readers in a process share. Each takes it for one statement, or a few, at a time.
 
-    Every method raises ``Unavailable`` if the database does not answer, or is in another history by now, since a dump was restored in
-    its place; nothing is skipped if somebody reads on from what was delivered.
+    Every method raises ``Unavailable`` if the database does not answer, or if a dump was restored in its place since: what was read is then
+    dropped, and a reader that begins again from its saved position misses nothing.
     """
 
     def __init__(
@@ -92,7 +97,7 @@ class Outbox:
             events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
             if any_stored:
                 await self._check_still(connection)
-        # Both floors hold for the snapshot that was taken, the later one is the better.
+        # Both floors hold for the snapshot that was taken. The higher one spares the next statement more rows.
         after = position.drained(
             Snapshot.parse(header.snapshot),
             floor_seq=max(floor_seq, position.floor_seq),
@@ -101,9 +106,9 @@ class Outbox:
         return Page(events=events, position=after, any_stored=any_stored)
 
     async def read(self, position: Position, transactions: Transactions) -> Page:
-        """The next page of the batch that is under way at a position; without events, it is the end of the batch.
+        """The next page of the batch that is under way at a position. A page without events ends the batch.
 
-        ``transactions`` are those of the page before. Between its statements the connection is free for others.
+        ``transactions`` are those of the page before. Other readers may use the connection between the statements of this one.
         """
         batch = position.batch
         if batch is None:
@@ -126,28 +131,29 @@ class Outbox:
         return Page(events=events, position=after, any_stored=any_stored, transactions=transactions)
 
     async def _doubt(self, connection: Connection, transactions: Transactions, position: Position) -> None:
-        """Where all that is retained is read, say that it may have been more. After everything is counted, so that it holds for that.
+        """Where everything that is retained is read, say which transactions may have lost changes to retention.
 
-        Who goes on from a snapshot reads what that does not see: of this nothing is dropped.
+        Asked for after the transactions were counted: what was dropped before or during the counting is known by then. A position with a
+        snapshot needs none of this: what its snapshot does not see is not delivered, and so is never dropped.
         """
         if position.delivered == NOTHING:
             transactions.doubt(await connection.fetchval(query("dropped")))
 
     async def look_up_names(self) -> None:
-        """Notice what was renamed. Changes that were read before keep the name that they have."""
+        """Notice which tables were renamed. Changes that were read before keep the old name."""
         async with self._our_turn() as connection:
             await self._registry.refresh(connection)
 
     async def here(self) -> Position:
-        """A position that sees all there is now."""
+        """A position that sees everything that is committed now."""
         async with self._our_turn() as connection:
-            # The floor is read first, so it holds for the snapshot.
+            # First the floor, then the snapshot: a floor holds only for snapshots that are taken after it.
             floor_seq = await read_floor(connection)
             present = await self._present(connection)
         return Position(delivered=Snapshot(*present["snapshot"]), floor_seq=floor_seq)
 
     async def entering(self, position: Position, *, head: Position) -> Position:
-        """The position at the start of a batch that leads from there to the head."""
+        """The position at the start of a batch that leads from ``position`` to the head."""
         async with self._our_turn() as connection:
             present = await self._present(connection)
         return position.entering(head.delivered, floor_seq=head.floor_seq, ceiling_seq=present["last_seq"])
@@ -172,7 +178,7 @@ class Outbox:
         return present
 
     async def _check_still(self, connection: Connection) -> None:
-        """Make sure that what was read until now is of our history."""
+        """Make sure that all that was read until now is of our history."""
         self._check(await connection.fetchval(query("history_stamp")))
 
     def _check(self, history_stamp: str | None) -> None:

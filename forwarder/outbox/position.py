@@ -1,9 +1,16 @@
-"""Where a sink stands in the outbox: snapshots, not numbers. Pure.
+"""Where a sink stands in the outbox: a snapshot, not a number. Pure.
 
-``seq`` says in which order one row's changes were committed, but not which changes have been seen: a lower ``seq`` may
-commit later. What has been seen is a snapshot. The next batch is every change not visible in the snapshot delivered so far
-(S1) and visible in one taken now (S2), in order of ``seq``. docs/design/cursor.md explains the bounds that spare a large
-batch from being read to find where it begins and ends.
+``seq`` is the order of one row's changes, but it does not tell what was delivered: a lower ``seq`` may be committed later. So what was
+delivered is a snapshot of PostgreSQL, S1. The next batch is every change that S1 does not see and a snapshot of now, S2, does, in order
+of ``seq``:
+
+1. Transaction 10 draws seq 1 and stays open. Transaction 11 draws seq 2 and commits.
+2. The snapshot ``10:12:10`` sees 11, but not 10, which is running. Seq 2 is delivered, and this snapshot is S1 from now on.
+3. Transaction 10 commits. Transaction 12 draws seq 3 and commits.
+4. The snapshot ``13:13:`` is S2. The batch is seq 1 (10 was running in S1) and seq 3 (12 had not begun in S1).
+
+docs/design/cursor.md has the states of a position, and explains the bounds (floor and ceiling) that spare a large batch from being read to
+find where it begins and ends.
 """
 
 from __future__ import annotations
@@ -14,11 +21,12 @@ from typing import NamedTuple
 
 
 class Snapshot(NamedTuple):
-    """PostgreSQL's ``pg_snapshot``: which transactions had ended when it was taken. asyncpg takes it as it is."""
+    """PostgreSQL's ``pg_snapshot``: which transactions had ended when it was taken. asyncpg passes it on as a parameter."""
 
+    # All transactions below had ended, all from xmax on had not.
     xmin: int
     xmax: int
-    # Transactions between xmin and xmax that were still running.
+    # Transactions between the two that were still running.
     running: tuple[int, ...] = ()
 
     @classmethod
@@ -35,11 +43,13 @@ class Snapshot(NamedTuple):
         return txid < self.xmax and txid not in self.running
 
     def is_after(self, other: Snapshot) -> bool:
-        """Whether it sees more than another one of the same server. Of two, the later sees all that the earlier does.
+        """Whether it was taken later than another one of the same server, and sees more. It then sees all that the other one sees.
 
-        As time goes on the xmax never falls, and as long as it stays, transactions only leave those that are running.
+        The xmax never falls. While it stays the same, transactions leave the running ones and none joins them.
         """
-        return (self.xmax, len(other.running)) > (other.xmax, len(self.running))
+        if self.xmax != other.xmax:
+            return self.xmax > other.xmax
+        return len(self.running) < len(other.running)
 
 
 # Sees no transaction at all.
@@ -47,9 +57,11 @@ NOTHING = Snapshot(1, 1)
 
 
 class Numbered(NamedTuple):
-    """How many changes of some transactions have a seq of at most this: of those that are too large to be counted again."""
+    """How far the transactions that are too large to be counted (``transaction_counts.MAX_TOTAL``) are numbered."""
 
+    # The changes that are numbered have a seq of at most this.
     seq: int = 0
+    # Of each transaction its id, and how many changes are numbered.
     places: tuple[tuple[int, int], ...] = ()
 
 
@@ -67,7 +79,7 @@ class Batch:
     ceiling_seq: int
     # Every change of the batch up to this seq is delivered.
     last_seq: int
-    # At a seq that is delivered, so at `last_seq` or before it.
+    # Its seq is never above `last_seq`.
     numbered: Numbered = UNNUMBERED
 
 
@@ -75,29 +87,32 @@ class Batch:
 class Position:
     """What is delivered: all that ``delivered`` (S1) sees and, of the batch under way, all up to its ``last_seq``."""
 
+    # S1.
     delivered: Snapshot
     # No transaction that S1 counts as not yet begun has a change with a seq of at most this.
     floor_seq: int
     batch: Batch | None = None
-    # The highest seq delivered, for when the snapshots mean nothing any more (a restore into another cluster or database).
+    # The highest seq delivered. It counts where the snapshots mean nothing: after a restore into another cluster or database.
     last_seq: int = 0
 
     @property
     def furthest(self) -> Snapshot:
-        """The snapshot up to which it leads, once the batch under way is done."""
+        """The snapshot that will be delivered when the batch under way is done."""
         return self.batch.snapshot if self.batch else self.delivered
 
     def sees(self, txid: int, seq: int) -> bool:
-        """Whether a change of this transaction, with this seq, is delivered: ``forwarder.sees`` of the database says the same."""
+        """Whether the change of this transaction with this seq is delivered. The rule is that of the SQL function ``forwarder.sees``."""
         if _sees(self.delivered, self.floor_seq, txid, seq):
             return True
         batch = self.batch
         return batch is not None and seq <= batch.last_seq and _sees(batch.snapshot, batch.floor_seq, txid, seq)
 
     def covers(self, other: Position) -> bool:
-        """Whether it surely sees all that another one of the same sink sees.
+        """Whether it surely sees all that another position of the same sink sees. False may mean that it cannot be told.
 
-        A batch that leads as far as the other position does not say so: it may have come to lower seqs only.
+        1. S1 sees all that the other one leads up to: yes.
+        2. Both are inside the same batch: yes, if this one has come as far in it, and S1 sees all that the other S1 sees.
+        3. Else no. That the batch leads further is not enough: only a part of it is delivered.
         """
         if not other.furthest.is_after(self.delivered):
             return True
@@ -112,7 +127,7 @@ class Position:
         return replace(self, batch=batch)
 
     def advanced(self, seq: int, *, places: Sequence[tuple[int, int]] = ()) -> Position:
-        """Inside the batch, past every change up to ``seq``; ``places`` are those that very large transactions have come to."""
+        """Inside the batch, past every change up to ``seq``; ``places`` as in ``Numbered``."""
         if self.batch is None:
             raise ValueError("no batch is under way")
         batch = replace(self.batch, last_seq=seq, numbered=Numbered(seq, tuple(places)))
@@ -145,9 +160,10 @@ class Position:
 
     @classmethod
     def resending(cls, snapshot: Snapshot, *, after_seq: int, floor_seq: int, ceiling_seq: int) -> Position:
-        """Sent again: every change after a seq that S2 sees, as the rest of a batch, then what comes after S2.
+        """Where a sink stands that is to be sent everything after a seq again: inside a batch that leads from nothing to ``snapshot`` (S2).
 
-        That S2 sees them says what is delivered up to that seq. A floor would say it of transactions too that are still running.
+        Up to ``after_seq`` only what S2 sees counts as delivered. So a transaction that is running now is still to come, whatever its seqs.
+        A floor of S1 at ``after_seq`` would pass over it; hence that floor is 0.
         """
         batch = Batch(snapshot=snapshot, floor_seq=floor_seq, ceiling_seq=ceiling_seq, last_seq=after_seq)
         return cls(delivered=NOTHING, floor_seq=0, batch=batch, last_seq=after_seq)

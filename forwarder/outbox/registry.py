@@ -1,4 +1,4 @@
-"""The captured tables, as schema ``forwarder`` records them, and how their keys are read."""
+"""The captured tables, as ``forwarder.captured_table`` has them, and for each a function that reads the key out of a row's image."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _TABLE_ID_AND_RELATION = itemgetter(3, 4)
 
 
 class Registry:
-    """A copy of the registry in memory, read again when a change shows that it is out of date."""
+    """A copy of the registry in memory. It is read again when a row names a table that it lacks, and now and then for new names."""
 
     def __init__(self) -> None:
         # By id, each table and what reads the key out of an image of one of its rows.
         self.tables: dict[int, tuple[CapturedTable, ReadKey]] = {}
-        # Schema and name of each table or partition, by oid.
+        # Schema and name of each table or partition, by oid; None for one that was dropped.
         self._places: dict[int, tuple[str, str] | None] = {}
 
     async def refresh(self, connection: Connection, table_ids: Collection[int] | None = None) -> None:
@@ -44,11 +44,11 @@ class Registry:
         for row in await connection.fetch(query("tables"), chosen):
             self._learn(_table(row))
         if table_ids is None:
-            # Partitions are asked for again.
+            # Partitions are left out, so that `learn` asks for their names again.
             self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
 
     def _learn(self, table: CapturedTable) -> None:
-        """What is as it was stays the same object, since others go by that."""
+        """A table of which nothing has changed stays the same object: tables are compared by identity, and what follows from one is cached."""
         known, _ = self.tables.get(table.id, (None, None))
         if known is None or msgspec.structs.astuple(known) != msgspec.structs.astuple(table):
             self.tables[table.id] = table, key_reader(table)
@@ -74,7 +74,10 @@ class Registry:
             self._places[relation] = (place["schema"], place["name"]) if place else None
 
     def partition(self, table: CapturedTable, relation: int) -> str | None:
-        """The name of this partition of a table; None for one that was dropped since, and if it is the table, which was made anew."""
+        """The name of the partition with this oid.
+
+        None if it was dropped since, or if this is the oid of the table itself: one that was created anew has another than the registry says.
+        """
         place = self._places[relation]
         return None if place is None or place == (table.schema, table.name) else place[1]
 

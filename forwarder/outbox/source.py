@@ -1,4 +1,8 @@
-"""The database's side of a process: its connections for reading, and the feed that they fill."""
+"""What the sinks of one process share for reading: the reader's and the doorbell's connection, and the feed that they fill.
+
+An ``Inflow`` is these connections with what hangs on them. The ``Source`` opens one for the first sink that leads and closes it behind the
+last, so a process that leads nothing does not keep the doorbell armed: only one listener can.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +22,15 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.feed import Feed
-from forwarder.outbox.head_reader import Pump
+from forwarder.outbox.head_reader import HeadReader
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.pages import Outbox
 from forwarder.outbox.position import Position
 from forwarder.outbox.registry import Registry
 
-# A rename shows in the records after so long at most.
+# From one look for renamed tables to the next; a rename shows in the records after so long at most.
 NAMES_SECONDS = 30.0
-# Of a page: smaller ones cost more statements than they spare memory.
+# However many sinks share page_bytes, a page may have this many: smaller pages cost more statements than they spare memory.
 LEAST_PAGE_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -40,7 +44,7 @@ class Whereabouts(NamedTuple):
 
 
 class Inflow:
-    """What the sinks of a process read from, for as long as its connections hold."""
+    """What sinks read from while the connections hold: the outbox, the feed, and the head reader that fills it."""
 
     def __init__(
         self, outbox: Outbox, head: Position, *, shared: bool, registry: Registry, where: Whereabouts, waking: Waking
@@ -51,23 +55,20 @@ class Inflow:
         self.registry = registry
         self.where = where
         self.feed = Feed(head, shared=shared)
-        self.pump = Pump(outbox, self.feed)
+        self.head_reader = HeadReader(outbox, self.feed)
         self.users = 0
         self.scope = anyio.CancelScope()
 
 
 class Source:
-    """Opens an inflow for the first sink that leads, shares it with the others, and closes it behind the last.
-
-    A listener that leads nothing must not keep the doorbell armed: only one can.
-    """
+    """Opens an inflow for the first sink that leads, shares it with the others, and closes it behind the last."""
 
     def __init__(
         self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, sinks: int, once: bool
     ) -> None:
-        """``sinks``: so many will read from it.
+        """``sinks``: how many will read from it.
 
-        ``once``: the feed ends where the outbox ended when it was opened; nobody listens for more.
+        ``once``: the head of the feed stays where the outbox ended when the inflow was opened.
         """
         self._tasks = tasks
         self._settings = settings
@@ -82,8 +83,8 @@ class Source:
     async def joined(self, server: Server, *, history_stamp: str) -> AsyncIterator[Inflow]:
         """The inflow for the length of a block, for a leader whose position is on this server, in this history.
 
-        What was read on another server, or before a dump was restored, is no use to it: snapshots and seqs mean something else
-        there. An inflow of before ends, and whoever reads along connects anew.
+        Snapshots and seqs mean something else on another server, or before a dump was restored. So if the inflow there is was opened
+        for another server or history, it ends: the sinks that read from it get ``Unavailable`` and connect anew.
 
         Raises:
             Refused: waiting cannot mend it.
@@ -110,7 +111,7 @@ class Source:
         async with AsyncExitStack() as stack:
             reader = await self._connect(stack, where.server, purpose="reader")
             waking = await self._waking(reader)
-            # LISTEN comes before the first look at the outbox, so that nothing falls between the two.
+            # LISTEN comes before the first look at the outbox, so that no change falls between the two.
             doorbell = (
                 await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
             )
@@ -138,9 +139,9 @@ class Source:
         if self._once:
             await anyio.sleep_forever()
         elif doorbell:
-            await inflow.pump.listen(doorbell, poll_interval_seconds=interval_seconds)
+            await inflow.head_reader.listen(doorbell, poll_interval_seconds=interval_seconds)
         else:
-            await inflow.pump.poll(interval_seconds=interval_seconds)
+            await inflow.head_reader.poll(interval_seconds=interval_seconds)
 
     def _end(self, inflow: Inflow) -> None:
         if self._inflow is inflow:
@@ -148,7 +149,7 @@ class Source:
         inflow.scope.cancel()
 
     async def _waking(self, reader: Connection) -> Waking:
-        """How this server's changes are waited for."""
+        """How to wait for changes on this server."""
         settings = self._settings.database
         return waking(
             settings.wake,
@@ -172,7 +173,7 @@ class Source:
             registry=registry,
             history_stamp=where.history_stamp,
             page_rows=listen.page_rows,
-            # Sinks that are stuck in different places have pages of their own in memory.
+            # Sinks that are stuck in different places each have pages of their own in memory, so they divide the bytes.
             page_bytes=max(min(listen.page_bytes, LEAST_PAGE_BYTES), listen.page_bytes // self._sinks),
         )
         head = await outbox.here()
@@ -189,7 +190,7 @@ class Source:
 
 
 async def _keep_names(outbox: Outbox) -> None:
-    """Look for renamed tables now and then, until cancelled. If the connection is lost, whoever reads the outbox says so."""
+    """Look for renamed tables now and then, until cancelled. A lost connection does not end it: the head reader notices that."""
     while True:
         await anyio.sleep(NAMES_SECONDS)
         try:

@@ -1,6 +1,7 @@
-"""Measures the outbox and changes nothing: how large it is, and how long each sink's changes have been waiting.
+"""Measures the outbox for metrics, health checks and warnings: its size, how long each sink's changes have been waiting, and what is amiss.
 
-It is taken by whoever has a session to spare: the janitor of a listener that leads, after each of its rounds, or else one who stands by.
+Whoever has a session to spare does it: the janitor of a listener that leads, after each of its rounds, or else a listener that stands by. The one
+thing that it writes: where a table is not captured any more, or is again, a gap is put into the outbox (``look_at_triggers``).
 """
 
 from __future__ import annotations
@@ -25,14 +26,36 @@ from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.backlog_warnings import Backlog, warnings
 from forwarder.outbox.ring import Leaf, Ring
 
-# Longer than from one round of the janitor to the next, so that nobody measures beside it.
+# A measurement counts as new for this long. Longer than a round of the janitor, so that no other session measures beside it.
 FRESH_SECONDS = 3.0
-# Looking at locks costs the more the more there are in the whole instance: with 50,000 some 80 ms.
+# From one look at who holds the doorbell's lock to the next. It costs the more the more locks there are in the instance: 80 ms with 50,000.
 INTRUDERS_SECONDS = 30.0
-# Nobody changes it often, nor whose triggers fire.
+# From one look at the roles of the trigger functions, and at whose triggers do not fire, to the next. They seldom change.
 ROLE_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
+
+
+class _Warnings:
+    """Warnings of one kind, and when to look for them again."""
+
+    __slots__ = ("due", "lines")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Withdraw them, and look again at the next opportunity."""
+        self.lines: Sequence[str] = ()
+        self.due = 0.0
+
+    def is_due(self, *, every_seconds: float) -> bool:
+        """Whether to look now. If so, the next look is due in so many seconds."""
+        now = anyio.current_time()
+        if now < self.due:
+            return False
+        self.due = now + every_seconds
+        return True
 
 
 class Survey:
@@ -42,19 +65,19 @@ class Survey:
         self._settings = settings
         self._state = state
         self._metrics = metrics
-        self._occasional = Throttled(seconds=300.0)
+        self._throttled = Throttled(seconds=300.0)
+        # When the next measurement is due.
         self._due = 0.0
+        # The sinks for which a change was waiting.
         self._behind: frozenset[str] = frozenset()
-        self._intruders_due = 0.0
-        self._intruders: Sequence[str] = ()
-        self._role_due = 0.0
-        self._role_warnings: Sequence[str] = ()
-        self._triggers_due = 0.0
-        self._uncaptured: Sequence[str] = ()
+        self._intruders = _Warnings()
+        self._roles = _Warnings()
+        self._uncaptured = _Warnings()
+        # Why it is not known whether all tables are captured.
         self._unseen: Sequence[str] = ()
 
     def has_backlog(self, sink: str) -> bool:
-        """Whether a change of this sink was waiting when it was measured last."""
+        """Whether a change was waiting for this sink when the outbox was measured last."""
         return sink in self._behind
 
     async def renew(self, connection: Connection) -> None:
@@ -66,57 +89,52 @@ class Survey:
         """
         if anyio.current_time() < self._due:
             return
-        # Those who come meanwhile need not wait for it.
+        # Set before the measurement, so that whoever asks meanwhile does not measure too.
         self._due = anyio.current_time() + FRESH_SECONDS
         with database_errors("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
             is_paused: bool = await connection.fetchval(query("is_paused"))
             await self.measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
 
     async def measure(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
-        """Measure the rest of it, and report it all."""
+        """Measure all but the two facts that the caller knows already, and report everything."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
-        if anyio.current_time() >= self._intruders_due:
-            self._intruders_due = anyio.current_time() + INTRUDERS_SECONDS
-            self._intruders = await _intruders(connection)
-        if anyio.current_time() >= self._role_due:
-            self._role_due = anyio.current_time() + ROLE_SECONDS
-            self._role_warnings = (
-                *(await read_capture_roles(connection)).warnings(),
-                *await muted_warnings(connection),
-            )
-        if anyio.current_time() >= self._triggers_due:
+        if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
+            self._intruders.lines = await _intruders(connection)
+        if self._roles.is_due(every_seconds=ROLE_SECONDS):
+            roles = await read_capture_roles(connection)
+            self._roles.lines = (*roles.warnings(), *await muted_warnings(connection))
+        if self._uncaptured.is_due(every_seconds=LOOK_SECONDS):
             await self._look_at_triggers(connection)
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
 
     def forget(self) -> None:
-        """It could not be measured; what nobody measures any more must not go on as a warning."""
-        self._behind, self._intruders, self._intruders_due = frozenset(), (), 0.0
-        self._role_warnings, self._role_due = (), 0.0
-        self._uncaptured, self._unseen, self._triggers_due = (), (), 0.0
+        """The outbox could not be measured: withdraw the warnings, since nobody would notice when they are not true any more."""
+        self._behind, self._unseen = frozenset(), ()
+        for warnings_of_a_kind in (self._intruders, self._roles, self._uncaptured):
+            warnings_of_a_kind.forget()
         self._state.warnings = ()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
-        """Nothing else that is measured depends on it: while it fails, only what it would have found is not known.
+        """Find tables that are not captured any more. If this fails, a warning says so, and the rest of the measurement goes on.
 
         Raises:
             ForwarderError: the session is lost.
         """
         began = anyio.current_time()
-        self._uncaptured, self._unseen = (), ()
+        self._uncaptured.lines, self._unseen = (), ()
         try:
             found = await look_at_triggers(connection)
         except ForwarderError as error:
             if connection.is_closed():
                 raise
             self._unseen = (f"it is not known whether all tables are captured: {error}",)
-            self._triggers_due = anyio.current_time() + LOOK_SECONDS
             return
         now = anyio.current_time()
-        self._triggers_due = now + seconds_to_next_look(now - began)
+        self._uncaptured.due = now + seconds_to_next_look(now - began)
         self._metrics.uncaptured(len({f"{table}" for table in found if table.flaw != "truncate"}))
-        self._uncaptured = uncaptured.warnings(found)
+        self._uncaptured.lines = uncaptured.warnings(found)
 
     def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
         limits = self._settings
@@ -129,20 +147,21 @@ class Survey:
             warn_age_seconds=limits.warn_age_seconds,
             is_paused=is_paused,
         )
-        self._state.warnings = (*self._uncaptured, *self._unseen, *passed, *self._intruders, *self._role_warnings)
-        self._log("changes are not captured", self._uncaptured)
+        missed, intruders = self._uncaptured.lines, self._intruders.lines
+        self._state.warnings = (*missed, *self._unseen, *passed, *intruders, *self._roles.lines)
+        self._log("changes are not captured", missed)
         self._log("triggers are not looked at; trying again", self._unseen)
         self._log("a limit of the outbox is passed", passed)
-        self._log("a stranger holds the doorbell", self._intruders)
+        self._log("a stranger holds the doorbell", intruders)
 
     def _log(self, event: str, lines: Sequence[str]) -> None:
-        if lines and self._occasional.due(event):
+        if lines and self._throttled.due(event):
             for line in lines:
                 logger.warning(event, extra={"what": line})
 
 
 async def read_ring(connection: Connection) -> Ring:
-    """The ring as it is now."""
+    """Read the leaves as they are now."""
     head = await connection.fetchrow(query("head"))
     assert head is not None
     leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
@@ -150,10 +169,10 @@ async def read_ring(connection: Connection) -> Ring:
 
 
 async def _intruders(connection: Connection) -> Sequence[str]:
-    """Who keeps the doorbell armed and is no listener, so that every writer rings."""
+    """Warnings of sessions that hold the doorbell's lock exclusively and are no listeners, so that every writer notifies."""
     return [
         f"every writer pays for a notification: the doorbell's lock is held by {holder}, which is no listener; end it: {holder.remedy}"
         for holder in await holders_of_lock(connection, DOORBELL_LOCK)
-        # Writers share it.
+        # Those who share it are writers.
         if holder.is_exclusive and not (holder.may_lead and holder.calls_itself("doorbell"))
     ]

@@ -1,7 +1,13 @@
-"""How many changes each transaction made, asked in statements that stay short however many they are.
+"""Counts the changes that transactions made, so that a record can say which of how many it is.
 
-A single statement would take a second for a million changes: for as long as that it would hold vacuum back, and keep others from the
-connection. And as long as a transaction is counted, its first change waits. So nobody counts further than to ``MAX_TOTAL``.
+To count a million changes by one statement takes a second, for which it holds vacuum back and keeps other readers from the connection.
+And while a transaction is being counted, its first change waits. So both each statement and the whole count are bounded:
+
+1. Several transactions are counted by one statement that looks at ``MAX_COUNTED`` changes at most. If that is not enough, one of them is
+   large: the list is halved, and each half is counted by itself.
+2. A single transaction is counted in parts of ``MAX_COUNTED`` changes, each by a statement of its own, up to ``MAX_TOTAL`` changes.
+3. A transaction of more than ``MAX_TOTAL`` changes gets no total. Its count has the seq of its last change instead, which an index probe
+   finds. Its records do not say of how many they are, but for the last one.
 """
 
 from __future__ import annotations
@@ -12,22 +18,24 @@ from typing import Any
 from forwarder.outbox.position import Numbered
 from forwarder.outbox.transactions import Count
 
-# So many changes are counted in some tenth of a second. More than a page has transactions, of which most have one.
+# Changes that one statement looks at, which takes about a tenth of a second. Most transactions have one change, and a page has fewer
+# transactions than this (page_rows is 50,000 at most), so most pages need one statement.
 MAX_COUNTED = 100_000
-# Transactions that began one after the other lie side by side in the index. Walking over a thousand takes half of what finding each
-# takes; runs of ten on average take the same.
+# Ids that follow each other lie side by side in the index, and one walk over such a run replaces a probe for each id. With runs of a thousand
+# ids the walk takes half as long as the probes, with runs of ten as long: so it is done where runs have this many ids on average.
 LEAST_RUN = 16
-# A transaction of more than this says how many changes it has only with the last of them.
+# Changes up to which a transaction is counted.
 MAX_TOTAL = 200_000
 
-# The name of a query and its parameters.
+# Runs a query: its name, then its parameters.
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
 
 async def count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int, numbered: Numbered) -> Sequence[Count]:
-    """Count these transactions, and of each those up to a seq; transactions of one change are left out.
+    """For each of these transactions that made more than one change: how many, and how many of them up to a seq.
 
-    ``numbered`` says how far some of them, larger than ``MAX_TOTAL``, were counted before.
+    ``numbered`` has the transactions that an earlier count has found larger than ``MAX_TOTAL``: of them only the changes after
+    ``numbered.seq`` are counted.
     """
     places = dict(numbered.places)
     counts = [
@@ -52,16 +60,16 @@ async def _count(fetch: Fetch, txids: Sequence[int], *, up_to_seq: int) -> Seque
         rows = await fetch("count_runs", firsts, lasts, up_to_seq, MAX_COUNTED)
     else:
         rows = await fetch("count_transactions", txids, up_to_seq, MAX_COUNTED)
+    # Transactions of one change have no row here, and there are at most as many as ids. So below this sum the statement has seen every change.
     if sum(row["total"] for row in rows) < MAX_COUNTED - len(txids):
         return [Count(row["txid"], row["total"], row["earlier"]) for row in rows]
-    # There is a large one among them.
     middle = len(txids) // 2
     first = await _count(fetch, txids[:middle], up_to_seq=up_to_seq)
     return [*first, *await _count(fetch, txids[middle:], up_to_seq=up_to_seq)]
 
 
 def _runs(txids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
-    """Where ids follow each other without a gap, so that no other transaction lies between: the first and the last of each run."""
+    """The first and the last id of each run of ids without a gap: 5, 6, 7 and 9 are the runs 5 to 7 and 9 to 9."""
     firsts: list[int] = []
     lasts: list[int] = []
     for txid in sorted(txids):
@@ -76,14 +84,18 @@ def _runs(txids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
 async def _count_by_parts(
     fetch: Fetch, txid: int, *, up_to_seq: int, seq: int = 0, total: int = 0, earlier: int = 0
 ) -> Count:
-    """Count a transaction from a seq on, up to which it has so many changes, ``earlier`` of them up to the other."""
+    """Count the changes of one transaction after ``seq``; ``total`` and ``earlier`` are what is counted up to there.
+
+    ``earlier`` are the changes up to ``up_to_seq``. These are counted even beyond ``MAX_TOTAL``: the place of the next one follows from them.
+    """
     while True:
         [part] = await fetch("count_transaction", txid, up_to_seq, seq, MAX_COUNTED)
         total += part["total"]
         earlier += part["earlier"]
-        if part["total"] < MAX_COUNTED and total <= MAX_TOTAL:
+        is_last_part = part["total"] < MAX_COUNTED
+        if is_last_part and total <= MAX_TOTAL:
             return Count(txid, total, earlier)
-        if part["total"] < MAX_COUNTED or (total > MAX_TOTAL and part["last_seq"] > up_to_seq):
+        if is_last_part or (total > MAX_TOTAL and part["last_seq"] > up_to_seq):
             [last] = await fetch("last_change", txid)
             return Count(txid, None, earlier, last["seq"])
         seq = part["last_seq"]

@@ -1,1 +1,9 @@
-"""From a change to the bytes of a record and its partition key."""
+"""From a change to the bytes of a record and its partition key.
+
+* ``Record``, ``SetAside``, ``Attachment``, ``Body``, ``Lane`` in ``record``: what a sink is given
+* ``Packer``, ``Packed`` in ``packing``: turns events into records that fit
+* ``chooser`` in ``partition_key``: the partition keys of events
+* ``Origins`` in ``origins``: what the ids of changes begin with
+* ``encode`` in ``kpl``: many payloads of one key in one Kinesis record
+* ``encoder`` in ``formats.native``: the bytes of records
+"""

@@ -10,9 +10,9 @@
       repeated Record records = 3;                required bytes data = 3;
     }                                           }
 
-The table holds the one key, and every record's index into it is 0. One key only: consumers drop, without a word, records
-whose key hashes outside the shard they read, which after a split is some of any mixture. One Kinesis record is stored whole
-or not at all, so what is inside stays in order.
+The table holds the one key, and every record's index into it is 0. Two keys in one Kinesis record would not do: consumers silently drop
+a record whose key hashes outside the shard that they read, and after a split two keys may belong to two shards. One Kinesis record is
+stored whole or not at all, so what is inside stays in order.
 
 Source: https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md
 """
@@ -55,7 +55,7 @@ def entry_bytes(payload_length: int) -> int:
     return len(_entry_header(payload_length)) + payload_length
 
 
-# Few lengths come often: a table's rows are much alike.
+# Cached: rows of a table are much alike, so few lengths come often.
 @lru_cache(maxsize=8192)
 def _entry_header(payload_length: int) -> bytes:
     """What stands before a payload of this length."""

@@ -1,7 +1,8 @@
-"""What the ids of changes begin with: the cluster and the database that each was captured in. Pure.
+"""What the id of a change begins with: the name of the cluster and the database that it was captured in. Pure.
 
-A change keeps the name under which it may have been delivered, whatever cluster or copy it is in by now. What a copy of a database
-captures has another name than what the original goes on to capture, although both go on with the same seqs.
+Example: a database was restored from a dump, when change 900 was the last that any sink had delivered. It knows two origins, the newest first:
+``after_seq`` 900 with its own name, and ``after_seq`` 0 with the name of the database that the dump was taken of. Change 850 keeps the old name,
+under which it was delivered. Change 950 has the new one; the old database, if it goes on, may have another change 950 under the old name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _LAST_SEQ = (1 << 63) - 1
 
 
 class Origin(NamedTuple):
-    """The name of all changes with a higher seq, but for those that a newer origin names."""
+    """The name of all changes with a seq above ``after_seq``, except those that a newer origin names."""
 
     after_seq: int
     name: str
@@ -30,7 +31,7 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """All that a database knows, the newest first; at least one, and the oldest names whatever no other does."""
+    """All origins that a database knows, the newest first. There is at least one; the oldest names whatever no other one does."""
 
     newest_first: Sequence[Origin]
 

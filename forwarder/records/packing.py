@@ -1,4 +1,15 @@
-"""Turns events into records that the sink takes, and says what is to become of those that are too large for it. Pure."""
+"""Turns events into records that the sink takes. Pure.
+
+An event whose record would be above the sink's limit is fitted by the sink's ``oversize`` policy:
+
+1. ``dead-letter``: it is set aside.
+2. ``drop-before``: its record leaves out the old row. If that is still too large, it is set aside.
+3. ``s3``: its record has no rows and points to an object in S3 with the whole record (``Attachment``).
+4. ``stop``: ``Oversized`` is raised, and delivery stops before it.
+
+An event whose images are in the database still (``Event.stored``) makes a record with a ``Body`` in place of data, which is read later, part by
+part. Its size is known before that.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +31,7 @@ from forwarder.records.partition_key import Chooser
 from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
 from forwarder.records.stretches import by_table, whole
 
-# 256 characters of up to four bytes.
+# A partition key has 256 characters at most, of up to four bytes.
 MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
@@ -28,31 +39,32 @@ OVERSIZE = "oversize"
 _INDEX = attrgetter("index")
 _COUNT = attrgetter("count")
 
-# From an event whose images are in the database to the data of its record, or to what that is read by.
+# From an event whose images are in the database to the data of its record, or to the body by which the data can be read.
 EncodeStored = Callable[[Event], "bytes | Body"]
 
 
 class Limits(Protocol):
-    """What a sink takes: ``forwarder.delivery.publisher.Sink``. The limit may change while the sink is in use."""
+    """What a sink takes; part of ``forwarder.delivery.sink.Sink``."""
 
+    # Whether it takes records whose data has to be read yet.
     takes_bodies: bool
 
     @property
-    def max_record_bytes(self) -> int: ...
+    def max_record_bytes(self) -> int:
+        """It may change while the sink is in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """The records of some events, in their order, and what cannot be one. Each record belongs to one of the ``stretches``.
-
-    ``later`` are records as well, which come after the others: the first has a body that must be read before the sink can take it. Whoever
-    hands them over takes them out, so that none is kept, with what was read for it, until the last of them has its turn.
-    """
+    """The events of a page as records, in their order: first ``records``, then ``later``. Each belongs to one of the ``stretches``."""
 
     records: Sequence[Record]
-    # In the order of their first records; without those of which no record is left.
+    # In the order of their first records. A stretch of which no record is left is not there.
     stretches: Sequence[Stretch]
+    # From the first record on that has a body, where the sink takes no bodies: it has to be read first. Whoever hands these records over takes
+    # them out, so that what was read for one is not kept until the last of them has its turn.
     later: deque[Record] = field(default_factory=deque)
+    # Those that are too large.
     aside: Sequence[SetAside] = ()
 
     @property
@@ -62,7 +74,7 @@ class Packed:
 
 
 class Packer:
-    """Encodes events, chooses their keys, and fits what is too large by the sink's policy."""
+    """Encodes events, chooses their partition keys, and fits records that are too large."""
 
     def __init__(
         self,
@@ -75,9 +87,9 @@ class Packer:
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
     ) -> None:
-        """``origins``: the name of its origin and the seq tell a change from every other.
+        """``origins``: for the names of objects in S3, as in the ids of records.
 
-        ``has_barriers``: what concerns a whole table is to be kept in its place among the changes of its rows.
+        ``has_barriers``: a TRUNCATE or gap is to be kept in its place among the changes of its table's rows (``stretches.py``).
         """
         self._encode_stored = encode_stored
         self._origins = origins
@@ -90,7 +102,7 @@ class Packer:
         self._letters_of: str | None = None
 
     def for_letters(self, sink: str) -> Packer:
-        """The same, for what this sink set aside before: where it is too large still, it is set aside again, and nothing stops before it."""
+        """A packer for the dead letters of this sink. Under the policy ``stop`` one that is still too large is set aside again."""
         packer = copy(self)
         packer._letters_of = sink
         if self._oversize.kind == "stop":
@@ -98,10 +110,10 @@ class Packer:
         return packer
 
     def pack(self, events: Sequence[Event], *, any_stored: bool = False) -> Packed:
-        """The events as records. ``any_stored``: some may have their images in the database.
+        """The events as records. ``any_stored``: the images of some may be in the database.
 
         Raises:
-            Oversized: the first that is too large, where the policy is to stop.
+            Oversized: an event is too large, and the policy is to stop; it is the first such one.
         """
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
@@ -136,7 +148,7 @@ class Packer:
         )
 
     def _ready(self, records: Sequence[Record]) -> int:
-        """How many the sink can take before a body has to be read."""
+        """How many of the records come before the first that has a body, if the sink takes no bodies."""
         if self._limits.takes_bodies:
             return len(records)
         return next((number for number, record in enumerate(records) if record.body), len(records))
@@ -145,7 +157,7 @@ class Packer:
         return record.size <= self._limits.max_record_bytes
 
     def _reduce(self, event: Event, record: Record) -> Record:
-        """The record made smaller, if the policy knows how to."""
+        """The record made smaller as the policy says, if it can."""
         if self._oversize.kind == "stop":
             raise Oversized(
                 f"change {event.seq} of {event.table.qualified_name} {self._excess(record)}; raise the stream's"
@@ -169,13 +181,13 @@ class Packer:
         return record
 
     def _left_behind(self, event: Event) -> Body | None:
-        """What the record of an event can be read by later, although its images are here; None if the record has none."""
+        """A body for the record of an event whose images are in memory: they can be read from the database again. None if it has no images."""
         stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of)
         data = self._encode_stored(replace(event, before=None, after=None, stored=stored))
         return None if isinstance(data, bytes) else data
 
     def _again(self, record: Record, event: Event) -> Record:
-        """The record of an event that was changed for this sink alone."""
+        """The record anew, after its event was changed by the policy."""
         again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
         self._fill(again, event)
         return again

@@ -1,4 +1,4 @@
-"""Which partition key an event travels under: what decides its shard and what it is kept in order with. Pure."""
+"""Chooses the partition key of an event. Events of one key go to one shard, and in order. Pure."""
 
 import hashlib
 from collections.abc import Callable, Sequence

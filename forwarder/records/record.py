@@ -1,4 +1,4 @@
-"""What a sink is given of a change: a record, what is attached to it, and the words for where it stands."""
+"""What a sink is given of a change, a ``Record``; and what it belongs to: a stretch of its page, and the lane of its partition key."""
 
 from __future__ import annotations
 
@@ -17,52 +17,55 @@ class Body(Protocol):
         """Bytes of it."""
 
     def parts(self) -> AsyncIterator[bytes]:
-        """Read it, some megabytes at a time; what was read before is not kept. What somebody has taken out of the outbox stays a record, of
-        another size: without its images, and with a fault that says so.
+        """Read it from the database, some megabytes at a time; no part is kept.
+
+        If somebody has taken the change out of the outbox before the first part, the parts are a shorter record without images, with a fault
+        that says so.
 
         Raises:
-            Vanished: somebody has discarded the dead letter. Raised before the first part, unless it happened after that.
+            Vanished: somebody has discarded the dead letter.
             Torn: somebody has taken the change out of the outbox after the first part.
             Unavailable: the database does not answer.
         """
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
-    """The whole of a record that was too large: an object that has to be in S3 before the record that points to it is sent."""
+    """An object that has to be in S3 before the record that points to it is sent: the whole of a record that was too large."""
 
     bucket: str
     key: str
-    # Read when it is stored: what waits for that is not in memory.
+    # It is read only when it is stored, so an attachment that waits takes no memory.
     body: Body
 
 
 class Record(msgspec.Struct, gc=False):
-    """What a sink is given: bytes, the key that decides their shard and their order, and whence they came."""
+    """One change as a sink is given it."""
 
     seq: int
+    # Decides its shard, and with which other records it is kept in order.
     partition_key: str
     data: bytes
-    # That of the stretch it belongs to.
+    # The `undelivered` of its stretch: its seq is taken out when it is delivered.
     undelivered: set[int]
-    # Its event's place in the transaction: who sets it aside has to say it again.
+    # Its event's place in the transaction, for the dead letter that it may become.
     index: int = 1
     count: int | None = 1
     attempts: int = 0
-    # What travels in the same Kinesis record, after this one; the lanes alone change it.
+    # Records that travel in the same Kinesis record, after this one. Only the lanes change this.
     followers: Sequence[Record] = ()
     attachment: Attachment | None = None
-    # What takes the place of the data until it is read, by the relay or by the sink.
+    # In place of the data, until the relay or the sink reads it.
     body: Body | None = None
-    # The lane that it is at the head of, if it is.
+    # Its lane, while it is at the head of that.
     lane: Lane | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of data and partition key together, as Kinesis counts them; followers not included."""
+        """Bytes of data and partition key together, as Kinesis counts them. Followers are not included."""
         return (self.body.size if self.body else len(self.data)) + len(self.partition_key.encode())
 
     def set_aside(self, *, code: str, reason: str) -> SetAside:
-        """Its change as one that the sink cannot be given; its followers are others."""
+        """Its change as one that the sink cannot be given. Followers are other changes, and not included."""
         return SetAside(
             seq=self.seq,
             partition_key=self.partition_key,
@@ -75,25 +78,25 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Stretch(msgspec.Struct, gc=False):
-    """Changes of one table on one page: of its rows, or of the whole table, and then nothing of its rows is in between."""
+    """Changes of one table on one page: either of its rows, or of the whole table (``is_barrier``). See ``stretches.py``."""
 
     # The table's id in the registry.
     table: int
-    # The seqs of those that are not delivered yet.
+    # The seqs of its changes that are not delivered yet.
     undelivered: set[int]
-    # Whether they concern the whole table, and have to keep their place among the changes of its rows.
+    # True of TRUNCATE and gap: these keep their place among the changes of the table's rows.
     is_barrier: bool = False
 
 
 class Lane(msgspec.Struct, gc=False):
-    """The records of one partition key that are kept in order: ``forwarder.delivery.schedules.lanes``.
+    """The records of one partition key that are kept in order (``forwarder.delivery.schedules.lanes``).
 
-    It knows neither its head nor what knows it. Nothing goes round in a circle, so the garbage collector need not look.
+    It does not refer to its head, which refers to it: there are no cycles, so the garbage collector need not track it (``gc=False``).
     """
 
-    # Where its records are predicted to go; None as long as nobody has looked.
+    # The shard that its records are predicted to go to; None until somebody has looked.
     shard: str | None
-    # What waits behind the head, in order; None as long as nothing ever did.
+    # The records behind the head, in order; None until there was one.
     behind: deque[Record] | None = None
 
 
@@ -106,8 +109,8 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     size: int
     # What was wrong: `oversize`, or the sink's error code.
     code: str
-    # In words; it may quote the record.
+    # The same in words. It may quote the record.
     reason: str
-    # Its place in its transaction, as its record says it.
+    # Its place in its transaction, as in its record.
     index: int = 1
     count: int | None = 1

@@ -1,4 +1,16 @@
-"""Cuts the changes of a page into stretches, each of one table, so that what concerns a whole table stands alone. Pure."""
+"""Cuts the changes of a page into stretches, so that a TRUNCATE can be kept in its place among the changes of its table. Pure.
+
+A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap), a barrier. Example: a page has, in
+order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an insert into a and an update of b. That makes four:
+
+1. of a: both updates
+2. of b: the insert and the update
+3. of a: the TRUNCATE, a barrier
+4. of a: the insert
+
+A barrier is sent when the stretches of its table before it are delivered, and those after it when the barrier is
+(``forwarder.delivery.barriers``). Tables do not wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +24,7 @@ from forwarder.records.record import Stretch
 # The operations that concern every row of their table: see `Event.op`.
 TABLE_WIDE = frozenset((b"T", b"G"))
 
-# Stretches in the order of their first changes, and for each change what its stretch calls undelivered.
+# The stretches in the order of their first changes; and for each change the `undelivered` of its stretch.
 Cut = tuple[Sequence[Stretch], Iterable[set[int]]]
 
 _TABLE = attrgetter("table")
@@ -20,7 +32,7 @@ _OP = attrgetter("op")
 
 
 def whole(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
-    """All of the events in one stretch, for where nothing has to be kept apart; none if there are no events."""
+    """All events in one stretch, where nothing has to be kept apart; no stretch if there are no events."""
     if not events:
         return (), ()
     stretch = Stretch(events[0].table.id, set(seqs))
@@ -28,8 +40,8 @@ def whole(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
 
 
 def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
-    """A stretch for each table; where some events concern a whole table, one for what is before them, for them, and after."""
-    # This runs for every event. Few pages hold such events, and many are of one table: hence no more is done than it takes to find out.
+    """The stretches as the head of this module says."""
+    # This runs for every event. Most pages have no barrier, and many are of one table: a page of both kinds needs no loop in Python.
     if not TABLE_WIDE.isdisjoint(map(_OP, events)):
         return _around_barriers(events)
     tables = list(map(_TABLE, events))

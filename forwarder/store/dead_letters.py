@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # I(nsert), U(pdate), D(elete), T(runcate).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate) or G(ap).
     op: str
     code: str
     record_bytes: int
@@ -40,39 +40,35 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 _LETTER = msgspec.json.Decoder(Letter)
 
-# The columns of the outbox; behind them come a change's place in its transaction, how many changes that made, and the letter's attempts.
+# A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
 _OUTBOX_COLUMNS = 9
-# How many are sent again at once, and how many bytes of images.
+# How many letters are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
 _BATCH_BYTES = 4 << 20
-# How many are read at once, to be listed or changed.
+# How many letters are read at once, to be listed or changed.
 PAGE_LETTERS = 5000
 
 logger = logging.getLogger(__name__)
 
 
 async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str) -> int:
-    """Store what was set aside; to be called in the transaction that saves the position after it.
+    """Store what was set aside, in the transaction that the caller has begun.
 
     Returns:
-        How many could not be stored: somebody has taken them out of the outbox, or discarded the letter that was sent again.
+        How many could not be stored: somebody has taken the change out of the outbox, or discarded the letter that was sent again.
     """
-    columns = zip(
-        *(
-            (
-                change.seq,
-                _storable(change.partition_key, connection),
-                change.size,
-                change.code,
-                _storable(change.reason, connection),
-                change.index,
-                change.count,
-            )
-            for change in changes
-        ),
-        strict=True,
+    rows = await connection.fetch(
+        query("set_aside"),
+        sink,
+        [change.seq for change in changes],
+        [_storable(change.partition_key, connection) for change in changes],
+        [change.size for change in changes],
+        [change.code for change in changes],
+        [_storable(change.reason, connection) for change in changes],
+        [change.index for change in changes],
+        [change.count for change in changes],
     )
-    kept = {seq for (seq,) in await connection.fetch(query("set_aside"), sink, *map(list, columns))}
+    kept = {row["seq"] for row in rows}
     lost = sorted({change.seq for change in changes} - kept)
     for seq in lost:
         logger.error(
@@ -90,23 +86,24 @@ class Due(NamedTuple):
 
 
 async def due(connection: Connection, reader: EventReader, *, sink: str, after_seq: int) -> Due:
-    """Some of the letters behind a seq that somebody wants to be sent again, the oldest first; none if that is all."""
+    """The next letters after a seq that somebody has asked for to be sent again, the oldest first; none if there are no more."""
     batch = _BATCH_LETTERS, _BATCH_BYTES
-    rows: Sequence[Any] = ()
-    events: Sequence[Event] = ()
     with database_errors("cannot read the dead letters"):
-        # Those that are discarded while they are read become no events; it may be all of them.
-        while not events and (rows := await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)):
+        while True:
+            rows = await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)
             events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
+            if events or not rows:
+                break
+            # All of these letters were discarded while they were read, and became no events.
             after_seq = rows[-1]["seq"]
-    of_seq = {row["seq"]: row[_OUTBOX_COLUMNS:] for row in rows}
+    row_of = {row["seq"]: row for row in rows}
     for event in events:
-        event.index, event.count, _ = of_seq[event.seq]
-    return Due(events, [of_seq[event.seq][-1] for event in events])
+        event.index, event.count = row_of[event.seq]["tx_index"], row_of[event.seq]["tx_count"]
+    return Due(events, [row_of[event.seq]["attempts"] for event in events])
 
 
 async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:
-    """Drop letters that were due; one that was set aside again meanwhile stays."""
+    """Drop letters that were sent again and delivered. One that was set aside again meanwhile has more attempts, and stays."""
     with database_errors("cannot drop delivered dead letters"):
         seqs = [event.seq for event in letters.events]
         await connection.execute(query("drop_delivered_letters"), sink, seqs, letters.attempts)
@@ -155,24 +152,24 @@ async def read(connection: Connection, letter: Letter) -> str:
 
 
 async def retry(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Ask the listener of each sink to send these letters again. If this is interrupted, that is asked for some of them."""
+    """Ask the listener of each sink to send these letters again. If this is interrupted, only some of them are asked for."""
     await _change(connection, "retry_letters", letters)
 
 
 async def discard(connection: Connection, letters: Sequence[Letter]) -> None:
-    """Give these letters up. If this is interrupted, some of them are gone."""
+    """Give these letters up. If this is interrupted, only some of them are gone."""
     await _change(connection, "discard_letters", letters)
 
 
 def _storable(text: str, connection: Connection) -> str:
-    """The text as a database can hold it that has fewer characters than UTF-8: what the stream said may have any."""
+    """The text with escapes where the database's encoding has fewer characters than UTF-8: an answer of the stream may hold any."""
     if connection.get_settings().server_encoding == "UTF8":
         return text
     return text.encode("ascii", "backslashreplace").decode()
 
 
 async def _change(connection: Connection, statement: str, letters: Sequence[Letter]) -> None:
-    """Change letters a portion at a time: the leader's statements that have to do with one of them do not wait long."""
+    """Change letters a portion at a time, so that the leader does not wait long for a letter that such a statement has locked."""
     for portion in portions(letters, size=attrgetter("record_bytes")):
         await past_conflicts(partial(_change_some, connection, statement, portion))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, LEADER_LOCK_CLASS, Connection, database_errors
 
-# A leader asks something every few seconds. One that is silent for so long is frozen or cut off, or its machine is gone: the
-# server ends its session, and the lock is free. Longer than the lease, by more than a request takes to be sent.
+# A leader asks the server something every few seconds. One that is silent for this long is frozen or cut off, or its machine is gone: then
+# the server ends its session, which frees the lock. It has to be longer than the lease (15 s), by more than a request takes to be sent.
 SILENCE_SECONDS = 20.0
 
 
 class Leadership:
-    """A lock on a sink, held as long as its connection lives. The server ends that when nothing is asked for 20 s."""
+    """A lock on a sink, held as long as its session lives. The server ends the session when nothing is asked for ``SILENCE_SECONDS``."""
 
     def __init__(self, connection: Connection, *, sink: str) -> None:
         self._connection = connection

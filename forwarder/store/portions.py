@@ -1,7 +1,7 @@
-"""Cuts work on many changes into portions, each of which makes a statement that is short. Pure.
+"""Cuts work on many changes into portions, each small enough for a short statement. Pure.
 
-Short is: far below what a leader's lease leaves (``forwarder.delivery.lease``), and what a statement may take (``session.sql``). Whoever waits for a
-row that such a statement has locked does not wait long either.
+A statement has to be far shorter than a leader's lease (15 s, ``forwarder.delivery.lease``) and than the statement_timeout (``session.sql``). And
+whoever waits for a row that it has locked should not wait long.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-# So many rows are written in some hundredths of a second, so many bytes in some tenths.
+# 500 rows are written in some hundredths of a second, 16 MiB in some tenths.
 MAX_ROWS = 500
 MAX_BYTES = 16 << 20
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def portions(items: Sequence[T], *, size: Callable[[T], int]) -> Iterator[Sequence[T]]:
-    """The items in their order; ``size`` tells the bytes of one. None of the portions is empty, and one large item is a portion."""
+    """The items in their order, cut into portions; ``size`` tells the bytes of an item. An item above the limit is a portion by itself."""
     portion: list[T] = []
     portion_bytes = 0
     for item in items:

@@ -24,7 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 class Newcomers:
-    """The sinks that a process finds missing: they are new together, so none of them counts as there before the others."""
+    """Remembers since when a process has been creating sinks. All of them count as new together.
+
+    The first sink of a database begins with the oldest change, and one that is added later with now. Without this, the second of two new
+    sinks in one configuration would count as added to the first.
+    """
 
     def __init__(self) -> None:
         self._since: int | None = None
@@ -38,7 +42,7 @@ class Newcomers:
 
 
 class Positions:
-    """One sink's stored position. Losing its last write costs repeats only, so no commit waits for the disk."""
+    """One sink's stored position. If a crash forgets the last write, changes are repeated and none is lost, so no commit waits for the disk."""
 
     def __init__(
         self,
@@ -49,24 +53,28 @@ class Positions:
         newcomers: Newcomers | None = None,
         tell_lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``history_stamp`` is that of ``forwarder.store.history.History``. ``tell_lost`` hears how many changes were set aside and are gone."""
+        """``history_stamp`` is that of ``forwarder.store.history.History``.
+
+        ``tell_lost`` is called with how many of the changes that were set aside could not be stored, since they are gone.
+        """
         self._connection = connection
         self._sink = sink
         self._history_stamp = history_stamp
         self._newcomers = newcomers or Newcomers()
         self._tell_lost = tell_lost
+        # Rises with each load. A position is saved only in the epoch in which it was loaded.
         self._epoch = 0
         # What was delivered beyond the position that was loaded.
         self.ahead: Ahead | None = None
 
     async def load(self, *, start: Start | None = None) -> Position:
-        """The stored position; from now on only whoever has loaded it last can save one.
+        """The stored position. From now on only whoever has loaded it last can save one.
 
-        A new sink begins with the oldest retained change, or with what is committed from now on. Not told which, the first of a
-        database does the former, since nobody has delivered anything yet, and one that is added does the latter.
-
-        If the position was saved in another cluster or database (this one was restored from a dump, was copied, or took over in
-        a Blue/Green switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
+        1. A sink that is known goes on from its position.
+        2. A new sink is created, and begins as ``start`` says. If that is None, the first sink of a database begins with the oldest change, since
+           nobody has delivered anything yet, and one that is added later begins with now.
+        3. If the position was saved in another cluster or database (this one was restored from a dump, was copied, or took over in a
+           Blue/Green switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
 
         Raises:
             Refused: the schema is missing.
@@ -77,7 +85,7 @@ class Positions:
             row = await self._load()
             if row is None:
                 since = await self._newcomers.since(self._connection)
-                # Read before the snapshot is taken, so it is true for it.
+                # First the floor, then the snapshot, which the statement takes: a floor holds only for later snapshots.
                 floor_seq = await read_floor(self._connection)
                 await self._connection.execute(query("create_sink"), self._sink, start, floor_seq, since)
                 row = await self._load()
@@ -97,11 +105,12 @@ class Positions:
         ahead: Ahead | None = None,
         system_identifier: int | None = None,
     ) -> int:
-        """Store the position after what was delivered or set aside, and with it, in one transaction, what was set aside, and what was
-        delivered beyond the position if that is worth it.
+        """Store the position, and in the same transaction the changes that were set aside before it and what was delivered beyond it.
+
+        ``system_identifier`` is that of this cluster, where the position was adopted from another one.
 
         Returns:
-            A floor for snapshots taken from now on: no transaction that they count as not yet begun has a lower seq.
+            A floor for snapshots that are taken from now on (``floors.py``).
 
         Raises:
             Unavailable: the database does not answer, or somebody else leads the sink, has set it back, removed or restored it;
@@ -111,8 +120,8 @@ class Positions:
             if not aside and not ahead:
                 return await self._save(position, system_identifier)
             async with self._connection.transaction():
-                # The position comes first: once anything is written, no floor can be read any more. It also is what tells whether
-                # we still lead, before anything is kept, and `forwarder replay` locks the two in the same order.
+                # The position comes first, for three reasons: a floor can be read only before the transaction has written anything; the
+                # update tells whether we still lead; and `forwarder replay` locks the sink and its letters in this order too.
                 floor_seq = await self._save(position, system_identifier)
                 if aside:
                     await self._keep(aside)
@@ -123,7 +132,7 @@ class Positions:
             return floor_seq
 
     async def keep(self, aside: Sequence[SetAside]) -> None:
-        """Store some of what was set aside, before the position is saved that passes it.
+        """Store some of the changes that were set aside, before a later ``save`` stores the position after them.
 
         Raises:
             Unavailable: as ``save`` does.
@@ -136,10 +145,10 @@ class Positions:
                 await self._keep(aside)
 
     async def prove(self) -> None:
-        """Hear from the session, and that the position is still ours to move.
+        """Make sure that the session answers, and that the position is still ours to move.
 
         Raises:
-            Unavailable: it does not answer, or the position is not.
+            Unavailable: one of the two is not so.
         """
         with database_errors("cannot prove the leadership"):
             epoch = await self._connection.fetchval(query("epoch"), self._sink, timeout=ANSWER_SECONDS)
@@ -180,13 +189,14 @@ class Positions:
         )
 
     async def _adopt(self, foreign: Position) -> Position:
-        """A position in this cluster's history that passes over nothing that was not delivered.
+        """Turn the position of another cluster or database into one of this one, and save it. It passes over nothing that was not delivered:
 
-        The rows that came along keep their transaction ids, which the foreign snapshot still tells apart: a change with a low
-        seq whose transaction was in flight then is not delivered. What was written here has seqs above all of them; where it
-        has not, ``history.identify`` has set the last delivered seq to 0.
+        1. Changes that came along in the dump have kept their transaction ids, so the foreign snapshot still tells which of them are
+           delivered. One with a low seq, whose transaction was in flight at the last save, is not: everything is sent again from there.
+        2. Changes that were written here have seqs above all of those, and are sent. Where the seqs began anew instead,
+           ``history.identify`` has set the last delivered seq to 0, and everything is sent.
         """
-        # Read before the snapshot is taken, so it is true for it.
+        # First the floor, then the snapshot: a floor holds only for later snapshots.
         floor_seq = await read_floor(self._connection)
         row = await self._connection.fetchrow(query("present"))
         assert row is not None
@@ -227,6 +237,7 @@ def position_of(row: asyncpg.Record) -> Position:
         numbered=msgspec.json.decode(row["batch_numbered"] or "[]", type=Numbered),
     )
     delivered = Snapshot(*row["delivered"])
-    # Releases before gave a sink that is set back a floor too, which passes over transactions that were running then.
+    # Earlier releases gave a sink that is set back a floor beside a snapshot that sees nothing. It would pass over transactions that were
+    # running then, so it counts as 0.
     floor_seq = 0 if delivered == NOTHING else row["floor_seq"]
     return Position(delivered=delivered, floor_seq=floor_seq, batch=batch, last_seq=row["last_seq"])

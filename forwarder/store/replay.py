@@ -1,4 +1,4 @@
-"""Sets a sink back inside what the outbox retains, or has the changes of some tables sent to it again."""
+"""Has changes sent to a sink again: all of them from some point on (``set_back``), or those of some tables (``send_tables``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from forwarder.store.positions import first_undelivered, position_of
 from forwarder.store.replay_progress import Progress, read_progress
 from forwarder.store.table_replay import TableReplay
 
-# The time of a change is taken right after its seq, so later seqs have later times, but for what the scheduler does in between.
+# The trigger draws a change's seq and then takes its time. Another writer may come in between, so a higher seq may have an earlier time. It is
+# taken for granted that the two are no further apart than this.
 CLOCK_SLACK_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
@@ -30,23 +31,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """Everything will be sent again from the change with this seq, which was made ``at``."""
+    """Everything will be sent again from this change on; ``at`` is its time, in text."""
 
     seq: int
     at: str
 
 
 class Replay:
-    """A sink that is to be set back. All of its methods raise ``Refused`` with the remedy, or ``Unavailable``."""
+    """What `forwarder replay` does to one sink. Its methods raise ``Refused`` with the remedy, or ``Unavailable``."""
 
     def __init__(self, connection: Connection, *, sink: str) -> None:
         self._connection = connection
         self._sink = sink
 
     async def set_back(self, start: datetime | int | None) -> Replayed:
-        """Send everything again from a time or a seq on; None: all that is retained. A listener that runs does so at once.
+        """Have everything sent again from a time or a seq on; None: all that is retained. A listener that runs begins at once.
 
-        What is not delivered yet is sent as well, whatever its seq.
+        What is not delivered yet is sent as well, even if its seq is lower.
         """
         with database_errors("cannot set the sink back"):
             floor_seq = await read_floor(self._connection)
@@ -74,11 +75,13 @@ class Replay:
         anew: bool = False,
         report: Callable[[Progress], None] = lambda _: None,
     ) -> Progress:
-        """Send the delivered changes of some tables again, from a time or a seq on, beside what else is sent.
+        """Have the delivered changes of some tables sent again, from a time or a seq on, while everything else goes on.
 
-        If the same was asked for before and was interrupted, it goes on, with what was delivered then, and nothing is sent twice for it;
-        ``anew``: it begins again. So it does by itself where nothing was sent for it yet, or nothing of it is retained any more.
-        ``report`` hears how far it has come, at the beginning (some changes: it goes on) and whenever it may be interrupted without loss.
+        1. If the same was asked for before and was interrupted, it goes on where it was: what was delivered when it began is sent once.
+        2. It begins again if ``anew`` says so, if the interrupted one had sent nothing yet, or if nothing is retained of what that was for.
+        3. If something else was asked for and is not done: ``Refused``, unless ``anew``.
+
+        ``report`` is called when it begins or goes on (``Progress.changes`` tells which) and after each portion that is stored.
         """
         tables = await read_named(self._connection, patterns)
         replay = await past_conflicts(partial(self._of_tables, start, tables, anew=anew))
@@ -101,7 +104,7 @@ class Replay:
         return TableReplay(self._connection, progress, sink=self._sink)
 
     def _goes_on(self, unfinished: Progress | None, *, asked_for: str) -> bool:
-        """Whether what was interrupted is what is asked for, rather than nothing or over."""
+        """Whether to go on with the replay that was interrupted."""
         if unfinished is None or not unfinished.changes:
             return False
         if unfinished.is_overtaken:
@@ -154,7 +157,7 @@ class Replay:
         return found
 
     async def _change_at(self, seconds: float, oldest: asyncpg.Record) -> asyncpg.Record | None:
-        """The first change at a time or later, by halving."""
+        """The first change with this time or a later one, found by bisection over the seqs."""
         present = await self._connection.fetchrow(query("present"))
         assert present is not None
         low, high = oldest["seq"], present["last_seq"] + 1

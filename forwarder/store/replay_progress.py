@@ -1,4 +1,4 @@
-"""How far a `forwarder replay --table` has come that is not done yet: a row of ``forwarder.replay``."""
+"""How far an unfinished `forwarder replay --table` has come: a row of ``forwarder.replay``."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from forwarder.database.sessions import Connection
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """What it was begun for, and what is left of it."""
+    """What the replay was begun for, and what is left of it."""
 
     # The names of its tables.
     tables: list[str]
-    # The command's own words.
+    # Its start and the ids of its tables, by which the same command knows it again.
     asked_for: str
     begun_at: datetime
+    # The change that it began with.
     first_seq: int
     first_at: str
-    # Every change below it was looked at.
+    # Every change below this was looked at.
     next_seq: int
-    # Nothing above it is part of the replay.
+    # Nothing above this is part of the replay.
     last_seq: int
-    # How many changes are on their way, or were sent again.
+    # How many changes were made dead letters, to be sent again.
     changes: int
-    # Whether retention had emptied a part of the outbox before its turn came.
+    # Whether changes may have been gone before their turn came, since retention had emptied a leaf.
     is_short: bool
-    # Of all that the outbox holds; None: it is empty.
+    # The oldest change that is in the outbox now, of whatever table; None: the outbox is empty.
     oldest_seq: int | None
 
     @property
     def at_seq(self) -> int:
-        """Where it is, for people: the last change, if it was looked at."""
+        """Where it is, to be shown: ``next_seq`` is one beyond the last seq when all was looked at."""
         return min(self.next_seq, self.last_seq)
 
     @property
@@ -43,7 +44,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the outbox may have held something of what is left that it holds no more."""
+        """Whether retention may have dropped changes that were not looked at yet."""
         return self.next_seq <= self.last_seq and (self.oldest_seq is None or self.oldest_seq > self.next_seq)
 
     def __str__(self) -> str:
@@ -57,6 +58,6 @@ _PROGRESS = msgspec.json.Decoder(Progress)
 
 
 async def read_progress(connection: Connection, sink: str) -> Progress | None:
-    """The replay of a sink that is not done: it was interrupted, or somebody is at work on it. Raises what asyncpg does."""
+    """The unfinished replay of a sink, whether it was interrupted or is at work; None if there is none. Raises what asyncpg does."""
     row: str | None = await connection.fetchval(query("unfinished_replay"), sink)
     return None if row is None else _PROGRESS.decode(row)

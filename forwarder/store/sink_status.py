@@ -32,10 +32,10 @@ class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: int
     # A `forwarder replay --table` that is not done; None: there is none.
     replay: Progress | None = None
-    # The server process of the listener that leads, and where that listener is; None if none does.
+    # The server process of the listener that leads, and where that listener connects from; None if none leads.
     leader_pid: int | None = None
     leader_address: str | None = None
-    # That somebody has the leader's lock who seems to be no listener, and what to do; None if nobody has.
+    # A sentence about a session that has the leader's lock and seems to be no listener, with the remedy; None if there is none.
     usurpation: str | None = None
 
 
@@ -62,7 +62,7 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
         Refused: there is no such sink, a listener serves it, or it has a backlog and ``discard`` is not given.
         Unavailable: the database does not answer.
     """
-    # As long as we have the leader's lock, no listener begins to serve it.
+    # While this session has the leader's lock, no listener begins to serve the sink.
     if not await Leadership(connection, sink=name).take():
         raise Refused(_occupied(name, await holders_of_sink(connection, name)))
     found = {sink.name: sink for sink in await read_sinks(connection)}
@@ -75,7 +75,7 @@ async def remove_sink(connection: Connection, name: str, *, discard: bool) -> No
             " --discard"
         )
     with database_errors("cannot remove the sink"):
-        # From now on no replay adds to the letters.
+        # First, so that no replay adds to the letters while they are dropped.
         await connection.execute(query("forget_replay"), name)
         await dead_letters.drop_all(connection, sink=name)
         await connection.execute(query("remove_sink"), name)

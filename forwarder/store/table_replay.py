@@ -1,8 +1,10 @@
-"""Sends the delivered changes of some tables again, beside what else is sent: by way of the dead letters, a portion at a time.
+"""Has the delivered changes of some tables sent again, while everything else goes on: it makes them dead letters that are due.
 
-Each portion is a short transaction: neither the sink nor its leader waits for it. What is to be sent again is fixed when the replay
-begins, by the position that the sink has then, and how far it has come is stored with each portion. So one that was killed goes on where it
-was, and nothing is sent twice or left out.
+1. When the replay begins, the sink's position is copied to ``forwarder.replay``. What that position sees and is of these tables is sent again.
+2. ``run`` goes through the outbox in pages. The changes of a page are made dead letters in portions, each in a short transaction that also
+   stores how far the replay has come. So neither the sink nor its leader waits for it, and a replay that was killed goes on where it was:
+   nothing is sent twice or left out.
+3. With the last portion nothing is left, and the row of ``forwarder.replay`` is deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from forwarder.outbox.transactions import Transactions
 from forwarder.store.portions import portions
 from forwarder.store.replay_progress import Progress
 
-# So many changes, of whatever tables, are looked at in some hundredths of a second.
+# Changes of a page, of whatever tables; to look at them takes some hundredths of a second.
 PAGE_ROWS = 5000
 
 _BYTES = attrgetter("bytes")
@@ -43,9 +45,9 @@ class Chosen:
 
 
 class TableReplay:
-    """A replay that was begun, here or in a process that is gone.
+    """A replay that was begun, by this process or by one that is gone.
 
-    Its methods raise ``Refused`` if somebody else has taken it over, or ``Unavailable``.
+    Its methods raise ``Refused`` if another process has taken it over, or ``Unavailable``.
     """
 
     def __init__(self, connection: Connection, progress: Progress, *, sink: str) -> None:
@@ -56,17 +58,19 @@ class TableReplay:
         self.progress = progress
 
     async def run(self, report: Callable[[Progress], None]) -> None:
-        """Send everything again that is left; ``report`` hears of each portion once it is stored."""
+        """Have everything sent again that is left; ``report`` is called after each portion that is stored."""
         while self.progress.next_seq <= self.progress.last_seq:
-            # Looked at first: whatever is dropped after this is missed when it is to be stored.
+            # Before the page is read. What is dropped later shows when the page is stored: fewer changes are there than were chosen.
             is_short = await self._is_cut()
             page = await self._fetch("replay_page", self._sink, self.progress.next_seq, PAGE_ROWS)
-            *earlier, last = [*portions(await self._chosen(page), size=_BYTES)] or [()]
+            parts = list(portions(await self._chosen(page), size=_BYTES))
             is_short = is_short or await self._has_hole(page)
-            for portion in earlier:
-                await self._store(portion, next_seq=portion[-1].seq + 1, is_short=is_short)
+            for part in parts[:-1]:
+                await self._store(part, next_seq=part[-1].seq + 1, is_short=is_short)
                 report(self.progress)
-            await self._store(last, next_seq=self._end_of(page), is_short=is_short)
+            # Stored even if nothing of the page is chosen, since it says how far the replay has come.
+            last_part = parts[-1] if parts else ()
+            await self._store(last_part, next_seq=self._end_of(page), is_short=is_short)
             report(self.progress)
         with database_errors("cannot end the replay"):
             await self._connection.execute(query("end_replay"), self._sink, self._begun_at)
@@ -76,7 +80,7 @@ class TableReplay:
         return replace(self.progress, oldest_seq=oldest[0]["seq"] if oldest else None).is_cut
 
     async def _has_hole(self, page: Sequence[asyncpg.Record]) -> bool:
-        """Whether a leaf was emptied before a change of the page, or behind the last page."""
+        """Whether a leaf may have been emptied between changes of this page, before them, or after the last page."""
         behind = [self.progress.last_seq] if len(page) < PAGE_ROWS else []
         [steps] = await self._fetch("seq_steps")
         [dropped] = await self._fetch("dropped")
@@ -84,31 +88,32 @@ class TableReplay:
         return dropped["txid"] > 0 and has_hole(seqs, leaf_events=steps["leaf_events"], jumps=steps["jumps"])
 
     def _end_of(self, page: Sequence[asyncpg.Record]) -> int:
-        """Where to go on behind a page. The last page says with its last portion that nothing is left, so nobody has to look again."""
+        """The ``next_seq`` after a page. After the last one it is above ``last_seq``, so that no empty page has to be read to find the end."""
         return page[-1]["seq"] + 1 if len(page) == PAGE_ROWS else self.progress.last_seq + 1
 
     async def _chosen(self, page: Sequence[asyncpg.Record]) -> Sequence[Chosen]:
-        """Those of a page that are to be sent again, numbered as they were when they were sent first."""
+        """The changes of a page that are to be sent again, numbered as they were when they were sent first."""
         unknown = self._transactions.unknown(row["txid"] for row in page if row["is_chosen"])
         for count in await transaction_counts.count(
             self._fetch, unknown, up_to_seq=self.progress.next_seq - 1, numbered=UNNUMBERED
         ):
             self._transactions.learn(count)
-        # After everything is counted, so that it holds for that.
+        # Asked for after the counting, so that it includes what was dropped meanwhile.
         [dropped] = await self._fetch("dropped")
         self._transactions.doubt(dropped["txid"])
         return list(self._numbered(page))
 
     def _numbered(self, page: Sequence[asyncpg.Record]) -> Iterator[Chosen]:
         for row in page:
-            # What is not delivered is numbered when it is. It comes after all that is delivered of its transaction.
+            # A change that was not delivered when the replay began is passed over. The delivered ones of its transaction come before it, so their
+            # numbers do not depend on it.
             if row["is_delivered"]:
                 index, count = self._transactions.number(row["txid"], row["seq"])
                 if row["is_chosen"]:
                     yield Chosen(seq=row["seq"], bytes=row["bytes"], index=index, count=count)
 
     async def _store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> None:
-        """Have these sent again, and go on behind them."""
+        """Make these dead letters that are due, and note that the replay goes on at ``next_seq``."""
         stored = await past_conflicts(partial(self._try_to_store, chosen, next_seq=next_seq, is_short=is_short))
         is_short = self.progress.is_short or is_short or stored < len(chosen)
         changes = self.progress.changes + stored
@@ -117,7 +122,7 @@ class TableReplay:
     async def _try_to_store(self, chosen: Sequence[Chosen], *, next_seq: int, is_short: bool) -> int:
         with database_errors("cannot send the changes again"):
             async with self._connection.transaction():
-                # Of two that do the same, one waits here for the other, and finds then that it is done.
+                # If two processes work on one replay, the second waits here for the first, and then finds that the portion is done.
                 next_seq_stored = await self._connection.fetchval(query("hold_replay"), self._sink, self._begun_at)
                 if next_seq_stored != self.progress.next_seq:
                     raise Refused(
@@ -129,7 +134,7 @@ class TableReplay:
         return stored
 
     async def _insert(self, chosen: Sequence[Chosen]) -> int:
-        """Make them dead letters that are due; how many there were still."""
+        """Make them dead letters that are due. Returns how many of them were in the outbox still."""
         if not chosen:
             return 0
         places = zip(*((change.seq, change.index, change.count) for change in chosen), strict=True)

@@ -25,7 +25,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
 from forwarder.outbox.feed import Feed
-from forwarder.outbox.head_reader import Pump
+from forwarder.outbox.head_reader import HeadReader
 from forwarder.outbox.pages import Outbox
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
@@ -336,7 +336,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             reader, anyio.Lock(), registry=Registry(), history_stamp=stamp, page_rows=50, page_bytes=1 << 20
         )
         feed = Feed(await outbox.here(), shared=False)
-        pump = Pump(outbox, feed)
+        head_reader = HeadReader(outbox, feed)
         packer = Packer(
             sink,
             origins=Origins([Origin(0, "7")]),
@@ -349,7 +349,7 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             tasks.start_soon(relay.run)
 
             async def listen() -> None:
-                await pump.listen(doorbell, poll_interval_seconds=POLL_INTERVAL_SECONDS)
+                await head_reader.listen(doorbell, poll_interval_seconds=POLL_INTERVAL_SECONDS)
 
             tasks.start_soon(listen)
             tasks.start_soon(intake.run)

@@ -1,1 +1,4 @@
-"""The formats of records, one a module."""
+"""The formats of records, one a module.
+
+* ``encoder`` in ``native``: one JSON object a line
+"""

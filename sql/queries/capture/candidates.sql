@@ -1,9 +1,9 @@
--- Every table that can be captured, as one JSON object each: forwarder.triggers.Table says what is in it.
--- Not: views and foreign tables, temporary tables, what belongs to the system, to us or to an extension.
--- Locks none of them, as pg_partition_tree() would.
---   $1 a pattern; each character that matches it is shown as a question mark
+-- Every table that can be captured, each as a JSON object: forwarder.capture.tables.Table says what is in it.
+-- Left out are views, foreign tables, temporary tables, and whatever belongs to the system, to us or to an extension.
+-- Locks no table, as pg_partition_tree() would.
+--   $1 a regular expression; each character that matches it is shown as a question mark
 WITH RECURSIVE
--- Which type is made of which: domains, arrays, ranges, and composite types other than those of tables.
+-- Each type that is made of another one, with that one: domains, arrays, ranges, and composite types other than those of tables.
 part (type, whole) AS (
     SELECT type.typbasetype, type.oid FROM pg_catalog.pg_type AS type WHERE type.typtype = 'd'
     UNION ALL
@@ -16,15 +16,14 @@ part (type, whole) AS (
     JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid AND NOT attribute.attisdropped
     WHERE class.relkind = 'c'
 ),
--- Types with values that are equal, are written in several ways, and that forwarder.canonical does not know for one: intervals (1 day and
--- 24:00:00), text in which case does not count, queries whose weights do not, and what is made of them.
+-- Types whose equal values can be written in several ways that forwarder/outbox/canonical_keys.py does not make one: intervals (1 day and
+-- 24:00:00), text in which case does not count, queries whose weights do not; and types that are made of these.
 ambiguous (type) AS (
     SELECT type.oid FROM pg_catalog.pg_type AS type WHERE type.typname IN ('citext', 'interval', 'tsquery')
     UNION
     SELECT part.whole FROM ambiguous JOIN part ON part.type = ambiguous.type
 ),
--- Casts to json of types that belong to somebody who is no superuser, which run a function of such a one; and what is made of these types such
--- that the cast is run for it.
+-- Casts to json where neither the owner of the type nor the owner of the cast's function is a superuser.
 foreign_cast (source, source_owner, function, owner) AS (
     SELECT foreign_cast.castsource, type.typowner, foreign_cast.castfunc, function.proowner
     FROM pg_catalog.pg_cast AS foreign_cast
@@ -35,6 +34,7 @@ foreign_cast (source, source_owner, function, owner) AS (
     WHERE foreign_cast.castsource >= 16384 AND foreign_cast.casttarget = 'json'::regtype AND foreign_cast.castmethod = 'f'
       AND type.typtype NOT IN ('c', 'd') AND type.typcategory <> 'A'
 ),
+-- These types, and the types made of them whose conversion to json runs the cast.
 holder (type, source) AS (
     SELECT foreign_cast.source, foreign_cast.source FROM foreign_cast
     UNION
@@ -117,7 +117,7 @@ SELECT regexp_replace(json_build_object(
 )::text, $1, '?', 'g')
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
--- What identifies a row: the primary key, else the replica identity's index, else the first unique index without nulls.
+-- The index that identifies a row: the primary key, else that of the replica identity, else the first unique index without nullable columns.
 LEFT JOIN LATERAL (
     SELECT index.*, to_json((index.indkey::smallint[])[0:index.indnkeyatts - 1]) AS attnums
     FROM pg_catalog.pg_index AS index
@@ -135,7 +135,7 @@ LEFT JOIN LATERAL (
     ORDER BY index.indisprimary DESC, index.indisreplident DESC, index_class.relname
     LIMIT 1
 ) AS key ON true
--- The table itself and its partitions, of all levels.
+-- The table itself and its partitions of all levels.
 CROSS JOIN LATERAL (
     WITH RECURSIVE found (oid) AS (
         SELECT class.oid
@@ -147,8 +147,8 @@ CROSS JOIN LATERAL (
     )
     SELECT array_agg(found.oid) AS relations FROM found
 ) AS family
--- Of these all but foreign ones, and our triggers on them, whatever their names. A trigger is sound if it fires, and on
--- what ours are for; tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
+-- Of these all but foreign tables, and our triggers on them, whatever their names. A trigger is sound if it is enabled and fires on what it
+-- should: tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
 CROSS JOIN LATERAL (
     SELECT
         json_agg(json_build_object(

@@ -1,6 +1,7 @@
--- What is known of the role that forwarder.capture() or forwarder.images() is for, as a JSON object: forwarder.capture_role.CaptureRole says what is
--- in it.
---   $1 the name of the role of capture(); null for the one that owns it now. $2 `capture` or `images`, whose role has that name and an ending
+-- What is known of the role that forwarder.capture() or forwarder.images() should belong to, as a JSON object: forwarder.capture.role.CaptureRole
+-- says what is in it.
+--   $1 the name of the role of capture(), null: the one that owns capture() now; $2 which role: `capture`, or `images`, whose name is that of
+--   the other one with _images behind it
 WITH ours AS (
     SELECT
         current_setting('server_version_num')::integer >= 160000 AS says_what,
@@ -18,7 +19,7 @@ WITH ours AS (
     FROM pg_catalog.pg_roles AS installer
     WHERE installer.rolname = current_user
 ),
--- Without a row if there is no such role.
+-- No row if there is no such role.
 role AS (
     SELECT role.*
     FROM pg_catalog.pg_roles AS role, ours
@@ -32,14 +33,14 @@ SELECT json_build_object(
     'exists', role.oid IS NOT NULL,
     'has_function', coalesce(role.oid = ours.function_owner, false),
     'says_what', ours.says_what,
-    -- Whether it could do no less than the owner, so that nothing would be gained.
+    -- Whether it can do all that the owner can, so that the function would run with no fewer rights.
     'is_unfit', role.oid IS NOT NULL AND (role.rolsuper OR pg_has_role(role.oid, ours.owner, 'MEMBER')),
     'is_inherited', role.oid IS NOT NULL
         AND pg_has_role(ours.owner, role.oid, 'USAGE')
         AND pg_has_role(ours.owner, role.oid, CASE WHEN ours.says_what THEN 'SET' ELSE 'MEMBER' END),
     'owner_inherits', ours.says_what OR (SELECT rolinherit OR rolsuper FROM pg_catalog.pg_roles WHERE oid = ours.owner),
     'can_create', ours.is_super OR ours.creates_roles,
-    -- Since PostgreSQL 16, CREATEROLE alone is not enough for a role that somebody else has made.
+    -- Since PostgreSQL 16, CREATEROLE does not suffice to grant a role that somebody else has created.
     'can_grant', ours.is_super OR CASE
         WHEN role.oid IS NULL THEN ours.creates_roles
         WHEN pg_has_role(ours.installer, role.oid, 'MEMBER WITH ADMIN OPTION') THEN true
@@ -71,9 +72,9 @@ SELECT json_build_object(
               OR coalesce((to_jsonb(membership) ->> 'set_option')::boolean, true)
           )
     ),
-    -- What it owns or was granted that is not ours. In other databases only what it owns can be told, and one function there is ours.
+    -- What it owns or was granted that is not ours. Of other databases only what it owns is told, and functions are not: one there is ours.
     'holdings', (
-        -- What is being dropped has no name any more.
+        -- An object that is being dropped has no name any more.
         SELECT coalesce(json_agg(holding.name ORDER BY holding.name) FILTER (WHERE holding.name IS NOT NULL), '[]')
         FROM (
             SELECT CASE

@@ -1,5 +1,5 @@
--- Every row of the registry, as one JSON object each: forwarder.triggers.Registered says what is in it.
---   $1 a pattern; each character that matches it is shown as a question mark
+-- Every row of the registry, each as a JSON object: forwarder.capture.tables.Registered says what is in it.
+--   $1 a regular expression; each character that matches it is shown as a question mark
 SELECT regexp_replace(json_build_object(
     'id', captured.id,
     'relation', captured.relation::bigint,

@@ -1,5 +1,5 @@
--- Each function in schema forwarder as PostgreSQL has it: forwarder.definitions.Function says what is in a row. Of several with one name, the one
--- of the owner of the schema, or of the role that is called `capture`'s owner, goes before those that somebody else has put beside it.
+-- Each function in schema forwarder as PostgreSQL has it: forwarder.capture.function_definitions.Function says what is in a row. Of several with
+-- one name, the one that belongs to the owner of the schema is returned, else the oldest.
 SELECT DISTINCT ON (proc.proname)
     proc.proname AS name,
     language.lanname AS language,

@@ -1,6 +1,7 @@
--- Whoever longest keeps us from a lock on a table or one of its partitions. Those who only vacuum or analyse come last.
+-- The session that keeps us from a lock on a table or one of its partitions; of several, the one whose transaction is the oldest. One that only
+-- vacuums or analyses is returned only if there is no other.
 --   $1 the table, $2 whether we want ACCESS EXCLUSIVE, as a drop does, and not SHARE ROW EXCLUSIVE
--- Waits for none of these locks itself, as pg_partition_tree() would.
+-- Waits for no lock itself, as pg_partition_tree() would.
 WITH RECURSIVE family (oid) AS (
     SELECT to_regclass($1)::oid
     UNION ALL

@@ -1,4 +1,4 @@
--- Whether schema forwarder can be migrated: whether it keeps a record of its migrations, and whether it holds anything at all.
+-- Whether schema forwarder has a record of its migrations, and whether it has any object at all.
 SELECT
     to_regclass('forwarder.migration') IS NOT NULL AS recorded,
     EXISTS (

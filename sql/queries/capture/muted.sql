@@ -1,5 +1,5 @@
--- For whom triggers are told not to fire, so that their changes are not captured, and the statement that ends it. A session may say so for itself,
--- which nobody sees.
+-- The roles and databases whose settings keep triggers from firing, so that their changes are not captured; and the statement that ends it. What a
+-- session has set for itself cannot be seen.
 SELECT
     concat_ws(
         ' in ',

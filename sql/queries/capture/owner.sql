@@ -1,5 +1,5 @@
--- Who we are, and who owns a table and its schema, as SQL names; and whether we may use that schema. The table need not be one that we
--- may name.
+-- Our role, the owners of a table and of its schema, as SQL writes them; and whether we may use the schema. Works without any right on the table.
+--   $1 the table, as SQL writes it
 SELECT
     quote_ident(current_user) AS role,
     quote_ident(pg_get_userbyid(class.relowner)) AS owner,

@@ -1,12 +1,12 @@
--- What is to be done so that everybody may do with schema forwarder what is theirs to do, and nobody more: one statement a row. Changes
--- nothing, and asks only the catalog, so it works for every version of the schema, and where there is none.
---   $1 the role that forwarder.capture() is for (null: the one that has it), $2 a role that is to run `forwarder listen` (null: those that do already),
---   $3 tables that are to be captured
--- A row without a statement says whom a part is about, whether there is anything to do or not.
+-- The statements, one a row, that give each role the rights on schema forwarder that it needs, and take all others away. Changes nothing itself.
+-- Reads only the catalog, so it works with every version of the schema, and where there is none.
+--   $1 the role that forwarder.capture() should belong to (null: the one that has it), $2 a role that is to run `forwarder listen` (null: only those
+--   that do already), $3 the oids of the tables that are to be captured
+-- A row without a statement names a role that a part concerns, whether there is anything to do or not.
 WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     VALUES
-    -- What capture() may do. A function that it calls is to be added here. What it does not call any more stays for a release, for statements that
-    -- have begun under the previous one: capture_with_care(), and what that calls.
+    -- What capture() may do. A function that it begins to call is to be added here. One that it does not call any more stays for a release, for
+    -- statements that have begun under the release before: capture_with_care(), and what that calls.
     ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
     ('capture', 'TABLE', 'outbox', '{INSERT}'),
     ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
@@ -39,7 +39,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
-    -- What `listen`, `replay`, `sinks` and `dead-letters` do.
+    -- What `listen`, `replay`, `sinks` and `dead-letters` need.
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
     ('runtime', 'TABLE', 'ahead', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'captured_table', '{SELECT,UPDATE (key_columns)}'),
@@ -71,7 +71,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     -- the schema nobody can name the function for a trigger of their own.
     ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')
 ),
--- The owner of the schema is whoever owns what the first migration made.
+-- The owner of the schema is the role that owns what the first migration created.
 ours AS (
     SELECT
         to_regnamespace('forwarder')::oid AS schema,
@@ -103,7 +103,7 @@ object AS (
     SELECT
         class.kind, relname, format('%s forwarder.%I', class.kind, relname), relowner,
         coalesce(relacl, acldefault(CASE class.kind WHEN 'SEQUENCE' THEN 's' ELSE 'r' END::"char", relowner)),
-        -- The sequence of an identity column belongs to whom the table does.
+        -- The sequence of an identity column always belongs to the owner of the table.
         EXISTS (
             SELECT FROM pg_catalog.pg_depend AS link
             WHERE link.classid = 'pg_catalog.pg_class'::regclass AND link.objid = class.oid AND link.deptype IN ('i', 'a')
@@ -134,7 +134,7 @@ given AS (
     CROSS JOIN LATERAL aclexplode(attribute.attacl) AS acl
     WHERE object.kind = 'TABLE' AND acl.grantee <> object.owner
 ),
--- What the owner's, or the installer's, default privileges grant on whatever is created here.
+-- What the default privileges of the owner, or of the installer, grant on objects that are created here.
 default_given AS (
     SELECT
         CASE defaults.defaclobjtype WHEN 'r' THEN 'TABLE' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FUNCTION' WHEN 'n' THEN 'SCHEMA' END AS kind,
@@ -146,7 +146,7 @@ default_given AS (
     CROSS JOIN LATERAL aclexplode(defaults.defaclacl) AS acl
     WHERE acl.grantee NOT IN (0, ours.owner, ours.installer)
 ),
--- Default privileges never grant on columns: so who has been granted this is a role that we have set up to run `forwarder listen`.
+-- Default privileges never grant on columns. So a role that was granted this privilege is one that we have set up to run `forwarder listen`.
 runtime_role AS (
     SELECT role.oid FROM pg_catalog.pg_roles AS role, ours WHERE role.rolname = $2::text AND role.oid <> ours.owner
     UNION
@@ -154,7 +154,7 @@ runtime_role AS (
     FROM given
     WHERE given.name = 'captured_table' AND given.privilege = 'UPDATE (key_columns)' AND given.grantee <> 0
 ),
--- With their partitions; and none is locked, as pg_partition_tree() would.
+-- The tables that are to be captured, and their partitions. Locks none of them, as pg_partition_tree() would.
 chosen (oid) AS (
     SELECT unnest($3::oid[])
     UNION
@@ -162,7 +162,7 @@ chosen (oid) AS (
     FROM chosen
     JOIN pg_catalog.pg_inherits AS link ON link.inhparent = chosen.oid AND NOT link.inhdetachpending
 ),
--- The role of capture() need not be there yet; then it has no oid.
+-- Roles that need rights, and for which part. The role of capture() need not exist yet; then it has no oid.
 entitled (part, role, role_name) AS (
     SELECT 'capture', capture_role, coalesce($1::text, pg_get_userbyid(capture_role))
     FROM ours WHERE capture_role IS DISTINCT FROM owner AND ($1::text IS NOT NULL OR capture_role IS NOT NULL)
@@ -188,7 +188,7 @@ right_of AS (
     JOIN wanted USING (part)
     CROSS JOIN LATERAL unnest(wanted.privileges) AS privilege
 ),
--- What capture() can do only because everybody can. So be it, until its role can by itself: else the transactions of writers would fail.
+-- What the role of capture() can do only because PUBLIC can. That stays until the role was granted it: else the transactions of writers would fail.
 needed_as_public AS (
     SELECT object.quoted
     FROM object
@@ -197,7 +197,7 @@ needed_as_public AS (
     WHERE wanted.part = 'capture' AND ours.capture_owner <> object.owner
       AND object.quoted NOT IN (SELECT given.quoted FROM given, ours WHERE given.grantee = ours.capture_owner)
 ),
--- What changes how our tables behave, or keeps them from being emptied. None of it is ours.
+-- Our tables; and in `alien` all that changes how they behave, or keeps them from being emptied, none of which is ours.
 ours_table AS (
     SELECT class.oid, class.relowner, class.relrowsecurity OR class.relforcerowsecurity AS hides_rows, format('forwarder.%I', class.relname) AS quoted
     FROM ours
@@ -205,7 +205,7 @@ ours_table AS (
         ON class.relnamespace = ours.schema AND class.relkind IN ('r', 'p') AND class.relowner = ours.owner
 ),
 alien (role_name, statement) AS (
-    -- Whoever had TRIGGER on our tables for a while can have left some, which run with the rights of whoever writes there: the listener.
+    -- A role that had TRIGGER on our tables for a while may have left triggers there, which run with the rights of the listener that writes.
     SELECT pg_get_userbyid(proc.proowner)::text, format('DROP TRIGGER %I ON %s;', trigger.tgname, quoted)
     FROM ours_table
     JOIN pg_catalog.pg_trigger AS trigger ON trigger.tgrelid = ours_table.oid AND NOT trigger.tgisinternal AND trigger.tgparentid = 0
@@ -223,8 +223,8 @@ alien (role_name, statement) AS (
     FROM ours_table
     WHERE hides_rows
     UNION ALL
-    -- A table that a foreign key refers to cannot be truncated. The key belongs to the other table; where that is not ours to alter, it goes
-    -- with the constraint of ours that it relies on, which is made again at once.
+    -- A table that a foreign key refers to cannot be truncated. The key belongs to the other table. Where we may not alter that, our constraint that
+    -- the key relies on is dropped with CASCADE, and made again at once.
     SELECT DISTINCT
         pg_get_userbyid(other.relowner),
         CASE
@@ -242,12 +242,12 @@ alien (role_name, statement) AS (
     JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
 ),
 due (place, part, role_name, statement) AS (
-    -- A superuser's `forwarder migrate` may have made something. What else may own capture() is not to be found out here.
+    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own capture() and images() is the part `capture`.
     SELECT
         1, 'owner', pg_get_userbyid(ours.owner)::text,
         format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
     FROM ours, object
-    -- What a stranger has made stays his: a function of his would run with the owner's rights.
+    -- Not what somebody else has created: such a function would then run with the owner's rights.
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
@@ -289,9 +289,9 @@ due (place, part, role_name, statement) AS (
     FROM given
     CROSS JOIN ours
     CROSS JOIN LATERAL (SELECT CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(given.grantee)::text END) AS grantee (name)
-    -- While migrations are applied, capture() may still be that of a release which needs more.
+    -- While migrations are applied ($1 is null then), capture() may be that of an earlier release, which needs more.
     WHERE ($1::text IS NOT NULL OR given.grantee IS DISTINCT FROM ours.capture_owner)
-    -- What a stranger has made is not ours to close.
+    -- What somebody else has created is not ours to close.
       AND (
           given.owner IN (ours.owner, ours.capture_owner, ours.images_owner) OR pg_has_role(ours.installer, given.owner, 'USAGE')
       )

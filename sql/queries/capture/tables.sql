@@ -1,6 +1,6 @@
--- Every table that is or was captured, under the name it has now: a rename needs no migrate to show. Where a table no longer
--- bears our trigger with this id, its oid may by now be another's (after a restore), and the name last seen holds. Names that cannot become
--- UTF-8 are made legible; a key with such a column is none, since no image of a row can become UTF-8 then either.
+-- Every table that is or was captured, under its present name, so that a rename shows without `forwarder migrate`. If a table has no trigger of ours
+-- with its id any more, the oid may be that of another table (after a restore): then the name of the last migrate is returned. Names that cannot
+-- become UTF-8 are made legible. A key with such a column is returned as none: no image of a row can become UTF-8 then either.
 --   $1 the tables that are asked for, by their ids; null: all
 SELECT
     captured.id,

@@ -1,4 +1,5 @@
--- How many changes a sink has not delivered yet, dead letters included; where no sink has ever run, all of them.
+-- How many changes at least one sink has not delivered yet, and how many dead letters there are, in one sum. Where no sink has ever run, all changes
+-- count.
 WITH standing AS MATERIALIZED (
     SELECT * FROM forwarder.standings()
 )

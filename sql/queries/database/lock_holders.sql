@@ -1,8 +1,8 @@
--- Who holds an advisory lock of the two-integer key space, those who can be no listener first: forwarder.holders.Holder says what the
--- columns mean. Any role may ask: PostgreSQL hides from others what a session does, not whose it is and what it calls itself.
+-- Who holds an advisory lock of the two-integer key space: forwarder.database.lock_holders.Holder says what is in a row. Those who cannot be
+-- listeners come first. Any role may ask: PostgreSQL hides what other sessions do, but not their roles and names.
 --   $1 the class of the lock, $2 its number, or null if that is the hash of $3
--- Who leads updates forwarder.sink. Whoever may not, neither as the role that it came as nor as one that it can put on, does not lead.
--- Of a prepared transaction there is no session. Its locks are found by what it has in common with the lock of its transaction id.
+--   * A leader updates forwarder.sink. A session that may not do that, neither as its own role nor as one that it can set, does not lead.
+--   * A prepared transaction has no session. Its advisory lock and the lock of its transaction id have the same virtualtransaction.
 WITH sink AS (
     SELECT class.oid, class.relnamespace
     FROM pg_catalog.pg_class AS class

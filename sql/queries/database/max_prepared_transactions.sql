@@ -1,2 +1,2 @@
--- How many prepared transactions the server keeps; 0: PREPARE TRANSACTION is refused. It changes with a restart only.
+-- How many prepared transactions the server keeps; 0: PREPARE TRANSACTION is refused. Changes with a restart only.
 SELECT current_setting('max_prepared_transactions')::integer

@@ -1,5 +1,5 @@
--- Which running server this is: its cluster, the timeline that it writes (null: none, it is a standby), and when it was started. The
--- timeline is that of the WAL itself; pg_control_checkpoint() goes on to name the old one until the first checkpoint after a promotion.
+-- Which running server this is: its cluster, the timeline that it writes (null: it is a standby and writes none), and when it was started.
+-- The timeline is that of the WAL: pg_control_checkpoint() has the old one until the first checkpoint after a promotion.
 SELECT
     control.system_identifier,
     CASE

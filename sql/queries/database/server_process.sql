@@ -1,2 +1,2 @@
--- The server's process that answers; its number is that of the session, as long as it lasts.
+-- The number of the server process that answers. A session has one process for as long as it lives.
 SELECT pg_backend_pid()

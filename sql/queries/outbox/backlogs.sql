@@ -1,7 +1,9 @@
--- For how many seconds each sink's oldest undelivered change has been waiting: null if none is. Found by the indexes, however
--- large the backlog is. Between batches that is the first of the transactions which the position does not see; as in drain.sql, changes
--- that were copied from a cluster with higher transaction ids are not looked at. Inside a batch it is the next in order of seq;
--- those of transactions that were running in S1 may be older, and come soon.
+-- For each sink, how many seconds its oldest undelivered change has been waiting; null if none waits. Each branch is an index probe, however
+-- large the backlog is; the longest wait of the three counts:
+--   1. Between batches: the first change of the transactions from xmax of S1 on. As in drain.sql, changes that were copied from a cluster with
+--      higher transaction ids are not looked at.
+--   2. Inside a batch, and for a foreign sink: the next change in order of seq.
+--   3. In both cases: the first change of each transaction that was running in S1.
 SELECT
     standing.sink AS sink,
     (

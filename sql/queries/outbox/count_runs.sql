@@ -1,5 +1,5 @@
--- Those of these transactions that made more than one change, as count_transactions.sql has them; given as runs of ids without a gap.
---   $1 and $2 the first and the last id of each run, $3 the seq, $4 changes to look at at most; the counts mean nothing if there are more
+-- As count_transactions.sql, for transactions that are given as runs of ids without a gap.
+--   $1 and $2 the first and the last id of each run, $3 the seq, $4 how many changes to look at: if there are more, the counts mean nothing
 SELECT change.txid, count(*) AS total, count(*) FILTER (WHERE change.seq <= $3) AS earlier
 FROM (
     SELECT o.txid, o.seq

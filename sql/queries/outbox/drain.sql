@@ -1,11 +1,13 @@
--- Everything not visible in S1 and visible now, in one statement: its own snapshot is S2.
+-- Every change that is not visible in S1 and visible now, in one statement: its own snapshot is S2.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most, $6 bytes above
---   which a change's images stay behind, and count as no more, $7 whether all images stay behind
--- The first row, op H, is a header: its `after` holds S2, whether the batch is complete, and what history_stamp.sql says. If the batch is larger than
--- allowed, the header comes alone and the batch is to be read by page.sql. The branches of `found` walk the (txid, seq)
--- indexes and stop after $4 rows each (and each transaction of $2), however large the batch is. Neither looks at transactions whose
--- rows nobody can see, of which one may have written millions: not at those of $2 that are still running or were rolled back, and
--- not at those above every one that has ended. The images are measured, and only those that are returned are fetched.
+--   which a change's images are left out, and count as this many, $7 whether all images are left out
+--   * The first row, op H, is a header: its `after` has S2, whether the batch is complete, and what history_stamp.sql returns. A batch above $4
+--     or $5 is not complete: the header comes alone, and the batch is to be read by page.sql.
+--   * Two branches of `found` walk the index on (txid, seq): one over the transactions of $2, one from $1 on. Each stops after $4 rows (the
+--     first one for each transaction), however large the batch is.
+--   * Neither branch looks at transactions of which no row is visible, since one may have written millions: those of $2 that are still running or
+--     were rolled back, and those from the present xmax on.
+--   * All images are measured, which does not fetch them. Only those that are returned are fetched.
 WITH found AS MATERIALIZED (
     SELECT change.*
     FROM unnest($2::xid8[]) AS running (txid)

@@ -1,5 +1,5 @@
--- Where the writers are: the size of a leaf, the last seq drawn, and for how many seconds the leaf in use has held a change of
--- this lap (null: it holds none).
+-- Where the writers are: how many seqs a leaf takes, the last seq drawn, and how many seconds old the first change is that was written to the leaf
+-- in use on this lap of the ring (null: none was).
 WITH head AS (
     SELECT
         forwarder.leaf_events() AS leaf_events,

@@ -1,4 +1,4 @@
--- The keys of changes whose images do not begin with them, as forwarder.key_members gives them. Each image is decompressed and parsed.
+-- The keys of changes whose images do not begin with them, as forwarder.key_members returns them. Each image is decompressed and parsed.
 --   $1 seqs, $2 the sink whose dead letters they are, or null if they are in the outbox
 SELECT stored.seq, forwarder.key_members(stored.table_id, CASE WHEN stored.op = 'D' THEN stored.before ELSE coalesce(stored.after, stored.before) END) AS members
 FROM (

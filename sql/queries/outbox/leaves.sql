@@ -1,4 +1,4 @@
--- The leaves of the outbox in order of their numbers: forwarder.ring.Leaf says what is in each.
+-- The leaves of the outbox in order of their numbers: forwarder.outbox.ring.Leaf says what is in a row.
 SELECT
     number,
     name,

@@ -1,9 +1,13 @@
--- What there is to know of changes whose images were left out when they were read: they are large, or one of that page cannot become
--- UTF-8. Of such an image the fault alone; of a large change the length of each image in UTF-8; of others the images.
---   $1 seqs, $2 the sink whose dead letters they are, or null if they are in the outbox, $3 bytes above which a change is large
--- `moved` is what a delete has in place of a new row, and an insert in place of an old one: the other key, if an update changed it.
--- `head` is how the image begins that the key is read from. The looks at large images cost next to nothing in a database in UTF-8: their
--- lengths and their beginnings are known without decompressing them.
+-- What there is to know of changes whose images were left out when they were read, since they are large, or since an image of their page cannot
+-- become UTF-8:
+--   1. of an image that cannot become UTF-8, the fault;
+--   2. of a large change, the length of each image in UTF-8;
+--   3. of all others, the images.
+-- Parameters: $1 seqs, $2 the sink whose dead letters they are, or null if they are in the outbox, $3 bytes above which a change is large
+--   * `moved` is the other key, where an update of the key was captured as a delete and an insert: a delete has it in place of a new row, an insert
+--     in place of an old one.
+--   * `head` is the beginning of the image that the key is read from.
+--   * Large images cost next to nothing in a database in UTF-8: their lengths and beginnings are known without decompressing them.
 SELECT
     change.seq,
     CASE WHEN NOT change.is_large AND fault.before IS NULL THEN change.before END AS before,
@@ -45,7 +49,7 @@ FROM (
         ) AS found
     ) AS stored
 ) AS change
--- OFFSET 0: each is asked for once.
+-- OFFSET 0 keeps the planner from calling the function more than once for an image.
 CROSS JOIN LATERAL (
     SELECT
         CASE WHEN NOT (change.is_utf8 AND change.is_large) THEN forwarder.utf8_fault(change.before) END AS before,

@@ -1,10 +1,11 @@
--- The next page of a large batch: not visible in S1, visible in S2, in order of seq.
+-- The next page of a large batch: changes that are not visible in S1 and visible in S2, in order of seq.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most,
---   $6 S2, $7 ceiling_seq of S2, $8 seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images stay
---   behind, and count as no more, $11 whether all images stay behind
--- Returns at least one row unless the batch is done. Images that stay behind, as those beyond $5 bytes, are measured but not
--- fetched. Each branch begins at its own place in an index and stops after $4 rows (each transaction of $2 by itself): finding the
--- page reads nothing of the rest of the batch.
+--   $6 S2, $7 ceiling_seq of S2, $8 the seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images are left
+--   out, and count as this many, $11 whether all images are left out
+--   * Returns at least one row unless the batch is done.
+--   * Each branch begins at its own place in an index and stops after $4 rows (the first one for each transaction of $2), so the rest of the
+--     batch is not read.
+--   * Images are measured, which does not fetch them. Those that are left out, or are beyond $5 bytes, are not fetched.
 SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $11 AND bytes <= $10 THEN before END AS before,
@@ -27,7 +28,7 @@ FROM (
             ORDER BY o.txid, o.seq
             LIMIT $4
         ) AS change
-        -- Once for each transaction: one that is still running, or was rolled back, may have millions of rows to pass over.
+        -- Asked once for each transaction: one that is still running, or was rolled back, may have millions of rows, and none is to be looked at.
         WHERE pg_visible_in_snapshot(running.txid, $6) AND pg_xact_status(running.txid) IS DISTINCT FROM 'aborted'
         UNION ALL
         (
@@ -44,7 +45,7 @@ FROM (
         ORDER BY seq
         LIMIT $4
     ) AS page
-    -- No two rows have one seq, so there are no peers to look for.
+    -- ROWS instead of RANGE, which would look for peers: no two rows have one seq.
     WINDOW so_far AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)
 ) AS measured
 WHERE total_bytes <= $5 OR number = 1

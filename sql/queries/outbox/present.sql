@@ -1,4 +1,4 @@
--- Which cluster this is, a snapshot of its present, a seq that no change visible in it exceeds, and what history_stamp.sql says.
+-- The cluster's identifier, a snapshot of now, a seq that no change visible in that snapshot exceeds, and what history_stamp.sql returns.
 SELECT
     control.system_identifier,
     pg_current_snapshot() AS snapshot,

@@ -1,6 +1,6 @@
--- Learns the new names of key columns that were renamed since `forwarder migrate`; no name is ever forgotten. Only tables that
--- bear our trigger with their id: the oid of another may by now be a stranger's (after a restore).
---   $1 the tables that it is about, by their ids; null: all
+-- Adds the new names of key columns that were renamed since `forwarder migrate`; no name is ever taken out. Only of tables that have our trigger with
+-- their id: else the oid may be that of another table (after a restore).
+--   $1 the tables to look at, by their ids; null: all
 UPDATE forwarder.captured_table AS captured
 SET key_columns = renamed.key_columns
 FROM (

@@ -1,4 +1,4 @@
--- The present name of a relation, and its schema's, made legible if they cannot become UTF-8.
+-- The present names of a relation ($1) and its schema, made legible if they cannot become UTF-8.
 SELECT forwarder.legible(namespace.nspname::text) AS schema, forwarder.legible(class.relname::text) AS name
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace

@@ -1,2 +1,2 @@
--- Rings the listener's own doorbell.
+-- Rings the doorbell, so that a listener finds out whether notifications reach it.
 SELECT pg_notify('forwarder', '')

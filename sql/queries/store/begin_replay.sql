@@ -1,8 +1,7 @@
--- Begins a replay of some tables, where the sink has none: from now on it is fixed what is to be sent again, which is what the sink's
--- position says is delivered. Whoever leads the sink begins again from that position, so what is delivered and not yet saved comes again
--- by itself.
---   $1 the sink, $2 what was asked for, $3 the ids of the tables, $4 the seq to begin with and $5 its time, $6 a seq that none exceeds
---   that is delivered
+-- Begins a replay of some tables, where the sink has none. The sink's position is copied: what it says is delivered is to be sent again. The sink
+-- gets a new epoch, so whoever leads it begins again from that position: what it had delivered beyond it is sent again without the replay.
+--   $1 the sink, $2 what was asked for, $3 the ids of the tables, $4 the seq to begin with and $5 its time, $6 a seq that no delivered change
+--   exceeds
 WITH sink AS (
     UPDATE forwarder.sink SET epoch = epoch + 1, saved_txid = pg_current_xact_id() WHERE name = $1 RETURNING *
 )
@@ -12,7 +11,7 @@ INSERT INTO forwarder.replay (
 )
 SELECT
     sink.name, $2, $3, $4, $5::text::timestamptz, $4, $6,
-    -- Not before the sink was made, whatever the clock says: it was another server's, maybe.
+    -- Not before the sink was created, even if that was on another server with a clock that is ahead.
     greatest(clock_timestamp(), sink.created_at),
     sink.delivered,
     -- As forwarder.standings() has it.

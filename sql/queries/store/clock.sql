@@ -1,2 +1,2 @@
--- What time it is for the database.
+-- The time by the clock of the database.
 SELECT clock_timestamp()

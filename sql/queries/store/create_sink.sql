@@ -1,7 +1,7 @@
--- A new sink begins before every transaction, so with the oldest retained change, or with what is not visible now. Does nothing
--- to a sink that is known.
---   $1 its name, $2 'oldest', 'now' or null: 'now' if another sink is older than $4, else 'oldest', $3 a floor for a snapshot of
---   now, $4 the time since which sinks count as new as well
+-- Creates a sink, unless it is known. Its position sees no transaction, so it begins with the oldest retained change; or it sees all that is visible
+-- now, so it begins with what is committed later.
+--   $1 its name, $2 'oldest' or 'now', null: 'now' if there is a sink that was created before $4, else 'oldest', $3 a floor for a snapshot of
+--   now, $4 since when sinks count as new
 INSERT INTO forwarder.sink (name, system_identifier, database_oid, saved_txid, delivered, floor_seq, last_seq)
 SELECT
     $1,

@@ -1,4 +1,4 @@
--- One dead letter with all that is known of it, as JSON: its row images included, or why one of them cannot be.
+-- One dead letter with all that is known of it, as a JSON object: with its row images, or why an image cannot be shown.
 --   $1 sink, $2 seq
 SELECT json_build_object(
     'sink', letter.sink,

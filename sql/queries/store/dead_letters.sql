@@ -1,5 +1,5 @@
--- Some dead letters without their images, as one JSON object each, in order of their sinks and seqs; a filter that is null lets all pass.
---   $1 sink, $2 seqs, $3 code, $4 set aside since, $5 ids of tables, $6 and $7 the sink and seq of the letter behind which to begin, $8
+-- A page of dead letters without their images, each as a JSON object, in order of sink and seq. A filter that is null lets all pass.
+--   $1 sink, $2 seqs, $3 code, $4 set aside since, $5 ids of tables; $6 and $7 the sink and seq of the last letter of the page before, $8
 --   letters at most
 SELECT json_build_object(
     'sink', letter.sink,
@@ -15,7 +15,7 @@ SELECT json_build_object(
     'retry_at', letter.retry_at
 )::text
 FROM forwarder.dead_letter AS letter
--- OFFSET 0: each name once, however many letters there are.
+-- OFFSET 0 makes each name legible once, and not once for each letter.
 JOIN (
     SELECT id, forwarder.legible(schema_name) AS schema_name, forwarder.legible(table_name) AS table_name
     FROM forwarder.captured_table

@@ -1,4 +1,4 @@
--- Gives dead letters up. In order of seq, as set_aside.sql says.
+-- Deletes dead letters. Locks them in order of seq, for the reason in set_aside.sql.
 --   $1 sinks and $2 seqs, pair by pair
 WITH chosen AS (
     SELECT letter.sink, letter.seq

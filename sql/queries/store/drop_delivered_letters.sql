@@ -1,5 +1,5 @@
--- Drops dead letters that were delivered. One that was refused again since it was read has had an attempt more, and stays, also if
--- somebody has asked for it once more meanwhile. In order of seq, as set_aside.sql says.
+-- Deletes dead letters that were delivered. One that was refused again since it was read has one attempt more, and stays, even if somebody has asked
+-- for it to be sent again meanwhile. Locks them in order of seq, for the reason in set_aside.sql.
 --   $1 the sink, $2 the seqs, $3 how many attempts each had when it was read
 WITH delivered AS (
     SELECT letter.seq

@@ -1,5 +1,5 @@
--- Drops some of a sink's dead letters, the oldest first, and returns the last one's seq; null if there are none.
---   $1 the sink, $2 the seq behind which to begin, $3 letters at most, $4 bytes of images at most (but one letter at least)
+-- Deletes some of a sink's dead letters, the oldest first. Returns the seq of the last one; null if there was none.
+--   $1 the sink, $2 the seq after which to begin, $3 letters at most, $4 bytes of images at most (but one letter at least)
 WITH dropped AS (
     DELETE FROM forwarder.dead_letter
     WHERE sink = $1 AND seq = ANY (ARRAY(

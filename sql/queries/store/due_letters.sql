@@ -1,7 +1,7 @@
--- The dead letters that a sink is to be given again, the oldest first, with the columns of the outbox in its order.
---   $1 the sink, $2 the seq behind which to begin, $3 rows at most, $4 bytes of images at most, $5 bytes above which a change's images stay
---   behind, and count as no more, $6 whether all images stay behind
--- At least one, if there are any. Images that stay behind, as those beyond $4 bytes, are measured but not fetched.
+-- The dead letters that a sink is to be sent again, the oldest first. A row begins with the columns of the outbox, in their order.
+--   $1 the sink, $2 the seq after which to begin, $3 rows at most, $4 bytes of images at most, $5 bytes above which a change's images are left
+--   out, and count as this many, $6 whether all images are left out
+-- Returns at least one row, if any is due. Images that are left out, or are beyond $4 bytes, are measured but not fetched.
 SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $6 AND bytes <= $5 THEN before END AS before,

@@ -1,3 +1,3 @@
--- Forgets a replay that is done, if it is the one that is meant.
+-- Forgets a replay that is done, unless another one was begun for the sink since.
 --   $1 the sink, $2 when it began
 DELETE FROM forwarder.replay WHERE sink = $1 AND begun_at = $2::text::timestamptz

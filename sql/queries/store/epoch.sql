@@ -1,2 +1,2 @@
--- The epoch of a sink's position; null if the sink is gone, or its row is not as it was saved: restored from a dump, say.
+-- The epoch of a sink's position; no row if the sink is gone, or if its row was written by somebody else: by a restore, say.
 SELECT epoch FROM forwarder.sink WHERE name = $1 AND xmin = saved_txid::xid

@@ -1,9 +1,9 @@
 -- The lowest seq of the changes that a position does not see; null if there is none.
---   $1 S1, $2 floor_seq of S1, $3 S2, $4 floor_seq of S2, $5 the seq up to which the batch is delivered; the last three are null
---   where no batch is under way
+--   $1 S1, $2 floor_seq of S1, $3 S2, $4 floor_seq of S2, $5 the seq up to which the batch is delivered; $3 to $5 are null if no batch is under
+--   way
 SELECT min(found.seq)
 FROM (
-    -- Of transactions that were running in S1 or in S2.
+    -- 1. Changes of transactions that were running in S1 or in S2.
     SELECT first.seq
     FROM (SELECT pg_snapshot_xip($1) UNION SELECT pg_snapshot_xip($3)) AS running (txid)
     CROSS JOIN LATERAL (
@@ -16,7 +16,7 @@ FROM (
         LIMIT 1
     ) AS first
     UNION ALL
-    -- Behind the batch.
+    -- 2. Changes after what is delivered of the batch.
     (
         SELECT o.seq
         FROM forwarder.outbox AS o
@@ -25,7 +25,7 @@ FROM (
         LIMIT 1
     )
     UNION ALL
-    -- Beside it, since S2 takes them for not yet begun.
+    -- 3. Changes with lower seqs that are no part of the batch, since S2 counts their transactions as not yet begun.
     (
         SELECT o.seq
         FROM forwarder.outbox AS o

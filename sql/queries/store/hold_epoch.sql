@@ -1,4 +1,3 @@
--- The epoch of a sink's position, which nobody can end before this transaction does; null if the sink is gone,
--- or its row is not as it was saved.
+-- As epoch.sql; and nobody can begin another epoch before this transaction ends.
 --   $1 the sink
 SELECT epoch FROM forwarder.sink WHERE name = $1 AND xmin = saved_txid::xid FOR SHARE

@@ -1,17 +1,18 @@
--- A sink's position, whether it belongs to another history than this database's (its transaction ids mean nothing then), the epoch that
--- begins with this: whoever led before cannot save any more; and what the leader before has delivered beyond the position, which is from
--- now on this leader's to keep. There is none of that if another history has begun, the position was set back since, or it was another sink
--- of this name.
---   $1 the sink, $2 the stamp of the history
+-- Loads a sink's position and begins another epoch: whoever led before cannot save any more. Returns
+--   * the position, and the new epoch;
+--   * `foreign_history`: whether the position was saved in another cluster or database, so that its transaction ids mean nothing here;
+--   * `ahead`: what the leader before has delivered beyond the position. Null if it has kept nothing, if another history was entered or the position
+--     was set back since, or if it was an earlier sink of this name.
+-- Parameters: $1 the sink, $2 the stamp of the history
 WITH loaded AS MATERIALIZED (
     SELECT name, forwarder.is_foreign(sink) AS foreign_history FROM forwarder.sink AS sink WHERE name = $1
 ),
--- First, as in a save: of two that lock the rows of a sink in two orders each would wait for the other.
+-- The row of forwarder.sink is locked before that of forwarder.ahead, as in a save: in the other order two sessions could wait for each other.
 taken AS (
     UPDATE forwarder.sink AS sink
     SET
         epoch = sink.epoch + 1,
-        -- The release before did not know it.
+        -- Null where an earlier release has saved the position.
         database_oid = coalesce(sink.database_oid, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())),
         saved_txid = pg_current_xact_id()
     FROM loaded

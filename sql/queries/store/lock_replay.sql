@@ -1,4 +1,3 @@
--- Waits for the portion that is under way of a sink's replay, also if the command is gone that sent it. Nobody moves the replay until this
--- transaction ends.
+-- Locks a sink's replay until this transaction ends. First it waits for a portion that is under way, even if the command that began it was killed.
 --   $1 the sink
 SELECT FROM forwarder.replay WHERE sink = $1 FOR UPDATE

@@ -1,4 +1,4 @@
--- A sink's position, so that nobody moves it meanwhile, and whether it is of this database.
+-- A sink's position ($1), which nobody moves until this transaction ends; and whether it was saved in this database.
 SELECT
     sink.delivered,
     sink.floor_seq,

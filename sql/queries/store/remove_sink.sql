@@ -1,4 +1,4 @@
--- Forgets a sink and its position. Its dead letters are gone by then, or few.
+-- Deletes a sink with its position. Most of its dead letters were deleted before; here go those that came in between.
 --   $1 its name
 WITH letters AS (DELETE FROM forwarder.dead_letter WHERE sink = $1),
 ahead AS (DELETE FROM forwarder.ahead WHERE sink = $1)

@@ -1,4 +1,4 @@
--- Has some changes sent again: as dead letters that are to be retried. In order of seq, as set_aside.sql says.
+-- Makes changes dead letters that are to be sent again. In order of seq, for the reason in set_aside.sql.
 --   $1 the sink; of each change: $2 seq, $3 which one of its transaction it is, $4 of how many, or null
 INSERT INTO forwarder.dead_letter (
     sink, seq, txid, at, table_id, relation, op, before, after, fault, tx_index, tx_count,

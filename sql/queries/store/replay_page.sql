@@ -1,5 +1,5 @@
--- The next changes that a replay looks at, whatever their tables, without their images: whether the position that it began with says that
--- they are delivered, and of those to be sent again how many bytes their images have.
+-- The next changes that a replay looks at, of whatever table, without their images: whether each was delivered when the replay began, whether it is
+-- to be sent again, and if so how many bytes its images have.
 --   $1 the sink, $2 the seq to begin with, $3 changes at most
 SELECT
     change.seq,

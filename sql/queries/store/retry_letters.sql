@@ -1,4 +1,4 @@
--- Asks for dead letters to be sent again. In order of seq, as set_aside.sql says.
+-- Asks for dead letters to be sent again. Locks them in order of seq, for the reason in set_aside.sql.
 --   $1 sinks and $2 seqs, pair by pair
 WITH chosen AS (
     SELECT letter.sink, letter.seq

@@ -1,2 +1,2 @@
--- How seqs have risen: how many a leaf of the outbox takes, and the seqs at which a new history began, far above the last one's.
+-- How many seqs a leaf of the outbox takes, and the first seq of each history: seqs between two histories were never drawn.
 SELECT forwarder.leaf_events() AS leaf_events, ARRAY(SELECT own_from_seq FROM forwarder.history) AS jumps

@@ -1,8 +1,8 @@
--- Keeps changes as dead letters, and returns the seqs of those that there still are. One that is there already, since it was sent again in
--- vain or is to be, waits for the operator again.
+-- Stores changes as dead letters. Returns the seqs of those that it found, in the outbox or among the letters. One that is a letter already, since it
+-- was sent again in vain, or is to be sent again, waits for the operator once more.
 --   $1 the sink; of each change: $2 seq, $3 partition key, $4 bytes of its record, $5 code, $6 reason, $7 which one of its transaction it
 --   is, $8 of how many, or null
--- In order of seq, as in whatever else locks letters: so of two that meet, one waits for the other, and neither is undone.
+-- All statements that lock letters do so in order of seq: then of two that meet, one waits for the other, and there is no deadlock.
 INSERT INTO forwarder.dead_letter (
     sink, seq, txid, at, table_id, relation, op, before, after, fault, tx_index, tx_count,
     partition_key, record_bytes, code, reason
@@ -11,14 +11,14 @@ SELECT
     $1, refused.seq, change.txid, change.at, change.table_id, change.relation, change.op, change.before, change.after, change.fault,
     refused.tx_index, refused.tx_count, refused.partition_key, refused.record_bytes, refused.code, refused.reason
 FROM (
-    -- Once, also if it was refused twice since the last save: in its turn, and as a letter.
+    -- Each change once, even if it was refused twice since the last save: in its turn, and as a letter that was sent again.
     SELECT DISTINCT ON (given.seq) given.*
     FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::integer[])
         AS given (seq, partition_key, record_bytes, code, reason, tx_index, tx_count)
     ORDER BY given.seq
 ) AS refused
 CROSS JOIN LATERAL (
-    -- The outbox may have dropped what is a letter already. That is found to be one before anything is copied.
+    -- A change that is a letter already may be gone from the outbox. The conflict is found before its images are copied.
     SELECT o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault FROM forwarder.outbox AS o WHERE o.seq = refused.seq
     UNION ALL
     SELECT l.txid, l.at, l.table_id, l.relation, l.op, l.before, l.after, l.fault

@@ -1,4 +1,4 @@
--- Sets a sink back to a position inside a batch, and whoever leads it begins again from there.
+-- Sets a sink back to a position inside a batch. It gets a new epoch, so whoever leads it begins again from there.
 --   $1 the sink, $2 S1, $3 floor_seq of S1, $4 S2, $5 floor_seq of S2, $6 ceiling_seq of S2, $7 the seq up to which the batch is delivered
 UPDATE forwarder.sink
 SET

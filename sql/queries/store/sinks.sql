@@ -1,5 +1,5 @@
--- Every sink, as one JSON object each: forwarder.sinks.SinkStatus says what is in it. Counts what is not delivered, by the index,
--- so a large backlog takes a while. Of a foreign sink nobody can say what it has delivered, but for its last seq.
+-- Every sink, each as a JSON object: forwarder.store.sink_status.SinkStatus says what is in it. What is not delivered is counted, so a large backlog
+-- takes a while. Of a foreign sink only its last seq tells what it has delivered.
 WITH standing AS MATERIALIZED (
     SELECT * FROM forwarder.standings()
 )

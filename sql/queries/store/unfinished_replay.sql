@@ -1,5 +1,5 @@
--- A sink's replay of some tables that is not done, as a JSON object: forwarder.progress.Progress says what is in it. One that was begun in
--- another database, of which this is a copy, or for a sink of this name that was removed since, is none.
+-- A sink's unfinished replay of some tables, as a JSON object: forwarder.store.replay_progress.Progress says what is in it. No row if it was begun in
+-- another database, of which this is a copy, or for an earlier sink of this name.
 --   $1 the sink
 SELECT json_build_object(
     'tables', (

@@ -1,6 +1,6 @@
 """Many sinks on the feeds of two processes against a model of PostgreSQL's transactions, whatever comes in between.
 
-Pump, Feed, Intake, Outbox and Frontier are the real ones, the database is the model of tests/world.py. Some sinks keep up, some are slow, some
+HeadReader, Feed, Intake, Outbox and Frontier are the real ones, the database is the model of tests/world.py. Some sinks keep up, some are slow, some
 are for one table of two, some crash and begin again from a position that they had reached, there or in the other process. What they have in
 memory they deliver in any order.
 """
@@ -24,7 +24,7 @@ from forwarder.outbox import feed as feed_module
 from forwarder.outbox import transaction_counts
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
-from forwarder.outbox.head_reader import Pump
+from forwarder.outbox.head_reader import HeadReader
 from forwarder.outbox.pages import Outbox
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
@@ -129,7 +129,7 @@ class Run:
         feeds = [Feed(await outbox.here(), shared=True) for _ in range(2)]
         async with anyio.create_task_group() as tasks:
             for feed in feeds:
-                tasks.start_soon(self.poll, Pump(outbox, feed))
+                tasks.start_soon(self.poll, HeadReader(outbox, feed))
             for sink in self.sinks:
                 tasks.start_soon(self.keep_going, sink, feeds, outbox)
             async with anyio.create_task_group() as writers:
@@ -142,8 +142,8 @@ class Run:
         for _ in range(self.chance.randrange(3)):
             await anyio.lowlevel.checkpoint()
 
-    async def poll(self, pump: Pump) -> None:
-        await pump.poll(interval_seconds=0.0001)
+    async def poll(self, head_reader: HeadReader) -> None:
+        await head_reader.poll(interval_seconds=0.0001)
 
     async def keep_going(self, sink: Sink, feeds: Sequence[Feed], outbox: Outbox) -> None:
         """Read along, and begin again now and then from a position that was reached before."""
