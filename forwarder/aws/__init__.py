@@ -1,6 +1,5 @@
 """What all calls of AWS need: credentials, signatures, connections, and what an error means and how to mend it.
 
-
 * ``aws_call`` in ``call``: bounds the time of one call, and raises its errors as those of this program
 * ``session_of``, ``region_of``, ``require_region`` in ``session``: the credentials and the region of a sink
 * ``CredentialsRenewal`` in ``credentials_renewal``: renews credentials before they end, beside the requests
