@@ -42,11 +42,12 @@ $$;
 
 -- By which command this transaction has replaced a version, as a number that rises; null if it has not made that version itself.
 --   * A version of another transaction that began later has a higher number too. But that one has ended.
+--   * What age() counts from is the id that was the next when the transaction called it first, which may have become that of another one.
 CREATE FUNCTION forwarder.replaced_by(maker xid, command cid) RETURNS bigint
 LANGUAGE sql VOLATILE
 AS $$
     SELECT CASE
-        WHEN age($1) = 0 THEN $2::text::bigint
+        WHEN $1 = pg_current_xact_id()::xid THEN $2::text::bigint
         WHEN age($1) < 0 AND forwarder.is_part_of_this($1) THEN $2::text::bigint
     END
 $$;
@@ -149,6 +150,10 @@ DECLARE
     member pg_catalog.text;
     members pg_catalog.text := '';
 BEGIN
+    IF cardinality(arguments) = 2 THEN
+        -- The table has no key.
+        RETURN NULL;
+    END IF;
     FOREACH label IN ARRAY CASE WHEN starts_with(image, arguments[2]) THEN arguments[2:2] ELSE arguments[3:] END LOOP
         member := rtrim(
             CASE
@@ -156,7 +161,8 @@ BEGIN
                 ELSE split_part(substr(image, nullif(strpos(image, label), 0) + 1), ',"', 1)
             END,
             '}');
-        IF member ~ '^"(?:[^"\\]|\\.)*":(?:[-+.0-9eE]+|true|false|null|"(?:[^"\\]|\\.)*")$' THEN
+        -- Of this kind (E), a constant means the same whatever the session says of backslashes.
+        IF member ~ E'^"(?:[^"\\\\]|\\\\.)*":(?:[-+.0-9eE]+|true|false|null|"(?:[^"\\\\]|\\\\.)*")$' THEN
             members := concat(members, CASE WHEN members <> '' THEN ',' END, member);
         ELSE
             members := '';

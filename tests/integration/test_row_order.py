@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -13,6 +13,7 @@ import pytest
 from tests.databases import Database, connected
 from tests.migrating import Captured, captured, migrate
 from tests.row_programs import Program
+from tests.settings import HOSTILE
 
 if TYPE_CHECKING:
     from forwarder.capture.selection import BeforeImage
@@ -426,6 +427,49 @@ async def test_a_row_of_a_transaction_that_began_later_is_not_taken_for_ones_own
         ("D", 1),
         ("I", 2),
     ]
+
+
+async def test_a_row_of_the_transaction_that_was_the_next_when_this_one_asked_for_an_age_is_not_taken_for_ones_own(
+    owner: Connection, fresh_database: Database
+) -> None:
+    await create(owner, ITEM)
+    anew = "INSERT INTO item VALUES (OLD.id, 0, {0})"
+    await owner.execute(
+        trigger(
+            f"IF OLD.n = 0 THEN {anew.format(1)}; DELETE FROM item WHERE id = OLD.id; {anew.format(2)}; END IF",
+            on="DELETE",
+            name="!",
+        )
+    )
+    async with connected(fresh_database.url) as other, owner.transaction():
+        await owner.execute("SELECT age('100'::xid)")
+        await other.execute("INSERT INTO public.item VALUES (5, 0, 0)")
+        await owner.execute("DELETE FROM public.item WHERE id = 5")
+    await assert_in_order(owner)
+
+
+@pytest.mark.parametrize("names", [["standard_conforming_strings"], HOSTILE], ids=["backslashes", "all"])
+async def test_no_setting_of_a_session_lets_a_change_of_a_key_or_a_change_within_a_statement_fail(
+    owner: Connection, fresh_database: Database, names: Iterable[str]
+) -> None:
+    await create(owner, ITEM, "CREATE TABLE public.maker (id integer PRIMARY KEY)")
+    await owner.execute(trigger("INSERT INTO public.item VALUES (NEW.id, 0, 0)", on="INSERT", table="maker"))
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
+    async with connected(fresh_database.url) as writer:
+        for name in names:
+            await writer.execute(
+                "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1 AND context IN ('user', 'superuser')"
+                " AND name NOT LIKE 'default_transaction%' AND name <> 'default_table_access_method'",
+                name,
+                HOSTILE[name],
+            )
+        await writer.execute("UPDATE public.item SET id = 10 WHERE id = 1")
+        await writer.execute("INSERT INTO public.maker VALUES (3)")
+        own_rows = "INSERT INTO public.item VALUES (4, 0, 0); UPDATE public.item SET n = 1 WHERE id IN (2, 4)"
+        await writer.execute(f"DO 'BEGIN {own_rows}; DELETE FROM public.item WHERE id = 4; END'")
+    events = [event for event in await captured(owner) if event.table == "item"]
+    assert replayed(events) == await rows_of(owner)
+    assert len(events) == 9
 
 
 async def test_what_a_statement_deletes_and_inserts_at_once_is_in_order_with_what_a_trigger_does_in_between(
