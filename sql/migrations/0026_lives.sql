@@ -468,59 +468,124 @@ BEGIN
 END
 $$;
 
--- The trigger function of 0020_plain_rows.sql, and what is said there holds. But
---   * rows with an enum have their images made by forwarder.images(), and no row runs code of others here (0024_foreign_code.sql);
---   * whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it, or goes by a variable;
---   * its strange types depend on the composite types in its rows, too, whose oids are in its plan as well;
---   * images that are too large are not made twice;
---   * a TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and begins the places of rows anew.
+-- Whether rows become JSON as they should in UTC, without the care that an enum takes, and are captured: a constant in a plan, but for what
+-- depends on the session.
+CREATE FUNCTION forwarder.is_plain_as_it_is(relation oid, table_of_plan oid, needs integer) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$SELECT forwarder.paused_tables() = '{}' AND forwarder.is_plain($1, $2, $3) AND $3 & 16 = 0$$;
+
+-- As forwarder.is_noted(), but a single node of an expression: PL/pgSQL prepares each expression anew in every transaction, with all the
+-- functions in it, called or not.
+CREATE FUNCTION forwarder.is_among(note text, captured_id integer) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$BEGIN RETURN forwarder.is_noted(note, captured_id::text); END$$;
+
+-- The trigger function of 0020_plain_rows.sql, and what is said there holds. But what is not usual is left to forwarder.capture_in_order(): rows that
+-- are not plain, or have an enum; those that may be late, or may come after one that is; a change of the key;
+-- images that are too large. The usual path is as short as it can be, since each expression costs, and in a transaction of one row most of all.
+--   * Whatever depends on what rows need has the oid of the table in its plan, and is planned anew with it.
+--   * The strange types of a table depend on the composite types in its rows, too, whose oids are in that plan as well.
+--   * Images that are too large are not made twice.
+--   * A TRUNCATE is told whatever the snapshot of its transaction sees of the table's triggers, and begins the places of rows anew.
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- As the images have it. To look first whether that is needed costs as much.
+SET timezone = 'UTC'
 AS $$
 DECLARE
-    images text[];
+    captured_id integer := TG_ARGV[0];
     old_image text;
     new_image text;
-    -- Null if the row is not plain.
-    needs integer;
-    -- Null if the row is left to forwarder.capture_in_order(), false if its images are too large.
-    is_small boolean;
+    is_large boolean;
     is_written boolean;
-    strange_types oid[] := '{}';
-    zone text;
+    strange_types oid[];
     is_set text;
 BEGIN
-    -- The condition is a constant in the plan, as long as nothing is paused.
-    IF forwarder.paused_tables() <> '{}' THEN
-        IF TG_ARGV[0]::integer = ANY (forwarder.paused_tables()) THEN
+    -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
+    -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
+    -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
+    -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
+    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
+            PERFORM pg_notify('forwarder', '');
+        END IF;
+    END IF;
+
+    -- Each row becomes JSON in a transaction of its own within the writer's (EXCEPTION), which ends with what fails in it.
+    IF TG_OP = 'UPDATE' THEN
+        -- A version that the same transaction has made has an xmin that is not older than its own id, and one that it has replaced has an xmax. So
+        -- has one that it has locked, by FOR UPDATE or ON CONFLICT.
+        BEGIN
+            new_image := CASE
+                WHEN forwarder.is_plain_as_it_is(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                    AND age(OLD.xmin) > 0
+                    AND (NEW.xmax = 0 OR NOT forwarder.is_among('forwarder.versions_replaced_in', captured_id))
+                    AND pg_column_size(NEW) <= forwarder.max_image_bytes()
+                THEN row_to_json(NEW)::text
+            END;
+            old_image := CASE
+                WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                THEN row_to_json(OLD)::text
+            END;
+        EXCEPTION WHEN OTHERS THEN
+            old_image := NULL;
+        END;
+        -- Nearly all keys are told to be equal like this.
+        IF octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes()
+            AND (TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1))
+        THEN
+            IF TG_ARGV[1] <> 'full' THEN
+                old_image := NULL;
+            END IF;
+            INSERT INTO forwarder.outbox (table_id, relation, op, before, after) VALUES (captured_id, TG_RELID, 'U', old_image, new_image);
+            RETURN NULL;
+        END IF;
+    ELSIF TG_OP = 'INSERT' THEN
+        BEGIN
+            new_image := CASE
+                WHEN forwarder.is_plain_as_it_is(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                    AND pg_trigger_depth() = 1
+                    AND (
+                        (current_setting('forwarder.versions_replaced_in', true) <> '') IS NOT TRUE
+                        OR NOT forwarder.is_among('forwarder.versions_replaced_in', captured_id))
+                    AND pg_column_size(NEW) <= forwarder.max_image_bytes()
+                THEN row_to_json(NEW)::text
+            END;
+        EXCEPTION WHEN OTHERS THEN
+            new_image := NULL;
+        END;
+        IF octet_length(new_image) <= forwarder.max_image_bytes() THEN
+            INSERT INTO forwarder.outbox (table_id, relation, op, after) VALUES (captured_id, TG_RELID, 'I', new_image);
+            RETURN NULL;
+        END IF;
+    ELSIF TG_OP = 'DELETE' THEN
+        BEGIN
+            old_image := CASE
+                WHEN forwarder.is_plain_as_it_is(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                    AND age(OLD.xmin) > 0
+                    AND (
+                        (current_setting('forwarder.keys_taken_in', true) <> '') IS NOT TRUE
+                        OR NOT forwarder.is_among('forwarder.keys_taken_in', captured_id))
+                    AND pg_column_size(OLD) <= forwarder.max_image_bytes()
+                THEN row_to_json(OLD)::text
+            END;
+        EXCEPTION WHEN OTHERS THEN
+            old_image := NULL;
+        END;
+        IF octet_length(old_image) <= forwarder.max_image_bytes() THEN
+            INSERT INTO forwarder.outbox (table_id, relation, op, before) VALUES (captured_id, TG_RELID, 'D', old_image);
             RETURN NULL;
         END IF;
     END IF;
 
-    -- A version that the same transaction has replaced has an xmax, and one that it has made has an xmin that is not older than its own id.
-    IF TG_OP = 'UPDATE' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND age(OLD.xmin) > 0
-                AND (NEW.xmax = 0 OR NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0]))
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSIF TG_OP = 'INSERT' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND pg_trigger_depth() = 1
-                AND NOT forwarder.is_noted('forwarder.versions_replaced_in', TG_ARGV[0])
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSIF TG_OP = 'DELETE' THEN
-        needs := CASE
-            WHEN forwarder.is_plain(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
-                AND age(OLD.xmin) > 0
-                AND NOT forwarder.is_noted('forwarder.keys_taken_in', TG_ARGV[0])
-            THEN forwarder.needs_of(CASE WHEN false THEN NEW END)
-        END;
-    ELSE
+    IF captured_id = ANY (forwarder.paused_tables()) THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'TRUNCATE' THEN
         is_set := set_config('forwarder.truncated_' || TG_RELID, clock_timestamp()::text, true);
         IF EXISTS (
             SELECT FROM pg_trigger
@@ -535,108 +600,40 @@ BEGIN
             -- long as it is a partition now, which is read from the latest state.
             RETURN NULL;
         END IF;
+        INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, TG_RELID, 'T');
+        RETURN NULL;
     END IF;
 
-    IF needs & 16 = 0 THEN
-        -- A transaction of its own within the writer's: it ends with what fails in it.
-        BEGIN
-            -- Constants in the plan, both.
-            IF (
-                CASE
-                    WHEN forwarder.table_of(CASE WHEN false THEN NEW END) = TG_RELID
-                    THEN forwarder.needs_setting(forwarder.needs_of(CASE WHEN false THEN NEW END))
-                END
-            ) THEN
-                zone := current_setting('timezone');
-                is_set := set_config('timezone', 'UTC', true);
-            END IF;
-            IF TG_OP = 'UPDATE' THEN
-                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                old_image := CASE
-                    WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
-                    THEN row_to_json(OLD)::text
-                END;
-                is_small := coalesce(octet_length(new_image) + octet_length(old_image) <= forwarder.max_image_bytes(), false);
-            ELSIF TG_OP = 'INSERT' THEN
-                new_image := CASE WHEN pg_column_size(NEW) <= forwarder.max_image_bytes() THEN row_to_json(NEW)::text END;
-                is_small := coalesce(octet_length(new_image) <= forwarder.max_image_bytes(), false);
-            ELSE
-                old_image := CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END;
-                is_small := coalesce(octet_length(old_image) <= forwarder.max_image_bytes(), false);
-            END IF;
-            IF zone <> '' THEN
-                -- This setting would outlast the block.
-                is_set := set_config('timezone', zone, true);
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            is_small := NULL;
-        END;
-    ELSIF TG_OP <> 'TRUNCATE' THEN
-        -- Each of these has a plan of its own, with what could be told when it was made: a snapshot that was too old for that is not to make every
-        -- later row look again.
-        IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-            strange_types := coalesce(
-                forwarder.strange_types(
-                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
-                (forwarder.parts_of(NEW))[9:],
-                '{0}');
-        ELSE
-            strange_types := coalesce(
-                forwarder.strange_types(
-                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
-                (forwarder.parts_of(NEW))[9:],
-                '{0}');
-        END IF;
-        IF needs IS NOT NULL THEN
-            images := CASE
-                WHEN strange_types = '{}' THEN forwarder.images(OLD, NEW, forwarder.max_image_bytes())
-                ELSE forwarder.images_unless_strange(strange_types, TG_RELID, OLD, NEW)
-            END;
-            old_image := images[1];
-            new_image := images[2];
-            is_small := CASE WHEN images[3] IS NULL THEN true WHEN images[3] = '54000' THEN false END;
-        END IF;
+    BEGIN
+        -- Nulls do not count.
+        is_large := greatest(
+            pg_column_size(NEW), pg_column_size(OLD), octet_length(new_image), octet_length(old_image),
+            octet_length(new_image) + octet_length(old_image)) > forwarder.max_image_bytes();
+    EXCEPTION WHEN OTHERS THEN
+        is_large := false;
+    END;
+    old_image := NULL;
+    new_image := NULL;
+    IF is_large THEN
+        is_written := forwarder.capture_in_order(
+            TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, '{}');
+        RETURN NULL;
     END IF;
-    IF TG_OP = 'UPDATE' THEN
-        is_small := CASE
-            WHEN TG_NARGS = 2 OR starts_with(new_image, TG_ARGV[2]) AND split_part(new_image, ',"', 1) = split_part(old_image, ',"', 1)
-            THEN is_small
-            -- Too large they are, whatever the key.
-            WHEN NOT is_small THEN false
-        END;
-        IF TG_ARGV[1] <> 'full' THEN
-            old_image := NULL;
-        END IF;
-    END IF;
-
-    IF is_small OR TG_OP = 'TRUNCATE' THEN
-        -- The cast to "char" keeps the first letter: I, U, D or T.
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after)
-        VALUES (TG_ARGV[0]::integer, TG_RELID, TG_OP::"char", old_image, new_image);
+    -- Each of these has a plan of its own, with what could be told when it was made: a snapshot that was too old for that is not to make every
+    -- later row look again.
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        strange_types := coalesce(
+            forwarder.strange_types(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+            (forwarder.parts_of(NEW))[9:],
+            '{0}');
     ELSE
-        images := NULL;
-        old_image := NULL;
-        new_image := NULL;
-        IF is_small IS FALSE THEN
-            is_written := forwarder.capture_in_order(
-                TG_OP, TG_RELID, TG_ARGV, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, '{}');
-        ELSE
-            is_written := forwarder.capture_in_order(
-                TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0,
-                strange_types);
-        END IF;
+        strange_types := coalesce(
+            forwarder.strange_types(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+            (forwarder.parts_of(NEW))[9:],
+            '{0}');
     END IF;
-
-    -- Ring the listener's doorbell, but only if it sleeps. While it sleeps it holds this advisory lock exclusively, so the
-    -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
-    -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
-    -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
-
+    is_written := forwarder.capture_in_order(
+        TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, strange_types);
     RETURN NULL;
 END
 $$;
@@ -650,7 +647,8 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_part_of_this', 'is_trusted', 'key_in', 'parts_of',
+              'capture_in_order', 'has_newer_cast', 'has_strange_cast', 'images_unless_strange', 'is_among', 'is_part_of_this', 'is_plain_as_it_is',
+              'is_trusted', 'key_in', 'parts_of',
               'parts_within', 'replaced_by', 'strange_types', 'write_in_order')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);

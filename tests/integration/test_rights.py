@@ -147,7 +147,8 @@ async def test_the_role_of_capture_may_call_what_capture_calls_and_nothing_else(
     await migrate(owner)
     found = await functions(owner)
     # What the capture() of the previous release calls is for statements that have begun under it.
-    called = {"capture", "capture_with_care"} | called_by("capture", found) | called_by("capture_with_care", found)
+    former = {"capture_with_care", "is_utc", "needs_setting"}
+    called = {"capture"} | former | called_by("capture", found) | called_by("capture_with_care", found)
     assert {name for name, row in found.items() if row["is_for_capture"]} == called
 
 
@@ -157,8 +158,12 @@ async def test_what_is_called_from_elsewhere_has_a_search_path_of_its_own(owner:
     # What these call runs with their path, or is inlined, unless it has other rights.
     definers = ("capture", "write_in_order", "capture_with_care", "put_behind")
     callers = set[str]().union(*(called_by(name, found) for name in definers))
-    # One is inlined into queries, and names PostgreSQL's own with their schema.
-    assert {name for name, row in found.items() if not row["is_pinned"]} <= callers | {"sees"}
+    # One is inlined into queries, and names PostgreSQL's own with their schema; the others are called by the capture() of the previous release.
+    assert {name for name, row in found.items() if not row["is_pinned"]} <= callers | {
+        "sees",
+        "is_utc",
+        "needs_setting",
+    }
     assert all(row["is_pinned"] for row in found.values() if row["is_definer"])
 
 
