@@ -9,6 +9,7 @@ dead letter ────enter_again───────────────
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from forwarder.delivery.barriers import Barriers
@@ -45,16 +46,21 @@ class Schedule(Protocol):
     def put_back(self, records: Sequence[Record]) -> None: ...
 
 
-class Buffer:
-    """Where each record waits until it is delivered. ``max_events`` and ``max_bytes`` are how much there should be at most."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLimits:
+    """How many records of one sink, and how many bytes of their data, there should be in memory at most. A page may overshoot both."""
 
-    def __init__(
-        self, schedule: Schedule, *, position: Position, quarantine: Quarantine, max_events: int, max_bytes: int
-    ) -> None:
+    max_events: int
+    max_bytes: int
+
+
+class Buffer:
+    """Where each record waits until it is delivered."""
+
+    def __init__(self, schedule: Schedule, *, position: Position, quarantine: Quarantine, limits: MemoryLimits) -> None:
         self.schedule = schedule
         self._quarantine = quarantine
-        self._max_events = max_events
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._frontier = Frontier(position)
         self._barriers = Barriers()
         # What was set aside before waits for nothing that is delivered meanwhile, and nothing of that for it.
@@ -78,7 +84,7 @@ class Buffer:
     @property
     def is_full(self) -> bool:
         """Whether no page should be added. The last one may have overshot the bounds."""
-        return self.records >= self._max_events or self.bytes >= self._max_bytes
+        return self.records >= self._limits.max_events or self.bytes >= self._limits.max_bytes
 
     def has_enough(self, most_records: int) -> bool:
         """Whether the next requests, of so many records each, can be filled without another page."""
@@ -97,7 +103,7 @@ class Buffer:
     @property
     def has_room_for_body(self) -> bool:
         """Whether the data of one more large record may be read. What waits for a barrier does not count: it may wait for this one."""
-        return self.schedule.bytes < self._max_bytes
+        return self.schedule.bytes < self._limits.max_bytes
 
     @property
     def position(self) -> Position:

@@ -11,15 +11,14 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from forwarder.delivery.buffer import Buffer, Schedule
+from forwarder.delivery.buffer import Buffer, MemoryLimits
 from forwarder.delivery.concurrency import Concurrency
-from forwarder.delivery.lease import Lease
+from forwarder.delivery.destination import Destination
 from forwarder.delivery.linger import Linger
 from forwarder.delivery.publisher import Publisher
-from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.retries import Retries
 from forwarder.delivery.schedules.aggregates import part
-from forwarder.delivery.sink import Sink
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
@@ -40,27 +39,20 @@ class Relay:
 
     def __init__(
         self,
-        sink: Sink,
-        schedule: Schedule,
+        destination: Destination,
+        tenure: Tenure,
         *,
-        position: Position,
+        limits: MemoryLimits,
         state: ServiceState,
         metrics: SinkMetrics,
-        quarantine: Quarantine,
-        lease: Lease,
-        max_events: int,
-        max_bytes: int,
-        uploads: Uploads | None = None,
     ) -> None:
-        """``uploads`` stores what is attached to records; None: nothing ever is."""
+        sink, store = destination.sink, destination.object_store
         self._sink = sink
-        self._uploads = uploads
-        self._schedule = schedule
+        self._schedule = destination.schedule
+        self._uploads = Uploads(store, state=state, metrics=metrics) if store else None
         self._state = state
-        self._quarantine = quarantine
-        self._buffer = Buffer(
-            schedule, position=position, quarantine=quarantine, max_events=max_events, max_bytes=max_bytes
-        )
+        self._quarantine = tenure.quarantine
+        self._buffer = Buffer(self._schedule, position=tenure.position, quarantine=tenure.quarantine, limits=limits)
         metrics.watch(self)
         # Whether a page is on its way.
         self._expects_page = False
@@ -70,7 +62,9 @@ class Relay:
         self.in_flight = 0
         self._bytes_under_way = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
-        self._publisher = Publisher(sink, lease=lease, concurrency=self._concurrency, state=state, metrics=metrics)
+        self._publisher = Publisher(
+            sink, lease=tenure.lease, concurrency=self._concurrency, state=state, metrics=metrics
+        )
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
 

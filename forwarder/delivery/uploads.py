@@ -41,8 +41,18 @@ class _Waiting(NamedTuple):
     attempts: int
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """``forwarder.sinks.claim_check.Attachments``."""
+
+    async def prepare(self) -> None:
+        """Make sure that there is somewhere to store objects.
+
+        Raises:
+            Refused: there is not, and waiting cannot mend it.
+        """
+
+    async def watch(self) -> None:
+        """Look after the store until cancelled."""
 
     async def put(self, attachment: Attachment) -> None:
         """Store an object. Stored twice it is the same object: its key follows from the change.
@@ -56,7 +66,7 @@ class Store(Protocol):
 class Uploads:
     """The objects to be stored, each of which is tried until it is. The state says why, while some are not."""
 
-    def __init__(self, store: Store, *, state: ServiceState, metrics: SinkMetrics) -> None:
+    def __init__(self, store: ObjectStore, *, state: ServiceState, metrics: SinkMetrics) -> None:
         self._store = store
         self._state = state
         self._metrics = metrics

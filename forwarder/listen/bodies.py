@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, database_errors
+from forwarder.database.sessions import database_errors
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Event, Stored
+from forwarder.listen.leader_session import LeaderSession
 from forwarder.metrics import SinkMetrics
 from forwarder.records.formats.native import Encoder
 from forwarder.records.record import Body
@@ -26,13 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 class Images:
-    """Reads images, on a session that others use as well. ``turn`` is the lock of the session."""
+    """Reads images from the outbox, or from the dead letters, on the leader's session."""
 
-    def __init__(
-        self, connection: Connection, turn: AbstractAsyncContextManager[object], *, metrics: SinkMetrics
-    ) -> None:
-        self._connection = connection
-        self._turn = turn
+    def __init__(self, session: LeaderSession, *, metrics: SinkMetrics) -> None:
+        self._session = session
         self._metrics = metrics
 
     async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes | None:
@@ -41,9 +38,9 @@ class Images:
         Raises:
             Unavailable: the database does not answer.
         """
-        async with self._turn:
+        async with self._session.turn:
             with database_errors("cannot read a large image"):
-                row = await self._connection.fetchrow(
+                row = await self._session.connection.fetchrow(
                     query("image_part"), seq, letter_of, is_before, offset, PART_BYTES
                 )
         if row is None:

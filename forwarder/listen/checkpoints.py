@@ -8,9 +8,8 @@ from typing import TypeVar
 
 import anyio
 
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.store.portions import portions
@@ -36,27 +35,22 @@ class Checkpoints:
         turn: anyio.Lock,
         *,
         relay: Relay,
-        quarantine: Quarantine,
-        lease: Lease,
+        tenure: Tenure,
         raise_floor: Callable[[int], None],
         interval_seconds: float,
-        ahead: Ahead | None = None,
     ) -> None:
-        """``raise_floor`` is told each floor that a save brings; see docs/design/cursor.md.
-
-        ``ahead`` is what the leader before has delivered beyond the position.
-        """
+        """``raise_floor`` is told each floor that a save brings; see docs/design/cursor.md."""
         self._positions = positions
         self._relay = relay
-        self._quarantine = quarantine
-        self._lease = lease
+        self._quarantine = tenure.quarantine
+        self._lease = tenure.lease
         self._raise_floor = raise_floor
         self._interval_seconds = interval_seconds
         self._saved = relay.progress
         # What is delivered beyond the position is noted at intervals only: it takes some more work.
         self._noted = relay.progress
         self._note_due = 0.0
-        self._note = ahead
+        self._note = tenure.ahead
         self._turn = turn
 
     async def run(self) -> None:

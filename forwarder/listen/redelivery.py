@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import anyio
 
-from forwarder.database.sessions import Connection
 from forwarder.delivery.relay import Relay
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.leader_session import LeaderSession
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
@@ -18,12 +18,11 @@ INTERVAL_SECONDS = 5.0
 
 
 class Redelivery:
-    """Looks for such letters now and then. ``turn`` is the lock by which the parts of the leader share its session."""
+    """Looks for such letters now and then."""
 
     def __init__(
         self,
-        connection: Connection,
-        turn: anyio.Lock,
+        session: LeaderSession,
         *,
         sink: str,
         registry: Registry,
@@ -31,8 +30,7 @@ class Redelivery:
         relay: Relay,
         checkpoints: Checkpoints,
     ) -> None:
-        self._connection = connection
-        self._turn = turn
+        self._session = session
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), letters_of=sink)
         self._packer = packer.for_letters(sink)
@@ -60,8 +58,8 @@ class Redelivery:
         await self._first_round.wait()
 
     async def _due(self, after_seq: int) -> Due:
-        async with self._turn:
-            return await dead_letters.due(self._connection, self._reader, sink=self._sink, after_seq=after_seq)
+        async with self._session.turn:
+            return await dead_letters.due(self._session.connection, self._reader, sink=self._sink, after_seq=after_seq)
 
     async def _send(self, letters: Due) -> None:
         # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
@@ -72,5 +70,5 @@ class Redelivery:
         with anyio.CancelScope(shield=True):
             # Those that are set aside again are stored first: they are no longer due then, and stay.
             await self._checkpoints.save()
-            async with self._turn:
-                await dead_letters.drop_delivered(self._connection, letters, sink=self._sink)
+            async with self._session.turn:
+                await dead_letters.drop_delivered(self._session.connection, letters, sink=self._sink)

@@ -53,7 +53,7 @@ class Attachments:
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
 
     async def put(self, attachment: Attachment) -> None:
-        """Store an object, as ``forwarder.delivery.uploads.Store`` promises; there is nothing of one that could not be stored whole."""
+        """Store an object, as ``forwarder.delivery.uploads.ObjectStore`` promises; there is nothing of one that could not be stored whole."""
         # What an answer that nobody has foreseen makes of botocore, or of us.
         with aws_errors(f"s3://{attachment.bucket}"):
             await self._put_parts(attachment)

@@ -9,6 +9,7 @@ import pytest
 
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
@@ -74,8 +75,7 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
         anything,
         anyio.Lock(),
         relay=relay,
-        quarantine=quarantine,
-        lease=lease,
+        tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine),
         raise_floor=lambda _: None,
         interval_seconds=0.2,
     )
@@ -104,11 +104,14 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
         positions,
         anyio.Lock(),
         relay=anything,
-        quarantine=Quarantine(Metrics().sink("default")),
-        lease=lease,
+        tenure=Tenure(
+            position=relay.position,
+            ahead=ahead(20, last_seq=50),
+            lease=lease,
+            quarantine=Quarantine(Metrics().sink("default")),
+        ),
         raise_floor=lambda _: None,
         interval_seconds=0.0,
-        ahead=ahead(20, last_seq=50),
     )
     # A batch that leads further on, from before what is noted, has come to its lower seqs only.
     offers = [
