@@ -30,7 +30,7 @@ LEAST_RECORDS = 100
 
 
 class Schedule(Protocol):
-    """Which records may be offered, and when: ``forwarder.delivery.schedules.lanes.Lanes``, ``Crowd`` or ``Line``."""
+    """Which records may be offered, and when: ``Lanes``, ``Unordered`` and ``Fifo`` of ``forwarder.delivery.schedules``."""
 
     records: int
     bytes: int

@@ -52,7 +52,7 @@ class Retries:
             # A record that is new to rejection need not wait as long as an old hand.
             yield from ((_rejected_seconds(group), group) for group in _by_attempts(again))
         else:
-            # All together, so that they keep their order, which a ``forwarder.delivery.schedules.fifo.Line`` relies on.
+            # All together, so that they keep their order, which a ``forwarder.delivery.schedules.fifo.Fifo`` relies on.
             yield max(self._outage.failed(began=began, now=now), _rejected_seconds(again)), again
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from forwarder.config.sink_url import FileTarget, KinesisTarget, StdoutTarget
 from forwarder.delivery.destination import Destination
-from forwarder.delivery.schedules.fifo import Line
+from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.metrics import SinkMetrics
 
 # Makes, of one open sink, a destination with an empty schedule. Whoever begins to lead takes a new one: only then does
@@ -37,12 +37,12 @@ async def open_sink(
             from forwarder.sinks.pipe import stdout_sink
 
             stdout = await stack.enter_async_context(stdout_sink())
-            return lambda: Destination(sink=stdout, schedule=Line())
+            return lambda: Destination(sink=stdout, schedule=Fifo())
         case FileTarget():
             from forwarder.sinks.file import file_sink
 
             file = await stack.enter_async_context(file_sink(Path(target.path)))
-            return lambda: Destination(sink=file, schedule=Line())
+            return lambda: Destination(sink=file, schedule=Fifo())
 
 
 async def _open_kinesis(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from forwarder.records.record import Record
 
 
-class Line:
+class Fifo:
     """The records in memory, in order of arrival. One request at a time: what is offered comes back or is settled first."""
 
     __slots__ = ("_offered", "_ready", "bytes", "records")

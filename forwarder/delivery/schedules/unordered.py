@@ -27,7 +27,7 @@ class _Queue:
         self.is_resting = False
 
 
-class Crowd:
+class Unordered:
     """The records in memory, by shard."""
 
     __slots__ = ("_pacing", "_queues", "_resting", "_shard_of", "_turn", "_unstored", "bytes", "ready", "records")

@@ -16,9 +16,9 @@ from forwarder.delivery.buffer import READY_REQUESTS
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.delivery.schedules.fifo import Line
+from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
@@ -552,7 +552,7 @@ async def test_a_line_keeps_the_order_of_all_records_over_failed_writes(seed: in
 
     sink = ScriptedSink(write_or_fail, max_in_flight=1)
     sink.max_records = 3
-    relay = relay_to(sink, schedule=Line())
+    relay = relay_to(sink, schedule=Fifo())
     async with running(relay):
         for start in range(1, 40, 4):
             # Unlike a lane's, a line's records need no keys in common to keep their order.
@@ -732,7 +732,7 @@ async def test_a_letter_and_the_change_it_was_made_of_in_one_request_are_not_con
         first = len(sent) == 1
         return [Rejection(record=r, code="Throttled") for r in records if first and r.partition_key == refused]
 
-    relay = relay_to(ScriptedSink(refuse_once), schedule=Crowd(Pacing()), state=state)
+    relay = relay_to(ScriptedSink(refuse_once), schedule=Unordered(Pacing()), state=state)
     end = offer(relay, (1, "live"))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(relay.deliver_again, page_of(Record(1, "letter", b"x", {1})))

@@ -12,7 +12,7 @@ import pytest
 from forwarder.delivery import uploads as uploads_module
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uploads import MAX_UPLOADS
 from forwarder.errors import ForwarderError, Unavailable, Vanished
@@ -101,10 +101,10 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def schedules() -> list[Schedule]:
-    return [Lanes(Pacing()), Lanes(Pacing(), aggregate_bytes=1000), Crowd(Pacing())]
+    return [Lanes(Pacing()), Lanes(Pacing(), aggregate_bytes=1000), Unordered(Pacing())]
 
 
-@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "unordered"])
 async def test_a_store_that_hangs_takes_no_request_and_holds_up_its_own_lanes_alone(schedule: int) -> None:
     rig = Rig(schedules()[schedule])
     large = [(f"large {number}", True) for number in range(20)]
@@ -160,7 +160,7 @@ def rig_is(rig: Rig, *, attempts: int) -> Callable[[], Awaitable[bool]]:
     return so_often
 
 
-@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "unordered"])
 async def test_a_change_that_was_given_up_meanwhile_is_not_sent_and_its_lane_goes_on(schedule: int) -> None:
     rig = Rig(schedules()[schedule])
     rig.objects.opened.set()
