@@ -1,7 +1,11 @@
-"""How long to wait while a sink stores nothing at all. Pure but for chance.
+"""How long the records of a request wait of which the sink has stored nothing. Pure but for chance.
 
-What waits because the whole sink is in trouble waits as long as that trouble suggests, not as long as the unluckiest record of a
-request: else, where many requests fail but most do not, some lanes would wait for seconds.
+The pause grows with the failures of the sink, not with those of each record. By record, where many requests fail but most do not, the
+unluckiest record of a request would make all others wait for seconds.
+
+Requests run side by side, and one fault fails many of them. So a failure counts only if its request began after the pause of the failure
+before was over. Example, with a first pause of 0.05 s: eight requests fail at once; the first of them is failure 1, and the others, which
+began before, do not count. All wait 0.05 s at most. A request that begins then and fails is failure 2, and its records wait 0.1 s at most.
 """
 
 import random
@@ -11,7 +15,7 @@ from forwarder.backoff import Chance, delay_seconds
 
 
 class Outage:
-    """Failures in a row; those within one pause are one failure. Times are seconds of any steady clock."""
+    """The failures of one sink since it stored something. Times are seconds of any steady clock."""
 
     __slots__ = ("_count_from", "_failures", "_first_seconds", "_max_seconds")
 
@@ -19,14 +23,15 @@ class Outage:
         self._first_seconds = first_seconds
         self._max_seconds = max_seconds
         self._failures = 0
-        # A request that began before then tells nothing new.
+        # A request that began earlier does not count when it fails.
         self._count_from = -inf
 
     def failed(self, *, began: float, now: float, chance: Chance = random.random) -> float:
-        """Nothing of a request that began then was stored; how long its records wait."""
+        """How long the records wait of a request that began at ``began`` and of which nothing was stored."""
         if began >= self._count_from:
             self._failures += 1
-            self._count_from = now + self._seconds(lambda: 1.0)
+            longest_seconds = self._seconds(lambda: 1.0)
+            self._count_from = now + longest_seconds
         return self._seconds(chance)
 
     def ended(self) -> None:
