@@ -1,4 +1,4 @@
-"""What lives from taking the leadership to losing a connection: the parts that move one sink's changes, put together."""
+"""The parts that move the changes of one sink, from taking the leadership to losing a connection, and how they are put together."""
 
 from __future__ import annotations
 
@@ -52,12 +52,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSetup:
-    """What is the same for every leader of one sink in this process."""
+    """What is the same for every tenure of one sink in this process."""
 
     database_url: str
     sink: SinkSettings
+    # Its URL, parsed.
     sink_url: SinkUrl
     settings: Settings
+    # The sink's part of what the process may have in memory.
     memory: MemoryLimits
     state: ServiceState
     metrics: SinkMetrics
@@ -103,7 +105,7 @@ class Leader:
         await self.relay.settled()
 
     async def finish(self) -> None:
-        """Let what is in memory be delivered, within limits, and save the position."""
+        """Wait until what is in memory is delivered, ``stop_timeout_seconds`` at most, and save the position."""
         with anyio.move_on_after(self.setup.settings.listen.stop_timeout_seconds) as deadline:
             await self.relay.settled()
         if deadline.cancelled_caught:
@@ -114,10 +116,10 @@ class Leader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSide:
-    """The database's side of a leader."""
+    """The database's side of a leader: its own session, and what it shares with the leaders of other sinks."""
 
     session: LeaderSession
-    # What changes are read from, shared with the other sinks.
+    # Where changes are read from; shared.
     inflow: Inflow
     # What the ids of records begin with.
     origins: Origins
@@ -130,7 +132,7 @@ async def begin(
 ) -> Leader:
     """Wait for the sink, take the leadership, open the sink, find out where to go on, and put the parts together.
 
-    The sink and the connections are closed by ``stack``. ``once`` does not stand by.
+    ``stack`` closes what is opened. With ``once``, if somebody else leads, it does not stand by.
 
     Raises:
         Refused: waiting cannot mend it.
@@ -146,7 +148,7 @@ async def begin(
 
 
 async def _lead(stack: AsyncExitStack, setup: SinkSetup, sink: Sink, *, stands_by: bool) -> LeaderSession:
-    """A session that has the leader's lock.
+    """Take the leader's lock, or wait for it if it ``stands_by``. Returns the session that holds it.
 
     Raises:
         Refused: somebody else leads, and we are not to stand by.
@@ -165,7 +167,7 @@ async def _stand_by(leadership: Leadership, connection: Connection, setup: SinkS
     _enter(setup.state, Phase.STANDBY)
     standby = Standby(leadership, connection, sink=setup.sink.name, state=setup.state, survey=setup.survey)
     async with anyio.create_task_group() as tasks:
-        # What the sink has said of itself may be days old when the time comes.
+        # It may stand by for days. Whatever the sink's watch finds wrong, or sees mended, is to be known when it leads.
         tasks.start_soon(sink.watch, setup.state)
         await standby.wait()
         tasks.cancel_scope.cancel()
@@ -176,22 +178,6 @@ def _occupied(sink: str, holders: Sequence[Holder]) -> str:
         return usurpation(sink, holders)
     who = f": {holders[0]}" if holders else ""
     return f"another `forwarder listen` serves sink {sink!r}{who}; stop it first"
-
-
-def _wants(patterns: list[str]) -> Wants | None:
-    """Whether a sink is for a table; remembered by table, since it is asked for every change. None: it is for all."""
-    if not patterns:
-        return None
-    selected = [Pattern(pattern) for pattern in patterns]
-    answers: dict[CapturedTable, bool] = {}
-
-    def wants(table: CapturedTable) -> bool:
-        answer = answers.get(table)
-        if answer is None:
-            answer = answers[table] = any(pattern.matches(table) for pattern in selected)
-        return answer
-
-    return wants
 
 
 async def _database_side(
@@ -259,6 +245,22 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
     )
 
 
+def _wants(patterns: list[str]) -> Wants | None:
+    """Tells whether a sink is for a table; None if it is for all. Answers are kept, since it is asked for every change."""
+    if not patterns:
+        return None
+    selected = [Pattern(pattern) for pattern in patterns]
+    answers: dict[CapturedTable, bool] = {}
+
+    def wants(table: CapturedTable) -> bool:
+        answer = answers.get(table)
+        if answer is None:
+            answer = answers[table] = any(pattern.matches(table) for pattern in selected)
+        return answer
+
+    return wants
+
+
 def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
     sink_url, origins = setup.sink_url, database.origins
     encode = native.encoder(origins)
@@ -275,7 +277,10 @@ def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
 
 
 def _has_barriers(sink_url: SinkUrl) -> bool:
-    """Whether the changes of a table are ordered, and not all in one lane, or one line, where a TRUNCATE has its place anyhow."""
+    """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
+
+    There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
+    """
     is_ordered = isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
     return is_ordered and sink_url.partition_key != "table"
 

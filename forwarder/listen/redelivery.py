@@ -1,4 +1,4 @@
-"""Sends dead letters again that somebody has asked for, by the way that every change goes."""
+"""Sends dead letters again that an operator has asked for, through the relay, like any other change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERVAL_SECONDS = 5.0
 
 
 class Redelivery:
-    """Looks for such letters now and then."""
+    """Looks for such letters every few seconds."""
 
     def __init__(
         self,
@@ -45,7 +45,8 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
-            # Begun anew each time, a batch would pass over all that were sent before it, as long as vacuum cannot remove them.
+            # Each batch begins after the one before. From 0 on, it would have to pass over the rows of all letters that were sent and
+            # deleted, for as long as vacuum cannot remove them.
             after_seq = 0
             while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
@@ -54,7 +55,7 @@ class Redelivery:
             await anyio.sleep(INTERVAL_SECONDS)
 
     async def first_round(self) -> None:
-        """Wait until everything is sent that was due at the beginning."""
+        """Wait until all letters are sent that were due at the beginning."""
         await self._first_round.wait()
 
     async def _due(self, after_seq: int) -> Due:
@@ -62,13 +63,13 @@ class Redelivery:
             return await dead_letters.due(self._session.connection, self._reader, sink=self._sink, after_seq=after_seq)
 
     async def _send(self, letters: Due) -> None:
-        # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
-        # we would find out when the letters are sent, and they would be sent once more.
+        # `forwarder replay --table` begins another epoch before it writes letters. If we have not noticed that yet, `prove` raises here.
+        # Without it we would notice when the letters are sent and cannot be removed, and the next leader would send them once more.
         await self._checkpoints.prove()
         await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
-        # Now that they are delivered, a stop must not keep us from saying so.
+        # They are delivered. If a stop cancelled us here, they would be sent once more.
         with anyio.CancelScope(shield=True):
-            # Those that are set aside again are stored first: they are no longer due then, and stay.
+            # Letters that were set aside again are stored anew by the save. They are no longer due then, so they are not dropped.
             await self._checkpoints.save()
             async with self._session.turn:
                 await dead_letters.drop_delivered(self._session.connection, letters, sink=self._sink)

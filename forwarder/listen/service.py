@@ -23,10 +23,10 @@ from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
 from forwarder.store.positions import Newcomers
 
-# However many share what may be in memory, each may have so much.
+# However many sinks share what may be in memory, each may have so much.
 LEAST_BYTES = 1 << 20
 
-# A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
+# A sink that cannot be served while others can is tried again after so long: somebody may have mended it.
 REFUSED_RETRY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Service:
                     survey=self._survey,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
-                        # In equal parts, used or not: so what is in memory of one that is stuck leaves the others what is theirs.
+                        # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
                         max_bytes=max(LEAST_BYTES, settings.listen.max_bytes // len(sinks)),
                     ),
                 )
@@ -112,7 +112,7 @@ class Service:
             raise next(iter(self._refused.values()))
 
     async def _deliver(self, worker: SinkWorker, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
-        """Keep one sink going. As long as another is served, nothing that is wrong with this one is a reason to end."""
+        """Keep one sink going. Whatever is wrong with it, it is tried again as long as another sink is served."""
         while True:
             try:
                 await worker.run(source, once=once)

@@ -1,4 +1,4 @@
-"""One sink of ``forwarder listen``: keeps one tenure going after another, and stops in order."""
+"""One sink of ``forwarder listen``: leads it for one tenure after another, and stops in order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from forwarder.listen.leader import SinkSetup
 from forwarder.outbox.source import Source
 from forwarder.sinks.factory import NewDestination, open_sink
 
-# A tenure that lasted so long was a success: the next attempt after it comes soon.
+# A tenure that lasted so long was a success: the pauses between attempts begin at the shortest again.
 STEADY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
 
 class SinkWorker:
-    """Reads what the source gives and delivers it to one sink, until stopped."""
+    """Delivers the changes of a source to one sink, until stopped."""
 
     def __init__(self, setup: SinkSetup) -> None:
         self.state = setup.state
@@ -69,7 +69,7 @@ class SinkWorker:
                 await self.pause(backoff.next())
 
     async def _opened(self, stack: AsyncExitStack, backoff: Backoff) -> NewDestination | None:
-        """The sink; waits for whatever it takes to open it, credentials for one. None: stopped meanwhile."""
+        """Open the sink, and wait for whatever that takes, credentials for one. None if stopped meanwhile."""
         while not self._stopping:
             try:
                 async with AsyncExitStack() as attempt:
@@ -88,11 +88,11 @@ class SinkWorker:
         self.state.trouble = trouble
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long, or until stopped, and let go of what has failed."""
+        """Wait so long, or until stopped, and free the memory of a tenure that has failed."""
         with self._interruptible():
             await anyio.sleep(seconds)
-        # Tracebacks and what their frames hold refer to each other, the records in memory among it. Python would collect that after so many
-        # more objects, however many megabytes that is, and in a quiet hour there are none.
+        # The traceback and the frames of the failure refer to each other, and to all records in memory. Python collects such circles after so
+        # many new objects, however many megabytes the circles hold, and in a quiet hour there are no new objects.
         gc.collect()
 
     async def _serve(self, source: Source, destination: Destination, *, once: bool) -> None:
@@ -113,7 +113,7 @@ class SinkWorker:
                     with self._interruptible(), plain_errors():
                         await (current.deliver_all() if once else current.listen())
                 except Refused:
-                    # A change that cannot be sent must not keep those before it from being passed.
+                    # Delivery stops before a change that cannot be sent. What is before it is delivered and saved.
                     await current.finish()
                     raise
                 await current.finish()
@@ -136,5 +136,5 @@ class SinkWorker:
         return self._interruptible_scope
 
     def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
-        """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
+        """Whether to try again: it may pass by itself or, once the sink has been served, somebody may mend it."""
         return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))

@@ -1,4 +1,4 @@
-"""One who waits to lead: asks for the lock every second, looks who has it, and measures the outbox while nobody else here does."""
+"""A listener that waits to lead one sink: asks for the lock every second, watches whoever has it, and measures the outbox meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership
 
 RETRY_SECONDS = 1.0
-# Looking at locks costs more than asking for one, the more of them there are in the whole instance.
+# Less often: looking who holds a lock costs the more the more locks there are in the whole instance.
 LOOK_SECONDS = 2.5
 
 _LED = "standing by: another listener leads"
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Standby:
-    """Stands by for one sink, on the session that is to lead it. Nothing that it sees, or fails to see, keeps it from leading."""
+    """Stands by for one sink, on the session that is to lead it. Whatever it sees, or cannot see, it leads as soon as it gets the lock."""
 
     def __init__(
         self, leadership: Leadership, connection: Connection, *, sink: str, state: ServiceState, survey: Survey
@@ -43,12 +43,12 @@ class Standby:
         self._survey = survey
         self._vigil = Vigil(sink)
         self._look_due = 0.0
-        # Who was told of last, as what.
+        # What was logged last, and of which pid.
         self._told: tuple[str, int | None] | None = None
         self._occasional = Throttled(seconds=300.0)
 
     async def wait(self) -> None:
-        """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length.
+        """Try every second until the lock is ours. A statement that waits for a lock would hold back vacuum for as long as it waits.
 
         Raises:
             Unavailable: the session is lost.
@@ -102,7 +102,7 @@ class Standby:
 
     @contextmanager
     def _tolerance(self, complaint: str) -> Iterator[None]:
-        """Log what fails, from time to time. Whether the session is lost, the next try to lead will tell."""
+        """Log what fails, from time to time, and go on. If the session is lost, the next try to lead will tell."""
         try:
             yield
         except (ForwarderError, asyncpg.PostgresError) as error:

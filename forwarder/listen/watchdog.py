@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Looks after one tenure's relay. A trouble that somebody else has named is left as it is: it says more."""
+    """Looks after the relay of one tenure. A trouble that somebody else has set stays as it is, since it says why."""
 
     def __init__(self, relay: Relay, state: ServiceState) -> None:
         self._relay = relay
         self._state = state
         self._stillness = Stillness()
         self._complaints = Throttled(seconds=60.0)
-        # What we have said last.
+        # The trouble that this has set last.
         self._trouble: str | None = None
 
     async def run(self) -> None:
