@@ -1,11 +1,11 @@
 """Carries records from memory to a sink: as many requests at once as is useful, order kept, nothing given up.
 
-    offer ──► scheduled ──► in a request ──stored──────────────────────────► settled: the position may move
-                  ▲              ├─────────refused for good──► set aside ────► settled
+    offer ──► scheduled ──► in a request ──stored──────────────────────────────► settled: the position may move
+                  ▲              │  └──────refused for good, and set aside──────► settled
                   │              │
-                  └─after a pause┴─────────not stored, or refused for good and its lane is to wait
+                  └──after a pause, if it is not stored, or is refused for good and its lane is to wait
 
-``run`` begins requests for as long as something may be sent, and each request is a task of its own. What they wait for is one event,
+``run`` begins requests as long as something may be sent, and each request is a task of its own. Everybody waits for one event,
 ``_changed``: whenever records arrive, are settled or may be offered again, all who wait look again.
 """
 
@@ -186,7 +186,7 @@ class Relay:
         """Send until cancelled.
 
         Raises:
-            Refused: the sink refuses a record for good.
+            Refused: the sink refuses everything, and waiting cannot mend it.
             Unavailable: the lease is over; what is under way may still arrive.
         """
         async with anyio.create_task_group() as tasks:

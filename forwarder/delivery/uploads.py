@@ -20,8 +20,8 @@ from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Attachment, Record
 
-# So many objects are stored at once: as many as one session of the database can read in time. Of each, one part of some megabytes is in
-# memory.
+# So many objects are stored at once. More would be no faster, since one session of the database reads them all, and of each one part, some
+# megabytes, is in memory.
 MAX_UPLOADS = 3
 RETRY_FIRST_SECONDS = 0.25
 RETRY_MAX_SECONDS = 10.0

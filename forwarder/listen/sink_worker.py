@@ -91,8 +91,8 @@ class SinkWorker:
         """Wait so long, or until stopped, and free the memory of a tenure that has failed."""
         with self._interruptible():
             await anyio.sleep(seconds)
-        # The traceback and the frames of the failure refer to each other, and to all records in memory. Python collects such circles after so
-        # many new objects, however many megabytes the circles hold, and in a quiet hour there are no new objects.
+        # The traceback and the frames of a failure refer to each other, and to all records in memory. Python collects such circles after so
+        # many new objects, however many megabytes the circles hold, and in a quiet hour there are no new ones.
         gc.collect()
 
     async def _serve(self, source: Source, destination: Destination, *, once: bool) -> None:
