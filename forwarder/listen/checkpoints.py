@@ -72,15 +72,15 @@ class Checkpoints:
         """
         due = anyio.current_time()
         while True:
-            with anyio.move_on_after(HEARTBEAT_SECONDS) as heartbeat:
+            with anyio.move_on_after(HEARTBEAT_SECONDS):
                 await self._relay.moved_to(self._saved + 1)
                 with anyio.move_on_after(due - anyio.current_time()):
                     await self._relay.moved_to(self._saved + MANY_CHANGES)
-            if heartbeat.cancelled_caught and self._noted == self._relay.progress:
-                await self.prove()
-            else:
+            if self._relay.progress != self._saved or self._is_note_due:
                 await self.save()
                 due = anyio.current_time() + self._interval_seconds
+            else:
+                await self.prove()
 
     async def save(self) -> None:
         """Save the relay's position, and what was set aside, unless nothing has happened since the last save.
@@ -89,8 +89,7 @@ class Checkpoints:
             Unavailable: the database does not answer; the position saved before still holds.
         """
         async with self._turn:
-            progress = self._relay.progress
-            notes = progress != self._noted and anyio.current_time() >= self._note_due
+            progress, notes = self._relay.progress, self._is_note_due
             if progress == self._saved and not notes:
                 return
             # All of these tell of one moment: nothing is awaited between them.
@@ -102,6 +101,11 @@ class Checkpoints:
             self._saved = progress
             if notes:
                 self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
+
+    @property
+    def _is_note_due(self) -> bool:
+        """Whether to note what is delivered beyond the position."""
+        return self._relay.progress != self._noted and anyio.current_time() >= self._note_due
 
     async def _keep_all_but_last(self, aside: Sequence[SetAside]) -> Sequence[SetAside]:
         """Store what was set aside in portions, except the last one, which belongs into the transaction that saves the position.
