@@ -1,11 +1,10 @@
 """The records of one sink in memory, and the position up to which everything is delivered. No I/O; time is an argument.
 
-    offered page ──enter──► waiting for a barrier ──release──► scheduled ──take──► under way ──settle──► delivered
-                     └───────────────────────────────────────────▲   ▲                │
-                                                                  │   └───put_back─────┘
-    dead letter ────enter_again──────────────────────────────────┘
+    page ──enter────────────────┬──nothing is in its way────────► scheduled ──take──► in a request ──settle──► delivered
+    dead letters ──enter_again──┤                                    ▲  ▲                  │
+                                └──a barrier is──► waiting ──release─┘  └────put_back──────┘
 
-A record whose data must be read first, or a dead letter's, comes after its page, by ``follow``.
+A record whose data must be read first comes after its page, or after the other letters, by ``follow``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Carries records from memory to a sink: as many requests at once as is useful, order kept, nothing given up.
 
-    offer ──► scheduled ──► in a request ──stored──────────────────────────────► settled: the position may move
-                  ▲              │  └──────refused for good, and set aside──────► settled
-                  │              │
-                  └──after a pause, if it is not stored, or is refused for good and its lane is to wait
+    offer ──► scheduled ──► in a request ──stored, or refused for good and set aside──► settled: the position may move
+                  ▲              │
+                  └───a pause────┘ not stored, or refused for good and its lane is to wait
 
 ``run`` begins requests as long as something may be sent, and each request is a task of its own. Everybody waits for one event,
 ``_changed``: whenever records arrive, are settled or may be offered again, all who wait look again.
