@@ -46,7 +46,7 @@ class Verdict:
 FINE = Verdict()
 
 
-class Vigil:
+class LeaderWatch:
     """What was seen of one sink's leader so far."""
 
     def __init__(self, sink: str) -> None:

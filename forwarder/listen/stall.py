@@ -6,7 +6,7 @@ from __future__ import annotations
 STILL_SECONDS = 60.0
 
 
-class Stillness:
+class StallDetector:
     """For how long one sink has not got on. ``look`` is called every few seconds."""
 
     __slots__ = ("_progress", "_since", "_waited")

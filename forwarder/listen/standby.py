@@ -14,7 +14,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import ServiceState
-from forwarder.listen.leader_watch import LastSave, Verdict, Vigil
+from forwarder.listen.leader_watch import LastSave, LeaderWatch, Verdict
 from forwarder.logs import Throttled
 from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership
@@ -41,7 +41,7 @@ class Standby:
         self._sink = sink
         self._state = state
         self._survey = survey
-        self._vigil = Vigil(sink)
+        self._watch = LeaderWatch(sink)
         self._look_due = 0.0
         # What was logged last, and of which pid.
         self._told: tuple[str, int | None] | None = None
@@ -73,7 +73,7 @@ class Standby:
             return
         self._look_due = anyio.current_time() + LOOK_SECONDS
         holders = await holders_of_sink(self._connection, self._sink)
-        verdict = self._vigil.look(
+        verdict = self._watch.look(
             holders,
             await self._last_save(),
             has_backlog=self._survey.has_backlog(self._sink),
