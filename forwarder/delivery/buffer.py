@@ -178,9 +178,12 @@ class Buffer:
 
         ``unsettled``: the ``id()`` of those that are not delivered. Seqs would not do: a change and a dead letter made of it have the same.
         """
+        before = self.schedule.records
         self.schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
+        # Not the length of what was given: records take their followers along.
+        settled = before - self.schedule.records
         self._release()
-        self._frontier.delivered(len(records) - len(unsettled))
+        self._frontier.delivered(settled)
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)

@@ -21,8 +21,7 @@ from forwarder.store.portions import portions
 from forwarder.store.positions import Positions
 
 HEARTBEAT_SECONDS = 3.0
-# Changes that are delivered and not saved are sent again after a crash. So after this many a save does not wait for the interval. An
-# aggregate counts as one.
+# Changes that are delivered and not saved are sent again after a crash. So after this many a save does not wait for the interval.
 MANY_CHANGES = 2000
 
 T = TypeVar("T")

@@ -336,6 +336,16 @@ async def test_the_end_of_a_batch_is_progress_even_without_records() -> None:
     assert relay.progress > before
 
 
+async def test_each_change_of_an_aggregate_is_progress() -> None:
+    relay = relay_to(ScriptedSink(store), schedule=Lanes(Pacing(), aggregate_bytes=1 << 20))
+    async with running(relay):
+        offer(relay, *((seq, "key") for seq in range(1, 301)))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert relay.progress == 300
+
+
 async def test_whoever_waits_for_progress_is_woken_by_a_delivery() -> None:
     gate = Gate()
     relay = relay_to(ScriptedSink(gate))
