@@ -3,27 +3,22 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from math import inf
 from statistics import median
 
 import anyio
 
 from forwarder.config.settings import ListenSettings
 from forwarder.config.sink_url import KinesisTarget, parse
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
-from forwarder.delivery.relay import Relay
 from forwarder.health import ServiceState
 from forwarder.metrics import Metrics
-from forwarder.outbox.position import NOTHING, Position
 from forwarder.records.packing import Packed
-from forwarder.records.record import Record, Stretch
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
+from tests.support.relays import START, page_of, relay_to
 
 RECORD_BYTES = 300
 _SINGLE_REQUESTS = 30
 _LISTEN = ListenSettings()
-_START = Position(delivered=NOTHING, floor_seq=0)
 
 
 async def round_trip_seconds(sink_url: str) -> float:
@@ -49,16 +44,13 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
     async with kinesis_sink(target, max_in_flight=_LISTEN.max_in_flight, metrics=metrics) as sink:
         await sink.prepare()
         state = ServiceState()
-        relay = Relay(
+        relay = relay_to(
             sink,
-            sink.new_schedule(),
-            position=_START,
-            state=state,
-            metrics=metrics,
-            quarantine=Quarantine(metrics),
-            lease=Lease(asked_at=inf),
+            schedule=sink.new_schedule(),
             max_events=_LISTEN.max_events,
             max_bytes=_LISTEN.max_bytes,
+            state=state,
+            metrics=metrics,
         )
         began = time.perf_counter()
         async with anyio.create_task_group() as tasks:
@@ -66,7 +58,7 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
             tasks.start_soon(sink.watch, state)
             for page in _pages(keys, events):
                 await relay.room()
-                relay.offer(page, _START)
+                relay.offer(page, START)
             await relay.settled()
             seconds = time.perf_counter() - began
             tasks.cancel_scope.cancel()
@@ -76,8 +68,7 @@ async def deliver(sink_url: str, keys: Sequence[str], *, events: int) -> float:
 def _pages(keys: Sequence[str], events: int) -> Iterator[Packed]:
     seqs = iter(range(events))
     while page := list(islice(seqs, _LISTEN.page_rows)):
-        undelivered = set(page)
-        yield Packed(records=list(_records(keys, page, undelivered)), stretches=[Stretch(1, undelivered)])
+        yield page_of(*_records(keys, page, set(page)))
 
 
 def _records(keys: Sequence[str], seqs: Iterable[int], undelivered: set[int]) -> Iterator[Record]:

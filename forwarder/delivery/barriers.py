@@ -1,26 +1,33 @@
-"""A TRUNCATE in its place among the changes of its table, whatever lanes they travel in. Pure.
+"""Keeps a TRUNCATE in its place among the changes of its table, which lanes alone would not. Pure.
 
-Lanes keep the records of one key in order. A TRUNCATE concerns every key of its table, and so does a gap. So what comes of a table
-is cut into stretches: changes of rows, and between them barriers. A stretch that may be scheduled is under way until all of it is
-delivered, or set aside. Of the stretches of one table
+Lanes keep the changes of one key in order. A TRUNCATE concerns every key of its table, and so does a gap in what was captured: such
+changes are barriers. The changes of a table are cut into stretches (``forwarder.records.stretches``): of barriers, and of changes of rows
+between them. A stretch is under way from when its records may be scheduled until all of them are delivered or set aside. Two rules hold
+for the stretches of one table:
 
-  * a barrier is under way alone, changes of rows only beside changes of rows;
-  * none goes under way before one that came before it.
+1. A stretch of changes of rows may be under way beside others of its kind; a barrier is under way alone.
+2. No stretch goes under way before one that arrived earlier.
 
-    arrives ──another of its table waits, or is under way that it must not meet──► waiting
-       │                                                                              │ that is delivered, and nothing
-       │ else                                                                         ▼ of the table waits before it
-       └──────────────────────────────────────────────────────────────────────► under way ──delivered──► gone
+Example: two inserts, a TRUNCATE and an insert arrive in this order.
 
-So when a barrier goes under way, all that came before it has been under way and is delivered, and nothing that came after it is under
-way before it is delivered itself: the whole proof of the rule. (It is a lock for readers and writers that is fair, one a table: barriers
-write.) What is under way waits for its lane, but never for anything here, so all that waits comes under way in the end. Tables do not
-wait for each other, and what waits is in memory like what does not: nothing has to be read for it to go on.
+    insert 1, insert 2   under way at once
+    TRUNCATE 3           waits (rule 1)       under way when 1 and 2 are delivered
+    insert 4             waits (rule 2)       still waits (rule 1)                  under way when 3 is delivered
+
+    arrives ──nothing of the table waits, and rule 1 allows it──────────────────────────────► under way ──delivered──► gone
+       │                                                                                          ▲
+       └──else──► waiting ──it is the first that waits, and rule 1 allows it──────────────────────┘
+
+Hence the order: when a barrier goes under way, all before it has gone under way (rule 2) and is delivered (rule 1), and all after it waits
+until it is delivered. This is a fair lock for readers and writers, one a table: changes of rows read, barriers write.
+
+Nothing waits for ever: what is under way waits for its lane, and for nothing here. Tables do not wait for each other. What waits is in
+memory, so nothing has to be read for it to go on.
 
 The work is O(1) a record, and without barriers O(1) a page and table; a delivery looks at each table of which something waits.
 
-Barriers that follow each other on a page, as those of a table's partitions do, are one stretch: they travel in one lane, which keeps
-them in order.
+Barriers that follow each other on a page, as those of a table and its partitions do, are one stretch. Their records have one key, so
+a lane keeps them in order.
 """
 
 from __future__ import annotations
@@ -31,7 +38,8 @@ from collections.abc import Sequence
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
 
-# Behind a lane that is halted for days, stretches that are delivered are let go when there are so many, and again when as many have come.
+# A lane that is halted for days keeps the first stretch of a queue undelivered, and delivered ones pile up behind it. They are removed
+# whenever the queue has grown by so many.
 MANY_STRETCHES = 256
 
 
@@ -41,12 +49,13 @@ class _Table:
     __slots__ = ("under_way", "waiting")
 
     def __init__(self) -> None:
-        # In order; those that are delivered leave when somebody looks.
+        # In the order of arrival. Delivered ones stay until `admits`, or a sweep, comes upon them.
         self.under_way: deque[Stretch] = deque()
+        # Each with those of its records that have arrived.
         self.waiting: deque[tuple[Stretch, list[Record]]] = deque()
 
     def admits(self, stretch: Stretch) -> bool:
-        """Whether it may go under way beside those that are."""
+        """Whether the stretch may go under way beside those that are (rule 1)."""
         under_way = self.under_way
         while under_way and not under_way[0].undelivered:
             under_way.popleft()
@@ -54,24 +63,29 @@ class _Table:
 
 
 class Barriers:
-    """What is under way of each table, and what waits. It learns of a delivery from the sets of the stretches, which shrink."""
+    """The stretches of all tables, and the records of those that wait.
+
+    Nobody reports deliveries here. A record refers to the ``undelivered`` set of its stretch, and whoever delivers it removes its seq from
+    that set: a stretch is delivered when its set is empty.
+    """
 
     __slots__ = ("_sweep_at", "_tables", "_under_way", "_with_waiting", "bytes", "records")
 
     def __init__(self) -> None:
-        # The tables of which something is under way or waits, by their ids.
+        # By the table's id: those of which something is under way or waits, and of these the ones of which something waits.
         self._tables: dict[int, _Table] = {}
         self._with_waiting: dict[int, _Table] = {}
-        # Of all tables, in the order in which they went under way.
+        # The stretches of all tables, in the order in which they went under way.
         self._under_way: deque[Stretch] = deque()
         self._sweep_at = MANY_STRETCHES
-        # What waits.
+        # How many records wait, and how many bytes of data they have.
         self.records = 0
         self.bytes = 0
 
     def admit(self, packed: Packed) -> Sequence[Record]:
-        """Take a page in; those of its records that go under way, in order."""
+        """Take a page in, and return those of its records that may be scheduled now, in order; the others wait."""
         self._forget_delivered()
+        # The lists of the stretches that wait, by the identity of the set that a stretch and its records refer to.
         waiting: dict[int, list[Record]] = {}
         for stretch in packed.stretches:
             if not self._enters(stretch):
@@ -86,7 +100,10 @@ class Barriers:
         return admitted
 
     def follow(self, record: Record) -> Sequence[Record]:
-        """Take in a record of a page that was admitted before it could be handed over; itself, if its stretch is under way."""
+        """Take in a record that arrives after its page was admitted, since its data had to be read first.
+
+        Returns the record if its stretch is under way, and nothing if it waits with its stretch.
+        """
         for table in self._with_waiting.values():
             for stretch, records in table.waiting:
                 if stretch.undelivered is record.undelivered:
@@ -96,7 +113,7 @@ class Barriers:
         return (record,)
 
     def release(self) -> Sequence[Record]:
-        """The records that go under way now, in order: to be asked for after deliveries."""
+        """The records that may be scheduled since something was delivered, in order."""
         if not self._with_waiting:
             return ()
         released: list[Record] = []
@@ -111,7 +128,7 @@ class Barriers:
         return released
 
     def _enters(self, stretch: Stretch) -> bool:
-        """Let a stretch that arrives go under way, if it may."""
+        """Let a stretch that arrives go under way, if both rules allow it."""
         table = self._tables.get(stretch.table)
         if table is None:
             table = self._tables[stretch.table] = _Table()
@@ -135,7 +152,7 @@ class Barriers:
         self.bytes += sign * sum(len(record.data) for record in records)
 
     def _forget_delivered(self) -> None:
-        """So that no more is kept than there is in memory."""
+        """Remove delivered stretches from the front of the queues, and tables of which nothing is left."""
         under_way = self._under_way
         while under_way and not under_way[0].undelivered:
             stretch = under_way.popleft()
@@ -148,7 +165,7 @@ class Barriers:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Let go of those too that are delivered and came after one that is not."""
+        """Remove delivered stretches from the middle of the queues too."""
         self._under_way = _undelivered(self._under_way)
         for table_id, table in list(self._tables.items()):
             table.under_way = _undelivered(table.under_way)

@@ -1,14 +1,16 @@
 """The records of one sink in memory, and the position up to which everything is delivered. No I/O; time is an argument.
 
-offered page ──enter──► waiting for a barrier ──release──► scheduled ──take──► under way ──settle──► delivered
-                 └───────────────────────────────────────────▲   ▲                │
-                                                              │   └───put_back─────┘
-dead letter ────enter_again──────────────────────────────────┘
+    page ──enter────────────────┬──nothing is in its way────────► scheduled ──take──► in a request ──settle──► delivered
+    dead letters ──enter_again──┤                                    ▲  ▲                  │
+                                └──a barrier is──► waiting ──release─┘  └────put_back──────┘
+
+A record whose data must be read first comes after its page, or after the other letters, by ``follow``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from forwarder.delivery.barriers import Barriers
@@ -19,45 +21,69 @@ from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, SetAside
 
-# As long as this many requests can be filled from memory, no page is taken. Records that a processor's cache still holds cost
-# a third of what they cost that it has to fetch. So memory is for lanes that wait, not for what could be sent at once.
+# No page is taken while the records that may be sent now would fill this many requests. More would gain nothing, and cost: a record that
+# is still in the processor's cache when it is sent takes a third of the time of one that is not.
 READY_REQUESTS = 4
 
-# Into how many requests lanes are divided that fill the memory, if none becomes smaller than this; smaller ones cost too much.
+# When memory is full, the records that may be sent now are divided into this many requests, none of them of fewer records than that.
 OVERLAPPING_REQUESTS = 2
 LEAST_RECORDS = 100
 
 
 class Schedule(Protocol):
-    """Which records may be offered, and when: ``forwarder.delivery.schedules.lanes.Lanes``, ``Crowd`` or ``Line``."""
+    """Which records may be offered, and when: ``Lanes``, ``Unordered`` and ``Fifo`` of ``forwarder.delivery.schedules``.
 
+    Each record that is taken is given back once: to ``settle`` if it is delivered, to ``put_back`` if it is to be offered again.
+    """
+
+    # What is in memory, taken or not.
     records: int
     bytes: int
 
     @property
-    def ready(self) -> int: ...
-    def hottest(self, count: int) -> Sequence[int]: ...
-    def extend(self, records: Sequence[Record]) -> None: ...
-    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]: ...
-    def take_unstored(self) -> Sequence[Record]: ...
-    def next_due(self) -> float | None: ...
-    def settle(self, records: Sequence[Record]) -> None: ...
-    def put_back(self, records: Sequence[Record]) -> None: ...
+    def ready(self) -> int:
+        """How many records may be taken now."""
+
+    def hottest(self, count: int) -> Sequence[int]:
+        """How many records the longest lanes hold, the longest first."""
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Append records."""
+
+    def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
+        """The records of the next request; none if ``next_due``, or what is given back, must be waited for."""
+
+    def take_unstored(self) -> Sequence[Record]:
+        """Records that may not be sent before their attachments are stored. They are given back like all that are taken."""
+
+    def next_due(self) -> float | None:
+        """When ``take`` may have more, even if nothing is given back; None: time alone changes nothing."""
+
+    def settle(self, records: Sequence[Record]) -> None:
+        """Forget records that are delivered, and remove their seqs from their ``undelivered`` sets."""
+
+    def put_back(self, records: Sequence[Record]) -> None:
+        """Have records offered again before what waits behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLimits:
+    """How many records of one sink, and how many bytes of their data, there should be in memory at most. A page may overshoot both."""
+
+    max_events: int
+    max_bytes: int
 
 
 class Buffer:
-    """Where each record waits until it is delivered. ``max_events`` and ``max_bytes`` are how much there should be at most."""
+    """Where each record waits until it is delivered."""
 
-    def __init__(
-        self, schedule: Schedule, *, position: Position, quarantine: Quarantine, max_events: int, max_bytes: int
-    ) -> None:
+    def __init__(self, schedule: Schedule, *, position: Position, quarantine: Quarantine, limits: MemoryLimits) -> None:
         self.schedule = schedule
         self._quarantine = quarantine
-        self._max_events = max_events
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._frontier = Frontier(position)
         self._barriers = Barriers()
-        # What was set aside before waits for nothing that is delivered meanwhile, and nothing of that for it.
+        # Of dead letters that are sent again. Their place in the order is past: they and the changes of pages do not wait for each other.
         self._barriers_again = Barriers()
 
     @property
@@ -78,17 +104,17 @@ class Buffer:
     @property
     def is_full(self) -> bool:
         """Whether no page should be added. The last one may have overshot the bounds."""
-        return self.records >= self._max_events or self.bytes >= self._max_bytes
+        return self.records >= self._limits.max_events or self.bytes >= self._limits.max_bytes
 
     def has_enough(self, most_records: int) -> bool:
-        """Whether the next requests, of so many records each, can be filled without another page."""
+        """Whether ``READY_REQUESTS`` requests of ``most_records`` records each can be filled without another page."""
         return self.schedule.ready >= READY_REQUESTS * most_records
 
     def request_records(self, most_records: int) -> int:
         """How many records the next request may hold; ``most_records`` is what the sink takes.
 
-        If memory is full and little is ready, lanes wait for their answers, and an answer takes the longer the more there is to
-        answer. So they travel in several requests: while one is under way, another is being encoded or read.
+        If memory is full, no page comes before an answer does. One request for all that is ready would leave us idle until it is answered.
+        Divided in two, one is encoded while the other is under way. Example: 300 records are ready, so the next request holds 150.
         """
         if not self.is_full:
             return most_records
@@ -96,8 +122,11 @@ class Buffer:
 
     @property
     def has_room_for_body(self) -> bool:
-        """Whether the data of one more large record may be read. What waits for a barrier does not count: it may wait for this one."""
-        return self.schedule.bytes < self._max_bytes
+        """Whether the data of one more large record may be read.
+
+        What waits for a barrier does not count: it may wait for this very record, and would then wait for ever.
+        """
+        return self.schedule.bytes < self._limits.max_bytes
 
     @property
     def position(self) -> Position:
@@ -119,42 +148,48 @@ class Buffer:
         return self._frontier.oldest_seconds(now=now)
 
     def enter(self, packed: Packed, position: Position, *, skipped: int, now: float) -> None:
-        """Take a page over, but for what it has for ``later``; ``skipped`` of its changes are not for the sink."""
+        """Take a page over, except for its records of ``later``, which are to follow. ``skipped`` of its changes are not for the sink.
+
+        Once the page and all before it are delivered, ``position`` holds.
+        """
         self._isolate(packed.aside)
         self._frontier.enter(packed, position, now=now)
         self._frontier.delivered(skipped)
         self.schedule.extend(self._barriers.admit(packed))
 
     def enter_again(self, packed: Packed) -> None:
-        """Take over what was set aside before. The position has passed over it."""
+        """Take over dead letters that are to be sent again. The position has passed them already."""
         self._isolate(packed.aside)
         self.schedule.extend(self._barriers_again.admit(packed))
 
     def follow(self, record: Record, *, was_set_aside: bool) -> None:
-        """Take over the next record of those that something taken over has for ``later``."""
+        """Take over the next record of ``later``, of a page or, if it ``was_set_aside``, of dead letters."""
         barriers = self._barriers_again if was_set_aside else self._barriers
         self.schedule.extend(barriers.follow(record))
 
     def drop(self, record: Record) -> None:
-        """Give up a record that was not taken over yet: there is nothing any more that it would tell."""
+        """Count a record of ``later`` as delivered that is not to be sent any more."""
         record.undelivered.remove(record.seq)
         self._release()
         self._frontier.delivered(1)
 
     def settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
-        """Drop what is delivered of records that were taken, and let go what waited for it.
+        """Drop records that were taken and are delivered, and schedule what waited for them.
 
-        ``unsettled`` are ids of objects: a change and a dead letter that was made of it have one seq.
+        ``unsettled``: the ``id()`` of those that are not delivered. Seqs would not do: a change and a dead letter made of it have the same.
         """
+        before = self.schedule.records
         self.schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
+        # Not the length of what was given: records take their followers along.
+        settled = before - self.schedule.records
         self._release()
-        self._frontier.delivered(len(records) - len(unsettled))
+        self._frontier.delivered(settled)
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)
         self._frontier.delivered(len(changes))
 
     def _release(self) -> None:
-        """Let what waited for a barrier go, now that something is delivered."""
+        """Schedule what need not wait for a barrier any more."""
         for barriers in (self._barriers, self._barriers_again):
             self.schedule.extend(barriers.release())

@@ -1,34 +1,37 @@
 """How many requests may be in flight: as many as make the stream faster, and no more. Pure.
 
-Additive increase, multiplicative decrease, judged once a round (as many answers as the limit allows requests):
+Additive increase, multiplicative decrease. Answers are judged by the round: a round is as many answers as the limit allows requests.
 
-* A round that used the whole limit raises it by one.
-* Unless it was slow: its fastest answer took more than twice as long as the fastest known. Then requests wait for each other,
-  in the network, in the stream or in our own process, and more of them would wait longer. That lowers the limit by a tenth,
-  but not below where it started: large requests are slower than small ones, and nothing is wrong with that.
-* A failed request, or a round of which the stream rejected more than half, halves the limit, down to one. A smaller part is
-  the pacing's affair: one hot shard must not slow the others.
+1. A round in which as many requests were in flight as the limit allows raises it by one.
+2. A slow round lowers the limit by a tenth, but not below ``START``, and does not raise it. A round is slow if its fastest answer took more
+   than twice as long as the fastest known: then requests wait for each other, in the network, in the stream or in our own process. (While
+   the limit is below ``START``, such a round counts like any other: large requests are slower than small ones, which is no fault.)
+3. A round of which the stream rejected more than half of the records, or a request that fails as a whole, halves the limit, down to one.
+   Fewer rejections are left to the pacing of shards: one hot shard must not slow the others.
 
-After it was lowered, a round passes without judgement: its answers are to requests that were sent before.
+After a limit was halved, the answers to requests that were sent before are still to come: as many as the old limit are not judged.
 
-The fastest answer of a round, because the slow ones of Kinesis say nothing. The fastest known drifts upward, slowly, so that a
-stream that has moved further away is not taken for a slow one for ever. A gradient on every answer would follow the load
-sooner, and every hiccup too.
+Example: a limit of 8. Eight answers, with 8 requests in flight: 9. A request is not answered at all: 4; the next nine answers count
+for nothing.
+
+A round is judged by its fastest answer because slow answers of Kinesis say nothing of the load. The fastest known grows slowly, so that a
+stream that has moved further away is not called slow for ever. A limit that followed each single answer would react sooner, and to every
+hiccup.
 """
 
 from math import inf
 
 START = 8
 
-# Below this no answer is slow: it is the noise of an event loop.
+# A faster answer is never slow: differences below this are the noise of an event loop.
 NOISE_SECONDS = 0.01
 SLOW_FACTOR = 2.0
-# The fastest answer known grows by a factor e in as long, if no answer confirms it.
+# In so many seconds the fastest time known grows by a factor of e, unless an answer is as fast.
 DRIFT_SECONDS = 300.0
 
 
 class _Round:
-    """What a round of answers has said so far."""
+    """What the answers of a round have said so far."""
 
     __slots__ = ("answers", "fastest_seconds", "is_judged", "is_used", "length", "records", "rejected")
 
@@ -57,7 +60,7 @@ class Concurrency:
     def finished(self, round_trip_seconds: float, *, in_flight: int, rejected: int, records: int) -> None:
         """A request of ``records`` was answered, and ``rejected`` of them were not stored.
 
-        ``in_flight`` counts it and those beside it: a limit that nobody reaches does not rise.
+        ``in_flight`` counts this request and those beside it.
         """
         current = self._round
         current.fastest_seconds = min(current.fastest_seconds, round_trip_seconds)
@@ -67,7 +70,7 @@ class Concurrency:
         self._count_answer()
 
     def failed(self) -> None:
-        """A request failed as a whole, or nobody answered."""
+        """A request failed as a whole, or was not answered."""
         if self._round.is_judged:
             self._halve()
         else:
@@ -87,11 +90,11 @@ class Concurrency:
         self._round = _Round(self.limit, is_judged=True)
 
     def _learn(self, seconds: float) -> bool:
-        """Whether the fastest answer of a round was slow; remembers it if it is the fastest known."""
+        """Whether a round was slow whose fastest answer took so long; that becomes the fastest known, if it is."""
         known = self._fastest_known_seconds
         if seconds == inf:
             return False
-        # A round takes about as long as one round trip.
+        # A round takes about as long as one of its requests, so this is about how much time has passed.
         self._fastest_known_seconds = min(seconds, known * (1.0 + seconds / DRIFT_SECONDS))
         return seconds > max(known * SLOW_FACTOR, NOISE_SECONDS)
 
@@ -102,6 +105,6 @@ class Concurrency:
             self.limit = min(self._max_in_flight, self.limit + 1)
 
     def _halve(self) -> None:
-        """Lower the limit, and let those pass unjudged that are under way."""
+        """Halve the limit. The answers to requests that are under way are not judged."""
         self._round = _Round(self.limit, is_judged=False)
         self.limit = max(1, self.limit // 2)

@@ -1,7 +1,12 @@
 """How long a leader may go on sending without having heard that it still leads. Pure; time is an argument.
 
-The server gives the leader's lock away when its session has been silent for ``leadership.SILENCE_SECONDS``. The lease is
-shorter, and counts from before the last proof was asked for: it ends before the server's patience does.
+The server gives the leader's lock to another listener when it has heard nothing on the leader's session for
+``forwarder.store.leadership.SILENCE_SECONDS``. The lease is shorter, and begins earlier. Example, in seconds:
+
+     0.0   the leader asks for a proof: the lease counts from here
+     0.2   the server gets the question, and counts the silence from here
+    15.0   the lease is over: nothing more is sent
+    20.2   the server ends the session, and another listener may lead
 """
 
 from __future__ import annotations
@@ -12,13 +17,13 @@ LEASE_SECONDS = 15.0
 
 
 class Lease:
-    """Begins with the first proof, and is renewed by every later one."""
+    """Begins when the first proof is asked for, and is renewed by every later one. Times are those of ``uptime.uptime_seconds``."""
 
     def __init__(self, *, asked_at: float) -> None:
         self._asked_at = asked_at
 
     def renew(self, *, asked_at: float) -> None:
-        """The leadership is proved; the proof was asked for at this time, by ``uptime.uptime_seconds``."""
+        """The leadership is proved, by an answer that was asked for at this time."""
         self._asked_at = max(self._asked_at, asked_at)
 
     def check(self, *, now: float) -> None:

@@ -33,7 +33,8 @@ class Outage:
         """Nothing was stored of a request that began at ``began``; how many seconds its records wait."""
         if began >= self._count_from:
             self._failures += 1
-            self._count_from = now + self._seconds(lambda: 1.0)
+            longest_seconds = self._seconds(lambda: 1.0)
+            self._count_from = now + longest_seconds
         return self._seconds(chance)
 
     def ended(self) -> None:

@@ -1,4 +1,13 @@
-"""How far delivery has come: the pages in memory, and the position up to which nothing is missing. Pure; time is an argument."""
+"""How far delivery has come: the pages in memory, and the position up to which nothing is missing. Pure; time is an argument.
+
+Pages enter in order, their changes are delivered in any order, and pages leave in order. Example: pages A (changes 1 to 3), B (4 to 6) and
+C (7 to 9), of which 1, 4, 5, 6 and 8 are delivered.
+
+    position   inside A, before 2     the first change that is not delivered
+    ahead      up to the end of C, except 2, 3, 7 and 9
+
+When 2 and 3 are delivered, A and B leave, and the position is inside C, before 7.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +18,35 @@ from forwarder.outbox.delivered_ahead import MAX_UNDELIVERED, Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 
-# Behind a lane that is halted for days, pages that are delivered are joined when there are so many, and again when as many have come.
+# A lane that is halted for days keeps its page here, and delivered ones pile up behind it. They are joined whenever so many have come.
 MANY_PAGES = 64
 
 
 @dataclass(slots=True, kw_only=True)
 class _Page:
-    """A page that is not delivered, or that waits for one before it."""
+    """A page that is not delivered, or that waits for one before it, and the delivered pages that it has taken in."""
 
-    # The seqs of its changes that are not delivered, in one set or several.
+    # The sets of its stretches: the seqs of its changes that are not delivered. Whoever delivers a change removes its seq.
     undelivered: list[set[int]]
     first_seq: int
     last_seq: int
     # What holds once the page and all before it are delivered.
     position: Position
-    # How many changes it has had to deliver.
+    # How many changes there were to deliver.
     changes: int
     offered_at: float
 
     def is_delivered(self) -> bool:
+        """Whether no change is left. Forgets sets that are empty."""
         while self.undelivered and not self.undelivered[-1]:
             self.undelivered.pop()
         return not self.undelivered
 
     def may_take_in(self, next_page: _Page) -> bool:
-        """Whether the next page is delivered, and a position inside the two would say no more than what is.
+        """Whether the next page is delivered, and the two can be one without a position in it passing what is still to come.
 
-        Not if it ends inside a batch that this page is no part of: that has lower seqs as well, which are still to come.
+        A position inside a page says that every change of the page's batch below a seq is delivered. So a page must not take in one that
+        ends inside another batch: changes of that batch with lower seqs may still have to be read.
         """
         ours, theirs = self.position.batch, next_page.position.batch
         is_ours = theirs is None or (ours is not None and ours.snapshot == theirs.snapshot)
@@ -49,10 +60,10 @@ class _Page:
 
 
 class Frontier:
-    """Pages enter in order, are delivered in any order, and leave in order."""
+    """The pages from the first that is not delivered on."""
 
     def __init__(self, position: Position) -> None:
-        # Every change up to here is delivered, the whole of the last page that is done.
+        # The end of the last page that has left.
         self._position = position
         self._pages: deque[_Page] = deque()
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
@@ -61,7 +72,7 @@ class Frontier:
 
     @property
     def pages(self) -> int:
-        """How many are kept."""
+        """How many pages are kept."""
         return len(self._pages)
 
     @property
@@ -77,7 +88,7 @@ class Frontier:
 
     @property
     def ahead(self) -> Ahead | None:
-        """What is delivered beyond the position, as far as few words can say it; None if nothing is."""
+        """What is delivered beyond the position; None if nothing is. It ends where more than ``MAX_UNDELIVERED`` changes are not."""
         end: Position | None = None
         undelivered: list[int] = []
         delivered = 0
@@ -92,16 +103,7 @@ class Frontier:
 
     def enter(self, packed: Packed, position: Position, *, now: float) -> None:
         """Take a page in. ``position`` holds once it and all before it are delivered."""
-        records, later = packed.records, packed.later
-        first_seq, last_seq = ((records or later)[0].seq, (later or records)[-1].seq) if records or later else (0, 0)
-        page = _Page(
-            undelivered=[stretch.undelivered for stretch in packed.stretches],
-            first_seq=first_seq,
-            last_seq=last_seq,
-            position=position,
-            changes=sum(len(stretch.undelivered) for stretch in packed.stretches),
-            offered_at=now,
-        )
+        page = _page_of(packed, position, now=now)
         if self._pages and self._pages[-1].may_take_in(page):
             self._pages[-1].take_in(page)
             return
@@ -111,12 +113,12 @@ class Frontier:
             self._join()
 
     def delivered(self, count: int) -> None:
-        """So many changes need not be delivered any more; records have left their pages' ``undelivered``."""
+        """So many changes need not be delivered any more. The seqs of those that were records are removed from the ``undelivered`` sets."""
         self.progress += count
         self._advance()
 
     def oldest_seconds(self, *, now: float) -> float:
-        """How long the oldest page has been in memory."""
+        """How long the first page has been in memory."""
         return now - self._pages[0].offered_at if self._pages else 0.0
 
     def _advance(self) -> None:
@@ -128,7 +130,7 @@ class Frontier:
             self._position = page.position
 
     def _join(self) -> None:
-        """Join pages that are delivered to those before them, so that no more is kept than there is in memory."""
+        """Join delivered pages to those before them, so that not more pages are kept than have records in memory."""
         joined: deque[_Page] = deque()
         for page in self._pages:
             page.undelivered = [seqs for seqs in page.undelivered if seqs]
@@ -138,3 +140,21 @@ class Frontier:
                 joined.append(page)
         self._pages = joined
         self._join_at = len(joined) + MANY_PAGES
+
+
+def _page_of(packed: Packed, position: Position, *, now: float) -> _Page:
+    undelivered = [stretch.undelivered for stretch in packed.stretches]
+    # Those of `later` come after the others.
+    records, later = packed.records, packed.later
+    if records or later:
+        first_seq, last_seq = (records or later)[0].seq, (later or records)[-1].seq
+    else:
+        first_seq = last_seq = 0
+    return _Page(
+        undelivered=undelivered,
+        first_seq=first_seq,
+        last_seq=last_seq,
+        position=position,
+        changes=sum(map(len, undelivered)),
+        offered_at=now,
+    )

@@ -1,4 +1,4 @@
-"""Offers records to a sink, one request at a time or many, and finds out what became of each."""
+"""Makes one request of records, or several where the sink refuses one of them, and says which were not stored."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Makes requests while the lease lasts, and notes how they go: what is not known to be stored comes back."""
+    """Makes requests while the lease lasts. What is not known to be stored comes back as a rejection."""
 
     def __init__(
         self, sink: Sink, *, lease: Lease, concurrency: Concurrency, state: ServiceState, metrics: SinkMetrics
     ) -> None:
-        """``concurrency`` learns from each answer; ``state`` is in trouble while there is none."""
+        """``concurrency`` learns from each answer; ``state`` is in trouble while the sink does not answer."""
         self._sink = sink
         self._lease = lease
         self._concurrency = concurrency
@@ -36,14 +36,14 @@ class Publisher:
         self._complaints = Throttled(seconds=10.0)
 
     async def publish(self, records: Sequence[Record], *, in_flight: int) -> Sequence[Rejection]:
-        """Offer the records in one request; if that is refused for one of them, in smaller ones until it is found.
+        """Offer the records in one request; if the sink refuses one of them and does not say which, in halves until it is found.
 
-        ``in_flight`` counts the requests under way, this one included.
+        Returns the records that were not stored, in their order. ``in_flight`` counts the requests under way, this one included.
 
         Raises:
             Unavailable: the lease is over; nothing was sent.
         """
-        # Before every request: a process that was frozen may wake up right here.
+        # Just before each request, since a process that was frozen may wake up right here.
         self._lease.check(now=uptime_seconds())
         began = anyio.current_time()
         try:
@@ -70,7 +70,7 @@ class Publisher:
     def _answered(
         self, records: Sequence[Record], rejections: Sequence[Rejection], *, seconds: float, in_flight: int
     ) -> None:
-        # Not by seq: a change and a dead letter that was made of it have the same.
+        # By object, since a change and a dead letter made of it have the same seq.
         refused = {id(rejection.record) for rejection in rejections}
         stored = [record for record in records if id(record) not in refused] if refused else records
         self._concurrency.finished(seconds, in_flight=in_flight, rejected=len(rejections), records=len(records))
@@ -78,7 +78,7 @@ class Publisher:
         if self._state.trouble and stored:
             self._state.trouble = None
             logger.info("sink answers again")
-        # The sink says by itself why requests are divided.
+        # A sink that only wants the records again at once, in smaller requests, has logged why by itself.
         is_divided = all(rejection.wait_seconds == 0.0 for rejection in rejections)
         for code, count in Counter(rejection.code for rejection in rejections).items():
             self._metrics.rejected(code, count)

@@ -1,4 +1,11 @@
-"""Changes that the sink cannot take, from the moment that shows until they are stored with the position that passes them."""
+"""Sets changes aside that the sink cannot take, and keeps them until they are stored with the position that passes them.
+
+A record that the sink refuses for good is set aside, except in three cases, in which it waits and is offered again:
+
+1. ``halts_lanes``: the operator wants its lane to wait instead.
+2. The sink has refused ``MAX_IN_A_ROW`` records for good, and accepted none in between: it is the sink that is at fault.
+3. The record's request began before the sink accepted a record again after case 2: the answer is about the time before.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +17,23 @@ from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record, SetAside
 
-# Poison is rare. If so many are refused for good and none is accepted in between, it is not the records that are at fault.
+# Records that can never be stored are rare, and so many in a row are not to be expected.
 MAX_IN_A_ROW = 20
 
 logger = logging.getLogger(__name__)
 
 
 class Quarantine:
-    """Decides which refused records are set aside, and keeps what was since the last ``take``."""
+    """Decides which refused records are set aside, and keeps those since the last ``take``."""
 
     def __init__(self, metrics: SinkMetrics, *, halts_lanes: bool = False) -> None:
-        """``halts_lanes``: nothing that the sink refuses is set aside; its lane waits until somebody mends it."""
+        """``halts_lanes``: set nothing aside that the sink refuses; its lane waits until somebody has mended what is wrong."""
         self._metrics = metrics
         self._halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
         self._in_a_row = 0
-        # When the sink took a record for the first time after it had refused them all.
-        self._came_round_at = 0.0
+        # When the sink first accepted a record again after the last time it had refused so many.
+        self._accepts_since = 0.0
         self._complaints = Throttled(seconds=10.0)
 
     def isolate(self, changes: Sequence[SetAside]) -> None:
@@ -37,18 +44,17 @@ class Quarantine:
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
     def admit(self, refused: Sequence[Rejection], *, accepted: int, began: float, now: float) -> Sequence[Record]:
-        """Set aside what was refused for good while ``accepted`` others were not; the records that have to wait instead.
+        """Set aside records that the sink has refused for good, and return those that have to wait instead.
 
-        The request ``began`` then. While the sink refuses every record, others are under way; what they say when the sink has come round
-        is about the time before.
+        ``accepted``: how many records of the same request it did not reject. ``began``: when that was sent.
         """
         if accepted:
             if self._in_a_row >= MAX_IN_A_ROW:
-                self._came_round_at = now
+                self._accepts_since = now
             self._in_a_row = 0
         waiting = []
         for rejection in refused:
-            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._came_round_at:
+            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._accepts_since:
                 waiting.append(rejection.record)
                 self._complain(rejection)
             else:
@@ -57,7 +63,7 @@ class Quarantine:
         return waiting
 
     def take(self) -> Sequence[SetAside]:
-        """What was set aside since the last call. Whoever saves a position has to store it in the same transaction."""
+        """What was set aside since the last call. Whoever saves a position stores it first, or in the same transaction."""
         waiting, self._waiting = self._waiting, []
         return waiting
 

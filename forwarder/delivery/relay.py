@@ -1,4 +1,12 @@
-"""Carries records from memory to a sink: as many requests at once as is useful, order kept, nothing given up."""
+"""Carries records from memory to a sink: as many requests at once as is useful, order kept, nothing given up.
+
+    offer ──► scheduled ──► in a request ──stored, or refused for good and set aside──► settled: the position may move
+                  ▲              │
+                  └───a pause────┘ not stored, or refused for good and its lane is to wait
+
+``run`` begins requests as long as something may be sent, and each request is a task of its own. Everybody waits for one event,
+``_changed``: whenever records arrive, are settled or may be offered again, all who wait look again.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +19,14 @@ from math import inf
 import anyio
 from anyio.abc import TaskGroup
 
-from forwarder.delivery.buffer import Buffer, Schedule
+from forwarder.delivery.buffer import Buffer, MemoryLimits
 from forwarder.delivery.concurrency import Concurrency
-from forwarder.delivery.lease import Lease
+from forwarder.delivery.destination import Destination
 from forwarder.delivery.linger import Linger
 from forwarder.delivery.publisher import Publisher
-from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.retries import Retries
 from forwarder.delivery.schedules.aggregates import part
-from forwarder.delivery.sink import Sink
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
 from forwarder.errors import Torn, Vanished
@@ -30,8 +37,8 @@ from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 from forwarder.records.record import Body, Record
 
-# With as many bytes of records in requests under way, the next one waits: the body of a request may be in memory as well, and once more in
-# the buffer of its socket.
+# The next request waits while those under way have so many bytes of data. Each is in memory up to three times: as records, as the body of
+# the request, and in the buffer of its socket.
 UNDER_WAY_BYTES = 16 << 20
 
 
@@ -40,37 +47,32 @@ class Relay:
 
     def __init__(
         self,
-        sink: Sink,
-        schedule: Schedule,
+        destination: Destination,
+        tenure: Tenure,
         *,
-        position: Position,
+        limits: MemoryLimits,
         state: ServiceState,
         metrics: SinkMetrics,
-        quarantine: Quarantine,
-        lease: Lease,
-        max_events: int,
-        max_bytes: int,
-        uploads: Uploads | None = None,
     ) -> None:
-        """``uploads`` stores what is attached to records; None: nothing ever is."""
+        sink, store = destination.sink, destination.object_store
         self._sink = sink
-        self._uploads = uploads
-        self._schedule = schedule
+        self._schedule = destination.schedule
+        self._uploads = Uploads(store, state=state, metrics=metrics) if store else None
         self._state = state
-        self._quarantine = quarantine
-        self._buffer = Buffer(
-            schedule, position=position, quarantine=quarantine, max_events=max_events, max_bytes=max_bytes
-        )
+        self._quarantine = tenure.quarantine
+        self._buffer = Buffer(self._schedule, position=tenure.position, quarantine=tenure.quarantine, limits=limits)
         metrics.watch(self)
-        # Whether a page is on its way.
+        # Whether a page is being read, or waits for room.
         self._expects_page = False
         self._linger = Linger()
         self._retries = Retries()
-        # How many requests are under way.
+        # How many requests are under way, and how many bytes of data are in them.
         self.in_flight = 0
         self._bytes_under_way = 0
         self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
-        self._publisher = Publisher(sink, lease=lease, concurrency=self._concurrency, state=state, metrics=metrics)
+        self._publisher = Publisher(
+            sink, lease=tenure.lease, concurrency=self._concurrency, state=state, metrics=metrics
+        )
         # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
 
@@ -98,12 +100,12 @@ class Relay:
         return self._schedule.hottest(count)
 
     async def room(self) -> None:
-        """Wait until another page is wanted. It may overshoot the bounds; the next one waits then."""
-        while self._buffer.has_enough(self._sink.max_records) or self._buffer.is_full:
+        """Wait until another page may be offered. It may overshoot the limits of memory; then the next one waits."""
+        while self._has_enough or self._buffer.is_full:
             await self._changed.wait()
 
     def expect_page(self) -> None:
-        """A page is being read, or is there and waits for room: a request that would be small may wait a moment for it."""
+        """Know that a page is being read, or waits for room: a request that would be small may wait a moment for it."""
         self._expects_page = True
 
     @property
@@ -124,18 +126,15 @@ class Relay:
     def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
-        It passes over what the page has set aside, and over ``skipped`` changes that the sink is not for. What it has for ``later`` is
-        to be handed over by ``follow``.
+        Changes of the page that are set aside, and ``skipped`` others that the sink is not for, count as delivered. Its records of
+        ``later`` are to be handed over by ``follow``.
         """
         self._expects_page = False
         self._buffer.enter(packed, position, skipped=skipped, now=anyio.current_time())
         self._notify()
 
     async def deliver_again(self, packed: Packed) -> None:
-        """Deliver what was set aside before, and wait for it. The position passed over it long ago.
-
-        Each change is delivered then, or set aside again.
-        """
+        """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
         self._buffer.enter_again(packed)
         self._notify()
         await self._follow(packed.later, was_set_aside=True)
@@ -143,7 +142,7 @@ class Relay:
             await self._changed.wait()
 
     async def follow(self, records: deque[Record]) -> None:
-        """Take out and over what a page has for later, one record after the other; one whose body must be read waits until there is room for it.
+        """Take over the records of a page's ``later``, and out of it, one after the other. A body is read when there is room for it.
 
         Raises:
             Unavailable: the database does not answer.
@@ -158,7 +157,7 @@ class Relay:
                 self._notify()
 
     async def _read(self, record: Record) -> bool:
-        """Replace a record's body by what it stands for; False if that is a dead letter that was discarded."""
+        """Read a record's body into its data; False if it is a dead letter that somebody has discarded, and so is not to be sent."""
         assert record.body is not None
         while not self._buffer.has_room_for_body:
             await self._changed.wait()
@@ -172,13 +171,13 @@ class Relay:
         return True
 
     async def settled(self) -> None:
-        """Wait until everything that was offered is delivered. Nothing more will be."""
+        """Wait until everything that was offered is delivered. The caller offers nothing meanwhile."""
         self._expects_page = False
         while self.records:
             await self._changed.wait()
 
     async def moved_to(self, progress: int) -> None:
-        """Wait until there is so much progress."""
+        """Wait until ``progress`` is at least this."""
         while self.progress < progress:
             await self._changed.wait()
 
@@ -186,29 +185,40 @@ class Relay:
         """Send until cancelled.
 
         Raises:
-            Refused: the sink refuses a record for good.
+            Refused: the sink refuses everything, and waiting cannot mend it.
             Unavailable: the lease is over; what is under way may still arrive.
         """
         async with anyio.create_task_group() as tasks:
             if self._uploads:
                 tasks.start_soon(self._uploads.run, self._attached)
             while True:
-                changed, had_enough = self._changed, self._buffer.has_enough(self._sink.max_records)
+                # Before anything is looked at: what changes from here on is not missed by the wait below.
+                changed = self._changed
+                had_enough = self._has_enough
                 if self._uploads:
                     self._uploads.add(self._schedule.take_unstored())
                 while self._may_send(anyio.current_time()) and (records := self._take()):
-                    size = _bytes(records)
-                    self.in_flight += 1
-                    self._bytes_under_way += size
-                    tasks.start_soon(self._send, tasks, records, size)
-                if had_enough and not self._buffer.has_enough(self._sink.max_records):
+                    self._begin(tasks, records)
+                if had_enough and not self._has_enough:
+                    # Whoever waits in `room` may offer a page now.
                     self._notify()
                 with anyio.move_on_after(self._idle_seconds(anyio.current_time())):
                     await changed.wait()
 
+    def _begin(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
+        size = _bytes(records)
+        self.in_flight += 1
+        self._bytes_under_way += size
+        tasks.start_soon(self._send, tasks, records, size)
+
+    @property
+    def _has_enough(self) -> bool:
+        """Whether the next requests can be filled without another page."""
+        return self._buffer.has_enough(self._sink.max_records)
+
     def _may_send(self, now: float) -> bool:
         """Whether to begin another request now."""
-        # Into a full memory no page comes before an answer does.
+        # While memory is full, no page comes before an answer does.
         waits_for_page = self._expects_page and self.in_flight and not self._buffer.is_full
         if self._is_busy or not waits_for_page:
             self._linger.end()
@@ -217,13 +227,13 @@ class Relay:
 
     @property
     def _is_busy(self) -> bool:
-        """Whether as much is under way as may be."""
+        """Whether as many requests are under way, or as many bytes, as may be."""
         return self.in_flight >= self._concurrency.limit or self._bytes_under_way >= UNDER_WAY_BYTES
 
     def _idle_seconds(self, now: float) -> float:
-        """How long there is nothing to do, unless something changes."""
+        """How long ``run`` may wait for a change before it looks again."""
         if self._is_busy:
-            # What has become due meanwhile cannot be sent before the next answer.
+            # Whatever becomes due cannot be sent before the next answer, and that ends the wait.
             return inf
         due = self._schedule.next_due()
         return max(0.0, min(inf if due is None else due, self._linger.until) - now)
@@ -236,7 +246,7 @@ class Relay:
         )
 
     def _attached(self, record: Record) -> None:
-        """What was attached to the first record of a lane is stored, and it may be sent; or its change was given up."""
+        """Offer a record now that its attachment is stored; or settle it, if it still has one: then its dead letter was discarded."""
         if record.attachment is None:
             self._schedule.put_back([record])
             self._notify()
@@ -244,7 +254,7 @@ class Relay:
             self._settle([record], unsettled=set())
 
     async def _send(self, tasks: TaskGroup, records: Sequence[Record], size: int) -> None:
-        """Make a request of records that have ``size`` bytes of data."""
+        """Offer records, which have ``size`` bytes of data, and deal with each by what the sink has said of it."""
         began = anyio.current_time()
         rejections = await self._publisher.publish(records, in_flight=self.in_flight)
         self.in_flight -= 1
@@ -264,6 +274,7 @@ class Relay:
             tasks.start_soon(self._put_back_after, seconds, waiting)
 
     def _put_back_divided(self, records: Sequence[Record]) -> None:
+        """Offer aggregates that were refused for good again, each with half of its followers."""
         for record in records:
             part(record)
         self._schedule.put_back(records)
@@ -274,7 +285,7 @@ class Relay:
         self._notify()
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
-        """Offer the records again after a pause; meanwhile each holds up its own lane, and no other."""
+        """Offer records again after a pause. Meanwhile each holds up its own lane, and no other."""
         await anyio.sleep(seconds)
         self._schedule.put_back(records)
         self._notify()
@@ -285,12 +296,13 @@ class Relay:
 
 
 async def _whole(body: Body) -> bytes:
+    """All of a body. If its change is taken out of the outbox while it is read, what there is instead."""
     while True:
         with suppress(Torn):
             return b"".join([part async for part in body.parts()])
 
 
 def _bytes(records: Sequence[Record]) -> int:
-    """Of data, followers included."""
+    """How many bytes of data the records have, followers included."""
     followers = chain.from_iterable([record.followers for record in records if record.followers])
     return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])

@@ -1,4 +1,4 @@
-"""What every sink is: where records are offered, and what becomes of those that it does not store."""
+"""What every sink is: where records are offered, and what it says of those that it does not store."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from forwarder.records.record import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A record that the sink did not store, and why. It is offered again, unless it would be refused for ever.
-
-    One that would be for ever with its followers is offered again with fewer of them.
-    """
+    """A record that the sink did not store, and why. It is offered again, unless that is final."""
 
     record: Record
+    # The sink's own word for what was wrong.
     code: str
     # In words; they may quote the record.
     reason: str = ""
+    # Whether the sink will never store it. If it has followers, one of them may be at fault: it is offered again with half of them.
     is_final: bool = False
-    # How long it waits before it is offered again; None: as long as the failures suggest.
+    # How long it waits before it is offered again; None: see `forwarder.delivery.retries`.
     wait_seconds: float | None = None
 
 
 class Sink(Protocol):
-    """The far side.
+    """Where the records of one sink URL go.
 
     A sink stores each record it does not reject, keeps it for good, and may store a record twice. It promises nothing about
     the order of the records of one request; the relay never offers it two that must be kept in order.
@@ -37,7 +36,7 @@ class Sink(Protocol):
     # The most that one request may carry, and how many requests may be under way.
     max_records: int
     max_in_flight: int
-    # Whether it reads the body of a record by itself, as a sink must that takes records of any size.
+    # Whether it reads the bodies of records by itself, part by part, and so takes records of any size.
     takes_bodies: bool
 
     @property
@@ -56,7 +55,7 @@ class Sink(Protocol):
         """
 
     def opened(self) -> AbstractAsyncContextManager[None]:
-        """Entered by whoever leads, for as long as he leads: what another process must not touch at the same time.
+        """Entered by the leader for as long as it leads. It keeps other processes away from what only one may write to, such as a file.
 
         Raises:
             Refused: waiting cannot mend it.
@@ -66,14 +65,14 @@ class Sink(Protocol):
     async def watch(self, state: ServiceState) -> None:
         """Look after the sink until cancelled, or return if there is nothing to look after.
 
-        What must not be written to now refuses it by ``Unavailable``, and is the state's trouble until it is mended.
+        While it finds that the sink must not be written to, ``publish`` raises ``Unavailable``, and ``state.trouble`` says why.
         """
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
-        """Offer records, all in one request.
+        """Offer records, all in one request, and say which of them were not stored, in their order.
 
         Raises:
-            Invalid: one of them is refused for what it is, nobody says which; none is stored.
+            Invalid: one of them is refused for what it is, and the sink does not say which; none is stored.
             Unavailable: any part of them may have been stored; offer all of them again.
             Refused: waiting cannot mend it.
         """

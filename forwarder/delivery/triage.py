@@ -11,20 +11,20 @@ from forwarder.records.record import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triage:
-    """The rejections of one request, in their order: each of them is in one of these."""
+    """The rejections of one request, each in one of these, and there in their order."""
 
-    # Offered again at once, with half of the followers: it is not said which of them is at fault.
+    # Refused for good with their followers: offered again at once, with half of them, until the one is found that is at fault.
     divisible: Sequence[Record]
     # Refused for good, and alone.
     final: Sequence[Rejection]
-    # Offered again after so many seconds.
+    # Offered again after so many seconds, as the sink has asked.
     timed: Mapping[float, Sequence[Record]]
-    # Offered again when the failures suggest it.
+    # Offered again after a pause that depends on the failures so far.
     again: Sequence[Record]
 
 
 def triage(rejections: Iterable[Rejection]) -> Triage:
-    """Sort what one request has not stored."""
+    """Sort the rejections of one request."""
     divisible: list[Record] = []
     final: list[Rejection] = []
     timed: dict[float, list[Record]] = {}

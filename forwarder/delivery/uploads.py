@@ -1,4 +1,7 @@
-"""Stores what is attached to records before they are sent, a few objects at a time, beside the requests: a store that hangs costs them nothing."""
+"""Stores the attachments of records before the records are sent, a few at a time, and beside the requests.
+
+A store that hangs costs the requests nothing: it holds up the lanes of the records that wait for it, and no others.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Attachment, Record
 
-# So many objects are stored at once, which is as fast as one session reads them. Each is in memory with one part, of some megabytes; what
-# waits is in the database.
+# So many objects are stored at once. More would be no faster, since one session of the database reads them all, and of each one part, some
+# megabytes, is in memory.
 MAX_UPLOADS = 3
 RETRY_FIRST_SECONDS = 0.25
 RETRY_MAX_SECONDS = 10.0
@@ -28,21 +31,32 @@ NOT_STORED = "AttachmentNotStored"
 logger = logging.getLogger(__name__)
 
 
-# Told of a record. Nothing is attached to it any more, if that is stored; else its change was given up.
+# Called with a record. Its attachment is None if that is stored; else it is not to be sent, since its dead letter was discarded.
 Ended = Callable[[Record], None]
 
 
 class _Waiting(NamedTuple):
-    """An object that is to be stored; compared by when, and by who came first."""
+    """A record whose attachment is to be stored. What is due first comes first, and of those that are due together the one added first."""
 
     due: float
+    # Counts what was added: no two are equal, so records are not compared.
     number: int
     record: Record
     attempts: int
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """``forwarder.sinks.claim_check.Attachments``."""
+
+    async def prepare(self) -> None:
+        """Make sure that there is somewhere to store objects.
+
+        Raises:
+            Refused: there is not, and waiting cannot mend it.
+        """
+
+    async def watch(self) -> None:
+        """Look after the store until cancelled."""
 
     async def put(self, attachment: Attachment) -> None:
         """Store an object. Stored twice it is the same object: its key follows from the change.
@@ -54,29 +68,29 @@ class Store(Protocol):
 
 
 class Uploads:
-    """The objects to be stored, each of which is tried until it is. The state says why, while some are not."""
+    """The attachments that are to be stored, each of which is tried until it is. While one has failed, the state says why."""
 
-    def __init__(self, store: Store, *, state: ServiceState, metrics: SinkMetrics) -> None:
+    def __init__(self, store: ObjectStore, *, state: ServiceState, metrics: SinkMetrics) -> None:
         self._store = store
         self._state = state
         self._metrics = metrics
-        # Not a task each: there may be as many as there are records in memory.
+        # A heap. They have no task each, since there may be as many as there are records in memory.
         self._waiting: list[_Waiting] = []
         self._added = 0
         self._changed = anyio.Event()
-        # How many of those that are waiting or being stored have failed before.
+        # How many, of those that wait or are being stored, have failed before.
         self._failing = 0
         self._complaints = Throttled(seconds=10.0)
 
     def add(self, records: Sequence[Record]) -> None:
-        """Store what is attached to these records, after what was added before."""
+        """Store the attachments of these records, after those that were added before."""
         for record in records:
             self._wait(record, seconds=0.0, attempts=0)
 
     async def run(self, ended: Ended) -> None:
-        """Store what is added, until cancelled; ``ended`` is called for each record once it is stored, or given up.
+        """Store what is added, until cancelled; ``ended`` is called with each record once its attachment is stored, or it is given up.
 
-        A store that takes one object and not another holds up nobody: who fails waits behind the others.
+        An object that the store does not take waits behind the others.
         """
         try:
             async with anyio.create_task_group() as tasks:
@@ -103,7 +117,7 @@ class Uploads:
                 ended(record)
 
     async def _next(self) -> tuple[Record, int]:
-        """What is due first, and how often it has failed; waits for it."""
+        """Wait until one is due. Returns its record, and how often it has failed."""
         while True:
             seconds = self._waiting[0].due - anyio.current_time() if self._waiting else inf
             if seconds <= 0:
@@ -120,12 +134,14 @@ class Uploads:
         self._changed = anyio.Event()
 
     def _succeeded(self, attempts: int) -> None:
-        self._failing -= attempts > 0
+        if attempts:
+            self._failing -= 1
         if not self._failing:
             self._state.upload_trouble = None
 
     def _failed(self, record: Record, attempts: int, error: ForwarderError) -> None:
-        self._failing += attempts == 0
+        if not attempts:
+            self._failing += 1
         self._metrics.rejected(NOT_STORED, 1)
         self._state.upload_trouble = f"what is too large for the stream cannot be stored: {error}"
         if self._complaints.due("not stored"):

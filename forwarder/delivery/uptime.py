@@ -1,4 +1,4 @@
-"""A clock that nothing stops: neither a process that is frozen nor a machine that sleeps."""
+"""A clock that goes on while a process is frozen and while a machine sleeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 def uptime_seconds() -> float:
     """Seconds since some moment in the past.
 
-    The event loop's clock will not do: it stands still while the loop handles what it has woken up for. On Linux the monotonic
-    clock stands still while the machine is suspended; elsewhere it is the best there is.
+    Two other clocks will not do. That of the event loop, uvloop, is read once a turn: a process that was frozen within a turn would see an
+    old time. The monotonic clock of Linux stands still while the machine is suspended; on other systems it is the best there is.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

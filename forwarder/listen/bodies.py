@@ -1,49 +1,55 @@
-"""The data of large records, whose images are read from the database part by part when it is their turn, not along with their pages."""
+"""The data of large records: their images stay in the database until it is their turn, and are then read part by part.
+
+The rest of such a record is encoded when its page is read, with a mark in place of each image, and cut at the marks:
+
+    {"seq":7,"before":␀,"after":␀}    ──►    {"seq":7,"before":    ,"after":    }
+
+These are the pieces. The data is the first piece, the old row's image, the second piece, the new row's image, the third piece.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection, database_errors
+from forwarder.database.sessions import database_errors
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Event, Stored
+from forwarder.listen.leader_session import LeaderSession
 from forwarder.metrics import SinkMetrics
 from forwarder.records.formats.native import Encoder
 from forwarder.records.record import Body
 
-# S3 wants no smaller parts of an object, and each costs the server a look at the whole image.
+# The least that S3 takes as a part of an object. Not less, since the server decompresses the whole image for each part.
 PART_BYTES = 5 << 20
 
-# Stands for an image while the rest of its record is encoded: PostgreSQL has no text with this character in it.
+# The mark. No text of PostgreSQL has this character in it.
 _MARK = "\0"
 
 logger = logging.getLogger(__name__)
 
 
 class Images:
-    """Reads images, on a session that others use as well. ``turn`` is the lock of the session."""
+    """Reads images from the outbox, or from the dead letters, on the leader's session."""
 
-    def __init__(
-        self, connection: Connection, turn: AbstractAsyncContextManager[object], *, metrics: SinkMetrics
-    ) -> None:
-        self._connection = connection
-        self._turn = turn
+    def __init__(self, session: LeaderSession, *, metrics: SinkMetrics) -> None:
+        self._session = session
         self._metrics = metrics
 
     async def part(self, seq: int, *, letter_of: str | None, is_before: bool, offset: int) -> bytes | None:
-        """At most ``PART_BYTES`` bytes of an image, from an offset on; None if the change is there no more.
+        """At most ``PART_BYTES`` bytes of an image, from an offset on; None if the change, or the dead letter, is gone.
+
+        ``letter_of``: the sink whose dead letter it is; None: it is in the outbox. ``is_before``: the old row's image, not the new one's.
 
         Raises:
             Unavailable: the database does not answer.
         """
-        async with self._turn:
+        async with self._session.turn:
             with database_errors("cannot read a large image"):
-                row = await self._connection.fetchrow(
+                row = await self._session.connection.fetchrow(
                     query("image_part"), seq, letter_of, is_before, offset, PART_BYTES
                 )
         if row is None:
@@ -52,7 +58,7 @@ class Images:
         return part
 
     def lost(self, seq: int, table: str) -> None:
-        """Tell that nothing but somebody else can have taken a change out of the outbox, since this sink has not had it."""
+        """Report that a change is gone from the outbox. We never take out one that a sink has not had, so somebody else has."""
         self._metrics.lost(1)
         logger.error(
             "a change was taken out of the outbox before it could be sent: its record has no row",
@@ -61,18 +67,20 @@ class Images:
 
 
 class StoredBody(msgspec.Struct):
-    """What is around the images of a record, and where they are."""
+    """The pieces of a record, and where its images are: ``forwarder.records.record.Body``."""
 
     images: Images
     seq: int
     table: str
+    # The sink whose dead letter it is; None: it is in the outbox.
     letter_of: str | None
-    # The record that takes its place if it is taken out of the outbox.
+    # The whole record without images. It is what remains if the change is taken out of the outbox.
     bare: bytes
-    # The first piece is followed by the first image, and so on.
+    # One more than there are images.
     pieces: Sequence[bytes]
-    # Of each image, whether it is the old row's, and its bytes.
+    # Of each image, whether it is the old row's, and how many bytes it has.
     stored: Sequence[tuple[bool, int]]
+    # Whether the change was found to be gone from the outbox.
     is_lost: bool = False
 
     @property
@@ -81,12 +89,12 @@ class StoredBody(msgspec.Struct):
         return sum(map(len, self.pieces)) + sum(size for _, size in self.stored)
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """What ``forwarder.records.record.Body`` promises."""
+        """Read it, as ``forwarder.records.record.Body`` promises."""
         before = self.pieces[0]
         is_begun = False
         for (is_before, size), piece in zip(self.stored, self.pieces[1:], strict=True):
             for offset in range(0, size, PART_BYTES):
-                # Kept by nobody but who asks, or it would be in memory until the next one is asked for.
+                # A list, out of which the part is handed over: a variable would keep it in memory until the next one is asked for.
                 found = [] if self.is_lost else await self._part(is_before=is_before, offset=offset)
                 if not found:
                     if is_begun:
@@ -97,13 +105,13 @@ class StoredBody(msgspec.Struct):
                 if before:
                     yield before
                     before = b""
-                # As in a record that is encoded as a whole: a line break that a column of type json was written with.
+                # A value of type json may have line breaks in it; they are spaces in any record, which is one line.
                 yield found.pop().replace(b"\n", b" ").replace(b"\r", b" ")
             before = piece
         yield before
 
     async def _part(self, *, is_before: bool, offset: int) -> list[bytes]:
-        """A part of an image; nothing if the change is lost, which is told once."""
+        """A part of an image; none if the change is gone from the outbox, which is reported once."""
         found = await self.images.part(self.seq, letter_of=self.letter_of, is_before=is_before, offset=offset)
         if found is not None:
             return [found]
@@ -115,7 +123,7 @@ class StoredBody(msgspec.Struct):
 
 
 def encode(encoder: Encoder, event: Event, images: Images) -> bytes | Body:
-    """The data of a large event: what to read it by or, if its record holds none of the images, itself."""
+    """The data of an event whose images are in the database: a body to read it by or, if its record holds no image, the data itself."""
     stored = event.stored or Stored(None, None)
     marked = msgspec.structs.replace(
         event,
@@ -127,7 +135,7 @@ def encode(encoder: Encoder, event: Event, images: Images) -> bytes | Body:
     pieces = line.split(_MARK.encode())
     sizes = [(True, stored.before_bytes), (False, stored.after_bytes)]
     found = [(is_before, size) for is_before, size in sizes if size is not None]
-    # A table that keeps no old rows has none in its records, whatever is stored; the new row comes last.
+    # The records of a table that keeps no old rows have no `before`, even if one is stored. `after` is the last in any record.
     held = found[len(found) - (len(pieces) - 1) :]
     if not held:
         return line

@@ -1,23 +1,27 @@
-"""Saves the position after what was delivered, a few times a second or every 2,000 changes, and proves the leadership when idle."""
+"""Saves the position soon after something was delivered, and proves the leadership while nothing is.
+
+1. Something was delivered: it is saved when the interval since the last save is over, or at once after ``MANY_CHANGES``.
+2. Nothing for ``HEARTBEAT_SECONDS``: the session is asked for a proof of the leadership.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
 import anyio
 
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.outbox.delivered_ahead import Ahead
+from forwarder.records.record import SetAside
 from forwarder.store.portions import portions
 from forwarder.store.positions import Positions
 
 HEARTBEAT_SECONDS = 3.0
-# After so many changes a save does not wait for the interval to be over: they would be repeated after a crash.
+# Changes that are delivered and not saved are sent again after a crash. So after this many a save does not wait for the interval.
 MANY_CHANGES = 2000
 
 T = TypeVar("T")
@@ -26,8 +30,8 @@ T = TypeVar("T")
 class Checkpoints:
     """Keeps the stored position close behind the relay's.
 
-    Positions are saved by the session that holds the leader's lock: whoever has lost it cannot save any more. So every save is
-    a proof, and renews the lease. ``turn`` is the lock by which the parts of the leader share that session.
+    Positions are saved on the session that holds the leader's lock, so whoever has lost the lock cannot save any more: every save is a
+    proof of the leadership, and renews the lease.
     """
 
     def __init__(
@@ -36,73 +40,89 @@ class Checkpoints:
         turn: anyio.Lock,
         *,
         relay: Relay,
-        quarantine: Quarantine,
-        lease: Lease,
+        tenure: Tenure,
         raise_floor: Callable[[int], None],
         interval_seconds: float,
-        ahead: Ahead | None = None,
     ) -> None:
-        """``raise_floor`` is told each floor that a save brings; see docs/design/cursor.md.
+        """``positions`` are those of the leader's session, and ``turn`` is its lock.
 
-        ``ahead`` is what the leader before has delivered beyond the position.
+        ``raise_floor`` is called with the floor that each save reads (docs/design/cursor.md).
         """
         self._positions = positions
         self._relay = relay
-        self._quarantine = quarantine
-        self._lease = lease
+        self._quarantine = tenure.quarantine
+        self._lease = tenure.lease
         self._raise_floor = raise_floor
         self._interval_seconds = interval_seconds
+        # The relay's progress when its position was saved last.
         self._saved = relay.progress
-        # What is delivered beyond the position is noted at intervals only: it takes some more work.
+        # The same for what is delivered beyond the position, which is noted at intervals only, since it takes more work; when the next note
+        # is due, and the last one.
         self._noted = relay.progress
         self._note_due = 0.0
-        self._note = ahead
+        self._note = tenure.ahead
         self._turn = turn
 
     async def run(self) -> None:
-        """Save soon after something was delivered, until cancelled.
+        """Save and prove, until cancelled.
 
         Raises:
             Unavailable: the session is lost, and with it the leadership.
         """
         due = anyio.current_time()
         while True:
-            with anyio.move_on_after(HEARTBEAT_SECONDS) as heartbeat:
+            with anyio.move_on_after(HEARTBEAT_SECONDS):
                 await self._relay.moved_to(self._saved + 1)
                 with anyio.move_on_after(due - anyio.current_time()):
                     await self._relay.moved_to(self._saved + MANY_CHANGES)
-            if heartbeat.cancelled_caught and self._noted == self._relay.progress:
-                await self.prove()
-            else:
+            if self._relay.progress != self._saved or self._is_note_due:
                 await self.save()
                 due = anyio.current_time() + self._interval_seconds
+            else:
+                await self.prove()
 
     async def save(self) -> None:
-        """Save the relay's position, if it is worth it.
+        """Save the relay's position, and what was set aside, unless nothing has happened since the last save.
 
         Raises:
             Unavailable: the database does not answer; the position saved before still holds.
         """
         async with self._turn:
-            progress = self._relay.progress
-            notes = progress != self._noted and anyio.current_time() >= self._note_due
-            if progress != self._saved or notes:
-                position, aside = self._relay.position, self._quarantine.take()
-                ahead = self._further() if notes else None
-                # Images are copied, so what was set aside may take long to store, and each answer proves that we still lead. A crash in
-                # between leaves letters of changes that will be met again; they are set aside again then, or delivered twice.
-                *earlier, last = portions(aside, size=attrgetter("size")) if aside else [()]
-                for portion in earlier:
-                    await self._renewing(self._positions.keep(portion))
-                self._raise_floor(await self._renewing(self._positions.save(position, aside=last, ahead=ahead)))
-                self._saved = progress
-                if notes:
-                    self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
+            progress, notes = self._relay.progress, self._is_note_due
+            if progress == self._saved and not notes:
+                return
+            # All of these tell of one moment: nothing is awaited between them.
+            position, aside = self._relay.position, self._quarantine.take()
+            ahead = self._news_ahead() if notes else None
+            last = await self._keep_all_but_last(aside)
+            floor_seq = await self._renewing(self._positions.save(position, aside=last, ahead=ahead))
+            self._raise_floor(floor_seq)
+            self._saved = progress
+            if notes:
+                self._noted, self._note_due = progress, anyio.current_time() + self._interval_seconds
 
-    def _further(self) -> Ahead | None:
-        """What is delivered beyond the position; None if what is stored, perhaps by the leader before, tells of changes that this does not tell of.
+    @property
+    def _is_note_due(self) -> bool:
+        """Whether to note what is delivered beyond the position."""
+        return self._relay.progress != self._noted and anyio.current_time() >= self._note_due
 
-        It stays true, as what was delivered stays delivered.
+    async def _keep_all_but_last(self, aside: Sequence[SetAside]) -> Sequence[SetAside]:
+        """Store what was set aside in portions, except the last one, which belongs into the transaction that saves the position.
+
+        It may take longer than the lease, since images are copied; the answer to each portion renews it. A crash in between leaves dead
+        letters of changes that the next leader meets again. It sets them aside again, or delivers them all the same.
+        """
+        if not aside:
+            return ()
+        *earlier, last = portions(aside, size=attrgetter("size"))
+        for portion in earlier:
+            await self._renewing(self._positions.keep(portion))
+        return last
+
+    def _news_ahead(self) -> Ahead | None:
+        """What is delivered beyond the position; None if the last note, perhaps of the leader before, says something that this does not.
+
+        Such a note remains stored, and true: what was delivered stays delivered.
         """
         ahead = self._relay.ahead
         if ahead is None or (self._note and not ahead.end.covers(self._note.end)):
@@ -120,7 +140,7 @@ class Checkpoints:
             await self._renewing(self._positions.prove())
 
     async def _renewing(self, proof: Awaitable[T]) -> T:
-        """What the proof answers; the lease counts from before it is asked for."""
+        """The answer to a proof of the leadership. It renews the lease, which counts from before the proof was asked for."""
         asked_at = uptime_seconds()
         answer = await proof
         self._lease.renew(asked_at=asked_at)

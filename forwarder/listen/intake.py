@@ -1,4 +1,4 @@
-"""What one sink takes from the feed: reads along, reads by itself what it has missed, and hands records to its relay."""
+"""What one sink takes from the feed: pages that were read for all sinks, or, if it has missed some, pages that it reads by itself."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from forwarder.outbox.position import Position
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
 
+# Whether a sink is for a table.
 Wants = Callable[[CapturedTable], bool]
 
-# Whether the sink takes a change by now that was too large for it.
+# A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
 OVERSIZED_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 class Intake:
-    """Reads one page more than there is room for in memory. Slow or stuck, it holds up nobody but itself."""
+    """Reads pages and hands their records to the relay, one page ahead of it. A sink that is slow or stuck holds up no other."""
 
     def __init__(
         self,
@@ -44,10 +45,10 @@ class Intake:
         wants: Wants | None = None,
         ahead: Ahead | None = None,
     ) -> None:
-        """``wants`` tells which tables the sink is for; None: for all. ``ahead`` is what was delivered beyond the position."""
+        """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped."""
         self._feed = feed
         self._outbox = outbox
-        # Up to here is read, and up to here taken.
+        # Up to `_position` pages are read, and up to `_taken` they are with the relay.
         self._position = self._taken = position
         self._relay = relay
         self._packer = packer
@@ -55,13 +56,13 @@ class Intake:
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
-        # Those that the next page goes on with.
+        # The transactions of which the next page may have more changes.
         self._transactions = Transactions()
-        # Whether the outbox is being read for us alone.
+        # Whether a page is being read for this sink alone.
         self._is_reading = False
 
     async def run(self) -> None:
-        """Take changes as they come, until cancelled. Where a change is too large, and the policy is to stop, try it again now and then.
+        """Take changes as they come, until cancelled. Where one is too large, and the policy is to stop, try it again every few seconds.
 
         Raises:
             Unavailable: a connection is lost.
@@ -78,7 +79,7 @@ class Intake:
             self._position, self._transactions = self._taken, Transactions()
 
     async def catch_up(self) -> None:
-        """Take what there was when the feed began.
+        """Take the changes that were there when the feed began.
 
         Raises:
             Unavailable: a connection is lost.
@@ -87,7 +88,7 @@ class Intake:
         await self._flow(until=lambda: self._feed.is_head(self._position))
 
     async def _flow(self, *, until: Callable[[], bool]) -> None:
-        """While a page is taken and sent, the next one is read, and no more: it waits until there is room for it."""
+        """Read one page after the other, and take each when the relay has room. While it waits for that, no further page is read."""
         self._feed.join(self._position)
         into, out_of = anyio.create_memory_object_stream[Page](0)
         with out_of:
@@ -101,7 +102,7 @@ class Intake:
                 page = await self._next_page()
                 self._position, self._transactions = page.position, page.transactions
                 await into.send(page)
-                # It is not to be in memory with the next and the one after that.
+                # Else this page would stay in memory until the next one is read, and by then be one of three.
                 del page
 
     async def _take_all(self, out_of: ObjectReceiveStream[Page]) -> None:
@@ -120,6 +121,11 @@ class Intake:
             del page
 
     async def _take(self, page: Page) -> None:
+        """Hand the relay the records of a page.
+
+        Raises:
+            Oversized: a change is too large, and the policy is to stop. Nothing of the page is taken.
+        """
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:
@@ -135,13 +141,15 @@ class Intake:
             await self._relay.follow(packed.later)
 
     async def _next_page(self) -> Page:
+        """The page after ``_position``: from the feed, where the sink keeps up; else it is read for this sink, and others may find it."""
         if page := await self._feed.after(self._position):
             return page
         async with self._feed.behind:
+            # Somebody else may have read it while we waited for our turn.
             return self._feed.kept(self._position) or await self._read()
 
     async def _read(self) -> Page:
-        """Read on in the batch that is under way, or in one that leads up to the head."""
+        """Read the next page of the batch that is under way or, if none is, of one that leads up to the head."""
         position = self._position
         if position.batch is None:
             position = await self._outbox.entering(position, head=self._feed.head)
@@ -149,13 +157,13 @@ class Intake:
         self._relay.expect_page()
         page = await self._outbox.read(position, self._transactions)
         self._is_reading = False
-        # Whoever stands where we stood may go on with the batch that we have entered.
+        # It begins where we stood before we entered the batch: a sink that stands there may take it, and so enters the same batch.
         self._feed.share(self._position, page)
         return page
 
 
 def _before(seq: int, page: Page, *, begins: Position) -> Page:
-    """The page as far as it is before a change of it; it ``begins`` at this position."""
+    """The part of a page before its change ``seq``. ``begins`` is the position before the page."""
     events = [event for event in page.events if event.seq < seq]
     return replace(
         page, events=events, position=begins.within(page.position, before_seq=seq, ceiling_seq=page.events[-1].seq)

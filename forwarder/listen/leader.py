@@ -1,4 +1,4 @@
-"""What lives from taking the leadership to losing a connection: the parts that move one sink's changes, put together."""
+"""The parts that move the changes of one sink, from taking the leadership to losing a connection, and how they are put together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,12 +17,13 @@ from forwarder.database import sessions
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server_identity import server_of
 from forwarder.database.sessions import Connection
-from forwarder.delivery.buffer import Schedule
+from forwarder.delivery.buffer import MemoryLimits
+from forwarder.delivery.destination import Destination
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.delivery.sink import Sink
-from forwarder.delivery.uploads import Uploads
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.events import CapturedTable
@@ -32,12 +32,12 @@ from forwarder.listen import bodies
 from forwarder.listen.bodies import Images
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.intake import Intake, Wants
+from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.standby import Standby
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
-from forwarder.outbox.position import Position
-from forwarder.outbox.source import Source
+from forwarder.outbox.source import Inflow, Source
 from forwarder.outbox.survey import Survey
 from forwarder.records import partition_key
 from forwarder.records.formats import native
@@ -47,40 +47,36 @@ from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
 
-if TYPE_CHECKING:
-    from forwarder.sinks.claim_check import Attachments
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What every tenure of a sink has in common."""
+class SinkSetup:
+    """What is the same for every tenure of one sink in this process."""
 
     database_url: str
     sink: SinkSettings
+    # Its URL, parsed.
     sink_url: SinkUrl
     settings: Settings
+    # The sink's part of what the process may have in memory.
+    memory: MemoryLimits
     state: ServiceState
     metrics: SinkMetrics
     newcomers: Newcomers
     survey: Survey
-    # Of records in memory.
-    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenure:
-    """The parts of one tenure."""
+class Leader:
+    """The parts that move the changes of one sink while this process leads it."""
 
-    sink: Sink
+    setup: SinkSetup
+    destination: Destination
     intake: Intake
     relay: Relay
     checkpoints: Checkpoints
     redelivery: Redelivery
-    attachments: Attachments | None
-    settings: Settings
-    state: ServiceState
 
     async def serve(self) -> None:
         """Send what is in memory, save the position and look after the sink, until cancelled.
@@ -88,14 +84,15 @@ class Tenure:
         Raises:
             Unavailable: the session that holds the leadership is lost.
         """
+        state, store = self.setup.state, self.destination.object_store
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.relay.run)
             tasks.start_soon(self.checkpoints.run)
             tasks.start_soon(self.redelivery.run)
-            tasks.start_soon(self.sink.watch, self.state)
-            tasks.start_soon(Watchdog(self.relay, self.state).run)
-            if self.attachments:
-                tasks.start_soon(self.attachments.watch)
+            tasks.start_soon(self.destination.sink.watch, state)
+            tasks.start_soon(Watchdog(self.relay, state).run)
+            if store:
+                tasks.start_soon(store.watch)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
@@ -108,8 +105,8 @@ class Tenure:
         await self.relay.settled()
 
     async def finish(self) -> None:
-        """Let what is in memory be delivered, within limits, and save the position."""
-        with anyio.move_on_after(self.settings.listen.stop_timeout_seconds) as deadline:
+        """Wait until what is in memory is delivered, ``stop_timeout_seconds`` at most, and save the position."""
+        with anyio.move_on_after(self.setup.settings.listen.stop_timeout_seconds) as deadline:
             await self.relay.settled()
         if deadline.cancelled_caught:
             logger.warning("stopped before all was delivered; the rest will be sent after the next start")
@@ -117,104 +114,61 @@ class Tenure:
         logger.info("stopped", extra={"last_seq": self.relay.position.last_seq})
 
 
-async def begin(
-    stack: AsyncExitStack,
-    terms: Terms,
-    *,
-    source: Source,
-    sink: Sink,
-    schedule: Schedule,
-    attachments: Attachments | None,
-    once: bool,
-) -> Tenure:
-    """Wait for the sink, connect, take the leadership, open the sink, and find out where to go on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSide:
+    """The database's side of a leader: its own session, and what it shares with the leaders of other sinks."""
 
-    The sink and the connections are closed by ``stack``. ``once`` does not stand by.
+    session: LeaderSession
+    # Where changes are read from; shared.
+    inflow: Inflow
+    # What the ids of records begin with.
+    origins: Origins
+    positions: Positions
+    tenure: Tenure
+
+
+async def begin(
+    stack: AsyncExitStack, setup: SinkSetup, *, source: Source, destination: Destination, once: bool
+) -> Leader:
+    """Wait for the sink, take the leadership, open the sink, find out where to go on, and put the parts together.
+
+    ``stack`` closes what is opened. With ``once``, if somebody else leads, it does not stand by.
 
     Raises:
         Refused: waiting cannot mend it.
         Unavailable: the database does not answer.
     """
-    await sink.prepare()
-    if attachments:
-        await attachments.prepare()
-    session = await stack.enter_async_context(sessions.session(terms.database_url, purpose="leader"))
-    leadership = Leadership(session, sink=terms.sink.name)
-    await _take(leadership, session, terms, sink, wait=not once)
-    await stack.enter_async_context(sink.opened())
-    server = await server_of(session, url=terms.database_url)
-    entered = await history.identify(session, server)
-    inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
-    positions = Positions(
-        session,
-        sink=terms.sink.name,
-        history_stamp=entered.stamp,
-        newcomers=terms.newcomers,
-        tell_lost=terms.metrics.lost,
-    )
-    lease = Lease(asked_at=uptime_seconds())
-    position = await positions.load(start=terms.sink.start)
-    quarantine = Quarantine(terms.metrics, halts_lanes=_halts_lanes(terms.sink_url))
-    uploads = Uploads(attachments, state=terms.state, metrics=terms.metrics) if attachments else None
-    relay = _relay(terms, sink, schedule, position, quarantine, lease, uploads)
-    turn = anyio.Lock()
-    packer = _packer(terms.sink_url, sink, entered.origins, Images(session, turn, metrics=terms.metrics))
-    checkpoints = Checkpoints(
-        positions,
-        turn,
-        relay=relay,
-        quarantine=quarantine,
-        lease=lease,
-        raise_floor=inflow.head_reader.raise_floor,
-        interval_seconds=terms.settings.listen.checkpoint_interval_seconds,
-        ahead=positions.ahead,
-    )
-    redelivery = Redelivery(
-        session,
-        turn,
-        sink=terms.sink.name,
-        registry=inflow.registry,
-        packer=packer,
-        relay=relay,
-        checkpoints=checkpoints,
-    )
-    intake = Intake(
-        inflow.feed,
-        inflow.outbox,
-        position=position,
-        relay=relay,
-        packer=packer,
-        state=terms.state,
-        wants=_wants(terms.sink.tables),
-        ahead=positions.ahead,
-    )
-    terms.state.phase, terms.state.trouble, terms.state.standstill = Phase.LEADING, None, None
-    facts = {"sink": terms.sink.name, "to": str(terms.sink_url.target), "from_seq": position.last_seq}
-    logger.info("listening", extra=facts if once else {**facts, "wake": str(inflow.waking)})
-    if inflow.waking.warning and not once:
-        logger.warning(inflow.waking.warning)
-    return Tenure(
-        sink=sink,
-        intake=intake,
-        relay=relay,
-        checkpoints=checkpoints,
-        redelivery=redelivery,
-        attachments=attachments,
-        settings=terms.settings,
-        state=terms.state,
-    )
+    await destination.prepare()
+    session = await _lead(stack, setup, destination.sink, stands_by=not once)
+    await stack.enter_async_context(destination.sink.opened())
+    database = await _database_side(stack, setup, session, source)
+    leader = _assemble(setup, destination, database)
+    _announce(setup, database, once=once)
+    return leader
 
 
-async def _take(leadership: Leadership, session: Connection, terms: Terms, sink: Sink, *, wait: bool) -> None:
-    if await leadership.take():
-        return
-    if not wait:
-        raise Refused(_occupied(terms.sink.name, await holders_of_sink(session, terms.sink.name)))
-    terms.state.phase, terms.state.trouble, terms.state.standstill = Phase.STANDBY, None, None
-    standby = Standby(leadership, session, sink=terms.sink.name, state=terms.state, survey=terms.survey)
+async def _lead(stack: AsyncExitStack, setup: SinkSetup, sink: Sink, *, stands_by: bool) -> LeaderSession:
+    """Take the leader's lock, or wait for it if it ``stands_by``. Returns the session that holds it.
+
+    Raises:
+        Refused: somebody else leads, and we are not to stand by.
+        Unavailable: the database does not answer.
+    """
+    connection = await stack.enter_async_context(sessions.session(setup.database_url, purpose="leader"))
+    leadership = Leadership(connection, sink=setup.sink.name)
+    if not await leadership.take():
+        if not stands_by:
+            raise Refused(_occupied(setup.sink.name, await holders_of_sink(connection, setup.sink.name)))
+        await _stand_by(leadership, connection, setup, sink)
+    return LeaderSession(connection=connection)
+
+
+async def _stand_by(leadership: Leadership, connection: Connection, setup: SinkSetup, sink: Sink) -> None:
+    _enter(setup.state, Phase.STANDBY)
+    standby = Standby(leadership, connection, sink=setup.sink.name, state=setup.state, survey=setup.survey)
     async with anyio.create_task_group() as tasks:
-        # What the sink has said of itself may be days old when the time comes.
-        tasks.start_soon(sink.watch, terms.state)
+        # It may stand by for days. Whatever the sink's watch finds wrong, or sees mended, is to be known when it leads.
+        tasks.start_soon(sink.watch, setup.state)
         await standby.wait()
         tasks.cancel_scope.cancel()
 
@@ -226,8 +180,73 @@ def _occupied(sink: str, holders: Sequence[Holder]) -> str:
     return f"another `forwarder listen` serves sink {sink!r}{who}; stop it first"
 
 
+async def _database_side(
+    stack: AsyncExitStack, setup: SinkSetup, session: LeaderSession, source: Source
+) -> DatabaseSide:
+    server = await server_of(session.connection, url=setup.database_url)
+    entered = await history.identify(session.connection, server)
+    inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
+    positions = Positions(
+        session.connection,
+        sink=setup.sink.name,
+        history_stamp=entered.stamp,
+        newcomers=setup.newcomers,
+        tell_lost=setup.metrics.lost,
+    )
+    tenure = await _tenure(setup, positions)
+    return DatabaseSide(session=session, inflow=inflow, origins=entered.origins, positions=positions, tenure=tenure)
+
+
+async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
+    # Loading the position is the first proof of the leadership. The lease counts from before it is asked for.
+    lease = Lease(asked_at=uptime_seconds())
+    position = await positions.load(start=setup.sink.start)
+    quarantine = Quarantine(setup.metrics, halts_lanes=_halts_lanes(setup.sink_url))
+    return Tenure(position=position, ahead=positions.ahead, lease=lease, quarantine=quarantine)
+
+
+def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide) -> Leader:
+    session, inflow, tenure = database.session, database.inflow, database.tenure
+    relay = Relay(destination, tenure, limits=setup.memory, state=setup.state, metrics=setup.metrics)
+    packer = _packer(setup, destination.sink, database)
+    checkpoints = Checkpoints(
+        database.positions,
+        session.turn,
+        relay=relay,
+        tenure=tenure,
+        raise_floor=inflow.head_reader.raise_floor,
+        interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
+    )
+    redelivery = Redelivery(
+        session,
+        sink=setup.sink.name,
+        registry=inflow.registry,
+        packer=packer,
+        relay=relay,
+        checkpoints=checkpoints,
+    )
+    intake = Intake(
+        inflow.feed,
+        inflow.outbox,
+        position=tenure.position,
+        ahead=tenure.ahead,
+        relay=relay,
+        packer=packer,
+        state=setup.state,
+        wants=_wants(setup.sink.tables),
+    )
+    return Leader(
+        setup=setup,
+        destination=destination,
+        intake=intake,
+        relay=relay,
+        checkpoints=checkpoints,
+        redelivery=redelivery,
+    )
+
+
 def _wants(patterns: list[str]) -> Wants | None:
-    """Whether a sink is for a table; remembered by table, since it is asked for every change. None: it is for all."""
+    """Tells whether a sink is for a table; None if it is for all. Answers are kept, since it is asked for every change."""
     if not patterns:
         return None
     selected = [Pattern(pattern) for pattern in patterns]
@@ -242,8 +261,10 @@ def _wants(patterns: list[str]) -> Wants | None:
     return wants
 
 
-def _packer(sink_url: SinkUrl, sink: Sink, origins: Origins, images: Images) -> Packer:
+def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
+    sink_url, origins = setup.sink_url, database.origins
     encode = native.encoder(origins)
+    images = Images(database.session, metrics=setup.metrics)
     return Packer(
         sink,
         origins=origins,
@@ -256,7 +277,10 @@ def _packer(sink_url: SinkUrl, sink: Sink, origins: Origins, images: Images) -> 
 
 
 def _has_barriers(sink_url: SinkUrl) -> bool:
-    """Whether the changes of a table are ordered, and not all in one lane, or one line, where a TRUNCATE has its place anyhow."""
+    """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
+
+    There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
+    """
     is_ordered = isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
     return is_ordered and sink_url.partition_key != "table"
 
@@ -265,25 +289,15 @@ def _halts_lanes(sink_url: SinkUrl) -> bool:
     return isinstance(sink_url.target, KinesisTarget) and sink_url.target.on_poison == "halt-lane"
 
 
-def _relay(
-    terms: Terms,
-    sink: Sink,
-    schedule: Schedule,
-    position: Position,
-    quarantine: Quarantine,
-    lease: Lease,
-    uploads: Uploads | None,
-) -> Relay:
-    listen = terms.settings.listen
-    return Relay(
-        sink,
-        schedule,
-        position=position,
-        state=terms.state,
-        metrics=terms.metrics,
-        quarantine=quarantine,
-        lease=lease,
-        max_events=listen.max_events,
-        max_bytes=terms.max_bytes,
-        uploads=uploads,
-    )
+def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:
+    _enter(setup.state, Phase.LEADING)
+    from_seq, waking = database.tenure.position.last_seq, database.inflow.waking
+    facts = {"sink": setup.sink.name, "to": str(setup.sink_url.target), "from_seq": from_seq}
+    logger.info("listening", extra=facts if once else {**facts, "wake": str(waking)})
+    if waking.warning and not once:
+        logger.warning(waking.warning)
+
+
+def _enter(state: ServiceState, phase: Phase) -> None:
+    """Begin a phase in which nothing is known to be wrong."""
+    state.phase, state.trouble, state.standstill = phase, None, None

@@ -1,7 +1,12 @@
-"""What somebody who stands by makes of who leads. Pure; time is an argument.
+"""Judges, for a listener that stands by, whoever has the leader's lock. Pure; time is an argument.
 
-A name can be imitated, and a role of our own may hold the lock in a session that delivers nothing. What cannot be imitated without the
-right to it is that the position moves: so that is what counts in the end.
+Any role that may connect can take an advisory lock, and a session can have any name. But a role needs a right to move a sink's position,
+and whoever moves it delivers. So the verdict is the first of these that applies:
+
+1. The holder cannot be a listener: it is a prepared transaction, shares the lock, or has a role that may not move the position. Usurped.
+2. It could be one, but has not a listener's name, and has not moved the position within ``PATIENCE_SECONDS``. Usurped.
+3. Changes have been waiting for ``STILL_SECONDS`` in which no position was saved: the leader is stuck. A warning.
+4. Fine.
 """
 
 from __future__ import annotations
@@ -11,15 +16,18 @@ from dataclasses import dataclass
 
 from forwarder.database.lock_holders import Holder, usurpation
 
-# A session of a role that may lead, under a name that is no listener's, is given so long to show that it does.
+# How long a session under a name that is no listener's has to show that it moves the position.
 PATIENCE_SECONDS = 5.0
-# A leader saves several times a second while something moves. If for so long something waits and nothing is saved, it is stuck.
+# Long beside what a leader takes that gets on: it saves several times a second.
 STILL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastSave:
-    """When a position was saved last; ``saved_at`` is to be compared only. Every leader, and every replay, begins an epoch."""
+    """When a position was saved last, and in which epoch: every leader begins one, and every replay.
+
+    Both numbers are good for comparisons only.
+    """
 
     epoch: int
     saved_at: int
@@ -29,17 +37,17 @@ class LastSave:
 class Verdict:
     """What is wrong with whoever leads; None: nothing."""
 
-    # Nothing is delivered: who has the leader's lock is no listener.
+    # The leader's lock is held by something that is no listener, so nothing is delivered.
     usurpation: str | None = None
-    # It is one that does not get on.
+    # The leader is stuck.
     warning: str | None = None
 
 
 FINE = Verdict()
 
 
-class Vigil:
-    """Looks at one sink's leader again and again."""
+class LeaderWatch:
+    """What was seen of one sink's leader so far."""
 
     def __init__(self, sink: str) -> None:
         self._sink = sink
@@ -49,13 +57,16 @@ class Vigil:
         self._held_since = self._still_since = 0.0
 
     def look(self, holders: Sequence[Holder], last_save: LastSave | None, *, has_backlog: bool, now: float) -> Verdict:
-        """Judge those who have the lock, the most suspicious first. ``has_backlog``: a change of this sink is waiting now."""
+        """Judge the first of those who have the lock, of whom those come first that cannot lead.
+
+        ``has_backlog``: a change of this sink is waiting now.
+        """
         if not holders:
             self._holder = None
             return FINE
         holder = holders[0]
         self._follow(holder, last_save, now)
-        # How old a change is says little: its transaction may have taken as long. What counts is how long we have seen one wait.
+        # How long we have seen changes wait. How old they are says little: their transaction may have taken as long.
         if not (has_backlog and self._has_backlog):
             self._still_since = now
         self._has_backlog = has_backlog
@@ -66,16 +77,17 @@ class Vigil:
 
     def _follow(self, holder: Holder, last_save: LastSave | None, now: float) -> None:
         before, self._last_save = self._last_save, last_save
-        # Its name may be another every time.
+        # Compared by what it is, since a session may change its name at any time.
         if self._holder is None or (holder.pid, holder.prepared) != (self._holder.pid, self._holder.prepared):
             self._holder, self._has_saved = holder, False
             self._held_since = self._still_since = now
         elif last_save != before:
             self._still_since = now
-            # A replay, which anybody may order, moves the position too, but into another epoch.
+            # Within one epoch only the leader saves. A replay, which is ordered by somebody else, moves the position into another.
             self._has_saved |= bool(before and last_save and before.epoch == last_save.epoch)
 
     def _is_suspect(self, holder: Holder, now: float) -> bool:
+        """Whether case 2 applies."""
         return not (holder.leads or self._has_saved or now - self._held_since < PATIENCE_SECONDS)
 
     def _warning(self, holder: Holder, seconds: float) -> str:

@@ -1,12 +1,12 @@
-"""Sends dead letters again that somebody has asked for, by the way that every change goes."""
+"""Sends dead letters again that an operator has asked for, through the relay, like any other change."""
 
 from __future__ import annotations
 
 import anyio
 
-from forwarder.database.sessions import Connection
 from forwarder.delivery.relay import Relay
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.leader_session import LeaderSession
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
@@ -18,12 +18,11 @@ INTERVAL_SECONDS = 5.0
 
 
 class Redelivery:
-    """Looks for such letters now and then. ``turn`` is the lock by which the parts of the leader share its session."""
+    """Looks for such letters every few seconds."""
 
     def __init__(
         self,
-        connection: Connection,
-        turn: anyio.Lock,
+        session: LeaderSession,
         *,
         sink: str,
         registry: Registry,
@@ -31,8 +30,7 @@ class Redelivery:
         relay: Relay,
         checkpoints: Checkpoints,
     ) -> None:
-        self._connection = connection
-        self._turn = turn
+        self._session = session
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), letters_of=sink)
         self._packer = packer.for_letters(sink)
@@ -47,7 +45,8 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
-            # Begun anew each time, a batch would pass over all that were sent before it, as long as vacuum cannot remove them.
+            # Each batch begins after the one before. From 0 on, it would have to pass over the rows of all letters that were sent and
+            # deleted, for as long as vacuum cannot remove them.
             after_seq = 0
             while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
@@ -56,21 +55,21 @@ class Redelivery:
             await anyio.sleep(INTERVAL_SECONDS)
 
     async def first_round(self) -> None:
-        """Wait until everything is sent that was due at the beginning."""
+        """Wait until all letters are sent that were due at the beginning."""
         await self._first_round.wait()
 
     async def _due(self, after_seq: int) -> Due:
-        async with self._turn:
-            return await dead_letters.due(self._connection, self._reader, sink=self._sink, after_seq=after_seq)
+        async with self._session.turn:
+            return await dead_letters.due(self._session.connection, self._reader, sink=self._sink, after_seq=after_seq)
 
     async def _send(self, letters: Due) -> None:
-        # `forwarder replay --table` has the position loaded anew before it writes any letter: so who reads one has to know of that. Else
-        # we would find out when the letters are sent, and they would be sent once more.
+        # `forwarder replay --table` begins another epoch before it writes letters. If we have not noticed that yet, `prove` raises here.
+        # Without it we would notice when the letters are sent and cannot be removed, and the next leader would send them once more.
         await self._checkpoints.prove()
         await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
-        # Now that they are delivered, a stop must not keep us from saying so.
+        # They are delivered. If a stop cancelled us here, they would be sent once more.
         with anyio.CancelScope(shield=True):
-            # Those that are set aside again are stored first: they are no longer due then, and stay.
+            # Letters that were set aside again are stored anew by the save. They are no longer due then, so they are not dropped.
             await self._checkpoints.save()
-            async with self._turn:
-                await dead_letters.drop_delivered(self._connection, letters, sink=self._sink)
+            async with self._session.turn:
+                await dead_letters.drop_delivered(self._session.connection, letters, sink=self._sink)

@@ -1,4 +1,4 @@
-"""What ``forwarder listen`` runs: a delivery for each sink, and the source that they share."""
+"""What ``forwarder listen`` runs: a worker for each sink, and the source that they share."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
+from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
-from forwarder.listen.leader import Terms
-from forwarder.listen.sink_worker import Delivery
+from forwarder.listen.leader import SinkSetup
+from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
 from forwarder.store.positions import Newcomers
 
-# However many share what may be in memory, each may have so much.
+# However many sinks share what may be in memory, each may have so much.
 LEAST_BYTES = 1 << 20
 
-# A sink that cannot be served, while others can, is tried again so often: somebody may mend it.
+# A sink that cannot be served while others can is tried again after so long: somebody may have mended it.
 REFUSED_RETRY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
@@ -49,9 +50,9 @@ class Service:
         self.outbox_state = OutboxState()
         self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)
         newcomers = Newcomers()
-        self._deliveries = [
-            Delivery(
-                Terms(
+        self._workers = [
+            SinkWorker(
+                SinkSetup(
                     database_url=database_url,
                     sink=_checked(sink),
                     sink_url=sink_url.parse(sink.url),
@@ -60,8 +61,11 @@ class Service:
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
                     survey=self._survey,
-                    # In equal parts, used or not: so what is in memory of one that is stuck leaves the others what is theirs.
-                    max_bytes=max(LEAST_BYTES, settings.listen.max_bytes // len(sinks)),
+                    memory=MemoryLimits(
+                        max_events=settings.listen.max_events,
+                        # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
+                        max_bytes=max(LEAST_BYTES, settings.listen.max_bytes // len(sinks)),
+                    ),
                 )
             )
             for sink in sinks
@@ -72,12 +76,12 @@ class Service:
     @property
     def states(self) -> Mapping[str, ServiceState]:
         """What each sink is doing, by its name."""
-        return {delivery.sink_name: delivery.state for delivery in self._deliveries}
+        return {worker.sink_name: worker.state for worker in self._workers}
 
     def stop(self) -> None:
         """Stop reading, let what is in flight finish, save the positions, and return from ``run``."""
-        for delivery in self._deliveries:
-            delivery.stop()
+        for worker in self._workers:
+            worker.stop()
 
     async def run(self, *, once: bool = False) -> None:
         """Deliver until stopped; with ``once``, until all there is now is delivered.
@@ -98,30 +102,30 @@ class Service:
                     self._settings,
                     janitor,
                     database_url=self._database_url,
-                    sinks=len(self._deliveries),
+                    sinks=len(self._workers),
                     once=once,
                 )
                 async with anyio.create_task_group() as tasks:
-                    for delivery in self._deliveries:
-                        tasks.start_soon(self._deliver, delivery, source, once)
+                    for worker in self._workers:
+                        tasks.start_soon(self._deliver, worker, source, once)
         if once and self._refused:
             raise next(iter(self._refused.values()))
 
-    async def _deliver(self, delivery: Delivery, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
-        """Keep one sink going. As long as another is served, nothing that is wrong with this one is a reason to end."""
+    async def _deliver(self, worker: SinkWorker, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
+        """Keep one sink going. Whatever is wrong with it, it is tried again as long as another sink is served."""
         while True:
             try:
-                await delivery.run(source, once=once)
+                await worker.run(source, once=once)
                 return
             except ForwarderError as error:
-                self._refused[delivery.sink_name] = error
+                self._refused[worker.sink_name] = error
                 if once:
                     return
-                if len(self._refused) == len(self._deliveries):
+                if len(self._refused) == len(self._workers):
                     raise
-                logger.error("sink refused, others go on", extra={"sink": delivery.sink_name, "reason": str(error)})
-            await delivery.pause(REFUSED_RETRY_SECONDS)
-            self._refused.pop(delivery.sink_name)
+                logger.error("sink refused, others go on", extra={"sink": worker.sink_name, "reason": str(error)})
+            await worker.pause(REFUSED_RETRY_SECONDS)
+            self._refused.pop(worker.sink_name)
 
 
 def _check_files(sinks: Sequence[SinkSettings]) -> None:

@@ -1,4 +1,4 @@
-"""One sink of ``forwarder listen``: keeps one tenure going after another, and stops in order."""
+"""One sink of ``forwarder listen``: leads it for one tenure after another, and stops in order."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from contextlib import AsyncExitStack
 import anyio
 
 from forwarder.backoff import Backoff
+from forwarder.delivery.destination import Destination
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable, plain_errors
 from forwarder.health import Phase
 from forwarder.listen import leader
-from forwarder.listen.leader import Terms
+from forwarder.listen.leader import SinkSetup
 from forwarder.outbox.source import Source
-from forwarder.sinks.factory import Outlet, open_sink
+from forwarder.sinks.factory import NewDestination, open_sink
 
-# A tenure that lasted so long was a success: the next attempt after it comes soon.
+# A tenure that lasted so long was a success: the pauses between attempts begin at the shortest again.
 STEADY_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
 
-class Delivery:
-    """Reads what the source gives and delivers it to one sink, until stopped."""
+class SinkWorker:
+    """Delivers the changes of a source to one sink, until stopped."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.state = terms.state
-        self.sink_name = terms.sink.name
-        self._terms = terms
+    def __init__(self, setup: SinkSetup) -> None:
+        self.state = setup.state
+        self.sink_name = setup.sink.name
+        self._setup = setup
         self._stopping = False
         self._has_led = False
         self._interruptible_scope: anyio.CancelScope | None = None
@@ -50,12 +51,12 @@ class Delivery:
         """
         backoff = Backoff(first_seconds=0.1, max_seconds=15.0)
         async with AsyncExitStack() as stack:
-            outlet = await self._opened(stack, backoff)
-            while outlet and not self._stopping:
+            new_destination = await self._opened(stack, backoff)
+            while new_destination and not self._stopping:
                 began = anyio.current_time()
                 try:
                     with plain_errors():
-                        await self._serve(source, outlet, once=once)
+                        await self._serve(source, new_destination(), once=once)
                     return
                 except ForwarderError as error:
                     self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
@@ -67,14 +68,14 @@ class Delivery:
                     backoff.reset()
                 await self.pause(backoff.next())
 
-    async def _opened(self, stack: AsyncExitStack, backoff: Backoff) -> Outlet | None:
-        """The sink; waits for whatever it takes to open it, credentials for one. None: stopped meanwhile."""
+    async def _opened(self, stack: AsyncExitStack, backoff: Backoff) -> NewDestination | None:
+        """Open the sink, and wait for whatever that takes, credentials for one. None if stopped meanwhile."""
         while not self._stopping:
             try:
                 async with AsyncExitStack() as attempt:
-                    outlet = await self._open(attempt)
+                    new_destination = await self._open(attempt)
                     stack.push_async_exit(attempt.pop_all())
-                    return outlet
+                    return new_destination
             except ForwarderError as error:
                 self._report(str(error))
                 if not isinstance(error, Unavailable):
@@ -87,14 +88,14 @@ class Delivery:
         self.state.trouble = trouble
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long, or until stopped, and let go of what has failed."""
+        """Wait so long, or until stopped, and free the memory of a tenure that has failed."""
         with self._interruptible():
             await anyio.sleep(seconds)
-        # Tracebacks and what their frames hold refer to each other, the records in memory among it. Python would collect that after so many
-        # more objects, however many megabytes that is, and in a quiet hour there are none.
+        # The traceback and the frames of a failure refer to each other, and to all records in memory. Python collects such circles after so
+        # many new objects, however many megabytes the circles hold, and in a quiet hour there are no new ones.
         gc.collect()
 
-    async def _serve(self, source: Source, outlet: Outlet, *, once: bool) -> None:
+    async def _serve(self, source: Source, destination: Destination, *, once: bool) -> None:
         """Lead until stopped, or until all is delivered with ``once``.
 
         Raises:
@@ -102,15 +103,7 @@ class Delivery:
         """
         async with AsyncExitStack() as stack:
             with self._interruptible():
-                current = await leader.begin(
-                    stack,
-                    self._terms,
-                    source=source,
-                    sink=outlet.sink,
-                    schedule=outlet.new_schedule(),
-                    attachments=outlet.attachments,
-                    once=once,
-                )
+                current = await leader.begin(stack, self._setup, source=source, destination=destination, once=once)
                 self._has_led = True
             if self._stopping:
                 return
@@ -120,18 +113,18 @@ class Delivery:
                     with self._interruptible(), plain_errors():
                         await (current.deliver_all() if once else current.listen())
                 except Refused:
-                    # A change that cannot be sent must not keep those before it from being passed.
+                    # Delivery stops before a change that cannot be sent. What is before it is delivered and saved.
                     await current.finish()
                     raise
                 await current.finish()
                 tasks.cancel_scope.cancel()
 
-    async def _open(self, stack: AsyncExitStack) -> Outlet:
+    async def _open(self, stack: AsyncExitStack) -> NewDestination:
         return await open_sink(
             stack,
-            self._terms.sink_url.target,
-            max_in_flight=self._terms.settings.listen.max_in_flight,
-            metrics=self._terms.metrics,
+            self._setup.sink_url.target,
+            max_in_flight=self._setup.settings.listen.max_in_flight,
+            metrics=self._setup.metrics,
             report=self._report,
         )
 
@@ -143,5 +136,5 @@ class Delivery:
         return self._interruptible_scope
 
     def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
-        """Whether to go on trying. What is refused after it had worked may be mended by somebody meanwhile."""
+        """Whether to try again: it may pass by itself or, once the sink has been served, somebody may mend it."""
         return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))

@@ -1,13 +1,13 @@
-"""Whether a sink that has something to deliver gets on, whatever keeps it from doing so. Pure; time is an argument."""
+"""Whether a sink gets on that has something to deliver, whatever keeps it from that. Pure; time is an argument."""
 
 from __future__ import annotations
 
-# Requests are given up long before, and pauses are shorter: who delivers nothing for so long is stuck, or everything is refused.
+# Longer than any request may take, or any pause: a sink that delivers nothing for so long is stuck, or refuses everything.
 STILL_SECONDS = 60.0
 
 
-class Stillness:
-    """Looks at one sink's progress again and again."""
+class StallDetector:
+    """For how long one sink has not got on. ``look`` is called every few seconds."""
 
     __slots__ = ("_progress", "_since", "_waited")
 
@@ -17,7 +17,7 @@ class Stillness:
         self._waited = False
 
     def look(self, *, progress: int, waiting: int, now: float) -> str | None:
-        """What is wrong; None: nothing. ``progress`` grows with what is delivered, and ``waiting`` changes are in memory."""
+        """What is wrong, or None. ``progress`` grows with each change that is delivered, and ``waiting`` changes are in memory."""
         if progress != self._progress or not (waiting and self._waited):
             self._since = now
         self._progress, self._waited = progress, waiting > 0

@@ -1,4 +1,4 @@
-"""One who waits to lead: asks for the lock every second, looks who has it, and measures the outbox while nobody else here does."""
+"""A listener that waits to lead one sink: asks for the lock every second, watches whoever has it, and measures the outbox meanwhile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import ServiceState
-from forwarder.listen.leader_watch import LastSave, Verdict, Vigil
+from forwarder.listen.leader_watch import LastSave, LeaderWatch, Verdict
 from forwarder.logs import Throttled
 from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership
 
 RETRY_SECONDS = 1.0
-# Looking at locks costs more than asking for one, the more of them there are in the whole instance.
+# Less often: looking who holds a lock costs the more the more locks there are in the whole instance.
 LOOK_SECONDS = 2.5
 
 _LED = "standing by: another listener leads"
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Standby:
-    """Stands by for one sink, on the session that is to lead it. Nothing that it sees, or fails to see, keeps it from leading."""
+    """Stands by for one sink, on the session that is to lead it. Whatever it sees, or cannot see, it leads as soon as it gets the lock."""
 
     def __init__(
         self, leadership: Leadership, connection: Connection, *, sink: str, state: ServiceState, survey: Survey
@@ -41,14 +41,14 @@ class Standby:
         self._sink = sink
         self._state = state
         self._survey = survey
-        self._vigil = Vigil(sink)
+        self._watch = LeaderWatch(sink)
         self._look_due = 0.0
-        # Who was told of last, as what.
+        # What was logged last, and of which pid.
         self._told: tuple[str, int | None] | None = None
         self._occasional = Throttled(seconds=300.0)
 
     async def wait(self) -> None:
-        """Try every second until the lock is ours. A blocking wait would hold back vacuum for its whole length.
+        """Try every second until the lock is ours. A statement that waits for a lock would hold back vacuum for as long as it waits.
 
         Raises:
             Unavailable: the session is lost.
@@ -73,7 +73,7 @@ class Standby:
             return
         self._look_due = anyio.current_time() + LOOK_SECONDS
         holders = await holders_of_sink(self._connection, self._sink)
-        verdict = self._vigil.look(
+        verdict = self._watch.look(
             holders,
             await self._last_save(),
             has_backlog=self._survey.has_backlog(self._sink),
@@ -102,7 +102,7 @@ class Standby:
 
     @contextmanager
     def _tolerance(self, complaint: str) -> Iterator[None]:
-        """Log what fails, from time to time. Whether the session is lost, the next try to lead will tell."""
+        """Log what fails, from time to time, and go on. If the session is lost, the next try to lead will tell."""
         try:
             yield
         except (ForwarderError, asyncpg.PostgresError) as error:

@@ -8,7 +8,7 @@ import anyio
 
 from forwarder.delivery.relay import Relay
 from forwarder.health import ServiceState
-from forwarder.listen.stall import Stillness
+from forwarder.listen.stall import StallDetector
 from forwarder.logs import Throttled
 
 LOOK_SECONDS = 2.0
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Looks after one tenure's relay. A trouble that somebody else has named is left as it is: it says more."""
+    """Looks after the relay of one tenure. A trouble that somebody else has set stays as it is, since it says why."""
 
     def __init__(self, relay: Relay, state: ServiceState) -> None:
         self._relay = relay
         self._state = state
-        self._stillness = Stillness()
+        self._stall = StallDetector()
         self._complaints = Throttled(seconds=60.0)
-        # What we have said last.
+        # The trouble that this has set last.
         self._trouble: str | None = None
 
     async def run(self) -> None:
@@ -35,7 +35,7 @@ class Watchdog:
 
     def _look(self) -> None:
         relay = self._relay
-        found = self._stillness.look(progress=relay.progress, waiting=relay.records, now=anyio.current_time())
+        found = self._stall.look(progress=relay.progress, waiting=relay.records, now=anyio.current_time())
         if self._state.trouble is None or self._state.trouble == self._trouble:
             self._trouble = self._state.trouble = found
         if found and self._complaints.due("still"):

@@ -58,7 +58,7 @@ class Attachments:
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
 
     async def put(self, attachment: Attachment) -> None:
-        """Store an object, as ``forwarder.delivery.uploads.Store`` promises. If that fails, nothing of it can be seen in the bucket."""
+        """Store an object, as ``forwarder.delivery.uploads.ObjectStore`` promises. If that fails, nothing of it can be seen in the bucket."""
         # An odd answer may raise anything in botocore or here.
         with aws_errors(f"s3://{attachment.bucket}"):
             await self._put_parts(attachment)

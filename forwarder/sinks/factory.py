@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from forwarder.config.sink_url import FileTarget, KinesisTarget, StdoutTarget
-from forwarder.delivery.buffer import Schedule
-from forwarder.delivery.schedules.fifo import Line
-from forwarder.delivery.sink import Sink
+from forwarder.delivery.destination import Destination
+from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.metrics import SinkMetrics
 
-if TYPE_CHECKING:
-    from forwarder.sinks.claim_check import Attachments
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
-    """An open sink, and what belongs to it."""
-
-    sink: Sink
-    # Makes an empty schedule: what says which records may be sent next, so that they arrive in order.
-    new_schedule: Callable[[], Schedule]
-    # Where records go that are too large for the sink; None: nowhere.
-    attachments: Attachments | None = None
+# Makes, of one open sink, a destination with an empty schedule. Whoever begins to lead takes a new one: only then does
+# the sink forget the schedule, and the records, of the one before.
+NewDestination = Callable[[], Destination]
 
 
 async def open_sink(
@@ -36,7 +23,7 @@ async def open_sink(
     max_in_flight: int,
     metrics: SinkMetrics,
     report: Callable[[str], None],
-) -> Outlet:
+) -> NewDestination:
     """Open the sink, and have ``stack`` close it. ``report`` is told what is waited for.
 
     Raises:
@@ -49,11 +36,13 @@ async def open_sink(
         case StdoutTarget():
             from forwarder.sinks.pipe import stdout_sink
 
-            return Outlet(sink=await stack.enter_async_context(stdout_sink()), new_schedule=Line)
+            stdout = await stack.enter_async_context(stdout_sink())
+            return lambda: Destination(sink=stdout, schedule=Fifo())
         case FileTarget():
             from forwarder.sinks.file import file_sink
 
-            return Outlet(sink=await stack.enter_async_context(file_sink(Path(target.path))), new_schedule=Line)
+            file = await stack.enter_async_context(file_sink(Path(target.path)))
+            return lambda: Destination(sink=file, schedule=Fifo())
 
 
 async def _open_kinesis(
@@ -63,12 +52,12 @@ async def _open_kinesis(
     max_in_flight: int,
     metrics: SinkMetrics,
     report: Callable[[str], None],
-) -> Outlet:
+) -> NewDestination:
     from forwarder.sinks.claim_check import attachments_of
     from forwarder.sinks.kinesis.sink import kinesis_sink
 
     context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=metrics, report=report)
-    sink = await stack.enter_async_context(context)
+    stream = await stack.enter_async_context(context)
     takes_attachments = target.oversize.kind == "s3"
-    attachments = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
-    return Outlet(sink=sink, new_schedule=sink.new_schedule, attachments=attachments)
+    bucket = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
+    return lambda: Destination(sink=stream, schedule=stream.new_schedule(), object_store=bucket)

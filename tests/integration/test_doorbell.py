@@ -3,8 +3,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from math import inf
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -13,29 +12,23 @@ import pytest
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
-from forwarder.delivery.relay import Relay
-from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import Refused, Unavailable
 from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
-from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.head_reader import HeadReader
 from forwarder.outbox.pages import Outbox
-from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.pacing import Pacing
 from tests.capture import capture
 from tests.databases import Database
 from tests.proxy import proxy
+from tests.support.relays import START, ReadySink, relay_to, running
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -284,27 +277,13 @@ async def test_notifications_that_do_not_arrive_are_refused_at_start(
 # The listener's loop, with a poll interval that a lost wake-up would have to sit out.
 
 
-class Latencies:
+class Latencies(ReadySink):
     """A sink that notes how long after its commit each change arrives."""
 
-    max_records = 500
-    max_bytes = 1 << 20
     max_in_flight = 4
-    max_record_bytes = 1 << 20
-    takes_bodies = False
 
     def __init__(self) -> None:
         self.arrived: dict[int, float] = {}
-
-    async def prepare(self) -> None:
-        """Always ready."""
-
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Nothing to open."""
-        return nullcontext()
-
-    async def watch(self, state: ServiceState) -> None:
-        """Nothing to look after."""
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         now = time.monotonic()
@@ -315,19 +294,7 @@ class Latencies:
 @asynccontextmanager
 async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     """`forwarder listen` between its connections and its sink."""
-    position = Position(delivered=Snapshot(1, 1), floor_seq=0)
-    metrics = Metrics().sink("default")
-    relay = Relay(
-        sink,
-        Lanes(Pacing()),
-        position=position,
-        state=ServiceState(),
-        metrics=metrics,
-        quarantine=Quarantine(metrics),
-        lease=Lease(asked_at=inf),
-        max_events=10_000,
-        max_bytes=1 << 24,
-    )
+    relay = relay_to(sink, max_events=10_000, max_bytes=1 << 24)
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
         doorbell = Doorbell(bell)
         await doorbell.install()
@@ -344,9 +311,8 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             encode_stored=lambda event: str(event.key_values).encode(),
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
-        intake = Intake(feed, outbox, position=position, relay=relay, packer=packer, state=ServiceState())
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(relay.run)
+        intake = Intake(feed, outbox, position=START, relay=relay, packer=packer, state=ServiceState())
+        async with running(relay), anyio.create_task_group() as tasks:
 
             async def listen() -> None:
                 await head_reader.listen(doorbell, poll_interval_seconds=POLL_INTERVAL_SECONDS)

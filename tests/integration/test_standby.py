@@ -15,7 +15,7 @@ from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.errors import Unavailable
 from forwarder.health import OutboxState, Phase, ServiceState
-from forwarder.listen import leader_watch as vigil_module
+from forwarder.listen import leader_watch
 from forwarder.listen import standby as standby_module
 from forwarder.listen.standby import Standby
 from forwarder.metrics import Metrics
@@ -203,7 +203,7 @@ async def test_a_stranger_in_the_leaders_place_is_named_and_with_it_the_remedy_u
 async def test_a_session_of_our_own_role_that_is_no_listener_is_named_after_some_seconds(
     sessions: Sequence[Connection], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vigil_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(leader_watch, "PATIENCE_SECONDS", 0.3)
     for url in (database.url, database.superuser_url):
         async with stranger(url), standing_by(Witness(sessions[1])) as witness:
             await eventually(measured(witness))
@@ -213,7 +213,7 @@ async def test_a_session_of_our_own_role_that_is_no_listener_is_named_after_some
 async def test_whoever_saves_leads_though_its_name_is_another(
     sessions: Sequence[Connection], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vigil_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(leader_watch, "PATIENCE_SECONDS", 0.3)
     async with stranger(database.url, application="pooled") as leader, standing_by(Witness(sessions[1])) as witness:
         await eventually(witness.says("which does not call itself a listener"))
         async with session(database.url, purpose="tests") as other:
@@ -231,7 +231,7 @@ async def test_whoever_saves_leads_though_its_name_is_another(
 async def test_a_leader_that_does_not_get_on_is_warned_of_and_the_standby_stays_ready(
     sessions: Sequence[Connection], database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vigil_module, "STILL_SECONDS", 0.5)
+    monkeypatch.setattr(leader_watch, "STILL_SECONDS", 0.5)
     await Leadership(sessions[0], sink="default").take()
     positions = Positions(sessions[0], sink="default")
     position = await positions.load()

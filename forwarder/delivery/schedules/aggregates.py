@@ -1,8 +1,14 @@
-"""With aggregation a head takes what waits behind it in its lane along: one Kinesis record, stored whole or not at all. Pure.
+"""With aggregation a record takes along what waits behind it in its lane: one Kinesis record, stored whole or not at all. Pure.
 
-These are its followers; they are offered, put back and settled with it. A head that comes back keeps the followers it had, and no other
-join it: what was perhaps stored is sent again as it was. If they are refused for good together, ``part`` leaves the head half of them; the
-others wait behind it, and travel together when it is their turn.
+The record at the head of a lane is called head, and those it takes along its followers. They are offered, put back and settled with it.
+
+Example: records 1 to 6 wait in one lane, and an aggregate has room for four.
+
+    gather     head 1, followers 2 3 4        behind it 5 6
+    put back   head 1, followers 2 3 4        the same again, since it may have been stored; 5 and 6 do not join
+    part       head 1, follower 2             behind it 3 (with its follower 4), 5, 6
+
+``part`` is for an aggregate that is refused for good: it is halved until the record is found that is at fault. A half gathers no others.
 """
 
 from __future__ import annotations
@@ -14,19 +20,23 @@ from forwarder.records.record import Lane, Record
 
 
 def lane_of(head: Record) -> Lane:
-    """The lane that it is at the head of."""
+    """The lane that a record is at the head of."""
     assert head.lane is not None, "only heads of lanes are offered"
     return head.lane
 
 
 def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequence[Record]]:
-    """The followers of a head, whose size alone is ``size`` bytes, and the size of them all together.
+    """The size of a head, which alone has ``size`` bytes, with its followers, and the followers: there are three cases.
 
-    They are taken out of the lane, as many as make an aggregate of at most ``limit`` bytes that has room in the request.
+    1. It has followers already, and keeps them.
+    2. It has been offered alone before, or nothing waits behind it: none.
+    3. Else as many are taken out of the lane as make an aggregate of at most ``limit`` bytes that fits into the ``room`` of the request.
+       The first to stay behind is one with an attachment, one that was offered before, or one that is too large.
     """
     behind = lane_of(head).behind
     if not head.followers and (head.attempts or not behind):
         return size, ()
+    # Data and partition key, as an aggregate of the head alone would have them.
     total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
     if head.followers:
         return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
@@ -42,9 +52,9 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
 
 
 def part(head: Record) -> None:
-    """Leave an offered head the first half of what it travels with; the rest is next, and together, in its lane.
+    """Halve an offered aggregate: the first half stays with the head, and the second is an aggregate behind it in the lane.
 
-    Neither half takes others along: so what is at fault is found.
+    Both count as offered before, so neither gathers others.
     """
     together = (head, *head.followers)
     middle = len(together) // 2
@@ -56,7 +66,7 @@ def part(head: Record) -> None:
 
 
 def send_back(head: Record, followers: Sequence[Record]) -> None:
-    """Let followers wait again that a head has gathered in vain; it keeps those it was offered with before."""
+    """Put ``followers`` back into the lane that a head has just gathered and was not offered with. Those of before it keeps."""
     behind = lane_of(head).behind
     if not head.followers and behind is not None:
         behind.extendleft(reversed(followers))

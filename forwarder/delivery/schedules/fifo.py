@@ -1,4 +1,4 @@
-"""Order for a sink that stores its records in the order of the request, all or nothing: a queue. Pure."""
+"""Order for a sink that stores the records of a request in their order, all or nothing: a queue, and one request at a time. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from forwarder.records.record import Record
 
 
-class Line:
-    """The records in memory, in order of arrival. One request at a time: what is offered comes back or is settled first."""
+class Fifo:
+    """The records in memory, in order of arrival. While records are offered, no others are: all of them come back or are settled first."""
 
     __slots__ = ("_offered", "_ready", "bytes", "records")
 
     def __init__(self) -> None:
         self._ready: deque[Record] = deque()
         self._offered = 0
-        # What is in memory, offered or not.
+        # How many records are in memory, offered or not, and how many bytes of data they have.
         self.records = 0
         self.bytes = 0
 
@@ -30,7 +30,7 @@ class Line:
         self.bytes += sum(len(record.data) for record in records)
 
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
-        """Offer the first records, as many as one request may carry; none while others are offered."""
+        """Offer the first records, as many as one request may carry, but at least one, whatever its size; none while others are offered."""
         if self._offered:
             return ()
         offered: list[Record] = []
@@ -45,18 +45,18 @@ class Line:
         return offered
 
     def hottest(self, count: int) -> Sequence[int]:
-        """It is one lane."""
+        """All records, since there is one lane."""
         return (self.records,)[:count]
 
     def take_unstored(self) -> Sequence[Record]:
-        """Nothing is attached to what may be of any size."""
+        """None: a sink that takes records of any size has no attachments."""
         return ()
 
     def next_due(self) -> None:
-        """Nothing here becomes ready by the mere passing of time."""
+        """None: nothing here becomes ready by the passing of time."""
 
     def settle(self, records: Sequence[Record]) -> None:
-        """Drop offered records that are delivered."""
+        """Forget offered records that are delivered."""
         self._offered -= len(records)
         self.records -= len(records)
         self.bytes -= sum(len(record.data) for record in records)
@@ -64,6 +64,6 @@ class Line:
             record.undelivered.remove(record.seq)
 
     def put_back(self, records: Sequence[Record]) -> None:
-        """Return offered records to the front."""
+        """Put offered records, in their order, back at the front."""
         self._offered -= len(records)
         self._ready.extendleft(reversed(records))

@@ -1,27 +1,26 @@
 """Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument, O(1) work a record.
 
-PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key
-form a lane, and a lane has at most one record that is offered and not settled; its next waits. Lanes do not wait for each
-other.
+PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key form a lane,
+in order of arrival. Its first record is the head: the only one of the lane that may be offered. Lanes do not wait for each other.
 
-    waiting ──heads its lane──► ready ──take──► offered ──settle──► gone; the next of the lane heads it
-                                  ▲                │
-                                  └────put_back────┘
+    behind ──the head before it is settled──► ready ──take──► offered ──settle──► gone
+                                                ▲                │
+                                                └────put_back────┘
 
-A lane exists as long as it has a head. The head is ready or offered; whatever is behind it is reachable only through the
-lane, which gives up its next record when the head is settled, and not before. That is the whole proof of the rule.
+A lane exists as long as it has a head. What is behind the head is reachable only through the lane, which gives up its next record when the
+head is settled, and not before: so of one key there are never two records under way.
 
-Ready heads stand in the queue of the shard they are predicted to go to. The queues take turns. One whose shard admits nothing
-now rests until it does, so a hot shard slows its own lanes and costs the others nothing:
+Ready heads stand in the queue of the shard they are predicted to go to, and the queues take turns. A queue whose shard admits nothing now
+rests, and is passed over meanwhile: a hot shard slows its own lanes, and costs the others nothing.
 
-    idle ──a head is ready──► in turn ──the shard refuses its first head──► resting
-      ▲                        │   ▲                                          │
-      └────no head is left─────┘   └───────────────it is time─────────────────┘
+    idle ──a head is ready──► in turn ──the shard does not admit its first head──► resting
+      ▲                        │   ▲                                                 │
+      └────no head is left─────┘   └─────────────────it is due────────────────────────┘
 
-With aggregation a head takes what waits behind it along: ``forwarder.delivery.schedules.aggregates``.
+Two kinds of records are offered in another way:
 
-A head with something attached is not ready before that is stored, which somebody else does: he takes it, and puts it back.
-Nothing of this kind is a follower.
+* With aggregation a head takes along what waits behind it: ``forwarder.delivery.schedules.aggregates``.
+* A head with an attachment is not ready before that is stored. ``take_unstored`` hands it out, and ``put_back`` makes it ready.
 """
 
 from __future__ import annotations
@@ -34,27 +33,34 @@ from typing import Protocol
 from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
 from forwarder.records.record import Lane, Record
 
-# How many records a shard may add to a request at its turn, even if there are very many shards.
+# Each queue in turn may add an equal part of a request, but at least so many records: smaller parts are not worth a turn.
 LEAST_SHARE = 32
-# A shard that rests is asked again after this long at the latest: what waited for it may have moved to another meanwhile.
+# A queue that rests takes turns again after this long at the latest, since its lanes may be predicted to go to another shard by then.
 LONGEST_REST_SECONDS = 1.0
 
+# From a partition key to the shard it is predicted to go to; None: not known.
 ShardOf = Callable[[str], str | None]
 
 
 def unknown(_: str) -> None:
-    """As long as nobody knows the shards, all records stand in one queue, which is not paced."""
+    """The ``ShardOf`` for as long as the shards are not known: all records stand in one queue, which is not paced."""
 
 
 class Pace(Protocol):
     """``forwarder.sinks.kinesis.pacing.Pacing``."""
 
-    def admits(self, shard: str, size: int, now: float) -> bool: ...
-    def wait_seconds(self, shard: str, now: float) -> float: ...
+    def admits(self, shard: str, size: int, now: float) -> bool:
+        """Whether a shard takes a record of so many bytes now; if so, it is counted as sent."""
+
+    def wait_seconds(self, shard: str, now: float) -> float:
+        """How long it takes until the shard admits another."""
 
 
 class _Queue:
-    """The heads of one shard that are ready, the longest ready first."""
+    """The ready heads of one shard, those that became ready first in front.
+
+    It is idle, in turn or resting, as the picture above says: in turn if neither flag is set.
+    """
 
     __slots__ = ("heads", "is_idle", "is_resting", "shard")
 
@@ -89,15 +95,15 @@ class Lanes:
         self._shard_of = shard_of
         self._lanes: dict[str, Lane] = {}
         self._queues: dict[str | None, _Queue] = {}
-        # Queues with ready heads that are not resting.
+        # The queues that are in turn, the next one in front.
         self._turn: deque[_Queue] = deque()
-        # The others with ready heads, by the time at which they take turns again. Queues are not compared, hence their ids.
+        # A heap of the queues that rest, by when they are due. Queues cannot be compared, hence the id of each before it.
         self._resting: list[tuple[float, int, _Queue]] = []
-        # Heads whose attachments are to be stored, and nobody has taken them yet.
+        # Heads whose attachments are to be stored, until `take_unstored` hands them out.
         self._unstored: list[Record] = []
-        # The heads that may be offered now, those of resting shards not included.
+        # How many heads stand in queues that do not rest.
         self.ready = 0
-        # What is in memory: waiting, ready or offered; followers included.
+        # How many records are in memory, behind, ready or offered, followers included, and how many bytes of data they have.
         self.records = 0
         self.bytes = 0
 
@@ -121,22 +127,21 @@ class Lanes:
         self.bytes += size
 
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
-        """Offer ready records that their shards admit now, as many as one request may carry.
+        """Offer ready heads that their shards admit now, as many as one request may carry.
 
-        Empty if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, whatever its size.
-        ``max_bytes`` counts data and partition keys, as Kinesis does.
+        None if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, even if it is larger than ``max_bytes``,
+        which counts data and partition keys, as Kinesis does.
         """
         self._wake(now)
         offered: list[Record] = []
         turn, room = self._turn, max_bytes
-        # Equal parts, if they are not too small to be worth a turn.
         share = max(LEAST_SHARE, max_records // max(1, len(turn)))
         while turn and room > 0 and (left := max_records - len(offered)):
             room = self._take_from(turn.popleft(), offered, min(share, left), room, now)
         return offered
 
     def settle(self, records: Sequence[Record]) -> None:
-        """Drop offered records that are delivered, and their followers; the next of each lane becomes ready."""
+        """Forget offered heads that are delivered, and their followers; the next record of each lane becomes its head."""
         lanes = self._lanes
         count = size = 0
         for record in records:
@@ -154,26 +159,27 @@ class Lanes:
         self.bytes -= size
 
     def put_back(self, records: Sequence[Record]) -> None:
-        """Make offered records, which were not delivered, ready again, each still at the head of its lane."""
+        """Make offered heads ready again, each still at the head of its lane."""
         for record in records:
             self._make_ready(record, lane_of(record))
 
     def regroup(self, shard_of: ShardOf) -> Iterator[None]:
-        """Predict shards in this way from now on. What is here moves lane by lane, a step each, and anything may be done between steps.
+        """Predict shards by another ``shard_of`` from now on, and move the lanes that are here, one at each step of the iterator.
 
-        Until a head has moved it is offered at the pace of the shard it was predicted to go to before.
+        Between steps anything else may be done. A head that has not moved yet is offered at the pace of its former shard.
         """
         self._shard_of = shard_of
         former, self._queues = list(self._queues.values()), {}
         for queue in former:
             while queue.heads:
                 head = queue.heads.popleft()
-                self.ready -= not queue.is_resting
+                if not queue.is_resting:
+                    self.ready -= 1
                 lane = lane_of(head)
                 lane.shard = shard_of(head.partition_key)
                 self._make_ready(head, lane)
                 yield
-        # And those whose heads are offered.
+        # And the lanes whose heads are offered: they move when these come back.
         for key in list(self._lanes):
             if lane_of_key := self._lanes.get(key):
                 lane_of_key.shard = shard_of(key)
@@ -184,7 +190,7 @@ class Lanes:
         return nlargest(count, (1 + len(lane.behind or ()) for lane in self._lanes.values()))
 
     def take_unstored(self) -> Sequence[Record]:
-        """Heads whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled, and its lane waits for it."""
+        """Hand out heads whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
         unstored, self._unstored = self._unstored, []
         return unstored
 
@@ -209,20 +215,27 @@ class Lanes:
             self._turn.append(queue)
 
     def _end_turn(self, queue: _Queue, *, has_offered: bool) -> None:
-        """End the turn of a queue whose next head is too large for what is left of the request."""
+        """End the turn of a queue whose next head is too large for the rest of the request.
+
+        A queue that has offered nothing at this turn is the first of the next request: else small heads of others would pass its large one
+        for ever.
+        """
         if has_offered:
             self._turn.append(queue)
         else:
-            # The first of the next request, or a large head would be passed for ever by small ones.
             self._turn.appendleft(queue)
 
     def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
-        """Offer up to ``share`` heads of a queue; how much room is left in the request, 0 or less when it is full."""
+        """Offer up to ``share`` heads of a queue in turn, and return the room that is left in the request: 0 or less when it is full.
+
+        The turn ends in one of four ways: there is no room for the next head; the shard does not admit it, and the queue rests; no head is
+        left, and the queue is idle; or the share is used up, and the queue is the last in turn.
+        """
         heads, shard, admits, aggregates = queue.heads, queue.shard, self._pacing.admits, self._aggregate_bytes
         already = len(offered)
         for _ in range(min(share, len(heads))):
             head = heads[0]
-            # Its size property, without the call.
+            # `head.size`, without the call: this runs for every record.
             size = len(head.data) + len(head.partition_key.encode())
             followers: Sequence[Record] = ()
             if aggregates:
@@ -259,7 +272,6 @@ class Lanes:
             self._turn.append(queue)
 
     def _drop_followers(self, head: Record) -> None:
-        """They are delivered with it."""
         for record in head.followers:
             self.records -= 1
             self.bytes -= len(record.data)

@@ -1,8 +1,8 @@
 """No order, for those who want speed: every record may leave at once, also beside others of its key. Pure; time is an argument.
 
-A record that is refused is offered again and may so come behind later ones of its key; a request whose answer is lost is
-offered again whole. Nothing else is different from ``forwarder.delivery.schedules.lanes``: the records stand in the queue of the shard they are
-predicted to go to, the queues take turns, and one whose shard admits nothing now is passed over until it does.
+A record that is refused is offered again, and may so come behind later ones of its key; a request whose answer is lost is offered again
+whole. Nothing else is different from ``forwarder.delivery.schedules.lanes``: the records stand in the queue of the shard they are predicted
+to go to, the queues take turns, and one whose shard admits nothing now rests until it does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from forwarder.records.record import Record
 
 
 class _Queue:
-    """The records that wait for one shard, the first to come first."""
+    """The records that wait for one shard, in order of arrival. Its states are those of a queue of ``lanes``."""
 
     __slots__ = ("is_idle", "is_resting", "records", "shard")
 
@@ -27,8 +27,8 @@ class _Queue:
         self.is_resting = False
 
 
-class Crowd:
-    """The records in memory, by shard."""
+class Unordered:
+    """The records in memory, by the shards they are predicted to go to."""
 
     __slots__ = ("_pacing", "_queues", "_resting", "_shard_of", "_turn", "_unstored", "bytes", "ready", "records")
 
@@ -36,15 +36,15 @@ class Crowd:
         self._pacing = pacing
         self._shard_of = shard_of
         self._queues: dict[str | None, _Queue] = {}
-        # The queues that are not empty and not resting, the next to be asked first.
+        # The queues that are in turn, the next one in front.
         self._turn: deque[_Queue] = deque()
-        # The others that are not empty, by the time at which they take turns again. Queues are not compared, hence their ids.
+        # A heap of the queues that rest, by when they are due. Queues cannot be compared, hence the id of each before it.
         self._resting: list[tuple[float, int, _Queue]] = []
-        # Those whose attachments are to be stored, and nobody has taken them yet.
+        # Records whose attachments are to be stored, until `take_unstored` hands them out.
         self._unstored: list[Record] = []
-        # How many may be offered now, those of resting shards not included.
+        # How many records stand in queues that do not rest.
         self.ready = 0
-        # What is in memory, offered or not.
+        # How many records are in memory, offered or not, and how many bytes of data they have.
         self.records = 0
         self.bytes = 0
 
@@ -61,24 +61,23 @@ class Crowd:
     def take(self, *, max_records: int, max_bytes: int, now: float) -> Sequence[Record]:
         """Offer records that their shards admit now, as many as one request may carry.
 
-        Empty if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, whatever its size.
-        ``max_bytes`` counts data and partition keys, as Kinesis does.
+        None if no shard admits any; ``next_due`` says when to try again. Otherwise at least one, even if it is larger than ``max_bytes``,
+        which counts data and partition keys, as Kinesis does.
         """
         self._wake(now)
         offered: list[Record] = []
         turn, room = self._turn, max_bytes
-        # Equal parts, if they are not too small to be worth a turn.
         share = max(LEAST_SHARE, max_records // max(1, len(turn)))
         while turn and room > 0 and (left := max_records - len(offered)):
             room = self._take_from(turn.popleft(), offered, min(share, left), room, now)
         return offered
 
     def hottest(self, count: int) -> Sequence[int]:
-        """There are no lanes."""
+        """None: there are no lanes."""
         return ()
 
     def take_unstored(self) -> Sequence[Record]:
-        """Those whose attachments are to be stored: each comes back by ``put_back`` when it is, or is settled."""
+        """Hand out records whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
         unstored, self._unstored = self._unstored, []
         return unstored
 
@@ -87,30 +86,34 @@ class Crowd:
         return self._resting[0][0] if self._resting else None
 
     def settle(self, records: Sequence[Record]) -> None:
-        """Drop offered records that are delivered."""
+        """Forget offered records that are delivered."""
         for record in records:
             record.undelivered.remove(record.seq)
         self.records -= len(records)
         self.bytes -= sum(len(record.data) for record in records)
 
     def put_back(self, records: Sequence[Record]) -> None:
-        """Let offered records, which were not delivered, be the first to be offered again."""
+        """Put offered records, in their order, in front of those that wait."""
         for record in reversed(records):
             self._make_ready(record).appendleft(record)
 
     def regroup(self, shard_of: ShardOf) -> Iterator[None]:
-        """Predict shards in this way from now on. What is here moves record by record, a step each; anything may be done between steps."""
+        """Predict shards by another ``shard_of`` from now on, and move the records that are here, one at each step of the iterator.
+
+        Between steps anything else may be done.
+        """
         self._shard_of = shard_of
         former, self._queues = list(self._queues.values()), {}
         for queue in former:
             while queue.records:
                 record = queue.records.popleft()
-                self.ready -= not queue.is_resting
+                if not queue.is_resting:
+                    self.ready -= 1
                 self._make_ready(record).append(record)
                 yield
 
     def _make_ready(self, record: Record) -> deque[Record]:
-        """The queue that is to hold a record, which counts as if it did."""
+        """Count a record as one that waits, and return those of its shard's queue, to which the caller adds it."""
         shard = self._shard_of(record.partition_key)
         queue = self._queues.get(shard)
         if queue is None:
@@ -136,15 +139,18 @@ class Crowd:
             self._turn.append(queue)
 
     def _end_turn(self, queue: _Queue, *, has_offered: bool) -> None:
-        """End the turn of a queue whose next record is too large for what is left of the request."""
+        """End the turn of a queue whose next record is too large for the rest of the request.
+
+        A queue that has offered nothing at this turn is the first of the next request: else small records of others would pass its large
+        one for ever.
+        """
         if has_offered:
             self._turn.append(queue)
         else:
-            # The first of the next request, or a large record would be passed for ever by small ones.
             self._turn.appendleft(queue)
 
     def _take_from(self, queue: _Queue, offered: list[Record], share: int, room: int, now: float) -> int:
-        """Offer up to ``share`` records of a queue; how much room is left in the request, 0 or less when it is full."""
+        """Offer up to ``share`` records of a queue in turn, and return the room that is left in the request: 0 or less when it is full."""
         waiting, shard, admits, already = queue.records, queue.shard, self._pacing.admits, len(offered)
         for _ in range(min(share, len(waiting))):
             record = waiting[0]

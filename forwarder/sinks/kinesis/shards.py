@@ -22,7 +22,7 @@ from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.delivery.schedules.lanes import Lanes, unknown
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record
@@ -67,13 +67,13 @@ class KinesisShards:
         self._surprised = anyio.Event()
         self._schedule = self.new_schedule()
 
-    def new_schedule(self) -> Lanes | Crowd:
-        """An empty schedule, by the paces that are known so far: lanes if order is to be kept, else a crowd."""
+    def new_schedule(self) -> Lanes | Unordered:
+        """An empty schedule, by the paces that are known so far: lanes if order is to be kept, else none that keeps an order."""
         shard_of = self._map.shard_of if self._map else unknown
         self._schedule = (
             Lanes(self._pacing, shard_of=shard_of, aggregate_bytes=self._aggregate_bytes)
             if self._is_ordered
-            else Crowd(self._pacing, shard_of=shard_of)
+            else Unordered(self._pacing, shard_of=shard_of)
         )
         return self._schedule
 

@@ -20,7 +20,7 @@ from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.errors import INVALID, TOO_LARGE, reason
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import ForwarderError, Invalid, Refused, TooLarge, Unavailable
 from forwarder.health import ServiceState
@@ -85,7 +85,7 @@ class KinesisSink:
         """The stream's own limit for data and partition key of one record; looked up again while we deliver."""
         return self._watch.max_record_bytes
 
-    def new_schedule(self) -> Lanes | Crowd:
+    def new_schedule(self) -> Lanes | Unordered:
         """An empty schedule, which keeps to the pace of this stream's shards, and the order of its keys if that is asked for."""
         return self._shards.new_schedule()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from math import inf
 
 import anyio
 import anyio.lowlevel
@@ -14,55 +12,38 @@ import pytest
 
 from forwarder.delivery import linger, retries
 from forwarder.delivery import relay as relay_module
-from forwarder.delivery.buffer import READY_REQUESTS, Schedule
+from forwarder.delivery.buffer import READY_REQUESTS
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.delivery.schedules.fifo import Line
+from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.health import ServiceState
-from forwarder.metrics import Metrics
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
-
-SINK_METRICS = Metrics().sink("default")
-START = Position(delivered=Snapshot(1, 1), floor_seq=0)
+from tests.support.relays import METRICS, START, ReadySink, page_of, relay_to, running
 
 Answer = Sequence[Rejection]
 
 
-class ScriptedSink:
+class ScriptedSink(ReadySink):
     """Keeps what it stores in a list, and does with a request what its script says."""
 
     def __init__(
         self, script: Callable[[ScriptedSink, Sequence[Record]], Awaitable[Answer]], *, max_in_flight: int = 16
     ) -> None:
-        self.max_records = 500
-        self.max_bytes = 1 << 20
-        self.max_record_bytes = 1 << 20
         self.max_in_flight = max_in_flight
-        self.takes_bodies = False
         self.stored: list[Record] = []
         self.under_way: list[Sequence[Record]] = []
         self.most_in_flight = 0
         self.requests = 0
         self._script = script
-
-    async def prepare(self) -> None:
-        """Always ready."""
-
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Nothing to open."""
-        return nullcontext()
-
-    async def watch(self, state: ServiceState) -> None:
-        """Nothing to look after."""
 
     async def publish(self, records: Sequence[Record]) -> Answer:
         keys = [record.partition_key for request in [*self.under_way, records] for record in request]
@@ -114,50 +95,14 @@ class Gate:
         next(opened for records, opened in self._answers if seq in [record.seq for record in records]).set()
 
 
-def relay_to(
-    sink: ScriptedSink,
-    *,
-    schedule: Schedule | None = None,
-    quarantine: Quarantine | None = None,
-    state: ServiceState | None = None,
-    lease: Lease | None = None,
-    max_events: int = 1000,
-    max_bytes: int = 1 << 20,
-) -> Relay:
-    return Relay(
-        sink,
-        schedule or Lanes(Pacing()),
-        position=START,
-        state=state or ServiceState(),
-        metrics=SINK_METRICS,
-        quarantine=quarantine or Quarantine(SINK_METRICS),
-        lease=lease or Lease(asked_at=inf),
-        max_events=max_events,
-        max_bytes=max_bytes,
-    )
-
-
-def packed_of(*records: Record) -> Packed:
-    """A page of one table whose records share what is undelivered."""
-    return Packed(records=records, stretches=[Stretch(1, record.undelivered) for record in records[:1]])
-
-
 def offer(relay: Relay, *records: tuple[int, str], size: int = 1) -> Position:
     """Offer one page; the position after it is told by its last seq."""
     undelivered = {seq for seq, _ in records}
     last_seq = records[-1][0] if records else relay.position.last_seq
     position = Position(delivered=Snapshot(1, 1), floor_seq=0, last_seq=last_seq)
     packed = [Record(seq, key, b"x" * size, undelivered) for seq, key in records]
-    relay.offer(packed_of(*packed), position)
+    relay.offer(page_of(*packed), position)
     return position
-
-
-@asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(relay.run)
-        yield
-        tasks.cancel_scope.cancel()
 
 
 @pytest.fixture(autouse=True)
@@ -382,13 +327,23 @@ async def test_the_end_of_a_batch_is_progress_even_without_records() -> None:
     relay = relay_to(ScriptedSink(store))
     entered = START.entering(Snapshot(5, 5), floor_seq=1, ceiling_seq=9)
     async with running(relay):
-        relay.offer(packed_of(Record(1, "a", b"x", {1})), entered.advanced(1))
+        relay.offer(page_of(Record(1, "a", b"x", {1})), entered.advanced(1))
         await relay.settled()
     before = relay.progress
 
-    relay.offer(packed_of(), entered.advanced(1).finished())
+    relay.offer(page_of(), entered.advanced(1).finished())
 
     assert relay.progress > before
+
+
+async def test_each_change_of_an_aggregate_is_progress() -> None:
+    relay = relay_to(ScriptedSink(store), schedule=Lanes(Pacing(), aggregate_bytes=1 << 20))
+    async with running(relay):
+        offer(relay, *((seq, "key") for seq in range(1, 301)))
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert relay.progress == 300
 
 
 async def test_whoever_waits_for_progress_is_woken_by_a_delivery() -> None:
@@ -607,7 +562,7 @@ async def test_a_line_keeps_the_order_of_all_records_over_failed_writes(seed: in
 
     sink = ScriptedSink(write_or_fail, max_in_flight=1)
     sink.max_records = 3
-    relay = relay_to(sink, schedule=Line())
+    relay = relay_to(sink, schedule=Fifo())
     async with running(relay):
         for start in range(1, 40, 4):
             # Unlike a lane's, a line's records need no keys in common to keep their order.
@@ -631,7 +586,7 @@ def poisoned(*seqs: int) -> Callable[[ScriptedSink, Sequence[Record]], Awaitable
 
 
 async def test_poison_is_found_set_aside_and_holds_nothing_else_up() -> None:
-    sink, quarantine = ScriptedSink(poisoned(7, 300)), Quarantine(SINK_METRICS)
+    sink, quarantine = ScriptedSink(poisoned(7, 300)), Quarantine(METRICS)
     relay = relay_to(sink, quarantine=quarantine)
     async with running(relay):
         last = offer(relay, *((seq, f"key {seq}") for seq in range(1, 501)))
@@ -644,7 +599,7 @@ async def test_poison_is_found_set_aside_and_holds_nothing_else_up() -> None:
 
 
 async def test_behind_poison_its_own_lane_goes_on() -> None:
-    sink, quarantine = ScriptedSink(poisoned(1)), Quarantine(SINK_METRICS)
+    sink, quarantine = ScriptedSink(poisoned(1)), Quarantine(METRICS)
     relay = relay_to(sink, quarantine=quarantine)
     async with running(relay):
         offer(relay, (1, "a"), (2, "a"), (3, "b"))
@@ -669,7 +624,7 @@ def aggregates_poisoned(*seqs: int) -> Callable[[ScriptedSink, Sequence[Record]]
 
 @pytest.mark.parametrize("poison", [(1,), (77,), (1000,), (1, 2, 500, 999)])
 async def test_of_an_aggregate_that_is_refused_only_what_is_at_fault_is_set_aside(poison: tuple[int, ...]) -> None:
-    sink, quarantine = ScriptedSink(aggregates_poisoned(*poison)), Quarantine(SINK_METRICS)
+    sink, quarantine = ScriptedSink(aggregates_poisoned(*poison)), Quarantine(METRICS)
     relay = relay_to(sink, schedule=Lanes(Pacing(), aggregate_bytes=1 << 20), quarantine=quarantine)
     async with running(relay):
         last = offer(relay, *((seq, "key") for seq in range(1, 1001)))
@@ -691,7 +646,7 @@ async def test_a_lane_that_is_halted_for_one_change_has_delivered_what_travelled
     monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
     poison = {500}
     sink = ScriptedSink(lambda sink, records: aggregates_poisoned(*poison)(sink, records))
-    quarantine = Quarantine(SINK_METRICS, halts_lanes=True)
+    quarantine = Quarantine(METRICS, halts_lanes=True)
     relay = relay_to(sink, schedule=Lanes(Pacing(), aggregate_bytes=1 << 20), quarantine=quarantine)
     async with running(relay):
         offer(relay, *((seq, "key") for seq in range(1, 1001)))
@@ -727,7 +682,7 @@ async def test_order_per_key_survives_requests_that_are_refused_for_their_size(s
             raise Unavailable("the response was lost")
         return ()
 
-    sink, quarantine = ScriptedSink(refuse_some, max_in_flight=4), Quarantine(SINK_METRICS)
+    sink, quarantine = ScriptedSink(refuse_some, max_in_flight=4), Quarantine(METRICS)
     relay = relay_to(
         sink, schedule=Lanes(Pacing(), aggregate_bytes=chance.choice([0, 200, 1 << 20])), quarantine=quarantine
     )
@@ -750,7 +705,7 @@ async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.Mon
     poison = {1}
     sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
     state = ServiceState()
-    relay = relay_to(sink, quarantine=Quarantine(SINK_METRICS, halts_lanes=True), state=state)
+    relay = relay_to(sink, quarantine=Quarantine(METRICS, halts_lanes=True), state=state)
     async with running(relay):
         offer(relay, (1, "a"), (2, "a"), (3, "b"), (4, "b"))
         with anyio.fail_after(5):
@@ -770,7 +725,7 @@ async def test_what_was_set_aside_is_delivered_again_without_moving_the_position
     async with running(relay):
         last = offer(relay, (8, "a"), (9, "b"))
         with anyio.fail_after(5):
-            await relay.deliver_again(packed_of(Record(5, "a", b"x", {5})))
+            await relay.deliver_again(page_of(Record(5, "a", b"x", {5})))
             await relay.settled()
 
     assert 5 in [record.seq for record in sink.stored]
@@ -787,10 +742,10 @@ async def test_a_letter_and_the_change_it_was_made_of_in_one_request_are_not_con
         first = len(sent) == 1
         return [Rejection(record=r, code="Throttled") for r in records if first and r.partition_key == refused]
 
-    relay = relay_to(ScriptedSink(refuse_once), schedule=Crowd(Pacing()), state=state)
+    relay = relay_to(ScriptedSink(refuse_once), schedule=Unordered(Pacing()), state=state)
     end = offer(relay, (1, "live"))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(relay.deliver_again, packed_of(Record(1, "letter", b"x", {1})))
+        tasks.start_soon(relay.deliver_again, page_of(Record(1, "letter", b"x", {1})))
         await anyio.wait_all_tasks_blocked()
         async with running(relay):
             with anyio.fail_after(5):
@@ -864,7 +819,7 @@ async def test_a_record_that_comes_back_is_not_sent_again_when_the_lease_is_over
 TRUNCATE = "TRUNCATE"
 
 
-def page_of(*changes: tuple[int, str, str]) -> Packed:
+def page_of_changes(*changes: tuple[int, str, str]) -> Packed:
     """A page of changes: seq, table, and the row's key or TRUNCATE."""
     stretches: list[Stretch] = []
     records = []
@@ -895,7 +850,7 @@ async def test_a_truncate_keeps_its_place_over_rejections_and_lost_responses_and
         async with running(relay):
             for start in range(0, 200, 10):
                 await relay.room()
-                packed = page_of(*changes[start : start + 10])
+                packed = page_of_changes(*changes[start : start + 10])
                 relay.offer(packed, after(packed))
             await relay.settled()
 
@@ -915,8 +870,8 @@ async def test_a_table_whose_truncate_waits_holds_no_other_up_and_memory_counts_
     sink = ScriptedSink(gate)
     sink.max_records = 1
     relay = relay_to(sink, max_events=6)
-    first = page_of((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "1"), (4, "a", "2"), (5, "b", "1"))
-    second = page_of((6, "a", "3"), (7, "b", "1"))
+    first = page_of_changes((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "1"), (4, "a", "2"), (5, "b", "1"))
+    second = page_of_changes((6, "a", "3"), (7, "b", "1"))
     async with running(relay):
         relay.offer(first, after(first))
         await relay.room()
@@ -948,10 +903,10 @@ async def test_a_table_whose_truncate_waits_holds_no_other_up_and_memory_counts_
 async def test_what_was_set_aside_before_waits_for_no_truncate_of_today_but_keeps_its_own_in_place() -> None:
     gate = Gate()
     relay = relay_to(ScriptedSink(gate))
-    live = page_of((8, "a", "1"), (9, "a", TRUNCATE))
+    live = page_of_changes((8, "a", "1"), (9, "a", TRUNCATE))
     async with running(relay), anyio.create_task_group() as tasks:
         relay.offer(live, after(live))
-        tasks.start_soon(relay.deliver_again, page_of((1, "a", "2"), (2, "a", TRUNCATE), (3, "a", "2")))
+        tasks.start_soon(relay.deliver_again, page_of_changes((1, "a", "2"), (2, "a", TRUNCATE), (3, "a", "2")))
         await anyio.wait_all_tasks_blocked()
         assert gate.held() == [[8], [1]]
         gate.open(1)
@@ -974,8 +929,8 @@ async def test_a_halted_lane_holds_the_truncate_of_its_table_and_a_change_that_i
     monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
     poison = {1}
     sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
-    relay = relay_to(sink, quarantine=Quarantine(SINK_METRICS, halts_lanes=halts_lanes))
-    changes = page_of((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "2"), (4, "b", "1"), (5, "b", "1"))
+    relay = relay_to(sink, quarantine=Quarantine(METRICS, halts_lanes=halts_lanes))
+    changes = page_of_changes((1, "a", "1"), (2, "a", TRUNCATE), (3, "a", "2"), (4, "b", "1"), (5, "b", "1"))
     async with running(relay):
         relay.offer(changes, after(changes))
         with anyio.fail_after(5):

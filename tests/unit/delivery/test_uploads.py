@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from math import inf
 
 import anyio
 import pytest
 
 from forwarder.delivery import uploads as uploads_module
 from forwarder.delivery.buffer import Schedule
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
-from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
-from forwarder.delivery.uploads import MAX_UPLOADS, Uploads
+from forwarder.delivery.uploads import MAX_UPLOADS
 from forwarder.errors import ForwarderError, Unavailable, Vanished
 from forwarder.health import Phase, ServiceState
-from forwarder.metrics import Metrics
-from forwarder.outbox.position import Position, Snapshot
-from forwarder.records.packing import Packed
-from forwarder.records.record import Attachment, Record, Stretch
+from forwarder.records.record import Attachment, Record
 from forwarder.sinks.kinesis.pacing import Pacing
 from tests.large import Whole
+from tests.support.relays import START, ReadySink, page_of, relay_to, running
 from tests.waiting import eventually
 
-METRICS = Metrics().sink("default")
-START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 END = replace(START, last_seq=1000)
 
 
-class Stream:
+class Stream(ReadySink):
     """Stores everything, and remembers its order."""
 
-    max_records = 500
-    max_bytes = 1 << 20
-    max_record_bytes = 1 << 20
     max_in_flight = 1
-    takes_bodies = False
 
     def __init__(self) -> None:
         self.stored: list[int] = []
-
-    async def prepare(self) -> None:
-        """Always ready."""
-
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Nothing to open."""
-        return nullcontext()
-
-    async def watch(self, state: ServiceState) -> None:
-        """Nothing to look after."""
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         for record in records:
@@ -72,6 +50,12 @@ class Objects:
         self.attempts = 0
         self.under_way = self.most_under_way = 0
         self.opened = anyio.Event()
+
+    async def prepare(self) -> None:
+        """Always there."""
+
+    async def watch(self) -> None:
+        """Nothing to look after."""
 
     async def put(self, attachment: Attachment) -> None:
         self.attempts += 1
@@ -92,25 +76,10 @@ class Rig:
     def __init__(self, schedule: Schedule) -> None:
         self.state = ServiceState(phase=Phase.LEADING)
         self.stream, self.objects = Stream(), Objects()
-        self.relay = Relay(
-            self.stream,
-            schedule,
-            position=START,
-            state=self.state,
-            metrics=METRICS,
-            quarantine=Quarantine(METRICS),
-            lease=Lease(asked_at=inf),
-            max_events=1000,
-            max_bytes=1 << 20,
-            uploads=Uploads(self.objects, state=self.state, metrics=METRICS),
-        )
+        self.relay = relay_to(self.stream, schedule=schedule, object_store=self.objects, state=self.state)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.relay.run)
-            yield
-            tasks.cancel_scope.cancel()
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return running(self.relay)
 
     def offer(self, *records: tuple[str, bool]) -> None:
         """A page of records in order of seq: the key of each, and whether it is large."""
@@ -119,7 +88,7 @@ class Rig:
             Record(seq, key, b"x", undelivered, attachment=Attachment("b", str(seq), Whole(b"y")) if large else None)
             for seq, (key, large) in enumerate(records, start=1)
         ]
-        self.relay.offer(Packed(records=packed, stretches=[Stretch(1, undelivered)]), END)
+        self.relay.offer(page_of(*packed), END)
 
     async def settled(self) -> None:
         with anyio.fail_after(5):
@@ -132,10 +101,10 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def schedules() -> list[Schedule]:
-    return [Lanes(Pacing()), Lanes(Pacing(), aggregate_bytes=1000), Crowd(Pacing())]
+    return [Lanes(Pacing()), Lanes(Pacing(), aggregate_bytes=1000), Unordered(Pacing())]
 
 
-@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "unordered"])
 async def test_a_store_that_hangs_takes_no_request_and_holds_up_its_own_lanes_alone(schedule: int) -> None:
     rig = Rig(schedules()[schedule])
     large = [(f"large {number}", True) for number in range(20)]
@@ -191,7 +160,7 @@ def rig_is(rig: Rig, *, attempts: int) -> Callable[[], Awaitable[bool]]:
     return so_often
 
 
-@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "crowd"])
+@pytest.mark.parametrize("schedule", range(3), ids=["lanes", "aggregated", "unordered"])
 async def test_a_change_that_was_given_up_meanwhile_is_not_sent_and_its_lane_goes_on(schedule: int) -> None:
     rig = Rig(schedules()[schedule])
     rig.objects.opened.set()

@@ -6,15 +6,18 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from forwarder.delivery.lease import LEASE_SECONDS, Lease
 from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.metrics import Metrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import NOTHING, Position, Snapshot
 from forwarder.records.record import SetAside
+from tests.waiting import eventually
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
 BYTES_A_SECOND = 4 << 20
@@ -34,6 +37,10 @@ class Relay:
     position = Position(delivered=NOTHING, floor_seq=0)
     ahead: Ahead | None = None
 
+    async def moved_to(self, progress: int) -> None:
+        while self.progress < progress:
+            await checkpoint()
+
 
 class SlowPositions:
     """Stores as fast as the disk takes it, and remembers in what order."""
@@ -44,11 +51,15 @@ class SlowPositions:
         self.kept: list[int] = []
         self.kept_at_save: int | None = None
         self.noted: list[Ahead | None] = []
+        self.proofs = 0
 
     async def keep(self, aside: Sequence[SetAside]) -> None:
         self._clock.now += sum(change.size for change in aside) / BYTES_A_SECOND
         self._lease.check(now=self._clock.now)
         self.kept += [change.seq for change in aside]
+
+    async def prove(self) -> None:
+        self.proofs += 1
 
     async def save(self, position: Position, *, aside: Sequence[SetAside] = (), ahead: Ahead | None = None) -> int:
         self.kept_at_save = len(self.kept)
@@ -74,8 +85,7 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
         anything,
         anyio.Lock(),
         relay=relay,
-        quarantine=quarantine,
-        lease=lease,
+        tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine),
         raise_floor=lambda _: None,
         interval_seconds=0.2,
     )
@@ -104,11 +114,14 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
         positions,
         anyio.Lock(),
         relay=anything,
-        quarantine=Quarantine(Metrics().sink("default")),
-        lease=lease,
+        tenure=Tenure(
+            position=relay.position,
+            ahead=ahead(20, last_seq=50),
+            lease=lease,
+            quarantine=Quarantine(Metrics().sink("default")),
+        ),
         raise_floor=lambda _: None,
         interval_seconds=0.0,
-        ahead=ahead(20, last_seq=50),
     )
     # A batch that leads further on, from before what is noted, has come to its lower seqs only.
     offers = [
@@ -125,3 +138,34 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
         await checkpoints.save()
 
     assert positions.noted == [None, None, None, offers[3], offers[4], None, offers[6]]
+
+
+async def test_the_leadership_is_proved_while_what_is_saved_waits_to_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forwarder.listen.checkpoints.HEARTBEAT_SECONDS", 0.01)
+    lease, relay = Lease(asked_at=uptime_seconds()), Relay()
+    positions = SlowPositions(Clock(), lease)
+    anything: Any = positions
+    moving: Any = relay
+    checkpoints = Checkpoints(
+        anything,
+        anyio.Lock(),
+        relay=moving,
+        tenure=Tenure(position=relay.position, lease=lease, quarantine=Quarantine(Metrics().sink("default"))),
+        raise_floor=lambda _: None,
+        interval_seconds=3600.0,
+    )
+
+    async def has_saved_twice() -> bool:
+        # Once with a note, and once more while the next note is not due.
+        relay.progress = min(3, len(positions.noted) + 2)
+        return len(positions.noted) == 2
+
+    async def has_proved() -> bool:
+        return positions.proofs > before
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(checkpoints.run)
+        await eventually(has_saved_twice)
+        before = positions.proofs
+        await eventually(has_proved)
+        tasks.cancel_scope.cancel()

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.delivery.buffer import Schedule
-from forwarder.delivery.schedules.fifo import Line
+from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.unordered import Crowd
+from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 every_schedule = pytest.mark.parametrize(
-    "new", [lambda: Lanes(Pacing()), lambda: Crowd(Pacing()), Line], ids=["lanes", "crowd", "line"]
+    "new", [lambda: Lanes(Pacing()), lambda: Unordered(Pacing()), Fifo], ids=["lanes", "unordered", "fifo"]
 )
 
 New = Callable[[], Schedule]
