@@ -24,9 +24,9 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.config.settings import DatabaseSettings, Settings
 from forwarder.config.wake import waking
 from forwarder.database.conflicts import past_conflicts
-from forwarder.database.queries import query
+from forwarder.database.read_only import require_writable
 from forwarder.database.server_identity import max_prepared_transactions
-from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, database_errors, describe, session
+from forwarder.database.sessions import Connection, database_errors, session
 from forwarder.errors import Misconfigured, Refused
 
 Mode = Literal["apply", "plan", "check", "sql"]
@@ -185,7 +185,7 @@ async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: Datab
         if listened and mode != "sql":
             await _tell_waking(connection, listened)
         if mode == "apply":
-            await _require_writable(connection, url)
+            await require_writable(connection, url)
             async with migrations.alone(connection):
                 found = _told(await ask(connection))
                 await _make(connection, found, discard=discard)
@@ -216,19 +216,6 @@ def _told(found: Difference) -> Difference:
     for warning in found.warnings:
         typer.echo(f"forwarder: warning: {warning}", err=True)
     return found
-
-
-async def _require_writable(connection: Connection, url: str) -> None:
-    with database_errors("cannot tell whether the database may be written to"):
-        found = await connection.fetchrow(query("read_only"))
-    assert found is not None
-    if found["is_standby"]:
-        raise Refused(f"PostgreSQL at {describe(url)} is read-only; {CONNECT_TO_PRIMARY}")
-    if found["is_default"]:
-        raise Refused(
-            f"PostgreSQL at {describe(url)} is read-only: somebody has set default_transaction_read_only for this database or role;"
-            " set it to off, or run again when it is"
-        )
 
 
 def _show(found: Difference, mode: Mode) -> None:

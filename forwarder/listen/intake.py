@@ -11,8 +11,8 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
-from forwarder.events import CapturedTable
 from forwarder.health import ServiceState
+from forwarder.listen.table_filter import TableFilter
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
@@ -20,9 +20,6 @@ from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position
 from forwarder.outbox.transactions import Transactions
 from forwarder.records.packing import Packer
-
-# Whether a sink is for a table.
-Wants = Callable[[CapturedTable], bool]
 
 # A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
 OVERSIZED_RETRY_SECONDS = 5.0
@@ -42,7 +39,7 @@ class Intake:
         relay: Relay,
         packer: Packer,
         state: ServiceState,
-        wants: Wants | None = None,
+        wants: TableFilter | None = None,
         ahead: Ahead | None = None,
     ) -> None:
         """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped."""

@@ -10,7 +10,6 @@ from functools import partial
 
 import anyio
 
-from forwarder.capture.selection import Pattern
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.database import sessions
@@ -26,15 +25,15 @@ from forwarder.delivery.sink import Sink
 from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
-from forwarder.events import CapturedTable
 from forwarder.health import Phase, ServiceState
 from forwarder.listen import bodies
 from forwarder.listen.bodies import Images
 from forwarder.listen.checkpoints import Checkpoints
-from forwarder.listen.intake import Intake, Wants
+from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.standby import Standby
+from forwarder.listen.table_filter import table_filter
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
@@ -233,7 +232,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         relay=relay,
         packer=packer,
         state=setup.state,
-        wants=_wants(setup.sink.tables),
+        wants=table_filter(setup.sink.tables),
     )
     return Leader(
         setup=setup,
@@ -243,22 +242,6 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         checkpoints=checkpoints,
         redelivery=redelivery,
     )
-
-
-def _wants(patterns: list[str]) -> Wants | None:
-    """Tells whether a sink is for a table; None if it is for all. Answers are kept, since it is asked for every change."""
-    if not patterns:
-        return None
-    selected = [Pattern(pattern) for pattern in patterns]
-    answers: dict[CapturedTable, bool] = {}
-
-    def wants(table: CapturedTable) -> bool:
-        answer = answers.get(table)
-        if answer is None:
-            answer = answers[table] = any(pattern.matches(table) for pattern in selected)
-        return answer
-
-    return wants
 
 
 def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
