@@ -1,7 +1,8 @@
 """What the trigger costs a writer: processor time of his session, a row."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.figures import Figure, ratios
@@ -10,37 +11,64 @@ from bench.size import Size
 from forwarder.database.sessions import Connection, session
 
 PLAIN = "plain"
+BARE = "bare"
+SCHEMAS = {PLAIN: "no trigger", BARE: "a bare trigger", CAPTURED: "captured"}
 # What item.sql makes.
 ROWS = 10_000
+_SINGLE_ROWS = 1_000
 _FIRST_NEW_ID = 1_000_000
 _STATEMENTS = {
     "update": "UPDATE {schema}.item SET price = price + 1",
     "insert": "INSERT INTO {schema}.item SELECT id + {first}, sender, sent, price, currency, created_at, note FROM {schema}.item",
     "delete": "DELETE FROM {schema}.item WHERE id > {first}",
 }
+_SINGLE = "update, one a transaction"
+# Of the schema "bare".
+_BARE_TRIGGER = Path(__file__).with_name("bare_trigger.sql").read_text()
+
+Work = Callable[[str], Awaitable[None]]
 
 
 async def measure(size: Size, runs: int) -> Sequence[Figure]:
-    """Microseconds a row, of statements over 10,000 rows of some 300 bytes; with the trigger and without it in turn. Nobody listens."""
+    """Microseconds a row of some 300 bytes, in statements over 10,000 and in transactions of one; by each trigger in turn. Nobody listens."""
     costs: dict[tuple[str, str], list[float]] = defaultdict(list)
     async with rig() as ready, session(ready.url, purpose="bench writer") as writer:
-        await create_items(ready.connection, schema=PLAIN)
+        for schema in (PLAIN, BARE):
+            await create_items(ready.connection, schema=schema)
+        await ready.connection.execute(_BARE_TRIGGER)
+        # Nobody waits for the disk: that would be no time on a processor, but a session that has waited begins with empty caches.
+        await writer.execute("SET synchronous_commit = off")
         for number in range(1 + runs * size.trigger_rounds):
-            for schema in (PLAIN, CAPTURED):
+            for schema in SCHEMAS:
                 await ready.connection.execute(f"VACUUM {schema}.item")
-                for operation, statement in _STATEMENTS.items():
-                    cost = await _cost(writer, statement.format(schema=schema, first=_FIRST_NEW_ID))
+                for operation, (rows, work) in _operations(writer).items():
+                    cost = await _microseconds(writer, partial(work, schema))
                     # The first round finds nothing in any cache.
                     if number:
-                        costs[operation, schema].append(cost)
+                        costs[operation, schema].append(cost / rows)
             await ready.connection.execute("TRUNCATE forwarder.outbox")
-    return [figure for operation in _STATEMENTS for figure in _figures(operation, costs)]
+    return [figure for operation in _operations(writer) for figure in _figures(operation, costs)]
 
 
-async def _cost(writer: Connection, statement: str) -> float:
-    before = _processor_seconds(writer)
-    await writer.execute(statement)
-    return 1_000_000 * (_processor_seconds(writer) - before) / ROWS
+def _operations(writer: Connection) -> Mapping[str, tuple[int, Work]]:
+    """How many rows each changes, and what does that in a schema."""
+
+    async def in_bulk(statement: str, schema: str) -> None:
+        await writer.execute(statement.format(schema=schema, first=_FIRST_NEW_ID))
+
+    async def one_by_one(schema: str) -> None:
+        update = await writer.prepare(f"UPDATE {schema}.item SET price = price + 1 WHERE id = $1")  # noqa: S608 - a constant
+        for number in range(1, _SINGLE_ROWS + 1):
+            await update.fetch(number)
+
+    bulk = {operation: (ROWS, partial(in_bulk, statement)) for operation, statement in _STATEMENTS.items()}
+    return {**bulk, _SINGLE: (_SINGLE_ROWS, one_by_one)}
+
+
+async def _microseconds(connection: Connection, work: Callable[[], Awaitable[None]]) -> float:
+    before = _processor_seconds(connection)
+    await work()
+    return 1_000_000 * (_processor_seconds(connection) - before)
 
 
 def _processor_seconds(connection: Connection) -> float:
@@ -48,10 +76,15 @@ def _processor_seconds(connection: Connection) -> float:
     return int(Path(f"/proc/{connection.get_server_pid()}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _figures(operation: str, costs: dict[tuple[str, str], list[float]]) -> Sequence[Figure]:
-    plain, captured = costs[operation, PLAIN], costs[operation, CAPTURED]
+def _figures(operation: str, costs: Mapping[tuple[str, str], Sequence[float]]) -> Sequence[Figure]:
+    plain, bare, captured = (costs[operation, schema] for schema in SCHEMAS)
+    ours = [whole - rest for whole, rest in zip(captured, plain, strict=True)]
+    barest = [whole - rest for whole, rest in zip(bare, plain, strict=True)]
     return [
-        Figure(name=f"{operation}, no trigger", unit="µs", runs=plain, digits=1),
-        Figure(name=f"{operation}, captured", unit="µs", runs=captured, digits=1),
+        *(
+            Figure(name=f"{operation}, {label}", unit="µs", runs=costs[operation, schema], digits=1)
+            for schema, label in SCHEMAS.items()
+        ),
         Figure(name=f"{operation}, captured / no trigger", unit="x", runs=ratios(captured, plain), digits=1),
+        Figure(name=f"{operation}, our trigger / the bare one", unit="x", runs=ratios(ours, barest), digits=2),
     ]
