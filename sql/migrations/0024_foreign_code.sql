@@ -35,7 +35,7 @@ BEGIN
             OR current_setting('quote_all_identifiers')::boolean
             OR current_setting('exit_on_error')::boolean
         THEN
-            is_set := set_config('timezone', 'UTC', true);
+            is_set := set_config('timezone', 'GMT', true);
             is_set := set_config('datestyle', 'ISO, YMD', true);
             is_set := set_config('bytea_output', 'hex', true);
             is_set := set_config('extra_float_digits', '1', true);

@@ -490,8 +490,8 @@ AS $$BEGIN RETURN forwarder.is_noted(note, captured_id::text); END$$;
 CREATE OR REPLACE FUNCTION forwarder.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
--- As the images have it. To look first whether that is needed costs as much.
-SET timezone = 'UTC'
+-- As the images have it; to look first whether that is needed costs as much. UTC by the name for which no server has to read a file.
+SET timezone = 'GMT'
 AS $$
 DECLARE
     captured_id integer := TG_ARGV[0];
@@ -506,7 +506,9 @@ BEGIN
     -- shared request is refused. While it is awake the request is granted and held to the end of the transaction: it tells
     -- the listener that a change is under way which nobody will announce. A transaction that notifies cannot be prepared,
     -- hence forwarder.wake; one that notifies into a full queue fails at commit, hence the look at how full it is.
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+    IF (forwarder.paused_tables() = '{}' OR captured_id <> ALL (forwarder.paused_tables()))
+        AND NOT pg_try_advisory_xact_lock_shared(1719100530, 1)
+    THEN
         IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
             PERFORM pg_notify('forwarder', '');
         END IF;
@@ -525,9 +527,10 @@ BEGIN
                     AND pg_column_size(NEW) <= forwarder.max_image_bytes()
                 THEN row_to_json(NEW)::text
             END;
+            -- One within the other: of AND, both sides are looked at where the first is null, and to ask how large a row is fetches it.
             old_image := CASE
-                WHEN octet_length(new_image) <= forwarder.max_image_bytes() AND pg_column_size(OLD) <= forwarder.max_image_bytes()
-                THEN row_to_json(OLD)::text
+                WHEN octet_length(new_image) <= forwarder.max_image_bytes()
+                THEN CASE WHEN pg_column_size(OLD) <= forwarder.max_image_bytes() THEN row_to_json(OLD)::text END
             END;
         EXCEPTION WHEN OTHERS THEN
             old_image := NULL;
@@ -604,11 +607,17 @@ BEGIN
         RETURN NULL;
     END IF;
 
+    -- Of a usual row alone: to ask how large a row is fetches what is out of line. Of the others forwarder.images() sees to that.
     BEGIN
-        -- Nulls do not count.
-        is_large := greatest(
-            pg_column_size(NEW), pg_column_size(OLD), octet_length(new_image), octet_length(old_image),
-            octet_length(new_image) + octet_length(old_image)) > forwarder.max_image_bytes();
+        is_large := CASE
+            WHEN forwarder.is_plain_as_it_is(
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END))
+                AND (TG_OP = 'INSERT' AND pg_trigger_depth() = 1 OR TG_OP <> 'INSERT' AND age(OLD.xmin) > 0)
+            THEN
+                pg_column_size(NEW) > forwarder.max_image_bytes() OR octet_length(new_image) > forwarder.max_image_bytes()
+                OR pg_column_size(OLD) > forwarder.max_image_bytes() OR octet_length(old_image) > forwarder.max_image_bytes()
+                OR octet_length(new_image) + octet_length(old_image) > forwarder.max_image_bytes()
+        END;
     EXCEPTION WHEN OTHERS THEN
         is_large := false;
     END;

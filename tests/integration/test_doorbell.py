@@ -26,7 +26,7 @@ from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packer
 from forwarder.records.record import Record
 from tests.capture import capture
-from tests.databases import Database
+from tests.databases import Database, connected
 from tests.proxy import proxy
 from tests.support.relays import START, ReadySink, relay_to, running
 from tests.waiting import eventually
@@ -208,6 +208,18 @@ async def test_a_session_in_poll_mode_never_notifies(
     doorbell: Doorbell, writer: Connection, eavesdropper: Eavesdropper
 ) -> None:
     await writer.execute("SET forwarder.wake = 'poll'")
+    assert await doorbell.arm()
+
+    await writer.execute("INSERT INTO item VALUES (1)")
+
+    assert await eavesdropper.rings_until_now() == 0
+
+
+async def test_a_write_to_a_table_that_is_paused_rings_no_bell(
+    database: Database, doorbell: Doorbell, writer: Connection, eavesdropper: Eavesdropper
+) -> None:
+    async with connected(database.url) as owner:
+        await owner.execute("SELECT forwarder.set_paused(true)")
     assert await doorbell.arm()
 
     await writer.execute("INSERT INTO item VALUES (1)")

@@ -361,6 +361,22 @@ async def test_a_plain_row_that_is_too_large_takes_no_more_memory_than_another(
     ]
 
 
+@pytest.mark.parametrize("kind", ["integer", "money"])
+async def test_of_a_row_that_becomes_too_large_the_old_version_is_not_fetched(
+    owner: Connection, fresh_database: Database, kind: str
+) -> None:
+    await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, text text, n {kind})")
+    await owner.execute("ALTER TABLE public.item ALTER text SET STORAGE EXTERNAL")
+    await owner.execute("INSERT INTO public.item VALUES (1, repeat('a', 100 << 20))")
+    await migrate(owner, "item")
+    updated, deleted = [
+        await peak_bytes(fresh_database.url, f"{statement} WHERE id = 1")
+        for statement in ("UPDATE public.item SET n = 1", "DELETE FROM public.item")
+    ]
+    assert updated < 1.2 * deleted
+    assert [(event.op, event.fault) for event in await captured(owner)] == [("U", "54000"), ("D", "54000")]
+
+
 # Names and operators that a session puts before PostgreSQL's own
 
 
