@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from tests.clusters import Clusters
 from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import Served, kinesis_with_stream
@@ -45,6 +47,13 @@ async def postgres(postgres_binaries: Path | None) -> AsyncIterator[EmbeddedPost
     ) as server:
         await create_templates(server)
         yield server
+
+
+@pytest.fixture(scope="session")
+async def clusters(postgres_binaries: Path | None) -> AsyncIterator[Clusters]:
+    """For tests that need a server of their own: to stop it, to copy it, or to set what is set at its start."""
+    async with AsyncExitStack() as stack:
+        yield Clusters(stack, binaries=postgres_binaries, directory=memory_disk())
 
 
 @pytest.fixture
