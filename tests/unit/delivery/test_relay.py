@@ -164,6 +164,7 @@ async def running(relay: Relay) -> AsyncIterator[None]:
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_SECONDS", 0.0001)
     monkeypatch.setattr(retries, "MAX_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "REJECTED_MAX_SECONDS", 0.001)
 
 
 class Chaos:
