@@ -11,7 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine
 AT_LENGTH = 1000
 
 
-def machine_tests(machine: type[RuleBasedStateMachine], *, runs: int, steps: int) -> tuple[type[TestCase], type[TestCase]]:
+def machine_tests(
+    machine: type[RuleBasedStateMachine], *, runs: int, steps: int
+) -> tuple[type[TestCase], type[TestCase]]:
     """Two tests that let anything happen to a machine: in so many runs of so many steps, and in many more."""
     usual = type(f"{machine.__name__}Test", (machine.TestCase,), {"settings": _settings(runs, steps)})
     at_length = type(f"{machine.__name__}AtLength", (machine.TestCase,), {"settings": _settings(AT_LENGTH, 150)})

@@ -56,7 +56,14 @@ async def copied(kind: str, original: Database, server: EmbeddedPostgres) -> Asy
         yield copy
 
 
-@pytest.mark.parametrize("written_before", [0, 50, 400], ids=["late writers", "early writers", "busy early writers"])
+@pytest.mark.parametrize(
+    "written_before",
+    [
+        pytest.param(0, id="late writers"),
+        pytest.param(50, id="early writers", marks=pytest.mark.long),
+        pytest.param(400, id="busy early writers"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["full", "without changes", "without sequence", "template"])
 async def test_a_copy_in_the_same_cluster_delivers_all_that_is_written_in_it_under_ids_of_its_own(
     postgres: EmbeddedPostgres,
@@ -182,9 +189,23 @@ async def age(server: EmbeddedPostgres, transactions: int = 20_000) -> None:
         )
 
 
-@pytest.mark.parametrize("older", ["original", "copy"])
-@pytest.mark.parametrize("kind", ["full", "without changes", "without sequence"])
-@pytest.mark.parametrize("written_before", [0, 400])
+@pytest.mark.parametrize(
+    ("older", "kind", "written_before"),
+    [
+        ("original", "full", 0),
+        ("original", "without changes", 400),
+        ("original", "without sequence", 0),
+        ("copy", "full", 400),
+        ("copy", "without changes", 0),
+        ("copy", "without sequence", 400),
+        pytest.param("original", "full", 400, marks=pytest.mark.long),
+        pytest.param("original", "without changes", 0, marks=pytest.mark.long),
+        pytest.param("original", "without sequence", 400, marks=pytest.mark.long),
+        pytest.param("copy", "full", 0, marks=pytest.mark.long),
+        pytest.param("copy", "without changes", 400, marks=pytest.mark.long),
+        pytest.param("copy", "without sequence", 0, marks=pytest.mark.long),
+    ],
+)
 async def test_a_dump_in_another_cluster_loses_nothing_and_keeps_no_leaf(
     own_postgres: EmbeddedPostgres, clusters: Clusters, served: Served, older: str, kind: str, written_before: int
 ) -> None:
