@@ -16,13 +16,13 @@ from tests.clusters import Clusters
 from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import Served, kinesis_with_stream
-from tests.support.sdk import read_descriptions_once
+from tests.support.sdk import share_between_sessions
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 
-read_descriptions_once()
+share_between_sessions()
 
 
 @pytest.fixture(scope="session")

@@ -76,22 +76,23 @@ async def copy_of(template: str, postgres: EmbeddedPostgres) -> AsyncIterator[Da
     try:
         yield database_on(postgres, name)
     finally:
-        await _drop(name, postgres)
+        superuser = await _superuser(postgres)
+        await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager
 async def encoded(encoding: str, postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A database in some other encoding than UTF-8, with schema ``forwarder``, for the length of a block."""
-    name = f"test_{secrets.token_hex(4)}"
+    template = f"template_{encoding.lower()}"
     superuser = await _superuser(postgres)
-    await superuser.execute(
-        f"CREATE DATABASE {name} OWNER {OWNER} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
-    )
-    try:
-        await _migrate(postgres.url(name, user=OWNER))
-        yield database_on(postgres, name)
-    finally:
-        await _drop(name, postgres)
+    if not await superuser.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", template):
+        await superuser.execute(
+            f"CREATE DATABASE {template} OWNER {OWNER} TEMPLATE template0"
+            f" ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        await _migrate(postgres.url(template, user=OWNER))
+    async with copy_of(template, postgres) as copy:
+        yield copy
 
 
 def database_on(server: EmbeddedPostgres, name: str) -> Database:
@@ -112,11 +113,6 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record
         yield connection
     finally:
         await connection.close()
-
-
-async def _drop(name: str, postgres: EmbeddedPostgres) -> None:
-    superuser = await _superuser(postgres)
-    await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _superuser(postgres: EmbeddedPostgres) -> Connection:
