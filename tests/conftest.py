@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -15,7 +16,7 @@ from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.clusters import Clusters
 from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
-from tests.listening import Served, kinesis_with_stream
+from tests.listening import NOT_OURS, Served, kinesis_with_stream
 from tests.support.sdk import share_between_sessions
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 
 share_between_sessions()
+for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
+    del os.environ[name]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected is there to stay: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from tests.support.sdk import read_descriptions, share_between_sessions
+from tests.support.sdk import read_beforehand, share_between_sessions
 
 _NUMBER_BYTES = 4
 
@@ -132,7 +132,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _import_commands()
     share_between_sessions()
-    read_descriptions()
+    read_beforehand()
     gc.freeze()
     if order := _serve(socket.socket(fileno=int(sys.argv[1]))):
         try:
