@@ -204,7 +204,7 @@ async def test_large_rows_are_stored_in_s3_part_by_part(
 async def test_what_a_stream_of_larger_records_takes_arrives_in_the_order_of_its_row(
     database: Database, served: Served, env: Mapping[str, str], tmp_path: Path
 ) -> None:
-    count = 16
+    count = 10
     served.kinesis.stream(STREAM).settings.max_record_kib = 10 << 10
     # So that as many requests are under way as may be.
     served.kinesis.faults.replace([Delay(operation="PutRecords", seconds=0.2)])
@@ -234,8 +234,8 @@ WIDE = "\N{GRINNING FACE}"
     ("size", "ending", "options", "sinks"),
     [
         pytest.param(60_000, "", "", 1, id="small", marks=FOR_LONG),
-        pytest.param(60_000, "", "", 4, id="small, of four sinks"),
-        pytest.param(60_000, WIDE, "", 1, id="wide"),
+        pytest.param(60_000, "", "", 4, id="small, of four sinks", marks=FOR_LONG),
+        pytest.param(60_000, WIDE, "", 1, id="wide", marks=FOR_LONG),
         pytest.param(60_000, WIDE, "", 4, id="wide, of four sinks"),
         pytest.param(900_000, "", "", 1, id="large"),
         pytest.param(900_000, "", "", 4, id="large, of four sinks", marks=FOR_LONG),

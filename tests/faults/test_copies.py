@@ -181,7 +181,7 @@ async def test_a_database_that_is_renamed_is_the_same(
 # Clusters of different ages.
 
 
-async def age(server: EmbeddedPostgres, transactions: int = 20_000) -> None:
+async def age(server: EmbeddedPostgres, transactions: int = 5_000) -> None:
     """Let a cluster give out so many transaction ids."""
     async with connected(server.url()) as superuser:
         await superuser.execute(

@@ -172,7 +172,7 @@ async def test_no_writer_waits_for_a_leaf_to_be_emptied(
                     waits.extend(await _waits_for_a_leaf(observer))
 
             tasks.start_soon(observe)
-            await served.kinesis.wait_for_records(20 * LEAF_EVENTS, stream=STREAM)
+            await served.kinesis.wait_for_records(12 * LEAF_EVENTS, stream=STREAM)
             tasks.cancel_scope.cancel()
         await all_delivered(ledger, served.data)
         await eventually(is_tidy(database))
