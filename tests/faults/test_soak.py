@@ -29,17 +29,17 @@ MORE_BYTES, MORE_DESCRIPTORS, MORE_TASKS = 32 << 20, 5, 5
 
 @dataclass(slots=True)
 class Usage:
-    """What a process had over some seconds: at most, and of tasks at least, since each request under way is one."""
+    """What a process had over some seconds: of bytes at most; of descriptors and tasks at least, as each request under way takes some."""
 
     bytes: int = 0
-    descriptors: int = 0
+    descriptors: int = 1 << 20
     tasks: int = 1 << 20
 
     def look(self, process: int, tasks: Path) -> None:
         status = Path(f"/proc/{process}/status").read_text()
         resident = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
         self.bytes = max(self.bytes, resident)
-        self.descriptors = max(self.descriptors, len([*Path(f"/proc/{process}/fd").iterdir()]))
+        self.descriptors = min(self.descriptors, len([*Path(f"/proc/{process}/fd").iterdir()]))
         if tasks.exists() and (count := tasks.read_text()):
             self.tasks = min(self.tasks, int(count))
 
