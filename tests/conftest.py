@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +13,25 @@ import asyncpg
 import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from tests.clusters import Clusters
 from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
-from tests.listening import Served, kinesis_with_stream
-from tests.support.sdk import read_descriptions_once
+from tests.listening import NOT_OURS, Served, kinesis_with_stream
+from tests.support.sdk import share_between_sessions
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 
-read_descriptions_once()
+share_between_sessions()
+for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
+    del os.environ[name]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected is there to stay: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +56,13 @@ async def postgres(postgres_binaries: Path | None) -> AsyncIterator[EmbeddedPost
     ) as server:
         await create_templates(server)
         yield server
+
+
+@pytest.fixture(scope="session")
+async def clusters(postgres_binaries: Path | None) -> AsyncIterator[Clusters]:
+    """For tests that need a server of their own: to stop it, to copy it, or to set what is set at its start."""
+    async with AsyncExitStack() as stack:
+        yield Clusters(stack, binaries=postgres_binaries, directory=memory_disk())
 
 
 @pytest.fixture

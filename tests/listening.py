@@ -32,6 +32,8 @@ STREAM = "changes"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 OPERATOR = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
 STOP_SECONDS = 30.0
+# Names of anybody's settings and credentials begin with one of these.
+NOT_OURS = ("FORWARDER_", "AWS_", "PG", "REQUESTS_")
 
 
 class Served:
@@ -264,7 +266,7 @@ class Operator:
 
 def environment(**own: str) -> dict[str, str]:
     """The environment without anybody's settings and credentials, and these variables."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FORWARDER_", "AWS_", "PG"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
     nobodys = {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,

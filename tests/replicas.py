@@ -6,13 +6,10 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import anyio
 
 from forwarder.local import launch
 from forwarder.local.postgres import HOST, SUPERUSER, EmbeddedPostgres
+from tests.clusters import copy_of_files, data_of
 from tests.databases import connected
 from tests.waiting import eventually
 
@@ -24,16 +21,10 @@ _SECONDS = 60.0
 @asynccontextmanager
 async def copied(server: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
     """A copy of a cluster's files, not started yet, for the length of a block. The server is stopped and started for it."""
-    with TemporaryDirectory(prefix="forwarder-postgres-", dir=server.directory.parent) as directory:
-        copy = EmbeddedPostgres(Path(directory), server.binaries, _SETTINGS)
-        await server.stop()
-        shutil.copytree(_data(server), _data(copy))
+    await server.stop()
+    async with copy_of_files(server, _SETTINGS) as copy:
         await server.start()
-        try:
-            yield copy
-        finally:
-            with anyio.CancelScope(shield=True):
-                await copy.stop(mode="immediate")
+        yield copy
 
 
 async def follow(copy: EmbeddedPostgres, *, server: EmbeddedPostgres) -> None:
@@ -68,7 +59,7 @@ async def restore(copy: EmbeddedPostgres, *, server: EmbeddedPostgres, point: st
     await _recover(
         copy,
         "recovery",
-        restore_command=f"cp {_data(server)}/pg_wal/%f %p",
+        restore_command=f"cp {data_of(server)}/pg_wal/%f %p",
         recovery_target_name=point,
         recovery_target_action="promote",
     )
@@ -76,12 +67,12 @@ async def restore(copy: EmbeddedPostgres, *, server: EmbeddedPostgres, point: st
 
 
 async def _recover(copy: EmbeddedPostgres, kind: str, **settings: str) -> None:
-    (_data(copy) / f"{kind}.signal").touch()
-    with (_data(copy) / "postgresql.auto.conf").open("a") as configuration:
-        configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+    signal = data_of(copy) / f"{kind}.signal"
+    signal.touch()
     if os.geteuid() == 0:
-        for path in (copy.directory, *copy.directory.rglob("*")):
-            shutil.chown(path, launch.UNPRIVILEGED_USER)
+        shutil.chown(signal, launch.UNPRIVILEGED_USER)
+    with (data_of(copy) / "postgresql.auto.conf").open("a") as configuration:
+        configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
     await copy.start()
 
 
@@ -91,7 +82,3 @@ async def _holds(server: EmbeddedPostgres, condition: str) -> None:
             return bool(await superuser.fetchval(f"SELECT {condition}"))
 
     await eventually(holds, within_seconds=_SECONDS)
-
-
-def _data(server: EmbeddedPostgres) -> Path:
-    return server.directory / "data"

@@ -24,7 +24,7 @@ from tests.ledger import Ledger, all_delivered, audit, write, write_rows, writin
 from tests.listening import CREDENTIALS, STREAM, Served, command, environment, kinesis_with_stream
 from tests.waiting import eventually
 
-KILLS = 20
+KILLS = [8, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 PAUSE_SECONDS = 0.1
 
 
@@ -57,14 +57,13 @@ def free_port() -> int:
         return port
 
 
-# Twenty starts of a process and more; a busy machine takes its time.
-@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kills", KILLS)
 async def test_killed_at_any_moment_it_loses_nothing_and_keeps_the_order(
-    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path
+    database: Database, ledger: Ledger, served: Served, env: Mapping[str, str], tmp_path: Path, kills: int
 ) -> None:
     random = Random(11)
     async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
-        for number in range(KILLS):
+        for number in range(kills):
             async with command("listen", env=env, directory=tmp_path / f"{number}") as listener:
                 await listener.says("listening")
                 # The moments are the point of this test: catching up, idle, between delivery and checkpoint.

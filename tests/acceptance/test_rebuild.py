@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from tests.conftest import memory_disk
-from tests.databases import BARE_TEMPLATE, Database, connected, copy_of, create_templates
+from forwarder.local.postgres import EmbeddedPostgres
+from tests.clusters import Clusters
+from tests.databases import BARE_TEMPLATE, Database, connected, copy_of
 from tests.listening import Served
 from tests.support import bank, every_type, library, visits
 from tests.support.librarians import librarians
@@ -30,17 +30,14 @@ async def pipeline(
 
 
 @pytest.fixture
-async def preparing_pipeline(postgres_binaries: Path | None, served: Served, tmp_path: Path) -> AsyncIterator[Pipeline]:
+async def preparing_pipeline(clusters: Clusters, served: Served, tmp_path: Path) -> AsyncIterator[Pipeline]:
     """On a server that allows two-phase commit, so that no writer rings the doorbell."""
-    async with embedded_postgres(
-        bin_directory=postgres_binaries,
-        settings={"max_prepared_transactions": 20, "deadlock_timeout": "50ms"},
-        durable=False,
-        parent_directory=memory_disk(),
-    ) as server:
-        await create_templates(server)
-        async with copy_of(BARE_TEMPLATE, server) as database, copy_of(BARE_TEMPLATE, server) as copy:
-            yield Pipeline(database, copy, served, tmp_path)
+    async with (
+        clusters.server(max_prepared_transactions=20, deadlock_timeout="50ms") as server,
+        copy_of(BARE_TEMPLATE, server) as database,
+        copy_of(BARE_TEMPLATE, server) as copy,
+    ):
+        yield Pipeline(database, copy, served, tmp_path)
 
 
 async def are_plain(database: Database, *tables: str) -> list[bool]:

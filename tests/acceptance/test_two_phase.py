@@ -13,14 +13,14 @@ import pytest
 from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
-from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.survey import read_ring
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Positions
 from tests.capture import capture
-from tests.conftest import memory_disk
-from tests.databases import OWNER, Database, connected, create_templates
+from tests.clusters import Clusters
+from tests.databases import OWNER, Database, connected
 from tests.ledger import Ledger, all_delivered
 from tests.listening import CREDENTIALS, Served, command
 from tests.migrating import captured
@@ -37,14 +37,8 @@ PREPARE = "PREPARE TRANSACTION '{}'"
 
 
 @pytest.fixture(scope="module")
-async def postgres(postgres_binaries: Path | None) -> AsyncIterator[EmbeddedPostgres]:
-    async with embedded_postgres(
-        bin_directory=postgres_binaries,
-        settings={"max_prepared_transactions": MOST},
-        durable=False,
-        parent_directory=memory_disk(),
-    ) as server:
-        await create_templates(server)
+async def postgres(clusters: Clusters) -> AsyncIterator[EmbeddedPostgres]:
+    async with clusters.server(max_prepared_transactions=MOST) as server:
         yield server
 
 

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from forwarder.database import sessions as connections
-from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from tests.conftest import memory_disk
-from tests.databases import create_templates
+from forwarder.local.postgres import EmbeddedPostgres
+from tests.clusters import Clusters
 from tests.listening import CREDENTIALS
 
 
@@ -30,11 +29,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def own_postgres(postgres: EmbeddedPostgres) -> AsyncIterator[EmbeddedPostgres]:
+async def own_postgres(clusters: Clusters) -> AsyncIterator[EmbeddedPostgres]:
     """A server that nobody else uses, so that it can be stopped."""
-    settings = {"max_connections": 50}
-    async with embedded_postgres(
-        bin_directory=postgres.binaries, settings=settings, durable=False, parent_directory=memory_disk()
-    ) as server:
-        await create_templates(server)
+    async with clusters.server(max_connections=50) as server:
         yield server

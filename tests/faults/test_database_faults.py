@@ -22,6 +22,7 @@ from tests.waiting import eventually
 
 # Longer than any test: whoever is woken was woken by the bell.
 NEVER_SECONDS = 3600.0
+FOR_LONG = [pytest.mark.long, pytest.mark.timeout(1800)]
 PAUSE_SECONDS = 0.02
 
 
@@ -45,16 +46,17 @@ def holds(ledger: Ledger, served: Served, *ids: int) -> Callable[[], Awaitable[b
     return arrived
 
 
+@pytest.mark.parametrize("restarts", [2, pytest.param(20, marks=FOR_LONG)])
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 async def test_a_restart_of_the_database_loses_nothing(
-    own_postgres: EmbeddedPostgres, served: Served, eager: None, mode: StopMode
+    own_postgres: EmbeddedPostgres, served: Served, eager: None, mode: StopMode, restarts: int
 ) -> None:
     ledger = Ledger()
     async with copy_of(MIGRATED_TEMPLATE, own_postgres) as database:
         await create_accounts(database.url)
         async with listening(database.url, served.sink, page_rows=50, max_events=200) as service:
             async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
-                for _ in range(3):
+                for _ in range(restarts):
                     await leads(service)
                     count = served.kinesis.stream(STREAM).record_count
                     await served.kinesis.wait_for_records(count + 50, stream=STREAM)
@@ -64,13 +66,14 @@ async def test_a_restart_of_the_database_loses_nothing(
             await all_delivered(ledger, served.data)
 
 
+@pytest.mark.parametrize("cuts", [25, pytest.param(300, marks=FOR_LONG)])
 async def test_connections_cut_at_any_moment_lose_nothing_and_end_nothing(
-    database: Database, ledger: Ledger, served: Served, eager: None
+    database: Database, ledger: Ledger, served: Served, eager: None, cuts: int
 ) -> None:
     random = Random(7)
     async with proxy(database.url) as way, listening(way.url, served.sink, page_rows=20) as service:
         async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
-            for _ in range(60):
+            for _ in range(cuts):
                 # The moments are the point: during connects, reads, saves and sleeps alike.
                 await anyio.sleep(random.uniform(0, 0.08))
                 way.cut()
@@ -212,12 +215,13 @@ async def test_wake_ups_are_not_lost_when_writes_meet_the_listener_going_to_slee
                 await anyio.sleep(random.choice((0, 0.001, 0.002, 0.004, 0.008)))
 
 
+@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=FOR_LONG)])
 async def test_wake_ups_are_not_lost_while_the_doorbell_is_replaced(
-    database: Database, ledger: Ledger, served: Served, eager: None
+    database: Database, ledger: Ledger, served: Served, eager: None, rounds: int
 ) -> None:
     random = Random(5)
     async with listening(database.url, served.sink, poll_interval_seconds=NEVER_SECONDS) as service:
-        for identity in range(1000, 1025):
+        for identity in range(1000, 1000 + rounds):
             await leads(service)
             await terminate(database, "doorbell")
             # Before, while and after the new LISTEN is put in place.

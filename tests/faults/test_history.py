@@ -25,7 +25,7 @@ from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
 from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of, database_on
-from tests.ledger import Ledger, all_delivered, arrival, create_accounts, write, write_rows, writing
+from tests.ledger import Ledger, Missing, all_delivered, arrival, create_accounts, write, write_rows, writing
 from tests.listening import STREAM, Served, complains, leads, listening, running
 from tests.proxy import proxy
 from tests.replicas import caught_up, copied, cut_off, follow, promote, restore
@@ -76,11 +76,9 @@ def findings(ledger: Ledger, stream: Sequence[bytes]) -> Findings:
 
 
 async def nothing_written_since_is_lost(ledger: Ledger, served: Served) -> None:
-    async def nothing_is_missing() -> bool:
-        return not findings(ledger, served.data()).lost
-
-    await eventually(nothing_is_missing, within_seconds=40)
+    await eventually(Missing(ledger, served.data).nothing, within_seconds=40)
     found = findings(ledger, served.data())
+    assert not found.lost
     assert not found.out_of_order
     assert {change.key[0] for change in found.phantoms} == set(FORGOTTEN_IDS)
     seqs = {read.change.key[0]: read.seq for read in map(arrival, served.data())}
@@ -95,8 +93,11 @@ async def everything_in(database: Database, served: Served) -> None:
         )
     kept = {tuple(row) for row in outbox}
 
+    changes: dict[bytes, tuple[int, str, str]] = {}
+
     async def nothing_is_missing() -> bool:
-        return kept <= {change_of(data) for data in served.data()}
+        changes.update((data, change_of(data)) for data in served.data() if data not in changes)
+        return kept <= set(changes.values())
 
     await eventually(nothing_is_missing, within_seconds=40)
     # A repeat comes from its predecessor's place on; what counts is when each was first there.

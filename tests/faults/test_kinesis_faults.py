@@ -302,6 +302,7 @@ async def test_oversize_stop_ends_delivery_exactly_before_a_change_above_the_str
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, page_rows: int
 ) -> None:
     monkeypatch.setattr("forwarder.listen.intake.OVERSIZED_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.stream_watch.LOOK_SECONDS", 0.5)
     await write_rows(ledger, database.writer_url, *range(100, 115))
     await write_rows(ledger, database.writer_url, 200, note="x" * (1 << 20))
     await write_rows(ledger, database.writer_url, *range(201, 205))

@@ -52,8 +52,8 @@ async def test_two_listeners_and_a_replay_lose_nothing(
         await leads(leader)
         async with running(standby):
             async with writing(ledger, database.writer_url):
-                for round_ in range(1, 5):
-                    await eventually(partial(has_written, ledger, 200 * round_), within_seconds=30)
+                for round_ in range(1, 4):
+                    await eventually(partial(has_written, ledger, 80 * round_), within_seconds=30)
                     await replay(database)
                 leader.stop()
                 await leads(standby)
@@ -76,7 +76,7 @@ async def test_a_busy_janitor_loses_nothing(
     async with running(service_of(database.url, served.sink, outbox=AT_ONCE, page_rows=50)) as service:
         async with writing(ledger, database.writer_url, pause_seconds=0.002):
             await leads(service)
-            await eventually(partial(has_written, ledger, 12 * LEAF_EVENTS), within_seconds=30)
+            await eventually(partial(has_written, ledger, 6 * LEAF_EVENTS), within_seconds=30)
         await all_delivered(ledger, served.data)
 
 

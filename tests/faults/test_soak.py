@@ -21,7 +21,7 @@ from tests.waiting import eventually
 
 PAUSE_SECONDS = 0.02
 LEAF_EVENTS = 256
-SHORT = pytest.param(20, marks=pytest.mark.timeout(300))
+SHORT = pytest.param(10, marks=pytest.mark.timeout(300))
 LONG = pytest.param(900, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
 # What one listener may take more at the end than after a third of the time.
 MORE_BYTES, MORE_DESCRIPTORS, MORE_TASKS = 32 << 20, 5, 5
@@ -29,17 +29,17 @@ MORE_BYTES, MORE_DESCRIPTORS, MORE_TASKS = 32 << 20, 5, 5
 
 @dataclass(slots=True)
 class Usage:
-    """What a process had over some seconds: at most, and of tasks at least, since each request under way is one."""
+    """What a process had over some seconds: of bytes at most; of descriptors and tasks at least, as each request under way takes some."""
 
     bytes: int = 0
-    descriptors: int = 0
+    descriptors: int = 1 << 20
     tasks: int = 1 << 20
 
     def look(self, process: int, tasks: Path) -> None:
         status = Path(f"/proc/{process}/status").read_text()
         resident = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:"))
         self.bytes = max(self.bytes, resident)
-        self.descriptors = max(self.descriptors, len([*Path(f"/proc/{process}/fd").iterdir()]))
+        self.descriptors = min(self.descriptors, len([*Path(f"/proc/{process}/fd").iterdir()]))
         if tasks.exists() and (count := tasks.read_text()):
             self.tasks = min(self.tasks, int(count))
 
@@ -89,9 +89,9 @@ class Soak:
         return self._lines
 
     async def misbehave(self, *, until: float) -> None:
-        """Do everything that is not to harm, again and again."""
+        """Do everything that is not to harm, again and again, and at least twice."""
         async with client_of(self.served) as client:
-            while anyio.current_time() < until:
+            while anyio.current_time() < until or self.events.kills < 2:
                 async with self._second():
                     await self._pause()
                     self._rotate()

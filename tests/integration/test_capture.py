@@ -321,7 +321,8 @@ async def test_a_numeric_key_that_is_written_otherwise_has_not_changed(owner: Co
     assert [event.op for event in await captured(owner)] == ["I", "U"]
 
 
-@pytest.mark.parametrize("before", ["full", pytest.param("none", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("before", ["full", "none"])
 async def test_a_row_that_is_too_large_to_be_kept_twice_is_written_and_its_fault_recorded(
     owner: Connection, writer: Connection, before: str
 ) -> None:

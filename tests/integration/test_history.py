@@ -10,13 +10,12 @@ from forwarder.database.queries import query
 from forwarder.database.server_identity import Server, server_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused
-from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from forwarder.outbox.survey import read_ring
 from forwarder.records.origins import Origin, Origins
 from forwarder.store import history
 from forwarder.store.positions import Positions
 from tests.capture import capture
-from tests.conftest import memory_disk
+from tests.clusters import Clusters
 from tests.databases import Database, connected
 
 if TYPE_CHECKING:
@@ -228,10 +227,8 @@ async def test_sessions_of_one_server_know_it(connection: Connection, database: 
         assert await server_of(writer, url=database.writer_url) == server
 
 
-async def test_a_server_that_was_restarted_is_another(postgres: EmbeddedPostgres) -> None:
-    async with embedded_postgres(
-        bin_directory=postgres.binaries, durable=False, parent_directory=memory_disk()
-    ) as server:
+async def test_a_server_that_was_restarted_is_another(clusters: Clusters) -> None:
+    async with clusters.server() as server:
         async with connected(server.url()) as superuser:
             before = await server_of(superuser, url=server.url())
         await server.stop()

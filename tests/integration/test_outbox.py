@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -12,12 +13,13 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
 from forwarder.events import NO_DATA, Event
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.event_reader import fetch_rows
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.store.positions import Positions
 from tests.capture import capture
-from tests.databases import Database
+from tests.databases import MIGRATED_TEMPLATE, Database, connected, copy_of
 from tests.reading import Reader
 from tests.settings import HOSTILE, set_for_database
 
@@ -517,15 +519,51 @@ HUNDRED_A_TRANSACTION = """
 """
 
 
-@pytest.fixture(params=["never analysed", "analysed before the backlog"])
-async def backlog(request: pytest.FixtureRequest, connection: Connection) -> None:
+# For a test of a database with a backlog.
+backlog = pytest.mark.parametrize("database", ["never analysed", "analysed before the backlog"], indirect=True)
+
+
+class Backlogs:
+    """Databases to be copied, each made once: to write 220,000 changes takes longer than all that is asked of them."""
+
+    def __init__(self, postgres: EmbeddedPostgres, stack: AsyncExitStack) -> None:
+        self._postgres = postgres
+        self._stack = stack
+        self._names: dict[str, str] = {}
+
+    async def template(self, statistics: str) -> str:
+        if statistics not in self._names:
+            database = await self._stack.enter_async_context(copy_of(MIGRATED_TEMPLATE, self._postgres))
+            async with connected(database.url) as owner:
+                await write_backlog(owner, statistics)
+            self._names[statistics] = database.name
+        return self._names[statistics]
+
+
+async def write_backlog(owner: Connection, statistics: str) -> None:
     """20,000 changes of transactions from 1000 on, then 200,000 of transactions from 2000 on, all of which have ended."""
-    await connection.execute("DO $$ BEGIN WHILE pg_current_xact_id() < '4200' LOOP COMMIT; END LOOP; END $$")
-    await connection.execute("ALTER TABLE forwarder.outbox_0 SET (autovacuum_enabled = off)")
-    await connection.execute(HUNDRED_A_TRANSACTION, 1, 20_000, 1000)
-    if request.param != "never analysed":
-        await connection.execute("ANALYZE forwarder.outbox")
-    await connection.execute(HUNDRED_A_TRANSACTION, 20_001, 200_000, 2000)
+    await owner.execute("DO $$ BEGIN WHILE pg_current_xact_id() < '4200' LOOP COMMIT; END LOOP; END $$")
+    await owner.execute("ALTER TABLE forwarder.outbox_0 SET (autovacuum_enabled = off)")
+    await owner.execute(HUNDRED_A_TRANSACTION, 1, 20_000, 1000)
+    if statistics != "never analysed":
+        await owner.execute("ANALYZE forwarder.outbox")
+    await owner.execute(HUNDRED_A_TRANSACTION, 20_001, 200_000, 2000)
+
+
+@pytest.fixture(scope="module")
+async def backlogs(postgres: EmbeddedPostgres) -> AsyncIterator[Backlogs]:
+    async with AsyncExitStack() as stack:
+        yield Backlogs(postgres, stack)
+
+
+@pytest.fixture
+async def database(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, backlogs: Backlogs
+) -> AsyncIterator[Database]:
+    statistics = getattr(request, "param", None)
+    template = await backlogs.template(statistics) if statistics else MIGRATED_TEMPLATE
+    async with copy_of(template, postgres) as copy:
+        yield copy
 
 
 # The last parameters of the queries that read images.
@@ -555,7 +593,7 @@ async def blocks_touched(reader: Connection, name: str, *parameters: str) -> int
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_a_drain_of_the_tail_reads_what_is_new_and_what_was_running(reader: Connection) -> None:
     # Of the ids that the rows were given, two that no other database of this server has rolled back.
     committed = (
@@ -566,7 +604,7 @@ async def test_a_drain_of_the_tail_reads_what_is_new_and_what_was_running(reader
     assert await rows_read(reader, "drain", "'3999'", f"'{{{running}}}'", "219000", "4000", "8388608") == 300
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -590,12 +628,12 @@ async def plan_of(reader: Connection, name: str, *parameters: str) -> str:
     return "\n".join(line[0] for line in lines)
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_a_drain_that_finds_too_much_stops_at_a_page(reader: Connection) -> None:
     assert await rows_read(reader, "drain", "'2000'", "'{}'", "20000", "1000", "8388608") < 1100
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 @pytest.mark.parametrize("last_seq", ["0", "120000"])
 async def test_a_page_of_a_large_batch_reads_nothing_of_the_rest(reader: Connection, last_seq: str) -> None:
     bounds = ("'2000'", "'{}'", "20000", "1000", "8388608")
@@ -603,12 +641,12 @@ async def test_a_page_of_a_large_batch_reads_nothing_of_the_rest(reader: Connect
     assert await rows_read(reader, "page", *bounds, "'9000:9000:'", "220000", last_seq, "0") < 1100
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_a_count_reads_the_transactions_of_a_page_only(reader: Connection) -> None:
     assert await rows_read(reader, "count_transactions", "'{2500,2501,2502}'", "70050", "200000") == 300
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 @pytest.mark.parametrize(("most", "read"), [("100000", 500), ("250", 250)])
 async def test_a_count_of_runs_reads_the_transactions_of_the_runs_and_no_more_than_it_may(
     reader: Connection, most: str, read: int
@@ -616,7 +654,7 @@ async def test_a_count_of_runs_reads_the_transactions_of_the_runs_and_no_more_th
     assert await rows_read(reader, "count_runs", "'{2500,2600}'", "'{2502,2601}'", "70050", most) == read
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_transactions_counted_by_runs_have_the_counts_that_each_has(reader: Connection) -> None:
     up_to_seq = await reader.fetchval("SELECT min(seq) + 40 FROM forwarder.outbox WHERE txid = '2501'")
     each = await reader.fetch(query("count_transactions"), [2500, 2501, 2502, 2600], up_to_seq, 100_000)
@@ -626,12 +664,12 @@ async def test_transactions_counted_by_runs_have_the_counts_that_each_has(reader
     assert [tuple(row)[1:] for row in sorted(map(tuple, runs))] == [(100, 100), (100, 41), (100, 0), (100, 0)]
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_a_part_of_a_count_reads_no_more_than_it_counts(reader: Connection) -> None:
     assert await rows_read(reader, "count_transaction", "'2500'", "70050", "0", "60") == 60
 
 
-@pytest.mark.usefixtures("backlog")
+@backlog
 async def test_the_last_change_of_a_transaction_is_found_by_a_probe(reader: Connection) -> None:
     assert await rows_read(reader, "last_change", "'2500'") == 1
 

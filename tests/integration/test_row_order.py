@@ -711,7 +711,9 @@ async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connecti
     await assert_in_order(owner)
 
 
-@pytest.mark.parametrize("first_seed", range(0, 80, 10))
+@pytest.mark.parametrize(
+    "first_seed", [0, 10, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(30, 200, 10))]
+)
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
     owner: Connection, first_seed: int
 ) -> None:

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from tests.support.sdk import read_descriptions, read_descriptions_once
+from tests.support.sdk import read_beforehand, share_between_sessions
 
 _NUMBER_BYTES = 4
 
@@ -131,8 +131,8 @@ if __name__ == "__main__":
     # Ctrl-C in a terminal is for the tests and what they run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _import_commands()
-    read_descriptions_once()
-    read_descriptions()
+    share_between_sessions()
+    read_beforehand()
     gc.freeze()
     if order := _serve(socket.socket(fileno=int(sys.argv[1]))):
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -15,6 +14,7 @@ from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
+from tests.machines import machine_tests
 
 MANY = 1 << 30
 TRUNCATE = "TRUNCATE"
@@ -231,5 +231,4 @@ class BarriersMachine(RuleBasedStateMachine):
         assert not self.barriers._tables
 
 
-TestBarriers = BarriersMachine.TestCase
-TestBarriers.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestBarriers, TestBarriersAtLength = machine_tests(BarriersMachine, runs=25, steps=40)

@@ -109,6 +109,7 @@ def offer(relay: Relay, *records: tuple[int, str], size: int = 1) -> Position:
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "FIRST_SECONDS", 0.0001)
     monkeypatch.setattr(retries, "MAX_SECONDS", 0.001)
+    monkeypatch.setattr(retries, "REJECTED_MAX_SECONDS", 0.001)
 
 
 class Chaos:

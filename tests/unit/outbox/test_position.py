@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,6 +22,7 @@ from forwarder.outbox.position import Batch, Numbered, Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
+from tests.machines import machine_tests
 from tests.reading import Reader, Reading
 from tests.world import Session, Transaction, World
 
@@ -286,8 +287,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
             return result
 
 
-TestCursor = pytest.mark.timeout(300)(CursorMachine.TestCase)
-TestCursor.settings = settings(max_examples=80, stateful_step_count=150, deadline=None)
+TestCursor, TestCursorAtLength = machine_tests(CursorMachine, runs=40, steps=100)
 
 
 # The statements of a save that sets something aside, each with what happens amid it.

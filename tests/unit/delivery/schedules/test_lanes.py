@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import sys
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
+from tests.machines import machine_tests
 
 KEYS = ("a", "b", "c", "schlüssel")
 MANY = 10**9
@@ -105,8 +105,7 @@ class LanesMachine(RuleBasedStateMachine):
         assert (self.lanes.records, self.lanes.bytes) == (0, 0)
 
 
-TestLanes = LanesMachine.TestCase
-TestLanes.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestLanes, TestLanesAtLength = machine_tests(LanesMachine, runs=25, steps=50)
 
 
 def test_the_request_limit_counts_the_bytes_of_partition_keys() -> None:

@@ -13,6 +13,7 @@ from forwarder.delivery.schedules.lanes import LONGEST_REST_SECONDS, Lanes, Shar
 from forwarder.records import kpl
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
+from tests.machines import machine_tests
 
 MANY = 1 << 30
 
@@ -368,7 +369,7 @@ class Model(RuleBasedStateMachine):
         assert not self.undelivered
 
 
-TestModel = Model.TestCase
+TestModel, TestModelAtLength = machine_tests(Model, runs=25, steps=50)
 
 
 @given(keys=st.lists(st.sampled_from("abc"), max_size=60))
