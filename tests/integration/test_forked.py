@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,5 +50,9 @@ async def test_it_can_be_killed_and_holds_no_descriptor_of_anybody_else(tmp_path
 
 
 def descriptors(pid: int) -> list[str]:
-    """What the process has open."""
-    return [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    """What the process has open, but for what it closes in this moment."""
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(path))
+    return found
