@@ -29,7 +29,7 @@ class Quarantine:
     def __init__(self, metrics: SinkMetrics, *, halts_lanes: bool = False) -> None:
         """``halts_lanes``: set nothing aside that the sink refuses; its lane waits until somebody has mended what is wrong."""
         self._metrics = metrics
-        self._halts_lanes = halts_lanes
+        self.halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
         self._in_a_row = 0
         # When the sink first accepted a record again after the last time it had refused so many.
@@ -54,7 +54,7 @@ class Quarantine:
             self._in_a_row = 0
         waiting = []
         for rejection in refused:
-            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._accepts_since:
+            if self.halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._accepts_since:
                 waiting.append(rejection.record)
                 self._complain(rejection)
             else:
@@ -68,6 +68,6 @@ class Quarantine:
         return waiting
 
     def _complain(self, rejection: Rejection) -> None:
-        event = "record refused for good, its lane waits" if self._halts_lanes else "the sink refuses every record"
+        event = "record refused for good, its lane waits" if self.halts_lanes else "the sink refuses every record"
         if self._complaints.due(event):
             logger.error(event, extra={"seq": rejection.record.seq, "code": rejection.code})

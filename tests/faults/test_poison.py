@@ -207,12 +207,15 @@ async def test_with_halt_lane_the_poisoned_row_waits_until_the_stream_takes_it(
 ) -> None:
     served.kinesis.faults.replace([poison(100)])
     await write_rows(ledger, database.writer_url, *range(100, 130))
-    async with listening(database.url, f"{served.sink}&on_poison=halt-lane"):
+    async with listening(database.url, f"{served.sink}&on_poison=halt-lane") as service:
         await write(ledger, database.writer_url, transactions=20)
         await delivered_but(served, ledger, 100)
         assert not await letters(database)
+        # What others deliver meanwhile hides nothing.
+        assert "its lane waits" in (service.states["default"].reason or "")
         served.kinesis.faults.replace([])
         await all_delivered(ledger, served.data)
+        await eventually(is_ready(service))
 
 
 async def test_a_stream_that_refuses_every_record_is_waited_for_and_not_emptied_into_dead_letters(
