@@ -137,25 +137,26 @@ class Relay:
 
     async def deliver_again(self, packed: Packed) -> None:
         """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
+        for record in chain(packed.records, packed.later):
+            record.was_set_aside = True
         self._buffer.enter_again(packed)
         self._notify()
-        await self._follow(packed.later, was_set_aside=True)
+        await self.follow(packed.later)
         while not packed.is_delivered:
             await self._changed.wait()
 
     async def follow(self, records: deque[Record]) -> None:
-        """Take over the records of a page's ``later``, and out of it, one after the other. A body is read when there is room for it.
+        """Take over the records of ``later``, of a page or of dead letters, and out of it, one after the other.
+
+        A body is read when there is room for it.
 
         Raises:
             Unavailable: the database does not answer.
         """
-        await self._follow(records, was_set_aside=False)
-
-    async def _follow(self, records: deque[Record], *, was_set_aside: bool) -> None:
         while records:
             record = records.popleft()
             if not record.body or await self._read(record):
-                self._buffer.follow(record, was_set_aside=was_set_aside)
+                self._buffer.follow(record)
                 self._notify()
 
     async def _read(self, record: Record) -> bool:
