@@ -70,7 +70,7 @@ class Conflict(Unavailable):
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise one error in place of the group that a task group raises: a ``Refused`` if there is one, else the first.
+    """Raise one error in place of the group that a task group raises: the first that waiting cannot mend, else the first.
 
     If an error in the group is not of this program, it is a bug, and the group is raised as it is.
     """
@@ -80,8 +80,8 @@ def plain_errors() -> Iterator[None]:
         known, bugs = group.split(ForwarderError)
         if bugs or known is None:
             raise
-        refusals = known.subgroup(Refused)
-        raise _first(refusals or known) from None
+        _, lasting = known.split(Unavailable)
+        raise _first(lasting or known) from None
 
 
 def _first(group: BaseExceptionGroup[ForwarderError]) -> ForwarderError:

@@ -24,6 +24,8 @@ class ServiceState:
     trouble: str | None = None
     # The change at which delivery stands still, and why. What is before it is delivered, and so are dead letters that are sent again.
     standstill: str | None = None
+    # That a lane waits, since the sink refuses its first record for good (`on_poison=halt-lane`). All other lanes may be delivered.
+    halt: str | None = None
     # Why records that are too large for the stream cannot be stored in S3. They wait; all else may be delivered.
     upload_trouble: str | None = None
     # On a standby: that the leader's lock is held by a session that is no listener, so that nobody delivers.
@@ -34,7 +36,7 @@ class ServiceState:
     @property
     def reason(self) -> str | None:
         """Why it is not ready; None if nothing is in its way."""
-        return self.usurpation or self.trouble or self.standstill or self.upload_trouble
+        return self.usurpation or self.trouble or self.standstill or self.halt or self.upload_trouble
 
     @property
     def ready(self) -> bool:

@@ -47,6 +47,8 @@ class Difference:
     drops_schema: bool = False
     # How many undelivered changes would be lost with the schema.
     undelivered: int = 0
+    # Whether there is a sink. Where there is none, all changes count as undelivered.
+    has_sinks: bool = True
     # If the schema is dropped: the roles of its functions, which are dropped too.
     roles: tuple[CaptureRole, ...] = ()
     # Why there is less to do than one may expect; empty if there is nothing to say.
@@ -152,11 +154,13 @@ async def from_nothing(connection: Connection) -> Difference:
         return Difference(remark="there is no schema forwarder to remove")
     roles = await read_capture_roles(connection)
     removals = plan(await read_tables(connection), await read_registry(connection), {}, prune=True)
+    undelivered = await _undelivered(connection)
     # Rows of the registry need not be marked, since the registry is dropped with the schema.
     return Difference(
         decisions=tuple(removal for removal in removals if not isinstance(removal, Forget)),
         drops_schema=True,
-        undelivered=await _undelivered(connection),
+        undelivered=undelivered,
+        has_sinks=not undelivered or await _has_sinks(connection),
         roles=roles.droppable,
     )
 
@@ -198,3 +202,8 @@ async def _undelivered(connection: Connection) -> int:
             return 0
         count: int = await connection.fetchval(query("undelivered"))
         return count
+
+
+async def _has_sinks(connection: Connection) -> bool:
+    with database_errors("cannot look for sinks"):
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM forwarder.sink)"))

@@ -276,8 +276,9 @@ async def _drop_role(connection: Connection, role: CaptureRole) -> None:
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:
     if found.undelivered and not discard:
+        to_whom = "to every sink" if found.has_sinks else "to any sink that is still there"
         raise Refused(
-            f"{found.undelivered} changes are not delivered to every sink; deliver them by `forwarder listen --once`, or give"
+            f"{found.undelivered} changes are not delivered {to_whom}; deliver them by `forwarder listen --once`, or give"
             " them up by --discard-undelivered"
         )
     return found

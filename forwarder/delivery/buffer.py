@@ -162,9 +162,9 @@ class Buffer:
         self._isolate(packed.aside)
         self.schedule.extend(self._barriers_again.admit(packed))
 
-    def follow(self, record: Record, *, was_set_aside: bool) -> None:
-        """Take over the next record of ``later``, of a page or, if it ``was_set_aside``, of dead letters."""
-        barriers = self._barriers_again if was_set_aside else self._barriers
+    def follow(self, record: Record) -> None:
+        """Take over the next record of ``later``, of a page or of dead letters."""
+        barriers = self._barriers_again if record.was_set_aside else self._barriers
         self.schedule.extend(barriers.follow(record))
 
     def drop(self, record: Record) -> None:

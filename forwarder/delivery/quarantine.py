@@ -5,6 +5,9 @@ A record that the sink refuses for good is set aside, except in three cases, in 
 1. ``halts_lanes``: the operator wants its lane to wait instead.
 2. The sink has refused ``MAX_IN_A_ROW`` records for good, and accepted none in between: it is the sink that is at fault.
 3. The record's request began before the sink accepted a record again after case 2: the answer is about the time before.
+
+A dead letter that is sent again is set aside again in case 1: it has no place in its lane to lose, and others that are to be sent again wait
+for it. Nor does it count in case 2: that it is refused says more about itself than about the sink.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ class Quarantine:
     """Decides which refused records are set aside, and keeps those since the last ``take``."""
 
     def __init__(self, metrics: SinkMetrics, *, halts_lanes: bool = False) -> None:
-        """``halts_lanes``: set nothing aside that the sink refuses; its lane waits until somebody has mended what is wrong."""
+        """``halts_lanes``: set no change aside that the sink refuses; its lane waits until somebody has mended what is wrong."""
         self._metrics = metrics
-        self._halts_lanes = halts_lanes
+        self.halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
         self._in_a_row = 0
         # When the sink first accepted a record again after the last time it had refused so many.
@@ -54,12 +57,14 @@ class Quarantine:
             self._in_a_row = 0
         waiting = []
         for rejection in refused:
-            if self._halts_lanes or self._in_a_row >= MAX_IN_A_ROW or began < self._accepts_since:
-                waiting.append(rejection.record)
+            record = rejection.record
+            halts = self.halts_lanes and not record.was_set_aside
+            if halts or self._in_a_row >= MAX_IN_A_ROW or began < self._accepts_since:
+                waiting.append(record)
                 self._complain(rejection)
             else:
-                self._in_a_row += 1
-                self.isolate([rejection.record.set_aside(code=rejection.code, reason=rejection.reason)])
+                self._in_a_row += not record.was_set_aside
+                self.isolate([record.set_aside(code=rejection.code, reason=rejection.reason)])
         return waiting
 
     def take(self) -> Sequence[SetAside]:
@@ -68,6 +73,6 @@ class Quarantine:
         return waiting
 
     def _complain(self, rejection: Rejection) -> None:
-        event = "record refused for good, its lane waits" if self._halts_lanes else "the sink refuses every record"
+        event = "record refused for good, its lane waits" if self.halts_lanes else "the sink refuses every record"
         if self._complaints.due(event):
             logger.error(event, extra={"seq": rejection.record.seq, "code": rejection.code})

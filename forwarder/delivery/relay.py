@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 from forwarder.delivery.buffer import Buffer, MemoryLimits
 from forwarder.delivery.concurrency import Concurrency
 from forwarder.delivery.destination import Destination
+from forwarder.delivery.halted_lanes import HaltedLanes
 from forwarder.delivery.linger import Linger
 from forwarder.delivery.publisher import Publisher
 from forwarder.delivery.retries import Retries
@@ -66,6 +67,7 @@ class Relay:
         self._expects_page = False
         self._linger = Linger()
         self._retries = Retries()
+        self._halted_lanes = HaltedLanes()
         # How many requests are under way, and how many bytes of data are in them.
         self.in_flight = 0
         self._bytes_under_way = 0
@@ -135,25 +137,26 @@ class Relay:
 
     async def deliver_again(self, packed: Packed) -> None:
         """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
+        for record in chain(packed.records, packed.later):
+            record.was_set_aside = True
         self._buffer.enter_again(packed)
         self._notify()
-        await self._follow(packed.later, was_set_aside=True)
+        await self.follow(packed.later)
         while not packed.is_delivered:
             await self._changed.wait()
 
     async def follow(self, records: deque[Record]) -> None:
-        """Take over the records of a page's ``later``, and out of it, one after the other. A body is read when there is room for it.
+        """Take over the records of ``later``, of a page or of dead letters, and out of it, one after the other.
+
+        A body is read when there is room for it.
 
         Raises:
             Unavailable: the database does not answer.
         """
-        await self._follow(records, was_set_aside=False)
-
-    async def _follow(self, records: deque[Record], *, was_set_aside: bool) -> None:
         while records:
             record = records.popleft()
             if not record.body or await self._read(record):
-                self._buffer.follow(record, was_set_aside=was_set_aside)
+                self._buffer.follow(record)
                 self._notify()
 
     async def _read(self, record: Record) -> bool:
@@ -261,17 +264,25 @@ class Relay:
         self._bytes_under_way -= size
         sorted_out = triage(rejections)
         accepted = len(records) - len(rejections)
-        halted = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=anyio.current_time())
-        kept = chain(sorted_out.again, halted, sorted_out.divisible, *sorted_out.timed.values())
+        refused = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=anyio.current_time())
+        if refused:
+            self._tell_refused(refused)
+        kept = chain(sorted_out.again, refused, sorted_out.divisible, *sorted_out.timed.values())
         self._settle(records, unsettled={id(record) for record in kept})
         self._put_back_divided(sorted_out.divisible)
-        if halted:
-            self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
         pauses = self._retries.pauses(
-            sorted_out, halted=halted, offered=len(records), began=began, now=anyio.current_time()
+            sorted_out, refused=refused, offered=len(records), began=began, now=anyio.current_time()
         )
         for seconds, waiting in pauses:
             tasks.start_soon(self._put_back_after, seconds, waiting)
+
+    def _tell_refused(self, records: Sequence[Record]) -> None:
+        """Show that these records are refused for good, and are not set aside."""
+        if self._quarantine.halts_lanes:
+            self._halted_lanes.halt(records)
+            self._state.halt = self._halted_lanes.reason
+        else:
+            self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
 
     def _put_back_divided(self, records: Sequence[Record]) -> None:
         """Offer aggregates that were refused for good again, each with half of its followers."""
@@ -282,6 +293,9 @@ class Relay:
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)
+        if self._state.halt:
+            self._halted_lanes.settle(records, unsettled=unsettled)
+            self._state.halt = self._halted_lanes.reason
         self._notify()
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:

@@ -37,15 +37,15 @@ class Retries:
         self._outage = Outage(first_seconds=FIRST_SECONDS, max_seconds=MAX_SECONDS)
 
     def pauses(
-        self, sorted_out: Triage, *, halted: Sequence[Record], offered: int, began: float, now: float
+        self, sorted_out: Triage, *, refused: Sequence[Record], offered: int, began: float, now: float
     ) -> Iterator[tuple[float, Sequence[Record]]]:
         """How many seconds which records of a request wait. It held ``offered`` records, and ``began`` then.
 
-        ``halted`` are those of case 2.
+        ``refused`` are those of case 2.
         """
         yield from sorted_out.timed.items()
-        if halted:
-            yield REFUSED_SECONDS, halted
+        if refused:
+            yield REFUSED_SECONDS, refused
         again = sorted_out.again
         for record in again:
             record.attempts += 1

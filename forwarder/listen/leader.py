@@ -283,4 +283,4 @@ def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:
 
 def _enter(state: ServiceState, phase: Phase) -> None:
     """Begin a phase in which nothing is known to be wrong."""
-    state.phase, state.trouble, state.standstill = phase, None, None
+    state.phase, state.trouble, state.standstill, state.halt = phase, None, None, None

@@ -59,7 +59,7 @@ class LeaderWatch:
     def look(self, holders: Sequence[Holder], last_save: LastSave | None, *, has_backlog: bool, now: float) -> Verdict:
         """Judge the first of those who have the lock, of whom those come first that cannot lead.
 
-        ``has_backlog``: a change of this sink is waiting now.
+        ``last_save``: None if it could not be seen, or nothing was saved yet. ``has_backlog``: a change of this sink is waiting now.
         """
         if not holders:
             self._holder = None
@@ -76,15 +76,15 @@ class LeaderWatch:
         return Verdict(warning=self._warning(holder, still_seconds)) if still_seconds >= STILL_SECONDS else FINE
 
     def _follow(self, holder: Holder, last_save: LastSave | None, now: float) -> None:
-        before, self._last_save = self._last_save, last_save
         # Compared by what it is, since a session may change its name at any time.
         if self._holder is None or (holder.pid, holder.prepared) != (self._holder.pid, self._holder.prepared):
-            self._holder, self._has_saved = holder, False
+            self._holder, self._has_saved, self._last_save = holder, False, last_save
             self._held_since = self._still_since = now
-        elif last_save != before:
+        elif last_save and last_save != self._last_save:
             self._still_since = now
             # Within one epoch only the leader saves. A replay, which is ordered by somebody else, moves the position into another.
-            self._has_saved |= bool(before and last_save and before.epoch == last_save.epoch)
+            self._has_saved |= bool(self._last_save and self._last_save.epoch == last_save.epoch)
+            self._last_save = last_save
 
     def _is_suspect(self, holder: Holder, now: float) -> bool:
         """Whether case 2 applies."""

@@ -20,6 +20,8 @@ from forwarder.sinks.factory import NewDestination, open_sink
 # A tenure that lasted so long was a success: the pauses between attempts begin at the shortest again.
 STEADY_SECONDS = 15.0
 
+_STOPPED_BY_ERROR = "stopped by an error; what was delivered and not saved will be sent again after the next start"
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,7 +46,8 @@ class SinkWorker:
     async def run(self, source: Source, *, once: bool = False) -> None:
         """Deliver until stopped; with ``once``, until all there is now is delivered.
 
-        Waits for a database and a stream that do not answer yet. Once it has been delivering, it retries everything.
+        Waits for a database and a stream that do not answer yet. Once it has been delivering, it retries everything, until stopped: if the
+        position cannot be saved then, the log says so, and the next leader goes on from the one before.
 
         Raises:
             Refused: at start, or with ``once``, something that waiting cannot mend.
@@ -59,11 +62,11 @@ class SinkWorker:
                         await self._serve(source, new_destination(), once=once)
                     return
                 except ForwarderError as error:
-                    self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
-                    self.state.trouble = str(error)
+                    self._report_lost_tenure(str(error))
                     if not self._may_pass(error, once=once):
                         raise
-                    logger.warning("trying again", extra={"sink": self.sink_name, "reason": str(error)})
+                    event = _STOPPED_BY_ERROR if self.state.phase is Phase.STOPPING else "trying again"
+                    logger.warning(event, extra={"sink": self.sink_name, "reason": str(error)})
                 if anyio.current_time() - began > STEADY_SECONDS:
                     backoff.reset()
                 await self.pause(backoff.next())
@@ -86,6 +89,11 @@ class SinkWorker:
 
     def _report(self, trouble: str) -> None:
         self.state.trouble = trouble
+
+    def _report_lost_tenure(self, trouble: str) -> None:
+        self.state.trouble = trouble
+        if not self._stopping:
+            self.state.phase = Phase.RECONNECTING if self._has_led else Phase.STARTING
 
     async def pause(self, seconds: float) -> None:
         """Wait so long, or until stopped, and free the memory of a tenure that has failed."""

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Looks after the relay of one tenure. A trouble that somebody else has set stays as it is, since it says why."""
+    """Looks after the relay of one tenure. Where somebody else has said why, with a trouble or a halted lane, that stays as it is."""
 
     def __init__(self, relay: Relay, state: ServiceState) -> None:
         self._relay = relay
@@ -37,7 +37,7 @@ class Watchdog:
         relay = self._relay
         found = self._stall.look(progress=relay.progress, waiting=relay.records, now=anyio.current_time())
         if self._state.trouble is None or self._state.trouble == self._trouble:
-            self._trouble = self._state.trouble = found
+            self._trouble = self._state.trouble = None if self._state.halt else found
         if found and self._complaints.due("still"):
-            facts = {"reason": self._state.trouble, "in_flight": relay.in_flight, "records": relay.records}
+            facts = {"reason": self._state.reason, "in_flight": relay.in_flight, "records": relay.records}
             logger.warning("the sink does not get on", extra=facts)

@@ -8,10 +8,10 @@ Three ways are tried, from the cheapest to the one that reads anything that Post
 3. Else, if msgspec refuses the image or the names, a scan for the members of the outermost object.
 """
 
-import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -28,89 +28,113 @@ ReadKey = Callable[[str], tuple[str, str] | None]
 def key_reader(table: CapturedTable) -> ReadKey:
     """A function that reads the key columns of one table.
 
-    An image that was captured before a column was renamed has the old name. So every name that a column has had is tried, the newest ones
-    first.
+    An image that was captured before a column was renamed has the old name. So of the names that a column has had, the newest one counts that
+    is in the image; each column has its own, so that any of them may have been renamed at any time.
     """
-    shapes = [shape.read for shape in _shapes(table.key_columns)]
-    if len(shapes) == 1:
-        return shapes[0]
-
-    def read(image: str) -> tuple[str, str] | None:
-        return next((key for shape in shapes if (key := shape(image)) is not None), None)
-
-    return read
+    return _key_of(table.key_columns).read if table.key_columns else _no_key
 
 
 def first_key(table: CapturedTable, head: str) -> tuple[str, str] | None:
-    """The key, if an image that begins with ``head`` has its key columns first, and their values end within ``head``."""
-    return next((key for shape in _shapes(table.key_columns) if (key := shape.read_first(head)) is not None), None)
+    """The key, if an image that begins with ``head`` has its key columns first, under their newest names, and their values end within ``head``.
+
+    An older name says nothing as long as the rest of the image is not known: the newest one may be there, and the older one be a new column's.
+    """
+    return _key_of(table.key_columns).read_first(head) if table.key_columns else None
 
 
-class _Shape:
-    """The key columns under one set of names; a column that was renamed makes one shape for each of its names."""
+def _no_key(_: str) -> None:
+    """Of a table without a key."""
 
-    __slots__ = ("_decoder", "_fields", "_is_single", "_labels", "_match_first", "_opening")
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._fields = [f"column_{number}" for number in range(len(names))]
-        self._labels = [msgspec.json.encode(name).decode() for name in names]
-        self._is_single = len(names) == 1
+class _Key:
+    """The key columns of a table, each under all names that it has had, the newest ones first."""
+
+    __slots__ = ("_columns", "_decoder", "_is_single", "_labels", "_match_first", "_opening")
+
+    def __init__(self, key_columns: Sequence[Sequence[str]]) -> None:
+        # By the names, since two columns may have had the same one.
+        fields = {name: f"name_{number}" for number, name in enumerate(dict.fromkeys(chain.from_iterable(key_columns)))}
+        # Of each column and each of its names: the field of what the decoder makes, and the name as JSON writes it.
+        self._columns = [[(fields[name], _label(name)) for name in names] for names in key_columns]
+        self._labels = [names[0][1] for names in self._columns]
+        self._is_single = len(key_columns) == 1
         self._opening = f"{{{self._labels[0]}:"
         self._match_first = _first_members(self._labels).match
-        self._decoder = None if any("\\" in label for label in self._labels) else self._decoder_of(names)
+        self._decoder = None if any("\\" in _label(name) for name in fields) else _decoder_of(fields)
 
     def read(self, image: str) -> tuple[str, str] | None:
-        """The key as ``ReadKey`` says; None if one of the columns is not there under these names."""
+        """The key as ``ReadKey`` says; None if one of the columns is not there under any of its names."""
         if found := self._match_first(image):
             # What _format would make of them, without the calls: plain values are canonical, and for the lane lose their quotes alone.
             if self._is_single:
                 value = found[1]
                 return f"{self._opening}{value}}}", value.strip('" ')
             plain = found.groups()
-            return self._members(plain), ",".join([value.strip('" ') for value in plain])
-        values = self._find(image)
-        return None if values is None else self._format(values)
+            return _object(self._labels, plain), ",".join([value.strip('" ') for value in plain])
+        members = self._find(image)
+        return None if members is None else _format(*members)
 
     def read_first(self, image: str) -> tuple[str, str] | None:
-        """As ``read``; but None also if the image does not begin with the key, or its values are not plain."""
+        """As ``read``; but None also if the image does not begin with the key under its newest names, or its values are not plain."""
         found = self._match_first(image)
-        return self._format(found.groups()) if found else None
+        return _format(self._labels, found.groups()) if found else None
 
-    def _format(self, values: Sequence[str]) -> tuple[str, str]:
-        values = [value if value.isdigit() else canonical(value) for value in values]
-        bare = ",".join([value if value.isdigit() else lane(value) for value in values])
-        return (f"{self._opening}{values[0]}}}" if self._is_single else self._members(values)), bare
-
-    def _members(self, values: Sequence[str]) -> str:
-        return f"{{{','.join([f'{label}:{value}' for label, value in zip(self._labels, values, strict=True)])}}}"
-
-    def _find(self, image: str) -> Sequence[str] | None:
-        """The key's values, as JSON texts, wherever they are in the image; None if one of the columns is not there."""
+    def _find(self, image: str) -> tuple[Sequence[str], Sequence[str]] | None:
+        """The key's names and values, as JSON texts, wherever they are in the image; None if one of the columns is not there."""
         if self._decoder is None:
             return self._find_leniently(image)
         try:
-            key = self._decoder.decode(image)
-        except msgspec.ValidationError:
-            return None
+            row = self._decoder.decode(image)
         except (msgspec.DecodeError, RecursionError):
             return self._find_leniently(image)
-        return [bytes(getattr(key, field)).decode() for field in self._fields]
+        labels, values = [], []
+        for names in self._columns:
+            for field, label in names:
+                if value := bytes(getattr(row, field)):
+                    labels.append(label)
+                    values.append(value.decode())
+                    break
+            else:
+                return None
+        return labels, values
 
-    def _decoder_of(self, names: Sequence[str]) -> msgspec.json.Decoder[Any]:
-        """Decodes these columns and skips all others. msgspec takes no names that JSON has to escape."""
-        renamed = dict(zip(self._fields, names, strict=True))
-        struct = msgspec.defstruct("Key", [(field, msgspec.Raw) for field in self._fields], rename=renamed, gc=False)
-        return msgspec.json.Decoder(struct)
-
-    def _find_leniently(self, image: str) -> Sequence[str] | None:
+    def _find_leniently(self, image: str) -> tuple[Sequence[str], Sequence[str]] | None:
         found = _top_level_members(image)
-        return [found[label] for label in self._labels] if found.keys() >= set(self._labels) else None
+        labels = [next((label for _, label in names if label in found), None) for names in self._columns]
+        there = [label for label in labels if label is not None]
+        return (there, [found[label] for label in there]) if len(there) == len(labels) else None
 
 
 @lru_cache(maxsize=1024)
-def _shapes(key_columns: tuple[tuple[str, ...], ...]) -> Sequence[_Shape]:
-    """A shape for each combination of the names that the columns have had. Cached by the names: the table may be a new object with the same ones."""
-    return [_Shape(names) for names in itertools.product(*key_columns)] if key_columns else []
+def _key_of(key_columns: tuple[tuple[str, ...], ...]) -> _Key:
+    """Cached by the names: the table may be a new object with the same ones."""
+    return _Key(key_columns)
+
+
+def _label(name: str) -> str:
+    return msgspec.json.encode(name).decode()
+
+
+def _decoder_of(fields: Mapping[str, str]) -> msgspec.json.Decoder[Any]:
+    """Decodes the members with these names, each into its field, which is empty if it is not there, and skips all others.
+
+    msgspec takes no names that JSON has to escape.
+    """
+    names = {field: name for name, field in fields.items()}
+    absent = msgspec.Raw()
+    struct = msgspec.defstruct("Key", [(field, msgspec.Raw, absent) for field in names], rename=names, gc=False)
+    return msgspec.json.Decoder(struct)
+
+
+def _format(labels: Sequence[str], values: Sequence[str]) -> tuple[str, str]:
+    values = [value if value.isdigit() else canonical(value) for value in values]
+    return _object(labels, values), ",".join([value if value.isdigit() else lane(value) for value in values])
+
+
+def _object(labels: Sequence[str], values: Sequence[str]) -> str:
+    if len(labels) == 1:
+        return f"{{{labels[0]}:{values[0]}}}"
+    return f"{{{','.join([f'{label}:{value}' for label, value in zip(labels, values, strict=True)])}}}"
 
 
 # A plain value: canonical as it stands, and its lane is the value without quotes and the blanks beside them. That is a whole number, a string

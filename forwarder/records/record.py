@@ -56,6 +56,8 @@ class Record(msgspec.Struct, gc=False):
     attachment: Attachment | None = None
     # In place of the data, until the relay or the sink reads it.
     body: Body | None = None
+    # Whether it is a dead letter that is sent again.
+    was_set_aside: bool = False
     # Its lane, while it is at the head of that.
     lane: Lane | None = None
 

@@ -10,10 +10,13 @@ from weakref import WeakSet
 import pytest
 
 from forwarder.delivery.relay import Relay
+from forwarder.errors import Unavailable
+from forwarder.health import Phase
+from forwarder.listen.checkpoints import Checkpoints
 from forwarder.local.kinesis.faults import Error
 from tests.databases import Database
 from tests.faults.test_database_faults import terminate
-from tests.ledger import Ledger, write_rows
+from tests.ledger import Ledger, all_delivered, write_rows
 from tests.listening import Served, listening
 from tests.waiting import eventually
 
@@ -41,6 +44,26 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+async def test_a_stop_that_cannot_save_says_so_and_is_still_a_stop(
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def is_cut_off(self: Checkpoints) -> None:
+        raise Unavailable("the session is lost")
+
+    async with listening(database.url, served.sink) as service:
+        await write_rows(ledger, database.writer_url, 100)
+        await all_delivered(ledger, served.data)
+        monkeypatch.setattr(Checkpoints, "save", is_cut_off)
+    state = service.states["default"]
+    assert (state.phase, state.trouble) == (Phase.STOPPING, "the session is lost")
+    assert [message for message in caplog.messages if "not saved" in message]
+    assert "trying again" not in caplog.messages
 
 
 async def test_the_records_of_lost_tenures_are_not_kept(

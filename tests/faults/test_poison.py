@@ -207,12 +207,36 @@ async def test_with_halt_lane_the_poisoned_row_waits_until_the_stream_takes_it(
 ) -> None:
     served.kinesis.faults.replace([poison(100)])
     await write_rows(ledger, database.writer_url, *range(100, 130))
-    async with listening(database.url, f"{served.sink}&on_poison=halt-lane"):
+    async with listening(database.url, f"{served.sink}&on_poison=halt-lane") as service:
         await write(ledger, database.writer_url, transactions=20)
         await delivered_but(served, ledger, 100)
         assert not await letters(database)
+        # What others deliver meanwhile hides nothing.
+        assert "its lane waits" in (service.states["default"].reason or "")
         served.kinesis.faults.replace([])
         await all_delivered(ledger, served.data)
+        await eventually(is_ready(service))
+
+
+@pytest.mark.parametrize("on_poison", ["halt-lane", "dead-letter"])
+async def test_letters_that_are_refused_again_hold_up_no_others_that_are_to_be_sent_again(
+    database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, on_poison: str
+) -> None:
+    served.kinesis.faults.replace([poison(*range(100, 111))])
+    await write_rows(ledger, database.writer_url, *range(100, 111))
+    async with listening(database.url, served.sink):
+        await set_aside(database, 11)
+    monkeypatch.setattr("forwarder.delivery.quarantine.MAX_IN_A_ROW", 5)
+    # So that each waits for the one before.
+    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 1)
+    served.kinesis.faults.replace([poison(*range(100, 110))])
+    async with listening(database.url, f"{served.sink}&on_poison={on_poison}") as service:
+        await leads(service)
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await set_aside(database, 10)
+        await delivered_but(served, ledger, *range(100, 110))
+        assert set(await letters(database, "retry_at IS NULL")) == {True}
+        assert service.states["default"].ready
 
 
 async def test_a_stream_that_refuses_every_record_is_waited_for_and_not_emptied_into_dead_letters(

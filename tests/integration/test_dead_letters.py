@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,37 @@ async def letters(connection: Connection, leader: Connection, monkeypatch: pytes
     changes = aside(*range(1, LETTERS + 1))
     await dead_letters.keep(leader, changes, sink="default")
     await dead_letters.keep(leader, changes[:5], sink="another")
+
+
+async def shown(connection: Connection, *names: str) -> list[tuple[Any, ...]]:
+    """What `dead-letters show` prints of each letter under these names, by seq."""
+    letters = [letter async for page in dead_letters.find(connection) for letter in page]
+    bodies = [json.loads(await dead_letters.read(connection, letter)) for letter in letters]
+    return [tuple(body[name] for name in names) for body in bodies]
+
+
+async def test_a_letter_is_shown_as_what_was_done_to_which_row(connection: Connection, leader: Connection) -> None:
+    await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY, name text)")
+    await capture(connection, "public.item")
+    await connection.execute("INSERT INTO item VALUES (1, 'a')")
+    await connection.execute("UPDATE item SET id = 2")
+    await connection.execute("UPDATE item SET name = 'b'")
+    await connection.execute("DELETE FROM item")
+    await connection.execute("TRUNCATE item")
+    await connection.execute("TRUNCATE item")
+    await connection.execute("UPDATE forwarder.outbox SET op = 'G', fault = 'capture paused' WHERE seq = 7")
+    await dead_letters.keep(leader, aside(*range(1, 8)), sink="default")
+
+    one, two, renamed = {"id": 1, "name": "a"}, {"id": 2, "name": "a"}, {"id": 2, "name": "b"}
+    assert await shown(connection, "op", "before", "after", "moved_to", "moved_from", "fault") == [
+        ("insert", None, one, None, None, None),
+        ("delete", one, None, {"id": 2}, None, None),
+        ("insert", None, two, None, {"id": 1}, None),
+        ("update", two, renamed, None, None, None),
+        ("delete", renamed, None, None, None, None),
+        ("truncate", None, None, None, None, None),
+        ("gap", None, None, None, None, "capture paused"),
+    ]
 
 
 async def retry_all(connection: Connection) -> None:

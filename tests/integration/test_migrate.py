@@ -899,7 +899,13 @@ async def test_down_refuses_while_changes_are_undelivered(
     await owner.execute("INSERT INTO public.orders VALUES (1)")
     for arguments in (["--down"], ["--down", "--sql"]):
         done = await forwarder(fresh_database, *arguments, directory=tmp_path, status=1)
-        assert "1 changes are not delivered" in done.stderr
+        assert "1 changes are not delivered to any sink that is still there" in done.stderr
+    await owner.execute(
+        "INSERT INTO forwarder.sink (name, system_identifier, delivered, floor_seq, last_seq)"
+        " SELECT 'default', system_identifier, '1:1:', 0, 0 FROM pg_control_system()"
+    )
+    done = await forwarder(fresh_database, "--down", directory=tmp_path, status=1)
+    assert "1 changes are not delivered to every sink" in done.stderr
     assert len(await triggers(owner)) == 2
     await forwarder(fresh_database, "--down", "--discard-undelivered", directory=tmp_path)
     assert await triggers(owner) == set()

@@ -10,8 +10,8 @@ from forwarder.records.record import Record
 METRICS = Metrics()
 
 
-def refusal(seq: int) -> Rejection:
-    record = Record(seq, "public.orders.é", b"12345", {seq})
+def refusal(seq: int, *, was_set_aside: bool = False) -> Rejection:
+    record = Record(seq, "public.orders.é", b"12345", {seq}, was_set_aside=was_set_aside)
     return Rejection(record=record, code="ValidationException", reason="too odd", is_final=True)
 
 
@@ -77,6 +77,29 @@ def test_a_lane_is_halted_if_that_is_the_policy_and_nothing_is_set_aside(caplog:
     assert [record.seq for record in waiting] == [7]
     assert not quarantine.take()
     assert [record.getMessage() for record in caplog.records] == ["record refused for good, its lane waits"]
+
+
+def test_a_dead_letter_that_is_refused_again_halts_no_lane() -> None:
+    quarantine = Quarantine(METRICS.sink("default"), halts_lanes=True)
+
+    assert not quarantine.admit([refusal(7, was_set_aside=True)], accepted=0, began=1.0, now=2.0)
+    assert [change.seq for change in quarantine.take()] == [7]
+
+
+def test_however_many_dead_letters_are_refused_again_the_sink_is_still_believed() -> None:
+    quarantine = Quarantine(METRICS.sink("default"))
+    letters = [refusal(seq, was_set_aside=True) for seq in range(MAX_IN_A_ROW + 1)]
+
+    assert not quarantine.admit([*letters, refusal(100)], accepted=0, began=1.0, now=2.0)
+    assert len(quarantine.take()) == MAX_IN_A_ROW + 2
+
+
+def test_dead_letters_wait_too_while_the_sink_refuses_every_change() -> None:
+    quarantine = Quarantine(METRICS.sink("default"))
+    quarantine.admit([refusal(seq) for seq in range(MAX_IN_A_ROW)], accepted=0, began=1.0, now=2.0)
+
+    waiting = quarantine.admit([refusal(100, was_set_aside=True)], accepted=0, began=1.0, now=2.0)
+    assert [record.seq for record in waiting] == [100]
 
 
 def test_no_log_quotes_the_record(caplog: pytest.LogCaptureFixture) -> None:

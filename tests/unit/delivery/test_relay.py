@@ -22,7 +22,7 @@ from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
-from forwarder.health import ServiceState
+from forwarder.health import Phase, ServiceState
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
@@ -718,6 +718,38 @@ async def test_a_halted_lane_waits_and_the_others_do_not(monkeypatch: pytest.Mon
             await relay.settled()
 
     assert sink.first_occurrences() == {"b": [3, 4], "a": [1, 2]}
+
+
+async def test_a_halted_lane_shows_for_as_long_as_it_is_halted_whatever_others_deliver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "REFUSED_SECONDS", 0.001)
+    poison = {1, 2}
+    sink = ScriptedSink(lambda sink, records: poisoned(*poison)(sink, records))
+    state = ServiceState(phase=Phase.LEADING)
+    relay = relay_to(sink, quarantine=Quarantine(METRICS, halts_lanes=True), state=state)
+
+    async def stored(seq: int) -> None:
+        while seq not in [record.seq for record in sink.stored]:
+            await anyio.lowlevel.checkpoint()
+
+    async with running(relay):
+        with anyio.fail_after(5):
+            offer(relay, (1, "row 7"), (2, "row 8"), (3, "b"))
+            await stored(3)
+            for seq in range(4, 20):
+                offer(relay, (seq, "b"))
+                await stored(seq)
+                assert "change 1 for good" in (state.reason or "")
+                assert "1 more" in (state.reason or "")
+                assert "row" not in (state.reason or "")
+            poison.remove(1)
+            await stored(1)
+            assert "change 2 for good" in (state.reason or "")
+            assert not state.ready
+            poison.clear()
+            await relay.settled()
+    assert state.ready
 
 
 async def test_what_was_set_aside_is_delivered_again_without_moving_the_position() -> None:

@@ -108,6 +108,30 @@ def test_a_leader_that_saves_nothing_for_a_minute_while_changes_wait_is_warned_o
     assert "pid 7" in (verdict.warning or "")
 
 
+def test_a_look_that_fails_does_not_begin_the_minute_anew(watch: LeaderWatch) -> None:
+    watch.look([LEADER], SAVE, has_backlog=True, now=0.0)
+    watch.look([LEADER], None, has_backlog=True, now=50.0)
+    watch.look([LEADER], SAVE, has_backlog=True, now=52.0)
+
+    assert watch.look([LEADER], SAVE, has_backlog=True, now=STILL_SECONDS).warning
+
+
+def test_a_save_that_was_seen_only_after_a_look_that_failed_begins_it_anew(watch: LeaderWatch) -> None:
+    watch.look([LEADER], SAVE, has_backlog=True, now=0.0)
+    watch.look([LEADER], None, has_backlog=True, now=50.0)
+    watch.look([LEADER], LATER, has_backlog=True, now=52.0)
+
+    assert watch.look([LEADER], LATER, has_backlog=True, now=STILL_SECONDS) == FINE
+
+
+def test_no_save_of_the_holder_before_speaks_for_one_that_came_when_a_look_failed(watch: LeaderWatch) -> None:
+    watch.look([LEADER], SAVE, has_backlog=False, now=0.0)
+    watch.look([PSQL], None, has_backlog=False, now=1.0)
+    watch.look([PSQL], LATER, has_backlog=False, now=2.0)
+
+    assert watch.look([PSQL], LATER, has_backlog=False, now=1.0 + PATIENCE_SECONDS).usurpation
+
+
 def test_a_change_that_came_after_a_long_silence_is_given_its_time(watch: LeaderWatch) -> None:
     watch.look([LEADER], SAVE, has_backlog=False, now=0.0)
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.events import CapturedTable
-from forwarder.outbox.keys import ReadKey, key_reader
+from forwarder.outbox.keys import ReadKey, first_key, key_reader
 
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=63)
 VALUES = st.recursive(
@@ -30,7 +31,7 @@ def reader(*key_columns: tuple[str, ...]) -> ReadKey:
     )
 
 
-def image(row: dict[str, object]) -> str:
+def image(row: Mapping[str, object]) -> str:
     """As PostgreSQL writes a row: without spaces, only what must be escaped is escaped."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
@@ -79,6 +80,33 @@ def test_an_image_from_before_a_rename_is_read_under_the_old_name() -> None:
 
 def test_the_present_name_wins_over_a_new_column_that_took_the_old_one() -> None:
     assert reader(("order_id", "id"))('{"id":"other","order_id":1}') == ('{"order_id":1}', "1")
+
+
+def test_columns_that_were_renamed_many_times_are_read_whichever_name_each_has() -> None:
+    renamed = reader(*[(f"new_{number}", f"old_{number}", f"oldest_{number}") for number in range(16)])
+
+    names = [f"{('new', 'old', 'oldest')[number % 3]}_{number}" for number in range(16)]
+    row = {name: number for number, name in enumerate(names)}
+    assert renamed(image(row)) == (image(row), ",".join(map(str, range(16))))
+    assert renamed(image({"other": 1, **dict(reversed(row.items()))})) == (image(row), ",".join(map(str, range(16))))
+    row.pop(names[7])
+    assert renamed(image(row)) is None
+
+
+def test_a_name_that_went_from_one_key_column_to_another_is_read_as_each_has_it_now() -> None:
+    swapped = reader(("b", "a"), ("a", "b"))
+
+    assert swapped('{"note":null,"a":1,"b":2}') == ('{"b":2,"a":1}', "2,1")
+
+
+def test_the_beginning_of_an_image_tells_its_key_only_under_the_newest_names() -> None:
+    table = CapturedTable(
+        id=1, relation=1, schema="public", name="t", key_columns=(("order_id", "id"),), before_image="full"
+    )
+
+    assert first_key(table, '{"order_id":7,"no') == ('{"order_id":7}', "7")
+    # `id` may be a new column, and `order_id` be behind it.
+    assert first_key(table, '{"id":7,"no') is None
 
 
 def test_an_image_without_the_key_columns_has_no_key() -> None:
