@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import chain
 from math import inf
 
@@ -30,13 +29,13 @@ from forwarder.delivery.schedules.aggregates import part
 from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.triage import triage
 from forwarder.delivery.uploads import Uploads
-from forwarder.errors import Torn, Vanished
+from forwarder.errors import Vanished
 from forwarder.health import ServiceState
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
-from forwarder.records.record import Body, Record
+from forwarder.records.record import Record, data_bytes, whole
 
 # The next request waits while those under way have so many bytes of data. Each is in memory up to three times: as records, as the body of
 # the request, and in the buffer of its socket.
@@ -75,7 +74,6 @@ class Relay:
         self._publisher = Publisher(
             sink, lease=tenure.lease, concurrency=self._concurrency, state=state, metrics=metrics
         )
-        # Set and replaced whenever a record arrives, is delivered or may be offered again.
         self._changed = anyio.Event()
 
     @property
@@ -146,9 +144,7 @@ class Relay:
             await self._changed.wait()
 
     async def follow(self, records: deque[Record]) -> None:
-        """Take over the records of ``later``, of a page or of dead letters, and out of it, one after the other.
-
-        A body is read when there is room for it.
+        """Take the records of a page, or of dead letters, out of ``later``, one after the other. A body is read when there is room for it.
 
         Raises:
             Unavailable: the database does not answer.
@@ -165,7 +161,7 @@ class Relay:
         while not self._buffer.has_room_for_body:
             await self._changed.wait()
         try:
-            record.data = await _whole(record.body)
+            record.data = await whole(record.body)
         except Vanished:
             self._buffer.drop(record)
             self._notify()
@@ -209,7 +205,7 @@ class Relay:
                     await changed.wait()
 
     def _begin(self, tasks: TaskGroup, records: Sequence[Record]) -> None:
-        size = _bytes(records)
+        size = data_bytes(records)
         self.in_flight += 1
         self._bytes_under_way += size
         tasks.start_soon(self._send, tasks, records, size)
@@ -251,8 +247,7 @@ class Relay:
     def _attached(self, record: Record) -> None:
         """Offer a record now that its attachment is stored; or settle it, if it still has one: then its dead letter was discarded."""
         if record.attachment is None:
-            self._schedule.put_back([record])
-            self._notify()
+            self._put_back([record])
         else:
             self._settle([record], unsettled=set())
 
@@ -263,16 +258,16 @@ class Relay:
         self.in_flight -= 1
         self._bytes_under_way -= size
         sorted_out = triage(rejections)
-        accepted = len(records) - len(rejections)
-        refused = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=anyio.current_time())
+        accepted, now = len(records) - len(rejections), anyio.current_time()
+        refused = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=now)
         if refused:
             self._tell_refused(refused)
         kept = chain(sorted_out.again, refused, sorted_out.divisible, *sorted_out.timed.values())
         self._settle(records, unsettled={id(record) for record in kept})
-        self._put_back_divided(sorted_out.divisible)
-        pauses = self._retries.pauses(
-            sorted_out, refused=refused, offered=len(records), began=began, now=anyio.current_time()
-        )
+        for record in sorted_out.divisible:
+            part(record)
+        self._put_back(sorted_out.divisible)
+        pauses = self._retries.pauses(sorted_out, refused=refused, offered=len(records), began=began, now=now)
         for seconds, waiting in pauses:
             tasks.start_soon(self._put_back_after, seconds, waiting)
 
@@ -284,13 +279,6 @@ class Relay:
         else:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
 
-    def _put_back_divided(self, records: Sequence[Record]) -> None:
-        """Offer aggregates that were refused for good again, each with half of its followers."""
-        for record in records:
-            part(record)
-        self._schedule.put_back(records)
-        self._notify()
-
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)
         if self._state.halt:
@@ -301,22 +289,12 @@ class Relay:
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer records again after a pause. Meanwhile each holds up its own lane, and no other."""
         await anyio.sleep(seconds)
+        self._put_back(records)
+
+    def _put_back(self, records: Sequence[Record]) -> None:
         self._schedule.put_back(records)
         self._notify()
 
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
-
-
-async def _whole(body: Body) -> bytes:
-    """All of a body. If its change is taken out of the outbox while it is read, what there is instead."""
-    while True:
-        with suppress(Torn):
-            return b"".join([part async for part in body.parts()])
-
-
-def _bytes(records: Sequence[Record]) -> int:
-    """How many bytes of data the records have, followers included."""
-    followers = chain.from_iterable([record.followers for record in records if record.followers])
-    return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])

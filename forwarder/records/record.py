@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Protocol
 
 import msgspec
+
+from forwarder.errors import Torn
 
 
 class Body(Protocol):
@@ -116,3 +120,21 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # Its place in its transaction, as in its record.
     index: int = 1
     count: int | None = 1
+
+
+async def whole(body: Body) -> bytes:
+    """All of a body. If its change is taken out of the outbox while it is read, what there is instead.
+
+    Raises:
+        Vanished: it is that of a dead letter, which somebody has discarded.
+        Unavailable: the database does not answer.
+    """
+    while True:
+        with suppress(Torn):
+            return b"".join([part async for part in body.parts()])
+
+
+def data_bytes(records: Sequence[Record]) -> int:
+    """How many bytes of data the records have, followers included."""
+    followers = chain.from_iterable([record.followers for record in records if record.followers])
+    return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])
