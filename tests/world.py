@@ -266,7 +266,7 @@ class Session:
         if text == query("set_aside"):
             async with self._statement() as transaction:
                 self._world.assign_xid(transaction)
-            return [(seq,) for seq in arguments[1]]
+            return [{"seq": seq} for seq in arguments[1]]
         answers: dict[str, Callable[..., list[Any]]] = {
             query("drain"): self._world.drain,
             query("page"): self._world.page,
