@@ -629,8 +629,16 @@ async def test_a_clock_that_was_set_back_keeps_nothing_from_being_sent_again(
 @pytest.mark.parametrize("jump", [0, (1 << 36) + 64], ids=["", "restored meanwhile"])
 @pytest.mark.parametrize("hole", [1, 2])
 async def test_what_retention_has_taken_out_of_the_middle_is_told(
-    database: Database, ledger: Ledger, served: Served, operator: Connection, hole: int, jump: int
+    database: Database,
+    ledger: Ledger,
+    served: Served,
+    operator: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    hole: int,
+    jump: int,
 ) -> None:
+    # A listener that finds itself in another history goes on in a leaf behind, and its janitor may see that before or after it empties some.
+    monkeypatch.setattr("forwarder.outbox.ring.EARLY_LEAVES", 0)
     await operator.execute("SELECT forwarder.lay_out(16)")
     await deliver(database, ledger, served, operator, *range(100, 155))
     if jump:
