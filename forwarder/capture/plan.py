@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
+from forwarder.capture.columns import require_columns
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
@@ -16,11 +17,12 @@ from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.leaf_size import layout
 from forwarder.capture.migrations import Migration
+from forwarder.capture.options import Settled, settle
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Table, unnamed, with_unnamed
+from forwarder.capture.tables import Registered, Table, registered, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
@@ -57,6 +59,8 @@ class Difference:
     warnings: tuple[str, ...] = ()
     # The tables that stay captured although the selection does not name them, as SQL writes them.
     unnamed: tuple[str, ...] = ()
+    # By table, as SQL writes it: what its options are if they are not the defaults, and which rule says so.
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
 
@@ -98,13 +102,15 @@ async def from_selection(
     rules: Sequence[Rule],
     *,
     exclude: Sequence[Pattern] = (),
+    described: Sequence[Rule] | None = None,
     remove: bool = False,
     leaf_events: int | None = None,
     max_image_bytes: int | None = None,
     roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
-    """What has to change so that the selected tables are captured. Changes nothing itself.
+    """What has to change so that the tables which the rules select are captured. Changes nothing itself.
 
+    ``described``: rules that say how the selected tables are captured; None: those that select them do.
     ``remove``: tables that are captured and not selected lose their triggers. Without it they stay captured, and their triggers are mended.
     ``leaf_events`` and ``max_image_bytes``: the size of the outbox's leaves, and the most bytes of a change's images; None: as they are now.
     ``roles``: who shall have which rights.
@@ -117,7 +123,8 @@ async def from_selection(
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
     tables, registry = await read_tables(connection), await read_registry(connection)
-    chosen = {table.relation: before for table, before in choose(tables, rules, exclude=exclude)}
+    settled = _settled(choose(tables, rules, exclude=exclude), rules if described is None else described, tables, registry)
+    chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     return Difference(
@@ -138,6 +145,7 @@ async def from_selection(
             *image_warnings(table for table in tables if table.relation in desired),
         ),
         unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
+        options={table.quoted: settled[table.relation].words for table in tables if table.relation in settled},
         preparation=rights.preparation,
     )
 
@@ -163,6 +171,25 @@ async def from_nothing(connection: Connection) -> Difference:
         has_sinks=not undelivered or await _has_sinks(connection),
         roles=roles.droppable,
     )
+
+
+def _settled(
+    chosen: Sequence[Table], rules: Sequence[Rule], tables: Sequence[Table], registry: Sequence[Registered]
+) -> dict[int, Settled]:
+    """The options of the chosen tables, by oid. Those of which no rule says anything keep what they have."""
+    for rule in rules:
+        options = rule.options or {}
+        require_columns(
+            [table for table in chosen if rule.applies(table)],
+            {
+                **{f"columns.{member}": list(names or ()) for member, names in options.get("columns", {}).items()},
+                "only_when": options.get("only_when", []),
+            },
+            is_exact=rule.match.is_exact,
+            pattern=rule.match.text,
+        )
+    standing = registered(tables, registry)
+    return {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
 
 
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:

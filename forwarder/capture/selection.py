@@ -1,14 +1,12 @@
 """Chooses the tables to capture: those that match the rules, which are names and globs. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from forwarder.errors import Misconfigured
-
-BeforeImage = Literal["full", "none"]
 
 DEFAULT_SCHEMA = "public"
 # How many names an error shows when none of them is like the one that is not found.
@@ -65,6 +63,11 @@ class Pattern:
         object.__setattr__(self, "_schema", _glob(match[1] or DEFAULT_SCHEMA))
         object.__setattr__(self, "_table", _glob(match[2]))
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is the name of one table."""
+        return not re.search(r"[*?]", re.sub(_QUOTED, "", self.text))
+
     def matches(self, table: Named) -> bool:
         """Whether it names this table."""
         return bool(self._schema.fullmatch(table.schema) and self._table.fullmatch(table.name))
@@ -72,21 +75,19 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Tables that match ``match`` and none of ``exclude`` are captured; ``before`` says whether with the image of the old row."""
+    """Tables that match ``match`` and none of ``exclude`` are captured. ``options``: what the rule says of how; None: nothing."""
 
     match: Pattern
     exclude: tuple[Pattern, ...] = ()
-    before: BeforeImage = "full"
+    options: Mapping[str, Any] | None = None
 
     def applies(self, table: Candidate) -> bool:
         """Whether this rule chooses the table."""
         return self.match.matches(table) and not _any_matches(self.exclude, table)
 
 
-def choose(
-    tables: Sequence[_Table], rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()
-) -> list[tuple[_Table, BeforeImage]]:
-    """The chosen tables in order of schema and name, each with the ``before`` of the last rule that applies to it.
+def choose(tables: Sequence[_Table], rules: Sequence[Rule], *, exclude: Sequence[Pattern] = ()) -> list[_Table]:
+    """The chosen tables, in order of schema and name.
 
     ``exclude`` wins over every rule. A partition of a chosen table is captured with it, and so not chosen by itself.
 
@@ -103,7 +104,7 @@ def choose(
     }
     _refuse_excluded_partitions(tables, chosen, exclude)
     return [
-        (table, chosen[table.relation].before)
+        table
         for table in sorted(tables, key=lambda table: (table.schema, table.name))
         if table.relation in chosen and chosen.keys().isdisjoint(table.ancestors)
     ]

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
-from forwarder.capture.selection import BeforeImage
+from forwarder.config.table_options import TableOptions
 from forwarder.database.quoting import identifier
 
 # Stands for a label that no image begins with.
@@ -16,11 +17,15 @@ _NO_OPENING = " "
 class Trigger:
     """A trigger of ours as found; somebody may have renamed it.
 
-    ``sound``: it is enabled, and fires on what it should. ``inherited``: it belongs to the trigger of a partitioned table.
+    ``type`` is its tgtype: on what it fires, and when. ``sound``: it is enabled, whatever columns change. ``inherited``: it belongs to the
+    trigger of a partitioned table.
     """
 
     relation: str
     name: str
+    function: str
+    type: int
+    has_condition: bool
     arguments: tuple[str, ...]
     sound: bool
     inherited: bool
@@ -73,6 +78,8 @@ class Table:
     key: tuple[int, ...]
     # The attribute numbers of the columns whose JSON is a number, a word or a string.
     scalars: frozenset[int]
+    # The attribute numbers of the columns of text.
+    texts: frozenset[int]
     # Whether all partitions have the same columns under the same attribute numbers.
     uniform: bool
     # Whether two rows may have one key until their transaction ends.
@@ -101,7 +108,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyColumn:
-    """A column of a key, with every name that it has had, the newest first."""
+    """A column, of a key in most places, with every name that it has had, the newest first."""
 
     attnum: int
     names: tuple[str, ...]
@@ -117,8 +124,10 @@ class Registered:
     name: str
     quoted: str
     key_columns: tuple[KeyColumn, ...]
-    before: BeforeImage
     active: bool
+    options: dict[str, Any]
+    # The columns, if rules about them had to be made; each with the names that it has had.
+    columns: tuple[KeyColumn, ...] = ()
 
 
 def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, Registered]:
@@ -145,15 +154,15 @@ def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int
     return by_oid_and_name | by_trigger_and_name | by_oid_and_trigger
 
 
-def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, BeforeImage]:
-    """The tables that the registry says are captured, by oid; also one that was dropped and created again under its name."""
+def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, TableOptions]:
+    """The options of the tables that the registry says are captured, by oid; also of one that was dropped and created again under its name."""
     rows = rows_of(tables, registry)
     by_name = {(row.schema, row.name): row for row in registry if row.active}
     found = ((table.relation, rows.get(table.relation) or by_name.get((table.schema, table.name))) for table in tables)
-    return {relation: row.before for relation, row in found if row and row.active}
+    return {relation: TableOptions.model_validate(row.options) for relation, row in found if row and row.active}
 
 
-def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]) -> list[Table]:
+def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, TableOptions]) -> list[Table]:
     """The tables that are captured by triggers of their own, although neither they nor a table that they are a partition of is desired."""
     active = registered(tables, registry)
     return [
@@ -166,16 +175,16 @@ def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Ma
 
 
 def with_unnamed(
-    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage]
-) -> dict[int, BeforeImage]:
-    """The desired tables, and those that are captured already and stay so, with the ``before`` that is registered."""
+    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, TableOptions]
+) -> dict[int, TableOptions]:
+    """The desired tables, and those that are captured already and stay so, with the options that are registered."""
     others = {table.relation for table in unnamed(tables, registry, desired)}
     # A partition of a captured table is captured with it, and cannot be captured by itself.
     covered = {table.relation for table in tables if not others.isdisjoint(table.ancestors)}
     staying = {
-        relation: before for relation, before in registered(tables, registry).items() if relation in others - covered
+        relation: options for relation, options in registered(tables, registry).items() if relation in others - covered
     }
-    return staying | {relation: before for relation, before in desired.items() if relation not in covered}
+    return staying | {relation: options for relation, options in desired.items() if relation not in covered}
 
 
 def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
@@ -191,7 +200,7 @@ def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
     )
 
 
-def key_labels(table: Table, columns: Sequence[KeyColumn]) -> tuple[str, ...]:
+def key_labels(table: Table, columns: Sequence[KeyColumn], *, is_shaped: bool = False) -> tuple[str, ...]:
     """The texts by which the trigger finds the key in a row's image without parsing it: the last argument of ``forwarder.install``.
 
     1. If the key is one column, the table's first: how each image begins, such as ``{"id":``.
@@ -199,12 +208,16 @@ def key_labels(table: Table, columns: Sequence[KeyColumn]) -> tuple[str, ...]:
     3. If such a text may stand elsewhere in an image, since a member before it is neither number nor word nor string, or since a partition has its
        columns in other places: the blank alone. Then the trigger has to parse the image.
     4. If there is no key: nothing.
+
+    Args:
+        is_shaped: an image has the columns of the key first, whatever their places in the table.
     """
     numbers = [column.attnum for column in columns]
     if not numbers or not table.columns.keys() >= set(numbers):
         return (_NO_OPENING,) if numbers else ()
-    first, before = min(table.columns), {attnum for attnum in table.columns if attnum <= max(numbers)}
-    if not table.uniform or not table.scalars >= before:
+    first = numbers[0] if is_shaped else min(table.columns)
+    before = set(numbers) if is_shaped else {attnum for attnum in table.columns if attnum <= max(numbers)}
+    if not (table.uniform or is_shaped) or not table.scalars >= before:
         return (_NO_OPENING,)
     labels = [f"{'{' if attnum == first else ','}{_json_text(table.columns[attnum])}:" for attnum in numbers]
     return tuple(labels) if numbers == [first] else (_NO_OPENING, *labels)

@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from forwarder.capture.columns import known_columns, treatments
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
-from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
+from forwarder.capture.trigger_differences import differences, superfluous
+from forwarder.capture.trigger_set import TriggerDefinition, is_shaped, serialized, trigger_set
+from forwarder.config.table_options import BeforeImage, TableOptions
 from forwarder.database.quoting import literal
-
-# PostgreSQL fires the triggers of one event in byte order of their names. With these names ours come before the application's.
-CAPTURE = "00_forwarder_capture"
-TRUNCATE = "00_forwarder_truncate"
+from forwarder.errors import Misconfigured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +26,37 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryRow:
+    """What the registry is to say of a table. The last two as JSON."""
+
+    before: BeforeImage
+    key_columns: tuple[KeyColumn, ...]
+    options: str = "{}"
+    columns: str = "[]"
+
+    @property
+    def sql(self) -> str:
+        """The options and the columns as arguments."""
+        return f"{literal(self.options)}, {literal(self.columns)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Install:
     """Create or correct the triggers of a table. ``registered_id`` is None for one that is new to the registry."""
 
     table: str
-    before: BeforeImage
-    key_columns: tuple[KeyColumn, ...]
+    row: RegistryRow
     key_labels: tuple[str, ...]
+    triggers: tuple[TriggerDefinition, ...]
     registered_id: int | None
     reasons: tuple[str, ...] = ()
-    # Triggers of ours that somebody has renamed. They are dropped, since they would capture each change a second time.
-    renamed: tuple[Trigger, ...] = ()
+    # Triggers of ours that there should not be: of other options, or renamed by somebody. They would capture each change a second time.
+    superfluous: tuple[Trigger, ...] = ()
 
     @property
     def drops(self) -> list[str]:
-        """A statement for each that was renamed."""
-        return [trigger.drop for trigger in self.renamed]
+        """A statement for each that there should not be."""
+        return [trigger.drop for trigger in self.superfluous]
 
     @property
     def sql(self) -> str:
@@ -52,7 +67,10 @@ class Install:
     def _installation(self) -> str:
         labels = ", ".join(map(literal, self.key_labels))
         registered_id = "NULL" if self.registered_id is None else str(self.registered_id)
-        return f"SELECT forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[]);"
+        return (
+            f"SELECT forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[], {self.row.sql},"
+            f" {literal(serialized(self.triggers))});"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +78,14 @@ class Registration:
     """Bring the registry in line with a table, whose triggers are as they should be."""
 
     table: str
-    before: BeforeImage
-    key_columns: tuple[KeyColumn, ...]
+    row: RegistryRow
     registered_id: int
     reasons: tuple[str, ...]
 
     @property
     def sql(self) -> str:
         """One statement; locks no table."""
-        return f"SELECT forwarder.register({_what(self)}, {self.registered_id});"
+        return f"SELECT forwarder.register({_what(self)}, {self.registered_id}, {self.row.sql});"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +125,7 @@ Decision = Keep | Change
 
 
 def plan(
-    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, BeforeImage], *, prune: bool
+    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, TableOptions], *, prune: bool
 ) -> list[Decision]:
     """What to do so that the ``desired`` tables, by oid, are captured: removals first, then each table in order of ``tables``.
 
@@ -144,52 +161,42 @@ def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
     )
 
 
-def _decision(table: Table, row: Registered | None, before: BeforeImage) -> Decision:
-    columns = key_columns(table, row)
-    labels = key_labels(table, columns)
-    install = partial(Install, table=table.quoted, before=before, key_columns=columns, key_labels=labels)
+def _decision(table: Table, row: Registered | None, options: TableOptions) -> Decision:
+    key = key_columns(table, row)
+    _require_key(table, key, options)
+    known = known_columns(table, row)
+    shaped = is_shaped(options)
+    wanted = trigger_set(
+        options,
+        columns=tuple(table.columns.values()),
+        key=tuple(column.names[0] for column in key),
+        treatments=treatments(table, known, key, options) if shaped else {},
+    )
+    labels = key_labels(table, key, is_shaped=shaped)
+    entry = RegistryRow(
+        before=options.before,
+        key_columns=key,
+        options=_json(options.set_ones),
+        columns=_columns(known) if options.columns.named else "[]",
+    )
+    install = partial(Install, table=table.quoted, row=entry, key_labels=labels, triggers=wanted)
+    dropped = superfluous(table, wanted)
     if row is None:
-        return install(registered_id=None, renamed=_renamed(table))
-    if reasons := _differences(table, row, before, labels):
-        return install(registered_id=row.id, reasons=reasons, renamed=_renamed(table))
-    if reasons := _news(table, row, columns):
-        return Registration(
-            table=table.quoted, before=before, key_columns=columns, registered_id=row.id, reasons=reasons
-        )
+        return install(registered_id=None, superfluous=dropped)
+    if reasons := differences(table, row, options, wanted, labels):
+        return install(registered_id=row.id, reasons=reasons, superfluous=dropped)
+    if reasons := _news(table, row, key):
+        return Registration(table=table.quoted, row=entry, registered_id=row.id, reasons=reasons)
     return Keep(table=table.quoted)
 
 
-def _differences(table: Table, row: Registered, before: BeforeImage, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """Why the triggers have to be installed again, or the row made to belong to this table; empty if they need not."""
-    found = {(trigger.relation, trigger.name): trigger for trigger in table.triggers}
-    wanted = _wanted(table)
-    arguments = (str(row.id), before, *labels)
-    checks = {
-        "triggers were missing": any(place not in found for place in wanted),
-        "a trigger was renamed": bool(_renamed(table)),
-        "a trigger was disabled or altered": any(not found[place].sound for place in wanted if place in found),
-        f"before image: {row.before} -> {before}": row.before != before,
-        "a trigger had other arguments": row.before == before
-        and any(found[place].arguments != arguments for place in wanted if place in found),
-        "the table was restored": row.relation != table.relation,
-        "it was registered as removed": not row.active,
-    }
-    return tuple(reason for reason, applies in checks.items() if applies)
-
-
-def _wanted(table: Table) -> list[tuple[str, str]]:
-    """The triggers that there should be: on which relation, and under which name."""
-    return [
-        *((member.quoted, CAPTURE) for member in table.members),
-        *((member.quoted, TRUNCATE) for member in table.members if member.truncates),
-    ]
-
-
-def _renamed(table: Table) -> tuple[Trigger, ...]:
-    """The triggers to drop so that none of ours is left under another name. One that is inherited is dropped with that of the partitioned table."""
-    others = [trigger for trigger in table.triggers if trigger.name not in (CAPTURE, TRUNCATE)]
-    parents = table.own_triggers if any(trigger.inherited for trigger in others) else ()
-    return tuple(dict.fromkeys((*parents, *(trigger for trigger in others if not trigger.inherited))))
+def _require_key(table: Table, key: Sequence[KeyColumn], options: TableOptions) -> None:
+    needing = {"before": options.before, "after": options.after}
+    for option, value in needing.items():
+        if not key and value in ("changed", "key"):
+            raise Misconfigured(
+                f'{table.quoted}: {option} = "{value}" needs a key, to tell which row has changed; add a primary key, or write {option} = "full"'
+            )
 
 
 def _news(table: Table, row: Registered, columns: tuple[KeyColumn, ...]) -> tuple[str, ...]:
@@ -201,13 +208,17 @@ def _news(table: Table, row: Registered, columns: tuple[KeyColumn, ...]) -> tupl
     return tuple(reason for reason, applies in checks.items() if applies)
 
 
-def _json(columns: Sequence[KeyColumn]) -> str:
+def _columns(columns: Sequence[KeyColumn]) -> str:
     return json.dumps([{"attnum": column.attnum, "names": column.names} for column in columns], ensure_ascii=False)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _what(change: Install | Registration) -> str:
     """The arguments that ``forwarder.install`` and ``forwarder.register`` begin with."""
-    return f"{literal(change.table)}::regclass, {literal(change.before)}, {literal(_json(change.key_columns))}"
+    return f"{literal(change.table)}::regclass, {literal(change.row.before)}, {literal(_columns(change.row.key_columns))}"
 
 
 def _forget(registered_id: int) -> str:

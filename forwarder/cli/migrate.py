@@ -103,16 +103,20 @@ def migrate(
         raise Misconfigured("--down removes everything; leave out --table, --exclude, --remove and --runtime-role")
     if discard_undelivered and not down:
         raise Misconfigured("--discard-undelivered is only for --down; leave it out")
-    flags = {"table": [{"match": pattern} for pattern in table]} if table else {}
-    loaded = settings(config, log_format, **flags)
+    loaded = settings(config, log_format)
     url = database_url(loaded)
     if down:
         _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
         return
+    rules = _rules(loaded)
+    # The command line says which tables, the file says how.
+    selected = [Rule(match=Pattern(pattern)) for pattern in table] if table else rules
+    _require_selection(selected, exclude=exclude, remove=remove)
     ask = partial(
         plan.from_selection,
-        rules=_rules(loaded, remove=remove),
-        exclude=_exclusions(loaded, exclude),
+        rules=selected,
+        described=rules,
+        exclude=[Pattern(pattern) for pattern in exclude or ()],
         leaf_events=loaded.outbox.leaf_events,
         max_image_bytes=loaded.capture.max_image_bytes,
         roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
@@ -130,19 +134,18 @@ def _mode(**flags: bool) -> Mode:
     return chosen[0] if chosen else "apply"
 
 
-def _rules(loaded: Settings, *, remove: bool) -> list[Rule]:
-    if remove and not loaded.table:
-        raise Misconfigured("--remove ends what a selection does not name, and there is none; add --table 'public.*'")
+def _rules(loaded: Settings) -> list[Rule]:
     return [
-        Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), before=rule.before)
+        Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), options=rule.options)
         for rule in loaded.table
     ]
 
 
-def _exclusions(loaded: Settings, exclude: Sequence[str] | None) -> list[Pattern]:
-    if exclude and not loaded.table:
+def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | None, remove: bool) -> None:
+    if remove and not selected:
+        raise Misconfigured("--remove ends what a selection does not name, and there is none; add --table 'public.*'")
+    if exclude and not selected:
         raise Misconfigured("--exclude leaves tables out of a selection, and there is none; add --table 'public.*'")
-    return [Pattern(pattern) for pattern in exclude or ()]
 
 
 def _perform(
@@ -227,6 +230,9 @@ def _show(found: Difference, mode: Mode) -> None:
     _tell_standing(found)
     for change in found.changes:
         typer.echo(migrate_lines.line(change, would=True))
+    for table, words in found.options.items():
+        for option in words:
+            typer.echo(f"{table}: {option}")
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
     for role in found.roles:

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from forwarder.config.settings import DEFAULT_SINK, SINK_NAME, Section, Settings
+from forwarder.config.section import Section
+from forwarder.config.settings import DEFAULT_SINK, SINK_NAME, Settings
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from operator import itemgetter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
+from forwarder.config.section import Section
+from forwarder.config.table_options import TableOptions
 from forwarder.config.wake import Wake
 
 # The role that forwarder.capture() is given to, if no other is asked for.
@@ -19,12 +21,6 @@ MIN_LEAF_EVENTS = 1 << 10
 MAX_LEAF_EVENTS = 1 << 24
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-
-
-class Section(BaseModel):
-    """A table of the TOML file. Unknown keys are errors; a value never shows in a message, since it may be a password."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class DatabaseSettings(Section):
@@ -53,15 +49,16 @@ class DatabaseSettings(Section):
     )
 
 
-class TableRule(Section):
-    """One ``[[table]]``: which tables to capture, and how."""
+class TableRule(TableOptions):
+    """One ``[[table]]``: which tables to capture, and how. Where several match a table, the last one that sets an option counts for that."""
 
     match: str = Field(min_length=1, description="A table, or a glob such as public.*; schema public if it names none.")
     exclude: list[str] = Field(default=[], description="Tables or globs to leave out of this rule's match.")
-    before: Literal["full", "none"] = Field(
-        default="full",
-        description="Whether an update keeps the old row: full costs the writer about 3 µs a row and doubles the record.",
-    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that this rule sets, by name."""
+        return self.model_dump(exclude_unset=True, exclude={"match", "exclude"})
 
 
 class SinkSettings(Section):
@@ -189,9 +186,9 @@ class Settings(Section):
     """Everything a command may need."""
 
     database: DatabaseSettings = DatabaseSettings()
-    table: list[TableRule] = []
+    table: list[TableRule] = Field(default=[])
     capture: CaptureSettings = CaptureSettings()
-    sink: list[SinkSettings] = []
+    sink: list[SinkSettings] = Field(default=[])
     listen: ListenSettings = ListenSettings()
     outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()

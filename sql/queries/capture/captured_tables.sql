@@ -7,8 +7,12 @@ SELECT regexp_replace(json_build_object(
     'name', captured.table_name,
     'quoted', format('%I.%I', captured.schema_name, captured.table_name),
     'key_columns', captured.key_columns,
-    'before', captured.before_image,
-    'active', captured.removed_at IS NULL
+    'active', captured.removed_at IS NULL,
+    -- Before 0031_rules.sql there was one option.
+    'options', coalesce(
+        to_jsonb(captured) -> 'options',
+        CASE captured.before_image WHEN 'full' THEN '{}' ELSE jsonb_build_object('before', captured.before_image) END),
+    'columns', coalesce(to_jsonb(captured) -> 'columns', '[]')
 )::text, $1, '?', 'g')
 FROM forwarder.captured_table AS captured
 ORDER BY captured.id

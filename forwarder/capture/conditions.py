@@ -1,0 +1,37 @@
+"""The conditions of triggers, in SQL. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from forwarder.database.quoting import identifier
+
+# What has to be stepped over where NEW is sought: constants, quoted names and comments; and whole words.
+_TOKEN = re.compile(
+    r"""[eE]'(?:[^'\\]|\\.|'')*'          # a constant with backslashes
+      | '(?:[^']|'')*'                    # a constant
+      | "(?:[^"]|"")*"                    # a quoted name
+      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$   # a constant between dollars
+      | --[^\n]* | /\*.*?\*/              # comments
+      | \w+                               # a word
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def of_old(condition: str) -> str:
+    """The same condition on the old row: OLD in the place of NEW, wherever that is a word of its own."""
+    return _TOKEN.sub(lambda token: "OLD" if token[0].lower() == "new" else token[0], condition)
+
+
+def differs(columns: Sequence[str]) -> str:
+    """Whether one of these columns differs in any byte between the old row and the new one. Of every type, also of those without an equality."""
+    old, new = (", ".join(f"{row}.{identifier(name)}" for name in columns) for row in ("OLD", "NEW"))
+    return f"ROW({old}) OPERATOR(pg_catalog.*<>) ROW({new})"
+
+
+def all_of(*conditions: str | None) -> str | None:
+    """What holds where each of these does; None where there are none."""
+    found = [condition for condition in conditions if condition]
+    return " AND ".join(f"({condition})" for condition in found) or None
