@@ -16,7 +16,8 @@ _NO_OPENING = " "
 class Trigger:
     """A trigger of ours as found; somebody may have renamed it.
 
-    ``sound``: it is enabled, and fires on what it should. ``inherited``: it belongs to the trigger of a partitioned table.
+    ``sound``: it is enabled, and fires on what it should; one of an earlier release should fire on nothing. ``inherited``: it belongs to the
+    trigger of a partitioned table.
     """
 
     relation: str

@@ -13,9 +13,12 @@ from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 from forwarder.database.quoting import literal
 
-# PostgreSQL fires the triggers of one event in byte order of their names. With these names ours come before the application's.
+# PostgreSQL fires the triggers of one event in byte order of their names. So this one, an AFTER trigger, comes before the application's,
 CAPTURE = "00_forwarder_capture"
-TRUNCATE = "00_forwarder_truncate"
+# and this one, a BEFORE trigger, behind them: what they write into the table is emptied with it.
+TRUNCATE = "zz_forwarder_truncate"
+# An AFTER trigger that earlier releases made. To drop it would take a stronger lock than to make the other one, so it stays, out of use.
+FORMER_TRUNCATE = "00_forwarder_truncate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +166,12 @@ def _differences(table: Table, row: Registered, before: BeforeImage, labels: tup
     """Why the triggers have to be installed again, or the row made to belong to this table; empty if they need not."""
     found = {(trigger.relation, trigger.name): trigger for trigger in table.triggers}
     wanted = _wanted(table)
+    former = {trigger.relation for trigger in table.triggers if trigger.name == FORMER_TRUNCATE and not trigger.sound}
+    missing = [place for place in wanted if place not in found]
     arguments = (str(row.id), before, *labels)
     checks = {
-        "triggers were missing": any(place not in found for place in wanted),
+        "triggers were missing": any(name != TRUNCATE or relation not in former for relation, name in missing),
+        "the trigger for TRUNCATE was that of an earlier release": bool(former),
         "a trigger was renamed": bool(_renamed(table)),
         "a trigger was disabled or altered": any(not found[place].sound for place in wanted if place in found),
         f"before image: {row.before} -> {before}": row.before != before,
@@ -187,7 +193,7 @@ def _wanted(table: Table) -> list[tuple[str, str]]:
 
 def _renamed(table: Table) -> tuple[Trigger, ...]:
     """The triggers to drop so that none of ours is left under another name. One that is inherited is dropped with that of the partitioned table."""
-    others = [trigger for trigger in table.triggers if trigger.name not in (CAPTURE, TRUNCATE)]
+    others = [trigger for trigger in table.triggers if trigger.name not in (CAPTURE, TRUNCATE, FORMER_TRUNCATE)]
     parents = table.own_triggers if any(trigger.inherited for trigger in others) else ()
     return tuple(dict.fromkeys((*parents, *(trigger for trigger in others if not trigger.inherited))))
 

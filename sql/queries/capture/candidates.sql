@@ -148,7 +148,8 @@ CROSS JOIN LATERAL (
     SELECT array_agg(found.oid) AS relations FROM found
 ) AS family
 -- Of these all but foreign tables, and our triggers on them, whatever their names. A trigger is sound if it is enabled and fires on what it
--- should: tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
+-- should: tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 34 is BEFORE TRUNCATE FOR EACH STATEMENT. "00_forwarder_truncate", of
+-- releases before 0029_truncate.sql, should not fire at all: it has WHEN (false).
 CROSS JOIN LATERAL (
     SELECT
         json_agg(json_build_object(
@@ -164,8 +165,13 @@ CROSS JOIN LATERAL (
                 WHERE argument.place <= trigger.tgnargs
                 ORDER BY argument.place
             ),
-            'sound', trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
-                AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_capture' THEN 29 ELSE 32 END,
+            'sound', CASE
+                WHEN trigger.tgname = '00_forwarder_truncate' THEN trigger.tgqual IS NOT NULL
+                ELSE trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
+                    AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_capture' THEN 29 ELSE 34 END
+                    AND trigger.tgfoid IS NOT DISTINCT FROM to_regproc(
+                        CASE trigger.tgname WHEN '00_forwarder_capture' THEN 'forwarder.capture' ELSE 'forwarder.capture_truncate' END)
+            END,
             'inherited', trigger.tgparentid <> 0
         ) ORDER BY member.quoted, trigger.tgname) FILTER (WHERE trigger.oid IS NOT NULL), '[]') AS triggers
     FROM (
@@ -180,7 +186,7 @@ CROSS JOIN LATERAL (
     ) AS member
     LEFT JOIN pg_catalog.pg_trigger AS trigger
         ON trigger.tgrelid = member.oid
-        AND trigger.tgfoid = to_regproc('forwarder.capture')
+        AND trigger.tgfoid IN (to_regproc('forwarder.capture'), to_regproc('forwarder.capture_truncate'))
 ) AS members
 WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'

@@ -5,7 +5,7 @@
 -- A row without a statement names a role that a part concerns, whether there is anything to do or not.
 WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     VALUES
-    -- What capture() may do. A function that it begins to call is to be added here. One that it does not call any more stays for a release, for
+    -- What capture() and capture_truncate() may do. A function that it begins to call is to be added here. One that it does not call any more stays for a release, for
     -- statements that have begun under the release before: capture_with_care(), and what that calls.
     ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
     ('capture', 'TABLE', 'outbox', '{INSERT}'),
@@ -41,6 +41,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'write_truncation', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` need.
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
     ('runtime', 'TABLE', 'ahead', '{SELECT,INSERT,UPDATE,DELETE}'),
@@ -244,7 +245,7 @@ alien (role_name, statement) AS (
     JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
 ),
 due (place, part, role_name, statement) AS (
-    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own capture() and images() is the part `capture`.
+    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own the others is the part `capture`.
     SELECT
         1, 'owner', pg_get_userbyid(ours.owner)::text,
         format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
@@ -253,7 +254,7 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'images')
+          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'capture_truncate', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer

@@ -341,6 +341,6 @@ def test_the_sql_of_a_removal_drops_before_it_forgets() -> None:
     change = Remove(table="public.orders", triggers=triggers("public.orders", 7), registered_id=7)
     assert change.sql.splitlines() == [
         'DROP TRIGGER IF EXISTS "00_forwarder_capture" ON public.orders;',
-        'DROP TRIGGER IF EXISTS "00_forwarder_truncate" ON public.orders;',
+        'DROP TRIGGER IF EXISTS "zz_forwarder_truncate" ON public.orders;',
         "SELECT forwarder.forget(7);",
     ]
