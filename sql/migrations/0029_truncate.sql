@@ -6,7 +6,7 @@
 --     writes into a table of the statement whose turn was before.
 --   * Its function is a small one of its own. PL/pgSQL compiles a trigger's function for each trigger and session, and for each of its expressions
 --     keeps a plan, all of which PostgreSQL looks at whenever a table gets a new file: with capture(), hundreds of tables took seconds.
---   * Only DROP TRIGGER and ALTER TRIGGER … RENAME take an old trigger away, and these wait for readers of the table, too. So it stays, with
+--   * Only DROP TRIGGER and ALTER TRIGGER with RENAME take an old trigger away, and these wait for readers of the table, too. So it stays, with
 --     WHEN (false), until somebody drops it. Until `forwarder migrate` comes to a table, the old one is in use.
 
 -- What forwarder.capture_truncate() does. It is called by that alone, with its path and rights.
@@ -84,7 +84,7 @@ BEGIN
     IF fires_always THEN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER zz_forwarder_truncate', relation);
     END IF;
-    -- ALTER TABLE … DISABLE TRIGGER would ask for the rights of the table's owner, and ENABLE TRIGGER ALL would undo it.
+    -- ALTER TABLE with DISABLE TRIGGER would ask for the rights of the table's owner, and ENABLE TRIGGER ALL would undo it.
     IF EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND tgfoid = 'forwarder.capture'::regproc

@@ -75,7 +75,7 @@ async def forwarder(
 async def triggers(connection: Connection) -> set[tuple[str, str, str]]:
     """Every trigger of ours: its table, its name, and the version of its row in the catalog."""
     rows = await connection.fetch(
-        "SELECT tgrelid::regclass::text, tgname::text, xmin::text FROM pg_trigger WHERE tgname LIKE '00\\_forwarder%'"
+        "SELECT tgrelid::regclass::text, tgname::text, xmin::text FROM pg_trigger WHERE tgname LIKE '__\\_forwarder%'"
     )
     return {(row[0], row[1], row[2]) for row in rows}
 
