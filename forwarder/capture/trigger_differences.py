@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from forwarder.capture.tables import Member, Registered, Table, Trigger
-from forwarder.capture.trigger_set import TriggerDefinition, is_name_of_ours
+from forwarder.capture.trigger_set import FORMER_TRUNCATE, TRUNCATE, TriggerDefinition, is_name_of_ours
 from forwarder.config.table_options import TableOptions
 
 
@@ -25,8 +25,14 @@ def differences(
     changed = _changed_options(row, options)
     others = superfluous(table, wanted)
     renamed = [trigger for trigger in others if not is_name_of_ours(trigger.name)]
+    former = {
+        trigger.relation for trigger in table.triggers if trigger.name == FORMER_TRUNCATE and not trigger.has_condition
+    }
+    missing = [place for place, (trigger, _) in zip(_places(table, wanted), pairs, strict=True) if trigger is None]
     checks = {
-        "triggers were missing": not changed and any(trigger is None for trigger, _ in pairs),
+        "triggers were missing": not changed
+        and any(trigger.name != TRUNCATE or member.quoted not in former for member, trigger in missing),
+        "the trigger for TRUNCATE was that of an earlier release": bool(former),
         "a trigger was renamed": bool(renamed),
         "a trigger was disabled or altered": any(
             trigger and not _is_sound(trigger, wanted) for trigger, wanted in pairs if not changed
@@ -71,7 +77,7 @@ def _places(table: Table, wanted: Sequence[TriggerDefinition]) -> Iterator[tuple
 def superfluous(table: Table, wanted: Sequence[TriggerDefinition]) -> tuple[Trigger, ...]:
     """The triggers to drop so that none of ours is left that is not wanted. One that is inherited is dropped with that of the partitioned table."""
     names = {trigger.name for trigger in wanted}
-    others = [trigger for trigger in table.triggers if trigger.name not in names]
+    others = [trigger for trigger in table.triggers if trigger.name not in names | {FORMER_TRUNCATE}]
     # One that was renamed on a partition alone goes with that of the table, whichever it belongs to.
     strays = {trigger.name for trigger in others if trigger.inherited} - {trigger.name for trigger in table.own_triggers}
     parents = table.own_triggers if strays else ()

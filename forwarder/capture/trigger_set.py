@@ -19,9 +19,12 @@ from typing import Any
 from forwarder.capture.conditions import all_of, differs, of_old
 from forwarder.config.table_options import OPERATIONS, ColumnRules, TableOptions
 
-# PostgreSQL fires the triggers of one event in byte order of their names. With these names ours come before the application's.
+# PostgreSQL fires the triggers of one event in byte order of their names. So this one, an AFTER trigger, comes before the application's,
 CAPTURE = "00_forwarder_capture"
-TRUNCATE = "00_forwarder_truncate"
+# and this one, a BEFORE trigger, behind them: what they write into the table is emptied with it.
+TRUNCATE = "zz_forwarder_truncate"
+# An AFTER trigger that earlier releases made. To drop it would take a stronger lock than to make the other one, so it stays, out of use.
+FORMER_TRUNCATE = "00_forwarder_truncate"
 
 # Bits of pg_trigger.tgtype.
 _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = 1, 2, 4, 8, 16, 32
@@ -65,13 +68,13 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
-        found.append(TriggerDefinition(name=TRUNCATE, type=_TRUNCATE))
+        found.append(TriggerDefinition(name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before))
     return tuple(found)
 
 
 def is_name_of_ours(name: str) -> bool:
     """Whether a trigger of some table may have this name."""
-    return name == TRUNCATE or name.startswith(CAPTURE)
+    return name in (TRUNCATE, FORMER_TRUNCATE) or name.startswith(CAPTURE)
 
 
 def is_shaped(options: TableOptions) -> bool:

@@ -61,10 +61,12 @@ $$;
 -- How each column of a table is treated, by name. `rules` are those of the trigger.
 --   * A rule is for a number and for a name, so that it holds for a column that was renamed, and for one that was dropped and made anew.
 --   * Numbers are those of the captured table; a partition may have others.
+--   * Read with the rights of the schema's owner: the trigger may not read the registry.
 --   * The names that a snapshot sees may be older than the rows. So each is compared with what it is in this moment, and left out if it
 --     differs; what is in a row under a name that is not here is withheld.
 CREATE FUNCTION forwarder.treatments(rules jsonb, captured_id integer, relation oid) RETURNS jsonb
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_object_agg(
         theirs.attname,
@@ -543,7 +545,11 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
-    fires_always boolean := (SELECT tgenabled = 'A' FROM pg_trigger WHERE tgrelid = relation AND tgname = name);
+    fires_always boolean := (
+        SELECT bool_or(tgenabled = 'A') FROM pg_trigger
+        WHERE tgrelid = relation
+          AND (tgname = name OR tgname = '00_forwarder_truncate' AND tgqual IS NULL AND name = 'zz_forwarder_truncate')
+    );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
     EXECUTE format(
@@ -619,7 +625,205 @@ BEGIN
             SELECT found.oid::regclass AS relation FROM found WHERE found.oid = target OR found.relkind = 'r'
         ) AS member;
     END LOOP;
+    PERFORM forwarder.retire_truncate_trigger(trigger.tgrelid)
+    FROM pg_trigger AS trigger
+    WHERE trigger.tgname = '00_forwarder_truncate' AND trigger.tgfoid = 'forwarder.capture'::regproc AND trigger.tgqual IS NULL
+      AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = captured_id::text;
     PERFORM forwarder.watch_triggers(captured_id, after_change => true);
     RETURN captured_id;
+END
+$$;
+
+-- Puts out of use the trigger for TRUNCATE that earlier releases made on a table. ALTER TABLE with DISABLE TRIGGER would ask for the rights of the
+-- table's owner, and ENABLE TRIGGER ALL would undo it.
+CREATE FUNCTION forwarder.retire_truncate_trigger(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND tgfoid = 'forwarder.capture'::regproc AND tgqual IS NULL
+    ) THEN
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
+            ' EXECUTE FUNCTION forwarder.capture()', relation);
+    END IF;
+END
+$$;
+
+-- The functions of triggers for rows, as far as there are.
+CREATE FUNCTION forwarder.row_triggers() RETURNS oid[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$SELECT ARRAY[to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules')]::oid[]$$;
+
+-- As in 0029_truncate.sql, but the triggers are those that the registry says.
+CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
+    table_id    integer,
+    relation    oid,
+    is_root     boolean,
+    name        text,
+    trigger_oid oid,
+    version     xid,
+    is_sound    boolean
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE chosen AS MATERIALIZED (
+        SELECT * FROM forwarder.captured_table AS captured
+        WHERE captured.removed_at IS NULL AND (only_table IS NULL OR captured.id = only_table)
+    ),
+    root AS (
+        SELECT captured.id, class.oid, class.relkind
+        FROM chosen AS captured
+        CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN EXISTS (
+                    SELECT FROM pg_trigger AS trigger
+                    WHERE trigger.tgrelid = captured.relation
+                      AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = captured.id::text
+                ) THEN captured.relation
+                ELSE to_regclass(format('%I.%I', captured.schema_name, captured.table_name))::oid
+            END AS relation
+        ) AS same
+        JOIN pg_class AS class ON class.oid = same.relation
+        WHERE class.relkind IN ('r', 'p')
+          AND NOT EXISTS (
+              SELECT FROM pg_trigger AS trigger
+              WHERE trigger.tgrelid = class.oid AND trigger.tgname = '00_forwarder_capture' AND trigger.tgparentid <> 0
+                AND trigger.tgfoid = ANY (forwarder.row_triggers()))
+    ),
+    member AS (
+        SELECT id, oid, relkind, true AS is_root FROM root
+        UNION ALL
+        SELECT member.id, class.oid, class.relkind, false
+        FROM member
+        JOIN pg_inherits AS link ON link.inhparent = member.oid AND NOT link.inhdetachpending
+        JOIN pg_class AS class ON class.oid = link.inhrelid
+        WHERE member.relkind = 'p' AND class.relkind IN ('r', 'p')
+    )
+    SELECT DISTINCT ON (member.oid, expected.name)
+        member.id,
+        member.oid,
+        member.is_root,
+        expected.name,
+        trigger.oid,
+        trigger.xmin,
+        coalesce(
+            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0
+            AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_truncate' THEN 32 ELSE expected.type END
+            AND (trigger.tgqual IS NULL) = expected.is_unconditional
+            AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
+    FROM member
+    JOIN forwarder.captured_table AS captured USING (id)
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE listed.name WHEN 'zz_forwarder_truncate' THEN '00_forwarder_truncate' ELSE listed.name END AS name,
+            listed.name AS present_name,
+            listed.type,
+            listed.condition IS NULL AS is_unconditional,
+            to_regproc(format('forwarder.%I', listed.function)) AS function
+        FROM jsonb_to_recordset(captured.triggers) AS listed (name text, type integer, function text, condition text)
+    ) AS expected
+    -- LIMIT: by the index, however many there are.
+    LEFT JOIN LATERAL (
+        SELECT found.*, found.xmin
+        FROM pg_trigger AS found
+        WHERE found.tgrelid = member.oid
+          AND (
+              found.tgname = expected.present_name AND found.tgfoid = expected.function
+              OR found.tgname = expected.name AND found.tgname = '00_forwarder_truncate' AND found.tgqual IS NULL
+                  AND found.tgfoid = to_regproc('forwarder.capture')
+          )
+        ORDER BY found.tgname DESC
+        LIMIT 1
+    ) AS trigger ON true
+    WHERE expected.type & 1 = 1 OR member.is_root OR member.relkind = 'r'
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+END
+$$;
+
+-- As in 0029_truncate.sql. forwarder.capture_by_rules() goes where forwarder.capture() goes, too.
+CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    owner_name name := (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'forwarder.migration'::regclass);
+    previous_role name := (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc);
+    -- A role that could do all that the owner can would be none of its own.
+    images_role text := coalesce(
+        (
+            SELECT rolname
+            FROM pg_roles
+            WHERE rolname = role_name || '_images' AND pg_has_role(owner_name, oid, 'USAGE') AND NOT pg_has_role(oid, owner_name, 'MEMBER')
+        ), role_name);
+    routine regprocedure;
+    caller name;
+BEGIN
+    IF NOT pg_has_role(owner_name, role_name, 'USAGE') THEN
+        RAISE 'role % would not inherit the rights of %, and could not replace forwarder.capture(); ALTER ROLE % INHERIT',
+            quote_ident(owner_name), quote_ident(role_name), quote_ident(owner_name);
+    END IF;
+    FOREACH routine IN ARRAY 
+        ARRAY['forwarder.capture()', 'forwarder.capture_by_rules()', 'forwarder.capture_truncate()']::regprocedure[] LOOP
+        IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
+            EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
+            EXECUTE format('ALTER FUNCTION %s OWNER TO %I', routine, role_name);
+            EXECUTE format('REVOKE CREATE ON SCHEMA forwarder FROM %I', role_name);
+        END IF;
+    END LOOP;
+    IF images_role <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.images'::regproc) THEN
+        EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', images_role);
+        EXECUTE format('ALTER FUNCTION forwarder.images(record, record, bigint) OWNER TO %I', images_role);
+        EXECUTE format('REVOKE CREATE ON SCHEMA forwarder FROM %I', images_role);
+        -- What its owner may do has gone over to the next one.
+        FOREACH caller IN ARRAY ARRAY[previous_role, role_name] LOOP
+            IF NOT has_function_privilege(caller, 'forwarder.images(record, record, bigint)', 'EXECUTE') THEN
+                EXECUTE format('GRANT EXECUTE ON FUNCTION forwarder.images(record, record, bigint) TO %I', caller);
+            END IF;
+        END LOOP;
+    END IF;
+END
+$$;
+
+-- As forwarder.capture_truncate() in 0029_truncate.sql.
+DO $$
+DECLARE
+    capture_owner name := (
+        SELECT pg_catalog.pg_get_userbyid(proowner) FROM pg_catalog.pg_proc WHERE oid = 'forwarder.capture'::pg_catalog.regproc);
+    may_create boolean := pg_catalog.has_schema_privilege(capture_owner, 'forwarder', 'CREATE');
+    called regprocedure;
+BEGIN
+    FOR called IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
+          AND proname IN (
+              'audit', 'capture_by_rules', 'capture_shaped', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
+              'retire_truncate_trigger', 'row_triggers', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
+    END LOOP;
+    FOR called IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
+          AND proname IN (
+              'audit', 'capture_shaped', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', called, capture_owner);
+    END LOOP;
+    EXECUTE pg_catalog.format('GRANT SELECT ON forwarder.salt TO %I', capture_owner);
+    IF NOT may_create THEN
+        EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA forwarder TO %I', capture_owner);
+    END IF;
+    EXECUTE pg_catalog.format('ALTER FUNCTION forwarder.capture_by_rules() OWNER TO %I', capture_owner);
+    IF NOT may_create THEN
+        EXECUTE pg_catalog.format('REVOKE CREATE ON SCHEMA forwarder FROM %I', capture_owner);
+    END IF;
 END
 $$;

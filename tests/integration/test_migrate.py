@@ -75,7 +75,7 @@ async def forwarder(
 async def triggers(connection: Connection) -> set[tuple[str, str, str]]:
     """Every trigger of ours: its table, its name, and the version of its row in the catalog."""
     rows = await connection.fetch(
-        "SELECT tgrelid::regclass::text, tgname::text, xmin::text FROM pg_trigger WHERE tgname LIKE '00\\_forwarder%'"
+        "SELECT tgrelid::regclass::text, tgname::text, xmin::text FROM pg_trigger WHERE tgname LIKE '__\\_forwarder%'"
     )
     return {(row[0], row[1], row[2]) for row in rows}
 
@@ -278,12 +278,12 @@ ON_ORDERS = "ON public.orders FOR EACH ROW EXECUTE FUNCTION forwarder.capture"
     "damage",
     [
         'ALTER TABLE public.orders DISABLE TRIGGER "00_forwarder_capture"',
-        'ALTER TABLE public.orders ENABLE REPLICA TRIGGER "00_forwarder_truncate"',
+        'ALTER TABLE public.orders ENABLE REPLICA TRIGGER "zz_forwarder_truncate"',
         "ALTER TABLE public.orders DISABLE TRIGGER USER",
         'DROP TRIGGER "00_forwarder_capture" ON public.orders',
-        'DROP TRIGGER "00_forwarder_truncate" ON public.orders',
+        'DROP TRIGGER "zz_forwarder_truncate" ON public.orders',
         'ALTER TRIGGER "00_forwarder_capture" ON public.orders RENAME TO "a ""name"""',
-        'ALTER TRIGGER "00_forwarder_truncate" ON public.orders RENAME TO another',
+        'ALTER TRIGGER "zz_forwarder_truncate" ON public.orders RENAME TO another',
         f"{REPLACE} INSERT {ON_ORDERS}('1', 'full')",
         f"{REPLACE} INSERT OR UPDATE OF note OR DELETE {ON_ORDERS}('1', 'full')",
         f"{REPLACE} INSERT OR UPDATE OR DELETE {ON_ORDERS}('2', 'full')",
@@ -477,7 +477,7 @@ async def test_a_trigger_disabled_on_a_partition_is_mended(owner: Connection) ->
 
 @pytest.mark.parametrize(
     "place",
-    ['"00_forwarder_capture" ON public.sale', '"00_forwarder_truncate" ON public.sale_1'],
+    ['"00_forwarder_capture" ON public.sale', '"zz_forwarder_truncate" ON public.sale_1'],
     ids=["parent", "partition"],
 )
 async def test_a_trigger_renamed_on_a_partitioned_table_or_its_partition_is_mended(

@@ -199,7 +199,7 @@ async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_tr
         f"""
         BEGIN;
         DROP TRIGGER "00_forwarder_capture" ON public.log_3;
-        DROP TRIGGER "00_forwarder_truncate" ON public.log_3;
+        DROP TRIGGER "zz_forwarder_truncate" ON public.log_3;
         {attach};
         COMMIT;
         """

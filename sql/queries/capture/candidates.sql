@@ -90,6 +90,12 @@ SELECT regexp_replace(json_build_object(
           AND base.typnamespace = 'pg_catalog'::regnamespace AND base.typcategory NOT IN ('A', 'C')
           AND base.typname NOT IN ('json', 'jsonb')
     ),
+    'texts', (
+        SELECT coalesce(json_agg(attribute.attnum), '[]')
+        FROM pg_catalog.pg_attribute AS attribute
+        JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+        WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND NOT attribute.attisdropped AND type.typcategory = 'S'
+    ),
     'uniform', NOT EXISTS (
         SELECT
         FROM unnest(family.relations) AS member (oid)
@@ -147,8 +153,7 @@ CROSS JOIN LATERAL (
     )
     SELECT array_agg(found.oid) AS relations FROM found
 ) AS family
--- Of these all but foreign tables, and our triggers on them, whatever their names. A trigger is sound if it is enabled and fires on what it
--- should: tgtype 29 is AFTER INSERT OR UPDATE OR DELETE FOR EACH ROW, 32 is AFTER TRUNCATE FOR EACH STATEMENT.
+-- Of these all but foreign tables, and our triggers on them, whatever their names. A trigger is sound if it is enabled, whatever columns change.
 CROSS JOIN LATERAL (
     SELECT
         json_agg(json_build_object(
@@ -158,14 +163,16 @@ CROSS JOIN LATERAL (
         coalesce(json_agg(json_build_object(
             'relation', member.quoted,
             'name', trigger.tgname,
+            'function', (SELECT proname FROM pg_catalog.pg_proc WHERE oid = trigger.tgfoid),
+            'type', trigger.tgtype,
+            'has_condition', trigger.tgqual IS NOT NULL,
             'arguments', ARRAY(
                 SELECT convert_from(decode(argument.escaped, 'escape'), getdatabaseencoding())
                 FROM unnest(string_to_array(encode(trigger.tgargs, 'escape'), '\000')) WITH ORDINALITY AS argument (escaped, place)
                 WHERE argument.place <= trigger.tgnargs
                 ORDER BY argument.place
             ),
-            'sound', trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
-                AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_capture' THEN 29 ELSE 32 END,
+            'sound', trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0,
             'inherited', trigger.tgparentid <> 0
         ) ORDER BY member.quoted, trigger.tgname) FILTER (WHERE trigger.oid IS NOT NULL), '[]') AS triggers
     FROM (
@@ -180,7 +187,7 @@ CROSS JOIN LATERAL (
     ) AS member
     LEFT JOIN pg_catalog.pg_trigger AS trigger
         ON trigger.tgrelid = member.oid
-        AND trigger.tgfoid = to_regproc('forwarder.capture')
+        AND trigger.tgfoid IN (to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_truncate'))
 ) AS members
 WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'

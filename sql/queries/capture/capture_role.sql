@@ -31,7 +31,11 @@ SELECT json_build_object(
     'owner', quote_ident(pg_get_userbyid(ours.owner)),
     'holder', quote_ident(pg_get_userbyid(coalesce(ours.function_owner, ours.owner))),
     'exists', role.oid IS NOT NULL,
-    'has_function', coalesce(role.oid = ours.function_owner, false),
+    -- Whoever has capture() should have the other trigger functions too.
+    'has_function', coalesce(role.oid = ours.function_owner, false) AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_proc AS proc
+        WHERE $2 = 'capture' AND proc.oid IN (to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_truncate')) AND proc.proowner <> role.oid
+    ),
     'says_what', ours.says_what,
     -- Whether it can do all that the owner can, so that the function would run with no fewer rights.
     'is_unfit', role.oid IS NOT NULL AND (role.rolsuper OR pg_has_role(role.oid, ours.owner, 'MEMBER')),

@@ -5,12 +5,15 @@
 -- A row without a statement names a role that a part concerns, whether there is anything to do or not.
 WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     VALUES
-    -- What capture() may do. A function that it begins to call is to be added here. One that it does not call any more stays for a release, for
-    -- statements that have begun under the release before: capture_with_care(), and what that calls.
+    -- What the trigger functions may do. A function that they begin to call is to be added here. One that they do not call any more stays for a
+    -- release, for statements that have begun under the release before: capture_with_care(), and what that calls.
     ('capture', 'SCHEMA', 'forwarder', '{USAGE}'::text[]),
     ('capture', 'TABLE', 'outbox', '{INSERT}'),
+    ('capture', 'TABLE', 'salt', '{SELECT}'),
     ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
+    ('capture', 'FUNCTION', 'audit', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'capture_shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
@@ -34,13 +37,21 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'parts_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'parts_within', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'planned_rules', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'strange_types', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'treated', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'treatments', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'write_change', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'write_truncation', '{EXECUTE}'),
     -- What `listen`, `replay`, `sinks` and `dead-letters` need.
     ('runtime', 'SCHEMA', 'forwarder', '{USAGE}'),
     ('runtime', 'TABLE', 'ahead', '{SELECT,INSERT,UPDATE,DELETE}'),
@@ -180,7 +191,7 @@ entitled (part, role, role_name) AS (
           class.oid IN (SELECT chosen.oid FROM chosen)
           OR EXISTS (
               SELECT FROM pg_catalog.pg_trigger AS trigger
-              WHERE trigger.tgrelid = class.oid AND trigger.tgfoid = to_regproc('forwarder.capture')
+              WHERE trigger.tgrelid = class.oid AND trigger.tgfoid IN (to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'))
           )
       )
 ),
@@ -244,7 +255,7 @@ alien (role_name, statement) AS (
     JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
 ),
 due (place, part, role_name, statement) AS (
-    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own capture() and images() is the part `capture`.
+    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own the others is the part `capture`.
     SELECT
         1, 'owner', pg_get_userbyid(ours.owner)::text,
         format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
@@ -253,7 +264,7 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'images')
+          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'capture_by_rules', 'capture_truncate', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer

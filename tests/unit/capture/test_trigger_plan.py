@@ -11,6 +11,7 @@ from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
 from forwarder.capture.trigger_plan import (
     CAPTURE,
+    FORMER_TRUNCATE,
     TRUNCATE,
     Decision,
     Forget,
@@ -113,6 +114,28 @@ def test_a_disabled_trigger_is_noticed() -> None:
     (decision,) = decide([found], [row()], 100)
     assert isinstance(decision, Install)
     assert decision.reasons == ("a trigger was disabled or altered",)
+
+
+@pytest.mark.parametrize("is_exchanged", [False, True])
+def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_not_dropped(*, is_exchanged: bool) -> None:
+    found = table(captured_as=7)
+    former = replace(found.triggers[1], name=FORMER_TRUNCATE, sound=is_exchanged)
+    found = replace(found, triggers=(*found.triggers[: 1 + is_exchanged], former))
+    (decision,) = decide([found], [row()], 100)
+    if is_exchanged:
+        assert decision == Keep(table="public.orders")
+    else:
+        assert isinstance(decision, Install)
+        assert decision.reasons == ("the trigger for TRUNCATE was that of an earlier release",)
+        assert decision.drops == []
+
+
+def test_a_trigger_of_an_earlier_release_that_is_out_of_use_is_removed_with_the_others() -> None:
+    found = table(captured_as=7)
+    former = replace(found.triggers[1], name=FORMER_TRUNCATE)
+    (decision,) = decide([replace(found, triggers=(*found.triggers, former))], [row()])
+    assert isinstance(decision, Remove)
+    assert former in decision.triggers
 
 
 def test_another_before_image_is_installed_under_the_same_id() -> None:
@@ -341,6 +364,6 @@ def test_the_sql_of_a_removal_drops_before_it_forgets() -> None:
     change = Remove(table="public.orders", triggers=triggers("public.orders", 7), registered_id=7)
     assert change.sql.splitlines() == [
         'DROP TRIGGER IF EXISTS "00_forwarder_capture" ON public.orders;',
-        'DROP TRIGGER IF EXISTS "00_forwarder_truncate" ON public.orders;',
+        'DROP TRIGGER IF EXISTS "zz_forwarder_truncate" ON public.orders;',
         "SELECT forwarder.forget(7);",
     ]
