@@ -26,9 +26,12 @@ def of_old(condition: str) -> str:
 
 
 def differs(columns: Sequence[str]) -> str:
-    """Whether one of these columns differs in any byte between the old row and the new one. Of every type, also of those without an equality."""
+    """Whether one of these columns differs in any byte between the old row and the new one. Of every type, also of those without an equality.
+
+    As records: of two rows PostgreSQL would compare each column by itself, with an operator that its type does not have.
+    """
     old, new = (", ".join(f"{row}.{identifier(name)}" for name in columns) for row in ("OLD", "NEW"))
-    return f"ROW({old}) OPERATOR(pg_catalog.*<>) ROW({new})"
+    return f"ROW({old})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({new})::pg_catalog.record"
 
 
 def all_of(*conditions: str | None) -> str | None:

@@ -60,8 +60,9 @@ class Install:
 
     @property
     def sql(self) -> str:
-        """The drops and one more statement, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
-        return "\n".join([*self.drops, self._installation])
+        """A look at the triggers that are registered, the drops, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        look = [] if self.registered_id is None else [f"SELECT forwarder.watch_triggers({self.registered_id});"]
+        return "\n".join([*look, *self.drops, self._installation])
 
     @property
     def _installation(self) -> str:

@@ -427,7 +427,7 @@ BEGIN
     IF is_usual THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, context, extra)
         VALUES (
-            arguments[0]::integer, capture_shaped.relation, operation::"char", old_image, new_image, capture_shaped.context, members);
+            arguments[0]::integer, capture_shaped.relation, operation::"char", old_image, new_image, context, members);
     ELSE
         PERFORM forwarder.write_change(
             operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced,
@@ -536,7 +536,8 @@ BEGIN
 END
 $$;
 
--- Creates a trigger of ours, or exchanges it in place.
+-- As in 0025_lockless.sql, for any trigger.
+DROP FUNCTION forwarder.put_trigger(regclass, text, text, text, text[]);
 CREATE FUNCTION forwarder.put_trigger(relation regclass, definition jsonb, arguments text[]) RETURNS void
 LANGUAGE plpgsql
 -- So that a regclass is written with its schema; and what a condition names is PostgreSQL's own, or named with its schema.
@@ -574,7 +575,9 @@ BEGIN
 END
 $$;
 
--- As in 0029_truncate.sql, with the triggers that the options ask for.
+-- As in 0029_truncate.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
+-- forwarder.watch_triggers() before it, and before triggers are dropped that are not wanted any more: what is missing after that is no gap.
+DROP FUNCTION forwarder.put_truncate_trigger(regclass, text[]);
 DROP FUNCTION forwarder.install(regclass, text, jsonb, integer, text[]);
 CREATE FUNCTION forwarder.install(
     target        regclass,
@@ -598,13 +601,12 @@ DECLARE
     END;
     definition jsonb;
 BEGIN
-    PERFORM forwarder.watch_triggers(registered_id) WHERE registered_id IS NOT NULL;
     captured_id := forwarder.register(target, before_image, key_columns, registered_id, options, columns);
     UPDATE forwarder.captured_table AS captured
     SET triggers = coalesce(install.triggers, replace(
         '[{"name": "00_forwarder_capture", "type": 29, "function": "capture", "condition": null, "rules": "full"},
           {"name": "zz_forwarder_truncate", "type": 34, "function": "capture_truncate", "condition": null, "rules": "full"}]',
-        'full', before_image)::jsonb)
+        'full', install.before_image)::jsonb)
     WHERE id = captured_id
     RETURNING captured.triggers INTO triggers;
     -- Those for rows first: with the lock that this takes, on the partitions too, there are no others by then than those that are found here.
