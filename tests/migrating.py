@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +12,10 @@ from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.rights import Rights
 from forwarder.capture.rights_due import Roles
-from forwarder.capture.selection import BeforeImage, Pattern, Rule
+from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.trigger_plan import Change
 from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.table_options import BeforeImage
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -45,13 +46,17 @@ async def migrate(
     exclude: Sequence[str] = (),
     remove: bool = False,
     before: BeforeImage = "full",
+    options: Mapping[str, Any] | None = None,
     patience_seconds: float = 10.0,
     capture_role: str = CAPTURE_ROLE,
     runtime_role: str | None = None,
 ) -> Outcome:
-    """Apply the migrations and capture what the patterns and the registry name, or with ``remove`` the patterns alone."""
+    """Apply the migrations and capture what the patterns and the registry name, or with ``remove`` the patterns alone.
+
+    ``options``: those of [[table]], for all tables that the patterns name.
+    """
     await migrations.apply(connection)
-    rules = [Rule(match=Pattern(pattern), before=before) for pattern in patterns]
+    rules = [Rule(match=Pattern(pattern), options={"before": before, **(options or {})}) for pattern in patterns]
     found = await plan.from_selection(
         connection,
         rules,

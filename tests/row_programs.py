@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 if TYPE_CHECKING:
-    from forwarder.capture.selection import BeforeImage
+    from forwarder.config.table_options import BeforeImage
     from forwarder.database.sessions import Connection
 
 _CONDITIONS = {

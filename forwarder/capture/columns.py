@@ -90,7 +90,9 @@ def _of_key(table: Table, name: str, treatment: Treatment, rules: ColumnRules, *
     return {**treatment, "key": place}
 
 
-def require_columns(tables: Sequence[Table], rules: Mapping[str, Sequence[str]], *, is_exact: bool, pattern: str) -> None:
+def require_columns(
+    tables: Sequence[Table], rules: Mapping[str, Sequence[str]], *, is_exact: bool, pattern: str
+) -> None:
     """See that columns which a rule names are there: in each of its tables, or in one of them at least if it is a glob.
 
     Args:

@@ -123,7 +123,9 @@ async def from_selection(
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
     tables, registry = await read_tables(connection), await read_registry(connection)
-    settled = _settled(choose(tables, rules, exclude=exclude), rules if described is None else described, tables, registry)
+    settled = _settled(
+        choose(tables, rules, exclude=exclude), rules if described is None else described, tables, registry
+    )
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))

@@ -162,7 +162,9 @@ def registered(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[
     return {relation: TableOptions.model_validate(row.options) for relation, row in found if row and row.active}
 
 
-def unnamed(tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, TableOptions]) -> list[Table]:
+def unnamed(
+    tables: Sequence[Table], registry: Sequence[Registered], desired: Mapping[int, TableOptions]
+) -> list[Table]:
     """The tables that are captured by triggers of their own, although neither they nor a table that they are a partition of is desired."""
     active = registered(tables, registry)
     return [

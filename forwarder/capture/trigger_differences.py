@@ -79,6 +79,8 @@ def superfluous(table: Table, wanted: Sequence[TriggerDefinition]) -> tuple[Trig
     names = {trigger.name for trigger in wanted}
     others = [trigger for trigger in table.triggers if trigger.name not in names | {FORMER_TRUNCATE}]
     # One that was renamed on a partition alone goes with that of the table, whichever it belongs to.
-    strays = {trigger.name for trigger in others if trigger.inherited} - {trigger.name for trigger in table.own_triggers}
+    strays = {trigger.name for trigger in others if trigger.inherited} - {
+        trigger.name for trigger in table.own_triggers
+    }
     parents = table.own_triggers if strays else ()
     return tuple(dict.fromkeys((*parents, *(trigger for trigger in others if not trigger.inherited))))

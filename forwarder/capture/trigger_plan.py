@@ -60,7 +60,7 @@ class Install:
 
     @property
     def sql(self) -> str:
-        """A look at the triggers that are registered, the drops, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        """A look for gaps, the drops, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
         look = [] if self.registered_id is None else [f"SELECT forwarder.watch_triggers({self.registered_id});"]
         return "\n".join([*look, *self.drops, self._installation])
 
@@ -219,7 +219,9 @@ def _json(value: object) -> str:
 
 def _what(change: Install | Registration) -> str:
     """The arguments that ``forwarder.install`` and ``forwarder.register`` begin with."""
-    return f"{literal(change.table)}::regclass, {literal(change.row.before)}, {literal(_columns(change.row.key_columns))}"
+    return (
+        f"{literal(change.table)}::regclass, {literal(change.row.before)}, {literal(_columns(change.row.key_columns))}"
+    )
 
 
 def _forget(registered_id: int) -> str:

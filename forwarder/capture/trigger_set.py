@@ -68,7 +68,11 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
-        found.append(TriggerDefinition(name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before))
+        found.append(
+            TriggerDefinition(
+                name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before
+            )
+        )
     return tuple(found)
 
 
@@ -121,9 +125,7 @@ def _is_changed(options: TableOptions, columns: Sequence[str], key: Sequence[str
 
 def _rules(options: TableOptions, treatments: Mapping[str, Any]) -> dict[str, Any]:
     """What ``forwarder.capture_by_rules()`` has to know; empty if ``forwarder.capture()`` does."""
-    rules: dict[str, Any] = options.model_dump(
-        include={"before", "after", "context", "audit"}, exclude_defaults=True
-    )
+    rules: dict[str, Any] = options.model_dump(include={"before", "after", "context", "audit"}, exclude_defaults=True)
     if is_shaped(options):
         return {**rules, **treatments}
     return {} if rules.keys() <= {"before"} else rules

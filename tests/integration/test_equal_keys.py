@@ -272,7 +272,7 @@ async def test_migrate_warns_of_the_tables_that_it_captures_and_of_no_others(con
         "CREATE TABLE lap (id interval PRIMARY KEY); CREATE TABLE seat (id integer PRIMARY KEY DEFERRABLE);"
         "CREATE TABLE other (id interval PRIMARY KEY DEFERRABLE); CREATE TABLE price (id numeric PRIMARY KEY)"
     )
-    rules = [Rule(match=Pattern(name), before="full") for name in ("lap", "seat", "price")]
+    rules = [Rule(match=Pattern(name)) for name in ("lap", "seat", "price")]
     ambiguous, deferrable = (await plan.from_selection(connection, rules)).warnings
     assert "public.lap (id interval): " in ambiguous
     assert "public.seat: " in deferrable

@@ -16,7 +16,7 @@ from tests.row_programs import Program
 from tests.settings import HOSTILE
 
 if TYPE_CHECKING:
-    from forwarder.capture.selection import BeforeImage
+    from forwarder.config.table_options import BeforeImage
     from forwarder.database.sessions import Connection
 
 ITEM = "CREATE TABLE public.item (id integer PRIMARY KEY, g integer, n integer)"

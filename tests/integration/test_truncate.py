@@ -228,7 +228,7 @@ async def test_former_triggers_are_exchanged_without_a_gap_and_every_truncate_is
     assert await look_at_triggers(owner) == []
     await owner.execute("TRUNCATE public.item_0")
 
-    found = await plan.from_selection(owner, [Rule(match=Pattern("item"), before="full")])
+    found = await plan.from_selection(owner, [Rule(match=Pattern("item"))])
     lines = [line(change, would=True) for change in found.changes if change.table == "public.item"]
     assert lines == [f"public.item: capture would be corrected ({EXCHANGED})"]
     assert (await migrate(owner, "item")).tables == ["public.item"]

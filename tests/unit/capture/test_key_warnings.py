@@ -20,6 +20,7 @@ def table(name: str = "orders", *columns: AmbiguousColumn, deferrable: bool = Fa
         has_primary_key=True,
         key=(1,),
         scalars=frozenset(),
+        texts=frozenset(),
         uniform=True,
         key_is_deferrable=deferrable,
         ambiguous_key_columns=columns,

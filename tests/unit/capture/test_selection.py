@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from forwarder.capture.options import settle
 from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.errors import Misconfigured
 
@@ -24,19 +25,13 @@ def tables(*names: str) -> list[Candidate]:
 
 
 def rule(match: str, *, exclude: tuple[str, ...] = (), before: str = "full") -> Rule:
-    assert before in ("full", "none")
-    return Rule(
-        match=Pattern(match), exclude=tuple(map(Pattern, exclude)), before="none" if before == "none" else "full"
-    )
+    return Rule(match=Pattern(match), exclude=tuple(map(Pattern, exclude)), options={"before": before})
 
 
 def chosen(candidates: list[Candidate], *rules: Rule | str, exclude: tuple[str, ...] = ()) -> dict[str, str]:
-    choice = choose(
-        candidates,
-        [rule(each) if isinstance(each, str) else each for each in rules],
-        exclude=[Pattern(pattern) for pattern in exclude],
-    )
-    return {f"{table.schema}.{table.name}": before for table, before in choice}
+    applied = [rule(each) if isinstance(each, str) else each for each in rules]
+    choice = choose(candidates, applied, exclude=[Pattern(pattern) for pattern in exclude])
+    return {f"{table.schema}.{table.name}": settle(table, applied, None).options.before for table in choice}
 
 
 SHOP = tables("orders", "order_items", "Orders", "audit", "sales.orders", "a.b.c")

@@ -7,20 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from forwarder.capture.selection import BeforeImage
 from forwarder.capture.tables import KeyColumn, Member, Registered, Table, Trigger, key_columns, key_labels, registered
-from forwarder.capture.trigger_plan import (
-    CAPTURE,
-    FORMER_TRUNCATE,
-    TRUNCATE,
-    Decision,
-    Forget,
-    Install,
-    Keep,
-    Registration,
-    Remove,
-    plan,
-)
+from forwarder.capture.trigger_plan import Decision, Forget, Install, Keep, Registration, RegistryRow, Remove, plan
+from forwarder.capture.trigger_set import CAPTURE, FORMER_TRUNCATE, TRUNCATE, serialized, trigger_set
+from forwarder.config.table_options import BeforeImage, TableOptions
 from forwarder.database.quoting import literal
 
 ID = KeyColumn(attnum=1, names=("id",))
@@ -29,8 +19,17 @@ LABELS = ('{"id":',)
 
 def triggers(relation: str, id: int, *, before: str = "full") -> tuple[Trigger, ...]:
     return tuple(
-        Trigger(relation=relation, name=name, arguments=(str(id), before, *LABELS), sound=True, inherited=False)
-        for name in (CAPTURE, TRUNCATE)
+        Trigger(
+            relation=relation,
+            name=name,
+            function=function,
+            type=type,
+            has_condition=False,
+            arguments=(str(id), before, *LABELS),
+            sound=True,
+            inherited=False,
+        )
+        for name, function, type in ((CAPTURE, "capture", 29), (TRUNCATE, "capture_truncate", 34))
     )
 
 
@@ -46,6 +45,7 @@ def table(name: str = "orders", *, relation: int = 100, captured_as: int | None 
         has_primary_key=True,
         key=(1,),
         scalars=frozenset({1, 2}),
+        texts=frozenset({2}),
         uniform=True,
         key_is_deferrable=False,
         ambiguous_key_columns=(),
@@ -62,8 +62,8 @@ def row(name: str = "orders", *, id: int = 7, relation: int = 100, active: bool 
         name=name,
         quoted=f"public.{name}",
         key_columns=(ID,),
-        before="full",
         active=active,
+        options={},
     )
 
 
@@ -82,7 +82,25 @@ def partitioned(*, captured_as: int | None = None) -> list[Table]:
 def decide(
     tables: list[Table], registry: list[Registered], *desired: int, before: BeforeImage = "full"
 ) -> list[Decision]:
-    return plan(tables, registry, dict.fromkeys(desired, before), prune=True)
+    return plan(tables, registry, dict.fromkeys(desired, TableOptions(before=before)), prune=True)
+
+
+def install(
+    table: str,
+    *,
+    registered_id: int | None,
+    before: BeforeImage = "full",
+    reasons: tuple[str, ...] = (),
+) -> Install:
+    options = TableOptions(before=before)
+    return Install(
+        table=table,
+        row=RegistryRow(before=before, key_columns=(ID,), options=json.dumps(options.set_ones)),
+        key_labels=LABELS,
+        triggers=trigger_set(options, columns=("id", "note"), key=("id",), treatments={}),
+        registered_id=registered_id,
+        reasons=reasons,
+    )
 
 
 def repair(tables: list[Table], registry: list[Registered]) -> list[Decision]:
@@ -90,7 +108,7 @@ def repair(tables: list[Table], registry: list[Registered]) -> list[Decision]:
 
 
 def test_a_table_new_to_us_is_installed() -> None:
-    expected = Install(table="public.orders", before="none", key_columns=(ID,), key_labels=LABELS, registered_id=None)
+    expected = install("public.orders", before="none", registered_id=None)
     assert decide([table()], [], 100, before="none") == [expected]
 
 
@@ -117,9 +135,11 @@ def test_a_disabled_trigger_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("is_exchanged", [False, True])
-def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_not_dropped(*, is_exchanged: bool) -> None:
+def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_not_dropped(
+    *, is_exchanged: bool
+) -> None:
     found = table(captured_as=7)
-    former = replace(found.triggers[1], name=FORMER_TRUNCATE, sound=is_exchanged)
+    former = replace(found.triggers[1], name=FORMER_TRUNCATE, function="capture", type=32, has_condition=is_exchanged)
     found = replace(found, triggers=(*found.triggers[: 1 + is_exchanged], former))
     (decision,) = decide([found], [row()], 100)
     if is_exchanged:
@@ -132,7 +152,7 @@ def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_no
 
 def test_a_trigger_of_an_earlier_release_that_is_out_of_use_is_removed_with_the_others() -> None:
     found = table(captured_as=7)
-    former = replace(found.triggers[1], name=FORMER_TRUNCATE)
+    former = replace(found.triggers[1], name=FORMER_TRUNCATE, function="capture", type=32, has_condition=True)
     (decision,) = decide([replace(found, triggers=(*found.triggers, former))], [row()])
     assert isinstance(decision, Remove)
     assert former in decision.triggers
@@ -140,14 +160,7 @@ def test_a_trigger_of_an_earlier_release_that_is_out_of_use_is_removed_with_the_
 
 def test_another_before_image_is_installed_under_the_same_id() -> None:
     (decision,) = decide([table(captured_as=7)], [row()], 100, before="none")
-    assert decision == Install(
-        table="public.orders",
-        before="none",
-        key_columns=(ID,),
-        key_labels=LABELS,
-        registered_id=7,
-        reasons=("before image: full -> none",),
-    )
+    assert decision == install("public.orders", before="none", registered_id=7, reasons=("before image: full -> none",))
 
 
 def test_a_rename_needs_the_registry_only() -> None:
@@ -159,7 +172,7 @@ def test_a_rename_needs_the_registry_only() -> None:
 def test_a_table_dropped_and_created_again_is_registered_anew() -> None:
     assert decide([table(relation=200)], [row()], 200) == [
         Forget(table="public.orders", registered_id=7),
-        Install(table="public.orders", before="full", key_columns=(ID,), key_labels=LABELS, registered_id=None),
+        install("public.orders", registered_id=None),
     ]
 
 
@@ -214,9 +227,9 @@ def test_without_a_selection_the_registry_is_the_selection() -> None:
 
 
 def test_without_a_selection_a_table_created_again_is_captured_again() -> None:
-    forget, install = repair([table(relation=200)], [row()])
+    forget, installation = repair([table(relation=200)], [row()])
     assert forget == Forget(table="public.orders", registered_id=7)
-    assert isinstance(install, Install)
+    assert isinstance(installation, Install)
 
 
 def test_a_partition_is_no_business_of_its_own() -> None:
@@ -236,9 +249,10 @@ def test_a_trigger_that_was_renamed_is_dropped_before_its_place_is_filled() -> N
     (decision,) = decide([found], [row()], 100)
     assert isinstance(decision, Install)
     assert decision.reasons == ("triggers were missing", "a trigger was renamed")
-    drop, install = decision.sql.splitlines()
+    look, drop, installation = decision.sql.splitlines()
+    assert look == "SELECT forwarder.watch_triggers(7);"
     assert drop == 'DROP TRIGGER IF EXISTS "a ""name""" ON public.orders;'
-    assert install.startswith("SELECT forwarder.install(")
+    assert installation.startswith("SELECT forwarder.install(")
 
 
 # PostgreSQL 14 lets a partition's be renamed, and renames none with its parent's.
@@ -251,8 +265,8 @@ def test_a_partitions_trigger_goes_with_that_of_its_parent_whichever_was_renamed
     ]
     (decision,) = decide([replace(parent, triggers=tuple(found)), leaf], [row("part")], 100)
     assert isinstance(decision, Install)
-    assert {trigger.relation for trigger in decision.renamed} == {"public.part"}
-    assert found[0] in decision.renamed
+    assert {trigger.relation for trigger in decision.superfluous} == {"public.part"}
+    assert found[0] in decision.superfluous
 
 
 def test_removing_a_partitioned_table_drops_only_what_goes_by_no_other_drop() -> None:
@@ -271,7 +285,7 @@ def test_a_partition_captured_alone_is_taken_over_by_its_parent() -> None:
     parent = replace(parent, triggers=leaf.triggers)
     assert decide([parent, leaf], [row("part_1", id=8, relation=101)], 100) == [
         Forget(table="public.part_1", registered_id=8),
-        Install(table="public.part", before="full", key_columns=(ID,), key_labels=LABELS, registered_id=None),
+        install("public.part", registered_id=None),
     ]
 
 
@@ -296,7 +310,7 @@ def test_a_renamed_key_column_keeps_its_older_names() -> None:
     renamed = replace(table(captured_as=7), columns={1: "order_id", 2: "note"})
     (decision,) = decide([renamed], [row()], 100)
     assert isinstance(decision, Install)
-    assert decision.key_columns == (KeyColumn(attnum=1, names=("order_id", "id")),)
+    assert decision.row.key_columns == (KeyColumn(attnum=1, names=("order_id", "id")),)
     assert decision.key_labels == ('{"order_id":',)
     assert decision.reasons == ("a trigger had other arguments",)
 
@@ -353,10 +367,13 @@ def test_a_literal_is_quoted_as_quote_literal_does(text: str, sql: str) -> None:
 
 
 def test_the_sql_of_an_installation_says_all_of_it() -> None:
-    change = Install(table='public."It\'s"', before="none", key_columns=(ID,), key_labels=LABELS, registered_id=7)
+    change = install('public."It\'s"', before="none", registered_id=7)
     columns = json.dumps([{"attnum": 1, "names": ["id"]}])
-    assert change.sql == (
-        f"SELECT forwarder.install('public.\"It''s\"'::regclass, 'none', '{columns}', 7, ARRAY['{{\"id\":']::text[]);"
+    look, installation = change.sql.splitlines()
+    assert look == "SELECT forwarder.watch_triggers(7);"
+    assert installation == (
+        f"SELECT forwarder.install('public.\"It''s\"'::regclass, 'none', '{columns}', 7, ARRAY['{{\"id\":']::text[],"
+        f""" '{{"before": "none"}}', '[]', '{serialized(change.triggers)}');"""
     )
 
 
