@@ -70,7 +70,12 @@ class Event(msgspec.Struct, gc=False):
     # An update of the key is captured as a delete and an insert. Then this is the key in the other one, as the text of a JSON object: in
     # the delete the new key, in the insert the old one.
     moved: str | None = None
-    # Which images were left out of the record since it would be too large, and where the whole record is stored, if anywhere.
+    # What was left out of the record: images, since it would be too large; the context or `extra`, since it is too large or cannot become UTF-8.
     omitted: tuple[str, ...] = ()
+    # Where the whole record is stored, if images were left out and it is stored anywhere.
     stored_at: str | None = None
     stored: Stored | None = None
+    # What the application has said of its transaction (the setting forwarder.context), as a JSON text.
+    context: str | None = None
+    # Further members of the record, which a trigger function wrote: "changed":["status"],"audit":{"user":"ada"}
+    extra: str | None = None

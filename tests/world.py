@@ -34,6 +34,8 @@ class Row(NamedTuple):
     before: Any
     after: Any
     fault: Any
+    context: Any = None
+    extra: Any = None
 
     def __getitem__(self, name: Any) -> Any:
         return getattr(self, name) if isinstance(name, str) else tuple.__getitem__(self, name)

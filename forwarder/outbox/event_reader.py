@@ -16,6 +16,7 @@ from typing import Any
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection
 from forwarder.events import NO_DATA, CapturedTable, Event, Stored
+from forwarder.outbox.contexts import context_json
 from forwarder.outbox.keys import first_key
 from forwarder.outbox.registry import Registry, Row
 from forwarder.outbox.transactions import Transactions
@@ -139,7 +140,9 @@ class EventReader:
         tables, number, any_together = self._registry.tables, self._transactions.number, bool(self._transactions)
         events: list[Event] = []
         bare: set[int] = set()
-        for seq, txid, at, table_id, relation, op, before, after, fault in rows:
+        # Each context of the page, and what becomes of it: most transactions have one for all their changes.
+        contexts: dict[str, str] = {}
+        for seq, txid, at, table_id, relation, op, before, after, fault, context, extra in rows:
             table, read_key = tables[table_id]
             moved = None
             if before and after and op != b"U":
@@ -162,8 +165,24 @@ class EventReader:
                 seq, txid, at, table, partition, op, before, after, fault,
                 index=index, count=count, key=key, key_values=key_values, moved=moved,
             )  # fmt: skip
+            if context is not None or extra is not None:
+                _tell(event, context, extra, contexts)
             events.append(event)
         return events, bare
+
+
+def _tell(event: Event, context: str | None, extra: str | None, contexts: dict[str, str]) -> None:
+    """Complete an event by what its row says beside the images. Empty stands for what the record has to leave out."""
+    if context:
+        if (told := contexts.get(context)) is None:
+            told = contexts[context] = context_json(context)
+        event.context = told
+    elif context is not None:
+        event.omitted += ("context",)
+    if extra:
+        event.extra = extra
+    elif extra is not None:
+        event.omitted += ("extra",)
 
 
 def _should_have_key(event: Event) -> bool:

@@ -61,7 +61,9 @@ def encoder(origins: Origins) -> Encoder:
             thousands, rest = divmod(microseconds, 1000)
             tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
-            rarely = _rarely(event) if event.fault or event.omitted or event.moved else ""
+            rarely = (
+                _rarely(event) if event.fault or event.omitted or event.moved or event.context or event.extra else ""
+            )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
                 f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[rest]}Z","txid":"{event.txid}","tx":{tx},'
@@ -102,10 +104,13 @@ def _key_that_moves(event: Event) -> str | None:
 
 
 def _rarely(event: Event) -> str:
-    """The members that few records have."""
+    """The members that few records have, or those of few installations."""
+    context = f',"context":{event.context}' if event.context else ""
+    extra = f",{event.extra}" if event.extra else ""
     moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
     fault = f',"fault":"{event.fault}"' if event.fault else ""
-    return moved + fault + _omitted(event) if event.omitted else moved + fault
+    omitted = _omitted(event) if event.omitted else ""
+    return context + extra + moved + fault + omitted
 
 
 def _omitted(event: Event) -> str:

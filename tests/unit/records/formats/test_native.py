@@ -182,3 +182,19 @@ def test_the_id_is_the_same_over_every_resend_and_sorts_by_seq() -> None:
 
     assert ids == sorted(ids)
     assert json.loads(encode(event(seq=9, index=1)))["id"] == ids[0]
+
+
+def test_what_a_transaction_and_a_trigger_have_to_say_stands_behind_the_images() -> None:
+    told = event(context='{"user":"ada","sum":1.10}', extra='"changed":["price"],"audit":{"user":"shop"}')
+    told.omitted = ("before",)
+    assert (
+        encode(told)
+        .decode()
+        .endswith(
+            '10},"context":{"user":"ada","sum":1.10},"changed":["price"],"audit":{"user":"shop"},"omitted":["before"]}'
+        )
+    )
+
+
+def test_line_breaks_in_a_context_become_spaces() -> None:
+    assert encode(event(context='{\n"user":\r\n"ada"}')).decode().endswith('"context":{ "user":  "ada"}}')
