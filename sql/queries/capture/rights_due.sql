@@ -82,8 +82,9 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'watch_triggers', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
-    -- the schema nobody can name the function for a trigger of their own.
-    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')
+    -- the schema nobody can name the functions for a trigger of their own.
+    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}'),
+    ('partitions', 'FUNCTION', 'capture_by_rules', '{EXECUTE}')
 ),
 -- The owner of the schema is the role that owns what the first migration created.
 ours AS (
