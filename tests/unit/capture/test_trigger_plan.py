@@ -117,7 +117,9 @@ def test_a_disabled_trigger_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("is_exchanged", [False, True])
-def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_not_dropped(*, is_exchanged: bool) -> None:
+def test_the_trigger_for_truncate_of_an_earlier_release_is_exchanged_once_and_not_dropped(
+    *, is_exchanged: bool
+) -> None:
     found = table(captured_as=7)
     former = replace(found.triggers[1], name=FORMER_TRUNCATE, sound=is_exchanged)
     found = replace(found, triggers=(*found.triggers[: 1 + is_exchanged], former))
