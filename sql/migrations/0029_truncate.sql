@@ -1,16 +1,16 @@
 -- The record of a TRUNCATE is written before the tables are emptied. PostgreSQL locks all tables of the statement, runs the BEFORE TRUNCATE
 -- triggers of all of them, empties all of them, and then runs the AFTER TRUNCATE triggers. Until now our trigger was an AFTER trigger,
--- "00_forwarder_truncate", which calls forwarder.capture(). So an AFTER trigger of another table of the statement could insert rows before the
--- record was written.
+-- "00_forwarder_truncate", which calls forwarder.capture(). So an AFTER trigger of another table of the statement could insert rows before
+-- the record was written.
 --   * The new trigger is a BEFORE trigger, "zz_forwarder_truncate", so all tables have their records before the first AFTER trigger runs.
 --   * Its name sorts behind most others: what another BEFORE trigger writes into the same table is emptied too, and belongs before the
---     record. What a BEFORE trigger writes into a table that has its record already looks as if it had come after the TRUNCATE. Such a trigger
---     has a name that sorts behind ours, or belongs to a later table of the statement than the one that it writes to.
+--     record. What a BEFORE trigger writes into a table that has its record already looks as if it had come after the TRUNCATE. Such a
+--     trigger has a name that sorts behind ours, or belongs to a later table of the statement than the one that it writes to.
 --   * It calls a function of its own, forwarder.capture_truncate(). In each session PL/pgSQL compiles a function anew for each trigger that
 --     calls it, and keeps a plan for each expression in it. Whenever a table gets a new file, PostgreSQL looks at all these plans. With
 --     forwarder.capture(), a TRUNCATE of hundreds of tables took seconds.
---   * The old trigger is in use until `forwarder migrate` comes to its table. Then it gets the condition WHEN (false), and stays: to drop or
---     to rename it would take a lock that waits for readers of the table.
+--   * The old trigger is in use until `forwarder migrate` comes to its table. Then it gets the condition WHEN (false), and stays: to drop
+--     or to rename it would take a lock that waits for readers of the table.
 
 -- What forwarder.capture_truncate() does. It is called by that alone, with its path and rights.
 CREATE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void
@@ -24,9 +24,9 @@ BEGIN
     IF captured_id = ANY (forwarder.paused_tables()) THEN
         RETURN;
     END IF;
-    -- A table that was a partition has kept this trigger, but has lost the one for its rows: then it is not captured any more. The snapshot may
-    -- be older than the triggers. So if it does not see this trigger, the table counts as captured. And a trigger that was inherited counts
-    -- only while the table is a partition, which pg_partition_ancestors() reads from the latest state.
+    -- A table that was a partition has kept this trigger, but has lost the one for its rows: then it is not captured any more. The snapshot
+    -- may be older than the triggers. So if it does not see this trigger, the table counts as captured. And a trigger that was inherited
+    -- counts only while the table is a partition, which pg_partition_ancestors() reads from the latest state.
     IF EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = relation AND tgname = trigger_name AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
