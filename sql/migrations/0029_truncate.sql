@@ -1,13 +1,16 @@
--- A TRUNCATE is captured before it happens. PostgreSQL runs the BEFORE TRUNCATE triggers of all tables of the statement, with all of them locked, then
--- empties them, and then runs the AFTER triggers. So whatever an AFTER trigger of the application inserts, into any of these tables, comes after
--- the record of the TRUNCATE. Until now our trigger was an AFTER trigger, too: "00_forwarder_truncate", which calls forwarder.capture().
---   * Ours sorts behind most names, since what a BEFORE trigger writes into a table belongs before the record of that table. What it writes after
---     that record is emptied at once, and looks as if it had come after. That is so of a trigger whose name sorts behind ours, and of one that
---     writes into a table of the statement whose turn was before.
---   * Its function is a small one of its own. PL/pgSQL compiles a trigger's function for each trigger and session, and for each of its expressions
---     keeps a plan, all of which PostgreSQL looks at whenever a table gets a new file: with capture(), hundreds of tables took seconds.
---   * Only DROP TRIGGER and ALTER TRIGGER with RENAME take an old trigger away, and these wait for readers of the table, too. So it stays, with
---     WHEN (false), until somebody drops it. Until `forwarder migrate` comes to a table, the old one is in use.
+-- The record of a TRUNCATE is written before the tables are emptied. PostgreSQL locks all tables of the statement, runs the BEFORE TRUNCATE
+-- triggers of all of them, empties all of them, and then runs the AFTER TRUNCATE triggers. Until now our trigger was an AFTER trigger,
+-- "00_forwarder_truncate", which calls forwarder.capture(). So an AFTER trigger of another table of the statement could insert rows before
+-- the record was written.
+--   * The new trigger is a BEFORE trigger, "zz_forwarder_truncate", so all tables have their records before the first AFTER trigger runs.
+--   * Its name sorts behind most others: what another BEFORE trigger writes into the same table is emptied too, and belongs before the
+--     record. What a BEFORE trigger writes into a table that has its record already looks as if it had come after the TRUNCATE. Such a
+--     trigger has a name that sorts behind ours, or belongs to a later table of the statement than the one that it writes to.
+--   * It calls a function of its own, forwarder.capture_truncate(). In each session PL/pgSQL compiles a function anew for each trigger that
+--     calls it, and keeps a plan for each expression in it. Whenever a table gets a new file, PostgreSQL looks at all these plans. With
+--     forwarder.capture(), a TRUNCATE of hundreds of tables took seconds.
+--   * The old trigger is in use until `forwarder migrate` comes to its table. Then it gets the condition WHEN (false), and stays: to drop
+--     or to rename it would take a lock that waits for readers of the table.
 
 -- What forwarder.capture_truncate() does. It is called by that alone, with its path and rights.
 CREATE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void
@@ -21,8 +24,9 @@ BEGIN
     IF captured_id = ANY (forwarder.paused_tables()) THEN
         RETURN;
     END IF;
-    -- A table that was a partition has kept this trigger, but not the one for its rows. A snapshot that does not see this one knows nothing of
-    -- the other, and what it sees of a trigger that was inherited counts only while the table is a partition, which is read from the latest state.
+    -- A table that was a partition has kept this trigger, but has lost the one for its rows: then it is not captured any more. The snapshot
+    -- may be older than the triggers. So if it does not see this trigger, the table counts as captured. And a trigger that was inherited
+    -- counts only while the table is a partition, which pg_partition_ancestors() reads from the latest state.
     IF EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = relation AND tgname = trigger_name AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
@@ -41,15 +45,18 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, relation, 'T');
-    -- Rows are in the places again that others had before, and in the same file if this transaction has made it. Only who has noted changes of the
-    -- table can take one for the other: a setting stays for the whole session, and each makes all of them dearer.
-    IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+    -- A file that this transaction has made is emptied in place, so new rows have the file and the places of former ones. What is noted of
+    -- the former must not be taken for the new (forwarder.file_seed). Where nothing is noted there is no need for the setting, of which
+    -- one for each table would stay until the session ends.
+    IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0])
+        OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0])
+    THEN
         PERFORM set_config('forwarder.truncated_' || relation, currval('forwarder.outbox_seq')::text, true);
     END IF;
 END
 $$;
 
--- The trigger function for TRUNCATE. As little as can be, since each trigger has a plan of its own for each expression here.
+-- The trigger function for TRUNCATE. It has one expression, since each session keeps a plan of that for each trigger.
 CREATE FUNCTION forwarder.capture_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -60,7 +67,7 @@ BEGIN
 END
 $$;
 
--- Creates the trigger for TRUNCATE, or exchanges it in place; one of an earlier release is put out of use.
+-- Creates the new trigger for TRUNCATE, or exchanges it in place, and puts the old one out of use.
 CREATE FUNCTION forwarder.put_truncate_trigger(relation regclass, arguments text[]) RETURNS void
 LANGUAGE plpgsql
 -- So that a regclass is written with its schema.
@@ -97,8 +104,8 @@ BEGIN
 END
 $$;
 
--- As in 0025_lockless.sql, but the trigger for TRUNCATE is the new one, or the old one where there is no new one and the old one is in use. Either is told
--- by the name of the old one, under which forwarder.watched_trigger knows it: the exchange is no gap.
+-- As in 0025_lockless.sql. But the trigger for TRUNCATE is the new one; where there is none, the old one, if it has no condition. Both are
+-- returned under the name of the old one, which forwarder.watched_trigger has of it: so the exchange is not taken for a gap.
 CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
     table_id    integer,
     relation    oid,
@@ -156,25 +163,24 @@ BEGIN
         trigger.xmin,
         coalesce(
             trigger.tgenabled IN ('O', 'A') AND trigger.tgqual IS NULL AND cardinality(trigger.tgattr) = 0
-            AND trigger.tgtype = CASE trigger.tgname WHEN 'zz_forwarder_truncate' THEN 34 ELSE expected.type END
-            AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
+            AND trigger.tgtype = expected.type AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
     FROM member
-    CROSS JOIN (VALUES ('00_forwarder_capture', 29), ('00_forwarder_truncate', 32)) AS expected (name, type)
-    -- LIMIT: by the index, however many there are.
+    CROSS JOIN (
+        VALUES
+            ('00_forwarder_capture', '00_forwarder_capture', 29, to_regproc('forwarder.capture')),
+            ('00_forwarder_truncate', 'zz_forwarder_truncate', 34, to_regproc('forwarder.capture_truncate')),
+            ('00_forwarder_truncate', '00_forwarder_truncate', 32, to_regproc('forwarder.capture'))
+    ) AS expected (name, present_name, type, function)
+    -- OFFSET 0: by the index, however many there are.
     LEFT JOIN LATERAL (
         SELECT found.*, found.xmin
         FROM pg_trigger AS found
-        WHERE found.tgrelid = member.oid
-          AND (
-              found.tgname = expected.name AND found.tgfoid = to_regproc('forwarder.capture')
-                  AND (expected.type = 29 OR found.tgqual IS NULL)
-              OR found.tgname = 'zz_forwarder_truncate' AND found.tgfoid = to_regproc('forwarder.capture_truncate') AND expected.type = 32
-          )
-        ORDER BY found.tgname DESC
-        LIMIT 1
+        WHERE found.tgrelid = member.oid AND found.tgname = expected.present_name AND found.tgfoid = expected.function
+          AND (expected.type <> 32 OR found.tgqual IS NULL)
+        OFFSET 0
     ) AS trigger ON true
     WHERE expected.type = 29 OR member.is_root OR member.relkind = 'r'
-    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id, trigger.oid IS NULL, expected.type DESC;
 END
 $$;
 
@@ -263,8 +269,8 @@ BEGIN
 END
 $$;
 
--- forwarder.capture_truncate() runs as forwarder.capture() does, and may call what it needs from the moment on that this is committed. Only whoever
--- may create in the schema can be given a function in it, hence CREATE for a moment.
+-- forwarder.capture_truncate() belongs to the owner of forwarder.capture(), who may call what it calls from the moment on that this is
+-- committed. Only whoever may create in the schema can be given a function in it, hence CREATE for a moment.
 DO $$
 DECLARE
     capture_owner name := (
