@@ -585,9 +585,8 @@ BEGIN
 END
 $$;
 
--- As in 0029_truncate.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
+-- As in 0025_lockless.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
 -- forwarder.watch_triggers() before it, and before triggers are dropped that are not wanted any more: what is missing after that is no gap.
-DROP FUNCTION forwarder.put_truncate_trigger(regclass, text[]);
 DROP FUNCTION forwarder.install(regclass, text, jsonb, integer, text[]);
 CREATE FUNCTION forwarder.install(
     target        regclass,
@@ -664,13 +663,9 @@ BEGIN
 END
 $$;
 
--- The functions of triggers for rows, as far as there are.
-CREATE FUNCTION forwarder.row_triggers() RETURNS oid[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$SELECT ARRAY[to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules')]::oid[]$$;
-
--- As in 0029_truncate.sql, but the triggers are those that the registry says.
+-- As in 0025_lockless.sql. But the triggers are those that the registry says, for rows and for TRUNCATE. The one for TRUNCATE is the new one; where
+-- there is none, that of an earlier release, if it has no condition. Both are returned under the name of the old one, which
+-- forwarder.watched_trigger has of it: so the exchange is not taken for a gap.
 CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
     table_id    integer,
     relation    oid,
@@ -727,40 +722,37 @@ BEGIN
         trigger.oid,
         trigger.xmin,
         coalesce(
-            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0
-            AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_truncate' THEN 32 ELSE expected.type END
-            AND (trigger.tgqual IS NULL) = expected.is_unconditional
+            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0 AND trigger.tgtype = expected.type
+            AND (trigger.tgqual IS NULL) = (expected.condition IS NULL)
             AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
     FROM member
-    JOIN forwarder.captured_table AS captured USING (id)
+    JOIN forwarder.captured_table AS captured ON captured.id = member.id
     CROSS JOIN LATERAL (
         SELECT
             CASE listed.name WHEN 'zz_forwarder_truncate' THEN '00_forwarder_truncate' ELSE listed.name END AS name,
             listed.name AS present_name,
             listed.type,
-            listed.condition IS NULL AS is_unconditional,
+            listed.condition,
             to_regproc(format('forwarder.%I', listed.function)) AS function
         FROM jsonb_to_recordset(captured.triggers) AS listed (name text, type integer, function text, condition text)
+        UNION ALL
+        SELECT '00_forwarder_truncate', '00_forwarder_truncate', 32, NULL, to_regproc('forwarder.capture')
+        WHERE captured.triggers @> '[{"name": "zz_forwarder_truncate"}]'
     ) AS expected
-    -- LIMIT: by the index, however many there are.
+    -- OFFSET 0: by the index, however many there are.
     LEFT JOIN LATERAL (
         SELECT found.*, found.xmin
         FROM pg_trigger AS found
-        WHERE found.tgrelid = member.oid
-          AND (
-              found.tgname = expected.present_name AND found.tgfoid = expected.function
-              OR found.tgname = expected.name AND found.tgname = '00_forwarder_truncate' AND found.tgqual IS NULL
-                  AND found.tgfoid = to_regproc('forwarder.capture')
-          )
-        ORDER BY found.tgname DESC
-        LIMIT 1
+        WHERE found.tgrelid = member.oid AND found.tgname = expected.present_name AND found.tgfoid = expected.function
+          AND (expected.type <> 32 OR found.tgqual IS NULL)
+        OFFSET 0
     ) AS trigger ON true
     WHERE expected.type & 1 = 1 OR member.is_root OR member.relkind = 'r'
-    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id, trigger.oid IS NULL, expected.type DESC;
 END
 $$;
 
--- As in 0029_truncate.sql. forwarder.capture_by_rules() goes where forwarder.capture() goes, too.
+-- As in 0024_foreign_code.sql. The other trigger functions go where forwarder.capture() goes.
 CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -817,7 +809,7 @@ BEGIN
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
               'audit', 'capture_by_rules', 'capture_shaped', 'context', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
-              'retire_truncate_trigger', 'row_triggers', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
+              'retire_truncate_trigger', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
     END LOOP;

@@ -42,6 +42,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
