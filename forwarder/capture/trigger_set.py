@@ -68,9 +68,13 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
+        said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
             TriggerDefinition(
-                name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before
+                name=TRUNCATE,
+                type=_TRUNCATE | _BEFORE,
+                function="capture_truncate",
+                rules=_json(said) if said else options.before,
             )
         )
     return tuple(found)

@@ -214,16 +214,6 @@ AS $$
     ))::text
 $$;
 
--- The default of outbox.context, for rows that may be told to have none.
-CREATE FUNCTION forwarder.context() RETURNS text
-LANGUAGE sql STABLE
-AS $$
-    SELECT CASE
-        WHEN octet_length(current_setting('forwarder.context', true)) > 65536 THEN ''
-        ELSE nullif(current_setting('forwarder.context', true), '')
-    END
-$$;
-
 -- What forwarder.write_in_order() of 0026_lives.sql did, for the trigger of rules, too: with the context and the extra members of the record.
 CREATE FUNCTION forwarder.write_change(
     operation text,
@@ -358,7 +348,7 @@ AS $$
 BEGIN
     PERFORM forwarder.write_change(
         operation, relation, arguments, old_image, new_image, fault, old_place, new_place, old_command, new_is_replaced,
-        forwarder.context(), NULL);
+        current_setting('forwarder.context', true), NULL);
 END
 $$;
 
@@ -387,7 +377,7 @@ DECLARE
     conversion_error text;
     members text;
     is_usual boolean;
-    context text := CASE WHEN rules -> 'context' IS NULL THEN forwarder.context() END;
+    context text := CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END;
 BEGIN
     images := CASE
         WHEN strange_types = '{}' THEN forwarder.images(old_row, new_row, forwarder.max_image_bytes())
@@ -796,7 +786,7 @@ BEGIN
 END
 $$;
 
--- As forwarder.capture_truncate() in 0029_truncate.sql.
+-- As forwarder.capture_truncate() in 0030_truncate.sql.
 DO $$
 DECLARE
     capture_owner name := (
@@ -808,7 +798,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_by_rules', 'capture_shaped', 'context', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
+              'audit', 'capture_by_rules', 'capture_shaped', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
               'retire_truncate_trigger', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
@@ -817,7 +807,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_shaped', 'context', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
+              'audit', 'capture_shaped', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', called, capture_owner);
     END LOOP;

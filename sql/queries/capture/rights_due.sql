@@ -15,7 +15,6 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'context', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),

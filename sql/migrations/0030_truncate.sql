@@ -26,6 +26,8 @@ DECLARE
     captured_id integer := arguments[0];
     -- Itself and its ancestors, if it is a partition.
     family oid[] := ARRAY(SELECT relid FROM pg_partition_ancestors(relation));
+    -- See 0031_rules.sql. Null: there are none.
+    rules jsonb := CASE WHEN starts_with(arguments[1], '{') THEN arguments[1] END;
 BEGIN
     IF captured_id = ANY (forwarder.paused_tables()) THEN
         RETURN;
@@ -50,7 +52,14 @@ BEGIN
             PERFORM pg_notify('forwarder', '');
         END IF;
     END IF;
-    INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, relation, 'T');
+    IF rules IS NULL THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, relation, 'T');
+    ELSE
+        INSERT INTO forwarder.outbox (table_id, relation, op, context, extra)
+        VALUES (
+            captured_id, relation, 'T', CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END,
+            CASE WHEN rules ? 'audit' THEN forwarder.audit(rules -> 'audit' <> 'true') END);
+    END IF;
     -- A file that this transaction has made is emptied in place, so new rows have the file and the places of former ones. What is noted of
     -- the former must not be taken for the new (forwarder.file_seed). Where nothing is noted there is no need for the setting, of which
     -- one for each table would stay until the session ends.
