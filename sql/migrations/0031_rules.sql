@@ -641,15 +641,17 @@ CREATE FUNCTION forwarder.retire_truncate_trigger(relation regclass) RETURNS voi
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    argument_list text := (
+        SELECT string_agg(quote_literal(convert_from(decode(argument, 'escape'), getdatabaseencoding())), ', ' ORDER BY place)
+        FROM pg_trigger
+        CROSS JOIN LATERAL string_to_table(encode(tgargs, 'escape'), E'\\000') WITH ORDINALITY AS listed (argument, place)
+        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND place <= tgnargs
+    );
 BEGIN
-    IF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND tgfoid = 'forwarder.capture'::regproc AND tgqual IS NULL
-    ) THEN
-        EXECUTE format(
-            'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
-            ' EXECUTE FUNCTION forwarder.capture()', relation);
-    END IF;
+    EXECUTE format(
+        'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
+        ' EXECUTE FUNCTION forwarder.capture(%s)', relation, argument_list);
 END
 $$;
 

@@ -274,11 +274,10 @@ async def test_no_truncate_is_missed_or_captured_twice_while_triggers_are_exchan
         # As the release before would do.
         async with owner.transaction():
             await owner.execute("DROP TRIGGER zz_forwarder_truncate ON public.item")
-            await owner.execute(
-                "SELECT forwarder.put_trigger(tgrelid, tgname::text, 'TRUNCATE', 'STATEMENT',"
-                " ARRAY(SELECT split_part(encode(tgargs, 'escape'), E'\\\\000', place) FROM generate_series(1, tgnargs) AS place))"
-                " FROM pg_trigger WHERE tgname = '00_forwarder_truncate'"
+            former = await owner.fetchval(
+                "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = '00_forwarder_truncate'"
             )
+            await owner.execute(former.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER").replace("WHEN (false)", ""))
     done.set()
     times = await truncates
     assert [event.op for event in await captured(owner) if event.op != "G"] == ["T"] * times
