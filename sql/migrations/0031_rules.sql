@@ -353,6 +353,7 @@ END
 $$;
 
 -- Writes a change as the rules of its table have it. What it does in all else is what forwarder.capture_in_order() of 0026_lives.sql does.
+--   * What is inserted into an application's outbox is an event, not a row, and never changes.
 --   * Images are made whole, and then treated, in memory. An error in either leaves the change without images.
 CREATE FUNCTION forwarder.capture_shaped(
     operation text,
@@ -424,10 +425,11 @@ BEGIN
         is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
     END IF;
 
-    IF is_usual THEN
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, context, extra)
+    IF is_usual OR rules ->> 'as' = 'EVENT' THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
         VALUES (
-            arguments[0]::integer, capture_shaped.relation, operation::"char", old_image, new_image, context, members);
+            arguments[0]::integer, capture_shaped.relation, CASE rules ->> 'as' WHEN 'EVENT' THEN 'E' ELSE operation END::"char", old_image, new_image,
+            conversion_error, context, members);
     ELSE
         PERFORM forwarder.write_change(
             operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced,
