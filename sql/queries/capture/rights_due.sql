@@ -156,6 +156,13 @@ runtime_role AS (
     FROM given
     WHERE given.name = 'captured_table' AND given.privilege = 'UPDATE (key_columns)' AND given.grantee <> 0
 ),
+-- What a role needs that calls emit(). 0032_emit.sql has revoked what default privileges granted, so who may execute it was granted that by name.
+emitter_right AS (
+    SELECT needed.kind, given.grantee, needed.name, needed.privilege
+    FROM given
+    CROSS JOIN (VALUES ('SCHEMA', 'forwarder', 'USAGE'), ('FUNCTION', 'emit', 'EXECUTE')) AS needed (kind, name, privilege)
+    WHERE given.kind = 'FUNCTION' AND given.name = 'emit' AND given.privilege = 'EXECUTE'
+),
 -- The tables that are to be captured, and their partitions. Locks none of them, as pg_partition_tree() would.
 chosen (oid) AS (
     SELECT unnest($3::oid[])
@@ -244,7 +251,7 @@ alien (role_name, statement) AS (
     JOIN pg_catalog.pg_constraint AS relied_on ON relied_on.conindid = reference.conindid AND relied_on.contype IN ('p', 'u')
 ),
 due (place, part, role_name, statement) AS (
-    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own capture() and images() is the part `capture`.
+    -- What a superuser, or the role that runs this, has created goes to the owner. Who is to own capture(), emit() and images() is the part `capture`.
     SELECT
         1, 'owner', pg_get_userbyid(ours.owner)::text,
         format('ALTER %s OWNER TO %I;', object.quoted, pg_get_userbyid(ours.owner))
@@ -253,7 +260,7 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'images')
+          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'emit', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer
@@ -273,6 +280,11 @@ due (place, part, role_name, statement) AS (
           WHERE given.quoted = object.quoted AND given.grantee = right_of.role AND given.privilege = right_of.privilege
       )
     GROUP BY right_of.part, right_of.role_name, object.quoted
+    UNION ALL
+    SELECT 2, 'capture', entitled.role_name, format('SELECT forwarder.entrust_emit(%L);', entitled.role_name)
+    FROM entitled
+    JOIN object ON object.kind = 'FUNCTION' AND object.name = 'emit'
+    WHERE entitled.part = 'capture' AND object.owner IS DISTINCT FROM entitled.role
     UNION ALL
     SELECT 3, 'partitions', role_name, NULL FROM entitled
     WHERE part = 'partitions' AND to_regproc('forwarder.capture') IS NULL
@@ -300,6 +312,7 @@ due (place, part, role_name, statement) AS (
       AND (
           given.grantee IN (0, coalesce(ours.capture_role, 0), coalesce(ours.images_role, 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
+              AND (given.kind, given.grantee, given.name, given.privilege) NOT IN (SELECT kind, grantee, name, privilege FROM emitter_right)
       )
       AND NOT EXISTS (
           SELECT FROM right_of
