@@ -143,12 +143,13 @@ def called_by(name: str, found: dict[str, asyncpg.Record]) -> set[str]:
     return called.union(*(called_by(other, found) for other in called if not found[other]["is_definer"]))
 
 
-async def test_the_role_of_capture_may_call_what_capture_calls_and_nothing_else(owner: Connection) -> None:
+async def test_the_role_of_capture_may_call_what_its_functions_call_and_nothing_else(owner: Connection) -> None:
     await migrate(owner)
     found = await functions(owner)
     # What the capture() of the previous release calls is for statements that have begun under it.
     former = {"capture_with_care", "is_utc", "needs_setting"}
-    called = {"capture"} | former | called_by("capture", found) | called_by("capture_with_care", found)
+    own = {"capture", "emit"}
+    called = own | former | set[str]().union(*(called_by(name, found) for name in (*own, "capture_with_care")))
     assert {name for name, row in found.items() if row["is_for_capture"]} == called
 
 
@@ -542,7 +543,7 @@ async def test_each_role_may_do_what_is_documented_and_nothing_else(
         await root.execute("DROP OWNED BY stranger CASCADE; DROP ROLE stranger")
 
 
-async def test_the_installer_owns_all_but_the_trigger_function(owner: Connection, runtime_role: str) -> None:
+async def test_the_installer_owns_all_but_what_has_a_role_of_its_own(owner: Connection, runtime_role: str) -> None:
     await migrate(owner, runtime_role=runtime_role)
     rows = await owner.fetch(
         "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace"
@@ -551,6 +552,7 @@ async def test_the_installer_owns_all_but_the_trigger_function(owner: Connection
     )
     assert {(name, role) for name, role in rows if role != OWNER} == {
         ("capture", CAPTURE_ROLE),
+        ("emit", CAPTURE_ROLE),
         ("images", IMAGES_ROLE),
     }
 
