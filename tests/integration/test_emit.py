@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 GRANT = f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}; GRANT EXECUTE ON FUNCTION forwarder.emit TO {WRITER}"
+EVENTS = Path(__file__).parents[2] / "docs" / "events.md"
 EMIT = "SELECT forwarder.emit('order.placed', '42', '{{\"number\":{}}}')"
 
 
@@ -545,6 +548,18 @@ async def test_it_is_mended_if_somebody_has_altered_it(
     await writer.execute(EMIT.format(1))
 
     assert await owner_of_emit(owner) == CAPTURE_ROLE
+    assert numbers(await news(outbox)) == [1]
+
+
+async def test_a_role_without_the_right_may_emit_through_a_function_of_one_that_has_it(
+    database: Database, owner: Connection, outbox: Reader
+) -> None:
+    [example] = re.findall(r"CREATE FUNCTION app\..*?\$\$;", EVENTS.read_text(), re.DOTALL)
+    await owner.execute(f"REVOKE ALL ON SCHEMA forwarder FROM {WRITER}; CREATE SCHEMA app; {example}")
+    await owner.execute(f"GRANT USAGE ON SCHEMA app TO {WRITER}")
+    async with connected(database.writer_url) as writer:
+        await writer.execute("SELECT app.emit('t', '42', '{\"number\":1}')")
+
     assert numbers(await news(outbox)) == [1]
 
 
