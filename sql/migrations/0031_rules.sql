@@ -746,7 +746,7 @@ BEGIN
 END
 $$;
 
--- As in 0024_foreign_code.sql. The other trigger functions go where forwarder.capture() goes.
+-- As in 0024_foreign_code.sql. But whatever fills the outbox goes where forwarder.capture() goes.
 CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -768,8 +768,10 @@ BEGIN
         RAISE 'role % would not inherit the rights of %, and could not replace forwarder.capture(); ALTER ROLE % INHERIT',
             quote_ident(owner_name), quote_ident(role_name), quote_ident(owner_name);
     END IF;
-    FOREACH routine IN ARRAY 
-        ARRAY['forwarder.capture()', 'forwarder.capture_by_rules()', 'forwarder.capture_truncate()']::regprocedure[] LOOP
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'forwarder'::regnamespace AND proname IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit')
+    LOOP
         IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
             EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
             EXECUTE format('ALTER FUNCTION %s OWNER TO %I', routine, role_name);

@@ -85,8 +85,10 @@ async def tables_with_triggers(connection: Connection) -> set[str]:
 
 
 async def registry(connection: Connection) -> list[tuple[int, str, bool]]:
-    """Each row's id, the table's name, and whether it is captured."""
-    rows = await connection.fetch("SELECT id, table_name, removed_at IS NULL FROM forwarder.captured_table ORDER BY id")
+    """Each table's id, its name, and whether it is captured."""
+    rows = await connection.fetch(
+        "SELECT id, table_name, removed_at IS NULL FROM forwarder.captured_table WHERE relation <> 0 ORDER BY id"
+    )
     return [(row[0], row[1], row[2]) for row in rows]
 
 
@@ -215,7 +217,9 @@ async def test_a_selection_adds_to_what_is_captured_and_mends_it(owner: Connecti
     await owner.execute(ORDERS)
     assert set((await migrate(owner, "item")).tables) == {"public.audit", "public.item", "public.orders"}
     assert await tables_with_triggers(owner) == {"audit", "orders", "item"}
-    rows = await owner.fetch("SELECT table_name, before_image FROM forwarder.captured_table WHERE removed_at IS NULL")
+    rows = await owner.fetch(
+        "SELECT table_name, before_image FROM forwarder.captured_table WHERE removed_at IS NULL AND relation <> 0"
+    )
     assert {tuple(row) for row in rows} == {("audit", "none"), ("orders", "none"), ("item", "full")}
 
 
@@ -384,13 +388,15 @@ async def test_a_table_restored_with_its_triggers_keeps_its_row(owner: Connectio
     # As pg_restore leaves it in another database: the same names and triggers, other oids. Here they are even exchanged.
     await owner.execute(
         "UPDATE forwarder.captured_table AS this SET relation = that.oid, removed_at = now() FROM pg_class AS that"
-        " WHERE that.relname IN ('orders', 'item') AND that.relname <> this.table_name;"
+        " WHERE that.relname IN ('orders', 'item') AND that.relname <> this.table_name AND this.relation <> 0;"
         "UPDATE forwarder.captured_table SET removed_at = NULL"
     )
     outcome = await migrate(owner)
     assert sorted(outcome.tables) == ["public.item", "public.orders"]
     assert await registry(owner) == [(1, "item", True), (2, "orders", True)]
-    assert await owner.fetchval("SELECT bool_and(relation::regclass::text = table_name) FROM forwarder.captured_table")
+    assert await owner.fetchval(
+        "SELECT bool_and(relation::regclass::text = table_name) FROM forwarder.captured_table WHERE relation <> 0"
+    )
 
 
 async def test_a_table_that_is_gone_is_registered_as_removed(owner: Connection) -> None:
@@ -780,7 +786,9 @@ async def test_the_rules_of_the_file_are_the_selection(
         '[[table]]\nmatch = "public.*"\nexclude = ["audit"]\n[[table]]\nmatch = "visit"\nbefore = "none"\n'
     )
     await forwarder(fresh_database, directory=tmp_path)
-    rows = await owner.fetch("SELECT table_name, before_image FROM forwarder.captured_table ORDER BY id")
+    rows = await owner.fetch(
+        "SELECT table_name, before_image FROM forwarder.captured_table WHERE relation <> 0 ORDER BY id"
+    )
     assert [tuple(row) for row in rows] == [("orders", "full"), ("visit", "none")]
 
 

@@ -144,12 +144,12 @@ def called_by(name: str, found: dict[str, asyncpg.Record]) -> set[str]:
     return called.union(*(called_by(other, found) for other in called if not found[other]["is_definer"]))
 
 
-async def test_the_role_of_capture_may_call_what_the_trigger_functions_call_and_nothing_else(owner: Connection) -> None:
+async def test_the_role_of_capture_may_call_what_its_functions_call_and_nothing_else(owner: Connection) -> None:
     await migrate(owner)
     found = await functions(owner)
     # What the capture() of the previous release calls is for statements that have begun under it.
     former = {"capture_with_care", "is_utc", "needs_setting"}
-    own = {"capture", "capture_by_rules", "capture_truncate"}
+    own = {"capture", "capture_by_rules", "capture_truncate", "emit"}
     called = own | former | set[str]().union(*(called_by(name, found) for name in own | {"capture_with_care"}))
     assert {name for name, row in found.items() if row["is_for_capture"]} == called
 
@@ -544,7 +544,7 @@ async def test_each_role_may_do_what_is_documented_and_nothing_else(
         await root.execute("DROP OWNED BY stranger CASCADE; DROP ROLE stranger")
 
 
-async def test_the_installer_owns_all_but_the_trigger_functions(owner: Connection, runtime_role: str) -> None:
+async def test_the_installer_owns_all_but_what_has_a_role_of_its_own(owner: Connection, runtime_role: str) -> None:
     await migrate(owner, runtime_role=runtime_role)
     rows = await owner.fetch(
         "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace"
@@ -555,6 +555,7 @@ async def test_the_installer_owns_all_but_the_trigger_functions(owner: Connectio
         ("capture", CAPTURE_ROLE),
         ("capture_by_rules", CAPTURE_ROLE),
         ("capture_truncate", CAPTURE_ROLE),
+        ("emit", CAPTURE_ROLE),
         ("images", IMAGES_ROLE),
     }
 
