@@ -17,7 +17,6 @@ from forwarder.config.table_options import BeforeImage, TableOptions
 from forwarder.database.quoting import literal
 from forwarder.errors import Misconfigured
 
-
 # What Debezium's outbox event router reads by default.
 _OUTBOX_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
 
