@@ -35,6 +35,8 @@ def treatments(
 ) -> dict[str, Any]:
     """What the trigger has to know of the columns: ``names`` and ``numbers``, each to a treatment, and ``others``, that of a new column.
 
+    The numbers are those of table ``relation``.
+
     Left out are names that are treated as ``others`` are, and numbers that are sent as they are, where others are too. Where others are not sent,
     a number says so: its column may be given a name that is.
 
@@ -58,6 +60,7 @@ def treatments(
     # Also those that a table has lost: it may get a new column of that name.
     names = {name: _treatment((name,), rules) for name in rules.named} | names
     return {
+        "relation": table.relation,
         "names": {name: treatment for name, treatment in names.items() if treatment != others},
         "numbers": {number: treatment for number, treatment in numbers.items() if treatment or others},
         "others": others,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from itertools import count
 
-import asyncpg
 import pytest
 
 from forwarder.capture import migrations, plan
@@ -80,7 +78,7 @@ async def rebuilt(owner: Connection) -> dict[str, set[int]]:
 async def assert_rebuilt(owner: Connection, *tables: str) -> None:
     found = await rebuilt(owner)
     for table in tables:
-        ids = {row["id"] for row in await owner.fetch(f"SELECT id FROM ONLY public.{table}")}  # noqa: S608
+        ids = {row["id"] for row in await owner.fetch(f"SELECT id FROM ONLY public.{table}")}
         assert (table, found.get(table, set())) == (table, ids)
 
 

@@ -60,6 +60,7 @@ def test_a_column_that_is_excluded_masked_hashed_or_cut_is_known_by_number_and_n
     found = table("id", "a", "b", "c", "d", "e", texts=("d",))
     rules = treated(found, exclude=["a"], mask={"b": "*"}, hash=["c"], truncate={"d": 3})
     assert rules == {
+        "relation": 100,
         "names": {"id": {"key": 1}, "a": DROPPED, "b": {"mask": "*"}, "c": {"hash": True}, "d": {"truncate": 3}},
         "numbers": {"1": {"key": 1}, "2": DROPPED, "3": {"mask": "*"}, "4": {"hash": True}, "5": {"truncate": 3}},
         "others": {},
@@ -108,13 +109,13 @@ def test_a_column_that_a_table_has_lost_is_covered_when_it_comes_again() -> None
 
 @pytest.mark.parametrize("rules", [{"exclude": ["id"]}, {"mask": {"id": "*"}}, {"truncate": {"id": 1}}])
 def test_the_key_can_be_hashed_and_nothing_else(rules: dict[str, Any]) -> None:
-    with pytest.raises(Misconfigured, match="column id is part of the key, .* hash it instead"):
+    with pytest.raises(Misconfigured, match=r"column id is part of the key, .* hash it instead"):
         treated(table("id", "a", texts=("id",)), **rules)
     assert treated(table("id", "a"), hash=["id"])["names"]["id"] == {"hash": True, "key": 1}
 
 
 def test_what_is_no_text_cannot_be_cut_short() -> None:
-    with pytest.raises(Misconfigured, match="column born is no text, .* mask or hash it"):
+    with pytest.raises(Misconfigured, match=r"column born is no text, .* mask or hash it"):
         treated(table("id", "born"), truncate={"born": 4})
 
 
