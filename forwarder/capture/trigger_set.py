@@ -68,9 +68,14 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
+        # It has no images, only what is beside them.
+        beside = options.model_dump(include={"context", "audit"}, exclude_defaults=True)
         found.append(
             TriggerDefinition(
-                name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before
+                name=TRUNCATE,
+                type=_TRUNCATE | _BEFORE,
+                function="capture_truncate",
+                rules=_json(beside) if beside else options.before,
             )
         )
     return tuple(found)

@@ -512,6 +512,60 @@ BEGIN
 END
 $$;
 
+-- Whether it is only of TRUNCATE that a captured table is told, and one of these tables is that table. Of a table that was restored, whose oid the registry
+-- does not know yet, that it is not another one.
+--   * Read with the rights of the schema's owner: the trigger may not read the registry.
+CREATE FUNCTION forwarder.is_truncated_alone(captured_id integer, family oid[]) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM forwarder.captured_table AS captured
+        WHERE captured.id = $1
+          AND NOT EXISTS (SELECT FROM jsonb_array_elements(captured.triggers) AS listed WHERE (listed ->> 'type')::integer & 1 = 1)
+          AND (captured.relation = ANY ($2) OR NOT EXISTS (SELECT FROM pg_class WHERE oid = captured.relation)))
+$$;
+
+-- As in 0029_truncate.sql, and what is said there holds. But rows may have the trigger of rules, or none; and the second argument has rules about
+-- what is beside the images, if there are any.
+CREATE OR REPLACE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    captured_id integer := arguments[0];
+    rules jsonb := CASE WHEN starts_with(arguments[1], '{') THEN arguments[1] ELSE '{}' END;
+    family oid[] := relation || ARRAY(SELECT relid::oid FROM pg_partition_ancestors(relation));
+BEGIN
+    IF captured_id = ANY (forwarder.paused_tables()) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = relation AND tgname = trigger_name AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
+    ) AND NOT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = ANY (family) AND tgfoid IN ('forwarder.capture'::regproc, 'forwarder.capture_by_rules'::regproc) AND tgtype & 1 = 1
+          AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
+          AND (tgparentid = 0 OR tgrelid = ANY (family[2:]))
+    ) AND NOT forwarder.is_truncated_alone(captured_id, family) THEN
+        RETURN;
+    END IF;
+    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
+            PERFORM pg_notify('forwarder', '');
+        END IF;
+    END IF;
+    INSERT INTO forwarder.outbox (table_id, relation, op, context, extra)
+    VALUES (
+        captured_id, relation, 'T',
+        CASE WHEN rules -> 'context' IS NULL THEN forwarder.context() END,
+        CASE WHEN rules ? 'audit' THEN forwarder.audit(rules -> 'audit' <> 'true') END);
+    IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
+        PERFORM set_config('forwarder.truncated_' || relation, currval('forwarder.outbox_seq')::text, true);
+    END IF;
+END
+$$;
+
 -- As in 0021_definitions.sql, with the options, and the columns that rules were made of.
 DROP FUNCTION forwarder.register(regclass, text, jsonb, integer);
 CREATE FUNCTION forwarder.register(
@@ -826,7 +880,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_by_rules', 'capture_shaped', 'context', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
+              'audit', 'capture_by_rules', 'capture_shaped', 'context', 'install', 'is_truncated_alone', 'planned_rules', 'put_trigger', 'register', 'resolved',
               'retire_truncate_trigger', 'row_triggers', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
@@ -835,7 +889,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_shaped', 'context', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
+              'audit', 'capture_shaped', 'context', 'is_truncated_alone', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', called, capture_owner);
     END LOOP;

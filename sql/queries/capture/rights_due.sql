@@ -27,6 +27,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_plain_as_it_is', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_trusted', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'is_truncated_alone', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_in', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_of', '{EXECUTE}'),

@@ -127,6 +127,10 @@ def test_the_record_of_a_truncate_has_nothing_to_be_treated() -> None:
     assert found[-1] == TriggerDefinition(name=TRUNCATE, type=34, function="capture_truncate", rules="key")
 
 
+def test_the_record_of_a_truncate_says_who_made_it_where_that_is_asked_for() -> None:
+    assert json.loads(triggers(audit=True, context=False)[-1].rules) == {"audit": True, "context": False}
+
+
 def test_names_of_ours_are_known_whatever_the_options_were() -> None:
     assert is_name_of_ours(FORMER_TRUNCATE)
     assert not is_name_of_ours("00_forwarder")
