@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from forwarder.capture import migrations
 from tests.databases import connected
 from tests.migrating import migrate
 
@@ -95,3 +96,10 @@ async def assert_hidden(database: Database, marker: str = MARKER) -> None:
 async def as_superuser(database: Database) -> AsyncIterator[Connection]:
     async with connected(database.superuser_url) as superuser:
         yield superuser
+
+
+async def installed_up_to(connection: Connection, version: int) -> None:
+    """Apply the migrations of an earlier release."""
+    for migration in await migrations.pending(connection):
+        if migration.version <= version:
+            await connection.execute(migration.sql)

@@ -150,7 +150,8 @@ END
 $$;
 
 -- Images as the rules have them, and the members that tell of it: the columns of an update that differ (`changed`), and those that are withheld since
--- nothing is known of them. The columns of the key go first, in their order.
+-- nothing is known of them. The columns of the key go first, in their order. An update that changes the key becomes a delete and an insert, which
+-- `changed` leaves whole: who has the row under its new key has not had it before.
 CREATE FUNCTION forwarder.shaped(
     old_image text, new_image text, rules jsonb, OUT old_shape text, OUT new_shape text, OUT members text
 )
@@ -165,6 +166,7 @@ AS $$
             treatment ? 'drop' AS is_dropped,
             treatment ->> 'key' IS NOT NULL AS is_key,
             old_image IS NOT NULL AND new_image IS NOT NULL AND old_value::text IS DISTINCT FROM new_value::text AS differs,
+            bool_or(treatment ->> 'key' IS NOT NULL AND old_value::text <> new_value::text) OVER () AS is_moved,
             row_number() OVER (ORDER BY (treatment ->> 'key')::integer, place) AS place
         FROM ROWS FROM (json_each(old_image::json), json_each(new_image::json))
             WITH ORDINALITY AS pair (old_name, old_value, new_name, new_value, place)
@@ -177,7 +179,9 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'before', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR new_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR new_image IS NULL
+                        -- Of a row that is gone, as forwarder.capture() does.
+                        WHEN 'none' THEN new_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
@@ -186,7 +190,7 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'after', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR old_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR old_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,

@@ -198,7 +198,13 @@ async def test_operations(owner: Connection, operation: str, *, is_partitioned: 
 
 @pytest.mark.parametrize(
     "options",
-    [{"columns": {"mask": {"status": "*"}}}, {"where": DRAFT}, {"skip_unchanged": True}, {"audit": True}, {"before": "key"}],
+    [
+        {"columns": {"mask": {"status": "*"}}},
+        {"where": DRAFT},
+        {"skip_unchanged": True},
+        {"audit": True},
+        {"before": "key"},
+    ],
     ids=str,
 )
 async def test_a_truncate_of_a_table_with_rules_is_captured(owner: Connection, options: dict[str, Any]) -> None:
