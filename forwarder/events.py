@@ -79,3 +79,5 @@ class Event(msgspec.Struct, gc=False):
     context: str | None = None
     # Further members of the record, which a trigger function wrote: "changed":["status"],"audit":{"user":"ada"}
     extra: str | None = None
+    # When the transaction was committed, as `at`. None: nobody knows.
+    committed_at: int | None = None

@@ -68,14 +68,13 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
-        # It has no images, only what is beside them.
-        beside = options.model_dump(include={"context", "audit"}, exclude_defaults=True)
+        said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
             TriggerDefinition(
                 name=TRUNCATE,
                 type=_TRUNCATE | _BEFORE,
                 function="capture_truncate",
-                rules=_json(beside) if beside else options.before,
+                rules=_json(said) if said else options.before,
             )
         )
     return tuple(found)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from forwarder.config.section import Section
 
@@ -87,6 +87,13 @@ class TableOptions(Section):
         description='Whether records say who made the change, from where and when; ["statement"]: and by which statement, which may hold '
         "values of rows.",
     )
+
+    @field_validator("operations")
+    @classmethod
+    def _rows_are_captured(cls, operations: list[Operation]) -> list[Operation]:
+        if set(operations) == {"truncate"}:
+            raise ValueError("truncate alone says nothing of rows: name insert, update or delete as well")
+        return [operation for operation in OPERATIONS if operation in operations]
 
     @property
     def set_ones(self) -> dict[str, Any]:

@@ -228,16 +228,6 @@ AS $$
     ))::text
 $$;
 
--- The default of outbox.context, for rows that may be told to have none.
-CREATE FUNCTION forwarder.context() RETURNS text
-LANGUAGE sql STABLE
-AS $$
-    SELECT CASE
-        WHEN octet_length(current_setting('forwarder.context', true)) > 65536 THEN ''
-        ELSE nullif(current_setting('forwarder.context', true), '')
-    END
-$$;
-
 -- What forwarder.write_in_order() of 0026_lives.sql did, for the trigger of rules, too: with the context and the extra members of the record.
 CREATE FUNCTION forwarder.write_change(
     operation text,
@@ -372,7 +362,7 @@ AS $$
 BEGIN
     PERFORM forwarder.write_change(
         operation, relation, arguments, old_image, new_image, fault, old_place, new_place, old_command, new_is_replaced,
-        forwarder.context(), NULL);
+        current_setting('forwarder.context', true), NULL);
 END
 $$;
 
@@ -401,7 +391,7 @@ DECLARE
     conversion_error text;
     members text;
     is_usual boolean;
-    context text := CASE WHEN rules -> 'context' IS NULL THEN forwarder.context() END;
+    context text := CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END;
 BEGIN
     images := CASE
         WHEN strange_types = '{}' THEN forwarder.images(old_row, new_row, forwarder.max_image_bytes())
@@ -516,60 +506,6 @@ BEGIN
 END
 $$;
 
--- Whether it is only of TRUNCATE that a captured table is told, and one of these tables is that table. Of a table that was restored, whose oid the registry
--- does not know yet, that it is not another one.
---   * Read with the rights of the schema's owner: the trigger may not read the registry.
-CREATE FUNCTION forwarder.is_truncated_alone(captured_id integer, family oid[]) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT EXISTS (
-        SELECT FROM forwarder.captured_table AS captured
-        WHERE captured.id = $1
-          AND NOT EXISTS (SELECT FROM jsonb_array_elements(captured.triggers) AS listed WHERE (listed ->> 'type')::integer & 1 = 1)
-          AND (captured.relation = ANY ($2) OR NOT EXISTS (SELECT FROM pg_class WHERE oid = captured.relation)))
-$$;
-
--- As in 0029_truncate.sql, and what is said there holds. But rows may have the trigger of rules, or none; and the second argument has rules about
--- what is beside the images, if there are any.
-CREATE OR REPLACE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void
-LANGUAGE plpgsql
-AS $$
-DECLARE
-    captured_id integer := arguments[0];
-    rules jsonb := CASE WHEN starts_with(arguments[1], '{') THEN arguments[1] ELSE '{}' END;
-    family oid[] := relation || ARRAY(SELECT relid::oid FROM pg_partition_ancestors(relation));
-BEGIN
-    IF captured_id = ANY (forwarder.paused_tables()) THEN
-        RETURN;
-    END IF;
-    IF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = relation AND tgname = trigger_name AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
-    ) AND NOT EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = ANY (family) AND tgfoid IN ('forwarder.capture'::regproc, 'forwarder.capture_by_rules'::regproc) AND tgtype & 1 = 1
-          AND split_part(encode(tgargs, 'escape'), E'\\000', 1) = arguments[0]
-          AND (tgparentid = 0 OR tgrelid = ANY (family[2:]))
-    ) AND NOT forwarder.is_truncated_alone(captured_id, family) THEN
-        RETURN;
-    END IF;
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
-    INSERT INTO forwarder.outbox (table_id, relation, op, context, extra)
-    VALUES (
-        captured_id, relation, 'T',
-        CASE WHEN rules -> 'context' IS NULL THEN forwarder.context() END,
-        CASE WHEN rules ? 'audit' THEN forwarder.audit(rules -> 'audit' <> 'true') END);
-    IF forwarder.is_noted('forwarder.keys_taken_in', arguments[0]) OR forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
-        PERFORM set_config('forwarder.truncated_' || relation, currval('forwarder.outbox_seq')::text, true);
-    END IF;
-END
-$$;
-
 -- As in 0021_definitions.sql, with the options, and the columns that rules were made of.
 DROP FUNCTION forwarder.register(regclass, text, jsonb, integer);
 CREATE FUNCTION forwarder.register(
@@ -653,9 +589,8 @@ BEGIN
 END
 $$;
 
--- As in 0029_truncate.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
+-- As in 0025_lockless.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
 -- forwarder.watch_triggers() before it, and before triggers are dropped that are not wanted any more: what is missing after that is no gap.
-DROP FUNCTION forwarder.put_truncate_trigger(regclass, text[]);
 DROP FUNCTION forwarder.install(regclass, text, jsonb, integer, text[]);
 CREATE FUNCTION forwarder.install(
     target        regclass,
@@ -720,25 +655,23 @@ CREATE FUNCTION forwarder.retire_truncate_trigger(relation regclass) RETURNS voi
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    argument_list text := (
+        SELECT string_agg(quote_literal(convert_from(decode(argument, 'escape'), getdatabaseencoding())), ', ' ORDER BY place)
+        FROM pg_trigger
+        CROSS JOIN LATERAL string_to_table(encode(tgargs, 'escape'), E'\\000') WITH ORDINALITY AS listed (argument, place)
+        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND place <= tgnargs
+    );
 BEGIN
-    IF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND tgfoid = 'forwarder.capture'::regproc AND tgqual IS NULL
-    ) THEN
-        EXECUTE format(
-            'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
-            ' EXECUTE FUNCTION forwarder.capture()', relation);
-    END IF;
+    EXECUTE format(
+        'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
+        ' EXECUTE FUNCTION forwarder.capture(%s)', relation, argument_list);
 END
 $$;
 
--- The functions of triggers for rows, as far as there are.
-CREATE FUNCTION forwarder.row_triggers() RETURNS oid[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$SELECT ARRAY[to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules')]::oid[]$$;
-
--- As in 0029_truncate.sql, but the triggers are those that the registry says.
+-- As in 0025_lockless.sql. But the triggers are those that the registry says, for rows and for TRUNCATE. The one for TRUNCATE is the new one; where
+-- there is none, that of an earlier release, if it has no condition. Both are returned under the name of the old one, which
+-- forwarder.watched_trigger has of it: so the exchange is not taken for a gap.
 CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
     table_id    integer,
     relation    oid,
@@ -795,40 +728,37 @@ BEGIN
         trigger.oid,
         trigger.xmin,
         coalesce(
-            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0
-            AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_truncate' THEN 32 ELSE expected.type END
-            AND (trigger.tgqual IS NULL) = expected.is_unconditional
+            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0 AND trigger.tgtype = expected.type
+            AND (trigger.tgqual IS NULL) = (expected.condition IS NULL)
             AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
     FROM member
-    JOIN forwarder.captured_table AS captured USING (id)
+    JOIN forwarder.captured_table AS captured ON captured.id = member.id
     CROSS JOIN LATERAL (
         SELECT
             CASE listed.name WHEN 'zz_forwarder_truncate' THEN '00_forwarder_truncate' ELSE listed.name END AS name,
             listed.name AS present_name,
             listed.type,
-            listed.condition IS NULL AS is_unconditional,
+            listed.condition,
             to_regproc(format('forwarder.%I', listed.function)) AS function
         FROM jsonb_to_recordset(captured.triggers) AS listed (name text, type integer, function text, condition text)
+        UNION ALL
+        SELECT '00_forwarder_truncate', '00_forwarder_truncate', 32, NULL, to_regproc('forwarder.capture')
+        WHERE captured.triggers @> '[{"name": "zz_forwarder_truncate"}]'
     ) AS expected
-    -- LIMIT: by the index, however many there are.
+    -- OFFSET 0: by the index, however many there are.
     LEFT JOIN LATERAL (
         SELECT found.*, found.xmin
         FROM pg_trigger AS found
-        WHERE found.tgrelid = member.oid
-          AND (
-              found.tgname = expected.present_name AND found.tgfoid = expected.function
-              OR found.tgname = expected.name AND found.tgname = '00_forwarder_truncate' AND found.tgqual IS NULL
-                  AND found.tgfoid = to_regproc('forwarder.capture')
-          )
-        ORDER BY found.tgname DESC
-        LIMIT 1
+        WHERE found.tgrelid = member.oid AND found.tgname = expected.present_name AND found.tgfoid = expected.function
+          AND (expected.type <> 32 OR found.tgqual IS NULL)
+        OFFSET 0
     ) AS trigger ON true
     WHERE expected.type & 1 = 1 OR member.is_root OR member.relkind = 'r'
-    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id, trigger.oid IS NULL, expected.type DESC;
 END
 $$;
 
--- As in 0029_truncate.sql. forwarder.capture_by_rules() goes where forwarder.capture() goes, too.
+-- As in 0024_foreign_code.sql. The other trigger functions go where forwarder.capture() goes.
 CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -872,7 +802,7 @@ BEGIN
 END
 $$;
 
--- As forwarder.capture_truncate() in 0029_truncate.sql.
+-- As forwarder.capture_truncate() in 0030_truncate.sql.
 DO $$
 DECLARE
     capture_owner name := (
@@ -884,8 +814,8 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_by_rules', 'capture_shaped', 'context', 'install', 'is_truncated_alone', 'planned_rules', 'put_trigger', 'register', 'resolved',
-              'retire_truncate_trigger', 'row_triggers', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
+              'audit', 'capture_by_rules', 'capture_shaped', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
+              'retire_truncate_trigger', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
     END LOOP;
@@ -893,7 +823,7 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'audit', 'capture_shaped', 'context', 'is_truncated_alone', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
+              'audit', 'capture_shaped', 'planned_rules', 'resolved', 'rules_of', 'shaped', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO %I', called, capture_owner);
     END LOOP;

@@ -80,10 +80,12 @@ async def images_owner(connection: Connection) -> str:
 
 
 async def capture_owner(connection: Connection) -> str:
-    role: str = await connection.fetchval(
-        "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = 'forwarder.capture'::regproc"
+    """The one role that both trigger functions belong to."""
+    ((role,),) = await connection.fetch(
+        "SELECT DISTINCT pg_get_userbyid(proowner) FROM pg_proc"
+        " WHERE oid IN ('forwarder.capture'::regproc, 'forwarder.capture_truncate'::regproc)"
     )
-    return role
+    return str(role)
 
 
 async def warnings(connection: Connection, role: str = CAPTURE_ROLE) -> tuple[str, ...]:

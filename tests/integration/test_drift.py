@@ -139,6 +139,15 @@ async def test_the_printed_script_mends_too(owner: Connection) -> None:
     assert await owner.fetchval(owns) == CAPTURE_ROLE
 
 
+@pytest.mark.parametrize("name", ["capture", "capture_truncate"])
+async def test_a_trigger_function_that_was_given_away_is_entrusted_again(owner: Connection, name: str) -> None:
+    await owner.execute(f"ALTER FUNCTION forwarder.{name}() OWNER TO CURRENT_USER")
+    await migrate(owner)
+    assert not (await plan.from_selection(owner, [])).exists
+    owns = "SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = to_regproc($1)"
+    assert await owner.fetchval(owns, f"forwarder.{name}") == CAPTURE_ROLE
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "KOI8R", "EUC_JP", "SQL_ASCII"])
 async def test_functions_are_as_defined_whatever_the_encoding(postgres: EmbeddedPostgres, encoding: str) -> None:
     async with encoded(encoding, postgres) as database, session(database.url, purpose="tests") as owner:

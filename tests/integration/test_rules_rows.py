@@ -173,7 +173,7 @@ async def test_where_a_column_of_the_condition_cannot_be_dropped_in_passing(owne
     assert [change.after for change in await changes(owner)] == [{"id": 2, "state": "new", "note": None}]
 
 
-OPERATIONS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T"}
+OPERATIONS = {"insert": "I", "update": "U", "delete": "D", "truncate": "DT"}
 
 
 @pytest.mark.parametrize("is_partitioned", [False, True], ids=["plain", "partitioned"])
@@ -187,13 +187,13 @@ async def test_operations(owner: Connection, operation: str, *, is_partitioned: 
             "CREATE TABLE public.item_1 PARTITION OF public.item FOR VALUES FROM (0) TO (10)",
         )
     )
-    await create(owner, *tables, operations=[operation])
+    await create(owner, *tables, operations=["delete", "truncate"] if operation == "truncate" else [operation])
     for statement in ("INSERT INTO public.item VALUES (1, 'a')", "UPDATE public.item SET status = 'b'"):
         await owner.execute(statement)
     await owner.execute("DELETE FROM public.item")
     await owner.execute("TRUNCATE public.item")
-    found = [change.op for change in await changes(owner)]
-    assert found == [OPERATIONS[operation]] * (2 if operation == "truncate" and is_partitioned else 1)
+    found = "".join(change.op for change in await changes(owner))
+    assert found == OPERATIONS[operation] + ("T" if operation == "truncate" and is_partitioned else "")
 
 
 @pytest.mark.parametrize(

@@ -58,15 +58,17 @@ def encoder(origins: Origins) -> Encoder:
                 microseconds = event.at % _SECOND
                 second = event.at - microseconds
                 clock = _clock(second)
-            thousands, rest = divmod(microseconds, 1000)
+            thousands = microseconds // 1000
             tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
             rarely = (
-                _rarely(event) if event.fault or event.omitted or event.moved or event.context or event.extra else ""
+                _rarely(event)
+                if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at
+                else ""
             )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
-                f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[rest]}Z","txid":"{event.txid}","tx":{tx},'
+                f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
                 f'"before":{before},"after":{event.after or "null"}{rarely}}}'
             )
             if "\n" in line or "\r" in line:
@@ -91,6 +93,12 @@ def _clock(microseconds: int) -> str:
     return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=16)
+def _time(microseconds: int) -> str:
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC. What one transaction did has the same commit."""
+    return f"{_clock(microseconds)}.{microseconds % _SECOND:06d}Z"
+
+
 @lru_cache(maxsize=4096)
 def _changed(op: bytes, table: CapturedTable, partition: str | None) -> str:
     """The members that say what was done to which table."""
@@ -107,10 +115,11 @@ def _rarely(event: Event) -> str:
     """The members that few records have, or those of few installations."""
     context = f',"context":{event.context}' if event.context else ""
     extra = f",{event.extra}" if event.extra else ""
+    committed_at = f',"committed_at":"{_time(event.committed_at)}"' if event.committed_at else ""
     moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
     fault = f',"fault":"{event.fault}"' if event.fault else ""
     omitted = _omitted(event) if event.omitted else ""
-    return context + extra + moved + fault + omitted
+    return context + extra + committed_at + moved + fault + omitted
 
 
 def _omitted(event: Event) -> str:

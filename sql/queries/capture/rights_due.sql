@@ -15,7 +15,6 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'context', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),
@@ -27,7 +26,6 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'is_plain', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_plain_as_it_is', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_trusted', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'is_truncated_alone', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_utc', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_in', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'key_of', '{EXECUTE}'),
@@ -43,6 +41,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
@@ -83,8 +82,9 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'watch_triggers', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
-    -- the schema nobody can name the function for a trigger of their own.
-    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')
+    -- the schema nobody can name the functions for a trigger of their own.
+    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}'),
+    ('partitions', 'FUNCTION', 'capture_by_rules', '{EXECUTE}')
 ),
 -- The owner of the schema is the role that owns what the first migration created.
 ours AS (

@@ -8,7 +8,8 @@
 --   * Neither branch looks at transactions of which no row is visible, since one may have written millions: those of $2 that are still running or
 --     were rolled back, and those from the present xmax on.
 --   * All images are measured, which does not fetch them. Only those that are returned are fetched.
---   * Context and `extra` are short, and come with every change. One that cannot become UTF-8 is empty where all images are left out.
+--   * Context and `extra` come with every change. Empty stands for what cannot become UTF-8, where all images are left out, and for a context above
+--     64 KiB, which is not fetched and does not count. A context that is empty is null.
 WITH found AS MATERIALIZED (
     SELECT change.*
     FROM unnest($2::xid8[]) AS running (txid)
@@ -16,7 +17,7 @@ WITH found AS MATERIALIZED (
         SELECT
             o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
             coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
-                + coalesce(octet_length(o.context), 0) + coalesce(octet_length(o.extra), 0) AS bytes
+                + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
         FROM forwarder.outbox AS o
         WHERE o.txid = running.txid
         ORDER BY o.txid, o.seq
@@ -30,7 +31,7 @@ WITH found AS MATERIALIZED (
         SELECT
             o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
             coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
-                + coalesce(octet_length(o.context), 0) + coalesce(octet_length(o.extra), 0) AS bytes
+                + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
         FROM forwarder.outbox AS o
         WHERE o.txid >= $1 AND o.txid < pg_snapshot_xmax(pg_current_snapshot()) AND o.seq > $3
         ORDER BY o.txid, o.seq
@@ -56,7 +57,11 @@ SELECT
     CASE WHEN NOT $7 AND bytes <= $6 THEN before END,
     CASE WHEN NOT $7 AND bytes <= $6 THEN after END,
     fault,
-    CASE WHEN NOT $7 OR forwarder.utf8_fault(context) IS NULL THEN context ELSE '' END,
+    CASE
+        WHEN octet_length(context) = 0 THEN NULL
+        WHEN octet_length(context) > 65536 OR $7 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
+        ELSE context
+    END,
     CASE WHEN NOT $7 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END
 FROM found
 WHERE (SELECT fits FROM size)

@@ -38,7 +38,7 @@ FROM (
             CASE WHEN found.op <> 'I' THEN found.before END AS before,
             CASE WHEN found.op <> 'D' THEN found.after END AS after,
             CASE found.op WHEN 'D' THEN found.after WHEN 'I' THEN found.before END AS moved,
-            coalesce(octet_length(found.context), 0) + coalesce(octet_length(found.extra), 0) AS rest
+            CASE WHEN octet_length(found.context) <= 65536 THEN octet_length(found.context) ELSE 0 END + coalesce(octet_length(found.extra), 0) AS rest
         FROM (
             SELECT o.seq, o.op, o.before, o.after, o.context, o.extra
             FROM forwarder.outbox AS o

@@ -6,13 +6,18 @@
 --   * Each branch begins at its own place in an index and stops after $4 rows (the first one for each transaction of $2), so the rest of the
 --     batch is not read.
 --   * Images are measured, which does not fetch them. Those that are left out, or are beyond $5 bytes, are not fetched.
---   * Context and `extra` are short, and come with every change. One that cannot become UTF-8 is empty where all images are left out.
+--   * Context and `extra` come with every change. Empty stands for what cannot become UTF-8, where all images are left out, and for a context above
+--     64 KiB, which is not fetched and does not count. A context that is empty is null.
 SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $11 AND bytes <= $10 THEN before END AS before,
     CASE WHEN NOT $11 AND bytes <= $10 THEN after END AS after,
     fault,
-    CASE WHEN NOT $11 OR forwarder.utf8_fault(context) IS NULL THEN context ELSE '' END AS context,
+    CASE
+        WHEN octet_length(context) = 0 THEN NULL
+        WHEN octet_length(context) > 65536 OR $11 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
+        ELSE context
+    END AS context,
     CASE WHEN NOT $11 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra
 FROM (
     SELECT
@@ -26,7 +31,7 @@ FROM (
             SELECT
                 o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
                 coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
-                    + coalesce(octet_length(o.context), 0) + coalesce(octet_length(o.extra), 0) AS bytes
+                    + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.txid = running.txid AND o.seq > $8
             ORDER BY o.txid, o.seq
@@ -39,7 +44,7 @@ FROM (
             SELECT
                 o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
                 coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
-                    + coalesce(octet_length(o.context), 0) + coalesce(octet_length(o.extra), 0) AS bytes
+                    + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.seq > greatest($8::bigint, $3::bigint) AND o.seq <= $7
               AND o.txid >= $1

@@ -49,7 +49,7 @@ def test_by_default_there_are_one_for_rows_and_one_for_truncate() -> None:
         (["insert"], [INSERT]),
         (["delete", "insert"], [INSERT | DELETE]),
         (["update", "truncate"], [UPDATE, 34]),
-        (["truncate"], [34]),
+        (["truncate", "delete"], [DELETE, 34]),
     ],
 )
 def test_a_trigger_fires_for_the_operations_alone(operations: list[str], types: list[int]) -> None:

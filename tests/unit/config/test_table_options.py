@@ -55,6 +55,8 @@ def test_columns_that_cannot_be_meant_are_refused(columns: dict[str, Any], said:
         {"after": "none"},
         {"operations": []},
         {"operations": ["upsert"]},
+        {"operations": ["truncate"]},
+        {"operations": ["truncate", "truncate"]},
         {"where": ""},
         {"where": "NEW.a = '\0'"},
         {"audit": ["values"]},
@@ -62,6 +64,10 @@ def test_columns_that_cannot_be_meant_are_refused(columns: dict[str, Any], said:
 )
 def test_other_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> None:
     assert problem(**options)
+
+
+def test_operations_are_in_one_order_each_once() -> None:
+    assert TableOptions(operations=["delete", "insert", "delete"]).operations == ["insert", "delete"]
 
 
 def test_a_column_that_is_included_may_be_covered_too() -> None:
