@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forwarder.capture.conditions import all_of, differs, of_old
+from forwarder.capture.conditions import all_of, differs, enclosed, of_old
 from forwarder.config.table_options import OPERATIONS, ColumnRules, TableOptions
 
 # PostgreSQL fires the triggers of one event in byte order of their names. So this one, an AFTER trigger, comes before the application's,
@@ -125,8 +125,8 @@ def _kinds(
         yield "insert", _INSERT, all_of(new), {}
     if "update" in events:
         yield "update", _UPDATE, all_of(old, new, is_changed), {}
-        yield "enter", _UPDATE, f"{all_of(new)} AND ({old}) IS NOT TRUE", {"as": "INSERT"}
-        yield "leave", _UPDATE, f"{all_of(old)} AND ({new}) IS NOT TRUE", {"as": "DELETE"}
+        yield "enter", _UPDATE, f"{enclosed(new)} AND {enclosed(old)} IS NOT TRUE", {"as": "INSERT"}
+        yield "leave", _UPDATE, f"{enclosed(old)} AND {enclosed(new)} IS NOT TRUE", {"as": "DELETE"}
     if "delete" in events:
         yield "delete", _DELETE, all_of(old), {}
 

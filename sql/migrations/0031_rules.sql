@@ -50,32 +50,41 @@ REVOKE ALL ON FUNCTION forwarder.rotate_salt() FROM PUBLIC;
 CREATE FUNCTION forwarder.stricter(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT CASE
-        WHEN $1 ? 'drop' THEN $1
-        WHEN $2 ? 'drop' THEN $2
-        WHEN coalesce($1 - 'key', '{}') = '{}' THEN coalesce($2, $1)
-        ELSE $1
-    END
+    SELECT treatment
+    FROM (VALUES ($1), ($2)) AS given (treatment)
+    ORDER BY treatment IS NULL, treatment ? 'drop' DESC, treatment ? 'mask' DESC, treatment ? 'hash' DESC, treatment ? 'truncate' DESC, treatment ? 'key' DESC
+    LIMIT 1
 $$;
 
--- How each column of a table is treated, by name. `rules` are those of the trigger.
+-- How each column of a table is treated, by name. `rules` are those of the trigger. Of a column that is not told of, nothing is known: it is withheld.
 --   * A rule is for a number and for a name, so that it holds for a column that was renamed, and for one that was dropped and made anew.
---   * Numbers are those of the captured table; a partition may have others.
---   * Read with the rights of the schema's owner: the trigger may not read the registry.
+--   * Numbers are those of the captured table, `relation` of the rules; a partition may have others. In a table that was restored from a dump
+--     the columns are numbered anew. So there only names are known, those of the rules and of the registry, until `forwarder migrate` has seen it.
+--   * Read with the rights of the schema's owner: the trigger may not read the registry. What a snapshot is too old for is not in need of it.
 --   * The names that a snapshot sees may be older than the rows. So each is compared with what it is in this moment, and left out if it
---     differs; what is in a row under a name that is not here is withheld.
+--     differs.
 CREATE FUNCTION forwarder.treatments(rules jsonb, captured_id integer, relation oid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(
-        theirs.attname,
-        coalesce(forwarder.stricter($1 -> 'numbers' -> coalesce(ours.attnum, theirs.attnum)::text, $1 -> 'names' -> theirs.attname::text), $1 -> 'others'))
+    SELECT jsonb_object_agg(theirs.attname, known.treatment)
     FROM pg_attribute AS theirs
-    LEFT JOIN forwarder.captured_table AS captured ON captured.id = $2
     LEFT JOIN pg_attribute AS ours
-        ON ours.attrelid = captured.relation AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
-    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped
+        ON ours.attrelid = ($1 ->> 'relation')::oid AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
+        AND (ours.attrelid = $3 OR ours.attrelid IN (SELECT ancestor.relid FROM pg_partition_ancestors($3) AS ancestor))
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN ours.attnum IS NOT NULL
+            THEN coalesce(forwarder.stricter($1 -> 'numbers' -> ours.attnum::text, $1 -> 'names' -> theirs.attname::text), $1 -> 'others')
+            WHEN $1 -> 'names' ? theirs.attname
+            THEN $1 -> 'names' -> theirs.attname::text
+            WHEN EXISTS (
+                SELECT FROM forwarder.captured_table AS captured, jsonb_array_elements(captured.columns) AS registered
+                WHERE captured.id = $2 AND registered -> 'names' ? theirs.attname)
+            THEN $1 -> 'others'
+        END AS treatment
+    ) AS known
+    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped AND known.treatment IS NOT NULL
       AND (pg_identify_object_as_address('pg_class'::regclass, $3, theirs.attnum)).object_names[3] = theirs.attname
 $$;
 
@@ -84,7 +93,7 @@ CREATE FUNCTION forwarder.resolved(rules text, captured_id integer, relation oid
 LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN $1::jsonb ? 'others'
-        THEN ($1::jsonb - '{numbers,names,others}'::text[]) || jsonb_build_object('columns', forwarder.treatments($1::jsonb, $2, $3))
+        THEN ($1::jsonb - '{relation,numbers,names,others}'::text[]) || jsonb_build_object('columns', forwarder.treatments($1::jsonb, $2, $3))
         ELSE $1::jsonb
     END
 $$;
@@ -119,7 +128,8 @@ CREATE FUNCTION forwarder.treated(value json, treatment jsonb) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    content text;
+    -- A type of PostgreSQL's own, whoever calls it first in a session.
+    content pg_catalog.text;
 BEGIN
     IF treatment - 'key' = '{}' OR json_typeof(value) = 'null' THEN
         RETURN value;
@@ -140,7 +150,8 @@ END
 $$;
 
 -- Images as the rules have them, and the members that tell of it: the columns of an update that differ (`changed`), and those that are withheld since
--- nothing is known of them. The columns of the key go first, in their order.
+-- nothing is known of them. The columns of the key go first, in their order. An update that changes the key becomes a delete and an insert, which
+-- `changed` leaves whole: who has the row under its new key has not had it before.
 CREATE FUNCTION forwarder.shaped(
     old_image text, new_image text, rules jsonb, OUT old_shape text, OUT new_shape text, OUT members text
 )
@@ -155,6 +166,7 @@ AS $$
             treatment ? 'drop' AS is_dropped,
             treatment ->> 'key' IS NOT NULL AS is_key,
             old_image IS NOT NULL AND new_image IS NOT NULL AND old_value::text IS DISTINCT FROM new_value::text AS differs,
+            bool_or(treatment ->> 'key' IS NOT NULL AND old_value::text <> new_value::text) OVER () AS is_moved,
             row_number() OVER (ORDER BY (treatment ->> 'key')::integer, place) AS place
         FROM ROWS FROM (json_each(old_image::json), json_each(new_image::json))
             WITH ORDINALITY AS pair (old_name, old_value, new_name, new_value, place)
@@ -167,7 +179,9 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'before', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR new_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR new_image IS NULL
+                        -- Of a row that is gone, as forwarder.capture() does.
+                        WHEN 'none' THEN new_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
@@ -176,7 +190,7 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'after', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR old_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR old_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
