@@ -199,3 +199,15 @@ def test_what_a_transaction_and_a_trigger_have_to_say_stands_behind_the_images()
 
 def test_line_breaks_in_a_context_become_spaces() -> None:
     assert encode(event(context='{\n"user":\r\n"ada"}')).decode().endswith('"context":{ "user":  "ada"}}')
+
+
+@pytest.mark.parametrize(
+    ("committed_at", "text"),
+    [
+        (820_638_245_123_456, "2026-01-02T03:04:05.123456Z"),
+        (820_638_245_000_007, "2026-01-02T03:04:05.000007Z"),
+        (-1, "1999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_the_time_of_the_commit_has_six_digits_as_any_other(committed_at: int, text: str) -> None:
+    assert encode(event(committed_at=committed_at)).decode().endswith(f'10}},"committed_at":"{text}"}}')
