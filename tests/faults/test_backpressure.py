@@ -38,6 +38,8 @@ MAX_EVENTS, PAGE_ROWS = 200, 50
 MAX_BYTES = PAGE_BYTES = 1 << 20
 HANG = Hang(operation="PutRecords")
 
+pytestmark = pytest.mark.slow
+
 
 class Marks:
     """The most that was in memory at once."""

@@ -116,10 +116,10 @@ async def test_a_connection_dropped_before_the_commit_repeats_nothing(
     "code",
     [
         "InternalFailure",
-        "ServiceUnavailable",
         "AccessDeniedException",
         "KMSThrottlingException",
-        "KMSDisabledException",
+        pytest.param("ServiceUnavailable", marks=pytest.mark.long),
+        pytest.param("KMSDisabledException", marks=pytest.mark.long),
     ],
 )
 async def test_a_request_refused_as_a_whole_is_made_again(
