@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 share_between_sessions()
 for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
     del os.environ[name]
+# No server of the tests offers TLS but those of the tests of that, and to ask for it makes a third of the work of a connection.
+os.environ["PGSSLMODE"] = "disable"
 
 
 @pytest.hookimpl(wrapper=True)

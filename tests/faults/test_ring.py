@@ -87,7 +87,7 @@ async def test_a_transaction_that_holds_back_vacuum_holds_no_leaf(
         versions = "SELECT sum(version) FROM account"
         before = await old.fetchval(versions)
         async with listening(database.url, served.sink, outbox=AT_ONCE):
-            await write(ledger, database.writer_url, transactions=150)
+            await write(ledger, database.writer_url, transactions=80)
             await all_delivered(ledger, served.data)
             await eventually(is_tidy(database))
         assert await old.fetchval(versions) == before
@@ -194,7 +194,7 @@ async def test_a_janitor_whose_every_round_fails_ends_no_delivery(
 ) -> None:
     await run(database.url, "DROP FUNCTION forwarder.leaves CASCADE")
     async with listening(database.url, served.sink) as service:
-        await write(ledger, database.writer_url, transactions=50)
+        await write(ledger, database.writer_url, transactions=20)
         await all_delivered(ledger, served.data)
         assert service.states["default"].ready
     assert "the outbox is not tidied; trying again" in caplog.messages

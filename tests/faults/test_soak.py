@@ -19,7 +19,7 @@ from tests.listening import CREDENTIALS, STREAM, Command, Served, client_of, com
 from tests.survivor import __file__ as survivor
 from tests.waiting import eventually
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 LEAF_EVENTS = 256
 SHORT = pytest.param(12, marks=pytest.mark.timeout(300))
 LONG = pytest.param(900, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
