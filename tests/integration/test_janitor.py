@@ -305,7 +305,7 @@ async def test_a_leaf_that_is_emptied_needs_no_vacuum_and_no_freezing(owner: Con
 A_MILLION = pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
 
 
-@pytest.mark.parametrize("checkpoints", [6000, A_MILLION])
+@pytest.mark.parametrize("checkpoints", [3000, A_MILLION])
 async def test_positions_stay_small_while_a_transaction_holds_back_vacuum(
     owner: Connection, database: Database, checkpoints: int
 ) -> None:

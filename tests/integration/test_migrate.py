@@ -819,7 +819,12 @@ async def test_remove_without_a_selection_is_refused(fresh_database: Database, t
 
 
 @pytest.mark.parametrize(
-    ("answer", "left"), [(b"y\n", {"item"}), (b"n\n", {"orders", "item"}), (b"\n", {"orders", "item"})]
+    ("answer", "left"),
+    [
+        (b"y\n", {"item"}),
+        (b"\n", {"orders", "item"}),
+        pytest.param(b"n\n", {"orders", "item"}, marks=pytest.mark.long),
+    ],
 )
 async def test_on_a_terminal_somebody_is_asked_before_capture_ends(
     fresh_database: Database, owner: Connection, tmp_path: Path, answer: bytes, left: set[str]
