@@ -227,7 +227,8 @@ async def test_a_change_that_a_late_one_puts_behind_itself_keeps_what_was_said_w
     )
     await writer.execute("UPDATE item SET name = 'outer'")
     written = [
-        (record["after"]["name"], record.get("context"), record.get("changed")) for record in await records(fresh_database)
+        (record["after"]["name"], record.get("context"), record.get("changed"))
+        for record in await records(fresh_database)
     ]
     assert written == [("", None, None), ("outer", "outer", ["name"]), ("inner", "inner", ["name"])]
 

@@ -277,7 +277,9 @@ async def test_no_truncate_is_missed_or_captured_twice_while_triggers_are_exchan
             former = await owner.fetchval(
                 "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = '00_forwarder_truncate'"
             )
-            await owner.execute(former.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER").replace("WHEN (false)", ""))
+            await owner.execute(
+                former.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER").replace("WHEN (false)", "")
+            )
     done.set()
     times = await truncates
     assert [event.op for event in await captured(owner) if event.op != "G"] == ["T"] * times
