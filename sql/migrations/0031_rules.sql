@@ -391,6 +391,8 @@ DECLARE
     new_image text;
     conversion_error text;
     members text;
+    -- Whether the session ends at any error, also at one that is caught.
+    ends_at_errors boolean;
     is_usual boolean;
     context text := CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END;
 BEGIN
@@ -409,8 +411,15 @@ BEGIN
         old_image := NULL;
         new_image := NULL;
     ELSIF rules ? 'columns' THEN
+        ends_at_errors := current_setting('exit_on_error');
         BEGIN
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'off', true);
+            END IF;
             SELECT * INTO STRICT old_image, new_image, members FROM forwarder.shaped(old_image, new_image, rules);
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'on', true);
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             old_image := NULL;
             new_image := NULL;
