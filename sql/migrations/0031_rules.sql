@@ -224,7 +224,8 @@ AS $$
         'depth', pg_trigger_depth(),
         'database', current_database(),
         'server_version', current_setting('server_version'),
-        'statement', CASE WHEN $1 THEN current_query() END
+        -- Its beginning: each row that a statement changes has it, and a load may be one statement of many megabytes.
+        'statement', CASE WHEN $1 THEN left(current_query(), 8192) END
     ))::text
 $$;
 
