@@ -572,10 +572,14 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
+    -- What somebody chose so that changes applied by replication are captured too. Replacing a trigger resets that; and one that options add does as the
+    -- first one of the table.
     fires_always boolean := (
         SELECT bool_or(tgenabled = 'A') FROM pg_trigger
-        WHERE tgrelid = relation
-          AND (tgname = name OR tgname = '00_forwarder_truncate' AND tgqual IS NULL AND name = 'zz_forwarder_truncate')
+        WHERE tgrelid = relation AND (
+            tgname = name
+            OR tgname = '00_forwarder_capture' AND type & 1 <> 0
+            OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
     );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
@@ -594,7 +598,6 @@ BEGIN
             SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
             FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
         ));
-    -- Replacing resets what somebody chose so that changes applied by replication are captured too.
     IF fires_always THEN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
     END IF;
