@@ -230,6 +230,8 @@ AS $$
 $$;
 
 -- What forwarder.write_in_order() of 0026_lives.sql did, for the trigger of rules, too: with the context and the extra members of the record.
+--   * An update that is not captured leads from one version to the next all the same. So it is noted (NOTE) where it replaces a version of its own
+--     transaction, or what comes after it in the life of its row would not be found.
 CREATE FUNCTION forwarder.write_change(
     operation text,
     relation oid,
@@ -291,6 +293,12 @@ BEGIN
     END IF;
     IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         old_version := forwarder.version_state(relation, old_place);
+    END IF;
+    IF operation = 'NOTE' THEN
+        IF old_version IS NOT NULL THEN
+            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, 0, NULL);
+        END IF;
+        RETURN;
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
@@ -505,7 +513,10 @@ BEGIN
             '{0}');
     END IF;
     -- To those who are told only of rows that meet a condition, an update may be that one has come or gone.
-    IF rules ->> 'as' = 'INSERT' THEN
+    IF rules ->> 'as' = 'NOTE' THEN
+        PERFORM forwarder.write_change(
+            'NOTE', TG_RELID, arguments, NULL, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, NULL, NULL);
+    ELSIF rules ->> 'as' = 'INSERT' THEN
         is_written := forwarder.capture_shaped('INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, NULL, NEW.xmax <> 0, strange_types);
     ELSIF rules ->> 'as' = 'DELETE' THEN
         is_written := forwarder.capture_shaped(
