@@ -50,7 +50,8 @@ class Event(msgspec.Struct, gc=False):
     table: CapturedTable
     # Name of the partition that was written, if the table is partitioned.
     partition: str | None
-    # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; or b"G"ap: from here on, or up to here, changes of the table may not be captured.
+    # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; b"G"ap: from here on, or up to here, changes of the table may not be captured; or b"E"vent of the
+    # application's own (forwarder.emit): `table` is forwarder.event, and `after` is the event.
     op: bytes
     before: str | None
     after: str | None

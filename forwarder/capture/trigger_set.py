@@ -57,6 +57,17 @@ def trigger_set(
         treatments: of ``columns.treatments``.
     """
     rules = _rules(options, treatments)
+    if options.outbox:
+        rules |= {"as": "EVENT"}
+        return (
+            TriggerDefinition(
+                name=CAPTURE,
+                type=_INSERT | _ROW,
+                function="capture_by_rules",
+                condition=all_of(options.where),
+                rules=_json(rules),
+            ),
+        )
     found = [
         TriggerDefinition(
             name=CAPTURE if not place else f"{CAPTURE}_{kind}",

@@ -88,6 +88,12 @@ class TableOptions(Section):
         "values of rows.",
     )
 
+    outbox: bool = Field(
+        default=False,
+        description="Whether it is an outbox of the application, in Debezium's layout: what is inserted arrives as an event, in the order of "
+        "aggregateid; nothing else is captured.",
+    )
+
     @field_validator("operations")
     @classmethod
     def _rows_are_captured(cls, operations: list[Operation]) -> list[Operation]:

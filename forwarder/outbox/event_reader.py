@@ -30,8 +30,8 @@ _ONLY_CHANGE = 1, 1
 
 # A change whose images have more bytes together is large. Few sinks take it: Kinesis takes records of 1 MiB by default.
 LARGE_BYTES = 1 << 20
-# The operations that change one row. Each of these changes has an image, or a fault that says why not.
-_OF_ROWS = frozenset((b"I", b"U", b"D"))
+# The operations that change one row, or make an event. Each of these changes has an image, or a fault that says why not.
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"E"))
 
 
 async def fetch_rows(fetch: Callable[..., Awaitable[Sequence[Any]]], name: str, *parameters: object) -> Sequence[Any]:

@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate) or G(ap).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap) or E(vent).
     op: str
     code: str
     record_bytes: int

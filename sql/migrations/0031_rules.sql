@@ -244,7 +244,8 @@ AS $$
         'depth', pg_trigger_depth(),
         'database', current_database(),
         'server_version', current_setting('server_version'),
-        'statement', CASE WHEN $1 THEN current_query() END
+        -- Its beginning: each row that a statement changes has it, and a load may be one statement of many megabytes.
+        'statement', CASE WHEN $1 THEN left(current_query(), 8192) END
     ))::text
 $$;
 
@@ -387,6 +388,7 @@ END
 $$;
 
 -- Writes a change as the rules of its table have it. What it does in all else is what forwarder.capture_in_order() of 0026_lives.sql does.
+--   * What is inserted into an application's outbox is an event, not a row, and never changes.
 --   * Images are made whole, and then treated, in memory. An error in either leaves the change without images.
 CREATE FUNCTION forwarder.capture_shaped(
     operation text,
@@ -467,10 +469,11 @@ BEGIN
         is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
     END IF;
 
-    IF is_usual THEN
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, context, extra)
+    IF is_usual OR rules ->> 'as' = 'EVENT' THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
         VALUES (
-            arguments[0]::integer, capture_shaped.relation, operation::"char", old_image, new_image, context, members);
+            arguments[0]::integer, capture_shaped.relation, CASE rules ->> 'as' WHEN 'EVENT' THEN 'E' ELSE operation END::"char", old_image, new_image,
+            conversion_error, context, members);
     ELSE
         PERFORM forwarder.write_change(
             operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced,
@@ -589,10 +592,14 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
+    -- What somebody chose so that changes applied by replication are captured too. Replacing a trigger resets that; and one that options add does as the
+    -- first one of the table.
     fires_always boolean := (
         SELECT bool_or(tgenabled = 'A') FROM pg_trigger
-        WHERE tgrelid = relation
-          AND (tgname = name OR tgname = '00_forwarder_truncate' AND tgqual IS NULL AND name = 'zz_forwarder_truncate')
+        WHERE tgrelid = relation AND (
+            tgname = name
+            OR tgname = '00_forwarder_capture' AND type & 1 <> 0
+            OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
     );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
@@ -611,7 +618,6 @@ BEGIN
             SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
             FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
         ));
-    -- Replacing resets what somebody chose so that changes applied by replication are captured too.
     IF fires_always THEN
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
     END IF;
@@ -787,7 +793,7 @@ BEGIN
 END
 $$;
 
--- As in 0024_foreign_code.sql. The other trigger functions go where forwarder.capture() goes.
+-- As in 0024_foreign_code.sql. But whatever fills the outbox goes where forwarder.capture() goes.
 CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -809,8 +815,10 @@ BEGIN
         RAISE 'role % would not inherit the rights of %, and could not replace forwarder.capture(); ALTER ROLE % INHERIT',
             quote_ident(owner_name), quote_ident(role_name), quote_ident(owner_name);
     END IF;
-    FOREACH routine IN ARRAY 
-        ARRAY['forwarder.capture()', 'forwarder.capture_by_rules()', 'forwarder.capture_truncate()']::regprocedure[] LOOP
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'forwarder'::regnamespace AND proname IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit')
+    LOOP
         IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
             EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
             EXECUTE format('ALTER FUNCTION %s OWNER TO %I', routine, role_name);

@@ -461,8 +461,15 @@ async def test_what_is_taken_out_of_the_outbox_while_it_waits_for_s3_is_told_and
     assert (vars(told)["seq"], vars(told)["table"]) == (pointer["seq"], "public.account")
 
 
-@pytest.mark.parametrize("note", [LARGE, BARELY], ids=["large", "barely"])
-@pytest.mark.parametrize("refuses", [False, True], ids=["never answers", "refuses"])
+@pytest.mark.parametrize(
+    ("refuses", "note"),
+    [
+        pytest.param(False, LARGE, id="never answers, large"),
+        pytest.param(True, BARELY, id="refuses, barely"),
+        pytest.param(False, BARELY, id="never answers, barely", marks=pytest.mark.long),
+        pytest.param(True, LARGE, id="refuses, large", marks=pytest.mark.long),
+    ],
+)
 async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reason_is_told(
     database: Database,
     ledger: Ledger,

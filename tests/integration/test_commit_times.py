@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +10,14 @@ import pytest
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
-from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
-from forwarder.records.formats.native import encoder
-from forwarder.records.origins import Origin, Origins
 from tests.capture import capture
 from tests.clusters import Clusters
 from tests.databases import MIGRATED_TEMPLATE, Database, copy_of
-from tests.reading import Reader
+from tests.reading import BEGINNING, Reader, records
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
-
-encode = encoder(Origins([Origin(0, "1/2")]))
-BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +38,6 @@ async def database(keeping: Any) -> AsyncIterator[Database]:
 async def item(connection: Connection) -> None:
     await connection.execute("CREATE TABLE public.item (id bigint PRIMARY KEY)")
     await capture(connection, "public.item")
-
-
-async def records(url: str, *, page_rows: int = 1000) -> Sequence[dict[str, Any]]:
-    async with session(url, purpose="test") as connection:
-        reader = Reader(connection, position=BEGINNING, registry=Registry(), page_rows=page_rows, page_bytes=1 << 20)
-        found: list[dict[str, Any]] = []
-        while True:
-            reading = await reader.read()
-            found += map(json.loads, encode(reading.events))
-            if not reading.more:
-                return found
 
 
 def moment(text: str) -> datetime:

@@ -10,20 +10,13 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
-from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
-from forwarder.records.formats.native import encoder
-from forwarder.records.origins import Origin, Origins
 from tests.databases import Database, connected, encoded
 from tests.migrating import migrate
-from tests.reading import Reader
+from tests.reading import BEGINNING, Reader, lines, records
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
-
-encode = encoder(Origins([Origin(0, "1/2")]))
-
-BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
 ITEM = "CREATE TABLE public.item (id bigint PRIMARY KEY, name text)"
 SET = "SELECT set_config('forwarder.context', $1, true)"
@@ -50,25 +43,9 @@ async def create(owner: Connection, *statements: str) -> None:
     assert not (await migrate(owner, "public.*")).problems
 
 
-async def lines(url: str, *, page_rows: int = 1000) -> Sequence[str]:
-    """The records of all changes there are, as text."""
-    async with session(url, purpose="test") as connection:
-        reader = Reader(connection, position=BEGINNING, registry=Registry(), page_rows=page_rows, page_bytes=1 << 30)
-        found: list[str] = []
-        while True:
-            reading = await reader.read()
-            found += [line.decode() for line in encode(reading.events)]
-            if not reading.more:
-                return found
-
-
-async def records(database: Database, **options: Any) -> Sequence[dict[str, Any]]:
-    return [json.loads(line) for line in await lines(database.url, **options)]
-
-
 async def contexts(database: Database, **options: Any) -> Sequence[Any]:
     """The context of each record; None: it has none."""
-    return [record.get("context") for record in await records(database, **options)]
+    return [record.get("context") for record in await records(database.url, **options)]
 
 
 @pytest.mark.parametrize("page_rows", [1000, 2], ids=["a batch", "pages"])
@@ -150,7 +127,7 @@ async def test_an_empty_context_is_none(writer: Connection, fresh_database: Data
     # PostgreSQL leaves a setting empty that a transaction had set first.
     assert await writer.fetchval("SELECT current_setting('forwarder.context')") == ""
     await writer.execute("INSERT INTO item VALUES (3)")
-    assert ["context" in record for record in await records(fresh_database)] == [False, True, False]
+    assert ["context" in record for record in await records(fresh_database.url)] == [False, True, False]
 
 
 @pytest.mark.parametrize("size", [65537, 1 << 20, 100 << 20])
@@ -160,7 +137,7 @@ async def test_a_context_above_64_kib_is_left_out_and_the_record_says_so(
     async with writer.transaction():
         await writer.execute("SELECT set_config('forwarder.context', repeat('x', $1), true)", size)
         await writer.execute("INSERT INTO item VALUES (1), (2)")
-    for record in await records(fresh_database):
+    for record in await records(fresh_database.url):
         assert "context" not in record
         assert record["omitted"] == ["context"]
         assert record["after"]
@@ -196,7 +173,7 @@ async def test_each_change_has_the_context_that_was_set_when_it_was_written(
 
 async def test_a_truncate_has_a_context(owner: Connection, fresh_database: Database) -> None:
     await write(owner, '{"user":"ada"}', "TRUNCATE item")
-    assert [(record["op"], record["context"]) for record in await records(fresh_database)] == [
+    assert [(record["op"], record["context"]) for record in await records(fresh_database.url)] == [
         ("truncate", {"user": "ada"})
     ]
 
@@ -204,7 +181,7 @@ async def test_a_truncate_has_a_context(owner: Connection, fresh_database: Datab
 async def test_both_records_of_a_changed_key_have_the_context(writer: Connection, fresh_database: Database) -> None:
     await writer.execute("INSERT INTO item VALUES (1)")
     await write(writer, '{"user":"ada"}', "UPDATE item SET id = 2")
-    assert [(record["op"], record.get("context")) for record in await records(fresh_database)] == [
+    assert [(record["op"], record.get("context")) for record in await records(fresh_database.url)] == [
         ("insert", None),
         ("delete", {"user": "ada"}),
         ("insert", {"user": "ada"}),
@@ -228,7 +205,7 @@ async def test_a_change_that_a_late_one_puts_behind_itself_keeps_what_was_said_w
     await writer.execute("UPDATE item SET name = 'outer'")
     written = [
         (record["after"]["name"], record.get("context"), record.get("changed"))
-        for record in await records(fresh_database)
+        for record in await records(fresh_database.url)
     ]
     assert written == [("", None, None), ("outer", "outer", ["name"]), ("inner", "inner", ["name"])]
 
@@ -255,7 +232,7 @@ async def test_a_change_of_before_the_migration_has_no_context(owner: Connection
     # As an earlier release writes it: it names no such columns, and rows of before have null in them.
     await write(owner, '{"user":"ada"}')
     await owner.execute("UPDATE forwarder.outbox SET context = NULL")
-    [record] = await records(fresh_database)
+    [record] = await records(fresh_database.url)
     assert list(record)[-2:] == ["before", "after"]
 
 
@@ -280,7 +257,7 @@ async def test_both_are_there_after_the_ring_was_laid_out_anew(
     await owner.execute("UPDATE forwarder.outbox SET extra = $1", EXTRA)
     await owner.execute("SELECT forwarder.lay_out(64)")
     await write(writer, '{"user":"bob"}', "INSERT INTO item VALUES (2)")
-    before, after = await records(fresh_database)
+    before, after = await records(fresh_database.url)
     assert (before["context"], before["audit"], after["context"]) == ({"user": "ada"}, {"user": "ada"}, {"user": "bob"})
 
 
@@ -322,7 +299,7 @@ async def test_a_context_that_cannot_become_utf8_is_left_out_and_the_others_of_i
         await write(owner, '{"user":"bob"}', "TRUNCATE item")
         told = [
             (record["op"], record.get("context"), record.get("omitted"), record["after"])
-            for record in await records(database)
+            for record in await records(database.url)
         ]
     assert told == [
         ("insert", {"user": "ada"}, None, {"id": 1, "name": None}),
@@ -330,6 +307,19 @@ async def test_a_context_that_cannot_become_utf8_is_left_out_and_the_others_of_i
         ("truncate", None, ["context"], None),
         ("truncate", {"user": "bob"}, None, None),
     ]
+
+
+async def test_what_a_trigger_has_to_say_is_left_out_if_it_cannot_become_utf8(postgres: EmbeddedPostgres) -> None:
+    async with encoded("SQL_ASCII", postgres) as database, connected(database.url) as owner:
+        await create(owner, ITEM)
+        await write(owner, '{"user":"ada"}', "INSERT INTO item VALUES (1), (2)")
+        await owner.execute("UPDATE forwarder.outbox SET extra = '\"audit\":\"' || chr(233) || '\"' WHERE seq = 1")
+        await owner.execute('UPDATE forwarder.outbox SET extra = \'"audit":"e"\' WHERE seq = 2')
+        told = [
+            (record["context"]["user"], record.get("audit"), record.get("omitted"))
+            for record in await records(database.url)
+        ]
+    assert told == [("ada", None, ["extra"]), ("ada", "e", None)]
 
 
 async def test_bytes_that_are_no_utf8_in_the_context_of_a_role_do_not_stop_the_page(
@@ -346,7 +336,7 @@ async def test_bytes_that_are_no_utf8_in_the_context_of_a_role_do_not_stop_the_p
         async with connected(fresh_database.url.replace("app_owner", "caf%C3%A9")) as writer:
             await writer.execute("INSERT INTO item VALUES (1)")
             await write(writer, '"legible"', "INSERT INTO item VALUES (2)")
-        first, second = await records(fresh_database)
+        first, second = await records(fresh_database.url)
         assert (first["omitted"], first["after"]["id"], second["context"]) == (["context"], 1, "legible")
     finally:
         async with connected(postgres.url()) as superuser:

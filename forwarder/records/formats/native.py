@@ -20,7 +20,7 @@ from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
-_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap"}
+_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap", b"E": "event"}
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -88,15 +88,16 @@ def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
     return max(named.first_seq, block), min(named.last_seq, block | _ID_MASK), opening
 
 
+@lru_cache(maxsize=16)
 def _clock(microseconds: int) -> str:
-    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC."""
+    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
     return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-@lru_cache(maxsize=16)
 def _time(microseconds: int) -> str:
-    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC. What one transaction did has the same commit."""
-    return f"{_clock(microseconds)}.{microseconds % _SECOND:06d}Z"
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
+    fraction = microseconds % _SECOND
+    return f"{_clock(microseconds - fraction)}.{fraction:06d}Z"
 
 
 @lru_cache(maxsize=4096)
