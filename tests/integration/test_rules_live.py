@@ -51,9 +51,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def writing(
-    database: Database, counts: list[int], *, isolation: str, statements: int
-) -> AsyncIterator[None]:
+async def writing(database: Database, counts: list[int], *, isolation: str, statements: int) -> AsyncIterator[None]:
     """Writers that insert a row each, and count it up until the block ends; ``counts`` is what they have committed.
 
     ``statements``: how many a transaction. Between two of them a writer has a partition locked and comes back to the table, and with so many writers
