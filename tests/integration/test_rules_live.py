@@ -149,7 +149,8 @@ async def test_every_change_of_options_is_made_once_and_leaves_nothing_of_the_ot
         )
         for table in ("item", "item_0", "item_1"):
             names = await owner.fetchval(
-                "SELECT array_agg(tgname::text ORDER BY tgname::text) FROM pg_trigger WHERE tgrelid = $1::text::regclass AND (NOT tgisinternal OR tgparentid <> 0)",
+                "SELECT array_agg(tgname::text) FROM pg_trigger"
+                " WHERE tgrelid = $1::text::regclass AND (NOT tgisinternal OR tgparentid <> 0)",
                 f"public.{table}",
             )
             assert sorted(names) == sorted(wanted), table
