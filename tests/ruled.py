@@ -73,14 +73,13 @@ async def rule(connection: Connection, *, table: str = "public.*", **options: An
 
 async def everything_of_ours(superuser: Connection) -> str:
     """All rows of all tables in schema forwarder, as text."""
-    found = []
     tables = await superuser.fetch(
         "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace AND relkind = 'r'"
     )
-    for table in tables:
-        found.append(
-            await superuser.fetchval(f"SELECT string_agg(listed::text, E'\\n') FROM {table['name']} AS listed")
-        )
+    found = [
+        await superuser.fetchval(f"SELECT string_agg(listed::text, E'\\n') FROM {table['name']} AS listed")
+        for table in tables
+    ]
     return "\n".join(filter(None, found))
 
 

@@ -63,9 +63,9 @@ class Install:
 
     @property
     def sql(self) -> str:
-        """A look for gaps, the drops, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        """A look for gaps, the drops if there are any, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
         look = [] if self.registered_id is None else [f"SELECT forwarder.watch_triggers({self.registered_id});"]
-        return "\n".join([*look, *self.drops, self._installation])
+        return "\n".join([*look, *_under_lock(self.table, self.drops), self._installation])
 
     @property
     def _installation(self) -> str:
@@ -108,7 +108,8 @@ class Remove:
     @property
     def sql(self) -> str:
         """The drops and, if it is registered, one more statement."""
-        return "\n".join(self.drops if self.registered_id is None else [*self.drops, _forget(self.registered_id)])
+        drops = _under_lock(self.table, self.drops)
+        return "\n".join(drops if self.registered_id is None else [*drops, _forget(self.registered_id)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +238,14 @@ def _what(change: Install | Registration) -> str:
     return (
         f"{literal(change.table)}::regclass, {literal(change.row.before)}, {literal(_columns(change.row.key_columns))}"
     )
+
+
+def _under_lock(table: str, drops: Sequence[str]) -> list[str]:
+    """The drops, with the table locked before its partitions, as whoever writes does it.
+
+    DROP TRIGGER by itself locks the partitions first, and would nearly always meet a writer who has the table and is about to lock a partition.
+    """
+    return [f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE;", *drops] if drops else []
 
 
 def _forget(registered_id: int) -> str:

@@ -79,39 +79,41 @@ def files_of(server: EmbeddedPostgres, paths: Sequence[str]) -> bytes:
 
 async def test_no_file_of_our_tables_has_a_covered_value_and_no_log(clusters: Clusters) -> None:
     """Also rows that are dead, and indexes. The table of the application has it, and so do its indexes and the WAL."""
-    async with clusters.server(log_statement="none", log_error_verbosity="verbose", log_min_messages="info") as server:
-        async with copy_of(MIGRATED_TEMPLATE, server) as database:
-            async with connected(database.url) as owner:
-                await prepare(owner)
-                before = len(server.log.read_bytes())
-                values = f"'{MARKER}', '{MARKER}', '{MARKER}', '{MARKER}', 'ab{MARKER}'"
-                await owner.execute(f"INSERT INTO public.person VALUES (1, {values}, '\"{MARKER}\"', 'x', 'glad')")
-                await owner.execute(
-                    f"INSERT INTO public.person VALUES (2, {values.replace(MARKER, OTHER)}, '\"\\u0000{OTHER}\"')"
-                )
-                await owner.execute(
-                    "UPDATE public.person SET id = id + 10; UPDATE public.person SET big = repeat('z', 9000)"
-                )
-                await owner.execute("DO $$ BEGIN UPDATE person SET h = h || 'y'; DELETE FROM person; END $$")
-                await owner.execute(f"INSERT INTO public.keyed VALUES ('{MARKER}', 1)")
-                await owner.execute("UPDATE public.keyed SET id = id || 'x'")
-            async with connected(database.superuser_url) as superuser:
-                await superuser.execute("ANALYZE; CHECKPOINT")
-                paths = await superuser.fetch(
-                    "SELECT relnamespace = 'public'::regnamespace AS is_theirs, array_agg(pg_relation_filepath(oid)) AS paths"
-                    " FROM pg_class WHERE pg_relation_filepath(oid) IS NOT NULL AND"
-                    " (relnamespace IN ('public'::regnamespace, 'forwarder'::regnamespace) OR oid IN ("
-                    "   SELECT unnest(ARRAY[reltoastrelid, indexrelid]) FROM pg_class AS c LEFT JOIN pg_index ON indrelid = reltoastrelid"
-                    "   WHERE c.relnamespace = 'forwarder'::regnamespace)) GROUP BY 1"
-                )
-            (theirs,) = (row["paths"] for row in paths if row["is_theirs"])
-            (ours,) = (row["paths"] for row in paths if not row["is_theirs"])
-            assert MARKER.encode() in files_of(server, theirs)
-            content = files_of(server, ours)
-            assert b"glad" in content
-            for marker in (MARKER, OTHER):
-                assert marker.encode() not in content
-                assert marker.encode() not in server.log.read_bytes()[before:]
+    async with (
+        clusters.server(log_statement="none", log_error_verbosity="verbose", log_min_messages="info") as server,
+        copy_of(MIGRATED_TEMPLATE, server) as database,
+    ):
+        async with connected(database.url) as owner:
+            await prepare(owner)
+            before = len(server.log.read_bytes())
+            values = f"'{MARKER}', '{MARKER}', '{MARKER}', '{MARKER}', 'ab{MARKER}'"
+            await owner.execute(f"INSERT INTO public.person VALUES (1, {values}, '\"{MARKER}\"', 'x', 'glad')")
+            await owner.execute(
+                f"INSERT INTO public.person VALUES (2, {values.replace(MARKER, OTHER)}, '\"\\u0000{OTHER}\"')"
+            )
+            await owner.execute(
+                "UPDATE public.person SET id = id + 10; UPDATE public.person SET big = repeat('z', 9000)"
+            )
+            await owner.execute("DO $$ BEGIN UPDATE person SET h = h || 'y'; DELETE FROM person; END $$")
+            await owner.execute(f"INSERT INTO public.keyed VALUES ('{MARKER}', 1)")
+            await owner.execute("UPDATE public.keyed SET id = id || 'x'")
+        async with connected(database.superuser_url) as superuser:
+            await superuser.execute("ANALYZE; CHECKPOINT")
+            paths = await superuser.fetch(
+                "SELECT relnamespace = 'public'::regnamespace AS is_theirs, array_agg(pg_relation_filepath(oid)) AS paths"
+                " FROM pg_class WHERE pg_relation_filepath(oid) IS NOT NULL AND"
+                " (relnamespace IN ('public'::regnamespace, 'forwarder'::regnamespace) OR oid IN ("
+                "   SELECT unnest(ARRAY[reltoastrelid, indexrelid]) FROM pg_class AS c LEFT JOIN pg_index ON indrelid = reltoastrelid"
+                "   WHERE c.relnamespace = 'forwarder'::regnamespace)) GROUP BY 1"
+            )
+        (theirs,) = (row["paths"] for row in paths if row["is_theirs"])
+        (ours,) = (row["paths"] for row in paths if not row["is_theirs"])
+        assert MARKER.encode() in files_of(server, theirs)
+        content = files_of(server, ours)
+        assert b"glad" in content
+        for marker in (MARKER, OTHER):
+            assert marker.encode() not in content
+            assert marker.encode() not in server.log.read_bytes()[before:]
 
 
 async def test_a_dump_of_our_schema_and_the_settings_of_the_session_have_none(
@@ -194,8 +196,10 @@ NEEDS_RIGHTS = (
     "SELECT forwarder.register('public.person', 'full', '[]')",
     "SELECT forwarder.install('public.person', 'full', '[]')",
     "SELECT forwarder.put_trigger('public.person', '{}', '{}')",
-    "CREATE TABLE pg_temp.mine (id integer); CREATE TRIGGER mine AFTER INSERT ON pg_temp.mine FOR EACH ROW"
-    " EXECUTE FUNCTION forwarder.capture_by_rules('1', '{\"others\":{}}')",
+    (
+        "CREATE TABLE pg_temp.mine (id integer); CREATE TRIGGER mine AFTER INSERT ON pg_temp.mine FOR EACH ROW"
+        " EXECUTE FUNCTION forwarder.capture_by_rules('1', '{\"others\":{}}')"
+    ),
     'DROP TRIGGER "00_forwarder_capture" ON public.person',
     "ALTER TABLE public.person DISABLE TRIGGER ALL",
     'CREATE OR REPLACE TRIGGER "00_forwarder_capture" AFTER INSERT ON public.person EXECUTE FUNCTION suppress_redundant_updates_trigger()',

@@ -249,7 +249,7 @@ def test_a_trigger_that_was_renamed_is_dropped_before_its_place_is_filled() -> N
     (decision,) = decide([found], [row()], 100)
     assert isinstance(decision, Install)
     assert decision.reasons == ("triggers were missing", "a trigger was renamed")
-    look, drop, installation = decision.sql.splitlines()
+    look, _, drop, installation = decision.sql.splitlines()
     assert look == "SELECT forwarder.watch_triggers(7);"
     assert drop == 'DROP TRIGGER IF EXISTS "a ""name""" ON public.orders;'
     assert installation.startswith("SELECT forwarder.install(")
@@ -380,6 +380,7 @@ def test_the_sql_of_an_installation_says_all_of_it() -> None:
 def test_the_sql_of_a_removal_drops_before_it_forgets() -> None:
     change = Remove(table="public.orders", triggers=triggers("public.orders", 7), registered_id=7)
     assert change.sql.splitlines() == [
+        "LOCK TABLE ONLY public.orders IN ACCESS EXCLUSIVE MODE;",
         'DROP TRIGGER IF EXISTS "00_forwarder_capture" ON public.orders;',
         'DROP TRIGGER IF EXISTS "zz_forwarder_truncate" ON public.orders;',
         "SELECT forwarder.forget(7);",
