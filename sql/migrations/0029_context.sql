@@ -1,8 +1,6 @@
 -- What a transaction says of itself, and what else a trigger function says of a change, beside the images.
 
--- No leaf is rewritten: rows of before have null in both. The lock is asked for briefly, since writers queue behind whoever waits for it; `forwarder
--- migrate` asks again.
-SET LOCAL lock_timeout = '100ms';
+-- No leaf is rewritten: rows of before have null in both.
 ALTER TABLE forwarder.outbox
     -- What the setting forwarder.context was when the change was captured, in any form. Null: it was not set. Empty: likewise, since PostgreSQL leaves
     -- it empty after a transaction that had set it.

@@ -105,14 +105,24 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation oid := forwarder.table_of(row_value);
+    names text[];
+    found jsonb;
 BEGIN
-    RETURN (
+    -- The names that the rows have now. No value is looked at, which might run the code of its type.
+    row_value := NULL;
+    EXECUTE 'SELECT ARRAY(SELECT json_object_keys(row_to_json(columns))) FROM (SELECT ($1).*) AS columns' INTO names USING row_value;
+    found := (
         SELECT jsonb_object_agg(argument.rules, forwarder.resolved(argument.rules, arguments[1]::integer, relation))
         FROM pg_trigger
         CROSS JOIN LATERAL string_to_array(encode(tgargs, 'escape'), E'\\000') AS arguments
         CROSS JOIN LATERAL convert_from(decode(arguments[2], 'escape'), getdatabaseencoding()) AS argument (rules)
         WHERE tgrelid = relation AND tgfoid = to_regproc('forwarder.capture_by_rules')
     );
+    -- A snapshot may be too old to know a column, and the plan may last as long as the session.
+    IF EXISTS (SELECT FROM jsonb_each(found) WHERE value ? 'columns' AND NOT value -> 'columns' ?& names) THEN
+        RETURN NULL;
+    END IF;
+    RETURN found;
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
@@ -130,6 +140,7 @@ AS $$
 DECLARE
     -- A type of PostgreSQL's own, whoever calls it first in a session.
     content pg_catalog.text;
+    salt pg_catalog.bytea;
 BEGIN
     IF treatment - 'key' = '{}' OR json_typeof(value) = 'null' THEN
         RETURN value;
@@ -144,8 +155,12 @@ BEGIN
         -- 1.0 and 1.00 are one key.
         content := trim_scale(content::numeric);
     END IF;
-    RETURN to_json(encode(
-        sha256((SELECT salt.value FROM forwarder.salt) || convert_to(content, getdatabaseencoding())), 'hex'));
+    SELECT given.value INTO salt FROM forwarder.salt AS given;
+    IF salt IS NULL THEN
+        -- The snapshot of the transaction is older than the salt.
+        RAISE 'no salt' USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN to_json(encode(sha256(salt || convert_to(content, getdatabaseencoding())), 'hex'));
 END
 $$;
 
@@ -306,7 +321,7 @@ BEGIN
             -- Below the trigger function it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change
             -- will come that was before it.
             GET DIAGNOSTICS call_stack = PG_CONTEXT;
-            IF call_stack ~ E'PL/pgSQL function forwarder\\.capture(_by_rules)?\\(\\) [^\n]*\n' THEN
+            IF call_stack ~ E'forwarder\\.capture(_by_rules)?\\(\\)[^\n]*\n' THEN
                 PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
             END IF;
         END IF;
@@ -471,7 +486,8 @@ BEGIN
             old_image := NULL;
         END IF;
     ELSIF operation = 'INSERT' THEN
-        is_usual := conversion_error IS NULL AND pg_trigger_depth() = 1
+        -- A row that comes to meet a condition has an old version, which this transaction may have made.
+        is_usual := conversion_error IS NULL AND old_command IS NULL AND pg_trigger_depth() = 1
             AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]);
     ELSE
         is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
@@ -537,7 +553,8 @@ BEGIN
         PERFORM forwarder.write_change(
             'NOTE', TG_RELID, arguments, NULL, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, NULL, NULL);
     ELSIF rules ->> 'as' = 'INSERT' THEN
-        is_written := forwarder.capture_shaped('INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, NULL, NEW.xmax <> 0, strange_types);
+        is_written := forwarder.capture_shaped(
+            'INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, strange_types);
     ELSIF rules ->> 'as' = 'DELETE' THEN
         is_written := forwarder.capture_shaped(
             'DELETE', TG_RELID, arguments, rules, OLD, NULL, OLD.ctid, NULL, forwarder.replaced_by(OLD.xmin, OLD.cmax), false, strange_types);
