@@ -250,6 +250,8 @@ AS $$
 $$;
 
 -- What forwarder.write_in_order() of 0026_lives.sql did, for the trigger of rules, too: with the context and the extra members of the record.
+--   * An update that is not captured leads from one version to the next all the same. So it is noted (NOTE) where it replaces a version of its own
+--     transaction, or what comes after it in the life of its row would not be found.
 CREATE FUNCTION forwarder.write_change(
     operation text,
     relation oid,
@@ -311,6 +313,12 @@ BEGIN
     END IF;
     IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         old_version := forwarder.version_state(relation, old_place);
+    END IF;
+    IF operation = 'NOTE' THEN
+        IF old_version IS NOT NULL THEN
+            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, 0, NULL);
+        END IF;
+        RETURN;
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
@@ -525,7 +533,10 @@ BEGIN
             '{0}');
     END IF;
     -- To those who are told only of rows that meet a condition, an update may be that one has come or gone.
-    IF rules ->> 'as' = 'INSERT' THEN
+    IF rules ->> 'as' = 'NOTE' THEN
+        PERFORM forwarder.write_change(
+            'NOTE', TG_RELID, arguments, NULL, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, NULL, NULL);
+    ELSIF rules ->> 'as' = 'INSERT' THEN
         is_written := forwarder.capture_shaped('INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, NULL, NEW.xmax <> 0, strange_types);
     ELSIF rules ->> 'as' = 'DELETE' THEN
         is_written := forwarder.capture_shaped(
@@ -592,11 +603,21 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
-    -- What somebody chose so that changes applied by replication are captured too. Replacing a trigger resets that; and one that options add does as the
-    -- first one of the table.
-    fires_always boolean := (
-        SELECT bool_or(tgenabled = 'A') FROM pg_trigger
-        WHERE tgrelid = relation AND (
+    member regclass;
+    -- Where somebody has chosen that changes applied by replication are captured too: of this table and its partitions. Replacing a trigger resets that
+    -- on all of them; and a trigger that options add does as the first one of the table.
+    always regclass[] := ARRAY(
+        WITH RECURSIVE found AS (
+            SELECT relation::oid AS oid
+            UNION ALL
+            SELECT link.inhrelid
+            FROM found
+            JOIN pg_class AS class ON class.oid = found.oid AND class.relkind = 'p' AND type & 1 <> 0
+            JOIN pg_inherits AS link ON link.inhparent = found.oid
+        )
+        SELECT DISTINCT tgrelid::regclass
+        FROM found
+        JOIN pg_trigger ON tgrelid = found.oid AND tgenabled = 'A' AND (
             tgname = name
             OR tgname = '00_forwarder_capture' AND type & 1 <> 0
             OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
@@ -618,9 +639,9 @@ BEGIN
             SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
             FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
         ));
-    IF fires_always THEN
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
-    END IF;
+    FOREACH member IN ARRAY always LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, name);
+    END LOOP;
 END
 $$;
 

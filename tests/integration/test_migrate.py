@@ -335,6 +335,23 @@ async def test_a_trigger_that_fires_always_stays_so(owner: Connection) -> None:
     assert [row["tgenabled"] for row in await owner.fetch(query)] == ["A"]
 
 
+async def test_a_trigger_that_fires_always_on_a_partition_alone_stays_so(owner: Connection) -> None:
+    await owner.execute(
+        "CREATE TABLE public.part (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9);"
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES FROM (9) TO (20)"
+    )
+    await migrate(owner, "part")
+    await owner.execute('ALTER TABLE public.part_1 ENABLE ALWAYS TRIGGER "00_forwarder_capture"')
+    for options in ({"before": "none"}, {"where": "NEW.id <> 3"}, {}):
+        assert (await migrate(owner, "part", options=options)).tables == ["public.part"]
+        rows = await owner.fetch(
+            "SELECT DISTINCT tgrelid::regclass::text AS name, tgenabled::text AS enabled FROM pg_trigger WHERE tgname LIKE '00_forwarder_capture%'"
+        )
+        assert {row["name"]: row["enabled"] for row in rows} == {"part": "O", "part_0": "O", "part_1": "A"}
+        assert len(rows) == 3
+
+
 async def test_no_change_slips_through_while_the_before_image_is_changed(owner: Connection, other: Connection) -> None:
     await owner.execute(ORDERS)
     await migrate(owner, "orders")
