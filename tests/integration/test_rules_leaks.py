@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -167,6 +168,32 @@ async def test_neither_records_nor_letters_nor_logs_of_the_listener_have_one(
         assert marker.encode() not in b"\n".join(served.data())
         assert marker not in caplog.text
         await assert_hidden(database, marker)
+
+
+async def test_a_record_has_the_hashed_key_and_says_what_changed_and_who_did_it(
+    owner: Connection, database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    columns = {"hash": ["id"]}
+    await create(owner, KEYED, table="public.keyed", columns=columns, before="changed", audit=True)
+    async with connected(database.writer_url) as writer:
+        await writer.execute("INSERT INTO public.keyed VALUES ('a', 1)")
+        await writer.execute("UPDATE public.keyed SET n = 2")
+
+    async def both_are_out() -> bool:
+        return len(served.data()) == 2
+
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        await eventually(both_are_out, within_seconds=20)
+    first, second = (json.loads(data) for data in served.data())
+    assert first["key"] == second["key"] == {"id": first["after"]["id"]}
+    assert len(first["key"]["id"]) == 64
+    assert second["before"] == {**second["key"], "n": 1}
+    assert second["changed"] == ["n"]
+    assert second["audit"]["user"] == WRITER
+    assert "changed" not in first
 
 
 async def test_errors_of_the_writer_say_nothing_of_what_our_function_saw(owner: Connection, database: Database) -> None:
