@@ -35,7 +35,7 @@ class ColumnRules(Section):
     hash: list[str] = Field(
         default=[], description="Sent as SHA-256, in hex, of the database's salt and the value, unless null."
     )
-    truncate: dict[str, Annotated[int, Field(ge=0)]] = Field(
+    truncate: dict[str, Annotated[int, Field(ge=0, le=(1 << 31) - 1, strict=True)]] = Field(
         default={}, description="Columns of text, of which so many characters are sent."
     )
 
@@ -126,8 +126,10 @@ def merged(rules: Iterable[Mapping[str, Any]]) -> TableOptions:
 def _overlaid(columns: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     named = {name for member, names in over.items() if member != "include" for name in names}
     kept = {member: _without(names, named) for member, names in columns.items() if member != "include"}
-    if "include" in columns and "exclude" not in over:
-        kept["include"] = columns["include"]
+    if "include" in columns and "include" not in over:
+        # What only some columns may pass goes on to be so: to leave one out is to take it from these.
+        kept["include"] = [name for name in columns["include"] or () if name not in over.get("exclude", ())]
+        over = {member: names for member, names in over.items() if member != "exclude"}
     if "include" in over:
         kept.pop("exclude", None)
     return {member: names for member, names in kept.items() if names or member == "include"} | dict(over)

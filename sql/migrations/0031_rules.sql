@@ -61,31 +61,33 @@ $$;
 --   * Numbers are those of the captured table, `relation` of the rules; a partition may have others. In a table that was restored from a dump
 --     the columns are numbered anew. So there only names are known, those of the rules and of the registry, until `forwarder migrate` has seen it.
 --   * Read with the rights of the schema's owner: the trigger may not read the registry. What a snapshot is too old for is not in need of it.
---   * The names that a snapshot sees may be older than the rows. So each is compared with what it is in this moment, and left out if it
---     differs.
+--   * The names that a snapshot sees may be older than the rows, so each column has the name of this moment. Which column of a partition is which
+--     of its table is told by the older names, that both have in one snapshot.
 CREATE FUNCTION forwarder.treatments(rules jsonb, captured_id integer, relation oid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(theirs.attname, known.treatment)
+    SELECT jsonb_object_agg(latest.name, known.treatment)
     FROM pg_attribute AS theirs
+    CROSS JOIN LATERAL (
+        SELECT (pg_identify_object_as_address('pg_class'::regclass, $3, theirs.attnum)).object_names[3] AS name
+    ) AS latest
     LEFT JOIN pg_attribute AS ours
         ON ours.attrelid = ($1 ->> 'relation')::oid AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
         AND (ours.attrelid = $3 OR ours.attrelid IN (SELECT ancestor.relid FROM pg_partition_ancestors($3) AS ancestor))
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN ours.attnum IS NOT NULL
-            THEN coalesce(forwarder.stricter($1 -> 'numbers' -> ours.attnum::text, $1 -> 'names' -> theirs.attname::text), $1 -> 'others')
-            WHEN $1 -> 'names' ? theirs.attname
-            THEN $1 -> 'names' -> theirs.attname::text
+            THEN coalesce(forwarder.stricter($1 -> 'numbers' -> ours.attnum::text, $1 -> 'names' -> latest.name), $1 -> 'others')
+            WHEN $1 -> 'names' ? latest.name
+            THEN $1 -> 'names' -> latest.name
             WHEN EXISTS (
                 SELECT FROM forwarder.captured_table AS captured, jsonb_array_elements(captured.columns) AS registered
-                WHERE captured.id = $2 AND registered -> 'names' ? theirs.attname)
+                WHERE captured.id = $2 AND registered -> 'names' ? latest.name)
             THEN $1 -> 'others'
         END AS treatment
     ) AS known
-    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped AND known.treatment IS NOT NULL
-      AND (pg_identify_object_as_address('pg_class'::regclass, $3, theirs.attnum)).object_names[3] = theirs.attname
+    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped AND latest.name IS NOT NULL AND known.treatment IS NOT NULL
 $$;
 
 -- The rules of a trigger as forwarder.capture_by_rules() needs them: with how each column is treated, if there are rules about columns or images.

@@ -23,8 +23,8 @@ AS $$
 DECLARE
     -- As forwarder.paused_tables() has it.
     event_table constant integer := 0;
-    -- What one transaction may take of the lock table of the server, which has 64 places a connection by default.
-    max_locks constant integer := 500;
+    -- What one transaction may take of the lock table of the server: the places that there are for one connection, 64 by default.
+    max_locks constant integer := current_setting('max_locks_per_transaction');
     locks integer := coalesce(nullif(current_setting('forwarder.emit_locks', true), ''), '0');
     image text;
 BEGIN

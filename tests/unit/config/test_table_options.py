@@ -87,7 +87,7 @@ def test_the_last_rule_that_sets_an_option_counts_for_it() -> None:
         ({"mask": {"a": "x", "b": "y"}}, {"hash": ["b"]}, {"mask": {"a": "x"}, "hash": ["b"]}),
         ({"hash": ["a"]}, {"hash": ["b"]}, {"hash": ["b"]}),
         ({"exclude": ["a"]}, {"include": ["b"]}, {"include": ["b"]}),
-        ({"include": ["a"]}, {"exclude": ["b"]}, {"exclude": ["b"]}),
+        ({"include": ["a", "b"]}, {"exclude": ["b"]}, {"include": ["a"]}),
         ({"include": ["a"]}, {"mask": {"a": "x"}}, {"include": ["a"], "mask": {"a": "x"}}),
         ({"include": []}, {}, {"include": []}),
     ],
