@@ -1,0 +1,223 @@
+"""Captures tables that come later, while a listener leads: ``[capture] auto_attach``.
+
+Where there are event triggers, a table is captured from its creation, and little is left to do here. What a look finds otherwise, it captures by the
+same statements as `forwarder migrate`, if the listener's role owns schema ``forwarder``; else by ``forwarder.attach_by_rules()``, which does what the
+rules say that are in the database, and leaves alone what has to be worked out for each table (rules about columns, say).
+
+A table that may yet become a partition of a captured one, or the other way round, is left alone too: PostgreSQL refuses to attach a table that is
+captured by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import anyio
+
+from forwarder.capture.apply import Installation
+from forwarder.capture.catalog import read_registry, read_tables
+from forwarder.capture.options import settle
+from forwarder.capture.rights_due import Roles, protection
+from forwarder.capture.selection import choose
+from forwarder.capture.table_rules import rules_of
+from forwarder.capture.tables import Registered, Table
+from forwarder.capture.trigger_plan import Change, Forget, Install, plan
+from forwarder.capture.uncaptured import LOOK_SECONDS, REMEDY, seconds_to_next_look
+from forwarder.config.settings import Settings
+from forwarder.database.queries import query
+from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
+from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.logs import Throttled
+
+logger = logging.getLogger(__name__)
+
+# How long a statement of ours waits for a table that is locked. While it waits, writers queue behind it.
+_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '100ms'"
+# Of more tables that are not captured, the warnings say how many.
+_MAX_LINES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A table that is not captured. ``relation`` is its oid."""
+
+    relation: int
+    schema: str
+    name: str
+    ancestors: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+class NewTables:
+    """What one listener does about them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings.
+
+        Raises:
+            Misconfigured: a pattern of a [[table]] is malformed.
+        """
+        self._rules = rules_of(settings.table) if settings.capture.auto_attach else []
+        self._roles = Roles(capture=settings.database.capture_role)
+        self._throttled = Throttled(seconds=300.0)
+        self._due = 0.0
+        self._last_id: int | None = None
+        # Of each table that is selected and not captured, why.
+        self._problems: dict[str, str] = {}
+        self.warnings: Sequence[str] = ()
+
+    async def look(self, connection: Connection) -> None:
+        """Look for new tables if it is time to. What goes wrong is in ``warnings`` afterwards.
+
+        Raises:
+            ForwarderError: the session is lost.
+        """
+        began = anyio.current_time()
+        if began < self._due:
+            return
+        self._due = began + LOOK_SECONDS
+        self._problems = {}
+        try:
+            async with _beside_no_migrate(connection) as is_alone:
+                if is_alone:
+                    await self._look(connection)
+        except ForwarderError as error:
+            if connection.is_closed():
+                raise
+            self._problems = {}
+            self.warnings = (f"it is not known whether there are new tables to capture: {error}",)
+        else:
+            self.warnings = tuple(_lines(self._problems))
+            now = anyio.current_time()
+            self._due = now + seconds_to_next_look(now - began)
+        if self.warnings and self._throttled.due("warnings"):
+            for line in self.warnings:
+                logger.warning("a new table is not captured", extra={"what": line})
+
+    async def _look(self, connection: Connection) -> None:
+        with database_errors("cannot tell how tables have changed"):
+            await _briefly(connection, "SELECT forwarder.tell_schemas()")
+        if not self._rules:
+            return
+        with database_errors("cannot look for new tables"):
+            for id, name in await connection.fetch(query("lately_attached"), self._last_id):
+                self._last_id = id
+                if name:
+                    logger.info("captured since it was created", extra={"table": name})
+            found = [Found(**row) for row in await connection.fetch(query("attachable"))]
+        if selected := [table for table in found if any(rule.applies(table) for rule in self._rules)]:
+            await self._attach(connection, selected)
+        await self._complete_partitions(connection)
+        with database_errors("cannot read the registry"):
+            self._last_id = await connection.fetchval("SELECT coalesce(max(id), 0) FROM forwarder.captured_table")
+
+    async def _attach(self, connection: Connection, selected: Sequence[Found]) -> None:
+        """Capture these tables, as far as this role may, and note why not."""
+        with database_errors("cannot read whose schema forwarder is"):
+            is_owner = await connection.fetchval(
+                "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'forwarder.captured_table'::regclass"
+            )
+        tables = await read_tables(connection) if is_owner else []
+        chosen = self._chosen(tables)
+        for found in selected:
+            with database_errors("cannot look for new tables"):
+                twin = await connection.fetchval("SELECT forwarder.twin_of($1)", found.relation)
+            if twin:
+                self._problems[f"{found}"] = (
+                    f"it has the columns of {twin}, and one of them may become a partition of the other; {REMEDY} --table {found} if it will not,"
+                    " or exclude it in its [[table]]"
+                )
+            elif not is_owner:
+                await self._attach_by_rules(connection, found)
+            elif table := chosen.get(found.relation):
+                await self._install(connection, table, tables, await read_registry(connection))
+
+    def _chosen(self, tables: Sequence[Table]) -> dict[int, Table]:
+        """Those that the rules choose, by oid. A rule that matches nothing yet is none."""
+        rules = [rule for rule in self._rules if any(rule.match.matches(table) for table in tables)]
+        return {table.relation: table for table in choose(tables, rules)}
+
+    async def _install(
+        self, connection: Connection, table: Table, tables: Sequence[Table], registry: Sequence[Registered]
+    ) -> None:
+        """Capture a table as `forwarder migrate` does."""
+        try:
+            options = settle(table, self._rules, None).options
+            decisions = plan(tables, registry, {table.relation: options}, prune=False)
+            rights = await protection(connection, self._roles, tables=[table.relation], is_pending=False)
+        except (Misconfigured, Refused) as error:
+            self._problems[table.quoted] = f"{error}"
+            return
+        changes: list[Change] = [right for right in rights.changes if right.part == "partitions"]
+        for decision in decisions:
+            # A table that had its name and was dropped is forgotten first.
+            if isinstance(decision, Forget) and decision.table == table.quoted:
+                changes.append(decision)
+            elif isinstance(decision, Install) and decision.table == table.quoted:
+                changes.append(replace(decision, tells_beginning=True))
+        await Installation(connection, self._report, patience_seconds=0).carry_out(changes)
+
+    def _report(self, change: Change, *, problem: str | None = None) -> None:
+        if problem is not None:
+            self._problems[change.table] = problem
+        elif isinstance(change, Install):
+            logger.info("captured from now on", extra={"table": change.table})
+
+    async def _attach_by_rules(self, connection: Connection, found: Found) -> None:
+        """Capture a table by what the database knows of the rules."""
+        try:
+            with database_errors("it is not captured"):
+                captured_id = await _briefly(connection, "SELECT forwarder.attach_by_rules($1)", found.relation)
+        except (Refused, Unavailable, Conflict) as error:
+            if connection.is_closed():
+                raise
+            self._problems[f"{found}"] = f"{error}"
+            return
+        if captured_id is None:
+            self._problems[f"{found}"] = f"its rules have to be worked out by the owner of schema forwarder; {REMEDY}"
+        else:
+            logger.info("captured from now on", extra={"table": f"{found}"})
+
+    async def _complete_partitions(self, connection: Connection) -> None:
+        with database_errors("cannot look for new partitions"):
+            partitions = await connection.fetch(query("incomplete_partitions"))
+        for relation, name in partitions:
+            try:
+                with database_errors(f"cannot capture a TRUNCATE of {name} alone"):
+                    await _briefly(connection, "SELECT forwarder.complete_partition($1)", relation)
+            except (Refused, Unavailable, Conflict) as error:
+                if connection.is_closed():
+                    raise
+                logger.info("a partition lacks its trigger for TRUNCATE", extra={"reason": f"{error}"})
+
+
+@asynccontextmanager
+async def _beside_no_migrate(connection: Connection) -> AsyncIterator[bool]:
+    """Whether nobody runs `forwarder migrate` on the database; if so, nobody does until the end of the block."""
+    with database_errors("cannot look for new tables"):
+        is_alone = await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, MIGRATION_LOCK)
+    try:
+        yield is_alone
+    finally:
+        if is_alone and not connection.is_closed():
+            with database_errors("cannot look for new tables"):
+                await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, MIGRATION_LOCK)
+
+
+async def _briefly(connection: Connection, statement: str, *parameters: object) -> object:
+    """What a statement returns that gives up soon where it would have to wait for a lock."""
+    async with connection.transaction():
+        await connection.execute(_LOCK_TIMEOUT)
+        return await connection.fetchval(statement, *parameters)
+
+
+def _lines(problems: dict[str, str]) -> Iterator[str]:
+    for table in list(problems)[:_MAX_LINES]:
+        yield f"new table {table} is not captured: {problems[table]}"
+    if (more := len(problems) - _MAX_LINES) > 0:
+        yield f"{more} more new tables are not captured"
