@@ -32,7 +32,9 @@ class EventTrigger(msgspec.Struct, frozen=True, kw_only=True):
 
 _CREATING = ("CREATE SCHEMA", "CREATE TABLE", "CREATE TABLE AS", "SELECT INTO")
 # PostgreSQL calls them in order of their names: a table is captured before it is told of.
-ATTACH = EventTrigger(name="forwarder_attach", event="ddl_command_end", tags=_CREATING, function="attach_created")
+ATTACH = EventTrigger(
+    name="forwarder_attach", event="ddl_command_end", tags=("ALTER TABLE", *_CREATING), function="attach_created"
+)
 SCHEMA_EVENTS = (
     EventTrigger(
         name="forwarder_dropped",

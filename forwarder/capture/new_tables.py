@@ -42,12 +42,12 @@ _MAX_LINES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A table that is not captured. ``relation`` is its oid."""
+    """A table that is not captured. ``relation`` is its oid, ``ancestors`` are those of the tables that it is a partition of."""
 
     relation: int
     schema: str
     name: str
-    ancestors: tuple[int, ...] = ()
+    ancestors: Sequence[int] = ()
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -110,8 +110,10 @@ class NewTables:
                 if name:
                     logger.info("captured since it was created", extra={"table": name})
             found = [Found(**row) for row in await connection.fetch(query("attachable"))]
-        if selected := [table for table in found if any(rule.applies(table) for rule in self._rules)]:
-            await self._attach(connection, selected)
+        selected = {table.relation: table for table in found if any(rule.applies(table) for rule in self._rules)}
+        # A partition is captured with its table.
+        if roots := [table for table in selected.values() if selected.keys().isdisjoint(table.ancestors)]:
+            await self._attach(connection, roots)
         await self._complete_partitions(connection)
         with database_errors("cannot read the registry"):
             self._last_id = await connection.fetchval("SELECT coalesce(max(id), 0) FROM forwarder.captured_table")

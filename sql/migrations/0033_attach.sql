@@ -118,7 +118,7 @@ $$;
 -- A table that makes it unwise to capture this one by itself: one of the two may become a partition of the other, and PostgreSQL refuses to attach a table
 -- that has our triggers to one that has them. For that both have the same columns, and one is partitioned. Null: there is none.
 CREATE FUNCTION forwarder.twin_of(target oid) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('%I.%I', namespace.nspname, other.relname)
@@ -304,6 +304,47 @@ BEGIN
 END
 $$;
 
+-- Sees to the partitions that this transaction has attached to a captured table: gives them the triggers for TRUNCATE, and says in the stream that the rows
+-- which they have already were not captured. Called by forwarder.attach_created() alone, with its path and rights. What is told of a partition that was
+-- one before is told again by forwarder.watch_triggers(), which sees that it has another trigger.
+CREATE FUNCTION forwarder.tell_attached(partitioned oid) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    attached record;
+BEGIN
+    FOR attached IN
+        WITH RECURSIVE member (oid) AS (
+            SELECT partitioned
+            UNION ALL
+            SELECT link.inhrelid
+            FROM member
+            JOIN pg_inherits AS link ON link.inhparent = member.oid AND NOT link.inhdetachpending
+        )
+        SELECT member.oid, trigger.captured_id
+        FROM member
+        JOIN pg_class AS class ON class.oid = member.oid AND class.relkind = 'r'
+        CROSS JOIN LATERAL (
+            SELECT split_part(encode(found.tgargs, 'escape'), E'\\000', 1)::integer AS captured_id, found.xmin::text::bigint AS xmin
+            FROM pg_trigger AS found
+            WHERE found.tgrelid = member.oid AND found.tgparentid <> 0 AND found.tgfoid = ANY (forwarder.row_triggers())
+            LIMIT 1
+        ) AS trigger
+        CROSS JOIN (SELECT pg_current_xact_id()::text::bigint AS xact_id) AS present
+        -- A row of a transaction that is in progress and that we see is our own. An xid is the lower half of the number of a transaction.
+        WHERE pg_xact_status(
+            (((xact_id >> 32) << 32) + trigger.xmin - CASE WHEN trigger.xmin > (xact_id & 4294967295) + 1000000000 THEN 4294967296 ELSE 0 END)::text::xid8
+        ) = 'in progress'
+    LOOP
+        PERFORM forwarder.complete_partition(attached.oid);
+        IF pg_relation_size(attached.oid) > 0 THEN
+            INSERT INTO forwarder.outbox (table_id, relation, op, fault) VALUES (attached.captured_id, attached.oid, 'G', 'capture began');
+            PERFORM forwarder.ring();
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- A table as schema events tell of it, as a JSON object. `key` is the place of a column in the key, from 1.
 CREATE FUNCTION forwarder.described(target oid) RETURNS text
 LANGUAGE sql STABLE
@@ -387,7 +428,7 @@ $$;
 -- The functions of event triggers. WHEN OTHERS takes all errors but that the statement is cancelled, or its time is over: whatever goes wrong here, the
 -- statement of the application is done, and the listener sees to the rest.
 
--- For new tables: captures them, and gives new partitions of captured ones the trigger for TRUNCATE.
+-- For new tables: captures them, and sees to new partitions of captured ones.
 CREATE FUNCTION forwarder.attach_created() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -396,8 +437,12 @@ AS $$
 DECLARE
     created record;
 BEGIN
+    -- There, what this reads and writes could undo the statement.
+    IF current_setting('transaction_isolation') = 'serializable' THEN
+        RETURN;
+    END IF;
     FOR created IN
-        SELECT class.oid, class.relispartition
+        SELECT class.oid, class.relkind, class.relispartition
         FROM pg_event_trigger_ddl_commands() AS command
         JOIN pg_class AS class ON class.oid = command.objid
         WHERE command.classid = 'pg_class'::regclass AND command.object_type = 'table' AND NOT command.in_extension
@@ -405,7 +450,11 @@ BEGIN
     LOOP
         -- Without it, whoever creates a table would wait for a migration that is being applied.
         LOCK TABLE forwarder.captured_table IN ROW EXCLUSIVE MODE NOWAIT;
-        IF created.relispartition THEN
+        IF TG_TAG = 'ALTER TABLE' THEN
+            PERFORM forwarder.tell_attached(created.oid)
+            WHERE created.relkind = 'p' AND EXISTS (
+                SELECT FROM pg_trigger WHERE tgrelid = created.oid AND tgfoid = ANY (forwarder.row_triggers()));
+        ELSIF created.relispartition THEN
             PERFORM forwarder.complete_partition(created.oid);
         ELSE
             PERFORM forwarder.attach_by_rules(created.oid);
@@ -425,6 +474,9 @@ AS $$
 DECLARE
     altered oid[];
 BEGIN
+    IF current_setting('transaction_isolation') = 'serializable' THEN
+        RETURN;
+    END IF;
     altered := ARRAY(
         SELECT captured.relation
         FROM pg_event_trigger_ddl_commands() AS command
@@ -448,6 +500,9 @@ AS $$
 DECLARE
     dropped oid[];
 BEGIN
+    IF current_setting('transaction_isolation') = 'serializable' THEN
+        RETURN;
+    END IF;
     dropped := ARRAY(
         SELECT captured.relation
         FROM pg_event_trigger_dropped_objects() AS object

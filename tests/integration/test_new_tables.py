@@ -10,11 +10,14 @@ import pytest
 from forwarder.capture import plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.new_tables import NewTables
+from forwarder.capture.rights_due import Roles
 from forwarder.capture.table_rules import rules_of
 from forwarder.capture.uncaptured import look_at_triggers
-from forwarder.config.settings import CaptureSettings, Settings, TableRule
+from forwarder.config.settings import CAPTURE_ROLE, CaptureSettings, Settings, TableRule
 from forwarder.database.sessions import session
+from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected
+from tests.dumps import dump, restored
 from tests.migrating import Outcome, captured
 
 if TYPE_CHECKING:
@@ -305,3 +308,269 @@ async def test_a_table_of_somebody_else_is_created_all_the_same_and_left_to_the_
     assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
     [line] = await look(followed)
     assert "GRANT TRIGGER ON public.theirs" in line
+
+
+# Partitions, and tables that become some
+
+LOG = """
+    CREATE TABLE public.log (day integer, id integer, PRIMARY KEY (day, id)) PARTITION BY LIST (day);
+    CREATE TABLE public.log_1 PARTITION OF public.log FOR VALUES IN (1);
+"""
+
+
+async def test_a_new_partition_has_everything_at_once(followed: Connection) -> None:
+    await followed.execute(LOG)
+    await followed.execute("INSERT INTO public.log VALUES (1, 1); TRUNCATE public.log_1")
+
+    assert [(change.op, change.table) for change in await captured(followed)] == [
+        ("I", "public.log_1"),
+        ("T", "public.log_1"),
+    ]
+    assert await look_at_triggers(followed) == []
+    found = await plan.from_selection(followed, rules_of(ALL.table), auto_attach=True, schema_events=False)
+    assert found.changes == []
+
+
+async def test_a_new_partition_is_captured_at_once_and_its_truncate_after_the_next_look(owner: Connection) -> None:
+    await owner.execute(LOG)
+    await look(owner)
+    await owner.execute("CREATE TABLE public.log_2 PARTITION OF public.log FOR VALUES IN (2)")
+    await owner.execute("INSERT INTO public.log VALUES (2, 1)")
+    assert [found.flaw for found in await look_at_triggers(owner)] == ["truncate"]
+    assert await look(owner) == ()
+
+    assert await look_at_triggers(owner) == []
+    await owner.execute("TRUNCATE public.log_2")
+    assert [(change.op, change.table) for change in await captured(owner)] == [
+        ("I", "public.log_2"),
+        ("T", "public.log_2"),
+    ]
+    found = await plan.from_selection(owner, rules_of(ALL.table), auto_attach=True, schema_events=False)
+    assert [change.table for change in found.changes] == ["forwarder.table_rule"]
+
+
+@pytest.mark.parametrize("by", ["event trigger", "listener"])
+async def test_a_table_that_may_become_a_partition_is_left_alone_so_that_it_can(
+    owner: Connection, root: Connection, by: str
+) -> None:
+    if by == "event trigger":
+        await migrate(root)
+    await owner.execute(LOG)
+    await look(owner)
+    await owner.execute("CREATE TABLE public.log_2 (id integer, day integer, PRIMARY KEY (day, id))")
+    [line] = await look(owner)
+    assert line.startswith(
+        "new table public.log_2 is not captured: it has the columns of public.log, and one of them may become a partition of the"
+    )
+
+    await owner.execute("INSERT INTO public.log_2 VALUES (1, 2)")
+    await owner.execute("ALTER TABLE public.log ATTACH PARTITION public.log_2 FOR VALUES IN (2)")
+    await owner.execute("INSERT INTO public.log VALUES (2, 2)")
+    assert await look(owner) == ()
+    assert await look_at_triggers(owner) == []
+    assert await rows(owner) == [("I", {"id": 2, "day": 2})]
+
+
+@pytest.mark.parametrize("by", ["event trigger", "listener"])
+async def test_a_partition_that_was_detached_is_left_alone_so_that_it_can_be_attached_again(
+    owner: Connection, root: Connection, by: str
+) -> None:
+    if by == "event trigger":
+        await migrate(root)
+    await owner.execute(LOG)
+    await look(owner)
+    await look_at_triggers(owner)
+    await owner.execute("ALTER TABLE public.log DETACH PARTITION public.log_1; INSERT INTO public.log_1 VALUES (1, 1)")
+    assert len(await look(owner)) == 1
+    await look_at_triggers(owner)
+    await owner.execute("ALTER TABLE public.log ATTACH PARTITION public.log_1 FOR VALUES IN (1)")
+    await owner.execute("INSERT INTO public.log VALUES (1, 2)")
+
+    assert await look(owner) == ()
+    assert await look_at_triggers(owner) == []
+    at_once = [("public.log_1", BEGAN)] if by == "event trigger" else []
+    assert await gaps(owner) == [*at_once, ("public.log_1", "capture resumed")]
+    assert await rows(owner) == [("I", {"day": 1, "id": 2})]
+
+
+async def test_rows_that_a_partition_had_before_it_was_attached_are_told_at_once(followed: Connection) -> None:
+    await followed.execute(f"{LOG}; CREATE TABLE public.log_2 (day integer, id integer, PRIMARY KEY (day, id))")
+    await followed.execute(
+        "CREATE TABLE public.log_3 (LIKE public.log INCLUDING ALL); INSERT INTO public.log_2 VALUES (2, 1)"
+    )
+    await followed.execute(
+        "BEGIN; SAVEPOINT a; ALTER TABLE public.log ATTACH PARTITION public.log_2 FOR VALUES IN (2); COMMIT"
+    )
+    await followed.execute("ALTER TABLE public.log ATTACH PARTITION public.log_3 FOR VALUES IN (3)")
+    await followed.execute("INSERT INTO public.log VALUES (3, 1)")
+    await followed.execute("ALTER TABLE public.log ADD COLUMN note text")
+    assert await gaps(followed) == [("public.log_2", BEGAN)]
+    assert await look_at_triggers(followed) == []
+    await followed.execute("TRUNCATE public.log_3")
+    assert [change.op for change in await captured(followed)] == ["G", "I", "T"]
+
+
+async def test_a_partitioned_table_that_a_captured_one_may_be_attached_to_is_left_alone(followed: Connection) -> None:
+    await followed.execute(ITEM)
+    await followed.execute(
+        "CREATE TABLE public.items (id integer PRIMARY KEY, email text) PARTITION BY RANGE (id);"
+        "ALTER TABLE public.items ATTACH PARTITION public.item FOR VALUES FROM (0) TO (9)"
+    )
+    await followed.execute("INSERT INTO public.items VALUES (1, 'a')")
+    assert await rows(followed) == [("I", {"id": 1, "email": "a"})]
+
+
+async def test_the_owner_of_a_new_partitioned_table_may_still_create_partitions(
+    followed: Connection, root: Connection, database: Database
+) -> None:
+    await root.execute(
+        f"GRANT CREATE ON SCHEMA public TO app_writer; ALTER DEFAULT PRIVILEGES FOR ROLE app_writer GRANT TRIGGER ON TABLES TO {OWNER}"
+    )
+    async with connected(database.writer_url) as writer:
+        await writer.execute("CREATE TABLE public.theirs (id integer PRIMARY KEY) PARTITION BY LIST (id)")
+        await writer.execute("CREATE TABLE public.theirs_1 PARTITION OF public.theirs FOR VALUES IN (1)")
+        assert await look(followed) == ()
+        await writer.execute("CREATE TABLE public.theirs_2 PARTITION OF public.theirs FOR VALUES IN (2)")
+        await writer.execute("INSERT INTO public.theirs VALUES (1), (2)")
+        await writer.execute("TRUNCATE public.theirs_2")
+    assert [op for op, _ in await rows(followed)] == ["I", "I", "T"]
+
+
+# Whatever is wrong, the statement is done
+
+
+async def test_ddl_goes_on_whatever_is_wrong_with_us(followed: Connection, root: Connection) -> None:
+    await root.execute("ALTER TABLE forwarder.table_rule RENAME TO gone")
+    await followed.execute(ITEM)
+    await root.execute(
+        "ALTER TABLE forwarder.gone RENAME TO table_rule; UPDATE forwarder.table_rule SET table_pattern = '('"
+    )
+    await followed.execute("CREATE TABLE public.second (id integer)")
+    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+
+
+async def test_ddl_waits_for_nobody(followed: Connection, database: Database) -> None:
+    await followed.execute("SET statement_timeout = '5s'")
+    async with connected(database.superuser_url) as other:
+        for table in ("captured_table", "table_rule", "outbox", "watched_trigger"):
+            await other.execute(f"BEGIN; LOCK TABLE forwarder.{table} IN ACCESS EXCLUSIVE MODE")
+            await followed.execute(f"CREATE TABLE public.by_{table} AS SELECT 1 AS id")
+            await other.execute("ROLLBACK")
+    assert {table for (table, _) in await gaps(followed)} == {"public.by_watched_trigger"}
+
+
+async def test_ddl_keeps_nobody_waiting(followed: Connection, database: Database) -> None:
+    await followed.execute("SET lock_timeout = '10s'")
+    async with connected(database.url) as other:
+        await other.execute(f"BEGIN; {ITEM}")
+        await followed.execute("CREATE TABLE public.second AS SELECT 1 AS id")
+        assert await look(followed) == ()
+        assert await look_at_triggers(followed) == []
+        await other.execute("COMMIT")
+    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table WHERE removed_at IS NULL") == 2
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_two_transactions_of_any_isolation_create_tables_at_once(
+    followed: Connection, database: Database, isolation: str
+) -> None:
+    async with connected(database.url) as one, connected(database.url) as other:
+        for number, connection in enumerate((one, other)):
+            await connection.execute(f"BEGIN ISOLATION LEVEL {isolation}; SELECT 1")
+            await connection.execute(f"CREATE TABLE public.table_{number} (id integer)")
+        for connection in (one, other):
+            await connection.execute("COMMIT")
+    assert await look(followed) == ()
+    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 2
+
+
+async def test_a_statement_that_is_undone_leaves_nothing(followed: Connection) -> None:
+    await followed.execute(f"BEGIN; {ITEM}; INSERT INTO public.item VALUES (1, 'a'); ROLLBACK")
+    assert await captured(followed) == []
+    assert await look(followed) == ()
+    await followed.execute(
+        f"BEGIN; SAVEPOINT a; {ITEM}; ROLLBACK TO a; {ITEM}; INSERT INTO public.item VALUES (1, 'a'); COMMIT"
+    )
+    assert await rows(followed) == [("I", {"id": 1, "email": "a"})]
+    assert await look_at_triggers(followed) == []
+
+
+# What becomes of the event triggers
+
+
+async def event_triggers(connection: Connection) -> set[str]:
+    return {name for (name,) in await connection.fetch("SELECT evtname::text FROM pg_event_trigger")}
+
+
+async def test_event_triggers_go_with_the_setting_and_come_again_if_somebody_drops_or_alters_them(
+    followed: Connection, root: Connection
+) -> None:
+    both = settings_of({"match": "public.*"}, schema_events=True)
+    await migrate(root, both)
+    assert await event_triggers(root) == {"forwarder_attach", "forwarder_dropped", "forwarder_schema"}
+    await root.execute("DROP EVENT TRIGGER forwarder_schema; ALTER EVENT TRIGGER forwarder_attach DISABLE")
+    await migrate(root, both)
+    assert await event_triggers(root) == {"forwarder_attach", "forwarder_dropped", "forwarder_schema"}
+    await followed.execute(ITEM)
+    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+
+    [line] = await migrate(followed, settings_of({"match": "public.*"}, auto_attach=False))
+    assert "DROP EVENT TRIGGER" in line
+    await followed.execute("CREATE TABLE public.second (id integer)")
+    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    await migrate(root, settings_of({"match": "public.*"}, auto_attach=False))
+    assert await event_triggers(root) == set()
+
+
+async def test_down_leaves_no_event_trigger_though_the_owner_is_no_superuser(
+    followed: Connection, root: Connection
+) -> None:
+    await migrate(root, settings_of({"match": "public.*"}, schema_events=True))
+    await followed.execute(ITEM)
+    found = await plan.from_nothing(followed)
+    await Installation(followed, Outcome()).carry_out(found.changes)
+    await followed.execute(plan.DROP_SCHEMA)
+
+    assert await event_triggers(root) == set()
+    await followed.execute("CREATE TABLE public.second (id integer); DROP TABLE public.second, public.item")
+
+
+async def test_a_restored_dump_goes_on_capturing_new_tables(
+    followed: Connection, root: Connection, database: Database, postgres: EmbeddedPostgres
+) -> None:
+    await migrate(root, settings_of({"match": "public.*"}, schema_events=True))
+    await followed.execute(ITEM)
+    async with restored(await dump(postgres, database.name), postgres) as copy, connected(copy.url) as owner:
+        await owner.execute("CREATE TABLE public.second (id integer); INSERT INTO public.second VALUES (1)")
+        assert [change.op for change in await captured(owner) if change.table.endswith("second")] == ["S", "I"]
+
+
+# The listener with a role of its own
+
+
+async def test_a_runtime_role_captures_what_the_rules_in_the_database_say_and_nothing_else(
+    owner: Connection, root: Connection, database: Database
+) -> None:
+    await root.execute("CREATE ROLE app_listener LOGIN")
+    try:
+        rules = rules_of(ALL.table)
+        found = await plan.from_selection(
+            owner, [], described=rules, auto_attach=True, roles=Roles(capture=CAPTURE_ROLE, runtime="app_listener")
+        )
+        await Installation(owner, Outcome()).carry_out(found.changes)
+        await owner.execute(f"{LOG}; {ITEM}; CREATE SCHEMA other; CREATE TABLE other.item (id integer)")
+        await owner.execute("INSERT INTO public.item VALUES (1, 'a')")
+        async with session(database.url.replace(OWNER, "app_listener", 1), purpose="janitor") as listener:
+            assert await look(listener) == ()
+            everything = settings_of({"match": "*.*"}, {"match": "other.*", "columns": {"hash": ["id"]}})
+            [line] = await look(listener, everything)
+            assert line.startswith(
+                "new table other.item is not captured: its rules have to be worked out by the owner of"
+            )
+        await owner.execute(
+            "INSERT INTO public.item VALUES (2, 'b'); INSERT INTO public.log VALUES (1, 1); TRUNCATE public.log_1"
+        )
+        assert await gaps(owner) == [("public.item", BEGAN)]
+        assert [op for op, _ in await rows(owner)] == ["I", "I", "T"]
+    finally:
+        await root.execute("DROP OWNED BY app_listener; DROP ROLE app_listener")

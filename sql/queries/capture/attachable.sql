@@ -3,7 +3,10 @@
 SELECT
     class.oid::bigint AS relation,
     forwarder.legible(namespace.nspname::text) AS schema,
-    forwarder.legible(class.relname::text) AS name
+    forwarder.legible(class.relname::text) AS name,
+    ARRAY(
+        SELECT ancestor.relid::oid::bigint FROM pg_partition_ancestors(class.oid) AS ancestor WHERE ancestor.relid <> class.oid
+    ) AS ancestors
 FROM pg_catalog.pg_class AS class
 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
 WHERE class.relkind IN ('r', 'p') AND class.relpersistence <> 't'
