@@ -100,10 +100,12 @@ class NewTables:
                 logger.warning("a new table is not captured", extra={"what": line})
 
     async def _look(self, connection: Connection) -> None:
+        if self._rules:
+            await self._capture(connection)
         with database_errors("cannot tell how tables have changed"):
             await _briefly(connection, "SELECT forwarder.tell_schemas()")
-        if not self._rules:
-            return
+
+    async def _capture(self, connection: Connection) -> None:
         with database_errors("cannot look for new tables"):
             for id, name in await connection.fetch(query("lately_attached"), self._last_id):
                 self._last_id = id
