@@ -442,18 +442,17 @@ BEGIN
         RETURN;
     END IF;
     FOR created IN
-        SELECT class.oid, class.relkind, class.relispartition
+        SELECT class.oid, class.relispartition
         FROM pg_event_trigger_ddl_commands() AS command
         JOIN pg_class AS class ON class.oid = command.objid
         WHERE command.classid = 'pg_class'::regclass AND command.object_type = 'table' AND NOT command.in_extension
-          AND class.relpersistence <> 't'
+          AND class.relpersistence <> 't' AND (TG_TAG <> 'ALTER TABLE' OR class.relkind = 'p')
     LOOP
         -- Without it, whoever creates a table would wait for a migration that is being applied.
         LOCK TABLE forwarder.captured_table IN ROW EXCLUSIVE MODE NOWAIT;
         IF TG_TAG = 'ALTER TABLE' THEN
             PERFORM forwarder.tell_attached(created.oid)
-            WHERE created.relkind = 'p' AND EXISTS (
-                SELECT FROM pg_trigger WHERE tgrelid = created.oid AND tgfoid = ANY (forwarder.row_triggers()));
+            WHERE EXISTS (SELECT FROM pg_trigger WHERE tgrelid = created.oid AND tgfoid = ANY (forwarder.row_triggers()));
         ELSIF created.relispartition THEN
             PERFORM forwarder.complete_partition(created.oid);
         ELSE
