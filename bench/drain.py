@@ -25,7 +25,7 @@ from forwarder.sinks.kinesis.sink import MAX_RECORDS, KinesisSink, kinesis_sink
 _LISTEN = ListenSettings()
 _KEYS = 10_000
 _PAGE = """
-    SELECT seq, txid, at, table_id, relation, op, before, after, fault
+    SELECT seq, txid, at, table_id, relation, op, before, after, fault, context, extra
     FROM forwarder.outbox WHERE seq > $1 ORDER BY seq LIMIT $2
 """
 

@@ -8,6 +8,9 @@ from statistics import median
 from rich.box import MARKDOWN
 from rich.table import Table
 
+# A row has room for so many runs. Of more it shows how many, the smallest and the largest.
+MOST_RUNS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -40,6 +43,8 @@ class Figure:
 
     def cells(self) -> tuple[str, ...]:
         runs = "  ".join(map(self._text, self.runs))
+        if len(self.runs) > MOST_RUNS:
+            runs = f"{len(self.runs)}, {self._text(min(self.runs))} to {self._text(max(self.runs))}"
         return self.name, self._text(self.median), self.unit, self.target, self.verdict, runs
 
     def _text(self, value: float) -> str:

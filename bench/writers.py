@@ -15,7 +15,8 @@ NOTIFYING = "notifying"
 SCHEMAS = (PLAIN, CAPTURED, NOTIFYING)
 UNATTENDED = "captured, nobody listening"
 
-_DOORBELL = re.compile(r"IF NOT pg_try_advisory_xact_lock_shared.*END IF;", re.DOTALL)
+# The statement `IF … pg_try_advisory_xact_lock_shared … THEN … END IF;`, from its line to the END IF with the same indentation.
+_DOORBELL = re.compile(r"^( *)IF [^;]*pg_try_advisory_xact_lock_shared.*?^\1END IF;", re.DOTALL | re.MULTILINE)
 
 
 async def measure(size: Size, runs: int) -> Sequence[Figure]:

@@ -51,7 +51,8 @@ class Event(msgspec.Struct, gc=False):
     # Name of the partition that was written, if the table is partitioned.
     partition: str | None
     # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; b"G"ap: from here on, or up to here, changes of the table may not be captured; b"S"chema: the
-    # table itself has changed, and ``before`` and ``after`` are descriptions of it.
+    # table itself has changed, and ``before`` and ``after`` are descriptions of it; or b"E"vent of the application's own (forwarder.emit): `table` is
+    # forwarder.event, and `after` is the event.
     op: bytes
     before: str | None
     after: str | None
@@ -71,7 +72,14 @@ class Event(msgspec.Struct, gc=False):
     # An update of the key is captured as a delete and an insert. Then this is the key in the other one, as the text of a JSON object: in
     # the delete the new key, in the insert the old one.
     moved: str | None = None
-    # Which images were left out of the record since it would be too large, and where the whole record is stored, if anywhere.
+    # What was left out of the record: images, since it would be too large; the context or `extra`, since it is too large or cannot become UTF-8.
     omitted: tuple[str, ...] = ()
+    # Where the whole record is stored, if images were left out and it is stored anywhere.
     stored_at: str | None = None
     stored: Stored | None = None
+    # What the application has said of its transaction (the setting forwarder.context), as a JSON text.
+    context: str | None = None
+    # Further members of the record, which a trigger function wrote: "changed":["status"],"audit":{"user":"ada"}
+    extra: str | None = None
+    # When the transaction was committed, as `at`. None: nobody knows.
+    committed_at: int | None = None

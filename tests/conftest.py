@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from tests.clusters import Clusters
 from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Database, copy_of, create_templates
 from tests.ledger import Ledger, create_accounts
 from tests.listening import NOT_OURS, Served, kinesis_with_stream
+from tests.order import slow_first
 from tests.support.sdk import share_between_sessions
 
 if TYPE_CHECKING:
@@ -26,12 +27,24 @@ if TYPE_CHECKING:
 share_between_sessions()
 for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
     del os.environ[name]
+# No server of the tests offers TLS but those of the tests of that, and to ask for it makes a third of the work of a connection.
+os.environ["PGSSLMODE"] = "disable"
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """What is imported and collected is there to stay: the garbage collector need not look at it again and again."""
+    gc.disable()
+    collected = yield
     gc.collect()
     gc.freeze()
+    gc.enable()
+    return collected
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = slow_first(items, processes=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from forwarder.database.queries import query
-from forwarder.database.sessions import Connection
+from forwarder.database.sessions import Connection, session
 from forwarder.events import Event
 from forwarder.outbox.pages import Outbox, Page
-from forwarder.outbox.position import Position
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
+from forwarder.records.formats.native import encoder
+from forwarder.records.origins import Origin, Origins
+
+BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
+
+_encode = encoder(Origins([Origin(0, "1/2")]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +66,20 @@ class Reader:
     async def look_up_names(self) -> None:
         assert self._outbox
         await self._outbox.look_up_names()
+
+
+async def lines(url: str, *, page_rows: int = 1000) -> Sequence[str]:
+    """The native records of all changes in the outbox, as text. Those of large rows lack their images."""
+    async with session(url, purpose="test") as connection:
+        reader = Reader(connection, position=BEGINNING, registry=Registry(), page_rows=page_rows, page_bytes=1 << 30)
+        found: list[str] = []
+        while True:
+            reading = await reader.read()
+            found += [line.decode() for line in _encode(reading.events)]
+            if not reading.more:
+                return found
+
+
+async def records(url: str, *, page_rows: int = 1000) -> Sequence[dict[str, Any]]:
+    """As ``lines``, read."""
+    return [json.loads(line) for line in await lines(url, page_rows=page_rows)]

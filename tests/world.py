@@ -34,6 +34,8 @@ class Row(NamedTuple):
     before: Any
     after: Any
     fault: Any
+    context: Any = None
+    extra: Any = None
 
     def __getitem__(self, name: Any) -> Any:
         return getattr(self, name) if isinstance(name, str) else tuple.__getitem__(self, name)
@@ -295,12 +297,14 @@ class Session:
         return self._world.stored | {"foreign_history": False, "epoch": 1, "ahead": None}
 
     async def fetchval(self, text: str, *arguments: Any, timeout: float = 0) -> int | str:  # noqa: ASYNC109 - asyncpg's own
-        """save_position.sql, floor.sql, dropped.sql: nothing is, and history_stamp.sql."""
+        """save_position.sql, floor.sql, dropped.sql: nothing is, history_stamp.sql, and keeps_commit_times.sql: it does not."""
         await self._pause()
         if text == query("history_stamp"):
             return HISTORY_STAMP
         if text == query("dropped"):
             return 0
+        if text == query("keeps_commit_times"):
+            return False
         async with self._statement() as transaction:
             floor_seq = await self._read_floor(transaction)
             await self._pause()

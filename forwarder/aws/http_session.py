@@ -14,10 +14,10 @@ from __future__ import annotations
 import socket
 import struct
 from asyncio import Transport
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import anyio
@@ -83,33 +83,42 @@ class _Straight:
     async def request(self, method: str, **options: Any) -> _Answer:
         data = options["data"]
         if isinstance(data, bytes) and len(data) > SLICE_BYTES:
-            options["data"] = Sliced(_Slices(data))
+            options["data"] = Sliced(_SlicesOfBytes(data))
         return _Answer(await self._session.request(method, allow_redirects=False, **options))
 
 
-class _Slices:
+class Slices(Protocol):
+    """A body in slices. They may be made anew for each iteration, and have to be the same each time."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all slices together."""
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """The slices in order."""
+
+
+class _SlicesOfBytes:
     """The slices of a body that is in memory."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "size")
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
+        self.size = len(data)
 
     def __iter__(self) -> Iterator[memoryview]:
         return (self._data[offset : offset + SLICE_BYTES] for offset in range(0, len(self._data), SLICE_BYTES))
 
 
 class Sliced(aiohttp.Payload):
-    """A body that is sent slice by slice: the next one is taken when the connection has room.
-
-    ``slices`` is iterated twice, to be measured and to be sent, and has to give the same both times.
-    """
+    """A body that is sent slice by slice: the next one is taken when the connection has room."""
 
     _autoclose = True
 
-    def __init__(self, slices: Iterable[bytes | memoryview]) -> None:
+    def __init__(self, slices: Slices) -> None:
         super().__init__(slices)
-        self._size = sum(map(len, slices))
+        self._size = slices.size
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The body as text, which every payload of aiohttp must be able to give."""

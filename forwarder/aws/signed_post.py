@@ -13,7 +13,7 @@ renews the credentials.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.parsers import create_parser
 
-from forwarder.aws.http_session import Sliced
+from forwarder.aws.http_session import Sliced, Slices
 from forwarder.aws.sigv4 import Signer
 
 # Headers that are different in each request.
@@ -56,10 +56,10 @@ class SignedPost:
             service=trial.service,
         )
 
-    async def send(self, body: bytes | Iterable[bytes]) -> bytes:
+    async def send(self, body: bytes | Slices) -> bytes:
         """Make a request, and return the body of its answer.
 
-        A body in slices is iterated three times, to be signed, measured and sent, so that it need not be in memory whole.
+        A body in slices is iterated twice, to be signed and to be sent, so that it need not be in memory whole.
 
         Raises:
             ClientError: the request is refused.
@@ -81,7 +81,7 @@ class SignedPost:
         answer: bytes = await response.content
         return answer
 
-    async def sign(self, body: bytes | Iterable[bytes], *, at: str) -> dict[str, str]:
+    async def sign(self, body: bytes | Slices, *, at: str) -> dict[str, str]:
         """The headers that sign a request, by the credentials of this moment."""
         authority = await self._authority()
         if authority.credentials is None:

@@ -35,7 +35,7 @@ class Signer:
         self._region = region
         self._service = service
 
-    def sign(self, body: bytes | Iterable[bytes], *, credentials: Credentials, at: str) -> dict[str, str]:
+    def sign(self, body: bytes | Iterable[bytes | memoryview], *, credentials: Credentials, at: str) -> dict[str, str]:
         """The headers that a request needs besides those that are the same for all: date, token and signature.
 
         Args:
@@ -61,7 +61,7 @@ class Signer:
         return added
 
 
-def _digest(body: bytes | Iterable[bytes]) -> str:
+def _digest(body: bytes | Iterable[bytes | memoryview]) -> str:
     if isinstance(body, bytes):
         return sha256(body).hexdigest()
     digest = sha256()

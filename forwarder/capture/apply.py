@@ -25,8 +25,15 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
 
 _OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
-# Errors that concern one table and need not keep us from the others: it was dropped meanwhile, say, or an event trigger has refused the change.
-_REFUSALS = (asyncpg.SyntaxOrAccessError, asyncpg.ObjectNotInPrerequisiteStateError, asyncpg.PLPGSQLError)
+# Errors that concern one table and need not keep us from the others: it was dropped meanwhile, say, an event trigger has refused the change, or its
+# `where` is no condition (a subquery in it is a feature that is not supported; a constant of another type, an error of data).
+_REFUSALS = (
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.PLPGSQLError,
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.DataError,
+)
 
 
 class Report(Protocol):

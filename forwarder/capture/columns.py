@@ -35,7 +35,10 @@ def treatments(
 ) -> dict[str, Any]:
     """What the trigger has to know of the columns: ``names`` and ``numbers``, each to a treatment, and ``others``, that of a new column.
 
-    Of numbers and names those are left out that are treated as ``others`` are.
+    The numbers are those of table ``relation``.
+
+    Left out are names that are treated as ``others`` are, and numbers that are sent as they are, where others are too. Where others are not sent,
+    a number says so: its column may be given a name that is.
 
     Raises:
         Misconfigured: the key could not be told any more, or a column that is cut short is no text.
@@ -57,8 +60,9 @@ def treatments(
     # Also those that a table has lost: it may get a new column of that name.
     names = {name: _treatment((name,), rules) for name in rules.named} | names
     return {
+        "relation": table.relation,
         "names": {name: treatment for name, treatment in names.items() if treatment != others},
-        "numbers": {number: treatment for number, treatment in numbers.items() if treatment != others},
+        "numbers": {number: treatment for number, treatment in numbers.items() if treatment or others},
         "others": others,
     }
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 from forwarder.database.quoting import identifier
 
-# What has to be stepped over where NEW is sought: constants, quoted names and comments; and whole words.
+# What has to be stepped over where NEW is sought: constants, quoted names, comments and names of columns; and whole words.
 _TOKEN = re.compile(
     r"""[eE]'(?:[^'\\]|\\.|'')*'          # a constant with backslashes
       | '(?:[^']|'')*'                    # a constant
       | "(?:[^"]|"")*"                    # a quoted name
       | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$   # a constant between dollars
-      | --[^\n]* | /\*.*?\*/              # comments
-      | \w+                               # a word
+      | --[^\n]*                          # a comment
+      | /\*(?:/\*.*?\*/|(?!\*/).)*\*/      # a comment, and those that are in it
+      | \.\s*[\w$]+                       # a word that names a part of something
+      | [\w$]+                            # another word
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -37,4 +39,9 @@ def differs(columns: Sequence[str]) -> str:
 def all_of(*conditions: str | None) -> str | None:
     """What holds where each of these does; None where there are none."""
     found = [condition for condition in conditions if condition]
-    return " AND ".join(f"({condition})" for condition in found) or None
+    return " AND ".join(map(enclosed, found)) or None
+
+
+def enclosed(condition: str) -> str:
+    """The condition in parentheses. The second one is on a line of its own, since a comment may be the end of the first."""
+    return f"({condition}\n)"

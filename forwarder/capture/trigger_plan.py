@@ -20,6 +20,9 @@ from forwarder.config.table_options import BeforeImage, TableOptions
 from forwarder.database.quoting import literal
 from forwarder.errors import Misconfigured
 
+# What Debezium's outbox event router reads by default.
+_OUTBOX_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
@@ -181,7 +184,7 @@ def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
 
 
 def _decision(table: Table, row: Registered | None, options: TableOptions) -> Decision:
-    key = key_columns(table, row)
+    key = _aggregate(table) if options.outbox else key_columns(table, row)
     _require_key(table, key, options)
     known = known_columns(table, row)
     shaped = is_shaped(options)
@@ -207,6 +210,18 @@ def _decision(table: Table, row: Registered | None, options: TableOptions) -> De
     if reasons := _news(table, row, key):
         return Registration(table=table.quoted, row=entry, registered_id=row.id, reasons=reasons)
     return Keep(table=table.quoted)
+
+
+def _aggregate(table: Table) -> tuple[KeyColumn, ...]:
+    """The column of an application's outbox that says what its events are about."""
+    lacking = [name for name in _OUTBOX_COLUMNS if name not in table.columns.values()]
+    if lacking:
+        raise Misconfigured(
+            f"{table.quoted}: outbox = true is for a table with the columns {', '.join(_OUTBOX_COLUMNS)}; it does not have {lacking[0]}"
+        )
+    return tuple(
+        KeyColumn(attnum=attnum, names=(name,)) for attnum, name in table.columns.items() if name == "aggregateid"
+    )
 
 
 def _require_key(table: Table, key: Sequence[KeyColumn], options: TableOptions) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from forwarder.capture.conditions import all_of, differs, of_old
+from forwarder.capture.conditions import all_of, differs, enclosed, of_old
 from forwarder.config.table_options import OPERATIONS, ColumnRules, TableOptions
 
 # PostgreSQL fires the triggers of one event in byte order of their names. So this one, an AFTER trigger, comes before the application's,
@@ -57,6 +57,17 @@ def trigger_set(
         treatments: of ``columns.treatments``.
     """
     rules = _rules(options, treatments)
+    if options.outbox:
+        rules |= {"as": "EVENT"}
+        return (
+            TriggerDefinition(
+                name=CAPTURE,
+                type=_INSERT | _ROW,
+                function="capture_by_rules",
+                condition=all_of(options.where),
+                rules=_json(rules),
+            ),
+        )
     found = [
         TriggerDefinition(
             name=CAPTURE if not place else f"{CAPTURE}_{kind}",
@@ -68,9 +79,13 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if "truncate" in options.operations:
+        said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
             TriggerDefinition(
-                name=TRUNCATE, type=_TRUNCATE | _BEFORE, function="capture_truncate", rules=options.before
+                name=TRUNCATE,
+                type=_TRUNCATE | _BEFORE,
+                function="capture_truncate",
+                rules=_json(said) if said else options.before,
             )
         )
     return tuple(found)
@@ -110,8 +125,8 @@ def _kinds(
         yield "insert", _INSERT, all_of(new), {}
     if "update" in events:
         yield "update", _UPDATE, all_of(old, new, is_changed), {}
-        yield "enter", _UPDATE, f"{all_of(new)} AND ({old}) IS NOT TRUE", {"as": "INSERT"}
-        yield "leave", _UPDATE, f"{all_of(old)} AND ({new}) IS NOT TRUE", {"as": "DELETE"}
+        yield "enter", _UPDATE, f"{enclosed(new)} AND {enclosed(old)} IS NOT TRUE", {"as": "INSERT"}
+        yield "leave", _UPDATE, f"{enclosed(old)} AND {enclosed(new)} IS NOT TRUE", {"as": "DELETE"}
     if "delete" in events:
         yield "delete", _DELETE, all_of(old), {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from forwarder.config.section import Section
 
@@ -14,6 +14,16 @@ Operation = Literal["insert", "update", "delete", "truncate"]
 OPERATIONS: tuple[Operation, ...] = ("insert", "update", "delete", "truncate")
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("PostgreSQL has no text with a NUL (\\u0000) in it")
+    return text
+
+
+# Text that goes to PostgreSQL.
+SqlText = Annotated[str, AfterValidator(_without_nul)]
+
+
 class ColumnRules(Section):
     """Which columns are sent, and in which form. What is left out or covered never reaches the outbox."""
 
@@ -21,7 +31,7 @@ class ColumnRules(Section):
         default=None, description="Only these are sent, and those of the key; a column that is added later is not."
     )
     exclude: list[str] = Field(default=[], description="These are not sent; a column that is added later is.")
-    mask: dict[str, str] = Field(default={}, description="Sent as this text, unless null.")
+    mask: dict[str, SqlText] = Field(default={}, description="Sent as this text, unless null.")
     hash: list[str] = Field(
         default=[], description="Sent as SHA-256, in hex, of the database's salt and the value, unless null."
     )
@@ -57,7 +67,7 @@ class TableOptions(Section):
         description="What is kept of the new row: all of it, the columns that an update changes and the key, or the key.",
     )
     columns: ColumnRules = ColumnRules()
-    where: str | None = Field(
+    where: SqlText | None = Field(
         default=None,
         min_length=1,
         description="A condition on NEW, in SQL; rows that do not meet it are not captured. One that comes to meet it arrives as an insert, "
@@ -77,6 +87,19 @@ class TableOptions(Section):
         description='Whether records say who made the change, from where and when; ["statement"]: and by which statement, which may hold '
         "values of rows.",
     )
+
+    outbox: bool = Field(
+        default=False,
+        description="Whether it is an outbox of the application, in Debezium's layout: what is inserted arrives as an event, in the order of "
+        "aggregateid; nothing else is captured.",
+    )
+
+    @field_validator("operations")
+    @classmethod
+    def _rows_are_captured(cls, operations: list[Operation]) -> list[Operation]:
+        if set(operations) == {"truncate"}:
+            raise ValueError("truncate alone says nothing of rows: name insert, update or delete as well")
+        return [operation for operation in OPERATIONS if operation in operations]
 
     @property
     def set_ones(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from forwarder.errors import Invalid, Unavailable
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
-from forwarder.records.record import Record
+from forwarder.records.record import Record, data_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Publisher:
         refused = {id(rejection.record) for rejection in rejections}
         stored = [record for record in records if id(record) not in refused] if refused else records
         self._concurrency.finished(seconds, in_flight=in_flight, rejected=len(rejections), records=len(records))
-        self._metrics.request(seconds=seconds, records=len(stored), size=sum([len(record.data) for record in stored]))
+        self._metrics.request(seconds=seconds, records=len(stored), size=data_bytes(stored))
         if self._state.trouble and stored:
             self._state.trouble = None
             logger.info("sink answers again")

@@ -7,6 +7,7 @@ import anyio
 from forwarder.delivery.relay import Relay
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
@@ -32,7 +33,7 @@ class Redelivery:
     ) -> None:
         self._session = session
         self._sink = sink
-        self._reader = EventReader(registry, Transactions(), letters_of=sink)
+        self._reader = EventReader(registry, Transactions(), CommitTimes(), letters_of=sink)
         self._packer = packer.for_letters(sink)
         self._relay = relay
         self._checkpoints = checkpoints

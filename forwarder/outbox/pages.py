@@ -21,6 +21,7 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Unavailable
 from forwarder.events import Event
 from forwarder.outbox import transaction_counts
+from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import NOTHING, Position, Snapshot
@@ -78,6 +79,7 @@ class Outbox:
         self._history_stamp = history_stamp
         self._page_rows = page_rows
         self._page_bytes = page_bytes
+        self._commit_times = CommitTimes()
 
     async def drain(self, position: Position, *, floor_seq: int) -> Page | None:
         """All that comes after a position; None if that is more than a page.
@@ -97,7 +99,7 @@ class Outbox:
                 if total > 1:
                     transactions.learn(Count(txid, total))
             await self._doubt(connection, transactions, position)
-            events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
+            events, any_stored = await self._event_reader(transactions).read(connection, rows)
             if any_stored:
                 await self._check_still(connection)
         # Both floors hold for the snapshot that was taken. The higher one spares the next statement more rows.
@@ -128,7 +130,7 @@ class Outbox:
             transactions.learn(count)
         async with self._our_turn() as connection:
             await self._doubt(connection, transactions, position)
-            events, any_stored = await EventReader(self._registry, transactions).read(connection, rows)
+            events, any_stored = await self._event_reader(transactions).read(connection, rows)
             await self._check_still(connection)
         after = position.advanced(rows[-1]["seq"], places=transactions.places())
         return Page(events=events, position=after, any_stored=any_stored, transactions=transactions)
@@ -165,6 +167,9 @@ class Outbox:
         """The parameters that drain.sql and page.sql have in common."""
         delivered = position.delivered
         return delivered.xmax, delivered.running, position.floor_seq, self._page_rows, self._page_bytes
+
+    def _event_reader(self, transactions: Transactions) -> EventReader:
+        return EventReader(self._registry, transactions, self._commit_times)
 
     async def _fetch(self, name: str, *parameters: object) -> Sequence[asyncpg.Record]:
         async with self._our_turn() as connection:

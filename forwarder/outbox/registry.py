@@ -15,7 +15,7 @@ from forwarder.errors import Refused
 from forwarder.events import CapturedTable
 from forwarder.outbox.keys import ReadKey, key_reader
 
-# seq, txid, at, table_id, relation, op, before, after and fault, in this order.
+# seq, txid, at, table_id, relation, op, before, after, fault, context and extra, in this order.
 Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"
 
 

@@ -166,7 +166,7 @@ class Packer:
             )
         if self._oversize.kind == "drop-before":
             stored = event.stored and replace(event.stored, before_bytes=None)
-            return self._again(record, replace(event, before=None, stored=stored, omitted=("before",)))
+            return self._again(record, replace(event, before=None, stored=stored, omitted=("before", *event.omitted)))
         if self._oversize.kind == "s3" and (body := record.body or self._left_behind(event)):
             origin = self._origins.name_of(event.seq)
             key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
@@ -174,7 +174,14 @@ class Packer:
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(
                 record,
-                replace(event, before=None, after=None, stored=None, omitted=("before", "after"), stored_at=stored_at),
+                replace(
+                    event,
+                    before=None,
+                    after=None,
+                    stored=None,
+                    omitted=("before", "after", *event.omitted),
+                    stored_at=stored_at,
+                ),
             )
             pointer.attachment = attachment
             return pointer

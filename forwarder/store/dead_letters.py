@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate) or G(ap).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap) or E(vent).
     op: str
     code: str
     record_bytes: int
@@ -41,7 +41,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 _LETTER = msgspec.json.Decoder(Letter)
 
 # A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
-_OUTBOX_COLUMNS = 9
+_OUTBOX_COLUMNS = 11
 # How many letters are sent again at once, and how many bytes of images.
 _BATCH_LETTERS = 500
 _BATCH_BYTES = 4 << 20

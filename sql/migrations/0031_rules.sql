@@ -50,32 +50,41 @@ REVOKE ALL ON FUNCTION forwarder.rotate_salt() FROM PUBLIC;
 CREATE FUNCTION forwarder.stricter(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
 AS $$
-    SELECT CASE
-        WHEN $1 ? 'drop' THEN $1
-        WHEN $2 ? 'drop' THEN $2
-        WHEN coalesce($1 - 'key', '{}') = '{}' THEN coalesce($2, $1)
-        ELSE $1
-    END
+    SELECT treatment
+    FROM (VALUES ($1), ($2)) AS given (treatment)
+    ORDER BY treatment IS NULL, treatment ? 'drop' DESC, treatment ? 'mask' DESC, treatment ? 'hash' DESC, treatment ? 'truncate' DESC, treatment ? 'key' DESC
+    LIMIT 1
 $$;
 
--- How each column of a table is treated, by name. `rules` are those of the trigger.
+-- How each column of a table is treated, by name. `rules` are those of the trigger. Of a column that is not told of, nothing is known: it is withheld.
 --   * A rule is for a number and for a name, so that it holds for a column that was renamed, and for one that was dropped and made anew.
---   * Numbers are those of the captured table; a partition may have others.
---   * Read with the rights of the schema's owner: the trigger may not read the registry.
+--   * Numbers are those of the captured table, `relation` of the rules; a partition may have others. In a table that was restored from a dump
+--     the columns are numbered anew. So there only names are known, those of the rules and of the registry, until `forwarder migrate` has seen it.
+--   * Read with the rights of the schema's owner: the trigger may not read the registry. What a snapshot is too old for is not in need of it.
 --   * The names that a snapshot sees may be older than the rows. So each is compared with what it is in this moment, and left out if it
---     differs; what is in a row under a name that is not here is withheld.
+--     differs.
 CREATE FUNCTION forwarder.treatments(rules jsonb, captured_id integer, relation oid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_object_agg(
-        theirs.attname,
-        coalesce(forwarder.stricter($1 -> 'numbers' -> coalesce(ours.attnum, theirs.attnum)::text, $1 -> 'names' -> theirs.attname::text), $1 -> 'others'))
+    SELECT jsonb_object_agg(theirs.attname, known.treatment)
     FROM pg_attribute AS theirs
-    LEFT JOIN forwarder.captured_table AS captured ON captured.id = $2
     LEFT JOIN pg_attribute AS ours
-        ON ours.attrelid = captured.relation AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
-    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped
+        ON ours.attrelid = ($1 ->> 'relation')::oid AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
+        AND (ours.attrelid = $3 OR ours.attrelid IN (SELECT ancestor.relid FROM pg_partition_ancestors($3) AS ancestor))
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN ours.attnum IS NOT NULL
+            THEN coalesce(forwarder.stricter($1 -> 'numbers' -> ours.attnum::text, $1 -> 'names' -> theirs.attname::text), $1 -> 'others')
+            WHEN $1 -> 'names' ? theirs.attname
+            THEN $1 -> 'names' -> theirs.attname::text
+            WHEN EXISTS (
+                SELECT FROM forwarder.captured_table AS captured, jsonb_array_elements(captured.columns) AS registered
+                WHERE captured.id = $2 AND registered -> 'names' ? theirs.attname)
+            THEN $1 -> 'others'
+        END AS treatment
+    ) AS known
+    WHERE theirs.attrelid = $3 AND theirs.attnum > 0 AND NOT theirs.attisdropped AND known.treatment IS NOT NULL
       AND (pg_identify_object_as_address('pg_class'::regclass, $3, theirs.attnum)).object_names[3] = theirs.attname
 $$;
 
@@ -84,7 +93,7 @@ CREATE FUNCTION forwarder.resolved(rules text, captured_id integer, relation oid
 LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN $1::jsonb ? 'others'
-        THEN ($1::jsonb - '{numbers,names,others}'::text[]) || jsonb_build_object('columns', forwarder.treatments($1::jsonb, $2, $3))
+        THEN ($1::jsonb - '{relation,numbers,names,others}'::text[]) || jsonb_build_object('columns', forwarder.treatments($1::jsonb, $2, $3))
         ELSE $1::jsonb
     END
 $$;
@@ -119,7 +128,8 @@ CREATE FUNCTION forwarder.treated(value json, treatment jsonb) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    content text;
+    -- A type of PostgreSQL's own, whoever calls it first in a session.
+    content pg_catalog.text;
 BEGIN
     IF treatment - 'key' = '{}' OR json_typeof(value) = 'null' THEN
         RETURN value;
@@ -140,7 +150,8 @@ END
 $$;
 
 -- Images as the rules have them, and the members that tell of it: the columns of an update that differ (`changed`), and those that are withheld since
--- nothing is known of them. The columns of the key go first, in their order.
+-- nothing is known of them. The columns of the key go first, in their order. An update that changes the key becomes a delete and an insert, which
+-- `changed` leaves whole: who has the row under its new key has not had it before.
 CREATE FUNCTION forwarder.shaped(
     old_image text, new_image text, rules jsonb, OUT old_shape text, OUT new_shape text, OUT members text
 )
@@ -155,6 +166,7 @@ AS $$
             treatment ? 'drop' AS is_dropped,
             treatment ->> 'key' IS NOT NULL AS is_key,
             old_image IS NOT NULL AND new_image IS NOT NULL AND old_value::text IS DISTINCT FROM new_value::text AS differs,
+            bool_or(treatment ->> 'key' IS NOT NULL AND old_value::text <> new_value::text) OVER () AS is_moved,
             row_number() OVER (ORDER BY (treatment ->> 'key')::integer, place) AS place
         FROM ROWS FROM (json_each(old_image::json), json_each(new_image::json))
             WITH ORDINALITY AS pair (old_name, old_value, new_name, new_value, place)
@@ -167,7 +179,9 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'before', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR new_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR new_image IS NULL
+                        -- Of a row that is gone, as forwarder.capture() does.
+                        WHEN 'none' THEN new_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
@@ -176,7 +190,7 @@ AS $$
                 WHERE NOT is_dropped AND (
                     is_key OR CASE coalesce(rules ->> 'after', 'full')
                         WHEN 'full' THEN true
-                        WHEN 'changed' THEN differs OR old_image IS NULL
+                        WHEN 'changed' THEN differs OR is_moved OR old_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
@@ -353,6 +367,7 @@ END
 $$;
 
 -- Writes a change as the rules of its table have it. What it does in all else is what forwarder.capture_in_order() of 0026_lives.sql does.
+--   * What is inserted into an application's outbox is an event, not a row, and never changes.
 --   * Images are made whole, and then treated, in memory. An error in either leaves the change without images.
 CREATE FUNCTION forwarder.capture_shaped(
     operation text,
@@ -376,6 +391,8 @@ DECLARE
     new_image text;
     conversion_error text;
     members text;
+    -- Whether the session ends at any error, also at one that is caught.
+    ends_at_errors boolean;
     is_usual boolean;
     context text := CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END;
 BEGIN
@@ -394,8 +411,15 @@ BEGIN
         old_image := NULL;
         new_image := NULL;
     ELSIF rules ? 'columns' THEN
+        ends_at_errors := current_setting('exit_on_error');
         BEGIN
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'off', true);
+            END IF;
             SELECT * INTO STRICT old_image, new_image, members FROM forwarder.shaped(old_image, new_image, rules);
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'on', true);
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             old_image := NULL;
             new_image := NULL;
@@ -424,10 +448,11 @@ BEGIN
         is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
     END IF;
 
-    IF is_usual THEN
-        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, context, extra)
+    IF is_usual OR rules ->> 'as' = 'EVENT' THEN
+        INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
         VALUES (
-            arguments[0]::integer, capture_shaped.relation, operation::"char", old_image, new_image, context, members);
+            arguments[0]::integer, capture_shaped.relation, CASE rules ->> 'as' WHEN 'EVENT' THEN 'E' ELSE operation END::"char", old_image, new_image,
+            conversion_error, context, members);
     ELSE
         PERFORM forwarder.write_change(
             operation, relation, arguments, old_image, new_image, conversion_error, old_place, new_place, old_command, new_is_replaced,
@@ -575,9 +600,8 @@ BEGIN
 END
 $$;
 
--- As in 0029_truncate.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
+-- As in 0025_lockless.sql, with the triggers that the options ask for. Whoever calls this for a table that is registered has to call
 -- forwarder.watch_triggers() before it, and before triggers are dropped that are not wanted any more: what is missing after that is no gap.
-DROP FUNCTION forwarder.put_truncate_trigger(regclass, text[]);
 DROP FUNCTION forwarder.install(regclass, text, jsonb, integer, text[]);
 CREATE FUNCTION forwarder.install(
     target        regclass,
@@ -642,25 +666,23 @@ CREATE FUNCTION forwarder.retire_truncate_trigger(relation regclass) RETURNS voi
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    argument_list text := (
+        SELECT string_agg(quote_literal(convert_from(decode(argument, 'escape'), getdatabaseencoding())), ', ' ORDER BY place)
+        FROM pg_trigger
+        CROSS JOIN LATERAL string_to_table(encode(tgargs, 'escape'), E'\\000') WITH ORDINALITY AS listed (argument, place)
+        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND place <= tgnargs
+    );
 BEGIN
-    IF EXISTS (
-        SELECT FROM pg_trigger
-        WHERE tgrelid = relation AND tgname = '00_forwarder_truncate' AND tgfoid = 'forwarder.capture'::regproc AND tgqual IS NULL
-    ) THEN
-        EXECUTE format(
-            'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
-            ' EXECUTE FUNCTION forwarder.capture()', relation);
-    END IF;
+    EXECUTE format(
+        'CREATE OR REPLACE TRIGGER "00_forwarder_truncate" AFTER TRUNCATE ON %s FOR EACH STATEMENT WHEN (false)'
+        ' EXECUTE FUNCTION forwarder.capture(%s)', relation, argument_list);
 END
 $$;
 
--- The functions of triggers for rows, as far as there are.
-CREATE FUNCTION forwarder.row_triggers() RETURNS oid[]
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$SELECT ARRAY[to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules')]::oid[]$$;
-
--- As in 0029_truncate.sql, but the triggers are those that the registry says.
+-- As in 0025_lockless.sql. But the triggers are those that the registry says, for rows and for TRUNCATE. The one for TRUNCATE is the new one; where
+-- there is none, that of an earlier release, if it has no condition. Both are returned under the name of the old one, which
+-- forwarder.watched_trigger has of it: so the exchange is not taken for a gap.
 CREATE OR REPLACE FUNCTION forwarder.expected_triggers(only_table integer DEFAULT NULL) RETURNS TABLE (
     table_id    integer,
     relation    oid,
@@ -717,40 +739,37 @@ BEGIN
         trigger.oid,
         trigger.xmin,
         coalesce(
-            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0
-            AND trigger.tgtype = CASE trigger.tgname WHEN '00_forwarder_truncate' THEN 32 ELSE expected.type END
-            AND (trigger.tgqual IS NULL) = expected.is_unconditional
+            trigger.tgenabled IN ('O', 'A') AND cardinality(trigger.tgattr) = 0 AND trigger.tgtype = expected.type
+            AND (trigger.tgqual IS NULL) = (expected.condition IS NULL)
             AND split_part(encode(trigger.tgargs, 'escape'), E'\\000', 1) = member.id::text, false)
     FROM member
-    JOIN forwarder.captured_table AS captured USING (id)
+    JOIN forwarder.captured_table AS captured ON captured.id = member.id
     CROSS JOIN LATERAL (
         SELECT
             CASE listed.name WHEN 'zz_forwarder_truncate' THEN '00_forwarder_truncate' ELSE listed.name END AS name,
             listed.name AS present_name,
             listed.type,
-            listed.condition IS NULL AS is_unconditional,
+            listed.condition,
             to_regproc(format('forwarder.%I', listed.function)) AS function
         FROM jsonb_to_recordset(captured.triggers) AS listed (name text, type integer, function text, condition text)
+        UNION ALL
+        SELECT '00_forwarder_truncate', '00_forwarder_truncate', 32, NULL, to_regproc('forwarder.capture')
+        WHERE captured.triggers @> '[{"name": "zz_forwarder_truncate"}]'
     ) AS expected
-    -- LIMIT: by the index, however many there are.
+    -- OFFSET 0: by the index, however many there are.
     LEFT JOIN LATERAL (
         SELECT found.*, found.xmin
         FROM pg_trigger AS found
-        WHERE found.tgrelid = member.oid
-          AND (
-              found.tgname = expected.present_name AND found.tgfoid = expected.function
-              OR found.tgname = expected.name AND found.tgname = '00_forwarder_truncate' AND found.tgqual IS NULL
-                  AND found.tgfoid = to_regproc('forwarder.capture')
-          )
-        ORDER BY found.tgname DESC
-        LIMIT 1
+        WHERE found.tgrelid = member.oid AND found.tgname = expected.present_name AND found.tgfoid = expected.function
+          AND (expected.type <> 32 OR found.tgqual IS NULL)
+        OFFSET 0
     ) AS trigger ON true
     WHERE expected.type & 1 = 1 OR member.is_root OR member.relkind = 'r'
-    ORDER BY member.oid, expected.name, member.is_root DESC, member.id;
+    ORDER BY member.oid, expected.name, member.is_root DESC, member.id, trigger.oid IS NULL, expected.type DESC;
 END
 $$;
 
--- As in 0029_truncate.sql. forwarder.capture_by_rules() goes where forwarder.capture() goes, too.
+-- As in 0024_foreign_code.sql. But whatever fills the outbox goes where forwarder.capture() goes.
 CREATE OR REPLACE FUNCTION forwarder.entrust_capture(role_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -772,8 +791,10 @@ BEGIN
         RAISE 'role % would not inherit the rights of %, and could not replace forwarder.capture(); ALTER ROLE % INHERIT',
             quote_ident(owner_name), quote_ident(role_name), quote_ident(owner_name);
     END IF;
-    FOREACH routine IN ARRAY 
-        ARRAY['forwarder.capture()', 'forwarder.capture_by_rules()', 'forwarder.capture_truncate()']::regprocedure[] LOOP
+    FOR routine IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'forwarder'::regnamespace AND proname IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit')
+    LOOP
         IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
             EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
             EXECUTE format('ALTER FUNCTION %s OWNER TO %I', routine, role_name);
@@ -794,7 +815,7 @@ BEGIN
 END
 $$;
 
--- As forwarder.capture_truncate() in 0029_truncate.sql.
+-- As forwarder.capture_truncate() in 0030_truncate.sql.
 DO $$
 DECLARE
     capture_owner name := (
@@ -807,7 +828,7 @@ BEGIN
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
               'audit', 'capture_by_rules', 'capture_shaped', 'install', 'planned_rules', 'put_trigger', 'register', 'resolved',
-              'retire_truncate_trigger', 'row_triggers', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
+              'retire_truncate_trigger', 'rules_of', 'shaped', 'stricter', 'treated', 'treatments', 'write_change')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', called);
     END LOOP;

@@ -7,7 +7,8 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
@@ -20,21 +21,25 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
+from tests.conftest import memory_disk
 from tests.packaging import ROOT, health_check
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
 
 
 class Compose:
     """The services of the file, with every address in them moved to a free port of this machine."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self._ports = {"kinesis": _free_port(), "listen": _free_port()}
         self._moved = {
             "postgres:5432": f"127.0.0.1:{postgres.port}",
-            "kinesis:4567": f"127.0.0.1:{(kinesis_port := _free_port())}",
-            "0.0.0.0:8080": f"127.0.0.1:{(http_port := _free_port())}",
+            "kinesis:4567": f"127.0.0.1:{self._ports['kinesis']}",
+            "0.0.0.0:8080": f"127.0.0.1:{self._ports['listen']}",
             "0.0.0.0": "127.0.0.1",
-            "4567": str(kinesis_port),
-            "8080": str(http_port),
+            "4567": str(self._ports["kinesis"]),
+            "8080": str(self._ports["listen"]),
             "/tail.py": str(ROOT / "deploy" / "compose" / "tail.py"),
         }
         self._services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -61,8 +66,15 @@ class Compose:
                 with anyio.CancelScope(shield=True):
                     await process.wait()
 
-    async def healthy(self, service: str) -> bool:
-        """Whether the service's own health check, or else the image's, says so."""
+    async def is_healthy(self, service: str) -> None:
+        """Wait until the service's own health check, or else the image's, says so.
+
+        Each run of a check starts a Python, so the port that it connects to is waited for before the first.
+        """
+        await eventually(partial(_is_open, self._ports[service]), within_seconds=30)
+        await eventually(partial(self._check, service))
+
+    async def _check(self, service: str) -> bool:
         own = self._services[service].get("healthcheck", {}).get("test")
         command = self._move(own[1:] if own else health_check())
         finished = await anyio.run_process([sys.executable, *command[1:]], check=False)
@@ -84,6 +96,13 @@ class Compose:
         return [address.sub(lambda match: self._moved[match[0]], text) for text in texts]
 
 
+async def _is_open(port: int) -> bool:
+    with suppress(OSError):
+        async with await anyio.connect_tcp("127.0.0.1", port):
+            return True
+    return False
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
@@ -93,7 +112,9 @@ def _free_port() -> int:
 @pytest.fixture
 async def compose(postgres_binaries: Path | None) -> AsyncIterator[Compose]:
     """The services, with the database made as the image of PostgreSQL makes it: by the superuser, from the init script."""
-    async with embedded_postgres(bin_directory=postgres_binaries, durable=False) as postgres:
+    async with embedded_postgres(
+        bin_directory=postgres_binaries, durable=False, parent_directory=memory_disk()
+    ) as postgres:
         await _execute(postgres.url(), "CREATE DATABASE app")
         await _execute(postgres.url("app"), (ROOT / "deploy" / "compose" / "init.sql").read_text())
         yield Compose(postgres)
@@ -122,11 +143,11 @@ async def test_the_forwarder_connects_as_a_role_without_privileges(compose: Comp
 async def test_a_change_shows_in_the_tail_of_the_stream(compose: Compose) -> None:
     async with AsyncExitStack() as services:
         await services.enter_async_context(compose.running("kinesis"))
-        await eventually(lambda: compose.healthy("kinesis"))
+        await compose.is_healthy("kinesis")
         tail = await services.enter_async_context(compose.running("tail"))
         await compose.run("migrate")
         await services.enter_async_context(compose.running("listen"))
-        await eventually(lambda: compose.healthy("listen"))
+        await compose.is_healthy("listen")
 
         await _execute(compose.url("listen"), "UPDATE public.orders SET status = 'paid' WHERE id = 1")
 

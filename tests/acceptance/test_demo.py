@@ -21,6 +21,8 @@ from tests.waiting import eventually
 
 SOME_SECONDS = 100.0
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def temporary_directory() -> Iterator[Path]:
@@ -60,7 +62,7 @@ async def none_runs(processes: list[psutil.Process]) -> bool:
 
 
 async def test_a_demo_loses_nothing_although_its_listener_is_killed(temporary_directory: Path) -> None:
-    async with demo("--seconds", "4", temporary_directory=temporary_directory) as process:
+    async with demo("--seconds", "2", temporary_directory=temporary_directory) as process:
         output = await read_until(process, "Nothing was lost, and the changes of every row came out in order.")
 
         assert await process.wait() == 0
@@ -72,7 +74,7 @@ async def test_a_demo_loses_nothing_although_its_listener_is_killed(temporary_di
 
 
 async def test_an_interrupted_demo_leaves_no_process_and_no_file(temporary_directory: Path) -> None:
-    async with demo("--seconds", "60", temporary_directory=temporary_directory) as process:
+    async with demo("--seconds", "60", "--rate", "20", temporary_directory=temporary_directory) as process:
         await read_until(process, " written ")
         processes = psutil.Process(process.pid).children(recursive=True)
         commands = [" ".join(child.cmdline()) for child in processes]
@@ -87,7 +89,7 @@ async def test_an_interrupted_demo_leaves_no_process_and_no_file(temporary_direc
 
 
 async def test_a_kept_demo_says_how_to_connect_and_ends_well(temporary_directory: Path) -> None:
-    async with demo("--seconds", "1", "--keep", temporary_directory=temporary_directory) as process:
+    async with demo("--seconds", "1", "--rate", "20", "--keep", temporary_directory=temporary_directory) as process:
         output = await read_until(process, "aws kinesis list-shards")
         assert "postgresql://shop_owner@127.0.0.1" in output
 
@@ -98,7 +100,7 @@ async def test_a_kept_demo_says_how_to_connect_and_ends_well(temporary_directory
 
 
 async def test_a_program_that_goes_away_ends_the_demo_with_the_end_of_its_log(temporary_directory: Path) -> None:
-    async with demo("--seconds", "60", temporary_directory=temporary_directory) as process:
+    async with demo("--seconds", "60", "--rate", "20", temporary_directory=temporary_directory) as process:
         await read_until(process, " written ")
         for child in psutil.Process(process.pid).children():
             if "local-kinesis" in child.cmdline():

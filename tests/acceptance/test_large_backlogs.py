@@ -25,8 +25,10 @@ MEMORY_BYTES = 150 << 20
 REPEATS = 40_000
 
 FOR_LONG = [pytest.mark.long, pytest.mark.timeout(3000)]
-GIANTS = [60_000, pytest.param(5_000_000, marks=FOR_LONG)]
-BACKLOGS = [60_000, pytest.param(10_000_000, marks=FOR_LONG)]
+GIANTS = [40_000, pytest.param(5_000_000, marks=FOR_LONG)]
+BACKLOGS = [40_000, pytest.param(10_000_000, marks=FOR_LONG)]
+
+pytestmark = pytest.mark.slow
 
 
 class _Key(msgspec.Struct):

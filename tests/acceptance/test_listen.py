@@ -24,7 +24,7 @@ from tests.ledger import Ledger, all_delivered, audit, write, write_rows, writin
 from tests.listening import CREDENTIALS, STREAM, Served, command, environment, kinesis_with_stream
 from tests.waiting import eventually
 
-KILLS = [8, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+KILLS = [5, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 PAUSE_SECONDS = 0.1
 
 
@@ -150,7 +150,7 @@ async def test_a_stop_in_order_saves_the_position_and_repeats_nothing(
 ) -> None:
     random = Random(number)
     async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
-        for run in range(3):
+        for run in range(2):
             async with command("listen", env=env, directory=tmp_path / f"{run}") as listener:
                 await listener.says("listening")
                 await anyio.sleep(random.uniform(0, 0.4))

@@ -55,7 +55,7 @@ async def test_writers_behind_a_pooler_in_transaction_mode_lose_nothing_and_keep
     database: Database, ledger: Ledger, served: Served, tmp_path: Path
 ) -> None:
     async with writers_pooled(database, served, tmp_path) as pooled:
-        await write(ledger, pooled.writer_url, transactions=100)
+        await write(ledger, pooled.writer_url, transactions=50)
 
         found = await all_delivered(ledger, served.data, within_seconds=PROMPT_SECONDS)
         assert found.repeats == 0

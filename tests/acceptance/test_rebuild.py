@@ -20,6 +20,8 @@ from tests.support.pipeline import Pipeline
 from tests.support.rows import Rows
 from tests.support.type_tables import SESSIONS, type_tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def pipeline(

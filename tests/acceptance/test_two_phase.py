@@ -20,7 +20,7 @@ from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Positions
 from tests.capture import capture
 from tests.clusters import Clusters
-from tests.databases import OWNER, Database, connected
+from tests.databases import OWNER, WRITER, Database, connected
 from tests.ledger import Ledger, all_delivered
 from tests.listening import CREDENTIALS, Served, command
 from tests.migrating import captured
@@ -135,6 +135,25 @@ async def test_a_prepared_transaction_refuses_the_bell_until_it_is_committed(
         await writer.execute("COMMIT PREPARED 'bell'")
 
         assert await doorbell.arm()
+
+
+async def test_an_event_of_a_prepared_transaction_keeps_its_key_until_that_is_committed(
+    database: Database, connection: Connection, writer: Connection
+) -> None:
+    emit = "SELECT forwarder.emit('t', '42', '{}')"
+    await connection.execute(
+        f"GRANT USAGE ON SCHEMA forwarder TO {WRITER}; GRANT EXECUTE ON FUNCTION forwarder.emit TO {WRITER}; {RING}"
+    )
+    with pytest.raises(asyncpg.FeatureNotSupportedError):
+        await writer.execute(f"BEGIN; {emit}; {PREPARE.format('event rung')}")
+    await writer.execute(f"ROLLBACK; SET forwarder.wake = 'poll'; BEGIN; {emit}; {PREPARE.format('event')}")
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        await writer.execute(f"SET lock_timeout = '1ms'; {emit}")
+
+    await writer.execute("COMMIT PREPARED 'event'")
+
+    await writer.execute(emit)
+    assert [event.op for event in await captured(connection)] == ["E", "E"]
 
 
 async def test_a_prepared_transaction_that_has_a_leaders_lock_is_named_and_can_be_ended_as_said(

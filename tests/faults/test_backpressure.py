@@ -38,6 +38,8 @@ MAX_EVENTS, PAGE_ROWS = 200, 50
 MAX_BYTES = PAGE_BYTES = 1 << 20
 HANG = Hang(operation="PutRecords")
 
+pytestmark = pytest.mark.slow
+
 
 class Marks:
     """The most that was in memory at once."""
@@ -70,7 +72,7 @@ async def test_writers_finish_their_work_while_the_sink_hangs(
         database.url, served.sink, max_events=MAX_EVENTS, page_rows=PAGE_ROWS, poll_interval_seconds=0.1
     ) as service:
         await leads(service)
-        await write(ledger, database.writer_url, transactions=200)
+        await write(ledger, database.writer_url, transactions=100)
         assert ledger.changes > MAX_EVENTS + PAGE_ROWS
         assert served.kinesis.stream(STREAM).record_count == 0
         served.kinesis.faults.replace([])
@@ -246,7 +248,7 @@ async def test_a_disk_that_is_full_for_a_while_keeps_the_order_of_a_file(
 
     async with listening(database.url, f"file:{path}") as service:
         await leads(service)
-        await write(ledger, database.writer_url, transactions=100)
+        await write(ledger, database.writer_url, transactions=60)
         await all_delivered(ledger, lines)
     assert calls > 10
 

@@ -114,7 +114,7 @@ async def test_a_terminated_session_is_replaced_and_nothing_is_lost(
 ) -> None:
     async with listening(database.url, served.sink, page_rows=50) as service:
         async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
-            for _ in range(4):
+            for _ in range(2):
                 await leads(service)
                 assert await terminate(database, purpose)
                 await eventually(is_in(service, Phase.RECONNECTING))
@@ -207,7 +207,7 @@ async def test_wake_ups_are_not_lost_when_writes_meet_the_listener_going_to_slee
     async with listening(database.url, served.sink, poll_interval_seconds=NEVER_SECONDS) as service:
         await leads(service)
         async with connected(database.writer_url) as writer:
-            for count in range(1, 301):
+            for count in range(1, 151):
                 await writer.execute("INSERT INTO account VALUES ($1, 1)", 1000 + count)
                 with anyio.fail_after(10):
                     await served.kinesis.wait_for_records(count, stream=STREAM)
@@ -215,7 +215,7 @@ async def test_wake_ups_are_not_lost_when_writes_meet_the_listener_going_to_slee
                 await anyio.sleep(random.choice((0, 0.001, 0.002, 0.004, 0.008)))
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(100, marks=FOR_LONG)])
+@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=FOR_LONG)])
 async def test_wake_ups_are_not_lost_while_the_doorbell_is_replaced(
     database: Database, ledger: Ledger, served: Served, eager: None, rounds: int
 ) -> None:
@@ -360,7 +360,7 @@ async def test_a_flood_of_notifications_on_our_channel_keeps_nothing_from_being_
 ) -> None:
     async with listening(database.url, served.sink) as service, connected(database.writer_url) as stranger:
         await leads(service)
-        await stranger.execute("SELECT pg_notify('forwarder', number::text) FROM generate_series(1, 100000) AS number")
+        await stranger.execute("SELECT pg_notify('forwarder', number::text) FROM generate_series(1, 50000) AS number")
         await write(ledger, database.writer_url, transactions=10)
         await all_delivered(ledger, served.data)
 

@@ -99,6 +99,23 @@ async def test_a_row_that_cannot_become_utf8_is_delivered_without_its_image_and_
         assert body["tx"] == {"index": number - 100, "count": 100}
 
 
+async def test_an_event_that_cannot_become_utf8_is_delivered_without_its_text_and_the_others_as_they_are(
+    database: Database, served: Served, encoding: Encoding
+) -> None:
+    await execute(
+        database,
+        "SELECT forwarder.emit('t', number::text, to_json(CASE number WHEN 2 THEN 'x' || "
+        f"{encoding.illegible} ELSE 'legible' END)) FROM generate_series(1, 3) AS number",
+    )
+
+    bodies = await delivered(database, served, 3)
+
+    assert [body["key"] for body in bodies] == [{"key": "1"}, {"key": "2"}, {"key": "3"}]
+    assert [body["op"] for body in bodies] == ["event"] * 3
+    assert (bodies[1]["after"], bodies[1]["fault"]) == (None, encoding.fault)
+    assert "fault" not in bodies[0] | bodies[2]
+
+
 async def test_the_update_that_corrects_a_row_has_its_new_image_and_the_one_that_spoils_it_the_old_one(
     database: Database, served: Served, encoding: Encoding
 ) -> None:

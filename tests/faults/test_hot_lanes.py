@@ -46,7 +46,7 @@ async def test_an_aggregated_lane_keeps_its_order_while_records_fail_and_answers
         sink = f"{served.sink}&partition_key=table&aggregation=kpl"
         async with listening(database.url, sink) as service:
             await leads(service)
-            await write(ledger, database.writer_url, transactions=150)
+            await write(ledger, database.writer_url, transactions=80)
             await all_delivered(ledger, lambda: taken_apart(served))
         # One lane only; one by one, it would have been a record for each change.
         assert served.kinesis.stream(STREAM).record_count < ledger.changes / 2

@@ -79,7 +79,7 @@ async def test_a_stuck_sink_holds_up_only_itself_and_catches_up_later(
     monkeypatch.setattr("forwarder.outbox.feed.KEPT_BYTES", 2000)
     other.kinesis.faults.replace([Error(operation="PutRecords")])
     async with serving(database, *sinks_of(served, other), max_events=20, page_rows=20) as service:
-        await write(ledger, database.writer_url, transactions=150)
+        await write(ledger, database.writer_url, transactions=80)
         assert (await all_delivered(ledger, served.data)).repeats == 0
         assert not other.data()
         assert service.states["one"].ready
@@ -125,7 +125,7 @@ async def test_a_take_over_beside_a_stuck_sink_repeats_nothing(
             await write(ledger, database.writer_url, transactions=50, first_writer=20)
             await eventually(trouble_of(service, "other"))
             # The second process reads nothing more, since nobody there has room for it.
-            await write(ledger, database.writer_url, transactions=150)
+            await write(ledger, database.writer_url, transactions=80)
             assert (await all_delivered(ledger, served.data)).repeats == 0
             leader.stop()
             await leads(service)

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from forwarder.database.sessions import session
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords
+from forwarder.store import dead_letters
 from tests.buckets import BUCKET, bucket, s3_server, stuck_s3
 from tests.databases import Database
 from tests.ledger import Ledger, Missing, all_delivered, write, write_rows
@@ -333,6 +335,70 @@ async def test_a_letter_of_a_very_large_transaction_says_of_its_place_what_its_r
     }
 
 
+CONTEXT = 'SELECT set_config(\'forwarder.context\', \'{"user":"ada","sum":1.10}\', true)'
+
+
+async def test_a_letter_that_is_sent_again_has_the_context_of_its_transaction_and_what_a_trigger_had_to_say(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.faults.replace([poison(100)])
+    await execute(database, f"BEGIN; {CONTEXT}; INSERT INTO account (id, version) VALUES (100, 1); COMMIT")
+    await execute(database, """UPDATE forwarder.outbox SET extra = '"changed":["version"]'""")
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+        async with session(database.url, purpose="test") as operator:
+            [[letter]] = [page async for page in dead_letters.find(operator)]
+            shown = json.loads(await dead_letters.read(operator, letter))
+        # It is refused again, and stays as it is.
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await eventually(tried(database, 2))
+        await execute(database, "TRUNCATE forwarder.outbox")
+        served.kinesis.faults.replace([])
+        await execute(database, "UPDATE forwarder.dead_letter SET retry_at = now()")
+        await served.kinesis.wait_for_records(1, stream=STREAM)
+    assert (shown["context"], shown["extra"]) == ('{"user":"ada","sum":1.10}', {"changed": ["version"]})
+    [line] = served.data()
+    assert line.endswith(b'},"context":{"user":"ada","sum":1.10},"changed":["version"]}')
+
+
+def tried(database: Database, attempts: int) -> Callable[[], Awaitable[bool]]:
+    async def has_tried() -> bool:
+        return await letters(database, "attempts") == [attempts]
+
+    return has_tried
+
+
+async def test_a_large_row_that_the_stream_takes_has_its_context(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    served.kinesis.stream(STREAM).settings.max_record_kib = 4096
+    large = "repeat('x', 2 << 20)"
+    await execute(
+        database, f"BEGIN; {CONTEXT}; INSERT INTO account (id, version, note) VALUES (100, 1, {large}); COMMIT"
+    )
+    async with listening(database.url, served.sink):
+        await served.kinesis.wait_for_records(1, stream=STREAM)
+    [line] = served.data()
+    assert json.loads(line)["after"]["note"] == "x" * (2 << 20)
+    assert line.endswith(b'},"context":{"user":"ada","sum":1.10}}')
+
+
+async def test_a_record_that_only_its_context_makes_too_large_is_set_aside(
+    database: Database, ledger: Ledger, served: Served
+) -> None:
+    note = "x" * ((1 << 20) - 40_000)
+    await write_rows(ledger, database.writer_url, 100, note=note)
+    context = "SELECT set_config('forwarder.context', repeat('y', 60000), true)"
+    await execute(
+        database, f"BEGIN; {context}; INSERT INTO account (id, version, note) VALUES (101, 1, '{note}'); COMMIT"
+    )
+    async with listening(database.url, served.sink):
+        await set_aside(database, 1)
+        await served.kinesis.wait_for_records(1, stream=STREAM)
+    assert await letters(database, "(partition_key, code)") == [("public.account.101", "oversize")]
+    assert [body["key"] for body in bodies(served)] == [{"id": 100}]
+
+
 @pytest.fixture
 async def s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     with s3_server() as url:
@@ -395,8 +461,15 @@ async def test_what_is_taken_out_of_the_outbox_while_it_waits_for_s3_is_told_and
     assert (vars(told)["seq"], vars(told)["table"]) == (pointer["seq"], "public.account")
 
 
-@pytest.mark.parametrize("note", [LARGE, BARELY], ids=["large", "barely"])
-@pytest.mark.parametrize("refuses", [False, True], ids=["never answers", "refuses"])
+@pytest.mark.parametrize(
+    ("refuses", "note"),
+    [
+        pytest.param(False, LARGE, id="never answers, large"),
+        pytest.param(True, BARELY, id="refuses, barely"),
+        pytest.param(False, BARELY, id="never answers, barely", marks=pytest.mark.long),
+        pytest.param(True, LARGE, id="refuses, large", marks=pytest.mark.long),
+    ],
+)
 async def test_while_s3_takes_nothing_everything_else_is_delivered_and_the_reason_is_told(
     database: Database,
     ledger: Ledger,

@@ -207,6 +207,23 @@ async def test_the_changes_of_some_tables_are_sent_again_and_the_sink_stays_wher
     assert len(served.data()) == 2 * len(seqs)
 
 
+@pytest.mark.parametrize("by_table", [False, True], ids=["all", "a table"])
+async def test_what_is_sent_again_has_the_context_that_it_had(
+    database: Database, ledger: Ledger, served: Served, operator: Connection, *, by_table: bool
+) -> None:
+    async with listening(database.url, served.sink) as service:
+        await leads(service)
+        async with connected(database.writer_url) as writer, writer.transaction():
+            await writer.execute("SELECT set_config('forwarder.context', '{\"user\":\"ada\"}', true)")
+            await writer.execute("INSERT INTO account VALUES (100, 1)")
+        await served.kinesis.wait_for_records(1, stream=STREAM)
+        await position_saved(operator)
+        replay = Replay(operator, sink="default")
+        await (replay.send_tables(None, ACCOUNT) if by_table else replay.set_back(None))
+        await served.kinesis.wait_for_records(2, stream=STREAM)
+    assert [json.loads(data)["context"] for data in served.data()] == 2 * [{"user": "ada"}]
+
+
 async def nothing_is_due(operator: Connection) -> None:
     """Wait until everything that was to be sent again has been."""
 

@@ -72,7 +72,7 @@ async def test_behind_a_gateway_with_a_limit_everything_arrives_in_order_and_not
 ) -> None:
     server.always("PutRecords", TooLargeAbove(size=LIMIT))
     await write_rows(ledger, database.url, *range(1000, 1300), note="x" * 600)
-    await write(ledger, database.writer_url, transactions=60)
+    await write(ledger, database.writer_url, transactions=30)
     async with listening(database.url, sink_of(server, options)) as service:
         await leads(service)
         await all_delivered(ledger, lambda: arrived(server))

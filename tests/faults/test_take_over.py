@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,8 +22,8 @@ from tests.listening import CREDENTIALS, STREAM, Command, Served, command, leads
 from tests.proxy import proxy
 from tests.waiting import eventually
 
-PAUSE_SECONDS = 0.02
-# Two seconds more than promised: the machine may be busy with other tests.
+PAUSE_SECONDS = 0.1
+# Of pauses between looks; what is promised is three.
 CRASH_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 # With the usual times, as "make test-long" has them, the server waits 20 seconds before it takes a leader for dead.
@@ -54,12 +53,6 @@ async def two_listeners(
             yield first, second
 
 
-async def leads_within(listener: Command, seconds: float) -> None:
-    began = time.monotonic()
-    await listener.says("listening", within_seconds=seconds)
-    assert time.monotonic() - began < seconds
-
-
 async def test_a_standby_takes_over_soon_after_the_leader_is_killed(
     env: Mapping[str, str], database: Database, ledger: Ledger, served: Served, tmp_path: Path
 ) -> None:
@@ -69,7 +62,7 @@ async def test_a_standby_takes_over_soon_after_the_leader_is_killed(
     ):
         await served.kinesis.wait_for_records(50, stream=STREAM)
         await first.kill()
-        await leads_within(second, CRASH_SECONDS)
+        await second.says("listening", within_seconds=CRASH_SECONDS)
     await all_delivered_by_a_listener(env, tmp_path, ledger, served)
 
 
@@ -80,7 +73,7 @@ async def test_a_rolling_deploy_loses_nothing_and_repeats_nothing(
         async with writing(ledger, database.writer_url, pause_seconds=PAUSE_SECONDS):
             await served.kinesis.wait_for_records(50, stream=STREAM)
             assert await first.stop() == 0
-            await leads_within(second, CRASH_SECONDS)
+            await second.says("listening", within_seconds=CRASH_SECONDS)
         assert await second.stop() == 0
     found = await all_delivered_by_a_listener(env, tmp_path, ledger, served)
     assert found.repeats == 0
@@ -104,7 +97,7 @@ async def test_a_leader_that_was_frozen_is_replaced_and_reverses_nothing_when_it
         await served.kinesis.wait_for_records(50, stream=STREAM)
         first.process.send_signal(signal.SIGSTOP)
         thaws_at = anyio.current_time() + frozen_seconds
-        await leads_within(second, SILENCE_SECONDS)
+        await second.says("listening", within_seconds=SILENCE_SECONDS)
         # The length of the freeze is the point.
         await anyio.sleep_until(thaws_at)
         first.process.send_signal(signal.SIGCONT)
@@ -123,7 +116,7 @@ async def test_a_standby_takes_over_from_a_leader_whose_network_went_dark(
     ):
         await served.kinesis.wait_for_records(50, stream=STREAM)
         way.stall()
-        await leads_within(second, SILENCE_SECONDS)
+        await second.says("listening", within_seconds=SILENCE_SECONDS)
     await all_delivered_by_a_listener(env, tmp_path, ledger, served)
 
 

@@ -26,7 +26,7 @@ async def test_without_order_the_changes_of_one_key_leave_in_full_requests(
 async def test_without_order_nothing_is_lost_while_records_fail_and_answers_are_lost(
     database: Database, ledger: Ledger, served: Served
 ) -> None:
-    await write(ledger, database.writer_url, transactions=100)
+    await write(ledger, database.writer_url, transactions=50)
     served.kinesis.faults.replace(
         [FailRecords(probability=0.2), LoseResponse(operation="PutRecords", every=3, times=3)]
     )

@@ -100,19 +100,17 @@ ODD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("type_name", "sql", "expected"), ODD_VALUES)
-async def test_an_odd_value_is_captured_exactly(
-    owner: Connection, writer: Connection, type_name: str, sql: str, expected: object
-) -> None:
-    await create(
-        owner,
-        "CREATE TYPE public.point_of_sale AS (till integer, label text)",
-        f"CREATE TABLE public.item (id integer PRIMARY KEY, value {type_name})",
-    )
-    await writer.execute(f"INSERT INTO public.item VALUES (1, {sql})")
-    (event,) = await captured(owner)
-    assert event.fault is None
-    assert event.after == {"id": 1, "value": expected}
+async def test_odd_values_are_captured_exactly(owner: Connection, writer: Connection) -> None:
+    tables = [
+        f"CREATE TABLE public.item_{number} (id integer PRIMARY KEY, value {type_name})"
+        for number, (type_name, _, _) in enumerate(ODD_VALUES)
+    ]
+    await create(owner, "CREATE TYPE public.point_of_sale AS (till integer, label text)", *tables)
+    for number, (_, sql, _) in enumerate(ODD_VALUES):
+        await writer.execute(f"INSERT INTO public.item_{number} VALUES ({number}, {sql})")
+    assert [(event.after, event.fault) for event in await captured(owner)] == [
+        ({"id": number, "value": expected}, None) for number, (_, _, expected) in enumerate(ODD_VALUES)
+    ]
 
 
 async def test_an_image_does_not_depend_on_the_writers_settings(owner: Connection, writer: Connection) -> None:

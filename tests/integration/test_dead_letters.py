@@ -12,6 +12,7 @@ import pytest
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
+from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import LARGE_BYTES, EventReader
 from forwarder.outbox.registry import Registry, Row
 from forwarder.outbox.transactions import Transactions
@@ -167,7 +168,7 @@ async def test_letters_are_found_page_by_page_by_each_filter(connection: Connect
         pages = dead_letters.find(leader, **filters)  # type: ignore[arg-type]
         return [(letter.sink, letter.seq) async for page in pages for letter in page]
 
-    table_id: int = await connection.fetchval("SELECT id FROM forwarder.captured_table")
+    table_id: int = await connection.fetchval("SELECT max(id) FROM forwarder.captured_table")
     everything = [("another", seq) for seq in range(1, 6)] + [("default", seq) for seq in range(1, LETTERS + 1)]
     assert await found() == everything
     assert await found(tables=[table_id]) == everything
@@ -248,7 +249,7 @@ async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_k
         monkeypatch.setattr("forwarder.store.dead_letters.fetch_rows", without_images)
     await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = seq, attempts = seq + 100")
 
-    reader = EventReader(Discarding(1, 2, 3, 4, 6, 7), Transactions(), letters_of="default")
+    reader = EventReader(Discarding(1, 2, 3, 4, 6, 7), Transactions(), CommitTimes(), letters_of="default")
     letters = await dead_letters.due(leader, reader, sink="default", after_seq=0)
 
     assert [(event.seq, event.index, event.fault) for event in letters.events] == [(5, 5, None), (8, 8, None)]

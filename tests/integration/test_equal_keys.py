@@ -130,12 +130,13 @@ async def ambiguous_columns(connection: Connection) -> list[AmbiguousColumn]:
     return [*table.ambiguous_key_columns]
 
 
-@pytest.mark.parametrize(("type", "one", "other", "outcome"), CASES)
-async def test_equal_keys_are_one_or_are_warned_of(
-    connection: Connection, type: str, one: str, other: str, outcome: Outcome
-) -> None:
+async def test_equal_keys_are_one_or_are_warned_of(connection: Connection) -> None:
     await connection.execute(TYPES)
-    assert await outcome_of(connection, type, one, other) == outcome
+    found = []
+    for type, one, other, _ in CASES:
+        found.append((type, one, other, await outcome_of(connection, type, one, other)))
+        await connection.execute("DROP TABLE item; TRUNCATE forwarder.outbox; DELETE FROM forwarder.captured_table")
+    assert found == CASES
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
-"""The record of a TRUNCATE stands behind what its table had, and before what came after; and the trigger that sees to that replaces the former one."""
+"""The record of a TRUNCATE stands behind what its table had, and before what came after; `migrate` exchanges the former trigger for it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from itertools import count
 
-import asyncpg
 import pytest
 
 from forwarder.capture import migrations, plan
@@ -60,7 +58,10 @@ def on_truncate(action: str, *, of: str, name: str = "zz", when: str = "AFTER") 
 
 async def rebuilt(owner: Connection) -> dict[str, set[int]]:
     """The ids of the rows that a consumer has of each table, leaf by leaf, when it has read everything. Each insert has to be of a new row."""
-    roots = dict(await owner.fetch("SELECT inhrelid::regclass::text, inhparent::regclass::text FROM pg_inherits"))
+    links = await owner.fetch(
+        "SELECT inhrelid::regclass::text AS leaf, inhparent::regclass::text AS root FROM pg_inherits"
+    )
+    roots = {link["leaf"]: link["root"] for link in links}
     rows: dict[str, set[int]] = {}
     for event in await captured(owner):
         assert event.op in "ITD", event
@@ -71,16 +72,16 @@ async def rebuilt(owner: Connection) -> dict[str, set[int]]:
         elif event.op == "D":
             of_table.remove(event.before["id"])
         else:
-            for table in rows:
+            for table, ids in rows.items():
                 if event.table in (table, roots.get(table)):
-                    rows[table].clear()
+                    ids.clear()
     return rows
 
 
 async def assert_rebuilt(owner: Connection, *tables: str) -> None:
     found = await rebuilt(owner)
     for table in tables:
-        ids = {row["id"] for row in await owner.fetch(f"SELECT id FROM ONLY public.{table}")}  # noqa: S608
+        ids = {row["id"] for row in await owner.fetch(f"SELECT id FROM ONLY public.{table}")}
         assert (table, found.get(table, set())) == (table, ids)
 
 
@@ -139,12 +140,12 @@ async def test_what_a_before_trigger_writes_into_its_own_table_is_gone_with_it(o
     assert [event.op for event in await captured(owner)] == ["I", "I", "D", "T"]
 
 
-REFILL = (
-    "CREATE TABLE public.source (id integer)",
-    "CREATE FUNCTION public.refill() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN INSERT INTO item VALUES (NEW.id); RETURN NULL; END $$",
-    "CREATE TRIGGER refill AFTER INSERT ON public.source FOR EACH ROW EXECUTE FUNCTION public.refill()",
-)
+REFILL = """
+    CREATE TABLE public.source (id integer);
+    CREATE FUNCTION public.refill() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN INSERT INTO item VALUES (NEW.id); RETURN NULL; END $$;
+    CREATE TRIGGER refill AFTER INSERT ON public.source FOR EACH ROW EXECUTE FUNCTION public.refill();
+"""
 
 
 @pytest.mark.parametrize("first", ["TRUNCATE public.item", "CLUSTER public.item USING item_pkey", "SELECT 1"])
@@ -153,7 +154,7 @@ async def test_a_file_that_is_truncated_in_place_has_its_record_between_what_it_
     owner: Connection, first: str, *, is_undone: bool
 ) -> None:
     """A file that the transaction has made itself stays the same, and its rows come again in the places that others had."""
-    await create(owner, ITEM, *REFILL, exclude=("source",))
+    await create(owner, ITEM, REFILL, exclude=("source",))
     anew = "DELETE FROM item; INSERT INTO source VALUES (1)"
     cycle = f"INSERT INTO source VALUES (1); {anew}; {anew}; TRUNCATE item"
     failed = f"BEGIN {cycle}; RAISE 'undone'; EXCEPTION WHEN OTHERS THEN NULL; END" if is_undone else "NULL"
@@ -273,10 +274,11 @@ async def test_no_truncate_is_missed_or_captured_twice_while_triggers_are_exchan
         # As the release before would do.
         async with owner.transaction():
             await owner.execute("DROP TRIGGER zz_forwarder_truncate ON public.item")
+            former = await owner.fetchval(
+                "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = '00_forwarder_truncate'"
+            )
             await owner.execute(
-                "SELECT forwarder.put_trigger(tgrelid, tgname::text, 'TRUNCATE', 'STATEMENT',"
-                " ARRAY(SELECT split_part(encode(tgargs, 'escape'), E'\\\\000', place) FROM generate_series(1, tgnargs) AS place))"
-                " FROM pg_trigger WHERE tgname = '00_forwarder_truncate'"
+                former.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER").replace("WHEN (false)", "")
             )
     done.set()
     times = await truncates
@@ -321,10 +323,18 @@ async def test_a_former_trigger_alone_is_none(owner: Connection, monkeypatch: py
 
 
 @from_bare
-async def test_without_our_schema_no_former_trigger_is_left(owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("with_schema", [False, True])
+async def test_where_capture_is_removed_no_former_trigger_is_left(
+    owner: Connection, monkeypatch: pytest.MonkeyPatch, *, with_schema: bool
+) -> None:
     for statement in PARTITIONED:
         await owner.execute(statement)
     await install_as_before(owner, monkeypatch, "public.item")
     await migrate(owner, "item")
-    assert (await migrate(owner, remove=True)).tables == ["public.item"]
+    if with_schema:
+        removal = await plan.from_nothing(owner)
+        assert len([each for change in removal.changes for each in getattr(change, "drops", ())]) == 1 + 2 * 3
+        await owner.execute(removal.script())
+    else:
+        assert (await migrate(owner, remove=True)).tables == ["public.item"]
     assert await triggers_for_truncate(owner) == []

@@ -42,9 +42,10 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
         return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
     limit = min(room, limit)
     followers: list[Record] = []
-    while behind and not (behind[0].attachment or behind[0].attempts):
-        more = total + kpl.entry_bytes(len(behind[0].data))
-        if more > limit:
+    while behind:
+        record = behind[0]
+        more = total + kpl.entry_bytes(len(record.data))
+        if more > limit or record.attachment or record.attempts:
             break
         followers.append(behind.popleft())
         total = more

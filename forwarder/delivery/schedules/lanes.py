@@ -272,8 +272,8 @@ class Lanes:
             self._turn.append(queue)
 
     def _drop_followers(self, head: Record) -> None:
+        self.records -= len(head.followers)
+        self.bytes -= sum([len(record.data) for record in head.followers])
         for record in head.followers:
-            self.records -= 1
-            self.bytes -= len(record.data)
             record.undelivered.remove(record.seq)
         head.followers = ()

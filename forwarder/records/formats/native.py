@@ -20,7 +20,15 @@ from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
-_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap", b"S": "schema"}
+_OPERATIONS = {
+    b"I": "insert",
+    b"U": "update",
+    b"D": "delete",
+    b"T": "truncate",
+    b"G": "gap",
+    b"E": "event",
+    b"S": "schema",
+}
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -58,13 +66,17 @@ def encoder(origins: Origins) -> Encoder:
                 microseconds = event.at % _SECOND
                 second = event.at - microseconds
                 clock = _clock(second)
-            thousands, rest = divmod(microseconds, 1000)
+            thousands = microseconds // 1000
             tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
-            rarely = _rarely(event) if event.fault or event.omitted or event.moved else ""
+            rarely = (
+                _rarely(event)
+                if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at
+                else ""
+            )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
-                f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[rest]}Z","txid":"{event.txid}","tx":{tx},'
+                f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
                 f'"before":{before},"after":{event.after or "null"}{rarely}}}'
             )
             if "\n" in line or "\r" in line:
@@ -84,9 +96,16 @@ def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
     return max(named.first_seq, block), min(named.last_seq, block | _ID_MASK), opening
 
 
+@lru_cache(maxsize=16)
 def _clock(microseconds: int) -> str:
-    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC."""
+    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
     return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _time(microseconds: int) -> str:
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
+    fraction = microseconds % _SECOND
+    return f"{_clock(microseconds - fraction)}.{fraction:06d}Z"
 
 
 @lru_cache(maxsize=4096)
@@ -102,10 +121,14 @@ def _key_that_moves(event: Event) -> str | None:
 
 
 def _rarely(event: Event) -> str:
-    """The members that few records have."""
+    """The members that few records have, or those of few installations."""
+    context = f',"context":{event.context}' if event.context else ""
+    extra = f",{event.extra}" if event.extra else ""
+    committed_at = f',"committed_at":"{_time(event.committed_at)}"' if event.committed_at else ""
     moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
     fault = f',"fault":"{event.fault}"' if event.fault else ""
-    return moved + fault + _omitted(event) if event.omitted else moved + fault
+    omitted = _omitted(event) if event.omitted else ""
+    return context + extra + committed_at + moved + fault + omitted
 
 
 def _omitted(event: Event) -> str:

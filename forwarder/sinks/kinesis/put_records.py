@@ -24,7 +24,7 @@ from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.aws.session import is_at_aws
 from forwarder.aws.signed_post import SignedPost
 from forwarder.errors import ForwarderError, Invalid, Unavailable
-from forwarder.records.record import Record
+from forwarder.records.record import Record, data_bytes
 from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.wire import Result
 
@@ -72,7 +72,7 @@ class PutRecords:
         """
         if self._post is None and self._chosen_at > -inf:
             await self.choose_way()
-        size = sum([_payload_bytes(record) for record in records])
+        size = data_bytes(records)
         with aws_call(f"stream {self._stream}", sent_bytes=size):
             try:
                 results = await (
@@ -174,10 +174,6 @@ class PutRecords:
             except ClientError as error:
                 if error.operation_name != "PutRecords" or code_of(error) in _DENIALS:
                     raise
-
-
-def _payload_bytes(record: Record) -> int:
-    return len(record.data) + sum([len(follower.data) for follower in record.followers])
 
 
 def _named(error: Exception) -> str:

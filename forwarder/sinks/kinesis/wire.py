@@ -9,7 +9,7 @@ botocore can do this too, but it validates and serialises whatever its models de
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from pybase64 import b64encode
@@ -89,13 +89,23 @@ class Slices:
 
     stream: str
     records: Sequence[Record]
+    # By the number of a record that is an aggregate, the digest in its data.
+    _digests: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all slices together."""
+        # `body_bytes` counts a comma behind each record. Behind the last there is none, but what ends the body.
+        return len(_opening(self.stream)) + body_bytes(self.records) - len(b",") + len(b"]}")
 
     def __iter__(self) -> Iterator[bytes]:
         waiting = bytearray(_opening(self.stream))
         between = b'{"Data":"'
-        for record in self.records:
+        for number, record in enumerate(self.records):
             waiting += between
-            data = memoryview(payload(record))
+            data = memoryview(payload(record, digest=self._digests.get(number)))
+            if record.followers:
+                self._digests[number] = bytes(data[-kpl.DIGEST_BYTES :])
             for offset in range(0, len(data), SLICE_BYTES):
                 waiting += b64encode(data[offset : offset + SLICE_BYTES])
                 if len(waiting) >= SLICE_BYTES:
@@ -106,15 +116,28 @@ class Slices:
         yield bytes(waiting + b"}]}")
 
 
-def payload(record: Record) -> bytes:
-    """The data of a Kinesis record: that of the record, or, if it has followers, all of theirs in KPL's aggregated format."""
-    return _aggregate(record) if record.followers else record.data
+def payload(record: Record, *, digest: bytes | None = None) -> bytes:
+    """The data of a Kinesis record: that of the record, or, if it has followers, all of theirs in KPL's aggregated format.
+
+    ``digest`` is that of the aggregate, if it was made before.
+    """
+    if not record.followers:
+        return record.data
+    return kpl.encode(record.partition_key, [record.data, *[each.data for each in record.followers]], digest=digest)
+
+
+def payload_bytes(record: Record) -> int:
+    """The length of ``payload``, which is not made for it."""
+    if not record.followers:
+        return len(record.data)
+    entries = [kpl.entry_bytes(len(each.data)) for each in (record, *record.followers)]
+    return kpl.overhead_bytes(record.partition_key) + sum(entries)
 
 
 def body_bytes(records: Sequence[Record]) -> int:
     """The length of the body of a request for these records, without the part that names the stream."""
     keys = [len(_JSON.encode(record.partition_key)) for record in records]
-    lengths = [len(payload(record)) for record in records]
+    lengths = [payload_bytes(record) for record in records]
     return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records)
 
 
@@ -137,7 +160,3 @@ def convert(results: object) -> Sequence[Result]:
         msgspec.ValidationError: they are not those of PutRecords.
     """
     return [loose.result for loose in msgspec.convert(results, list[_LooseResult])]
-
-
-def _aggregate(head: Record) -> bytes:
-    return kpl.encode(head.partition_key, [head.data, *(record.data for record in head.followers)])

@@ -31,10 +31,11 @@ SELECT json_build_object(
     'owner', quote_ident(pg_get_userbyid(ours.owner)),
     'holder', quote_ident(pg_get_userbyid(coalesce(ours.function_owner, ours.owner))),
     'exists', role.oid IS NOT NULL,
-    -- Whoever has capture() should have the other trigger functions too.
+    -- Whoever has capture() should have the others that fill the outbox too.
     'has_function', coalesce(role.oid = ours.function_owner, false) AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_proc AS proc
-        WHERE $2 = 'capture' AND proc.oid IN (to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_truncate')) AND proc.proowner <> role.oid
+        WHERE $2 = 'capture' AND proc.pronamespace = ours.schema AND proc.proowner <> role.oid
+            AND proc.proname IN ('capture_by_rules', 'capture_truncate', 'emit')
     ),
     'says_what', ours.says_what,
     -- Whether it can do all that the owner can, so that the function would run with no fewer rights.

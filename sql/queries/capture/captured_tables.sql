@@ -1,4 +1,5 @@
--- Every row of the registry, each as a JSON object: forwarder.capture.tables.Registered says what is in it.
+-- Every row of the registry that is of a table, each as a JSON object: forwarder.capture.tables.Registered says what is in it. The row with the id 0
+-- is of the events that forwarder.emit() makes: there is no table behind it.
 --   $1 a regular expression; each character that matches it is shown as a question mark
 SELECT regexp_replace(json_build_object(
     'id', captured.id,
@@ -15,4 +16,5 @@ SELECT regexp_replace(json_build_object(
     'columns', coalesce(to_jsonb(captured) -> 'columns', '[]')
 )::text, $1, '?', 'g')
 FROM forwarder.captured_table AS captured
+WHERE captured.id <> 0
 ORDER BY captured.id

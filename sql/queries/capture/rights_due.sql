@@ -41,6 +41,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'state_seed', '{EXECUTE}'),
@@ -85,8 +86,9 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'watch_triggers', '{EXECUTE}'),
     -- What the owner of a partitioned table needs to create or attach a partition, which gets the triggers of its parent. Without USAGE on
-    -- the schema nobody can name the function for a trigger of their own.
-    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}')
+    -- the schema nobody can name the functions for a trigger of their own.
+    ('partitions', 'FUNCTION', 'capture', '{EXECUTE}'),
+    ('partitions', 'FUNCTION', 'capture_by_rules', '{EXECUTE}')
 ),
 -- The owner of the schema is the role that owns what the first migration created.
 ours AS (
@@ -170,6 +172,13 @@ runtime_role AS (
     SELECT given.grantee
     FROM given
     WHERE given.name = 'captured_table' AND given.privilege = 'UPDATE (key_columns)' AND given.grantee <> 0
+),
+-- What a role needs that calls emit(). 0032_emit.sql has revoked what default privileges granted, so who may execute it was granted that by name.
+emitter_right AS (
+    SELECT needed.kind, given.grantee, needed.name, needed.privilege
+    FROM given
+    CROSS JOIN (VALUES ('SCHEMA', 'forwarder', 'USAGE'), ('FUNCTION', 'emit', 'EXECUTE')) AS needed (kind, name, privilege)
+    WHERE given.kind = 'FUNCTION' AND given.name = 'emit' AND given.privilege = 'EXECUTE'
 ),
 -- The tables that are to be captured, and their partitions. Locks none of them, as pg_partition_tree() would.
 chosen (oid) AS (
@@ -268,7 +277,7 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'capture_by_rules', 'capture_truncate', 'images')
+          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer
@@ -315,6 +324,7 @@ due (place, part, role_name, statement) AS (
       AND (
           given.grantee IN (0, coalesce(ours.capture_role, 0), coalesce(ours.images_role, 0))
           OR (given.kind, given.grantee, given.privilege) IN (SELECT kind, grantee, privilege FROM default_given)
+              AND (given.kind, given.grantee, given.name, given.privilege) NOT IN (SELECT kind, grantee, name, privilege FROM emitter_right)
       )
       AND NOT EXISTS (
           SELECT FROM right_of

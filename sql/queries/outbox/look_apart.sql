@@ -31,19 +31,20 @@ FROM (
         stored.*,
         left(coalesce(stored.after, stored.before), 1000) AS head,
         getdatabaseencoding() = 'UTF8' AS is_utf8,
-        coalesce(octet_length(stored.before), 0)::bigint + coalesce(octet_length(stored.after), 0) > $3 AS is_large
+        coalesce(octet_length(stored.before), 0)::bigint + coalesce(octet_length(stored.after), 0) + stored.rest > $3 AS is_large
     FROM (
         SELECT
             found.seq,
             CASE WHEN found.op <> 'I' THEN found.before END AS before,
             CASE WHEN found.op <> 'D' THEN found.after END AS after,
-            CASE found.op WHEN 'D' THEN found.after WHEN 'I' THEN found.before END AS moved
+            CASE found.op WHEN 'D' THEN found.after WHEN 'I' THEN found.before END AS moved,
+            CASE WHEN octet_length(found.context) <= 65536 THEN octet_length(found.context) ELSE 0 END + coalesce(octet_length(found.extra), 0) AS rest
         FROM (
-            SELECT o.seq, o.op, o.before, o.after
+            SELECT o.seq, o.op, o.before, o.after, o.context, o.extra
             FROM forwarder.outbox AS o
             WHERE $2::text IS NULL AND o.seq = ANY ($1::bigint[])
             UNION ALL
-            SELECT letter.seq, letter.op, letter.before, letter.after
+            SELECT letter.seq, letter.op, letter.before, letter.after, letter.context, letter.extra
             FROM forwarder.dead_letter AS letter
             WHERE letter.sink = $2 AND letter.seq = ANY ($1)
         ) AS found

@@ -1,16 +1,24 @@
 -- The next page of a large batch: changes that are not visible in S1 and visible in S2, in order of seq.
---   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes of images at most,
+--   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes at most (images, context and `extra`),
 --   $6 S2, $7 ceiling_seq of S2, $8 the seq of the last change delivered, $9 floor_seq of S2, $10 bytes above which a change's images are left
 --   out, and count as this many, $11 whether all images are left out
 --   * Returns at least one row unless the batch is done.
 --   * Each branch begins at its own place in an index and stops after $4 rows (the first one for each transaction of $2), so the rest of the
 --     batch is not read.
 --   * Images are measured, which does not fetch them. Those that are left out, or are beyond $5 bytes, are not fetched.
+--   * Context and `extra` come with every change. Empty stands for what cannot become UTF-8, where all images are left out, and for a context above
+--     64 KiB, which is not fetched and does not count. A context that is empty is null.
 SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $11 AND bytes <= $10 THEN before END AS before,
     CASE WHEN NOT $11 AND bytes <= $10 THEN after END AS after,
-    fault
+    fault,
+    CASE
+        WHEN octet_length(context) = 0 THEN NULL
+        WHEN octet_length(context) > 65536 OR $11 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
+        ELSE context
+    END AS context,
+    CASE WHEN NOT $11 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra
 FROM (
     SELECT
         page.*,
@@ -21,8 +29,9 @@ FROM (
         FROM unnest($2::xid8[]) AS running (txid)
         CROSS JOIN LATERAL (
             SELECT
-                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
-                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
+                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
+                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
+                    + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.txid = running.txid AND o.seq > $8
             ORDER BY o.txid, o.seq
@@ -33,8 +42,9 @@ FROM (
         UNION ALL
         (
             SELECT
-                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault,
-                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0) AS bytes
+                o.seq, o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra,
+                coalesce(octet_length(o.before), 0)::bigint + coalesce(octet_length(o.after), 0)
+                    + CASE WHEN octet_length(o.context) <= 65536 THEN octet_length(o.context) ELSE 0 END + coalesce(octet_length(o.extra), 0) AS bytes
             FROM forwarder.outbox AS o
             WHERE o.seq > greatest($8::bigint, $3::bigint) AND o.seq <= $7
               AND o.txid >= $1

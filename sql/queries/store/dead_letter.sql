@@ -1,5 +1,6 @@
 -- One dead letter with all that is known of it, as a JSON object: with its row images, or why an image cannot be shown.
--- `moved_to` and `moved_from` are null unless an update changed the key: see docs/formats.md.
+-- `moved_to` and `moved_from` are null unless an update changed the key: see docs/formats.md. `context` is as it was set, in a string; `extra` has what
+-- the trigger has to say beside it, as an object.
 --   $1 sink, $2 seq
 SELECT json_build_object(
     'sink', letter.sink,
@@ -24,6 +25,8 @@ SELECT json_build_object(
     'after', CASE WHEN forwarder.utf8_fault(image.after) IS NULL THEN image.after::json END,
     'moved_to', CASE WHEN forwarder.utf8_fault(image.moved_to) IS NULL THEN image.moved_to::json END,
     'moved_from', CASE WHEN forwarder.utf8_fault(image.moved_from) IS NULL THEN image.moved_from::json END,
+    'context', CASE WHEN forwarder.utf8_fault(letter.context) IS NULL THEN letter.context END,
+    'extra', CASE WHEN forwarder.utf8_fault(letter.extra) IS NULL THEN ('{' || letter.extra || '}')::json END,
     'fault', coalesce(letter.fault, forwarder.utf8_fault(image.before), forwarder.utf8_fault(image.after))
 )::text
 FROM forwarder.dead_letter AS letter

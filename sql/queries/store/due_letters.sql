@@ -1,12 +1,20 @@
 -- The dead letters that a sink is to be sent again, the oldest first. A row begins with the columns of the outbox, in their order.
---   $1 the sink, $2 the seq after which to begin, $3 rows at most, $4 bytes of images at most, $5 bytes above which a change's images are left
+--   $1 the sink, $2 the seq after which to begin, $3 rows at most, $4 bytes at most (images, context and `extra`), $5 bytes above which a change's images are left
 --   out, and count as this many, $6 whether all images are left out
--- Returns at least one row, if any is due. Images that are left out, or are beyond $4 bytes, are measured but not fetched.
+-- Returns at least one row, if any is due. Images that are left out, or are beyond $4 bytes, are measured but not fetched. Context and
+-- `extra` as in page.sql.
 SELECT
     seq, txid, at, table_id, relation, op,
     CASE WHEN NOT $6 AND bytes <= $5 THEN before END AS before,
     CASE WHEN NOT $6 AND bytes <= $5 THEN after END AS after,
-    fault, tx_index, tx_count, attempts
+    fault,
+    CASE
+        WHEN octet_length(context) = 0 THEN NULL
+        WHEN octet_length(context) > 65536 OR $6 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
+        ELSE context
+    END AS context,
+    CASE WHEN NOT $6 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra,
+    tx_index, tx_count, attempts
 FROM (
     SELECT
         letter.*,
@@ -15,7 +23,8 @@ FROM (
     FROM (
         SELECT
             dead_letter.*,
-            coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0) AS bytes
+            coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0)
+                + CASE WHEN octet_length(context) <= 65536 THEN octet_length(context) ELSE 0 END + coalesce(octet_length(extra), 0) AS bytes
         FROM forwarder.dead_letter
         WHERE sink = $1 AND retry_at IS NOT NULL AND seq > $2
         ORDER BY seq

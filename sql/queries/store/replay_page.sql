@@ -1,5 +1,5 @@
 -- The next changes that a replay looks at, of whatever table, without their images: whether each was delivered when the replay began, whether it is
--- to be sent again, and if so how many bytes its images have.
+-- to be sent again, and if so how many bytes its images, context and `extra` have.
 --   $1 the sink, $2 the seq to begin with, $3 changes at most
 SELECT
     change.seq,
@@ -9,6 +9,7 @@ SELECT
     CASE
         WHEN change.is_delivered AND change.table_id = ANY (change.table_ids)
         THEN coalesce(octet_length(change.before), 0)::bigint + coalesce(octet_length(change.after), 0)
+            + coalesce(octet_length(change.context), 0) + coalesce(octet_length(change.extra), 0)
     END AS bytes
 FROM (
     SELECT
@@ -22,7 +23,7 @@ FROM (
             AS is_delivered
     FROM forwarder.replay AS replay
     CROSS JOIN LATERAL (
-        SELECT o.seq, o.txid, o.table_id, o.before, o.after
+        SELECT o.seq, o.txid, o.table_id, o.before, o.after, o.context, o.extra
         FROM forwarder.outbox AS o
         WHERE o.seq >= $2 AND o.seq <= replay.last_seq
         ORDER BY o.seq

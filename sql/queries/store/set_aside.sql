@@ -4,12 +4,12 @@
 --   is, $8 of how many, or null
 -- All statements that lock letters do so in order of seq: then of two that meet, one waits for the other, and there is no deadlock.
 INSERT INTO forwarder.dead_letter (
-    sink, seq, txid, at, table_id, relation, op, before, after, fault, tx_index, tx_count,
+    sink, seq, txid, at, table_id, relation, op, before, after, fault, context, extra, tx_index, tx_count,
     partition_key, record_bytes, code, reason
 )
 SELECT
     $1, refused.seq, change.txid, change.at, change.table_id, change.relation, change.op, change.before, change.after, change.fault,
-    refused.tx_index, refused.tx_count, refused.partition_key, refused.record_bytes, refused.code, refused.reason
+    change.context, change.extra, refused.tx_index, refused.tx_count, refused.partition_key, refused.record_bytes, refused.code, refused.reason
 FROM (
     -- Each change once, even if it was refused twice since the last save: in its turn, and as a letter that was sent again.
     SELECT DISTINCT ON (given.seq) given.*
@@ -19,9 +19,10 @@ FROM (
 ) AS refused
 CROSS JOIN LATERAL (
     -- A change that is a letter already may be gone from the outbox. The conflict is found before its images are copied.
-    SELECT o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault FROM forwarder.outbox AS o WHERE o.seq = refused.seq
+    SELECT o.txid, o.at, o.table_id, o.relation, o.op, o.before, o.after, o.fault, o.context, o.extra
+    FROM forwarder.outbox AS o WHERE o.seq = refused.seq
     UNION ALL
-    SELECT l.txid, l.at, l.table_id, l.relation, l.op, l.before, l.after, l.fault
+    SELECT l.txid, l.at, l.table_id, l.relation, l.op, l.before, l.after, l.fault, l.context, l.extra
     FROM forwarder.dead_letter AS l
     WHERE l.sink = $1 AND l.seq = refused.seq
     LIMIT 1

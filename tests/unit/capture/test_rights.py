@@ -11,6 +11,8 @@ def listed(part: str) -> set[str]:
 
 
 def test_a_role_that_runs_the_listener_is_granted_every_function_that_a_query_calls() -> None:
-    text = "\n".join(path.read_text() for path in (SQL / "queries").glob("*/*.sql"))
+    # What rights_due.sql names is called by `migrate`.
+    queries = [path for path in (SQL / "queries").glob("*/*.sql") if path.name != "rights_due.sql"]
+    text = "\n".join(path.read_text() for path in queries)
     code = re.sub("--.*", "", text)
     assert set(re.findall(r"forwarder\.(\w+)\(", code)) <= listed("runtime")

@@ -23,6 +23,7 @@ from forwarder.delivery.sink import Rejection
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Invalid, Refused, Torn, Unavailable, Vanished
 from forwarder.health import Phase, ServiceState
+from forwarder.metrics import Metrics
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
@@ -1064,3 +1065,19 @@ async def test_a_large_letter_that_was_given_up_before_it_was_read_holds_nothing
             await relay.deliver_again(large_page_of((1, None), (2, Body(b"", is_gone=True)), (3, None)))
 
     assert [record.seq for record in sink.stored] == [1, 3]
+
+
+async def test_the_bytes_that_are_stored_include_those_of_followers() -> None:
+    metrics = Metrics()
+    relay = relay_to(
+        ScriptedSink(store),
+        schedule=Lanes(Pacing(), aggregate_bytes=1000),
+        metrics=metrics.sink("default"),
+    )
+    offer(relay, (1, "a"), (2, "a"), (3, "a"), size=20)
+
+    async with running(relay):
+        with anyio.fail_after(5):
+            await relay.settled()
+
+    assert b'forwarder_sink_bytes_total{sink="default"} 60.0' in metrics.exposition()

@@ -129,6 +129,18 @@ def test_drop_before_sends_it_without_the_old_image_and_says_so() -> None:
     assert not packed.aside
 
 
+def test_a_context_counts_as_bytes_of_its_record() -> None:
+    told = replace(change(1), context=json.dumps("x" * LIMIT))
+    assert [(aside.seq, aside.code) for aside in pack(told).aside] == [(1, "oversize")]
+
+
+def test_a_record_that_is_made_smaller_keeps_its_context_and_still_says_what_else_it_lacks() -> None:
+    told = replace(change(1, before=LARGE), context='{"user":"ada"}', omitted=("extra",))
+    (body,) = contents(pack(told, oversize=Oversize(kind="drop-before")))
+    assert body["context"] == {"user": "ada"}
+    assert body["omitted"] == ["before", "extra"]
+
+
 def test_drop_before_sets_aside_what_is_still_too_large() -> None:
     packed = pack(change(1, before=LARGE, after=LARGE), oversize=Oversize(kind="drop-before"))
 

@@ -60,6 +60,7 @@ def test_a_record_is_one_line_of_json_with_the_images_as_the_server_wrote_them()
         (b"U", "{}", "{}", "update"),
         (b"D", "{}", None, "delete"),
         (b"T", None, None, "truncate"),
+        (b"E", None, "{}", "event"),
     ],
 )
 def test_what_an_operation_does_not_have_is_null(op: bytes, before: str | None, after: str | None, name: str) -> None:
@@ -182,3 +183,31 @@ def test_the_id_is_the_same_over_every_resend_and_sorts_by_seq() -> None:
 
     assert ids == sorted(ids)
     assert json.loads(encode(event(seq=9, index=1)))["id"] == ids[0]
+
+
+def test_what_a_transaction_and_a_trigger_have_to_say_stands_behind_the_images() -> None:
+    told = event(context='{"user":"ada","sum":1.10}', extra='"changed":["price"],"audit":{"user":"shop"}')
+    told.omitted = ("before",)
+    assert (
+        encode(told)
+        .decode()
+        .endswith(
+            '10},"context":{"user":"ada","sum":1.10},"changed":["price"],"audit":{"user":"shop"},"omitted":["before"]}'
+        )
+    )
+
+
+def test_line_breaks_in_a_context_become_spaces() -> None:
+    assert encode(event(context='{\n"user":\r\n"ada"}')).decode().endswith('"context":{ "user":  "ada"}}')
+
+
+@pytest.mark.parametrize(
+    ("committed_at", "text"),
+    [
+        (820_638_245_123_456, "2026-01-02T03:04:05.123456Z"),
+        (820_638_245_000_007, "2026-01-02T03:04:05.000007Z"),
+        (-1, "1999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_the_time_of_the_commit_has_six_digits_as_any_other(committed_at: int, text: str) -> None:
+    assert encode(event(committed_at=committed_at)).decode().endswith(f'10}},"committed_at":"{text}"}}')

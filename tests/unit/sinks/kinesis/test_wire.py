@@ -65,8 +65,8 @@ def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
     assert wire.body_bytes(records) == len(wire.encode("changes", records)) - nameless
 
 
-@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), max_size=9))
-def test_in_slices_it_is_the_same_body(
+@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=9))
+def test_in_slices_it_is_the_same_body_each_time_that_they_are_made(
     rows: list[tuple[str, bytes]],
 ) -> None:
     records = records_of(rows)
@@ -76,9 +76,12 @@ def test_in_slices_it_is_the_same_body(
     whole = wire.encode("changes", records)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(wire, "SLICE_BYTES", 12)
-        slices = list(wire.Slices("changes", records))
+        body = wire.Slices("changes", records)
+        slices, again = list(body), list(body)
 
     assert b"".join(slices) == whole
+    assert again == slices
+    assert body.size == len(whole)
     assert all(len(part) >= 12 for part in slices[:-1])
 
 
