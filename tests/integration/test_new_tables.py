@@ -60,6 +60,14 @@ async def look(connection: Connection, settings: Settings = ALL) -> Sequence[str
     return new_tables.warnings
 
 
+async def count_captured(connection: Connection) -> int:
+    """How many tables of the application are captured."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM forwarder.captured_table WHERE removed_at IS NULL AND schema_name <> 'forwarder'"
+    )
+    return count
+
+
 async def gaps(connection: Connection) -> list[tuple[str, str | None]]:
     return [(change.table, change.fault) for change in await captured(connection) if change.op == "G"]
 
@@ -107,9 +115,9 @@ async def test_a_new_table_without_rows_is_captured_without_a_gap(owner: Connect
 async def test_a_table_that_no_rule_matches_stays_as_it_is(owner: Connection) -> None:
     await owner.execute(f"{ITEM}; CREATE SCHEMA other; CREATE TABLE other.item (id integer)")
     await look(owner, settings_of({"match": "other.*", "exclude": ["other.i*"]}))
-    assert await owner.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(owner) == 0
     await look(owner, settings_of({"match": "public.*"}, auto_attach=False))
-    assert await owner.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(owner) == 0
 
 
 async def test_masks_and_several_rules_hold_for_a_new_table_from_the_first_row(owner: Connection) -> None:
@@ -161,7 +169,7 @@ async def test_a_locked_table_is_not_waited_for_and_tried_again(owner: Connectio
         assert await look(owner) == ("new table public.item is not captured: it is locked; it is tried again",)
         await other.execute("COMMIT")
     assert await look(owner) == ()
-    assert await owner.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    assert await count_captured(owner) == 1
 
 
 async def test_nothing_is_done_while_somebody_migrates(owner: Connection, database: Database) -> None:
@@ -169,7 +177,7 @@ async def test_nothing_is_done_while_somebody_migrates(owner: Connection, databa
     async with connected(database.url) as other:
         await other.execute("SELECT pg_advisory_lock(1719100530, 2)")
         assert await look(owner) == ()
-    assert await owner.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(owner) == 0
 
 
 # By event triggers
@@ -209,7 +217,7 @@ async def test_migrate_finds_nothing_to_correct_in_what_an_event_trigger_has_cap
     followed: Connection, statement: str
 ) -> None:
     await followed.execute(statement)
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    assert await count_captured(followed) == 1
     found = await plan.from_selection(followed, rules_of(ALL.table), auto_attach=True, schema_events=False)
     assert found.changes == []
 
@@ -229,7 +237,7 @@ async def test_options_that_are_the_same_for_every_table_hold_from_the_creation(
     settings = settings_of({"match": "public.*", **options})
     await migrate(root, settings)
     await owner.execute(ITEM)
-    assert await owner.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    assert await count_captured(owner) == 1
     found = await plan.from_selection(owner, rules_of(settings.table), auto_attach=True, schema_events=False)
     assert found.changes == []
 
@@ -279,7 +287,7 @@ async def test_tables_that_no_rule_matches_temporary_ones_and_views_are_left_alo
         "CREATE TEMPORARY TABLE item (id integer); CREATE SCHEMA other; CREATE TABLE other.item (id integer);"
         " CREATE VIEW public.seen AS SELECT 1; CREATE MATERIALIZED VIEW public.kept AS SELECT 1"
     )
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(followed) == 0
 
 
 async def test_a_table_that_is_made_anew_is_captured_from_the_first_row_without_a_gap(followed: Connection) -> None:
@@ -305,7 +313,7 @@ async def test_a_table_of_somebody_else_is_created_all_the_same_and_left_to_the_
     followed: Connection, root: Connection
 ) -> None:
     await root.execute("CREATE TABLE public.theirs (id integer PRIMARY KEY)")
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(followed) == 0
     [line] = await look(followed)
     assert "GRANT TRIGGER ON public.theirs" in line
 
@@ -446,7 +454,7 @@ async def test_ddl_goes_on_whatever_is_wrong_with_us(followed: Connection, root:
         "ALTER TABLE forwarder.gone RENAME TO table_rule; UPDATE forwarder.table_rule SET table_pattern = '('"
     )
     await followed.execute("CREATE TABLE public.second (id integer)")
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 0
+    assert await count_captured(followed) == 0
 
 
 async def test_ddl_waits_for_nobody(followed: Connection, database: Database) -> None:
@@ -467,7 +475,7 @@ async def test_ddl_keeps_nobody_waiting(followed: Connection, database: Database
         assert await look(followed) == ()
         assert await look_at_triggers(followed) == []
         await other.execute("COMMIT")
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table WHERE removed_at IS NULL") == 2
+    assert await count_captured(followed) == 2
 
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
@@ -481,7 +489,7 @@ async def test_two_transactions_of_any_isolation_create_tables_at_once(
         for connection in (one, other):
             await connection.execute("COMMIT")
     assert await look(followed) == ()
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 2
+    assert await count_captured(followed) == 2
 
 
 async def test_a_statement_that_is_undone_leaves_nothing(followed: Connection) -> None:
@@ -512,12 +520,12 @@ async def test_event_triggers_go_with_the_setting_and_come_again_if_somebody_dro
     await migrate(root, both)
     assert await event_triggers(root) == {"forwarder_attach", "forwarder_dropped", "forwarder_schema"}
     await followed.execute(ITEM)
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    assert await count_captured(followed) == 1
 
     [line] = await migrate(followed, settings_of({"match": "public.*"}, auto_attach=False))
     assert "DROP EVENT TRIGGER" in line
     await followed.execute("CREATE TABLE public.second (id integer)")
-    assert await followed.fetchval("SELECT count(*) FROM forwarder.captured_table") == 1
+    assert await count_captured(followed) == 1
     await migrate(root, settings_of({"match": "public.*"}, auto_attach=False))
     assert await event_triggers(root) == set()
 
