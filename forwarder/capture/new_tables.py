@@ -71,6 +71,11 @@ class NewTables:
         self._problems: dict[str, str] = {}
         self.warnings: Sequence[str] = ()
 
+    def forget(self) -> None:
+        """Look again at the next opportunity."""
+        self._due = 0.0
+        self.warnings = ()
+
     async def look(self, connection: Connection) -> None:
         """Look for new tables if it is time to. What goes wrong is in ``warnings`` afterwards.
 

@@ -11,7 +11,7 @@ import msgspec
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.trigger_set import serialized, trigger_set
 from forwarder.config.settings import TableRule
-from forwarder.config.table_options import ColumnRules, TableOptions
+from forwarder.config.table_options import TableOptions
 from forwarder.database.quoting import literal
 
 
@@ -28,6 +28,8 @@ def rules_of(tables: Sequence[TableRule]) -> list[Rule]:
 
 
 _LIST = ",\n"
+# The options by which every table has the same triggers. Any other one has to be worked out for each table.
+_SUITING = {"before", "where", "operations", "skip_unchanged", "context", "audit"}
 
 
 class StoredRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +93,7 @@ def _stored(rule: Rule) -> StoredRule:
 
 def _suits_all(options: TableOptions) -> bool:
     """Whether every table has the same triggers by these options, whatever its columns and key are."""
-    return (
-        options.columns == ColumnRules()
-        and not options.only_when
-        and options.before in ("full", "none")
-        and options.after == "full"
-    )
+    return options.set_ones.keys() <= _SUITING and options.before in ("full", "none")
 
 
 def _canonical(text: str | None) -> str | None:

@@ -70,6 +70,8 @@ class Janitor:
                     await self._make_rounds(connection, backoff)
             except (ForwarderError, asyncpg.PostgresError) as error:
                 self._survey.forget()
+                if self._new_tables:
+                    self._new_tables.forget()
                 logger.warning("the outbox is not tidied; trying again", extra={"reason": str(error)})
             await anyio.sleep(backoff.next())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -11,7 +11,8 @@ from forwarder.capture import plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.new_tables import NewTables
 from forwarder.capture.rights_due import Roles
-from forwarder.capture.table_rules import rules_of
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.table_rules import rules_of, stored
 from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.config.settings import CAPTURE_ROLE, CaptureSettings, Settings, TableRule
 from forwarder.database.sessions import session
@@ -22,6 +23,12 @@ from tests.migrating import Outcome, captured
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
+
+
+class Named(NamedTuple):
+    schema: str
+    name: str
+
 
 ITEM = "CREATE TABLE public.item (id integer PRIMARY KEY, email text)"
 BEGAN = "capture began"
@@ -316,6 +323,69 @@ async def test_a_table_of_somebody_else_is_created_all_the_same_and_left_to_the_
     assert await count_captured(followed) == 0
     [line] = await look(followed)
     assert "GRANT TRIGGER ON public.theirs" in line
+
+
+async def test_the_database_understands_a_pattern_as_migrate_does(owner: Connection) -> None:
+    names = [
+        "orders",
+        "Orders",
+        "log_1",
+        "logx1",
+        "a.b",
+        "a\nb",
+        "***:a",
+        "größe (1)",
+        'q"x',
+        "a\\b",
+        "$",
+        "^a",
+        "[a]",
+        "x" * 63,
+    ]
+    patterns = [
+        "orders",
+        "log_?",
+        "*",
+        "a?b",
+        "***",
+        '"***:a"',
+        '"a.b"',
+        "gr* (1)",
+        '"q""x"',
+        '"a\\b"',
+        "$",
+        "^a",
+        "[a]",
+        "[ab]",
+        "x*x",
+    ]
+    rules = stored([Rule(match=Pattern(f"public.{pattern}")) for pattern in patterns])
+    for pattern, rule in zip(patterns, rules, strict=True):
+        found = {
+            name
+            for name in names
+            if await owner.fetchval("SELECT 'public' ~ $1 AND $2 ~ $3", rule.schema_pattern, name, rule.table_pattern)
+        }
+        wanted = {name for name in names if Pattern(f"public.{pattern}").matches(Named("public", name))}
+        assert (pattern, found) == (pattern, wanted)
+
+
+async def test_the_log_says_how_a_table_was_captured(followed: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    new_tables = NewTables(ALL)
+    await new_tables.look(followed)
+    await followed.execute(ITEM)
+    await followed.execute("BEGIN ISOLATION LEVEL SERIALIZABLE; CREATE TABLE public.second (id integer); COMMIT")
+    new_tables.forget()
+    await new_tables.look(followed)
+    told = {(record.message, vars(record).get("table")) for record in caplog.records if "captured" in record.message}
+    assert told == {("captured since it was created", "public.item"), ("captured from now on", "public.second")}
+
+
+async def test_a_session_may_turn_it_off(followed: Connection) -> None:
+    await followed.execute("SET forwarder.attach = off")
+    await followed.execute(ITEM)
+    assert await count_captured(followed) == 0
 
 
 # Partitions, and tables that become some
