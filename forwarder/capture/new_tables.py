@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 # How long a statement of ours waits for a table that is locked. While it waits, writers queue behind it.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '100ms'"
+# After so many tables, the next ones wait for the next round of the janitor, which has other things to do.
+_MOST_AT_ONCE = 50
 # Of more tables that are not captured, the warnings say how many.
 _MAX_LINES = 5
 
@@ -47,7 +49,8 @@ class Found:
     relation: int
     schema: str
     name: str
-    ancestors: Sequence[int] = ()
+    is_partitioned: bool
+    ancestors: Sequence[int]
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -69,6 +72,8 @@ class NewTables:
         self._last_id: int | None = None
         # Of each table that is selected and not captured, why.
         self._problems: dict[str, str] = {}
+        # How many tables this look has captured.
+        self._captured = 0
         self.warnings: Sequence[str] = ()
 
     def forget(self) -> None:
@@ -86,7 +91,7 @@ class NewTables:
         if began < self._due:
             return
         self._due = began + LOOK_SECONDS
-        self._problems = {}
+        self._problems, self._captured = {}, 0
         try:
             async with _beside_no_migrate(connection) as is_alone:
                 if is_alone:
@@ -99,7 +104,7 @@ class NewTables:
         else:
             self.warnings = tuple(_lines(self._problems))
             now = anyio.current_time()
-            self._due = now + seconds_to_next_look(now - began)
+            self._due = now if self._captured >= _MOST_AT_ONCE else now + seconds_to_next_look(now - began)
         if self.warnings and self._throttled.due("warnings"):
             for line in self.warnings:
                 logger.warning("a new table is not captured", extra={"what": line})
@@ -132,8 +137,11 @@ class NewTables:
                 "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'forwarder.captured_table'::regclass"
             )
         tables = await read_tables(connection) if is_owner else []
+        registry = await read_registry(connection) if is_owner else []
         chosen = self._chosen(tables)
         for found in selected:
+            if self._captured >= _MOST_AT_ONCE:
+                return
             with database_errors("cannot look for new tables"):
                 twin = await connection.fetchval("SELECT forwarder.twin_of($1)", found.relation)
             if twin:
@@ -144,12 +152,20 @@ class NewTables:
             elif not is_owner:
                 await self._attach_by_rules(connection, found)
             elif table := chosen.get(found.relation):
-                await self._install(connection, table, tables, await read_registry(connection))
+                if found.is_partitioned:
+                    await self._grant_partitions(connection, table)
+                await self._install(connection, table, tables, registry)
 
     def _chosen(self, tables: Sequence[Table]) -> dict[int, Table]:
         """Those that the rules choose, by oid. A rule that matches nothing yet is none."""
         rules = [rule for rule in self._rules if any(rule.match.matches(table) for table in tables)]
         return {table.relation: table for table in choose(tables, rules)}
+
+    async def _grant_partitions(self, connection: Connection, table: Table) -> None:
+        """Let the owner of a partitioned table go on creating partitions, which get our triggers."""
+        rights = await protection(connection, self._roles, tables=[table.relation], is_pending=False)
+        due = [right for right in rights.changes if right.part == "partitions"]
+        await Installation(connection, self._report, patience_seconds=0).carry_out(due)
 
     async def _install(
         self, connection: Connection, table: Table, tables: Sequence[Table], registry: Sequence[Registered]
@@ -157,17 +173,17 @@ class NewTables:
         """Capture a table as `forwarder migrate` does."""
         try:
             options = settle(table, self._rules, None).options
-            decisions = plan(tables, registry, {table.relation: options}, prune=False)
-            rights = await protection(connection, self._roles, tables=[table.relation], is_pending=False)
+            rows = _about(table, registry)
+            decisions = plan([*_of(rows, tables), table], rows, {table.relation: options}, prune=False)
         except (Misconfigured, Refused) as error:
             self._problems[table.quoted] = f"{error}"
             return
-        changes: list[Change] = [right for right in rights.changes if right.part == "partitions"]
+        changes: list[Change] = []
         for decision in decisions:
             # A table that had its name and was dropped is forgotten first.
-            if isinstance(decision, Forget) and decision.table == table.quoted:
+            if isinstance(decision, Forget):
                 changes.append(decision)
-            elif isinstance(decision, Install) and decision.table == table.quoted:
+            elif isinstance(decision, Install):
                 changes.append(replace(decision, tells_beginning=True))
         await Installation(connection, self._report, patience_seconds=0).carry_out(changes)
 
@@ -175,7 +191,7 @@ class NewTables:
         if problem is not None:
             self._problems[change.table] = problem
         elif isinstance(change, Install):
-            logger.info("captured from now on", extra={"table": change.table})
+            self._tell(change.table)
 
     async def _attach_by_rules(self, connection: Connection, found: Found) -> None:
         """Capture a table by what the database knows of the rules."""
@@ -190,7 +206,11 @@ class NewTables:
         if captured_id is None:
             self._problems[f"{found}"] = f"its rules have to be worked out by the owner of schema forwarder; {REMEDY}"
         else:
-            logger.info("captured from now on", extra={"table": f"{found}"})
+            self._tell(f"{found}")
+
+    def _tell(self, table: str) -> None:
+        self._captured += 1
+        logger.info("captured from now on", extra={"table": table})
 
     async def _complete_partitions(self, connection: Connection) -> None:
         with database_errors("cannot look for new partitions"):
@@ -203,6 +223,22 @@ class NewTables:
                 if connection.is_closed():
                     raise
                 logger.info("a partition lacks its trigger for TRUNCATE", extra={"reason": f"{error}"})
+
+
+def _about(table: Table, registry: Sequence[Registered]) -> list[Registered]:
+    """What the registry has of this table, and of others that had its name or its oid."""
+    name = (table.schema, table.name)
+    return [
+        row
+        for row in registry
+        if row.id == table.captured_id or row.relation == table.relation or (row.schema, row.name) == name
+    ]
+
+
+def _of(rows: Sequence[Registered], tables: Sequence[Table]) -> list[Table]:
+    """The captured tables that these rows are of, under whatever names."""
+    ids = {row.id for row in rows}
+    return [table for table in tables if table.captured_id in ids] if ids else []
 
 
 @asynccontextmanager

@@ -42,30 +42,35 @@ CREATE TABLE forwarder.schema_events (
 );
 INSERT INTO forwarder.schema_events (is_on) VALUES (false);
 
+-- The attribute numbers of the columns that identify a row of a table, in order; null if there are none. As sql/queries/capture/candidates.sql finds them.
+CREATE FUNCTION forwarder.key_numbers(target oid) RETURNS smallint[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT (index.indkey::smallint[])[0:index.indnkeyatts - 1]
+    FROM pg_index AS index
+    JOIN pg_class AS index_class ON index_class.oid = index.indexrelid
+    WHERE index.indrelid = target AND (
+        index.indisprimary
+        OR index.indisunique AND index.indimmediate AND index.indisvalid
+            AND index.indpred IS NULL AND index.indexprs IS NULL
+            AND NOT EXISTS (
+                SELECT FROM pg_attribute AS attribute
+                WHERE attribute.attrelid = target AND NOT attribute.attnotnull
+                  AND attribute.attnum = ANY ((index.indkey::smallint[])[0:index.indnkeyatts - 1])
+            )
+    )
+    ORDER BY index.indisprimary DESC, index.indisreplident DESC, index_class.relname
+    LIMIT 1
+$$;
+
 -- The columns that identify a row of a table, as the registry keeps them, and the labels by which a trigger finds them in an image. As
 -- forwarder/capture/tables.py works them out of sql/queries/capture/candidates.sql: key_columns() and key_labels().
 CREATE FUNCTION forwarder.key_of_table(target oid, OUT key_columns jsonb, OUT key_labels text[])
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH RECURSIVE key AS (
-        SELECT (index.indkey::smallint[])[0:index.indnkeyatts - 1] AS attnums
-        FROM pg_index AS index
-        JOIN pg_class AS index_class ON index_class.oid = index.indexrelid
-        WHERE index.indrelid = target AND (
-            index.indisprimary
-            OR index.indisunique AND index.indimmediate AND index.indisvalid
-                AND index.indpred IS NULL AND index.indexprs IS NULL
-                AND NOT EXISTS (
-                    SELECT FROM pg_attribute AS attribute
-                    WHERE attribute.attrelid = target AND NOT attribute.attnotnull
-                      AND attribute.attnum = ANY ((index.indkey::smallint[])[0:index.indnkeyatts - 1])
-                )
-        )
-        ORDER BY index.indisprimary DESC, index.indisreplident DESC, index_class.relname
-        LIMIT 1
-    ),
-    present AS (
+    WITH RECURSIVE present AS (
         SELECT
             attribute.attnum,
             attribute.attname,
@@ -86,8 +91,7 @@ AS $$
     ),
     key_column AS (
         SELECT listed.place, present.attnum, present.attname
-        FROM key
-        CROSS JOIN LATERAL unnest(key.attnums) WITH ORDINALITY AS listed (attnum, place)
+        FROM unnest(forwarder.key_numbers(target)) WITH ORDINALITY AS listed (attnum, place)
         JOIN present ON present.attnum = listed.attnum
     ),
     fact AS (
@@ -118,28 +122,39 @@ $$;
 -- A table that makes it unwise to capture this one by itself: one of the two may become a partition of the other, and PostgreSQL refuses to attach a table
 -- that has our triggers to one that has them. For that both have the same columns, and one is partitioned. Null: there is none.
 CREATE FUNCTION forwarder.twin_of(target oid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('%I.%I', namespace.nspname, other.relname)
-    FROM pg_class AS ours
-    JOIN pg_class AS other ON other.oid <> ours.oid AND other.relkind IN ('r', 'p') AND 'p' IN (ours.relkind, other.relkind)
-    JOIN pg_namespace AS namespace ON namespace.oid = other.relnamespace
-    WHERE ours.oid = target AND NOT ours.relispartition
-      AND (
-          other.relkind = 'p'
-          OR NOT other.relispartition AND EXISTS (
-              SELECT FROM pg_trigger WHERE tgrelid = other.oid AND tgfoid = ANY (forwarder.row_triggers()))
-      )
-      AND (
-          SELECT array_agg(ROW(attname, atttypid, atttypmod)::text ORDER BY attname)
-          FROM pg_attribute WHERE attrelid = ours.oid AND attnum > 0 AND NOT attisdropped
-      ) = (
-          SELECT array_agg(ROW(attname, atttypid, atttypmod)::text ORDER BY attname)
-          FROM pg_attribute WHERE attrelid = other.oid AND attnum > 0 AND NOT attisdropped
-      )
-    ORDER BY 1
-    LIMIT 1
+DECLARE
+    ours record;
+    our_columns text[];
+BEGIN
+    SELECT relkind, relispartition INTO ours FROM pg_class WHERE oid = target;
+    IF ours.relispartition THEN
+        RETURN NULL;
+    END IF;
+    our_columns := ARRAY(
+        SELECT ROW(attname, atttypid, atttypmod)::text
+        FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+        ORDER BY attname);
+    RETURN (
+        SELECT format('%I.%I', namespace.nspname, other.relname)
+        FROM pg_class AS other
+        JOIN pg_namespace AS namespace ON namespace.oid = other.relnamespace
+        WHERE other.oid <> target
+          AND (
+              other.relkind = 'p'
+              OR ours.relkind = 'p' AND other.relkind = 'r' AND NOT other.relispartition AND EXISTS (
+                  SELECT FROM pg_trigger WHERE tgrelid = other.oid AND tgfoid = ANY (forwarder.row_triggers()))
+          )
+          AND our_columns = ARRAY(
+              SELECT ROW(attname, atttypid, atttypmod)::text
+              FROM pg_attribute WHERE attrelid = other.oid AND attnum > 0 AND NOT attisdropped
+              ORDER BY attname)
+        ORDER BY 1
+        LIMIT 1
+    );
+END
 $$;
 
 -- Wakes the listener when this transaction is committed, as forwarder.capture() does.
@@ -355,19 +370,15 @@ AS $$
             'name', attribute.attname,
             'type', format_type(attribute.atttypid, attribute.atttypmod),
             'nullable', NOT attribute.attnotnull,
-            'key', key.place
+            'key', array_position(key.numbers, attribute.attnum)
         ) ORDER BY attribute.attnum), '[]')
         FROM pg_attribute AS attribute
-        LEFT JOIN LATERAL (
-            SELECT listed.place
-            FROM forwarder.key_of_table(target) AS found
-            CROSS JOIN LATERAL jsonb_array_elements(found.key_columns) WITH ORDINALITY AS listed (member, place)
-            WHERE (listed.member ->> 'attnum')::integer = attribute.attnum
-        ) AS key ON true
         WHERE attribute.attrelid = target AND attribute.attnum > 0 AND NOT attribute.attisdropped
     ))::text
     FROM pg_class AS class
     JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+    -- From 1: what int2vector becomes is counted from 0.
+    CROSS JOIN LATERAL (SELECT ARRAY(SELECT unnest(forwarder.key_numbers(target)))) AS key (numbers)
     WHERE class.oid = target
 $$;
 

@@ -151,6 +151,20 @@ async def test_a_table_that_is_dropped_and_created_anew_is_captured_again_and_th
     assert await look_at_triggers(owner) == []
 
 
+async def test_a_new_table_under_the_name_of_one_that_was_renamed_is_captured_beside_it_by_the_next_look(
+    owner: Connection,
+) -> None:
+    await owner.execute(ITEM)
+    await look(owner)
+    await owner.execute(f"ALTER TABLE public.item RENAME TO former; {ITEM}")
+    assert await look(owner) == ()
+    await owner.execute("INSERT INTO public.item VALUES (1, 'new'); INSERT INTO public.former VALUES (1, 'old')")
+
+    assert [change.table for change in await captured(owner)] == ["public.item", "public.former"]
+    assert await look_at_triggers(owner) == []
+    assert await count_captured(owner) == 2
+
+
 async def test_what_migrate_makes_of_a_table_that_was_captured_by_itself_is_nothing(owner: Connection) -> None:
     await owner.execute(ITEM)
     await look(owner)

@@ -4,6 +4,7 @@ SELECT
     class.oid::bigint AS relation,
     forwarder.legible(namespace.nspname::text) AS schema,
     forwarder.legible(class.relname::text) AS name,
+    class.relkind = 'p' AS is_partitioned,
     ARRAY(
         SELECT ancestor.relid::oid::bigint FROM pg_partition_ancestors(class.oid) AS ancestor WHERE ancestor.relid <> class.oid
     ) AS ancestors
