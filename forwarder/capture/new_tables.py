@@ -14,6 +14,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 
@@ -127,8 +128,6 @@ class NewTables:
         if roots := [table for table in selected.values() if selected.keys().isdisjoint(table.ancestors)]:
             await self._attach(connection, roots)
         await self._complete_partitions(connection)
-        with database_errors("cannot read the registry"):
-            self._last_id = await connection.fetchval("SELECT coalesce(max(id), 0) FROM forwarder.captured_table")
 
     async def _attach(self, connection: Connection, selected: Sequence[Found]) -> None:
         """Capture these tables, as far as this role may, and note why not."""
@@ -146,8 +145,8 @@ class NewTables:
                 twin = await connection.fetchval("SELECT forwarder.twin_of($1)", found.relation)
             if twin:
                 self._problems[f"{found}"] = (
-                    f"it has the columns of {twin}, and one of them may become a partition of the other; {REMEDY} --table {found} if it will not,"
-                    " or exclude it in its [[table]]"
+                    f"it has the columns of {twin}, and one of them may become a partition of the other; if it will not, run"
+                    f" `forwarder migrate --table {found}`; or exclude it in its [[table]]"
                 )
             elif not is_owner:
                 await self._attach_by_rules(connection, found)
@@ -197,7 +196,9 @@ class NewTables:
         """Capture a table by what the database knows of the rules."""
         try:
             with database_errors("it is not captured"):
-                captured_id = await _briefly(connection, "SELECT forwarder.attach_by_rules($1)", found.relation)
+                captured_id: int | None = await _briefly(
+                    connection, "SELECT forwarder.attach_by_rules($1)", found.relation
+                )
         except (Refused, Unavailable, Conflict) as error:
             if connection.is_closed():
                 raise
@@ -206,6 +207,8 @@ class NewTables:
         if captured_id is None:
             self._problems[f"{found}"] = f"its rules have to be worked out by the owner of schema forwarder; {REMEDY}"
         else:
+            # Not since it was created.
+            self._last_id = captured_id
             self._tell(f"{found}")
 
     def _tell(self, table: str) -> None:
@@ -254,7 +257,7 @@ async def _beside_no_migrate(connection: Connection) -> AsyncIterator[bool]:
                 await connection.execute("SELECT pg_advisory_unlock($1, $2)", LOCK_CLASS, MIGRATION_LOCK)
 
 
-async def _briefly(connection: Connection, statement: str, *parameters: object) -> object:
+async def _briefly(connection: Connection, statement: str, *parameters: object) -> Any:
     """What a statement returns that gives up soon where it would have to wait for a lock."""
     async with connection.transaction():
         await connection.execute(_LOCK_TIMEOUT)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import anyio
 import pytest
 
-from forwarder.capture import plan
+from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.new_tables import NewTables
 from forwarder.capture.rights_due import Roles
@@ -20,6 +21,7 @@ from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected
 from tests.dumps import dump, restored
 from tests.migrating import Outcome, captured
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -400,6 +402,28 @@ async def test_a_session_may_turn_it_off(followed: Connection) -> None:
     await followed.execute("SET forwarder.attach = off")
     await followed.execute(ITEM)
     assert await count_captured(followed) == 0
+
+
+async def test_a_migrate_that_meets_a_look_waits_for_a_listener_and_not_for_a_stranger(
+    owner: Connection, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with session(database.url, purpose="janitor") as janitor:
+        await janitor.execute("SELECT pg_advisory_lock(1719100530, 2)")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_migrate_alone, owner)
+
+            async def told() -> bool:
+                return "waiting for a listener that captures new tables" in caplog.messages
+
+            await eventually(told)
+            await janitor.execute("SELECT pg_advisory_unlock(1719100530, 2)")
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+async def _migrate_alone(connection: Connection) -> None:
+    async with migrations.alone(connection):
+        pass
 
 
 # Partitions, and tables that become some
