@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from bench import options
 from bench.figures import Figure, ratios
-from bench.rig import CAPTURED, create_items, rig
+from bench.processor import microseconds
+from bench.rig import CAPTURED, ROWS, create_items, rig
 from bench.size import Size
 from forwarder.database.sessions import Connection, session
 
 PLAIN = "plain"
 BARE = "bare"
 SCHEMAS = {PLAIN: "no trigger", BARE: "a bare trigger", CAPTURED: "captured"}
-# What item.sql makes.
-ROWS = 10_000
 _SINGLE_ROWS = 1_000
 _FIRST_NEW_ID = 1_000_000
 _STATEMENTS = {
@@ -42,12 +42,13 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
             for schema in SCHEMAS:
                 await ready.connection.execute(f"VACUUM {schema}.item")
                 for operation, (rows, work) in _operations(writer).items():
-                    cost = await _microseconds(writer, partial(work, schema))
+                    cost = await microseconds(writer, partial(work, schema))
                     # The first round finds nothing in any cache.
                     if number:
                         costs[operation, schema].append(cost / rows)
             await ready.connection.execute("TRUNCATE forwarder.outbox")
-    return [figure for operation in _operations(writer) for figure in _figures(operation, costs)]
+    figures = [figure for operation in _operations(writer) for figure in _figures(operation, costs)]
+    return [*figures, *await options.measure(size, runs)]
 
 
 def _operations(writer: Connection) -> Mapping[str, tuple[int, Work]]:
@@ -63,17 +64,6 @@ def _operations(writer: Connection) -> Mapping[str, tuple[int, Work]]:
 
     bulk = {operation: (ROWS, partial(in_bulk, statement)) for operation, statement in _STATEMENTS.items()}
     return {**bulk, _SINGLE: (_SINGLE_ROWS, one_by_one)}
-
-
-async def _microseconds(connection: Connection, work: Callable[[], Awaitable[None]]) -> float:
-    before = _processor_seconds(connection)
-    await work()
-    return 1_000_000 * (_processor_seconds(connection) - before)
-
-
-def _processor_seconds(connection: Connection) -> float:
-    """How long the session's process has run on a processor (Linux), to the nanosecond."""
-    return int(Path(f"/proc/{connection.get_server_pid()}/schedstat").read_text().split()[0]) / 1e9
 
 
 def _figures(operation: str, costs: Mapping[tuple[str, str], Sequence[float]]) -> Sequence[Figure]:

@@ -67,8 +67,8 @@ async def create(connection: Connection, *statements: str, table: str = "public.
 async def rule(connection: Connection, *, table: str = "public.*", **options: Any) -> None:
     """`forwarder migrate` with these options."""
     before = options.pop("before", "full")
-    outcome = await migrate(connection, table, before=before, options=options)
-    assert not outcome.problems
+    outcome = await migrate(connection, table, before=before, options=options, patience_seconds=60)
+    assert not outcome.problems, outcome.problems
 
 
 async def everything_of_ours(superuser: Connection) -> str:

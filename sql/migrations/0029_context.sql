@@ -36,7 +36,11 @@ BEGIN
             PERFORM set_config(name, replace(current_setting(name, true), line || E'\n', ''), true);
         END IF;
     END LOOP;
-    IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
+    IF members[3] = 'N' THEN
+        -- A change that is noted, and not captured (0031_rules.sql): it keeps its place among those that are moved.
+        PERFORM forwarder.note_change(state, nextval('forwarder.outbox_seq'), 'N', members[4]::bigint, NULL, 0, NULL) WHERE NOT is_settled;
+        RETURN;
+    ELSIF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;
     END IF;
     -- By its place, so that no index is read that others write to.

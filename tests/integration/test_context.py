@@ -205,11 +205,7 @@ async def test_a_change_that_a_late_one_puts_behind_itself_keeps_what_was_said_w
     await writer.execute("UPDATE item SET name = 'outer'")
     written = [
         (record["after"]["name"], record.get("context"), record.get("changed"))
-<<<<<<< HEAD
         for record in await records(fresh_database.url)
-=======
-        for record in await records(fresh_database)
->>>>>>> ruletests
     ]
     assert written == [("", None, None), ("outer", "outer", ["name"]), ("inner", "inner", ["name"])]
 

@@ -326,8 +326,30 @@ async def test_a_trigger_that_fires_always_stays_so(owner: Connection) -> None:
     await owner.execute('ALTER TABLE public.orders ENABLE ALWAYS TRIGGER "00_forwarder_capture"')
     assert (await migrate(owner, "orders")).done == []
     assert (await migrate(owner, "orders", before="none")).tables == ["public.orders"]
-    query = "SELECT tgenabled::text FROM pg_trigger WHERE tgname = '00_forwarder_capture'"
+    query = "SELECT tgenabled::text FROM pg_trigger WHERE tgname LIKE '00_forwarder_capture%'"
     assert await owner.fetchval(query) == "A"
+    # Options that need triggers of their own for some operations do not end it.
+    await migrate(owner, "orders", options={"where": "NEW.id > 0"})
+    assert [row["tgenabled"] for row in await owner.fetch(query)] == ["A"] * 5
+    await migrate(owner, "orders")
+    assert [row["tgenabled"] for row in await owner.fetch(query)] == ["A"]
+
+
+async def test_a_trigger_that_fires_always_on_a_partition_alone_stays_so(owner: Connection) -> None:
+    await owner.execute(
+        "CREATE TABLE public.part (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9);"
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES FROM (9) TO (20)"
+    )
+    await migrate(owner, "part")
+    await owner.execute('ALTER TABLE public.part_1 ENABLE ALWAYS TRIGGER "00_forwarder_capture"')
+    for options in ({"before": "none"}, {"where": "NEW.id <> 3"}, {}):
+        assert (await migrate(owner, "part", options=options)).tables == ["public.part"]
+        rows = await owner.fetch(
+            "SELECT DISTINCT tgrelid::regclass::text AS name, tgenabled::text AS enabled FROM pg_trigger WHERE tgname LIKE '00_forwarder_capture%'"
+        )
+        assert {row["name"]: row["enabled"] for row in rows} == {"part": "O", "part_0": "O", "part_1": "A"}
+        assert len(rows) == 3
 
 
 async def test_no_change_slips_through_while_the_before_image_is_changed(owner: Connection, other: Connection) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from forwarder.errors import Misconfigured
@@ -11,9 +9,6 @@ from tests.databases import Database, connected
 from tests.migrating import migrate
 from tests.reading import records
 from tests.ruled import create
-
-if TYPE_CHECKING:
-    from forwarder.database.sessions import Connection
 
 # As the documentation of Debezium's outbox event router has it.
 OUTBOX = (

@@ -345,7 +345,7 @@ async def test_a_column_that_is_renamed_or_made_anew_shows_nothing(
         await assert_hidden(database)
 
         # Whoever includes a column names the one that has the name now; and one that is gone is an error.
-        if rename == "rename" and "include" not in columns or rename == "swap" and "include" in columns:
+        if (rename == "rename" and "include" not in columns) or (rename == "swap" and "include" in columns):
             return
         await rule(owner, columns=columns)
         for place, writer in enumerate((planned, older, owner), start=5):

@@ -56,7 +56,7 @@ async def write(connection: Connection) -> None:
         f" INSERT INTO person (id, m) VALUES (1, '{MARKER}'); UPDATE person SET id = 5; DELETE FROM person; END $$"
     )
     await connection.execute(f"INSERT INTO public.keyed VALUES ('{MARKER}', 1)")
-    await connection.execute(f"DO $$ BEGIN UPDATE keyed SET id = id || 'x'; UPDATE keyed SET n = 2; END $$")
+    await connection.execute("DO $$ BEGIN UPDATE keyed SET id = id || 'x'; UPDATE keyed SET n = 2; END $$")
     with pytest.raises(asyncpg.UniqueViolationError):
         await connection.execute("INSERT INTO public.keyed SELECT id, 1 FROM public.keyed")
 
