@@ -37,7 +37,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """One change of one row (or a TRUNCATE, or a gap), as the trigger captured it.
+    """One change of one row (or a TRUNCATE, a gap, or a change of the table itself), as the trigger captured it.
 
     ``before`` and ``after`` are JSON texts that PostgreSQL wrote. They are never parsed and written again. Those of a large change are
     None, and ``stored`` says how large they are.
@@ -50,8 +50,9 @@ class Event(msgspec.Struct, gc=False):
     table: CapturedTable
     # Name of the partition that was written, if the table is partitioned.
     partition: str | None
-    # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; b"G"ap: from here on, or up to here, changes of the table may not be captured; or b"E"vent of the
-    # application's own (forwarder.emit): `table` is forwarder.event, and `after` is the event.
+    # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; b"G"ap: from here on, or up to here, changes of the table may not be captured; b"S"chema: the
+    # table itself has changed, and ``before`` and ``after`` are descriptions of it; or b"E"vent of the application's own (forwarder.emit): `table` is
+    # forwarder.event, and `after` is the event.
     op: bytes
     before: str | None
     after: str | None

@@ -4,6 +4,7 @@
 * ``from_selection``, ``from_nothing``, ``Difference`` in ``plan``: what has to change in a database
 * ``apply`` in ``migrations``: brings schema ``forwarder`` up to date
 * ``Installation`` in ``apply``: carries out the other changes, table by table
+* ``NewTables`` in ``new_tables``: captures tables that come later, while a listener leads
 * ``look_at_triggers`` in ``uncaptured``: finds tables that are not captured any more
 * ``read_capture_roles`` in ``role``: the roles that the trigger functions run as
 """

@@ -10,6 +10,7 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.capture.event_triggers import SetEventTriggers
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
@@ -46,6 +47,7 @@ class Installation:
     """One run of `forwarder migrate` over the tables."""
 
     def __init__(self, connection: Connection, report: Report, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """``patience_seconds``: how long a table that is locked is tried again; 0: never."""
         self.failures = 0
         self._connection = connection
         self._report = report
@@ -69,7 +71,8 @@ class Installation:
                 await anyio.sleep(backoff.next())
                 locked = [change for change in locked if not await self._attempt(change)]
         for change in locked:
-            self._fail(change, f"still locked after {self._patience_seconds:g} seconds; run it again in a quieter hour")
+            tried = f"still locked after {self._patience_seconds:g} seconds; run it again in a quieter hour"
+            self._fail(change, tried if self._patience_seconds else "it is locked; it is tried again")
 
     async def _attempt(self, change: Change) -> bool:
         """Try once. Returns False if the table is locked, and it should be tried again; else the change was reported, done or failed."""
@@ -101,7 +104,7 @@ class Installation:
     async def _explain(self, change: Change) -> None:
         """Log who is in the way. If it is an autovacuum, wait longer for the lock the next time."""
         # Changes of rights and functions concern several tables, or none: there is no name to look for.
-        relation = None if isinstance(change, Rights | Redefine) else change.table
+        relation = None if isinstance(change, Rights | Redefine | SetEventTriggers) else change.table
         is_exclusive = isinstance(change, LayOut) or bool(_drops(change))
         obstacle = await self._connection.fetchrow(query("lock_conflicts"), relation, is_exclusive)
         facts = dict(obstacle or {})
@@ -112,6 +115,8 @@ class Installation:
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 
     async def _remedy(self, change: Change) -> str:
+        if isinstance(change, SetEventTriggers):
+            return "run as a superuser (rds_superuser)"
         if isinstance(change, Rights | Redefine):
             return "run as the owner of schema forwarder, or as an administrator"
         names = await self._connection.fetchrow(query("owner"), change.table)

@@ -199,6 +199,9 @@ async def _tell_of_holder(connection: Connection) -> None:
     for holder in await holders_of_lock(connection, MIGRATION_LOCK):
         if holder.is_exclusive and holder.calls_itself("migrate"):
             logger.info("waiting for another `forwarder migrate` on this database", extra=holder.facts)
+        elif holder.is_exclusive and holder.may_lead and holder.calls_itself("janitor"):
+            # It has the lock for a moment every half minute: nothing to tell of, the first time.
+            logger.info("waiting for a listener that captures new tables", extra=holder.facts)
         else:
             logger.warning(
                 "waiting for a stranger who has the lock of `forwarder migrate`",

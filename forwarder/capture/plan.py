@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.columns import require_columns
+from forwarder.capture.event_triggers import EventTrigger, event_trigger_changes, missing_rights, wanted_triggers
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
@@ -21,7 +24,10 @@ from forwarder.capture.options import Settled, require_cover, require_own, settl
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
+from forwarder.capture.schema_switch import schema_switch
 from forwarder.capture.selection import Pattern, Rule, choose
+from forwarder.capture.table_rules import WriteRules, stored
+from forwarder.capture.table_rules import read as read_rule
 from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
@@ -35,6 +41,7 @@ SAFE_ENCODINGS = {
     *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
 }
 
+NO_RULES = "auto_attach has no rule to capture new tables by: write [[table]] in forwarder.toml"
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
 
@@ -106,6 +113,8 @@ async def from_selection(
     remove: bool = False,
     leaf_events: int | None = None,
     max_image_bytes: int | None = None,
+    auto_attach: bool | None = None,
+    schema_events: bool | None = None,
     roles: Roles = DEFAULT_ROLES,
 ) -> Difference:
     """What has to change so that the tables which the rules select are captured. Changes nothing itself.
@@ -113,6 +122,8 @@ async def from_selection(
     ``described``: rules that say how the selected tables are captured; None: those that select them do.
     ``remove``: tables that are captured and not selected lose their triggers. Without it they stay captured, and their triggers are mended.
     ``leaf_events`` and ``max_image_bytes``: the size of the outbox's leaves, and the most bytes of a change's images; None: as they are now.
+    ``auto_attach``: whether new tables are to be captured by themselves, by the rules that describe; ``schema_events``: whether changes of tables
+    are to be told; None: as it is now.
     ``roles``: who shall have which rights.
 
     Raises:
@@ -129,6 +140,9 @@ async def from_selection(
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
+    following = await _following(
+        connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
+    )
     return Difference(
         mending=mending,
         pending=tuple(pending),
@@ -137,10 +151,12 @@ async def from_selection(
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
             *plan(tables, registry, desired, prune=remove),
+            *following.changes,
         ),
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
+            *following.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
@@ -196,6 +212,41 @@ def _settled(
     for table in chosen:
         require_cover(table, rows.get(table.relation), found[table.relation])
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Following:
+    """What has to change so that new tables are captured by themselves, and changes of tables told, as it is asked."""
+
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+
+async def _following(
+    connection: Connection, rules: Sequence[Rule], *, auto_attach: bool | None, schema_events: bool | None
+) -> _Following:
+    with database_errors("cannot read the rules for new tables"):
+        exists = await connection.fetchval("SELECT to_regclass('forwarder.table_rule') IS NOT NULL")
+        rows = await connection.fetch(query("table_rules")) if exists else []
+        is_told = bool(exists and await connection.fetchval("SELECT is_on FROM forwarder.schema_events"))
+        event_triggers = await connection.fetchrow(query("event_triggers"))
+        assert event_triggers is not None
+    found = tuple(read_rule(text) for (text,) in rows)
+    wanted = found if auto_attach is None else stored(rules) if auto_attach else ()
+    of_events = event_trigger_changes(
+        [msgspec.json.decode(text, type=EventTrigger) for text in event_triggers["found"]],
+        wanted_triggers(auto_attach=bool(wanted), schema_events=is_told if schema_events is None else schema_events),
+    )
+    may_create = event_triggers["may_create"]
+    lacking = (NO_RULES,) if auto_attach and not rules else ()
+    return _Following(
+        changes=(
+            *((WriteRules(rules=wanted),) if wanted != found else ()),
+            *schema_switch(found=is_told, wanted=schema_events),
+            *(of_events if may_create else ()),
+        ),
+        warnings=(*lacking, *(() if may_create else missing_rights(of_events))),
+    )
 
 
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:

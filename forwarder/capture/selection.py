@@ -68,6 +68,13 @@ class Pattern:
         """Whether it is the name of one table."""
         return not re.search(r"[*?]", re.sub(_QUOTED, "", self.text))
 
+    @property
+    def expressions(self) -> tuple[str, str]:
+        """The same as regular expressions of PostgreSQL: of the schema's name, and of the table's."""
+        match = _PATTERN.fullmatch(self.text)
+        assert match is not None
+        return _expression(match[1] or DEFAULT_SCHEMA), _expression(match[2])
+
     def matches(self, table: Named) -> bool:
         """Whether it names this table."""
         return bool(self._schema.fullmatch(table.schema) and self._table.fullmatch(table.name))
@@ -114,6 +121,18 @@ def _glob(part: str) -> re.Pattern[str]:
     if part.startswith('"'):
         return re.compile(re.escape(part[1:-1].replace('""', '"')))
     return re.compile(re.escape(part).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def _expression(part: str) -> str:
+    if part.startswith('"'):
+        return "^" + _escaped(part[1:-1].replace('""', '"')) + "$"
+    wild = {"*": ".*", "?": "."}
+    return "^" + "".join(wild.get(character) or _escaped(character) for character in part) + "$"
+
+
+def _escaped(text: str) -> str:
+    # Before a letter or a digit, a backslash means something else to PostgreSQL.
+    return "".join(character if character.isalnum() else f"\\{character}" for character in text)
 
 
 def _any_matches(patterns: Iterable[Pattern], table: Candidate) -> bool:

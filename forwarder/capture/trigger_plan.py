@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from forwarder.capture.columns import known_columns, treatments
+from forwarder.capture.event_triggers import SetEventTriggers
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.rights import Rights
+from forwarder.capture.schema_switch import SwitchSchemaEvents
+from forwarder.capture.table_rules import WriteRules
 from forwarder.capture.tables import KeyColumn, Registered, Table, Trigger, key_columns, key_labels, rows_of, unnamed
 from forwarder.capture.trigger_differences import differences, superfluous
 from forwarder.capture.trigger_set import TriggerDefinition, is_shaped, serialized, trigger_set
@@ -55,6 +58,8 @@ class Install:
     reasons: tuple[str, ...] = ()
     # Triggers of ours that there should not be: of other options, or renamed by somebody. They would capture each change a second time.
     superfluous: tuple[Trigger, ...] = ()
+    # Whether the stream is to be told that nothing was captured before, if the table has rows.
+    tells_beginning: bool = False
 
     @property
     def drops(self) -> list[str]:
@@ -72,10 +77,11 @@ class Install:
     def _installation(self) -> str:
         labels = ", ".join(map(literal, self.key_labels))
         registered_id = "NULL" if self.registered_id is None else str(self.registered_id)
-        return (
-            f"SELECT forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[], {self.row.sql},"
-            f" {literal(serialized(self.triggers))});"
+        installation = (
+            f"forwarder.install({_what(self)}, {registered_id}, ARRAY[{labels}]::text[], {self.row.sql},"
+            f" {literal(serialized(self.triggers))})"
         )
+        return f"SELECT {f'forwarder.tell_beginning({installation})' if self.tells_beginning else installation};"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +132,19 @@ class Forget:
         return f"SELECT forwarder.watch_triggers({self.registered_id});\n{_forget(self.registered_id)}"
 
 
-Change = Redefine | Rights | LayOut | LimitImages | Install | Registration | Remove | Forget
+Change = (
+    Redefine
+    | Rights
+    | LayOut
+    | LimitImages
+    | WriteRules
+    | SwitchSchemaEvents
+    | SetEventTriggers
+    | Install
+    | Registration
+    | Remove
+    | Forget
+)
 Decision = Keep | Change
 
 

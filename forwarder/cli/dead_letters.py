@@ -28,7 +28,7 @@ from forwarder.errors import Misconfigured, Refused
 from forwarder.store import dead_letters as store
 from forwarder.store.dead_letters import Letter
 
-_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap", "E": "event"}
+_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap", "E": "event", "S": "schema"}
 
 Act = Callable[[Connection, Sequence[Letter]], Awaitable[None]]
 Work = Callable[[Connection, Filters], Awaitable[None]]

@@ -18,10 +18,11 @@ from forwarder.capture.plan import Difference
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.table_rules import rules_of
 from forwarder.capture.trigger_plan import Change, Keep, Remove
 from forwarder.cli import migrate_lines
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
-from forwarder.config.settings import DatabaseSettings, Settings
+from forwarder.config.settings import DatabaseSettings
 from forwarder.config.wake import waking
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.read_only import require_writable
@@ -108,7 +109,7 @@ def migrate(
     if down:
         _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
         return
-    rules = _rules(loaded)
+    rules = rules_of(loaded.table)
     # The command line says which tables, the file says how.
     selected = [Rule(match=Pattern(pattern)) for pattern in table] if table else rules
     _require_selection(selected, exclude=exclude, remove=remove)
@@ -119,6 +120,8 @@ def migrate(
         exclude=[Pattern(pattern) for pattern in exclude or ()],
         leaf_events=loaded.outbox.leaf_events,
         max_image_bytes=loaded.capture.max_image_bytes,
+        auto_attach=loaded.capture.auto_attach,
+        schema_events=loaded.capture.schema_events,
         roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
     )
     left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database)
@@ -132,13 +135,6 @@ def _mode(**flags: bool) -> Mode:
     if len(chosen) > 1:
         raise Misconfigured(f"--{' and --'.join(chosen)} exclude each other; give one of them")
     return chosen[0] if chosen else "apply"
-
-
-def _rules(loaded: Settings) -> list[Rule]:
-    return [
-        Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), options=rule.options)
-        for rule in loaded.table
-    ]
 
 
 def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | None, remove: bool) -> None:

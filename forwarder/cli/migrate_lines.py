@@ -5,12 +5,15 @@ public.items: capture would be corrected (before image: full -> none)
 migrations applied: 27, tables changed: 1, unchanged: 3
 """
 
+from forwarder.capture.event_triggers import SetEventTriggers
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.image_limit import LimitImages
 from forwarder.capture.leaf_size import LayOut
 from forwarder.capture.plan import Difference
 from forwarder.capture.rights import Rights
 from forwarder.capture.role import CaptureRole
+from forwarder.capture.schema_switch import SwitchSchemaEvents
+from forwarder.capture.table_rules import WriteRules
 from forwarder.capture.trigger_plan import Change, Forget, Install, Keep, Registration, Remove
 
 
@@ -25,6 +28,16 @@ def line(change: Change, *, would: bool = False) -> str:
         return f"{change.table}: {to_be}laid out anew (events a leaf: {change.found_events} -> {change.leaf_events})"
     if isinstance(change, LimitImages):
         return f"{change.table}: {to_be}limited (bytes of images: {change.found_bytes} -> {change.max_bytes})"
+    if isinstance(change, WriteRules):
+        return f"{change.table}: {to_be}written ({len(change.rules)} rules for tables that come later)"
+    if isinstance(change, SwitchSchemaEvents):
+        return f"{change.table}: {to_be}turned {'on' if change.is_on else 'off'}"
+    if isinstance(change, SetEventTriggers):
+        names = [
+            *(f"{name} dropped" for name in change.dropped),
+            *(f"{trigger.name} created" for trigger in change.created),
+        ]
+        return f"{change.table}: {to_be}changed ({', '.join(names)})"
     return f"{change.table}: capture {to_be}{_participle(change)}"
 
 

@@ -155,7 +155,7 @@ class OutboxSettings(Section):
 
 
 class CaptureSettings(Section):
-    """``[capture]``: what the triggers keep of a change."""
+    """``[capture]``: what is captured besides the tables that ``forwarder migrate`` finds, and what the triggers keep of a change."""
 
     max_image_bytes: int | None = Field(
         default=None,
@@ -163,6 +163,16 @@ class CaptureSettings(Section):
         le=1 << 29,
         description="Above so many bytes of row images a change is captured without them, with fault 54000; made so by `forwarder "
         "migrate`; 67108864 at first, then as it is. A write takes several times as much of the server's memory.",
+    )
+    auto_attach: bool = Field(
+        default=False,
+        description="Whether a new table that a [[table]] matches is captured by itself: from its creation where `forwarder migrate` may create "
+        "event triggers, else by the listener within a minute. Made so by `forwarder migrate`.",
+    )
+    schema_events: bool = Field(
+        default=False,
+        description="Whether the stream tells how the columns and names of captured tables change, in records of kind schema. Made so by "
+        "`forwarder migrate`.",
     )
 
 

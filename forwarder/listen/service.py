@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
+from forwarder.capture.new_tables import NewTables
 from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
@@ -96,6 +97,7 @@ class Service:
                     settings=self._settings.outbox,
                     survey=self._survey,
                     metrics=self._outbox_metrics,
+                    new_tables=NewTables(self._settings),
                 )
                 source = Source(
                     connections,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from forwarder.database.queries import query
@@ -30,8 +31,15 @@ _ONLY_CHANGE = 1, 1
 
 # A change whose images have more bytes together is large. Few sinks take it: Kinesis takes records of 1 MiB by default.
 LARGE_BYTES = 1 << 20
-# The operations that change one row, or make an event. Each of these changes has an image, or a fault that says why not.
+# The operations that change one row, or make an event, and so have a key.
 _OF_ROWS = frozenset((b"I", b"U", b"D", b"E"))
+# The change of a table itself; its images are descriptions of the table.
+_SCHEMA = b"S"
+# Each of these changes has an image, or a fault that says why not.
+_WITH_IMAGES = _OF_ROWS | {_SCHEMA}
+# Places in a row.
+_TABLE_ID, _OP_PLACE = 3, 5
+_OP = itemgetter(_OP_PLACE)
 
 
 async def fetch_rows(fetch: Callable[..., Awaitable[Sequence[Any]]], name: str, *parameters: object) -> Sequence[Any]:
@@ -74,6 +82,8 @@ class EventReader:
             Refused: a row names a table that the registry has not.
         """
         await self._registry.learn(connection, rows)
+        if _SCHEMA in map(_OP, rows):
+            await self._registry.refresh(connection, {row[_TABLE_ID] for row in rows if row[_OP_PLACE] == _SCHEMA})
         events, bare = self._events(rows)
         if bare:
             apart = {event.seq: event for event in events if event.seq in bare}
@@ -121,6 +131,8 @@ class EventReader:
                 event.moved = self._moved_key(event.table, moved)
             if row["is_large"]:
                 event.stored = Stored(row["before_bytes"], row["after_bytes"], self._letters_of)
+            if event.op == _SCHEMA:
+                continue
             key = first_key(event.table, row["head"] or "")
             event.key, event.key_values = key or _NO_KEY
             if not key and event.table.key_columns:
@@ -155,17 +167,17 @@ class EventReader:
         for seq, txid, at, table_id, relation, op, before, after, fault, context, extra in rows:
             table, read_key = tables[table_id]
             moved = None
-            if before and after and op != b"U":
+            if before and after and op != b"U" and op != _SCHEMA:
                 # An update that changed the key was captured as a delete and an insert. In place of the image that each cannot have, the
                 # trigger has written the other one's key: the delete's `after` is the new key, the insert's `before` the old one.
                 moved, before, after = (after, before, None) if op == b"D" else (before, None, after)
                 moved = self._moved_key(table, moved)
             image = after or before
-            if image:
+            if image and op != _SCHEMA:
                 key, key_values = read_key(image) or _NO_KEY
             else:
                 key, key_values = _NO_KEY
-                if fault is None and op in _OF_ROWS:
+                if not image and fault is None and op in _WITH_IMAGES:
                     bare.add(seq)
             index, count = number(txid, seq) if any_together else _ONLY_CHANGE
             partition = None if relation == table.relation else self._registry.partition(table, relation)
@@ -195,4 +207,4 @@ def _tell(event: Event, context: str | None, extra: str | None, contexts: dict[s
 
 
 def _should_have_key(event: Event) -> bool:
-    return bool(event.table.key_columns and (event.after or event.before))
+    return bool(event.table.key_columns and (event.after or event.before) and event.op in _OF_ROWS)

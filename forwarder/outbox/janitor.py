@@ -1,4 +1,5 @@
-"""Tidies the database while a listener leads: empties leaves of the outbox, compacts two small tables, and pauses capture where that is asked for.
+"""Tidies the database while a listener leads: empties leaves of the outbox, compacts two small tables, pauses capture where that is asked for, and
+has new tables captured.
 
 Delivery neither needs the janitor nor waits for it: it has a connection of its own, takes each lock at once or not at all, and tries again
 what has failed. Two janitors on one database do no harm. After each round the outbox is measured (``survey.py``).
@@ -12,6 +13,7 @@ import anyio
 import asyncpg
 
 from forwarder.backoff import Backoff
+from forwarder.capture.new_tables import NewTables
 from forwarder.config.settings import OutboxSettings
 from forwarder.database import sessions
 from forwarder.database.queries import query
@@ -42,7 +44,17 @@ logger = logging.getLogger(__name__)
 class Janitor:
     """Makes one round after another, so that the outbox stays small."""
 
-    def __init__(self, database_url: str, *, settings: OutboxSettings, survey: Survey, metrics: OutboxMetrics) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        settings: OutboxSettings,
+        survey: Survey,
+        metrics: OutboxMetrics,
+        new_tables: NewTables | None = None,
+    ) -> None:
+        """``new_tables``: who captures them; None: nobody does."""
+        self._new_tables = new_tables
         self._database_url = database_url
         self._settings = settings
         self._survey = survey
@@ -58,6 +70,8 @@ class Janitor:
                     await self._make_rounds(connection, backoff)
             except (ForwarderError, asyncpg.PostgresError) as error:
                 self._survey.forget()
+                if self._new_tables:
+                    self._new_tables.forget()
                 logger.warning("the outbox is not tidied; trying again", extra={"reason": str(error)})
             await anyio.sleep(backoff.next())
 
@@ -80,7 +94,14 @@ class Janitor:
         await connection.fetchval(query("trim_ahead"), MAX_AHEAD_PAGES)
         outbox_bytes = (await read_ring(connection)).bytes
         is_paused = await self._pause(connection, outbox_bytes=outbox_bytes)
-        await self._survey.measure(connection, outbox_bytes=outbox_bytes, is_paused=is_paused)
+        if self._new_tables:
+            await self._new_tables.look(connection)
+        await self._survey.measure(
+            connection,
+            outbox_bytes=outbox_bytes,
+            is_paused=is_paused,
+            more=self._new_tables.warnings if self._new_tables else (),
+        )
 
     async def _make_room(self, connection: Connection, ring: Ring) -> None:
         """Empty the leaves that are due, and close the one in use."""

@@ -47,6 +47,8 @@ class _Header(msgspec.Struct):
     snapshot: str
     complete: bool
     history_stamp: str | None
+    # Of each table or partition that was written: the id of its table, its oid, and what is another text when it was renamed.
+    stamps: tuple[tuple[int, int, str], ...] = ()
 
 
 _HEADER = msgspec.json.Decoder(_Header)
@@ -91,6 +93,7 @@ class Outbox:
             self._check(header.history_stamp)
             if not header.complete:
                 return None
+            await self._registry.renew(connection, header.stamps)
             transactions = Transactions()
             for txid, total in Counter(map(_TXID, rows)).items():
                 if total > 1:

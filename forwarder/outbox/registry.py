@@ -36,6 +36,8 @@ class Registry:
         self.tables: dict[int, tuple[CapturedTable, ReadKey]] = {}
         # Schema and name of each table or partition, by oid; None for one that was dropped.
         self._places: dict[int, tuple[str, str] | None] = {}
+        # Of each table or partition, by oid: what was another text if it had been renamed since it was looked up.
+        self._stamps: dict[int, str] = {}
 
     async def refresh(self, connection: Connection, table_ids: Collection[int] | None = None) -> None:
         """Read the present names of these tables, or of all, and every name that their key columns have had."""
@@ -46,6 +48,16 @@ class Registry:
         if table_ids is None:
             # Partitions are left out, so that `learn` asks for their names again.
             self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
+
+    async def renew(self, connection: Connection, stamps: Collection[tuple[int, int, str]]) -> None:
+        """Look up anew what was renamed. Of each table or partition: the id of its table, its oid, and its stamp (``drain.sql``)."""
+        changed = [(id, relation, stamp) for id, relation, stamp in stamps if self._stamps.get(relation) != stamp]
+        if not changed:
+            return
+        for _, relation, stamp in changed:
+            self._stamps[relation] = stamp
+            self._places.pop(relation, None)
+        await self.refresh(connection, {id for id, _, _ in changed})
 
     def _learn(self, table: CapturedTable) -> None:
         """A table of which nothing has changed stays the same object: tables are compared by identity, and what follows from one is cached."""

@@ -95,8 +95,10 @@ class Survey:
             is_paused: bool = await connection.fetchval(query("is_paused"))
             await self.measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
 
-    async def measure(self, connection: Connection, *, outbox_bytes: int, is_paused: bool) -> None:
-        """Measure all but the two facts that the caller knows already, and report everything."""
+    async def measure(
+        self, connection: Connection, *, outbox_bytes: int, is_paused: bool, more: Sequence[str] = ()
+    ) -> None:
+        """Measure all but the two facts that the caller knows already, and report everything, with ``more`` warnings of the caller."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
             self._intruders.lines = await _intruders(connection)
@@ -107,7 +109,7 @@ class Survey:
             await self._look_at_triggers(connection)
         self._due = anyio.current_time() + FRESH_SECONDS
         self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
-        self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused)
+        self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused, more=more)
 
     def forget(self) -> None:
         """The outbox could not be measured: withdraw the warnings, since nobody would notice when they are not true any more."""
@@ -136,7 +138,7 @@ class Survey:
         self._metrics.uncaptured(len({f"{table}" for table in found if table.flaw != "truncate"}))
         self._uncaptured.lines = uncaptured.warnings(found)
 
-    def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool) -> None:
+    def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool, more: Sequence[str]) -> None:
         limits = self._settings
         self._metrics.measured(outbox_bytes)
         self._metrics.waiting({backlog.sink: backlog.waiting_seconds or 0.0 for backlog in backlogs})
@@ -148,7 +150,7 @@ class Survey:
             is_paused=is_paused,
         )
         missed, intruders = self._uncaptured.lines, self._intruders.lines
-        self._state.warnings = (*missed, *self._unseen, *passed, *intruders, *self._roles.lines)
+        self._state.warnings = (*missed, *self._unseen, *more, *passed, *intruders, *self._roles.lines)
         self._log("changes are not captured", missed)
         self._log("triggers are not looked at; trying again", self._unseen)
         self._log("a limit of the outbox is passed", passed)

@@ -1,6 +1,6 @@
 """Cuts the changes of a page into stretches, so that a TRUNCATE can be kept in its place among the changes of its table. Pure.
 
-A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap), a barrier. Example: a page has, in
+A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap, schema), a barrier. Example: a page has, in
 order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an insert into a and an update of b. That makes four:
 
 1. of a: both updates
@@ -22,7 +22,7 @@ from forwarder.events import CapturedTable, Event
 from forwarder.records.record import Stretch
 
 # The operations that concern every row of their table: see `Event.op`.
-TABLE_WIDE = frozenset((b"T", b"G"))
+TABLE_WIDE = frozenset((b"T", b"G", b"S"))
 
 # The stretches in the order of their first changes; and for each change the `undelivered` of its stretch.
 Cut = tuple[Sequence[Stretch], Iterable[set[int]]]

@@ -103,7 +103,9 @@ async def test_both_sinks_of_a_process_notice_a_restore(
         await delivered(served, written)
 
         async def all_in_file() -> bool:
-            return written <= {json.loads(line)["key"]["id"] for line in (tmp_path / "out").read_text().splitlines()}
+            records = map(json.loads, (tmp_path / "out").read_text().splitlines())
+            # A look at the triggers may tell by a gap that the table came anew.
+            return written <= {record["key"]["id"] for record in records if record["op"] != "gap"}
 
         await eventually(all_in_file, within_seconds=20)
 

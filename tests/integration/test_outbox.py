@@ -262,7 +262,7 @@ async def test_a_look_at_names_that_are_the_same_makes_no_new_tables(
 
 
 @pytest.mark.usefixtures("item")
-async def test_rows_whose_key_column_was_dropped_have_the_names_of_their_table_alone_read_again(
+async def test_rows_whose_key_column_was_dropped_have_none_and_those_of_a_renamed_table_have_its_new_name(
     reader: Connection, connection: Connection
 ) -> None:
     await connection.execute("CREATE TABLE other (id bigint PRIMARY KEY)")
@@ -276,7 +276,7 @@ async def test_rows_whose_key_column_was_dropped_have_the_names_of_their_table_a
 
     item, other = await drain(outbox)
 
-    assert (item.key, other.table.name) == (None, "other")
+    assert (item.key, other.table.name) == (None, "another")
 
 
 @pytest.mark.usefixtures("item")

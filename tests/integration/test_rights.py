@@ -176,7 +176,8 @@ async def test_what_runs_with_the_owners_rights_is_for_somebody(owner: Connectio
     granted = await rights_of(owner, runtime_role) | await rights_of(owner, CAPTURE_ROLE)
     definers = {name for name, row in found.items() if row["is_definer"] and row["owner"] == OWNER}
     assert {"compact_sinks", "enter_history", "leaves", "reclaim", "set_paused"} <= definers
-    assert {f"EXECUTE {name}" for name in definers} <= granted
+    # PostgreSQL itself calls those of event triggers.
+    assert {f"EXECUTE {name}" for name in definers - {"attach_created", "tell_altered", "tell_dropped"}} <= granted
 
 
 async def rights_to_change(connection: Connection) -> list[Rights]:

@@ -20,7 +20,15 @@ from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
-_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"T": "truncate", b"G": "gap", b"E": "event"}
+_OPERATIONS = {
+    b"I": "insert",
+    b"U": "update",
+    b"D": "delete",
+    b"T": "truncate",
+    b"G": "gap",
+    b"E": "event",
+    b"S": "schema",
+}
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -52,7 +60,7 @@ def encoder(origins: Origins) -> Encoder:
                 first_seq, last_seq, id_of_block = _block(origins, seq)
             if event.table is not table or event.op is not op or event.partition is not partition:
                 table, op, partition = event.table, event.op, event.partition
-                changed, has_before = _changed(op, table, partition), table.before_image != "none"
+                changed, has_before = _changed(op, table, partition), table.before_image != "none" or op == b"S"
             microseconds = event.at - second
             if not 0 <= microseconds < _SECOND:
                 microseconds = event.at % _SECOND

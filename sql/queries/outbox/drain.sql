@@ -1,8 +1,9 @@
 -- Every change that is not visible in S1 and visible now, in one statement: its own snapshot is S2.
 --   $1 xmax of S1, $2 the transactions running in S1, $3 floor_seq of S1, $4 rows at most, $5 bytes at most (images, context and `extra`), $6 bytes
 --   above which a change's images are left out, and count as this many, $7 whether all images are left out
---   * The first row, op H, is a header: its `after` has S2, whether the batch is complete, and what history_stamp.sql returns. A batch above $4
---     or $5 is not complete: the header comes alone, and the batch is to be read by page.sql.
+--   * The first row, op H, is a header: its `after` has S2, whether the batch is complete, what history_stamp.sql returns, and for each table or
+--     partition that was written a stamp, which is another one when it was renamed. A batch above $4 or $5 is not complete: the header comes alone,
+--     and the batch is to be read by page.sql.
 --   * Two branches of `found` walk the index on (txid, seq): one over the transactions of $2, one from $1 on. Each stops after $4 rows (the
 --     first one for each transaction), however large the batch is.
 --   * Neither branch looks at transactions of which no row is visible, since one may have written millions: those of $2 that are still running or
@@ -47,7 +48,31 @@ SELECT
     json_build_object(
         'snapshot', pg_current_snapshot()::text,
         'complete', size.fits,
-        'history_stamp', (SELECT number || '/' || xmin::text FROM forwarder.history ORDER BY number DESC LIMIT 1)
+        'history_stamp', (SELECT number || '/' || xmin::text FROM forwarder.history ORDER BY number DESC LIMIT 1),
+        -- The versions of the catalog's rows. Each is a look-up by index, however many tables there are.
+        'stamps', (
+            SELECT coalesce(json_agg(json_build_array(
+                written.table_id,
+                written.relation::bigint,
+                concat_ws(
+                    ' ',
+                    (
+                        SELECT class.xmin::text || '/' || namespace.xmin::text
+                        FROM pg_catalog.pg_class AS class
+                        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+                        WHERE class.oid = written.relation
+                    ),
+                    (
+                        SELECT class.xmin::text || '/' || namespace.xmin::text
+                        FROM forwarder.captured_table AS captured
+                        JOIN pg_catalog.pg_class AS class ON class.oid = captured.relation
+                        JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+                        WHERE captured.id = written.table_id
+                    ))
+            )), '[]')
+            FROM (SELECT DISTINCT found.table_id, found.relation FROM found) AS written
+            WHERE size.fits
+        )
     )::text AS after,
     NULL::text AS fault, NULL::text AS context, NULL::text AS extra
 FROM size

@@ -197,7 +197,7 @@ def test_the_changes_of_each_table_are_a_stretch() -> None:
 
 
 def test_what_concerns_a_whole_table_stands_between_the_stretches_of_its_rows() -> None:
-    orders = of_table(ORDERS, (1, b"I"), (3, b"T"), (4, b"T"), (6, b"I"), (7, b"G"))
+    orders = of_table(ORDERS, (1, b"I"), (3, b"T"), (4, b"T"), (6, b"I"), (7, b"G"), (8, b"S"))
     items = of_table(ITEMS, (2, b"I"), (5, b"I"))
     packed = pack(orders[0], items[0], *orders[1:3], items[1], *orders[3:], has_barriers=True)
 
@@ -206,7 +206,7 @@ def test_what_concerns_a_whole_table_stands_between_the_stretches_of_its_rows() 
         (2, {2, 5}, False),
         (1, {3, 4}, True),
         (1, {6}, False),
-        (1, {7}, True),
+        (1, {7, 8}, True),
     ]
     assert all(record.seq in record.undelivered for record in packed.records)
 

@@ -61,6 +61,9 @@ def test_a_record_is_one_line_of_json_with_the_images_as_the_server_wrote_them()
         (b"D", "{}", None, "delete"),
         (b"T", None, None, "truncate"),
         (b"E", None, "{}", "event"),
+        (b"S", None, "{}", "schema"),
+        (b"S", "{}", "{}", "schema"),
+        (b"S", "{}", None, "schema"),
     ],
 )
 def test_what_an_operation_does_not_have_is_null(op: bytes, before: str | None, after: str | None, name: str) -> None:
