@@ -138,10 +138,11 @@ def _mode(**flags: bool) -> Mode:
 
 
 def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | None, remove: bool) -> None:
-    if remove and not selected:
-        raise Misconfigured("--remove ends what a selection does not name, and there is none; add --table 'public.*'")
-    if exclude and not selected:
-        raise Misconfigured("--exclude leaves tables out of a selection, and there is none; add --table 'public.*'")
+    if not selected and (remove or exclude):
+        what = (
+            "--remove ends what a selection does not name" if remove else "--exclude leaves tables out of a selection"
+        )
+        raise Misconfigured(f"{what}, and there is none; add --table 'public.*'")
 
 
 def _perform(
@@ -226,9 +227,8 @@ def _show(found: Difference, mode: Mode) -> None:
     _tell_standing(found)
     for change in found.changes:
         typer.echo(migrate_lines.line(change, would=True))
-    for table, words in found.options.items():
-        for option in words:
-            typer.echo(f"{table}: {option}")
+    for option in migrate_lines.options(found):
+        typer.echo(option)
     if found.drops_schema:
         typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
     for role in found.roles:

@@ -2,6 +2,7 @@
 
 public.orders: capture installed
 public.items: capture would be corrected (before image: full -> none)
+public.items: before = "none" (by public.*)
 migrations applied: 27, tables changed: 1, unchanged: 3
 """
 
@@ -80,6 +81,11 @@ def summary(found: Difference, *, would: bool = False) -> str:
     counts = f"migrations {to}applied: {len(found.pending)}, tables {to}changed: {len(tables) - unchanged}, unchanged: {unchanged}"
     not_selected = f"captured, not selected: {len(found.unnamed)} (--remove ends that)" if found.unnamed else ""
     return "; ".join(filter(None, (counts, not_selected, found.remark)))
+
+
+def options(found: Difference) -> list[str]:
+    """A line for each option of a table that is not the default, and which rule says so."""
+    return [f"{table}: {option}" for table, options in found.options.items() for option in options]
 
 
 def unnamed(table: str) -> str:
