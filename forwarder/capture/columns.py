@@ -22,10 +22,15 @@ _DROPPED: Treatment = {"drop": True}
 
 
 def known_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
-    """The table's columns with all names that they are known to have had, the newest first."""
-    earlier = {column.attnum: column.names for column in row.columns} if row and row.relation == table.relation else {}
+    """The table's columns with all names that they are known to have had, the newest first.
+
+    A table that came with a dump numbers its columns anew. There they are known by the names that they had last.
+    """
+    columns = row.columns if row else ()
+    is_same = row is not None and row.relation == table.relation
+    earlier = {column.attnum if is_same else column.names[0]: column.names for column in columns}
     return tuple(
-        KeyColumn(attnum=attnum, names=tuple(dict.fromkeys((name, *earlier.get(attnum, ())))))
+        KeyColumn(attnum=attnum, names=tuple(dict.fromkeys((name, *earlier.get(attnum if is_same else name, ())))))
         for attnum, name in sorted(table.columns.items())
     )
 

@@ -67,6 +67,14 @@ CREATE FUNCTION forwarder.treatments(rules jsonb, captured_id integer, relation 
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH RECURSIVE ancestor (oid) AS (
+        -- What pg_inherits says of this moment, and of the snapshot: a partition that is being detached has the trigger to the end.
+        SELECT found.relid::oid FROM pg_partition_ancestors($3) AS found
+        UNION
+        SELECT $3
+        UNION
+        SELECT link.inhparent FROM ancestor JOIN pg_inherits AS link ON link.inhrelid = ancestor.oid
+    )
     SELECT jsonb_object_agg(latest.name, known.treatment)
     FROM pg_attribute AS theirs
     CROSS JOIN LATERAL (
@@ -74,7 +82,7 @@ AS $$
     ) AS latest
     LEFT JOIN pg_attribute AS ours
         ON ours.attrelid = ($1 ->> 'relation')::oid AND ours.attname = theirs.attname AND ours.attnum > 0 AND NOT ours.attisdropped
-        AND (ours.attrelid = $3 OR ours.attrelid IN (SELECT ancestor.relid FROM pg_partition_ancestors($3) AS ancestor))
+        AND ours.attrelid IN (SELECT ancestor.oid FROM ancestor)
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN ours.attnum IS NOT NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
 from tests.migrating import migrate
 from tests.ruled import changes, create, newest, rule
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -142,3 +144,32 @@ async def test_a_table_that_was_renamed_is_not_uncovered_in_passing(owner: Conne
     assert not (await migrate(owner, "public.*", options={"columns": {}})).problems
     await owner.execute("INSERT INTO public.item_old VALUES (2, '', 1, 'x')")
     assert ["secret" in (change.after or {}) for change in await changes(owner)] == [False, True]
+
+
+async def test_a_partition_that_is_being_detached_is_covered_to_the_end(owner: Connection, database: Database) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.part (id integer PRIMARY KEY, note text, ssn text) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9)",
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES FROM (9) TO (20)",
+        table="public.part",
+        columns={"exclude": ["ssn"]},
+    )
+    for names in ("ssn TO temporary", "note TO ssn", "temporary TO note"):
+        await owner.execute(f"ALTER TABLE public.part RENAME {names}")
+    async with connected(database.writer_url) as reader, connected(database.writer_url) as writer:
+        async with reader.transaction():
+            await reader.execute("SELECT * FROM public.part")
+            detaching = asyncio.create_task(
+                owner.execute("ALTER TABLE public.part DETACH PARTITION public.part_0 CONCURRENTLY")
+            )
+
+            async def is_pending() -> bool:
+                return bool(await writer.fetchval("SELECT bool_or(inhdetachpending) FROM pg_inherits"))
+
+            await eventually(is_pending)
+            await writer.execute("INSERT INTO public.part_0 VALUES (1, 'covered', 'harmless')")
+        await detaching
+    (change,) = await changes(owner)
+    assert change.after is not None
+    assert "covered" not in change.after.values()

@@ -67,6 +67,18 @@ def test_a_column_that_is_excluded_masked_hashed_or_cut_is_known_by_number_and_n
     }
 
 
+def test_in_a_table_that_came_with_a_dump_columns_are_known_by_the_names_that_they_had_last() -> None:
+    former = row(
+        KeyColumn(attnum=1, names=("id",)),
+        KeyColumn(attnum=4, names=("social", "ssn")),
+        KeyColumn(attnum=2, names=("a",)),
+        relation=99,
+    )
+    rules = treated(table("id", "a", "social"), of=former, exclude=["ssn"])
+    assert rules["names"] == {"id": {"key": 1}, "social": DROPPED, "ssn": DROPPED}
+    assert rules["numbers"] == {"1": {"key": 1}, "3": DROPPED}
+
+
 def test_of_included_columns_the_key_is_one_and_a_new_one_is_not() -> None:
     rules = treated(table("id", "a", "b"), include=["a"])
     assert rules["names"] == {"id": {"key": 1}, "a": {}}
