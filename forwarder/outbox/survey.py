@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import anyio
 
 from forwarder.capture import uncaptured
+from forwarder.capture.column_warnings import column_warnings
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.role import read_capture_roles
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
@@ -104,7 +105,11 @@ class Survey:
             self._intruders.lines = await _intruders(connection)
         if self._roles.is_due(every_seconds=ROLE_SECONDS):
             roles = await read_capture_roles(connection)
-            self._roles.lines = (*roles.warnings(), *await muted_warnings(connection))
+            self._roles.lines = (
+                *roles.warnings(),
+                *await muted_warnings(connection),
+                *await column_warnings(connection),
+            )
         if self._uncaptured.is_due(every_seconds=LOOK_SECONDS):
             await self._look_at_triggers(connection)
         self._due = anyio.current_time() + FRESH_SECONDS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from forwarder.capture.column_warnings import column_warnings
 from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
 from tests.migrating import migrate
@@ -173,3 +174,17 @@ async def test_a_partition_that_is_being_detached_is_covered_to_the_end(owner: C
     (change,) = await changes(owner)
     assert change.after is not None
     assert "covered" not in change.after.values()
+
+
+async def test_columns_that_were_renamed_or_added_are_warned_of_until_migrate_has_seen_them(
+    owner: Connection, database: Database
+) -> None:
+    await create(owner, ITEM, table="public.item", columns={"exclude": ["secret"]})
+    await create(owner, "CREATE TABLE public.plain (id integer PRIMARY KEY)", table="public.plain")
+    assert await column_warnings(owner) == []
+    await owner.execute("ALTER TABLE public.item RENAME secret TO hidden; ALTER TABLE public.item ADD fresh text")
+    await owner.execute("ALTER TABLE public.plain ADD fresh text")
+    (warning,) = await column_warnings(owner)
+    assert warning.startswith("columns of public.item are not as its rules know them: hidden (was secret), fresh; ")
+    await rule(owner, table="public.item", columns={"exclude": ["hidden"]})
+    assert await column_warnings(owner) == []
