@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from forwarder.capture.conditions import all_of, differs, enclosed, of_old
@@ -78,6 +78,8 @@ def trigger_set(
         )
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
+    if options.level == "statement":
+        found = list(_for_statements(options, found))
     if "truncate" in options.operations:
         said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
@@ -89,6 +91,24 @@ def trigger_set(
             )
         )
     return tuple(found)
+
+
+def _for_statements(options: TableOptions, found: Sequence[TriggerDefinition]) -> Iterator[TriggerDefinition]:
+    """The triggers of a table whose inserts and deletes are captured by whole statements, made of those for rows."""
+    begun = 0
+    for trigger in found:
+        events = {event: bit for event, bit in _EVENTS.items() if trigger.type & bit}
+        begun |= sum(events.values())
+        if "update" in events:
+            yield replace(trigger, type=_UPDATE | _ROW)
+        for event, bit in events.items():
+            if event != "update":
+                name = f"{CAPTURE}_{event}"
+                yield replace(trigger, name=name, type=bit | _ROW, function="capture_in_statement")
+                yield replace(trigger, name=f"{name}s", type=bit, function="capture_statement")
+    yield TriggerDefinition(
+        name=f"{CAPTURE}_begin", type=begun | _BEFORE, function="begin_statement", rules=options.before
+    )
 
 
 def is_name_of_ours(name: str) -> bool:
