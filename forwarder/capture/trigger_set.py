@@ -79,7 +79,7 @@ def trigger_set(
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
     if options.level == "statement":
-        found = list(_for_statements(options, found))
+        found = _for_statements(options, found)
     if "truncate" in options.operations:
         said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
@@ -91,24 +91,6 @@ def trigger_set(
             )
         )
     return tuple(found)
-
-
-def _for_statements(options: TableOptions, found: Sequence[TriggerDefinition]) -> Iterator[TriggerDefinition]:
-    """The triggers of a table whose inserts and deletes are captured by whole statements, made of those for rows."""
-    begun = 0
-    for trigger in found:
-        events = {event: bit for event, bit in _EVENTS.items() if trigger.type & bit}
-        begun |= sum(events.values())
-        if "update" in events:
-            yield replace(trigger, type=_UPDATE | _ROW)
-        for event, bit in events.items():
-            if event != "update":
-                name = f"{CAPTURE}_{event}"
-                yield replace(trigger, name=name, type=bit | _ROW, function="capture_in_statement")
-                yield replace(trigger, name=f"{name}s", type=bit, function="capture_statement")
-    yield TriggerDefinition(
-        name=f"{CAPTURE}_begin", type=begun | _BEFORE, function="begin_statement", rules=options.before
-    )
 
 
 def is_name_of_ours(name: str) -> bool:
@@ -124,6 +106,35 @@ def is_shaped(options: TableOptions) -> bool:
 def serialized(triggers: Sequence[TriggerDefinition]) -> str:
     """As ``forwarder.install()`` takes them, and the registry keeps them."""
     return _json([asdict(trigger) for trigger in triggers])
+
+
+def _for_statements(options: TableOptions, found: Sequence[TriggerDefinition]) -> list[TriggerDefinition]:
+    """The triggers of a table whose inserts and deletes are captured by whole statements, made of those for rows."""
+    events = [(event, bit, trigger) for trigger in found for event, bit in _EVENTS.items() if trigger.type & bit]
+    # An update is captured row by row, and its trigger keeps its name.
+    rows = sorted(events, key=lambda item: item[0] != "update")
+    return [
+        *(
+            replace(
+                trigger,
+                name=CAPTURE if not place else f"{CAPTURE}_{event}",
+                type=bit | _ROW,
+                function=trigger.function if event == "update" else "capture_in_statement",
+            )
+            for place, (event, bit, trigger) in enumerate(rows)
+        ),
+        *(
+            replace(trigger, name=f"{CAPTURE}_{event}s", type=bit, function="capture_statement")
+            for event, bit, trigger in events
+            if event != "update"
+        ),
+        TriggerDefinition(
+            name=f"{CAPTURE}_begin",
+            type=sum(bit for _, bit, _ in events) | _BEFORE,
+            function="begin_statement",
+            rules=options.before,
+        ),
+    ]
 
 
 def _kinds(
