@@ -21,20 +21,20 @@ AS $$
 $$;
 
 -- Writes down which kinds of statements on a table began in this message of the client, and have not been told to be over: `1700000000.123456 INSERT`.
--- It runs with the writer's rights and path, so all names have their schema.
 CREATE FUNCTION forwarder.begin_statement() RETURNS trigger
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    name pg_catalog.text := pg_catalog.concat('forwarder.began_', TG_ARGV[0]);
-    message pg_catalog.text := EXTRACT(epoch FROM pg_catalog.statement_timestamp());
-    began pg_catalog.text := pg_catalog.current_setting(name, true);
+    name text := 'forwarder.began_' || TG_ARGV[0];
+    message text := extract(epoch FROM statement_timestamp());
+    began text := current_setting(name, true);
 BEGIN
-    IF pg_catalog.starts_with(began, message) IS NOT TRUE THEN
+    IF starts_with(began, message) IS NOT TRUE THEN
         began := message;
     END IF;
-    IF pg_catalog.strpos(began, TG_OP) OPERATOR(pg_catalog.=) 0 THEN
-        began := pg_catalog.set_config(name, pg_catalog.concat(began, ' ', TG_OP), true);
+    IF strpos(began, TG_OP) = 0 THEN
+        PERFORM set_config(name, began || ' ' || TG_OP, true);
     END IF;
     RETURN NULL;
 END
@@ -55,97 +55,71 @@ AS $$
         AND $5
         AND NOT forwarder.is_noted('forwarder.keys_taken_in', $3)
         AND NOT forwarder.is_noted('forwarder.versions_replaced_in', $3)
-        AND current_setting('forwarder.began_' || $3, true) = EXTRACT(epoch FROM statement_timestamp()) || ' ' || $1
+        AND current_setting('forwarder.began_' || $3, true) = extract(epoch FROM statement_timestamp()) || ' ' || $1
         AND current_setting('transaction_isolation') = 'read committed'
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = $2)
 $$;
 
--- Captures a row as forwarder.capture() does, unless it is decided that its statement is captured at once. The last two arguments are as in
--- forwarder.goes_in_bulk() and forwarder.capture().
---   * What is decided counts until forwarder.capture_statement() is called. Triggers within triggers leave it alone, and capture row by row.
---   * forwarder.write_change() does not know the trigger function by its name, and so not that code runs the statement. Hence the note.
-CREATE FUNCTION forwarder.capture_row(
-    operation text,
-    relation oid,
-    arguments text[],
-    old_row anyelement,
-    new_row anyelement,
-    old_place tid,
-    new_place tid,
-    old_maker xid,
-    old_command cid,
-    new_is_replaced boolean,
-    call_stack text
-) RETURNS boolean
-LANGUAGE plpgsql
+-- The trigger function for rows that are inserted or deleted. Of most it only sees that forwarder.capture_statement() will write them. Else it
+-- captures them as forwarder.capture() does, whose comments hold here.
+--   * What is decided for a statement counts until forwarder.capture_statement() is called. Triggers within triggers leave it alone.
+CREATE FUNCTION forwarder.capture_in_statement() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET timezone = 'GMT'
 AS $$
 DECLARE
-    decided text := 'forwarder.statement_' || arguments[0] || '_' || operation;
-    replacing bigint;
+    decided text := current_setting('forwarder.statement_' || TG_ARGV[0] || '_' || TG_OP, true);
+    call_stack text;
+    old_command bigint;
     strange_types oid[];
+    is_written boolean;
 BEGIN
-    IF arguments[0]::integer = ANY (forwarder.paused_tables()) THEN
-        RETURN false;
+    IF decided = 'at once' AND pg_trigger_depth() = 1 THEN
+        RETURN NULL;
     END IF;
-    IF pg_trigger_depth() = 1 AND coalesce(current_setting(decided, true), '') = '' THEN
-        IF set_config(decided, CASE
+    IF TG_ARGV[0]::integer = ANY (forwarder.paused_tables()) THEN
+        RETURN NULL;
+    END IF;
+    GET DIAGNOSTICS call_stack = PG_CONTEXT;
+    IF coalesce(decided, '') = '' AND pg_trigger_depth() = 1 THEN
+        decided := CASE
             WHEN forwarder.goes_in_bulk(
-                operation, relation, arguments[0], call_stack,
+                TG_OP, TG_RELID, TG_ARGV[0], call_stack,
                 forwarder.is_plain_as_it_is(
-                    relation, forwarder.table_of(CASE WHEN false THEN new_row END), forwarder.needs_of(CASE WHEN false THEN new_row END)))
+                    TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.needs_of(CASE WHEN false THEN NEW END)))
             THEN 'at once'
             ELSE 'row by row'
-        END, true) = 'at once' THEN
-            RETURN false;
+        END;
+        PERFORM set_config('forwarder.statement_' || TG_ARGV[0] || '_' || TG_OP, decided, true);
+        IF decided = 'at once' THEN
+            RETURN NULL;
         END IF;
     END IF;
-    -- As in forwarder.capture().
+
     IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
         IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
             PERFORM pg_notify('forwarder', '');
         END IF;
     END IF;
-    replacing := forwarder.replaced_by(old_maker, old_command);
-    IF replacing IS NOT NULL AND strpos(call_stack, E'\n') > 0 THEN
-        PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
+    old_command := forwarder.replaced_by(OLD.xmin, OLD.cmax);
+    -- forwarder.write_change() notes this where it finds the name of a trigger function that it knows above code in the call stack. This one it
+    -- does not know.
+    IF old_command IS NOT NULL AND strpos(call_stack, E'\n') > 0 THEN
+        PERFORM forwarder.note('forwarder.versions_replaced_in', TG_ARGV[0]);
     END IF;
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         strange_types := coalesce(
-            forwarder.strange_types(
-                relation, forwarder.table_of(CASE WHEN false THEN new_row END), forwarder.parts_of(CASE WHEN false THEN new_row END)),
-            (forwarder.parts_of(new_row))[9:],
+            forwarder.strange_types(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+            (forwarder.parts_of(NEW))[9:],
             '{0}');
     ELSE
         strange_types := coalesce(
-            forwarder.strange_types(
-                relation, forwarder.table_of(CASE WHEN false THEN new_row END), forwarder.parts_of(CASE WHEN false THEN new_row END)),
-            (forwarder.parts_of(new_row))[9:],
+            forwarder.strange_types(TG_RELID, forwarder.table_of(CASE WHEN false THEN NEW END), forwarder.parts_of(CASE WHEN false THEN NEW END)),
+            (forwarder.parts_of(NEW))[9:],
             '{0}');
     END IF;
-    RETURN forwarder.capture_in_order(
-        operation, relation, arguments, old_row, new_row, old_place, new_place, replacing, new_is_replaced, strange_types);
-END
-$$;
-
--- The trigger function for rows that are inserted or deleted. Of most it only sees that they are captured at once. So it has no settings of its own,
--- which would cost as much again as all it does; and runs with the writer's path: all names have their schema.
-CREATE FUNCTION forwarder.capture_in_statement() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER
-AS $$
-DECLARE
-    call_stack pg_catalog.text;
-    is_captured pg_catalog.bool;
-BEGIN
-    IF pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.=) 1
-        AND pg_catalog.current_setting(pg_catalog.concat('forwarder.statement_', TG_ARGV[0], '_', TG_OP), true) OPERATOR(pg_catalog.=) 'at once'
-    THEN
-        RETURN NULL;
-    END IF;
-    GET DIAGNOSTICS call_stack = PG_CONTEXT;
-    is_captured := forwarder.capture_row(
-        TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, OLD.xmin, OLD.cmax, NEW.xmax OPERATOR(pg_catalog.<>) 0, call_stack);
+    is_written := forwarder.capture_in_order(
+        TG_OP, TG_RELID, TG_ARGV, OLD, NEW, OLD.ctid, NEW.ctid, old_command, NEW.xmax <> 0, strange_types);
     RETURN NULL;
 END
 $$;
@@ -361,12 +335,12 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'begin_statement', 'capture_in_statement', 'capture_row', 'capture_statement', 'goes_in_bulk', 'note', 'put_noted_behind')
+              'begin_statement', 'capture_in_statement', 'capture_statement', 'goes_in_bulk', 'note', 'put_noted_behind')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', created);
     END LOOP;
     EXECUTE pg_catalog.format(
-        'GRANT EXECUTE ON FUNCTION forwarder.capture_row, forwarder.goes_in_bulk, forwarder.note, forwarder.put_noted_behind TO %I', capture_owner);
+        'GRANT EXECUTE ON FUNCTION forwarder.goes_in_bulk, forwarder.note, forwarder.put_noted_behind TO %I', capture_owner);
     IF NOT may_create THEN
         EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA forwarder TO %I', capture_owner);
     END IF;

@@ -13,7 +13,6 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'SEQUENCE', 'outbox_seq', '{USAGE}'),
     ('capture', 'FUNCTION', 'audit', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_in_order', '{EXECUTE}'),
-    ('capture', 'FUNCTION', 'capture_row', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
