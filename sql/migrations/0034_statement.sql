@@ -49,15 +49,17 @@ $$;
 --     worker that applies a subscription, no trigger for statements will fire.
 --   * The transition table would have rows of tables that inherit from this one. Which do, a snapshot of READ COMMITTED sees.
 CREATE FUNCTION forwarder.goes_in_bulk(operation text, relation oid, captured_id text, call_stack text, is_plain boolean) RETURNS boolean
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql
 AS $$
-    SELECT strpos($4, E'\n') = 0
-        AND $5
-        AND NOT forwarder.is_noted('forwarder.keys_taken_in', $3)
-        AND NOT forwarder.is_noted('forwarder.versions_replaced_in', $3)
-        AND current_setting('forwarder.began_' || $3, true) = extract(epoch FROM statement_timestamp()) || ' ' || $1
+BEGIN
+    RETURN is_plain
+        AND strpos(call_stack, E'\n') = 0
+        AND NOT forwarder.is_noted('forwarder.keys_taken_in', captured_id)
+        AND NOT forwarder.is_noted('forwarder.versions_replaced_in', captured_id)
+        AND current_setting('forwarder.began_' || captured_id, true) = extract(epoch FROM statement_timestamp()) || ' ' || operation
         AND current_setting('transaction_isolation') = 'read committed'
-        AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = $2)
+        AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = relation);
+END
 $$;
 
 -- The trigger function for rows that are inserted or deleted. Of most it only sees that forwarder.capture_statement() will write them. Else it
