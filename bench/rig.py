@@ -28,6 +28,8 @@ STREAM = "bench"
 # Enough that the quotas of real shards, 1,000 records a second each, would not be what is measured.
 SHARDS = 128
 CAPTURED = "captured"
+# What item.sql makes.
+ROWS = 10_000
 
 # Durable: fsync and synchronous_commit stay on. What differs keeps a checkpoint from hitting one round and not the next.
 _SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h"}

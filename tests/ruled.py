@@ -67,20 +67,19 @@ async def create(connection: Connection, *statements: str, table: str = "public.
 async def rule(connection: Connection, *, table: str = "public.*", **options: Any) -> None:
     """`forwarder migrate` with these options."""
     before = options.pop("before", "full")
-    outcome = await migrate(connection, table, before=before, options=options)
-    assert not outcome.problems
+    outcome = await migrate(connection, table, before=before, options=options, patience_seconds=60)
+    assert not outcome.problems, outcome.problems
 
 
 async def everything_of_ours(superuser: Connection) -> str:
     """All rows of all tables in schema forwarder, as text."""
-    found = []
     tables = await superuser.fetch(
         "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'forwarder'::regnamespace AND relkind = 'r'"
     )
-    for table in tables:
-        found.append(
-            await superuser.fetchval(f"SELECT string_agg(listed::text, E'\\n') FROM {table['name']} AS listed")
-        )
+    found = [
+        await superuser.fetchval(f"SELECT string_agg(listed::text, E'\\n') FROM {table['name']} AS listed")
+        for table in tables
+    ]
     return "\n".join(filter(None, found))
 
 

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 # How long a table that is locked is tried again.
 PATIENCE_SECONDS = 60.0
 
-_OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+# A table that is locked: by the time for one lock, or by that for all of a table and its partitions.
+_OCCUPIED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 # Errors that concern one table and need not keep us from the others: it was dropped meanwhile, say, an event trigger has refused the change, or its
 # `where` is no condition (a subquery in it is a feature that is not supported; a constant of another type, an error of data).
 _REFUSALS = (

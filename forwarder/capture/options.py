@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from forwarder.capture.selection import Candidate, Rule
-from forwarder.config.table_options import TableOptions, merged
+from forwarder.capture.tables import Registered, Table
+from forwarder.config.table_options import ColumnRules, TableOptions, merged
 from forwarder.errors import Misconfigured
 
 
@@ -46,9 +47,39 @@ def settle(table: Candidate, rules: Sequence[Rule], standing: TableOptions | Non
     origins: dict[str, str] = {}
     for rule in saying:
         for name, value in (rule.options or {}).items():
-            members = [f"columns.{member}" for member in value] if name == "columns" else [name]
-            origins |= dict.fromkeys(members, rule.match.text)
+            members = [f"columns.{member}" for member in value] if name == "columns" else []
+            origins |= dict.fromkeys([name, *members], rule.match.text)
     return Settled(options, origins)
+
+
+def require_cover(table: Table, row: Registered | None, settled: Settled) -> None:
+    """See that the columns of a table which was renamed are not sent because no rule knows its new name.
+
+    Raises:
+        Misconfigured: they would be.
+    """
+    covered = TableOptions.model_validate(row.options).columns if row else ColumnRules()
+    if row is None or covered == ColumnRules() or settled.options.columns == covered or "columns" in settled.origins:
+        return
+    if (row.schema, row.name) != (table.schema, table.name):
+        raise Misconfigured(
+            f"{table.quoted} was {row.quoted}, whose rules cover {', '.join(covered.named) or 'all its columns'}, and no rule says anything of"
+            f" its columns under the new name; add columns to a [[table]] that matches it: the same, or {{}} to send them all"
+        )
+
+
+def require_own(rule: Rule, chosen: Sequence[Table], tables: Sequence[Table]) -> None:
+    """See that options which a rule sets are those of tables, and not of partitions alone: these have the triggers of their table.
+
+    Raises:
+        Misconfigured: it matches nothing else.
+    """
+    relations = {table.relation for table in chosen}
+    parts = [table for table in tables if rule.applies(table) and not relations.isdisjoint(table.ancestors)]
+    if rule.options and parts and not any(rule.applies(table) for table in chosen):
+        raise Misconfigured(
+            f"[[table]] {rule.match.text!r} sets options of {parts[0].quoted}, which is a partition and has those of its table; set them there"
+        )
 
 
 def _toml(value: object) -> str:

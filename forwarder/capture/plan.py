@@ -17,12 +17,12 @@ from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.leaf_size import layout
 from forwarder.capture.migrations import Migration
-from forwarder.capture.options import Settled, settle
+from forwarder.capture.options import Settled, require_cover, require_own, settle
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Registered, Table, registered, unnamed, with_unnamed
+from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
@@ -180,6 +180,7 @@ def _settled(
 ) -> dict[int, Settled]:
     """The options of the chosen tables, by oid. Those of which no rule says anything keep what they have."""
     for rule in rules:
+        require_own(rule, chosen, tables)
         options = rule.options or {}
         require_columns(
             [table for table in chosen if rule.applies(table)],
@@ -190,8 +191,11 @@ def _settled(
             is_exact=rule.match.is_exact,
             pattern=rule.match.text,
         )
-    standing = registered(tables, registry)
-    return {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
+    standing, rows = registered(tables, registry), rows_of(tables, registry)
+    found = {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
+    for table in chosen:
+        require_cover(table, rows.get(table.relation), found[table.relation])
+    return found
 
 
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:

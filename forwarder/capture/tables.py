@@ -130,6 +130,8 @@ class Registered:
     options: dict[str, Any]
     # The columns, if rules about them had to be made; each with the names that it has had.
     columns: tuple[KeyColumn, ...] = ()
+    # What its triggers were made as, as ``trigger_set.serialized`` has them. None: by a release that kept no record of it.
+    triggers: list[dict[str, Any]] | None = None
 
 
 def rows_of(tables: Sequence[Table], registry: Sequence[Registered]) -> dict[int, Registered]:

@@ -40,11 +40,21 @@ def differences(
         **dict.fromkeys(changed, True),
         "a trigger had other arguments": not changed
         and any(trigger and trigger.arguments != (str(row.id), wanted.rules, *labels) for trigger, wanted in pairs),
+        "a trigger had another condition": not changed and _conditions(row) not in (None, _conditions_of(wanted)),
         "there was a trigger too many": not changed and len(others) > len(renamed),
         "the table was restored": row.relation != table.relation,
         "it was registered as removed": not row.active,
     }
     return tuple(reason for reason, applies in checks.items() if applies)
+
+
+def _conditions(row: Registered) -> dict[str, str | None] | None:
+    """Of each trigger, by name, what it was made with. PostgreSQL keeps a condition as it has understood it, which cannot be compared with a text."""
+    return None if row.triggers is None else {trigger["name"]: trigger["condition"] for trigger in row.triggers}
+
+
+def _conditions_of(wanted: Sequence[TriggerDefinition]) -> dict[str, str | None]:
+    return {trigger.name: trigger.condition for trigger in wanted}
 
 
 def _changed_options(row: Registered, options: TableOptions) -> list[str]:

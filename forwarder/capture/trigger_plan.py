@@ -63,9 +63,10 @@ class Install:
 
     @property
     def sql(self) -> str:
-        """A look for gaps, the drops, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
+        """A look for gaps, the drops if there are any, and the installation, which takes SHARE ROW EXCLUSIVE on the table and its partitions."""
         look = [] if self.registered_id is None else [f"SELECT forwarder.watch_triggers({self.registered_id});"]
-        return "\n".join([*look, *self.drops, self._installation])
+        mode = "ACCESS EXCLUSIVE" if self.drops else "SHARE ROW EXCLUSIVE"
+        return "\n".join([*look, *_lock(self.table, mode), *self.drops, self._installation])
 
     @property
     def _installation(self) -> str:
@@ -108,7 +109,8 @@ class Remove:
     @property
     def sql(self) -> str:
         """The drops and, if it is registered, one more statement."""
-        return "\n".join(self.drops if self.registered_id is None else [*self.drops, _forget(self.registered_id)])
+        forget = [] if self.registered_id is None else [_forget(self.registered_id)]
+        return "\n".join([*(_lock(self.table, "ACCESS EXCLUSIVE") if self.drops else ()), *self.drops, *forget])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +253,20 @@ def _what(change: Install | Registration) -> str:
     return (
         f"{literal(change.table)}::regclass, {literal(change.row.before)}, {literal(_columns(change.row.key_columns))}"
     )
+
+
+def _lock(table: str, mode: str) -> list[str]:
+    """Lock a table and its partitions, in this order, within the time for one lock; where our role may: TRIGGER on a table is not enough.
+
+    What comes after it waits for nobody. DDL by itself waits for one partition after the other, up to that time for each, and DROP TRIGGER begins
+    with the partitions: writers who come the other way round would wait as long, or be undone for a deadlock.
+    """
+    body = f"BEGIN IF has_table_privilege({literal(table)}, 'UPDATE, DELETE, TRUNCATE') THEN LOCK TABLE {table} IN {mode} MODE; END IF; END"
+    return [
+        "SELECT set_config('statement_timeout', current_setting('lock_timeout'), true);",
+        f"DO {literal(body)};",
+        "SET LOCAL statement_timeout = 0;",
+    ]
 
 
 def _forget(registered_id: int) -> str:

@@ -7,6 +7,9 @@ one is for updates alone, so these have a trigger of their own then. With ``wher
 1. it meets the condition before and after: an update;
 2. it comes to meet it: an insert, for those who have not seen the row so far;
 3. it ceases to: a delete.
+
+Where updates are left out, another trigger has those noted that change a row which the same transaction has changed before. They belong to the
+chain of versions by which the changes of a row are put in order (docs/design/order.md).
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ FORMER_TRUNCATE = "00_forwarder_truncate"
 
 # Bits of pg_trigger.tgtype.
 _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = 1, 2, 4, 8, 16, 32
+# Nothing arrives of these.
+_NOTE = {"as": "NOTE"}
+# Whether the transaction of an update has made the version that it replaces.
+_IS_OWN = "pg_catalog.age(OLD.xmin) <= 0"
 _EVENTS = {"insert": _INSERT, "update": _UPDATE, "delete": _DELETE}
 
 
@@ -74,7 +81,7 @@ def trigger_set(
             type=type | _ROW,
             function="capture_by_rules" if rules or arrival else "capture",
             condition=condition,
-            rules=_json(rules | arrival) if rules or arrival else options.before,
+            rules=_json(arrival if arrival == _NOTE else rules | arrival) if rules or arrival else options.before,
         )
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
@@ -110,31 +117,26 @@ def serialized(triggers: Sequence[TriggerDefinition]) -> str:
 
 def _for_statements(options: TableOptions, found: Sequence[TriggerDefinition]) -> list[TriggerDefinition]:
     """The triggers of a table whose inserts and deletes are captured by whole statements, made of those for rows."""
-    events = [(event, bit, trigger) for trigger in found for event, bit in _EVENTS.items() if trigger.type & bit]
-    # An update is captured row by row, and its trigger keeps its name.
-    rows = sorted(events, key=lambda item: item[0] != "update")
-    return [
-        *(
-            replace(
-                trigger,
-                name=CAPTURE if not place else f"{CAPTURE}_{event}",
-                type=bit | _ROW,
-                function=trigger.function if event == "update" else "capture_in_statement",
-            )
-            for place, (event, bit, trigger) in enumerate(rows)
-        ),
-        *(
-            replace(trigger, name=f"{CAPTURE}_{event}s", type=bit, function="capture_statement")
-            for event, bit, trigger in events
-            if event != "update"
-        ),
-        TriggerDefinition(
-            name=f"{CAPTURE}_begin",
-            type=sum(bit for _, bit, _ in events) | _BEFORE,
-            function="begin_statement",
-            rules=options.before,
-        ),
-    ]
+    rows: list[TriggerDefinition] = []
+    statements: list[TriggerDefinition] = []
+    for trigger in found:
+        # An update is captured row by row, and keeps the trigger's name. So does what comes first where there is no update.
+        for event in ("update", "insert", "delete"):
+            if not trigger.type & _EVENTS[event]:
+                continue
+            is_first = trigger.name not in {row.name for row in rows}
+            row = replace(trigger, name=trigger.name if is_first else f"{CAPTURE}_{event}", type=_EVENTS[event] | _ROW)
+            if event == "update":
+                rows.append(row)
+            else:
+                rows.append(replace(row, function="capture_in_statement"))
+                whole = replace(row, name=f"{CAPTURE}_{event}s", type=_EVENTS[event], function="capture_statement")
+                statements.append(whole)
+    begun = {row.type & ~_ROW for row in rows}
+    begin = TriggerDefinition(
+        name=f"{CAPTURE}_begin", type=sum(begun) | _BEFORE, function="begin_statement", rules=options.before
+    )
+    return [*rows, *statements, begin]
 
 
 def _kinds(
@@ -150,16 +152,19 @@ def _kinds(
             yield "row", sum(_EVENTS[event] for event in together), None, {}
         if apart:
             yield "update", _UPDATE, is_changed, {}
-        return
-    new, old = options.where, of_old(options.where)
-    if "insert" in events:
-        yield "insert", _INSERT, all_of(new), {}
-    if "update" in events:
-        yield "update", _UPDATE, all_of(old, new, is_changed), {}
-        yield "enter", _UPDATE, f"{enclosed(new)} AND {enclosed(old)} IS NOT TRUE", {"as": "INSERT"}
-        yield "leave", _UPDATE, f"{enclosed(old)} AND {enclosed(new)} IS NOT TRUE", {"as": "DELETE"}
-    if "delete" in events:
-        yield "delete", _DELETE, all_of(old), {}
+    else:
+        new, old = options.where, of_old(options.where)
+        if "insert" in events:
+            yield "insert", _INSERT, all_of(new), {}
+        if "update" in events:
+            yield "update", _UPDATE, all_of(old, new, is_changed), {}
+            yield "enter", _UPDATE, f"{all_of(new)} AND {enclosed(old)} IS NOT TRUE", {"as": "INSERT"}
+            yield "leave", _UPDATE, f"{all_of(old)} AND {enclosed(new)} IS NOT TRUE", {"as": "DELETE"}
+        if "delete" in events:
+            yield "delete", _DELETE, all_of(old), {}
+    if is_changed or "update" not in events:
+        left_out = f"{enclosed(is_changed)} IS NOT TRUE" if is_changed and "update" in events else None
+        yield "own", _UPDATE, all_of(left_out, _IS_OWN), _NOTE
 
 
 def _is_changed(options: TableOptions, columns: Sequence[str], key: Sequence[str]) -> str | None:

@@ -34,6 +34,7 @@ DOORBELL_LOCK = 1
 MIGRATION_LOCK = 2
 # The leaders' locks have a class of their own ("fwdl"); the second number is the hash of the sink's name.
 LEADER_LOCK_CLASS = 0x6677646C
+# The keys of events have 0x66776465 ("fwde"), in sql/migrations/0032_emit.sql; the second number is the hash of the key.
 
 CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"

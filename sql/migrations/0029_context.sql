@@ -1,8 +1,6 @@
 -- What a transaction says of itself, and what else a trigger function says of a change, beside the images.
 
--- No leaf is rewritten: rows of before have null in both. The lock is asked for briefly, since writers queue behind whoever waits for it; `forwarder
--- migrate` asks again.
-SET LOCAL lock_timeout = '100ms';
+-- No leaf is rewritten: rows of before have null in both.
 ALTER TABLE forwarder.outbox
     -- What the setting forwarder.context was when the change was captured, in any form. Null: it was not set. Empty: likewise, since PostgreSQL leaves
     -- it empty after a transaction that had set it.
@@ -36,7 +34,11 @@ BEGIN
             PERFORM set_config(name, replace(current_setting(name, true), line || E'\n', ''), true);
         END IF;
     END LOOP;
-    IF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
+    IF members[3] = 'N' THEN
+        -- A change that is noted, and not captured (0031_rules.sql): it keeps its place among those that are moved.
+        PERFORM forwarder.note_change(state, nextval('forwarder.outbox_seq'), 'N', members[4]::bigint, NULL, 0, NULL) WHERE NOT is_settled;
+        RETURN;
+    ELSIF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;
     END IF;
     -- By its place, so that no index is read that others write to.

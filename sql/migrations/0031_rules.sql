@@ -105,14 +105,24 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     relation oid := forwarder.table_of(row_value);
+    names text[];
+    found jsonb;
 BEGIN
-    RETURN (
+    -- The names that the rows have now. No value is looked at, which might run the code of its type.
+    row_value := NULL;
+    EXECUTE 'SELECT ARRAY(SELECT json_object_keys(row_to_json(columns))) FROM (SELECT ($1).*) AS columns' INTO names USING row_value;
+    found := (
         SELECT jsonb_object_agg(argument.rules, forwarder.resolved(argument.rules, arguments[1]::integer, relation))
         FROM pg_trigger
         CROSS JOIN LATERAL string_to_array(encode(tgargs, 'escape'), E'\\000') AS arguments
         CROSS JOIN LATERAL convert_from(decode(arguments[2], 'escape'), getdatabaseencoding()) AS argument (rules)
         WHERE tgrelid = relation AND tgfoid = to_regproc('forwarder.capture_by_rules')
     );
+    -- A snapshot may be too old to know a column, and the plan may last as long as the session.
+    IF EXISTS (SELECT FROM jsonb_each(found) WHERE value ? 'columns' AND NOT value -> 'columns' ?& names) THEN
+        RETURN NULL;
+    END IF;
+    RETURN found;
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
@@ -130,6 +140,7 @@ AS $$
 DECLARE
     -- A type of PostgreSQL's own, whoever calls it first in a session.
     content pg_catalog.text;
+    salt pg_catalog.bytea;
 BEGIN
     IF treatment - 'key' = '{}' OR json_typeof(value) = 'null' THEN
         RETURN value;
@@ -144,51 +155,73 @@ BEGIN
         -- 1.0 and 1.00 are one key.
         content := trim_scale(content::numeric);
     END IF;
-    RETURN to_json(encode(
-        sha256((SELECT salt.value FROM forwarder.salt) || convert_to(content, getdatabaseencoding())), 'hex'));
+    SELECT given.value INTO salt FROM forwarder.salt AS given;
+    IF salt IS NULL THEN
+        -- The snapshot of the transaction is older than the salt.
+        RAISE 'no salt' USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN to_json(encode(sha256(salt || convert_to(content, getdatabaseencoding())), 'hex'));
 END
 $$;
 
 -- Images as the rules have them, and the members that tell of it: the columns of an update that differ (`changed`), and those that are withheld since
 -- nothing is known of them. The columns of the key go first, in their order. An update that changes the key becomes a delete and an insert, which
 -- `changed` leaves whole: who has the row under its new key has not had it before.
+--   * In PL/pgSQL, which keeps the plan: an SQL function is planned anew for each row before PostgreSQL 18, and looked up anew since.
 CREATE FUNCTION forwarder.shaped(
     old_image text, new_image text, rules jsonb, OUT old_shape text, OUT new_shape text, OUT members text
 )
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 AS $$
+DECLARE
+    columns pg_catalog.jsonb := rules -> 'columns';
+    before pg_catalog.text := coalesce(rules ->> 'before', 'full');
+    after pg_catalog.text := coalesce(rules ->> 'after', 'full');
+    is_update boolean := old_image IS NOT NULL AND new_image IS NOT NULL;
+BEGIN
     WITH member AS MATERIALIZED (
         SELECT
             to_json(name)::text || ':' AS label,
-            old_value,
-            new_value,
-            treatment,
-            treatment ? 'drop' AS is_dropped,
-            treatment ->> 'key' IS NOT NULL AS is_key,
-            old_image IS NOT NULL AND new_image IS NOT NULL AND old_value::text IS DISTINCT FROM new_value::text AS differs,
-            bool_or(treatment ->> 'key' IS NOT NULL AND old_value::text <> new_value::text) OVER () AS is_moved,
-            row_number() OVER (ORDER BY (treatment ->> 'key')::integer, place) AS place
+            CASE WHEN is_sent AND NOT is_plain THEN forwarder.treated(old_value, treatment) ELSE old_value::text END AS old_value,
+            CASE WHEN is_sent AND NOT is_plain THEN forwarder.treated(new_value, treatment) ELSE new_value::text END AS new_value,
+            treatment IS NULL AS is_withheld,
+            is_sent,
+            key_place IS NOT NULL AS is_key,
+            is_update AND old_value::text IS DISTINCT FROM new_value::text AS differs,
+            key_place,
+            place
         FROM ROWS FROM (json_each(old_image::json), json_each(new_image::json))
             WITH ORDINALITY AS pair (old_name, old_value, new_name, new_value, place)
-        CROSS JOIN LATERAL coalesce(new_name, old_name) AS name
-        CROSS JOIN LATERAL (SELECT rules -> 'columns' -> name AS treatment) AS known
+        CROSS JOIN LATERAL (SELECT coalesce(new_name, old_name) AS name, columns -> coalesce(new_name, old_name) AS treatment OFFSET 0) AS known
+        CROSS JOIN LATERAL (
+            SELECT
+                (treatment ->> 'key')::integer AS key_place,
+                treatment IS NOT NULL AND NOT treatment ? 'drop' AS is_sent,
+                treatment = '{}' OR treatment - 'key' = '{}' AS is_plain
+        ) AS told
+        ORDER BY key_place, place
+    ),
+    chosen AS (
+        SELECT
+            *,
+            -- The first one is of the key, if any is.
+            bool_or(is_key AND differs) OVER () AS is_moved
+        FROM member
     )
     SELECT
         CASE WHEN old_image IS NOT NULL THEN
-            '{' || coalesce(string_agg(label || forwarder.treated(old_value, treatment), ',' ORDER BY place) FILTER (
-                WHERE NOT is_dropped AND (
-                    is_key OR CASE coalesce(rules ->> 'before', 'full')
+            '{' || coalesce(string_agg(label || chosen.old_value, ',') FILTER (
+                WHERE is_sent AND (
+                    is_key OR CASE before
                         WHEN 'full' THEN true
                         WHEN 'changed' THEN differs OR is_moved OR new_image IS NULL
-                        -- Of a row that is gone, as forwarder.capture() does.
-                        WHEN 'none' THEN new_image IS NULL
                         ELSE false
                     END)), '') || '}'
         END,
         CASE WHEN new_image IS NOT NULL THEN
-            '{' || coalesce(string_agg(label || forwarder.treated(new_value, treatment), ',' ORDER BY place) FILTER (
-                WHERE NOT is_dropped AND (
-                    is_key OR CASE coalesce(rules ->> 'after', 'full')
+            '{' || coalesce(string_agg(label || chosen.new_value, ',') FILTER (
+                WHERE is_sent AND (
+                    is_key OR CASE after
                         WHEN 'full' THEN true
                         WHEN 'changed' THEN differs OR is_moved OR old_image IS NULL
                         ELSE false
@@ -196,11 +229,13 @@ AS $$
         END,
         concat_ws(
             ',',
-            CASE WHEN old_image IS NOT NULL AND new_image IS NOT NULL AND 'changed' IN (rules ->> 'before', rules ->> 'after') THEN
-                '"changed":[' || coalesce(string_agg(rtrim(label, ':'), ',' ORDER BY place) FILTER (WHERE NOT is_dropped AND differs), '') || ']'
+            CASE WHEN is_update AND 'changed' IN (before, after) THEN
+                '"changed":[' || coalesce(string_agg(rtrim(label, ':'), ',') FILTER (WHERE is_sent AND differs), '') || ']'
             END,
-            '"withheld":[' || string_agg(rtrim(label, ':'), ',' ORDER BY place) FILTER (WHERE treatment IS NULL) || ']')
-    FROM member
+            '"withheld":[' || string_agg(rtrim(label, ':'), ',') FILTER (WHERE is_withheld) || ']')
+    INTO old_shape, new_shape, members
+    FROM chosen;
+END
 $$;
 
 -- Who made a change, from where and when: the member `audit` of its record. The role is the one of SET ROLE; what a function does that runs with its
@@ -224,11 +259,14 @@ AS $$
         'depth', pg_trigger_depth(),
         'database', current_database(),
         'server_version', current_setting('server_version'),
-        'statement', CASE WHEN $1 THEN current_query() END
+        -- Its beginning: each row that a statement changes has it, and a load may be one statement of many megabytes.
+        'statement', CASE WHEN $1 THEN left(current_query(), 8192) END
     ))::text
 $$;
 
 -- What forwarder.write_in_order() of 0026_lives.sql did, for the trigger of rules, too: with the context and the extra members of the record.
+--   * An update that is not captured leads from one version to the next all the same. So it is noted (NOTE) where it replaces a version of its own
+--     transaction, or what comes after it in the life of its row would not be found.
 CREATE FUNCTION forwarder.write_change(
     operation text,
     relation oid,
@@ -283,13 +321,19 @@ BEGIN
             -- Below the trigger function it has what runs the statement, if that is not the client's own. That one runs in no other, so that no change
             -- will come that was before it.
             GET DIAGNOSTICS call_stack = PG_CONTEXT;
-            IF call_stack ~ E'PL/pgSQL function forwarder\\.capture(_by_rules)?\\(\\) [^\n]*\n' THEN
+            IF call_stack ~ E'forwarder\\.capture(_by_rules)?\\(\\)[^\n]*\n' THEN
                 PERFORM forwarder.note('forwarder.versions_replaced_in', arguments[0]);
             END IF;
         END IF;
     END IF;
     IF old_command IS NOT NULL AND forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]) THEN
         old_version := forwarder.version_state(relation, old_place);
+    END IF;
+    IF operation = 'NOTE' THEN
+        IF old_version IS NOT NULL THEN
+            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, 0, NULL);
+        END IF;
+        RETURN;
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)
@@ -391,6 +435,8 @@ DECLARE
     new_image text;
     conversion_error text;
     members text;
+    -- Whether the session ends at any error, also at one that is caught.
+    ends_at_errors boolean;
     is_usual boolean;
     context text := CASE WHEN rules -> 'context' IS NULL THEN current_setting('forwarder.context', true) END;
 BEGIN
@@ -409,8 +455,15 @@ BEGIN
         old_image := NULL;
         new_image := NULL;
     ELSIF rules ? 'columns' THEN
+        ends_at_errors := current_setting('exit_on_error');
         BEGIN
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'off', true);
+            END IF;
             SELECT * INTO STRICT old_image, new_image, members FROM forwarder.shaped(old_image, new_image, rules);
+            IF ends_at_errors THEN
+                PERFORM set_config('exit_on_error', 'on', true);
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             old_image := NULL;
             new_image := NULL;
@@ -433,7 +486,8 @@ BEGIN
             old_image := NULL;
         END IF;
     ELSIF operation = 'INSERT' THEN
-        is_usual := conversion_error IS NULL AND pg_trigger_depth() = 1
+        -- A row that comes to meet a condition has an old version, which this transaction may have made.
+        is_usual := conversion_error IS NULL AND old_command IS NULL AND pg_trigger_depth() = 1
             AND NOT forwarder.is_noted('forwarder.versions_replaced_in', arguments[0]);
     ELSE
         is_usual := conversion_error IS NULL AND old_command IS NULL AND NOT forwarder.is_noted('forwarder.keys_taken_in', arguments[0]);
@@ -495,8 +549,12 @@ BEGIN
             '{0}');
     END IF;
     -- To those who are told only of rows that meet a condition, an update may be that one has come or gone.
-    IF rules ->> 'as' = 'INSERT' THEN
-        is_written := forwarder.capture_shaped('INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, NULL, NEW.xmax <> 0, strange_types);
+    IF rules ->> 'as' = 'NOTE' THEN
+        PERFORM forwarder.write_change(
+            'NOTE', TG_RELID, arguments, NULL, NULL, NULL, OLD.ctid, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, NULL, NULL);
+    ELSIF rules ->> 'as' = 'INSERT' THEN
+        is_written := forwarder.capture_shaped(
+            'INSERT', TG_RELID, arguments, rules, NULL, NEW, NULL, NEW.ctid, forwarder.replaced_by(OLD.xmin, OLD.cmax), NEW.xmax <> 0, strange_types);
     ELSIF rules ->> 'as' = 'DELETE' THEN
         is_written := forwarder.capture_shaped(
             'DELETE', TG_RELID, arguments, rules, OLD, NULL, OLD.ctid, NULL, forwarder.replaced_by(OLD.xmin, OLD.cmax), false, strange_types);
@@ -562,10 +620,24 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
-    fires_always boolean := (
-        SELECT bool_or(tgenabled = 'A') FROM pg_trigger
-        WHERE tgrelid = relation
-          AND (tgname = name OR tgname = '00_forwarder_truncate' AND tgqual IS NULL AND name = 'zz_forwarder_truncate')
+    member regclass;
+    -- Where somebody has chosen that changes applied by replication are captured too: of this table and its partitions. Replacing a trigger resets that
+    -- on all of them; and a trigger that options add does as the first one of the table.
+    always regclass[] := ARRAY(
+        WITH RECURSIVE found AS (
+            SELECT relation::oid AS oid
+            UNION ALL
+            SELECT link.inhrelid
+            FROM found
+            JOIN pg_class AS class ON class.oid = found.oid AND class.relkind = 'p' AND type & 1 <> 0
+            JOIN pg_inherits AS link ON link.inhparent = found.oid
+        )
+        SELECT DISTINCT tgrelid::regclass
+        FROM found
+        JOIN pg_trigger ON tgrelid = found.oid AND tgenabled = 'A' AND (
+            tgname = name
+            OR tgname = '00_forwarder_capture' AND type & 1 <> 0
+            OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
     );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
@@ -584,10 +656,9 @@ BEGIN
             SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
             FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
         ));
-    -- Replacing resets what somebody chose so that changes applied by replication are captured too.
-    IF fires_always THEN
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
-    END IF;
+    FOREACH member IN ARRAY always LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, name);
+    END LOOP;
 END
 $$;
 

@@ -4,12 +4,12 @@
 -- set aside, replayed, chosen by a sink's `tables` and paused as changes of rows are.
 --   * Its id and oid are 0, which no table has: they are the same in every database, hence in a copy and after a restore.
 --   * `forwarder migrate` passes over it (captured_tables.sql).
-INSERT INTO forwarder.captured_table (id, relation, schema_name, table_name, key_columns) OVERRIDING SYSTEM VALUE
-VALUES (0, 0, 'forwarder', 'event', '[{"attnum": 1, "names": ["key"]}]');
+INSERT INTO forwarder.captured_table (id, relation, schema_name, table_name, key_columns, triggers) OVERRIDING SYSTEM VALUE
+VALUES (0, 0, 'forwarder', 'event', '[{"attnum": 1, "names": ["key"]}]', '[]');
 
 -- Puts an event into the outbox, in the transaction of the caller. Returns its seq, or null while capture is paused: then it is not delivered.
---   * One function takes json, jsonb and text. Of three with one name, PostgreSQL would not know which one is meant by '{}'. Text is parsed here; json
---     is passed on as it was written, to the last digit.
+--   * One function takes json, jsonb and text, so that one grant is enough. Of two, for json and for jsonb, PostgreSQL could not tell which one is meant
+--     by '{}'. Text is parsed here; json is passed on as it was written, to the last digit.
 --   * `payload` is looked at only when its type is known: to make text of any other type would run its owner's code with the rights of this function.
 CREATE FUNCTION forwarder.emit(
     type    text,

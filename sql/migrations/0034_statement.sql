@@ -245,10 +245,24 @@ AS $$
 DECLARE
     name name := definition ->> 'name';
     type integer := definition ->> 'type';
-    fires_always boolean := (
-        SELECT bool_or(tgenabled = 'A') FROM pg_trigger
-        WHERE tgrelid = relation
-          AND (tgname = name OR tgname = '00_forwarder_truncate' AND tgqual IS NULL AND name = 'zz_forwarder_truncate')
+    member regclass;
+    -- Where somebody has chosen that changes applied by replication are captured too: of this table and its partitions. Replacing a trigger resets that
+    -- on all of them; and a trigger that options add does as the first one of the table.
+    always regclass[] := ARRAY(
+        WITH RECURSIVE found AS (
+            SELECT relation::oid AS oid
+            UNION ALL
+            SELECT link.inhrelid
+            FROM found
+            JOIN pg_class AS class ON class.oid = found.oid AND class.relkind = 'p' AND type & 1 <> 0
+            JOIN pg_inherits AS link ON link.inhparent = found.oid
+        )
+        SELECT DISTINCT tgrelid::regclass
+        FROM found
+        JOIN pg_trigger ON tgrelid = found.oid AND tgenabled = 'A' AND (
+            tgname = name
+            OR tgname = '00_forwarder_capture' AND type & 32 = 0
+            OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
     );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
@@ -270,10 +284,9 @@ BEGIN
             SELECT string_agg(quote_literal(listed.argument), ', ' ORDER BY listed.place)
             FROM unnest(arguments) WITH ORDINALITY AS listed (argument, place)
         ));
-    -- Replacing resets what somebody chose so that changes applied by replication are captured too.
-    IF fires_always THEN
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
-    END IF;
+    FOREACH member IN ARRAY always LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, name);
+    END LOOP;
 END
 $$;
 

@@ -309,6 +309,19 @@ async def test_a_context_that_cannot_become_utf8_is_left_out_and_the_others_of_i
     ]
 
 
+async def test_what_a_trigger_has_to_say_is_left_out_if_it_cannot_become_utf8(postgres: EmbeddedPostgres) -> None:
+    async with encoded("SQL_ASCII", postgres) as database, connected(database.url) as owner:
+        await create(owner, ITEM)
+        await write(owner, '{"user":"ada"}', "INSERT INTO item VALUES (1), (2)")
+        await owner.execute("UPDATE forwarder.outbox SET extra = '\"audit\":\"' || chr(233) || '\"' WHERE seq = 1")
+        await owner.execute('UPDATE forwarder.outbox SET extra = \'"audit":"e"\' WHERE seq = 2')
+        told = [
+            (record["context"]["user"], record.get("audit"), record.get("omitted"))
+            for record in await records(database.url)
+        ]
+    assert told == [("ada", None, ["extra"]), ("ada", "e", None)]
+
+
 async def test_bytes_that_are_no_utf8_in_the_context_of_a_role_do_not_stop_the_page(
     postgres: EmbeddedPostgres, fresh_database: Database, owner: Connection
 ) -> None:

@@ -278,36 +278,37 @@ REPLACE = 'CREATE OR REPLACE TRIGGER "00_forwarder_capture" AFTER'
 ON_ORDERS = "ON public.orders FOR EACH ROW EXECUTE FUNCTION forwarder.capture"
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        'ALTER TABLE public.orders DISABLE TRIGGER "00_forwarder_capture"',
-        'ALTER TABLE public.orders ENABLE REPLICA TRIGGER "zz_forwarder_truncate"',
-        "ALTER TABLE public.orders DISABLE TRIGGER USER",
-        'DROP TRIGGER "00_forwarder_capture" ON public.orders',
-        'DROP TRIGGER "zz_forwarder_truncate" ON public.orders',
-        'ALTER TRIGGER "00_forwarder_capture" ON public.orders RENAME TO "a ""name"""',
-        'ALTER TRIGGER "zz_forwarder_truncate" ON public.orders RENAME TO another',
-        f"{REPLACE} INSERT {ON_ORDERS}('1', 'full')",
-        f"{REPLACE} INSERT OR UPDATE OF note OR DELETE {ON_ORDERS}('1', 'full')",
-        f"{REPLACE} INSERT OR UPDATE OR DELETE {ON_ORDERS}('2', 'full')",
-    ],
-)
-async def test_a_damaged_trigger_is_mended_with_and_without_a_selection(owner: Connection, damage: str) -> None:
+DAMAGES = [
+    'ALTER TABLE public.orders DISABLE TRIGGER "00_forwarder_capture"',
+    'ALTER TABLE public.orders ENABLE REPLICA TRIGGER "zz_forwarder_truncate"',
+    "ALTER TABLE public.orders DISABLE TRIGGER USER",
+    'DROP TRIGGER "00_forwarder_capture" ON public.orders',
+    'DROP TRIGGER "zz_forwarder_truncate" ON public.orders',
+    'ALTER TRIGGER "00_forwarder_capture" ON public.orders RENAME TO "a ""name"""',
+    'ALTER TRIGGER "zz_forwarder_truncate" ON public.orders RENAME TO another',
+    f"{REPLACE} INSERT {ON_ORDERS}('1', 'full')",
+    f"{REPLACE} INSERT OR UPDATE OF note OR DELETE {ON_ORDERS}('1', 'full')",
+    f"{REPLACE} INSERT OR UPDATE OR DELETE {ON_ORDERS}('2', 'full')",
+]
+
+
+async def test_a_damaged_trigger_is_mended_with_and_without_a_selection(owner: Connection) -> None:
     await owner.execute(ORDERS)
     await migrate(owner, "orders")
-    for patterns in (("orders",), ()):
-        await owner.execute(damage)
-        assert (await migrate(owner, *patterns)).tables == ["public.orders"]
-        assert (await migrate(owner, *patterns)).done == []
-    await owner.execute(
-        "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET note = 'a'; DELETE FROM public.orders"
-    )
-    await owner.execute("TRUNCATE public.orders")
-    gap = [("G", "capture interrupted"), ("G", "capture resumed")]
-    changes = [(operation, None) for operation in "IUDT"]
-    assert [(event.op, event.fault) for event in await captured(owner)] == [*gap, *gap, *changes]
-    assert await registry(owner) == [(1, "orders", True)]
+    for damage in DAMAGES:
+        await owner.execute("TRUNCATE forwarder.outbox")
+        for patterns in (("orders",), ()):
+            await owner.execute(damage)
+            assert (await migrate(owner, *patterns)).tables == ["public.orders"], damage
+            assert (await migrate(owner, *patterns)).done == [], damage
+        await owner.execute(
+            "INSERT INTO public.orders VALUES (1); UPDATE public.orders SET note = 'a'; DELETE FROM public.orders"
+        )
+        await owner.execute("TRUNCATE public.orders")
+        gap = [("G", "capture interrupted"), ("G", "capture resumed")]
+        changes = [(operation, None) for operation in "IUDT"]
+        assert [(event.op, event.fault) for event in await captured(owner)] == [*gap, *gap, *changes], damage
+        assert await registry(owner) == [(1, "orders", True)], damage
 
 
 async def test_a_second_trigger_of_ours_under_another_name_is_dropped(owner: Connection) -> None:
@@ -325,8 +326,30 @@ async def test_a_trigger_that_fires_always_stays_so(owner: Connection) -> None:
     await owner.execute('ALTER TABLE public.orders ENABLE ALWAYS TRIGGER "00_forwarder_capture"')
     assert (await migrate(owner, "orders")).done == []
     assert (await migrate(owner, "orders", before="none")).tables == ["public.orders"]
-    query = "SELECT tgenabled::text FROM pg_trigger WHERE tgname = '00_forwarder_capture'"
+    query = "SELECT tgenabled::text FROM pg_trigger WHERE tgname LIKE '00_forwarder_capture%'"
     assert await owner.fetchval(query) == "A"
+    # Options that need triggers of their own for some operations do not end it.
+    await migrate(owner, "orders", options={"where": "NEW.id > 0"})
+    assert [row["tgenabled"] for row in await owner.fetch(query)] == ["A"] * 5
+    await migrate(owner, "orders")
+    assert [row["tgenabled"] for row in await owner.fetch(query)] == ["A"]
+
+
+async def test_a_trigger_that_fires_always_on_a_partition_alone_stays_so(owner: Connection) -> None:
+    await owner.execute(
+        "CREATE TABLE public.part (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9);"
+        "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES FROM (9) TO (20)"
+    )
+    await migrate(owner, "part")
+    await owner.execute('ALTER TABLE public.part_1 ENABLE ALWAYS TRIGGER "00_forwarder_capture"')
+    for options in ({"before": "none"}, {"where": "NEW.id <> 3"}, {}):
+        assert (await migrate(owner, "part", options=options)).tables == ["public.part"]
+        rows = await owner.fetch(
+            "SELECT DISTINCT tgrelid::regclass::text AS name, tgenabled::text AS enabled FROM pg_trigger WHERE tgname LIKE '00_forwarder_capture%'"
+        )
+        assert {row["name"]: row["enabled"] for row in rows} == {"part": "O", "part_0": "O", "part_1": "A"}
+        assert len(rows) == 3
 
 
 async def test_no_change_slips_through_while_the_before_image_is_changed(owner: Connection, other: Connection) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from forwarder.errors import Misconfigured
@@ -11,9 +9,6 @@ from tests.databases import Database, connected
 from tests.migrating import migrate
 from tests.reading import records
 from tests.ruled import create
-
-if TYPE_CHECKING:
-    from forwarder.database.sessions import Connection
 
 # As the documentation of Debezium's outbox event router has it.
 OUTBOX = (
@@ -28,7 +23,9 @@ async def url(database: Database) -> str:
     return database.url
 
 
-async def test_what_is_inserted_is_an_event_with_the_aggregate_for_its_key_and_nothing_else_is_captured(url: str) -> None:
+async def test_what_is_inserted_is_an_event_with_the_aggregate_for_its_key_and_nothing_else_is_captured(
+    url: str,
+) -> None:
     async with connected(url) as owner:
         await create(owner, OUTBOX, table="public.outboxevent", outbox=True)
         # As applications do, so that the table stays empty.
@@ -87,6 +84,8 @@ async def test_an_event_inserted_by_a_trigger_is_captured_whatever_the_order_of_
 
 async def test_a_table_of_another_layout_is_refused_by_the_column_that_it_lacks(url: str) -> None:
     async with connected(url) as owner:
-        await owner.execute("CREATE TABLE public.outboxevent (id uuid PRIMARY KEY, aggregatetype text, type text, payload jsonb)")
+        await owner.execute(
+            "CREATE TABLE public.outboxevent (id uuid PRIMARY KEY, aggregatetype text, type text, payload jsonb)"
+        )
         with pytest.raises(Misconfigured, match=r"public\.outboxevent: outbox = true .* it does not have aggregateid"):
             await migrate(owner, "public.outboxevent", options={"outbox": True})

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from forwarder.errors import Misconfigured
-from tests.databases import Database, connected
+from tests.databases import Database, connected, encoded
 from tests.dumps import dump, restored
 from tests.ruled import MARKER, Change, assert_hidden, changes, create, newest, rule
 from tests.settings import HOSTILE
@@ -274,7 +274,7 @@ async def test_partitions_have_the_rules_of_their_table_wherever_their_columns_a
     for change in found:
         image = change.after or change.before
         assert image
-        assert list(image)[0] == "id"
+        assert next(iter(image)) == "id"
         assert image["a"] in ("a", "b")
         assert not change.extra
     await assert_hidden(database)
@@ -345,7 +345,7 @@ async def test_a_column_that_is_renamed_or_made_anew_shows_nothing(
         await assert_hidden(database)
 
         # Whoever includes a column names the one that has the name now; and one that is gone is an error.
-        if rename == "rename" and "include" not in columns or rename == "swap" and "include" in columns:
+        if (rename == "rename" and "include" not in columns) or (rename == "swap" and "include" in columns):
             return
         await rule(owner, columns=columns)
         for place, writer in enumerate((planned, older, owner), start=5):
@@ -488,7 +488,8 @@ async def test_whatever_is_set_for_a_database_rules_hold(
         await writer.execute("DELETE FROM public.person")
     found = await changes(owner)
     assert [change.op for change in found] == ["I", "I", "D", "I", "D", "I", "D", "D"]
-    assert found[0].after and found[1].after
+    assert found[0].after
+    assert found[1].after
     assert {**found[0].after, "id": 2} == found[1].after
     assert all(change.fault is None for change in found)
     await assert_hidden(database)
@@ -517,7 +518,8 @@ async def test_a_restored_table_shows_nothing_before_migrate_comes_to_it(
                 await rule(writer, columns=columns)
                 await writer.execute(f"INSERT INTO public.item VALUES (2, 'a', '{MARKER}')")
                 (_, change) = await changes(writer)
-                assert change.after and change.after["a"] == "a"
+                assert change.after
+                assert change.after["a"] == "a"
         await assert_hidden(copy)
 
 
@@ -528,3 +530,25 @@ async def test_a_large_value_is_covered(owner: Connection, database: Database) -
         {"id": 1, "name": "ababa", "ssn": await hash_of(owner, MARKER * 500_000)}
     ]
     await assert_hidden(database)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+async def test_columns_in_other_encodings(postgres: EmbeddedPostgres, encoding: str) -> None:
+    name = "é" if encoding == "LATIN1" else "秘密"
+    async with encoded(encoding, postgres) as copy:
+        async with connected(copy.url) as owner:
+            await create(
+                owner,
+                f'CREATE TABLE public.item (id integer PRIMARY KEY, "{name}" text, h text, x text)',
+                columns={"mask": {name: name}, "hash": ["h"], "truncate": {"x": 1}},
+            )
+            await owner.execute(f"INSERT INTO public.item VALUES (1, '{MARKER}', '{name}', '{name}{MARKER}')")
+            await owner.execute(f'ALTER TABLE public.item RENAME "{name}" TO "x{name}"')
+            await owner.execute("UPDATE public.item SET id = 2")
+            found = await changes(owner)
+        assert [change.op for change in found] == ["I", "D", "I"]
+        assert found[0].after
+        assert found[2].after
+        assert (found[0].after[name], found[0].after["x"]) == (name, name[0])
+        assert found[2].after[f"x{name}"] == name
+        await assert_hidden(copy)

@@ -146,7 +146,7 @@ async def test_where_is_checked_by_migrate_and_leaves_what_there_was(owner: Conn
     await create(owner, ITEM, where=DRAFT)
     for condition in (
         *("NEW.state = 1", "NEW.status = ", "status <> ''", "NEW.status = 1", "NEW.status", "NEW.id = 'x'"),
-        *("(SELECT true)", "pg_catalog.count(*) > 1", "gone(NEW.id)"),
+        *("(SELECT true)", "pg_catalog.count(*) > 1", "gone(NEW.id)", "NEW.id > OLD.id"),
     ):
         outcome = await migrate(owner, "public.*", options={"where": condition})
         assert outcome.problems, condition

@@ -15,7 +15,7 @@ class Record(msgspec.Struct, kw_only=True):
 
     id: str
     seq: int
-    op: Literal["insert", "update", "delete", "truncate", "gap"]
+    op: Literal["insert", "update", "delete", "truncate", "gap", "event"]
     table: str
     partition: str | None = None
     key: msgspec.Raw
@@ -64,6 +64,9 @@ class Consumer:
         is_known = record.id in self._ids
         self._ids.add(record.id)
         self.repeats += is_known
+        if record.op == "event":
+            # It tells of no row.
+            return
         if record.op == "gap":
             self.gaps.append(record)
         elif record.op == "truncate":

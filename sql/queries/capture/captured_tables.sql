@@ -13,7 +13,8 @@ SELECT regexp_replace(json_build_object(
     'options', coalesce(
         to_jsonb(captured) -> 'options',
         CASE captured.before_image WHEN 'full' THEN '{}' ELSE jsonb_build_object('before', captured.before_image) END),
-    'columns', coalesce(to_jsonb(captured) -> 'columns', '[]')
+    'columns', coalesce(to_jsonb(captured) -> 'columns', '[]'),
+    'triggers', to_jsonb(captured) -> 'triggers'
 )::text, $1, '?', 'g')
 FROM forwarder.captured_table AS captured
 WHERE captured.id <> 0

@@ -103,6 +103,15 @@ def install(
     )
 
 
+def locked(name: str, mode: str) -> list[str]:
+    body = f"BEGIN IF has_table_privilege(''{name}'', ''UPDATE, DELETE, TRUNCATE'') THEN LOCK TABLE {name} IN {mode} MODE; END IF; END"
+    return [
+        "SELECT set_config('statement_timeout', current_setting('lock_timeout'), true);",
+        f"DO '{body}';",
+        "SET LOCAL statement_timeout = 0;",
+    ]
+
+
 def repair(tables: list[Table], registry: list[Registered]) -> list[Decision]:
     return plan(tables, registry, registered(tables, registry), prune=False)
 
@@ -249,7 +258,8 @@ def test_a_trigger_that_was_renamed_is_dropped_before_its_place_is_filled() -> N
     (decision,) = decide([found], [row()], 100)
     assert isinstance(decision, Install)
     assert decision.reasons == ("triggers were missing", "a trigger was renamed")
-    look, drop, installation = decision.sql.splitlines()
+    look, *locking, drop, installation = decision.sql.splitlines()
+    assert locking == locked("public.orders", "ACCESS EXCLUSIVE")
     assert look == "SELECT forwarder.watch_triggers(7);"
     assert drop == 'DROP TRIGGER IF EXISTS "a ""name""" ON public.orders;'
     assert installation.startswith("SELECT forwarder.install(")
@@ -369,7 +379,8 @@ def test_a_literal_is_quoted_as_quote_literal_does(text: str, sql: str) -> None:
 def test_the_sql_of_an_installation_says_all_of_it() -> None:
     change = install('public."It\'s"', before="none", registered_id=7)
     columns = json.dumps([{"attnum": 1, "names": ["id"]}])
-    look, installation = change.sql.splitlines()
+    look, *locking, installation = change.sql.splitlines()
+    assert "LOCK TABLE" in locking[1]
     assert look == "SELECT forwarder.watch_triggers(7);"
     assert installation == (
         f"SELECT forwarder.install('public.\"It''s\"'::regclass, 'none', '{columns}', 7, ARRAY['{{\"id\":']::text[],"
@@ -380,6 +391,7 @@ def test_the_sql_of_an_installation_says_all_of_it() -> None:
 def test_the_sql_of_a_removal_drops_before_it_forgets() -> None:
     change = Remove(table="public.orders", triggers=triggers("public.orders", 7), registered_id=7)
     assert change.sql.splitlines() == [
+        *locked("public.orders", "ACCESS EXCLUSIVE"),
         'DROP TRIGGER IF EXISTS "00_forwarder_capture" ON public.orders;',
         'DROP TRIGGER IF EXISTS "zz_forwarder_truncate" ON public.orders;',
         "SELECT forwarder.forget(7);",

@@ -20,6 +20,7 @@ from forwarder.capture.trigger_set import (
 from forwarder.config.table_options import TableOptions
 
 INSERT, DELETE, UPDATE = 5, 9, 17
+OWN = "pg_catalog.age(OLD.xmin) <= 0"
 CHANGED = "OLD.* OPERATOR(pg_catalog.*<>) NEW.*"
 OTHERS: dict[str, Any] = {"names": {}, "numbers": {}, "others": {}}
 
@@ -32,7 +33,13 @@ def triggers(**options: Any) -> list[TriggerDefinition]:
 
 
 def for_rows(**options: Any) -> list[TriggerDefinition]:
-    return [trigger for trigger in triggers(**options) if trigger.is_for_rows]
+    """Those that capture changes of rows."""
+    return [trigger for trigger in triggers(**options) if trigger.is_for_rows and trigger.name != f"{CAPTURE}_own"]
+
+
+def noting(**options: Any) -> list[str | None]:
+    """The condition of the trigger that has updates noted which are left out, if there is one."""
+    return [trigger.condition for trigger in triggers(**options) if trigger.rules == '{"as":"NOTE"}']
 
 
 def test_by_default_there_are_one_for_rows_and_one_for_truncate() -> None:
@@ -48,12 +55,20 @@ def test_by_default_there_are_one_for_rows_and_one_for_truncate() -> None:
     [
         (["insert"], [INSERT]),
         (["delete", "insert"], [INSERT | DELETE]),
-        (["update", "truncate"], [UPDATE, 34]),
-        (["truncate", "delete"], [DELETE, 34]),
+        (["update"], [UPDATE]),
+        (["truncate", "delete"], [DELETE]),
     ],
 )
 def test_a_trigger_fires_for_the_operations_alone(operations: list[str], types: list[int]) -> None:
-    assert [trigger.type for trigger in triggers(operations=operations)] == types
+    assert [trigger.type for trigger in for_rows(operations=operations)] == types
+    assert [trigger.name for trigger in triggers(operations=operations)].count(TRUNCATE) == operations.count("truncate")
+
+
+def test_updates_that_are_left_out_are_noted_where_the_transaction_has_made_the_version_that_they_replace() -> None:
+    assert noting() == noting(where="NEW.a > 1") == noting(operations=["update"]) == []
+    assert noting(operations=["insert", "delete"]) == [f"({OWN}\n)"]
+    assert noting(skip_unchanged=True) == [f"(({CHANGED}\n) IS NOT TRUE\n) AND ({OWN}\n)"]
+    assert noting(skip_unchanged=True, operations=["insert"]) == [f"({OWN}\n)"]
 
 
 def test_an_update_that_changes_nothing_is_left_out_by_a_trigger_of_its_own() -> None:
