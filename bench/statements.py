@@ -38,7 +38,7 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
         for schema in (_PLAIN, _WHOLE):
             await create_items(ready.connection, schema=schema)
         settings = ready.directory / "statements.toml"
-        settings.write_text(_RULES)  # noqa: ASYNC240 - nothing else runs here
+        settings.write_text(_RULES)
         async with ready.forwarder("migrate", f"--config={settings}") as migrate:
             await migrate.succeed()
         await writer.execute("SET synchronous_commit = off")

@@ -110,7 +110,7 @@ class TableOptions(Section):
         return [operation for operation in OPERATIONS if operation in operations]
 
     @model_validator(mode="after")
-    def _rows_are_captured_alike(self) -> Self:
+    def _no_row_is_looked_at_alone(self) -> Self:
         if self.level == "statement":
             others = self.model_dump(include=_ROW_BY_ROW, exclude_defaults=True)
             if self.before in ("changed", "key"):

@@ -147,6 +147,14 @@ async def test_a_row_that_a_trigger_inserts_anew_comes_after_its_delete(item: Co
     await assert_in_order(item)
 
 
+async def test_a_row_that_a_trigger_has_inserted_is_deleted_after_that_in_the_same_message(item: Connection) -> None:
+    await item.execute(
+        trigger("IF NEW.id < 100 THEN INSERT INTO item VALUES (NEW.id + 100, 0, 0); END IF", on="INSERT")
+    )
+    await item.execute(f"{ROWS}; DELETE FROM public.item")
+    await assert_in_order(item)
+
+
 async def test_a_cascade_is_written_at_once_if_no_trigger_changes_the_table_in_between(item: Connection) -> None:
     await item.execute(ROWS)
     await item.execute("CREATE TABLE public.maker (id integer PRIMARY KEY); INSERT INTO public.maker VALUES (0), (1)")
