@@ -150,6 +150,28 @@ BEGIN
 END
 $$;
 
+-- Whether no column of a table has a type that somebody may give a cast to json: only types that come with PostgreSQL, and domains over them.
+CREATE FUNCTION forwarder.has_types_of_postgres(relation oid) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    RETURN NOT EXISTS (
+        WITH RECURSIVE part (type, is_domain) AS (
+            SELECT atttypid, typtype = 'd'
+            FROM pg_attribute LEFT JOIN pg_type ON pg_type.oid = atttypid
+            WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+            UNION
+            SELECT base.oid, base.typtype = 'd'
+            FROM part
+            JOIN pg_type AS domain ON domain.oid = part.type
+            JOIN pg_type AS base ON base.oid = domain.typbasetype
+            WHERE part.is_domain
+        )
+        SELECT FROM part WHERE type >= 16384 AND is_domain IS NOT TRUE
+    );
+END
+$$;
+
 -- The trigger function for whole statements. The settings are those that images are made with, see forwarder.images().
 CREATE FUNCTION forwarder.capture_statement() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -192,10 +214,15 @@ BEGIN
         END IF;
     END IF;
 
+    -- What is decided is a setting, which a writer may set himself. So it is looked at here, too, whether rows may run code of others on their way to JSON,
+    -- which is to run in forwarder.images() alone.
+    --
     -- Each row becomes JSON twice: first in a transaction of its own within the writer's (EXCEPTION), where nothing is written, to see whether it can.
     -- So images need no memory for all rows at a time, and that transaction takes no id.
     BEGIN
-        IF TG_OP = 'INSERT' THEN
+        IF current_setting('transaction_isolation') <> 'read committed' OR NOT forwarder.has_types_of_postgres(TG_RELID) THEN
+            are_usual := false;
+        ELSIF TG_OP = 'INSERT' THEN
             are_usual := count(*) = count(*) FILTER (
                 WHERE CASE
                     WHEN pg_column_size(inserted) <= forwarder.max_image_bytes()
@@ -350,12 +377,12 @@ BEGIN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
           AND proname IN (
-              'begin_statement', 'capture_in_statement', 'capture_statement', 'goes_in_bulk', 'note', 'put_noted_behind')
+              'begin_statement', 'capture_in_statement', 'capture_statement', 'goes_in_bulk', 'has_types_of_postgres', 'note', 'put_noted_behind')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', created);
     END LOOP;
     EXECUTE pg_catalog.format(
-        'GRANT EXECUTE ON FUNCTION forwarder.goes_in_bulk, forwarder.note, forwarder.put_noted_behind TO %I', capture_owner);
+        'GRANT EXECUTE ON FUNCTION forwarder.goes_in_bulk, forwarder.has_types_of_postgres, forwarder.note, forwarder.put_noted_behind TO %I', capture_owner);
     IF NOT may_create THEN
         EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA forwarder TO %I', capture_owner);
     END IF;

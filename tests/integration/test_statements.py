@@ -216,6 +216,40 @@ async def test_no_setting_of_a_writer_keeps_a_row_from_being_captured(item: Conn
     await assert_in_order(item)
 
 
+async def test_no_setting_of_a_writer_has_code_of_others_run_with_the_rights_of_capture(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE TYPE public.mood AS ENUM ('good')",
+        "CREATE FUNCTION public.who(public.mood) RETURNS json LANGUAGE sql AS $$ SELECT to_json(current_user::text) $$",
+        "CREATE CAST (public.mood AS json) WITH FUNCTION public.who(public.mood)",
+        "CREATE DOMAIN public.positive AS integer",
+        "CREATE TABLE public.item (id integer PRIMARY KEY, mood public.mood, n public.positive)",
+        level="statement",
+    )
+    for isolation in ("READ COMMITTED", "REPEATABLE READ"):
+        for operation in (
+            "INSERT INTO public.item SELECT 1, 'good', length({})",
+            "DELETE FROM public.item WHERE length({}) > 0",
+        ):
+            setting = f"set_config('forwarder.statement_1_{operation[:6]}', 'at once', true)"
+            await owner.execute(f"BEGIN ISOLATION LEVEL {isolation}; {operation.format(setting)}; COMMIT")
+    events = await captured(owner)
+    assert [(event.op, (event.before or event.after)["mood"]) for event in events] == [
+        (op, "forwarder_capture_images") for op in "IDID"
+    ]
+
+
+async def test_a_domain_is_what_it_is_based_on(owner: Connection) -> None:
+    await create(
+        owner,
+        "CREATE DOMAIN public.positive AS integer CHECK (value > 0); CREATE DOMAIN public.even AS public.positive",
+        "CREATE TABLE public.item (id integer PRIMARY KEY, n public.even)",
+        level="statement",
+    )
+    await owner.execute("INSERT INTO public.item SELECT i, i FROM generate_series(1, 3) AS i")
+    assert await writes(owner) == [("I", 3)]
+
+
 async def test_rows_are_captured_where_no_trigger_for_statements_fires(
     item: Connection, fresh_database: Database
 ) -> None:

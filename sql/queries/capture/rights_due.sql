@@ -19,6 +19,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'goes_in_bulk', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'has_types_of_postgres', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images_unless_strange', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_among', '{EXECUTE}'),
