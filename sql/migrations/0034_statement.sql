@@ -155,6 +155,10 @@ CREATE FUNCTION forwarder.has_types_of_postgres(relation oid) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 BEGIN
+    -- Most tables have none of those types, which is told in a tenth of the time.
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND atttypid >= 16384) THEN
+        RETURN true;
+    END IF;
     RETURN NOT EXISTS (
         WITH RECURSIVE part (type, is_domain) AS (
             SELECT atttypid, typtype = 'd'
