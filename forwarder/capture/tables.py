@@ -93,6 +93,8 @@ class Table:
     virtual_columns: tuple[str, ...] = ()
     # Of the types of its columns, and of the types that these consist of.
     strange_casts: tuple[StrangeCast, ...] = ()
+    # Neither partitioned nor a partition, and no table inherits from another.
+    stands_alone: bool = True
 
     @property
     def own_triggers(self) -> tuple[Trigger, ...]:

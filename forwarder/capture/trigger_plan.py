@@ -188,6 +188,7 @@ def _removal(table: Table, rows: Mapping[int, Registered]) -> Remove:
 def _decision(table: Table, row: Registered | None, options: TableOptions) -> Decision:
     key = _aggregate(table) if options.outbox else key_columns(table, row)
     _require_key(table, key, options)
+    _require_whole_statements(table, key, options)
     known = known_columns(table, row)
     shaped = is_shaped(options)
     wanted = trigger_set(
@@ -233,6 +234,19 @@ def _require_key(table: Table, key: Sequence[KeyColumn], options: TableOptions) 
             raise Misconfigured(
                 f'{table.quoted}: {option} = "{value}" needs a key, to tell which row has changed; add a primary key, or write {option} = "full"'
             )
+
+
+def _require_whole_statements(table: Table, key: Sequence[KeyColumn], options: TableOptions) -> None:
+    if options.level == "row":
+        return
+    checks = {
+        "has a key": bool(key),
+        "has a key that no two rows share, not even until the transaction ends": not table.key_is_deferrable,
+        "is neither partitioned nor a partition, and neither inherits nor is inherited from": table.stands_alone,
+    }
+    for need, is_met in checks.items():
+        if not is_met:
+            raise Misconfigured(f'{table.quoted}: level = "statement" is for a table that {need}; write level = "row"')
 
 
 def _news(table: Table, row: Registered, columns: tuple[KeyColumn, ...]) -> tuple[str, ...]:

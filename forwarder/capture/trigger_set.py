@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from forwarder.capture.conditions import all_of, differs, enclosed, of_old
@@ -85,6 +85,8 @@ def trigger_set(
         )
         for place, (kind, type, condition, arrival) in enumerate(_kinds(options, columns, key))
     ]
+    if options.level == "statement":
+        found = _for_statements(options, found)
     if "truncate" in options.operations:
         said = {name: value for name, value in rules.items() if name in ("audit", "context")}
         found.append(
@@ -111,6 +113,30 @@ def is_shaped(options: TableOptions) -> bool:
 def serialized(triggers: Sequence[TriggerDefinition]) -> str:
     """As ``forwarder.install()`` takes them, and the registry keeps them."""
     return _json([asdict(trigger) for trigger in triggers])
+
+
+def _for_statements(options: TableOptions, found: Sequence[TriggerDefinition]) -> list[TriggerDefinition]:
+    """The triggers of a table whose inserts and deletes are captured by whole statements, made of those for rows."""
+    rows: list[TriggerDefinition] = []
+    statements: list[TriggerDefinition] = []
+    for trigger in found:
+        # An update is captured row by row, and keeps the trigger's name. So does what comes first where there is no update.
+        for event in ("update", "insert", "delete"):
+            if not trigger.type & _EVENTS[event]:
+                continue
+            is_first = trigger.name not in {row.name for row in rows}
+            row = replace(trigger, name=trigger.name if is_first else f"{CAPTURE}_{event}", type=_EVENTS[event] | _ROW)
+            if event == "update":
+                rows.append(row)
+            else:
+                rows.append(replace(row, function="capture_in_statement"))
+                whole = replace(row, name=f"{CAPTURE}_{event}s", type=_EVENTS[event], function="capture_statement")
+                statements.append(whole)
+    begun = {row.type & ~_ROW for row in rows}
+    begin = TriggerDefinition(
+        name=f"{CAPTURE}_begin", type=sum(begun) | _BEFORE, function="begin_statement", rules=options.before
+    )
+    return [*rows, *statements, begin]
 
 
 def _kinds(

@@ -14,6 +14,10 @@ Operation = Literal["insert", "update", "delete", "truncate"]
 OPERATIONS: tuple[Operation, ...] = ("insert", "update", "delete", "truncate")
 
 
+# What level = "statement" does not go with: what is looked at in each row, or written beside it.
+_ROW_BY_ROW = {"after", "audit", "columns", "context", "outbox", "where"}
+
+
 def _without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("PostgreSQL has no text with a NUL (\\u0000) in it")
@@ -88,6 +92,10 @@ class TableOptions(Section):
         "values of rows.",
     )
 
+    level: Literal["row", "statement"] = Field(
+        default="row",
+        description='"statement": what a statement inserts or deletes is captured at once, where nothing else is going on. For bulk loads.',
+    )
     outbox: bool = Field(
         default=False,
         description="Whether it is an outbox of the application, in Debezium's layout: what is inserted arrives as an event, in the order of "
@@ -100,6 +108,16 @@ class TableOptions(Section):
         if set(operations) == {"truncate"}:
             raise ValueError("truncate alone says nothing of rows: name insert, update or delete as well")
         return [operation for operation in OPERATIONS if operation in operations]
+
+    @model_validator(mode="after")
+    def _no_row_is_looked_at_alone(self) -> Self:
+        if self.level == "statement":
+            others = self.model_dump(include=_ROW_BY_ROW, exclude_defaults=True)
+            if self.before in ("changed", "key"):
+                others["before"] = self.before
+            if others:
+                raise ValueError(f'level = "statement" does not go with {min(others)}: leave out one of them')
+        return self
 
     @property
     def set_ones(self) -> dict[str, Any]:

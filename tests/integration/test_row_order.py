@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
 from tests.databases import Database, connected
-from tests.migrating import Captured, captured, migrate
+from tests.migrating import captured, migrate
+from tests.replaying import assert_in_order, replayed, rows_of
 from tests.row_programs import Program
 from tests.settings import HOSTILE
 
@@ -44,30 +45,6 @@ def trigger(action: str, *, on: str, name: str = "zz", when: str = "AFTER", tabl
         f" RETURN {'OLD' if on == 'DELETE' else 'NEW'}; END $$;"
         f' CREATE TRIGGER "{name}" {when} {on} ON public.{table} FOR EACH ROW EXECUTE FUNCTION public."do{name}"()'
     )
-
-
-async def rows_of(connection: Connection, key: tuple[str, ...] = ("id",)) -> Mapping[Any, Any]:
-    return {tuple(row[name] for name in key): dict(row) for row in await connection.fetch("SELECT * FROM public.item")}
-
-
-def replayed(events: list[Captured], key: tuple[str, ...] = ("id",)) -> Mapping[Any, Any]:
-    """The rows that the events lead to. Each event has to begin with what the one before it of its row has left."""
-    rows: dict[Any, Any] = {}
-    for event in events:
-        name = tuple((event.before if event.op == "D" else event.after)[column] for column in key)
-        found = rows.pop(name, None)
-        if event.op == "I":
-            assert found is None, f"{event} of a row that is there"
-        else:
-            assert found is not None, f"{event} of a row that is not there"
-            assert event.before in (None, found), f"{event} does not follow {found}"
-        if event.op != "D":
-            rows[name] = event.after
-    return rows
-
-
-async def assert_in_order(owner: Connection, key: tuple[str, ...] = ("id",)) -> None:
-    assert replayed(await captured(owner), key) == await rows_of(owner, key)
 
 
 IMAGES: list[BeforeImage] = ["full", "none"]

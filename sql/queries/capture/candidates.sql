@@ -118,6 +118,10 @@ SELECT regexp_replace(json_build_object(
         WHERE indexed.place <= key.indnkeyatts
           AND (comparison.oid IS NOT NULL OR attribute.atttypid IN (SELECT ambiguous.type FROM ambiguous))
     ),
+    -- Neither partitioned nor a partition, and nothing inherits, in either direction.
+    'stands_alone', class.relkind = 'r' AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_inherits AS link WHERE class.oid IN (link.inhparent, link.inhrelid)
+    ),
     'members', members.list,
     'triggers', members.triggers
 )::text, $1, '?', 'g')
@@ -187,7 +191,9 @@ CROSS JOIN LATERAL (
     ) AS member
     LEFT JOIN pg_catalog.pg_trigger AS trigger
         ON trigger.tgrelid = member.oid
-        AND trigger.tgfoid IN (to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_truncate'))
+        AND trigger.tgfoid IN (
+            to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_truncate'),
+            to_regproc('forwarder.begin_statement'), to_regproc('forwarder.capture_in_statement'), to_regproc('forwarder.capture_statement'))
 ) AS members
 WHERE class.relkind IN ('r', 'p')
   AND class.relpersistence <> 't'

@@ -16,8 +16,10 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'capture_shaped', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'capture_with_care', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'free_key', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'goes_in_bulk', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'has_types_of_postgres', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images_unless_strange', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_among', '{EXECUTE}'),
@@ -39,6 +41,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'planned_rules', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'put_behind', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'put_noted_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
@@ -277,7 +280,8 @@ due (place, part, role_name, statement) AS (
     WHERE object.owner <> ours.owner AND object.kind <> 'SCHEMA' AND NOT object.follows
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
-          OR object.owner = ours.installer AND object.name NOT IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit', 'images')
+          OR object.owner = ours.installer AND object.name NOT IN (
+              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'images')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer

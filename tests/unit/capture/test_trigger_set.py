@@ -146,6 +146,33 @@ def test_the_record_of_a_truncate_says_who_made_it_where_that_is_asked_for() -> 
     assert json.loads(triggers(audit=True, context=False)[-1].rules) == {"audit": True, "context": False}
 
 
+def test_whole_statements_have_triggers_for_rows_and_for_statements() -> None:
+    assert {
+        trigger.name.removeprefix(CAPTURE): (trigger.type, trigger.function) for trigger in triggers(level="statement")
+    } == {
+        "": (UPDATE, "capture"),
+        "_insert": (INSERT, "capture_in_statement"),
+        "_delete": (DELETE, "capture_in_statement"),
+        "_inserts": (4, "capture_statement"),
+        "_deletes": (8, "capture_statement"),
+        "_begin": (2 | 4 | 8 | 16, "begin_statement"),
+        TRUNCATE: (34, "capture_truncate"),
+    }
+
+
+@pytest.mark.parametrize("operations", [["insert"], ["delete"], ["insert", "delete"], ["update", "delete"], ["update"]])
+@pytest.mark.parametrize("more", [{}, {"skip_unchanged": True}, {"only_when": ["a"]}])
+def test_of_whole_statements_each_trigger_has_a_name_of_its_own(operations: list[str], more: dict[str, Any]) -> None:
+    found = triggers(level="statement", operations=operations, **more)
+    names = [trigger.name for trigger in found]
+    assert len({*names}) == len(names)
+    assert CAPTURE in names
+    by_row = triggers(operations=operations, **more)
+    assert [(trigger.condition, trigger.rules) for trigger in found if trigger.type == UPDATE] == [
+        (trigger.condition, trigger.rules) for trigger in by_row if trigger.type & UPDATE == UPDATE
+    ]
+
+
 def test_names_of_ours_are_known_whatever_the_options_were() -> None:
     assert is_name_of_ours(FORMER_TRUNCATE)
     assert not is_name_of_ours("00_forwarder")

@@ -66,6 +66,31 @@ def test_other_options_that_cannot_be_meant_are_refused(options: dict[str, Any])
     assert problem(**options)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("after", "key"),
+        ("audit", True),
+        ("before", "changed"),
+        ("before", "key"),
+        ("columns", {"exclude": ["a"]}),
+        ("context", False),
+        ("outbox", True),
+        ("where", "true"),
+    ],
+)
+def test_whole_statements_do_not_go_with_what_is_looked_at_or_written_row_by_row(name: str, value: object) -> None:
+    said = problem(level="statement", **{name: value})
+    assert said == f'Value error, level = "statement" does not go with {name}: leave out one of them'
+
+
+def test_whole_statements_go_with_other_options() -> None:
+    options = TableOptions(
+        level="statement", before="none", skip_unchanged=True, only_when=["a"], operations=["insert"]
+    )
+    assert options.level == "statement"
+
+
 def test_operations_are_in_one_order_each_once() -> None:
     assert TableOptions(operations=["delete", "insert", "delete"]).operations == ["insert", "delete"]
 
