@@ -16,7 +16,11 @@
 CREATE FUNCTION forwarder.row_triggers() RETURNS oid[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$SELECT ARRAY[to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules')]::oid[]$$;
+AS $$
+    SELECT ARRAY[
+        to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_in_statement')
+    ]::oid[]
+$$;
 
 -- What forwarder.capture_truncate() does. It is called by that alone, with its path and rights.
 CREATE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void

@@ -620,7 +620,8 @@ BEGIN
 END
 $$;
 
--- As in 0025_lockless.sql, for any trigger.
+-- As in 0025_lockless.sql, for any trigger. Those of statements that are captured at once (0034_statement.sql) are handed their rows. One for rows is,
+-- too: PostgreSQL hands the rows that a cascade deletes after its first call to another call of the trigger for statements.
 DROP FUNCTION forwarder.put_trigger(regclass, text, text, text, text[]);
 CREATE FUNCTION forwarder.put_trigger(relation regclass, definition jsonb, arguments text[]) RETURNS void
 LANGUAGE plpgsql
@@ -646,19 +647,22 @@ DECLARE
         FROM found
         JOIN pg_trigger ON tgrelid = found.oid AND tgenabled = 'A' AND (
             tgname = name
-            OR tgname = '00_forwarder_capture' AND type & 1 <> 0
+            OR tgname = '00_forwarder_capture' AND type & 32 = 0
             OR tgname = '00_forwarder_truncate' AND type & 32 <> 0 AND tgqual IS NULL)
     );
 BEGIN
     -- Bits of tgtype: 1 is a trigger for rows, 2 a BEFORE trigger, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
     EXECUTE format(
-        'CREATE OR REPLACE TRIGGER %I %s %s ON %s FOR EACH %s %s EXECUTE FUNCTION forwarder.%I(%s)',
+        'CREATE OR REPLACE TRIGGER %I %s %s ON %s %s FOR EACH %s %s EXECUTE FUNCTION forwarder.%I(%s)',
         name,
         CASE WHEN type & 2 = 0 THEN 'AFTER' ELSE 'BEFORE' END,
         concat_ws(
             ' OR ', CASE WHEN type & 4 <> 0 THEN 'INSERT' END, CASE WHEN type & 8 <> 0 THEN 'DELETE' END,
             CASE WHEN type & 16 <> 0 THEN 'UPDATE' END, CASE WHEN type & 32 <> 0 THEN 'TRUNCATE' END),
         relation,
+        CASE WHEN definition ->> 'function' IN ('capture_in_statement', 'capture_statement') THEN
+            CASE WHEN type & 4 <> 0 THEN 'REFERENCING NEW TABLE AS new_rows' ELSE 'REFERENCING OLD TABLE AS old_rows' END
+        END,
         CASE WHEN type & 1 <> 0 THEN 'ROW' ELSE 'STATEMENT' END,
         'WHEN (' || (definition ->> 'condition') || ')',
         definition ->> 'function',
@@ -865,7 +869,9 @@ BEGIN
     END IF;
     FOR routine IN
         SELECT oid FROM pg_proc
-        WHERE pronamespace = 'forwarder'::regnamespace AND proname IN ('capture', 'capture_by_rules', 'capture_truncate', 'emit')
+        WHERE pronamespace = 'forwarder'::regnamespace
+          AND proname IN (
+              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit')
     LOOP
         IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
             EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
