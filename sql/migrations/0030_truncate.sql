@@ -22,6 +22,19 @@ AS $$
     ]::oid[]
 $$;
 
+-- Rings the listener's doorbell as forwarder.capture() does, which says why. It is called by functions with a path of their own.
+CREATE FUNCTION forwarder.ring() RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
+        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
+            PERFORM pg_notify('forwarder', '');
+        END IF;
+    END IF;
+END
+$$;
+
 -- What forwarder.capture_truncate() does. It is called by that alone, with its path and rights.
 CREATE FUNCTION forwarder.write_truncation(relation oid, trigger_name name, arguments text[]) RETURNS void
 LANGUAGE plpgsql
@@ -50,12 +63,7 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    -- As in forwarder.capture().
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
+    PERFORM forwarder.ring();
     IF rules IS NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (captured_id, relation, 'T');
     ELSE
@@ -98,12 +106,12 @@ BEGIN
     FOR created IN
         SELECT oid FROM pg_catalog.pg_proc
         WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace
-          AND proname IN ('capture_truncate', 'row_triggers', 'write_truncation')
+          AND proname IN ('capture_truncate', 'ring', 'row_triggers', 'write_truncation')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', created);
     END LOOP;
     EXECUTE pg_catalog.format(
-        'GRANT EXECUTE ON FUNCTION forwarder.row_triggers(), forwarder.write_truncation(oid, name, text[]) TO %I', capture_owner);
+        'GRANT EXECUTE ON FUNCTION forwarder.ring(), forwarder.row_triggers(), forwarder.write_truncation(oid, name, text[]) TO %I', capture_owner);
     IF NOT may_create THEN
         EXECUTE pg_catalog.format('GRANT CREATE ON SCHEMA forwarder TO %I', capture_owner);
     END IF;

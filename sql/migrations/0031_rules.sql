@@ -533,12 +533,7 @@ BEGIN
     IF captured_id = ANY (forwarder.paused_tables()) THEN
         RETURN NULL;
     END IF;
-    -- As in forwarder.capture().
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
+    PERFORM forwarder.ring();
 
     rules := coalesce(
         forwarder.planned_rules(

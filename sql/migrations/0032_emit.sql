@@ -55,12 +55,7 @@ BEGIN
         PERFORM set_config('forwarder.emit_locks', (locks + 1)::text, true);
     END IF;
 
-    -- As in forwarder.capture(): notify the listener if it sleeps; else have it told, by this lock, that a change is under way.
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
+    PERFORM forwarder.ring();
 
     INSERT INTO forwarder.outbox (table_id, relation, op, after) VALUES (event_table, event_table, 'E', image);
     -- RETURNING would need the right to read the outbox.

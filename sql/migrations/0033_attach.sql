@@ -157,20 +157,6 @@ BEGIN
 END
 $$;
 
--- Wakes the listener when this transaction is committed, as forwarder.capture() does.
-CREATE FUNCTION forwarder.ring() RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
-END
-$$;
-
 -- Says in the stream that nothing was captured of a table before now, if it has had rows. By the size of its files, which needs no right on it. If a
 -- gap of this transaction says it already, since the table was made anew, that is enough.
 CREATE FUNCTION forwarder.tell_beginning(captured_id integer) RETURNS void

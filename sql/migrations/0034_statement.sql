@@ -88,11 +88,7 @@ BEGIN
         END IF;
     END IF;
 
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
+    PERFORM forwarder.ring();
     old_command := forwarder.replaced_by(OLD.xmin, OLD.cmax);
     -- forwarder.write_change() notes this where it finds the name of a trigger function that it knows above code in the call stack. This one it
     -- does not know.
@@ -201,12 +197,7 @@ BEGIN
     IF are_written_at_once IS NOT TRUE OR captured_id = ANY (forwarder.paused_tables()) THEN
         RETURN NULL;
     END IF;
-    -- As in forwarder.capture().
-    IF NOT pg_try_advisory_xact_lock_shared(1719100530, 1) THEN
-        IF current_setting('forwarder.wake', true) IS DISTINCT FROM 'poll' AND pg_notification_queue_usage() < 0.5 THEN
-            PERFORM pg_notify('forwarder', '');
-        END IF;
-    END IF;
+    PERFORM forwarder.ring();
 
     -- What is decided is a setting, which a writer may set himself. So it is looked at here, too, whether rows may run code of others on their way to JSON,
     -- which is to run in forwarder.images() alone.

@@ -44,6 +44,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'put_noted_behind', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'ring', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
