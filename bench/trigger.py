@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import options, statements
+from bench import options, statements, widths
 from bench.figures import Figure, ratios
 from bench.processor import microseconds
 from bench.rig import CAPTURED, ROWS, create_items, rig
@@ -48,7 +48,8 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
                         costs[operation, schema].append(cost / rows)
             await ready.connection.execute("TRUNCATE forwarder.outbox")
     figures = [figure for operation in _operations(writer) for figure in _figures(operation, costs)]
-    return [*figures, *await options.measure(size, runs), *await statements.measure(size, runs)]
+    others = [await module.measure(size, runs) for module in (widths, options, statements)]
+    return [*figures, *(figure for found in others for figure in found)]
 
 
 def _operations(writer: Connection) -> Mapping[str, tuple[int, Work]]:
