@@ -148,12 +148,25 @@ class NewTables:
                     f"it has the columns of {twin}, and one of them may become a partition of the other; if it will not, run"
                     f" `forwarder migrate --table {found}`; or exclude it in its [[table]]"
                 )
+            elif column := await self._covered_elsewhere(connection, found):
+                self._problems[f"{found}"] = (
+                    f"it has column {column}, which the rules of another table cover: say in a [[table]] of its own what its columns are to be,"
+                    f" `columns = {{}}` if they are all to be sent, and {REMEDY}"
+                )
             elif not is_owner:
                 await self._attach_by_rules(connection, found)
             elif table := chosen.get(found.relation):
                 if found.is_partitioned:
                     await self._grant_partitions(connection, table)
                 await self._install(connection, table, tables, registry)
+
+    async def _covered_elsewhere(self, connection: Connection, found: Found) -> str | None:
+        """A column that rules of another table cover, while none of this one says anything of its columns: it may be a copy of that table."""
+        if "columns" in settle(found, self._rules, None).origins:
+            return None
+        with database_errors("cannot look for new tables"):
+            column: str | None = await connection.fetchval("SELECT forwarder.covered_elsewhere($1)", found.relation)
+        return column
 
     def _chosen(self, tables: Sequence[Table]) -> dict[int, Table]:
         """Those that the rules choose, by oid. A rule that matches nothing yet is none."""
@@ -218,6 +231,7 @@ class NewTables:
     async def _complete_partitions(self, connection: Connection) -> None:
         with database_errors("cannot look for new partitions"):
             partitions = await connection.fetch(query("incomplete_partitions"))
+        refused: list[str] = []
         for relation, name in partitions:
             try:
                 with database_errors(f"cannot capture a TRUNCATE of {name} alone"):
@@ -225,7 +239,11 @@ class NewTables:
             except (Refused, Unavailable, Conflict) as error:
                 if connection.is_closed():
                     raise
-                logger.info("a partition lacks its trigger for TRUNCATE", extra={"reason": f"{error}"})
+                refused.append(f"{error}")
+        if refused and self._throttled.due("partitions"):
+            logger.info(
+                "partitions lack their trigger for TRUNCATE", extra={"count": len(refused), "first": refused[0]}
+            )
 
 
 def _about(table: Table, registry: Sequence[Registered]) -> list[Registered]:

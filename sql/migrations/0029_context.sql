@@ -35,8 +35,8 @@ BEGIN
         END IF;
     END LOOP;
     IF members[3] = 'N' THEN
-        -- A change that is noted, and not captured (0031_rules.sql): it keeps its place among those that are moved.
-        PERFORM forwarder.note_change(state, nextval('forwarder.outbox_seq'), 'N', members[4]::bigint, NULL, 0, NULL) WHERE NOT is_settled;
+        -- A change that is noted, and not captured (0031_rules.sql): it keeps its place among those that are moved. For a leaf it has the id of its table.
+        PERFORM forwarder.note_change(state, nextval('forwarder.outbox_seq'), 'N', members[4]::bigint, NULL, members[6]::oid, NULL) WHERE NOT is_settled;
         RETURN;
     ELSIF pg_partition_root(members[6]::oid::regclass) IS DISTINCT FROM 'forwarder.outbox'::regclass THEN
         RETURN;

@@ -341,7 +341,7 @@ BEGIN
     END IF;
     IF operation = 'NOTE' THEN
         IF old_version IS NOT NULL THEN
-            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, 0, NULL);
+            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, captured_id::oid, NULL);
         END IF;
         RETURN;
     END IF;

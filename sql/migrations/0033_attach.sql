@@ -176,9 +176,8 @@ BEGIN
     SELECT captured.id, captured.relation, 'G', 'capture began'
     FROM forwarder.captured_table AS captured
     WHERE captured.id = captured_id
-      AND EXISTS (
-          SELECT FROM member JOIN pg_class AS class ON class.oid = member.oid
-          WHERE class.relkind = 'r' AND pg_relation_size(class.oid) > 0)
+      -- OFFSET 0: to ask for the size of a table waits for whoever has it locked, so no other one is asked for.
+      AND EXISTS (SELECT FROM (SELECT member.oid FROM member OFFSET 0) AS own WHERE pg_relation_size(own.oid) > 0)
       AND NOT EXISTS (
           SELECT FROM forwarder.outbox AS told
           WHERE told.txid = pg_current_xact_id() AND told.table_id = captured_id AND told.op = 'G');
@@ -228,6 +227,29 @@ BEGIN
 END
 $$;
 
+-- A column of a table whose name a rule about columns of some table has, to leave it out or to cover it; or one of those that such a rule alone lets
+-- pass, if the table has them all. Null: there is none.
+CREATE FUNCTION forwarder.covered_elsewhere(target oid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH present AS MATERIALIZED (
+        SELECT attname::text AS name FROM pg_attribute WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+    ),
+    rule AS MATERIALIZED (
+        SELECT options -> 'columns' AS columns FROM forwarder.table_rule WHERE options ? 'columns'
+    )
+    SELECT present.name
+    FROM present, rule
+    WHERE rule.columns -> 'exclude' ? present.name OR rule.columns -> 'hash' ? present.name
+       OR rule.columns -> 'mask' ? present.name OR rule.columns -> 'truncate' ? present.name
+       OR rule.columns -> 'include' ? present.name
+           AND NOT EXISTS (
+               SELECT FROM jsonb_array_elements_text(rule.columns -> 'include') AS listed WHERE listed NOT IN (SELECT name FROM present))
+    ORDER BY 1
+    LIMIT 1
+$$;
+
 -- Captures a table from now on, if the rules select it and nothing more has to be known of it than is here. Returns its id in the registry, or null if it is
 -- not captured by this. Anybody who may call this may do so for any table: nothing is captured but what forwarder.table_rule says.
 --   * Not a partition, which is its table's matter; not a partitioned table whose owner could not create partitions any more, since these
@@ -273,8 +295,10 @@ BEGIN
       AND NOT EXISTS (
           SELECT FROM jsonb_array_elements(listed.excluded) AS pair
           WHERE found.nspname::text ~ (pair ->> 0) AND found.relname::text ~ (pair ->> 1));
-    -- Of several rules that say something, what they say together is not known here.
-    IF rule.matching = 0 OR rule.saying > 1 OR rule.saying = 1 AND rule.triggers IS NULL THEN
+    -- Of several rules that say something, what they say together is not known here. And a table may be a copy of one whose columns are covered, and
+    -- take its name later.
+    IF rule.matching = 0 OR rule.saying > 1 OR rule.saying = 1 AND rule.triggers IS NULL
+        OR forwarder.covered_elsewhere(target) IS NOT NULL THEN
         RETURN NULL;
     END IF;
     wanted := coalesce(rule.triggers, replace(
@@ -302,6 +326,23 @@ BEGIN
     PERFORM forwarder.complete_partition(tree.relid) FROM pg_partition_tree(target) AS tree WHERE found.relkind = 'p' AND tree.isleaf;
     PERFORM forwarder.tell_beginning(captured_id);
     RETURN captured_id;
+END
+$$;
+
+-- Gives a table that was captured by itself, and had no key, the key that it has now. Called by forwarder.attach_created() alone, with its path and rights.
+CREATE FUNCTION forwarder.learn_key(target oid) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    captured record;
+    key record := forwarder.key_of_table(target);
+BEGIN
+    UPDATE forwarder.captured_table AS known
+    SET key_columns = key.key_columns
+    WHERE known.relation = target AND known.removed_at IS NULL AND known.is_attached AND known.key_columns = '[]' AND key.key_columns <> '[]'
+    RETURNING known.id, known.triggers INTO captured;
+    PERFORM forwarder.put_trigger(target, definition, ARRAY[captured.id::text, definition ->> 'rules'] || key.key_labels)
+    FROM jsonb_array_elements(captured.triggers) AS definition;
 END
 $$;
 
@@ -338,7 +379,10 @@ BEGIN
         ) = 'in progress'
     LOOP
         PERFORM forwarder.complete_partition(attached.oid);
-        IF pg_relation_size(attached.oid) > 0 THEN
+        IF pg_relation_size(attached.oid) > 0 AND NOT EXISTS (
+            SELECT FROM forwarder.outbox AS told
+            WHERE told.txid = pg_current_xact_id() AND told.relation = attached.oid AND told.op = 'G'
+        ) THEN
             INSERT INTO forwarder.outbox (table_id, relation, op, fault) VALUES (attached.captured_id, attached.oid, 'G', 'capture began');
             PERFORM forwarder.ring();
         END IF;
@@ -444,11 +488,16 @@ BEGIN
         FROM pg_event_trigger_ddl_commands() AS command
         JOIN pg_class AS class ON class.oid = command.objid
         WHERE command.classid = 'pg_class'::regclass AND command.object_type = 'table' AND NOT command.in_extension
-          AND class.relpersistence <> 't' AND (TG_TAG <> 'ALTER TABLE' OR class.relkind = 'p')
+          AND class.relpersistence <> 't'
+          AND (
+              TG_TAG <> 'ALTER TABLE' OR class.relkind = 'p' OR EXISTS (
+                  SELECT FROM forwarder.captured_table AS captured
+                  WHERE captured.relation = class.oid AND captured.removed_at IS NULL AND captured.is_attached AND captured.key_columns = '[]'))
     LOOP
         -- Without it, whoever creates a table would wait for a migration that is being applied.
         LOCK TABLE forwarder.captured_table IN ROW EXCLUSIVE MODE NOWAIT;
         IF TG_TAG = 'ALTER TABLE' THEN
+            PERFORM forwarder.learn_key(created.oid);
             PERFORM forwarder.tell_attached(created.oid)
             WHERE EXISTS (SELECT FROM pg_trigger WHERE tgrelid = created.oid AND tgfoid = ANY (forwarder.row_triggers()));
         ELSIF created.relispartition THEN

@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 
--- Writes all changes that are noted in this message again, in their order. They were captured between the first row's trigger and that of the
+-- Writes all changes of a table that are noted in this message again, in their order. They were captured between the first row's trigger and that of the
 -- statement, in statements that triggers ran; so they come after all rows of the statement.
 CREATE FUNCTION forwarder.put_noted_behind(captured_id text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -120,6 +120,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     line text;
+    members text[];
+    is_ours boolean;
 BEGIN
     IF forwarder.is_noted('forwarder.keys_taken_in', captured_id) OR forwarder.is_noted('forwarder.versions_replaced_in', captured_id) THEN
         FOR line IN
@@ -130,7 +132,16 @@ BEGIN
             WHERE listed <> ''
             ORDER BY split_part(listed, ' ', 2)::bigint
         LOOP
-            PERFORM forwarder.move_to_end(line, false);
+            members := string_to_array(line, ' ', '');
+            IF members[3] = 'N' THEN
+                is_ours := members[6] = captured_id;
+            ELSIF pg_partition_root(members[6]::oid::regclass) = 'forwarder.outbox'::regclass THEN
+                EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE ctid = $1 AND table_id = $2)', members[6]::oid::regclass)
+                INTO is_ours USING members[7]::tid, captured_id::integer;
+            ELSE
+                is_ours := false;
+            END IF;
+            PERFORM forwarder.move_to_end(line, false) WHERE is_ours;
         END LOOP;
     END IF;
 END
@@ -172,7 +183,11 @@ SET bytea_output = 'hex'
 SET extra_float_digits = 1
 SET intervalstyle = 'postgres'
 SET quote_all_identifiers = off
+-- Else the first error ends the session.
+SET exit_on_error = off
 AS $$
+-- Whatever the columns of the table are called: a variable is meant by its name, and a row by that of its table and `.*`.
+#variable_conflict use_variable
 DECLARE
     captured_id integer := TG_ARGV[0];
     decided text := 'forwarder.statement_' || TG_ARGV[0] || '_' || TG_OP;
@@ -210,15 +225,15 @@ BEGIN
         ELSIF TG_OP = 'INSERT' THEN
             are_usual := count(*) = count(*) FILTER (
                 WHERE CASE
-                    WHEN pg_column_size(inserted) <= forwarder.max_image_bytes()
-                    THEN octet_length(row_to_json(inserted)::text) <= forwarder.max_image_bytes()
+                    WHEN pg_column_size(inserted.*) <= forwarder.max_image_bytes()
+                    THEN octet_length(row_to_json(inserted.*)::text) <= forwarder.max_image_bytes()
                 END)
             FROM new_rows AS inserted;
         ELSE
             are_usual := count(*) = count(*) FILTER (
                 WHERE CASE
-                    WHEN pg_column_size(deleted) <= forwarder.max_image_bytes()
-                    THEN octet_length(row_to_json(deleted)::text) <= forwarder.max_image_bytes()
+                    WHEN pg_column_size(deleted.*) <= forwarder.max_image_bytes()
+                    THEN octet_length(row_to_json(deleted.*)::text) <= forwarder.max_image_bytes()
                 END)
             FROM old_rows AS deleted;
         END IF;
@@ -227,10 +242,10 @@ BEGIN
     END;
     IF are_usual AND TG_OP = 'INSERT' THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, after)
-        SELECT captured_id, TG_RELID, 'I', row_to_json(inserted)::text FROM new_rows AS inserted;
+        SELECT captured_id, TG_RELID, 'I', row_to_json(inserted.*)::text FROM new_rows AS inserted;
     ELSIF are_usual THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before)
-        SELECT captured_id, TG_RELID, 'D', row_to_json(deleted)::text FROM old_rows AS deleted;
+        SELECT captured_id, TG_RELID, 'D', row_to_json(deleted.*)::text FROM old_rows AS deleted;
     ELSIF TG_OP = 'INSERT' THEN
         FOR changed IN SELECT * FROM new_rows LOOP
             images := forwarder.images(NULL, changed, forwarder.max_image_bytes());

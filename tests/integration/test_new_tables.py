@@ -690,3 +690,44 @@ async def test_a_runtime_role_captures_what_the_rules_in_the_database_say_and_no
         assert [op for op, _ in await rows(owner)] == ["I", "I", "T"]
     finally:
         await root.execute("DROP OWNED BY app_listener; DROP ROLE app_listener")
+
+
+# A copy of a table whose columns are covered, which takes its name: how tables are rebuilt while they are in use.
+MASKED = settings_of({"match": "public.*"}, {"match": "public.item", "columns": {"mask": {"email": "***"}}})
+
+
+@pytest.mark.parametrize("by", ["event trigger", "look"])
+async def test_a_copy_of_a_table_whose_columns_are_covered_is_not_captured_before_it_has_the_name(
+    owner: Connection, root: Connection, by: str
+) -> None:
+    await owner.execute(ITEM)
+    await migrate(root if by == "event trigger" else owner, MASKED)
+    await owner.execute("CREATE TABLE public.item_new (LIKE public.item INCLUDING ALL)")
+    await owner.execute("INSERT INTO public.item_new VALUES (1, 'secret')")
+    (warning,) = await look(owner, MASKED)
+    assert "public.item_new is not captured: it has column email, which the rules of another table cover" in warning
+    await owner.execute("ALTER TABLE public.item RENAME TO item_old; ALTER TABLE public.item_new RENAME TO item")
+    await look(owner, MASKED)
+    await owner.execute("INSERT INTO public.item VALUES (2, 'secret')")
+    assert [after["email"] for _, after in await rows(owner)] == ["***"]
+
+
+async def test_a_key_that_comes_after_the_table_is_the_key_of_its_records(owner: Connection, root: Connection) -> None:
+    await migrate(root)
+    await owner.execute("CREATE TABLE public.item (id integer NOT NULL)")
+    await owner.execute("ALTER TABLE ONLY public.item ADD PRIMARY KEY (id)")
+    columns = await owner.fetchval("SELECT key_columns FROM forwarder.captured_table WHERE table_name = 'item'")
+    assert columns == '[{"names": ["id"], "attnum": 1}]'
+    await owner.execute("INSERT INTO public.item VALUES (1); UPDATE public.item SET id = 2")
+    assert [op for op, _ in await rows(owner)] == ["I", "D", "I"]
+
+
+async def test_a_table_is_captured_from_its_creation_while_another_one_is_locked(
+    owner: Connection, root: Connection
+) -> None:
+    await migrate(root)
+    await owner.execute("CREATE TABLE public.busy (id integer PRIMARY KEY)")
+    async with root.transaction():
+        await root.execute("LOCK TABLE public.busy IN ACCESS EXCLUSIVE MODE")
+        await owner.execute(f"{ITEM}; INSERT INTO public.item VALUES (1, 'a')")
+        assert await rows(owner) == [("I", {"id": 1, "email": "a"})]

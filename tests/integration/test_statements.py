@@ -445,3 +445,54 @@ async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_v
             "DROP TABLE public.item; TRUNCATE forwarder.outbox; DROP FUNCTION public.bump; DROP SEQUENCE public.turn;"
             + "".join(f'DROP FUNCTION public."do{statement.split(chr(34))[1][2:]}";' for statement in program.triggers)
         )
+
+
+async def test_columns_may_have_any_name(owner: Connection) -> None:
+    columns = (
+        "captured_id",
+        "inserted",
+        "deleted",
+        "changed",
+        "images",
+        "tg_relid",
+        "tg_op",
+        "new_rows",
+        "old_rows",
+        "decided",
+    )
+    await create(
+        owner,
+        f"CREATE TABLE public.item (id integer PRIMARY KEY, {', '.join(f'{column} boolean' for column in columns)})",
+        level="statement",
+    )
+    await owner.execute("SET exit_on_error = on")
+    await owner.execute(
+        "INSERT INTO public.item SELECT i, true FROM generate_series(1, 3) AS i; DELETE FROM public.item"
+    )
+    assert await writes(owner) == [("I", 3), ("D", 3)]
+    assert [set(event.after or event.before) for event in await captured(owner)] == [{"id", *columns}] * 6
+
+
+async def test_what_is_put_behind_a_statement_is_of_its_own_table(owner: Connection) -> None:
+    """Here a trigger makes a summary anew: its rows are not to come behind, or before, the record of its TRUNCATE."""
+    await create(owner, ITEM, table="public.item", level="statement")
+    await create(owner, "CREATE TABLE public.summary (id integer PRIMARY KEY)", table="public.summary")
+    await owner.execute(
+        "CREATE FUNCTION public.sum_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE item SET n = n + 1 WHERE id = NEW.id;"
+        " TRUNCATE summary; INSERT INTO summary VALUES (NEW.id); RETURN NULL; END $$;"
+        " CREATE TRIGGER zz AFTER INSERT ON public.item FOR EACH ROW EXECUTE FUNCTION public.sum_up()"
+    )
+    await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
+    events = await captured(owner)
+    assert [(event.op, event.after and event.after["id"]) for event in events if event.table.endswith("summary")] == [
+        ("T", None),
+        ("I", 1),
+        ("T", None),
+        ("I", 2),
+    ]
+    assert [(event.op, event.after["id"]) for event in events if event.table.endswith("item")] == [
+        ("I", 1),
+        ("I", 2),
+        ("U", 1),
+        ("U", 2),
+    ]

@@ -71,6 +71,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'attach_by_rules', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'compact_sinks', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'complete_partition', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'covered_elsewhere', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'enter_history', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'is_foreign', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'key_members', '{EXECUTE}'),
