@@ -329,6 +329,25 @@ BEGIN
 END
 $$;
 
+-- Lets the present owner of a captured partitioned table create partitions, which get our triggers: that takes EXECUTE on their functions. Called by
+-- forwarder.attach_created() alone, with its path and rights.
+CREATE FUNCTION forwarder.let_owner_make_partitions(target oid) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    grantable record;
+BEGIN
+    FOR grantable IN
+        SELECT DISTINCT trigger.tgfoid::regprocedure AS function, pg_get_userbyid(class.relowner) AS owner
+        FROM pg_class AS class
+        JOIN pg_trigger AS trigger ON trigger.tgrelid = class.oid AND trigger.tgfoid = ANY (forwarder.row_triggers())
+        WHERE class.oid = target AND class.relkind = 'p' AND NOT has_function_privilege(class.relowner, trigger.tgfoid, 'EXECUTE')
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', grantable.function, grantable.owner);
+    END LOOP;
+END
+$$;
+
 -- Gives a table that was captured by itself, and had no key, the key that it has now. Called by forwarder.attach_created() alone, with its path and rights.
 CREATE FUNCTION forwarder.learn_key(target oid) RETURNS void
 LANGUAGE plpgsql
@@ -498,6 +517,7 @@ BEGIN
         LOCK TABLE forwarder.captured_table IN ROW EXCLUSIVE MODE NOWAIT;
         IF TG_TAG = 'ALTER TABLE' THEN
             PERFORM forwarder.learn_key(created.oid);
+            PERFORM forwarder.let_owner_make_partitions(created.oid);
             PERFORM forwarder.tell_attached(created.oid)
             WHERE EXISTS (SELECT FROM pg_trigger WHERE tgrelid = created.oid AND tgfoid = ANY (forwarder.row_triggers()));
         ELSIF created.relispartition THEN

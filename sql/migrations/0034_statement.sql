@@ -48,6 +48,8 @@ BEGIN
         AND NOT forwarder.is_noted('forwarder.versions_replaced_in', captured_id)
         AND current_setting('forwarder.began_' || captured_id, true) = extract(epoch FROM statement_timestamp()) || ' ' || operation
         AND current_setting('transaction_isolation') = 'read committed'
+        -- Else triggers fire by what they are enabled for, one and not the other.
+        AND current_setting('session_replication_role') = 'origin'
         AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = relation);
 END
 $$;
@@ -192,9 +194,10 @@ DECLARE
     captured_id integer := TG_ARGV[0];
     decided text := 'forwarder.statement_' || TG_ARGV[0] || '_' || TG_OP;
     began text := 'forwarder.began_' || TG_ARGV[0];
-    are_written_at_once boolean := current_setting(decided, true) = 'at once';
+    are_written_at_once boolean := nullif(current_setting(decided, true), '') = 'at once';
     call_stack text;
     are_usual boolean;
+    has_rows boolean;
     changed record;
     images text[];
 BEGIN
@@ -209,7 +212,19 @@ BEGIN
         -- Nothing that began in this message is going on but the rest of its query.
         PERFORM set_config(began, replace(current_setting(began, true), ' ' || TG_OP, ''), true);
     END IF;
-    IF are_written_at_once IS NOT TRUE OR captured_id = ANY (forwarder.paused_tables()) THEN
+    IF captured_id = ANY (forwarder.paused_tables()) OR NOT are_written_at_once THEN
+        RETURN NULL;
+    ELSIF are_written_at_once IS NULL THEN
+        -- Either there are no rows; or a trigger has reset all settings since, and with them what was decided. Then nobody knows which rows were captured.
+        IF TG_OP = 'INSERT' THEN
+            has_rows := EXISTS (SELECT FROM new_rows);
+        ELSE
+            has_rows := EXISTS (SELECT FROM old_rows);
+        END IF;
+        IF has_rows THEN
+            INSERT INTO forwarder.outbox (table_id, relation, op, fault) VALUES (captured_id, TG_RELID, 'G', 'capture interrupted');
+            PERFORM forwarder.ring();
+        END IF;
         RETURN NULL;
     END IF;
     PERFORM forwarder.ring();

@@ -731,3 +731,31 @@ async def test_a_table_is_captured_from_its_creation_while_another_one_is_locked
         await root.execute("LOCK TABLE public.busy IN ACCESS EXCLUSIVE MODE")
         await owner.execute(f"{ITEM}; INSERT INTO public.item VALUES (1, 'a')")
         assert await rows(owner) == [("I", {"id": 1, "email": "a"})]
+
+
+async def test_the_next_owner_of_a_partitioned_table_can_create_partitions(owner: Connection, root: Connection) -> None:
+    await migrate(root)
+    await root.execute("CREATE ROLE deployed; GRANT CREATE, USAGE ON SCHEMA public TO deployed")
+    try:
+        await owner.execute("CREATE TABLE public.part (id integer PRIMARY KEY) PARTITION BY RANGE (id)")
+        await root.execute("ALTER TABLE public.part OWNER TO deployed")
+        async with root.transaction():
+            await root.execute("SET LOCAL ROLE deployed")
+            await root.execute("CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9)")
+            await root.execute("INSERT INTO public.part VALUES (1)")
+        assert await rows(owner) == [("I", {"id": 1})]
+    finally:
+        await root.execute("DROP OWNED BY deployed CASCADE; DROP ROLE deployed")
+
+
+async def test_a_table_that_was_taken_out_of_capture_stays_out(owner: Connection) -> None:
+    await owner.execute(ITEM)
+    await migrate(owner)
+    await look(owner)
+    assert await count_captured(owner) == 1
+    found = await plan.from_nothing(owner)
+    await Installation(owner, Outcome()).carry_out(
+        [change for change in found.changes if change.table == "public.item"]
+    )
+    await look(owner)
+    assert await count_captured(owner) == 0

@@ -496,3 +496,26 @@ async def test_what_is_put_behind_a_statement_is_of_its_own_table(owner: Connect
         ("U", 1),
         ("U", 2),
     ]
+
+
+async def test_a_trigger_that_resets_all_settings_leaves_a_gap_and_not_silence(item: Connection) -> None:
+    await item.execute(trigger("RESET ALL", on="INSERT"))
+    await item.execute(ROWS)
+    events = await captured(item)
+    assert {event.after["id"] for event in events if event.op == "I"} == set(range(1, 11)) or (
+        "G",
+        "capture interrupted",
+    ) in [(event.op, event.fault) for event in events]
+    assert events
+
+
+async def test_statements_under_replication_are_captured_by_what_is_enabled_for_it(
+    item: Connection, fresh_database: Database
+) -> None:
+    await item.execute('ALTER TABLE public.item ENABLE ALWAYS TRIGGER "00_forwarder_capture_insert"')
+    async with connected(fresh_database.superuser_url) as subscriber:
+        await subscriber.execute(
+            "DO $$ BEGIN INSERT INTO public.item VALUES (1, 0, 0); END $$; SET session_replication_role = replica;"
+            " INSERT INTO public.item VALUES (2, 0, 0); INSERT INTO public.item VALUES (3, 0, 0)"
+        )
+    assert [event.after["id"] for event in await captured(item) if event.op == "I"] == [1, 2, 3]

@@ -1,5 +1,6 @@
 -- The tables that could be captured and are not, partitioned ones first. Locks none.
---   * Not what is registered as captured and has lost its triggers: whoever took them may want it so, and forwarder.watch_triggers() tells of it.
+--   * Not what is registered as captured and has lost its triggers: whoever took them may want it so, and forwarder.watch_triggers() tells of it. Nor what
+--     was captured and is not any more: that is what `forwarder migrate --remove` was asked for.
 SELECT
     class.oid::bigint AS relation,
     forwarder.legible(namespace.nspname::text) AS schema,
@@ -15,11 +16,12 @@ WHERE class.relkind IN ('r', 'p') AND class.relpersistence <> 't'
   AND namespace.nspname !~ '^pg_'
   AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_trigger AS trigger
-      WHERE trigger.tgrelid = class.oid AND trigger.tgfoid IN (to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'))
+      WHERE trigger.tgrelid = class.oid AND trigger.tgfoid IN (
+          to_regproc('forwarder.capture'), to_regproc('forwarder.capture_by_rules'), to_regproc('forwarder.capture_in_statement'))
   )
   AND NOT EXISTS (
       SELECT FROM forwarder.captured_table AS captured
-      WHERE captured.relation = class.oid AND captured.removed_at IS NULL
+      WHERE captured.relation = class.oid
         AND (captured.schema_name, captured.table_name) = (namespace.nspname, class.relname)
   )
   AND NOT EXISTS (
