@@ -197,6 +197,9 @@ DECLARE
     lacked boolean := false;
     missing record;
 BEGIN
+    IF NOT forwarder.may_make_triggers() THEN
+        RETURN false;
+    END IF;
     FOR missing IN
         SELECT
             listed.definition,
@@ -225,6 +228,20 @@ BEGIN
     END LOOP;
     RETURN lacked;
 END
+$$;
+
+-- Whether triggers may be made with the rights of the schema's owner in this session. In one of somebody else that would run the event triggers of others
+-- with these rights, and with temporary tables and functions of that session in the path. One that is SECURITY DEFINER has rights of its own.
+CREATE FUNCTION forwarder.may_make_triggers() RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_has_role(session_user, current_user, 'MEMBER') OR NOT EXISTS (
+        SELECT FROM pg_event_trigger AS other
+        JOIN pg_proc AS function ON function.oid = other.evtfoid
+        WHERE other.evtenabled <> 'D' AND other.evtevent IN ('ddl_command_start', 'ddl_command_end') AND NOT function.prosecdef
+          AND function.pronamespace <> 'forwarder'::regnamespace
+    )
 $$;
 
 -- A column of a table whose name a rule about columns of some table has, to leave it out or to cover it; or one of those that such a rule alone lets
@@ -298,7 +315,7 @@ BEGIN
     -- Of several rules that say something, what they say together is not known here. And a table may be a copy of one whose columns are covered, and
     -- take its name later.
     IF rule.matching = 0 OR rule.saying > 1 OR rule.saying = 1 AND rule.triggers IS NULL
-        OR forwarder.covered_elsewhere(target) IS NOT NULL THEN
+        OR forwarder.covered_elsewhere(target) IS NOT NULL OR NOT forwarder.may_make_triggers() THEN
         RETURN NULL;
     END IF;
     wanted := coalesce(rule.triggers, replace(
@@ -497,9 +514,11 @@ AS $$
 DECLARE
     created record;
 BEGIN
-    -- In a serializable transaction, what this reads and writes could undo the statement. Who restores a dump that has our triggers turns this off, since
+    -- What is left to the listener: see may_make_triggers(). In a serializable transaction, what this reads and writes could undo the statement. Who restores a dump that has our triggers turns this off, since
     -- they would be there already.
-    IF current_setting('transaction_isolation') = 'serializable' OR current_setting('forwarder.attach', true) = 'off' THEN
+    IF current_setting('transaction_isolation') = 'serializable' OR current_setting('forwarder.attach', true) = 'off'
+        OR NOT forwarder.may_make_triggers()
+    THEN
         RETURN;
     END IF;
     FOR created IN

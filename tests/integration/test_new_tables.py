@@ -759,3 +759,28 @@ async def test_a_table_that_was_taken_out_of_capture_stays_out(owner: Connection
     )
     await look(owner)
     assert await count_captured(owner) == 0
+
+
+async def test_no_event_trigger_of_others_runs_with_the_rights_of_the_installer(
+    owner: Connection, root: Connection, database: Database
+) -> None:
+    await migrate(root)
+    await root.execute(
+        "CREATE TABLE public.ddl_log (who name); GRANT INSERT ON public.ddl_log TO PUBLIC; GRANT CREATE ON SCHEMA public TO app_writer;"
+        f"ALTER DEFAULT PRIVILEGES FOR ROLE app_writer GRANT TRIGGER ON TABLES TO {OWNER}; ALTER DEFAULT PRIVILEGES FOR ROLE app_writer"
+        f" GRANT USAGE ON SCHEMAS TO {OWNER};"
+        "CREATE FUNCTION public.log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ddl_log VALUES (current_user); END $$;"
+        "CREATE EVENT TRIGGER log_ddl ON ddl_command_end EXECUTE FUNCTION public.log_ddl()"
+    )
+    try:
+        async with connected(database.writer_url) as stranger:
+            await stranger.execute("CREATE TEMP TABLE ddl_log (who name); GRANT ALL ON pg_temp.ddl_log TO PUBLIC")
+            await stranger.execute("CREATE TABLE public.bait (id integer PRIMARY KEY)")
+            assert {row["who"] for row in await stranger.fetch("SELECT who FROM pg_temp.ddl_log")} <= {"app_writer"}
+        assert await count_captured(owner) == 0
+        # The session of the listener has nothing of a stranger's.
+        await root.execute("DROP EVENT TRIGGER log_ddl")
+        await look(owner)
+        assert await count_captured(owner) == 1
+    finally:
+        await root.execute("DROP EVENT TRIGGER IF EXISTS log_ddl; DROP OWNED BY app_writer CASCADE")
