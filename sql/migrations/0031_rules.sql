@@ -340,10 +340,10 @@ BEGIN
         old_version := forwarder.version_state(relation, old_place);
     END IF;
     IF operation = 'NOTE' THEN
+        written_seq := nextval('forwarder.outbox_seq');
         IF old_version IS NOT NULL THEN
-            is_set := forwarder.note_change(old_version, nextval('forwarder.outbox_seq'), 'N', new_version, NULL, captured_id::oid, NULL);
+            is_set := forwarder.note_change(old_version, written_seq, 'N', new_version, NULL, captured_id::oid, NULL);
         END IF;
-        RETURN;
     END IF;
     IF operation = 'DELETE' OR old_key IS NOT NULL THEN
         INSERT INTO forwarder.outbox (table_id, relation, op, before, after, fault, context, extra)

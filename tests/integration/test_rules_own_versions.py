@@ -79,3 +79,32 @@ async def test_without_updates_the_end_of_a_row_comes_after_its_beginning(
     assert sorted(found, key=lambda change: change[1]) == [
         change for change in expected if {"I": "insert", "D": "delete"}[change[0]] in operations
     ]
+
+
+@pytest.mark.parametrize("dropped", ["NEW.id", "NEW.id + 1"])
+@pytest.mark.parametrize(
+    "options", [{"only_when": ["n"]}, {"operations": ["insert", "delete"]}, {"skip_unchanged": True}, {}], ids=str
+)
+async def test_a_row_that_ends_by_an_update_that_is_left_out_stays_ended(
+    owner: Connection, options: dict[str, Any], dropped: str
+) -> None:
+    """Here the update is captured, or noted, after the delete that it has brought about."""
+    await create(owner, ITEM, table="public.item", **options)
+    update = "n = n" if "skip_unchanged" in options else "status = 'x'"
+    await owner.execute(
+        "CREATE TABLE public.source (id integer PRIMARY KEY);"
+        "CREATE FUNCTION public.fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO item VALUES (NEW.id, '', 0), (NEW.id + 1, '', 0);"
+        f" UPDATE item SET {update} WHERE id IN (NEW.id, NEW.id + 1); RETURN NULL; END $$;"
+        "CREATE TRIGGER fill AFTER INSERT ON public.source FOR EACH ROW EXECUTE FUNCTION public.fill();"
+        "CREATE FUNCTION public.drop_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" DELETE FROM item WHERE id = {dropped}; RETURN NULL; END $$;"
+        'CREATE TRIGGER "!1" AFTER UPDATE ON public.item FOR EACH ROW EXECUTE FUNCTION public.drop_one();'
+    )
+    await owner.execute("INSERT INTO public.source VALUES (5)")
+    present = {row["id"] for row in await owner.fetch("SELECT id FROM public.item")}
+    rebuilt: set[int] = set()
+    for change in await changes(owner):
+        identity = (change.after or change.before or {})["id"]
+        (rebuilt.discard if change.op == "D" else rebuilt.add)(identity)
+    assert rebuilt == present
