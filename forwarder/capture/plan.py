@@ -134,8 +134,11 @@ async def from_selection(
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
     tables, registry = await read_tables(connection), await read_registry(connection)
+    # With auto_attach, what a rule is for may come later.
+    idle = [rule for rule in rules if auto_attach and not any(map(rule.match.matches, tables))]
+    matching = [rule for rule in rules if rule not in idle]
     settled = _settled(
-        choose(tables, rules, exclude=exclude), rules if described is None else described, tables, registry
+        choose(tables, matching, exclude=exclude), rules if described is None else described, tables, registry
     )
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
@@ -156,6 +159,7 @@ async def from_selection(
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
+            *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
             *following.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),

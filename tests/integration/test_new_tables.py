@@ -17,6 +17,7 @@ from forwarder.capture.table_rules import rules_of, stored
 from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.config.settings import CAPTURE_ROLE, CaptureSettings, Settings, TableRule
 from forwarder.database.sessions import session
+from forwarder.errors import Misconfigured
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected
 from tests.dumps import dump, restored
@@ -784,3 +785,10 @@ async def test_no_event_trigger_of_others_runs_with_the_rights_of_the_installer(
         assert await count_captured(owner) == 1
     finally:
         await root.execute("DROP EVENT TRIGGER IF EXISTS log_ddl; DROP OWNED BY app_writer CASCADE")
+
+
+async def test_a_rule_may_be_for_tables_that_come_later(owner: Connection) -> None:
+    found = await plan.from_selection(owner, rules_of(ALL.table), auto_attach=True)
+    assert "table pattern 'public.*' matches no table yet" in found.warnings
+    with pytest.raises(Misconfigured, match="matches no table"):
+        await plan.from_selection(owner, rules_of(ALL.table), auto_attach=False)
