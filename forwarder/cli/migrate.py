@@ -139,10 +139,8 @@ def _mode(**flags: bool) -> Mode:
 
 def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | None, remove: bool) -> None:
     if not selected and (remove or exclude):
-        what = (
-            "--remove ends what a selection does not name" if remove else "--exclude leaves tables out of a selection"
-        )
-        raise Misconfigured(f"{what}, and there is none; add --table 'public.*'")
+        ends, leaves = "--remove ends what a selection does not name", "--exclude leaves tables out of a selection"
+        raise Misconfigured(f"{ends if remove else leaves}, and there is none; add --table 'public.*'")
 
 
 def _perform(
