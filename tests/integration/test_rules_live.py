@@ -176,3 +176,42 @@ async def test_a_trigger_that_was_dropped_or_altered_is_seen_and_mended_with_its
     await owner.execute("UPDATE public.item SET n = 1 - n")
     assert [change.op for change in await changes(owner) if change.op != "G"] == ["I", "I", "D"]
     await assert_hidden(database)
+
+
+async def test_no_writer_of_a_partitioned_table_is_undone_for_a_deadlock(owner: Connection, database: Database) -> None:
+    """Several have a partition each, and end one after the other, while another writer comes the other way round."""
+    await create(
+        owner,
+        "CREATE TABLE public.part (g integer, id integer, PRIMARY KEY (g, id)) PARTITION BY LIST (g)",
+        *(
+            f"CREATE TABLE public.part_{number} PARTITION OF public.part FOR VALUES IN ({number})"
+            for number in range(4)
+        ),
+        table="public.part",
+    )
+    async with (
+        connected(database.writer_url) as back,
+        connected(database.writer_url) as one,
+        connected(database.writer_url) as two,
+    ):
+        await back.execute("BEGIN; INSERT INTO public.part_3 VALUES (3, 1)")
+        for number, holder in enumerate((one, two), start=1):
+            await holder.execute(f"BEGIN; INSERT INTO public.part_{number} VALUES ({number}, 1)")
+        changing = asyncio.create_task(rule(owner, table="public.part", where="NEW.id > 0"))
+
+        async def is_waiting() -> bool:
+            return bool(
+                await one.fetchval(
+                    "SELECT count(*) FROM pg_locks WHERE relation = 'public.part_1'::regclass AND NOT granted"
+                )
+            )
+
+        await eventually(is_waiting)
+        writing_back = asyncio.create_task(back.execute("INSERT INTO public.part_0 VALUES (0, 1); COMMIT"))
+        # Each for as long as a lock is waited for, but a little.
+        for holder in (one, two):
+            await asyncio.sleep(0.42)
+            await holder.execute("COMMIT")
+        await writing_back
+    await changing
+    assert [change.op for change in await changes(owner)] == ["I"] * 4
