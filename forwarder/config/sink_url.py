@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from forwarder.config import formats
+from forwarder.config.formats import Format
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 
-Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
 Ordering = Literal["strict", "none"]
@@ -17,7 +18,6 @@ OnPoison = Literal["dead-letter", "halt-lane"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
-FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
@@ -115,7 +115,7 @@ def parse(url: str) -> SinkUrl:
     except ValueError as error:
         raise Misconfigured(f"sink URL {url!r} is malformed: {error}; examples: {EXAMPLES}") from None
     options = dict(pairs)
-    known = _COMMON_OPTIONS + (_KINESIS_OPTIONS if parts.scheme == "kinesis" else ())
+    known = _COMMON_OPTIONS + formats.OPTIONS + (_KINESIS_OPTIONS if parts.scheme == "kinesis" else ())
     for name in options:
         if name not in known:
             raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
@@ -123,10 +123,17 @@ def parse(url: str) -> SinkUrl:
         raise Misconfigured(f"sink URL {url!r} gives an option twice; leave one of them out")
     return SinkUrl(
         target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
-        format=_choice(url, "format", options.get("format", FORMATS[0]), FORMATS),
+        format=_format(url, options),
         partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
         prefix_key=_choice(url, "prefix", options.get("prefix", "true"), _BOOLEANS) == "true",
     )
+
+
+def _format(url: str, options: dict[str, str]) -> Format:
+    try:
+        return formats.format_of(options.get("format", "native"), options)
+    except Misconfigured as error:
+        raise Misconfigured(f"sink URL {url!r}: {error}") from None
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:

@@ -20,7 +20,7 @@ from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Event, Stored
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.metrics import SinkMetrics
-from forwarder.records.formats.native import Encoder
+from forwarder.records.formats.encoder import Encoder
 from forwarder.records.record import Body
 
 # The least that S3 takes as a part of an object. Not less, since the server decompresses the whole image for each part.

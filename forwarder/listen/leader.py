@@ -14,7 +14,7 @@ from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.database import sessions
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
-from forwarder.database.server_identity import server_of
+from forwarder.database.server_identity import database_name, server_of
 from forwarder.database.sessions import Connection
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.delivery.destination import Destination
@@ -39,8 +39,8 @@ from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
 from forwarder.outbox.survey import Survey
 from forwarder.records import partition_key
-from forwarder.records.formats import native
-from forwarder.records.origins import Origins
+from forwarder.records.formats.catalogue import record_format
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.packing import Packer
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
@@ -120,8 +120,7 @@ class DatabaseSide:
     session: LeaderSession
     # Where changes are read from; shared.
     inflow: Inflow
-    # What the ids of records begin with.
-    origins: Origins
+    provenance: Provenance
     positions: Positions
     tenure: Tenure
 
@@ -193,7 +192,12 @@ async def _database_side(
         tell_lost=setup.metrics.lost,
     )
     tenure = await _tenure(setup, positions)
-    return DatabaseSide(session=session, inflow=inflow, origins=entered.origins, positions=positions, tenure=tenure)
+    provenance = Provenance(
+        origins=entered.origins,
+        database=await database_name(session.connection),
+        region=target.region if isinstance(target := setup.sink_url.target, KinesisTarget) else None,
+    )
+    return DatabaseSide(session=session, inflow=inflow, provenance=provenance, positions=positions, tenure=tenure)
 
 
 async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
@@ -245,12 +249,12 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
 
 
 def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
-    sink_url, origins = setup.sink_url, database.origins
-    encode = native.encoder(origins)
+    sink_url, provenance = setup.sink_url, database.provenance
+    encode = record_format(sink_url.format, provenance).encode
     images = Images(database.session, metrics=setup.metrics)
     return Packer(
         sink,
-        origins=origins,
+        origins=provenance.origins,
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=images),
         choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),

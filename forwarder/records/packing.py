@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import Event, Stored
-from forwarder.records.formats.native import Encoder
+from forwarder.records.formats.encoder import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
 from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
@@ -66,6 +66,8 @@ class Packed:
     later: deque[Record] = field(default_factory=deque)
     # Those that are too large.
     aside: Sequence[SetAside] = ()
+    # How many events have no record in the sink's format.
+    untold: int = 0
 
     @property
     def is_delivered(self) -> bool:
@@ -124,14 +126,20 @@ class Packer:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
                     self._fill(record, event)
-        elif max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+        elif all(encoded) and max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches)
 
     def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
+        """Keep the records that there are, and that fit or can be made to."""
         fitting: list[Record] = []
         aside: list[SetAside] = []
+        untold = 0
         for event, record in zip(events, records, strict=True):
+            if not record.data and not record.body:
+                record.undelivered.remove(record.seq)
+                untold += 1
+                continue
             fitted = record if self._fits(record) else self._reduce(event, record)
             if self._fits(fitted):
                 fitting.append(fitted)
@@ -145,6 +153,7 @@ class Packer:
             later=deque(fitting[now:]),
             stretches=stretches,
             aside=aside,
+            untold=untold,
         )
 
     def _ready(self, records: Sequence[Record]) -> int:

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, CapturedTable, Event, Stored
 from forwarder.listen import bodies
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.record import Body
 
 PART_BYTES = 10
-ENCODE = encoder(Origins([Origin(0, "7")]))
+ENCODE = encoder(Provenance(origins=Origins([Origin(0, "7")]), database="shop"))
 
 
 @dataclass
