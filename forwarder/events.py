@@ -50,6 +50,13 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
         return f"{self.schema}.{self.name}"
 
 
+class Sizes(msgspec.Struct, frozen=True, gc=False):
+    """How many bytes the data of a record will have. None: it is too large to be made."""
+
+    whole: int | None
+    without_before: int | None
+
+
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """How large the images of a change are that were left in the database, in bytes of UTF-8. None: there is no such image."""
 
@@ -57,6 +64,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     after_bytes: int | None
     # Where they are: None in the outbox, else in the dead letter of the sink with this name.
     letter_of: str | None = None
+    # Of its record, in a format that needs the images whole.
+    sizes: Sizes | None = None
 
 
 class Event(msgspec.Struct, gc=False):

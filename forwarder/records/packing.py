@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Event, Stored
+from forwarder.events import Event, Sizes, Stored
 from forwarder.records.formats.encoder import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
@@ -163,7 +163,7 @@ class Packer:
         return next((number for number, record in enumerate(records) if record.body), len(records))
 
     def _fits(self, record: Record) -> bool:
-        return record.size <= self._limits.max_record_bytes
+        return record.size <= self._limits.max_record_bytes and not (record.body and record.body.is_too_large)
 
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller as the policy says, if it can."""
@@ -174,9 +174,12 @@ class Packer:
                 seq=event.seq,
             )
         if self._oversize.kind == "drop-before":
-            stored = event.stored and replace(event.stored, before_bytes=None)
-            return self._again(record, replace(event, before=None, stored=stored, omitted=("before", *event.omitted)))
-        if self._oversize.kind == "s3" and (body := record.body or self._left_behind(event)):
+            return self._again(record, without_before(event))
+        if (
+            self._oversize.kind == "s3"
+            and (body := record.body or self._left_behind(event, record))
+            and not body.is_too_large
+        ):
             origin = self._origins.name_of(event.seq)
             key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
             attachment = Attachment(self._oversize.bucket, key, body)
@@ -196,9 +199,10 @@ class Packer:
             return pointer
         return record
 
-    def _left_behind(self, event: Event) -> Body | None:
-        """A body for the record of an event whose images are in memory: they can be read from the database again. None if it has no images."""
-        stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of)
+    def _left_behind(self, event: Event, record: Record) -> Body | None:
+        """A body for a record that is in memory whole: its images can be read from the database again. None if it has no images."""
+        sizes = Sizes(len(record.data), len(record.data))
+        stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of, sizes)
         data = self._encode_stored(replace(event, before=None, after=None, stored=stored))
         return None if isinstance(data, bytes) else data
 
@@ -216,7 +220,15 @@ class Packer:
             record.data, record.body = b"", data
 
     def _excess(self, record: Record) -> str:
+        if record.body and record.body.is_too_large:
+            return f"has rows of {record.body.size} bytes, which is too much for a format that takes them apart or compresses them"
         return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"
+
+
+def without_before(event: Event) -> Event:
+    """The event without its old row, as the policy ``drop-before`` sends it."""
+    stored = event.stored and replace(event.stored, before_bytes=None)
+    return replace(event, before=None, stored=stored, omitted=("before", *event.omitted))
 
 
 def _bytes(image: str | None) -> int | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forwarder.config.formats import Format, Native
+from forwarder.config.sink_url import Framing
 from forwarder.records.formats import native
 from forwarder.records.formats.encoder import Encoder, Provenance
+from forwarder.records.formats.framing import framed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +20,14 @@ class RecordFormat:
     splices: bool
 
 
-def record_format(format: Format, provenance: Provenance) -> RecordFormat:
+def record_format(format: Format, framing: Framing, provenance: Provenance) -> RecordFormat:
     """The format that a sink's URL asks for."""
+    bare = _bare(format, provenance)
+    # A compressed record has to be in memory whole.
+    return RecordFormat(encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
+
+
+def _bare(format: Format, provenance: Provenance) -> RecordFormat:
     match format:
         case Native():
             return RecordFormat(encode=native.encoder(provenance), splices=True)

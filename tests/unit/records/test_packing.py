@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Stored
-from forwarder.listen import bodies
+from forwarder.listen.bodies import SplicedBodies
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
@@ -71,7 +70,7 @@ def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_I
         Limits(),
         origins=PROVENANCE.origins,
         encode=encode,
-        encode_stored=partial(bodies.encode, encode, images=images),
+        encode_stored=SplicedBodies(encode, images).body,
         choose_key=chooser("primary-key"),
         oversize=oversize,
         has_barriers=has_barriers,
