@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-import zstandard
+from backports import zstd
 
 from tests.databases import Database
 from tests.ledger import create_accounts
@@ -46,7 +46,7 @@ def notes_of(lines: Sequence[bytes]) -> dict[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("compression", "opened"), [("gzip", gzip.decompress), ("zstd", zstandard.decompress)], ids=["gzip", "zstd"]
+    ("compression", "opened"), [("gzip", gzip.decompress), ("zstd", zstd.decompress)], ids=["gzip", "zstd"]
 )
 async def test_rows_of_megabytes_fit_into_a_stream_once_they_are_compressed(
     database: Database,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Sequence
-
-import zstandard
 
 from forwarder.config.sink_url import Compression, Framing
 from forwarder.events import Event
@@ -36,7 +35,15 @@ def _compressor(compression: Compression) -> Callable[[bytes], bytes] | None:
         case "gzip":
             return _gzip
         case "zstd":
-            return zstandard.ZstdCompressor().compress
+            return _zstd_compressor()
+
+
+def _zstd_compressor() -> Callable[[bytes], bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.compress
 
 
 def _gzip(data: bytes) -> bytes:

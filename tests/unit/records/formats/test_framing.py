@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable
 
 import pytest
-import zstandard
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from forwarder.records.formats.framing import framed
 OPENERS: list[tuple[Compression, Callable[[bytes], bytes]]] = [
     ("none", bytes),
     ("gzip", gzip.decompress),
-    ("zstd", zstandard.decompress),
+    ("zstd", zstd.decompress),
 ]
 
 
