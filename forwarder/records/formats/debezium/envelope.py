@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from forwarder.config.formats import Debezium
-from forwarder.events import Event
+from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.debezium.messages import Messages
 from forwarder.records.formats.debezium.rows import Rows
-from forwarder.records.formats.debezium.source import Sources, Transactions, json_of, microseconds_of, one_line
+from forwarder.records.formats.debezium.source import Sources, json_of, microseconds_of, one_line
+from forwarder.records.formats.debezium.transactions import Transactions
 from forwarder.records.formats.encoder import Encoder, Provenance
 
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r", b"T": "t"}
 # What a change of the key is called in the headers of its two halves.
 _MOVED = {b"D": "newkey", b"I": "oldkey"}
-# Tables whose plans are kept.
-_MOST_TABLES = 1024
+# Tables, and operations on them, of which it is kept how they are encoded.
+_MOST_TABLES = 4096
 
 
 def encoder(provenance: Provenance, options: Debezium) -> Encoder:
@@ -28,27 +29,37 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
     sources = Sources(provenance, options)
     messages = Messages(sources, options)
     transactions = Transactions() if options.provide_transaction_metadata else None
-    rows_of = lru_cache(_MOST_TABLES)(lambda table: Rows(table, options))
-    # The operations that have records.
-    operations = {op: name for op, name in _OPERATIONS.items() if name != options.skipped_operations}
+    is_exact = options.exact
+
+    @lru_cache(_MOST_TABLES)
+    def rows_of(table: CapturedTable) -> Rows:
+        return Rows(table, options)
+
+    @lru_cache(_MOST_TABLES)
+    def pattern_of(table: CapturedTable, partition: str | None, op: bytes) -> str:
+        """What comes behind the images. As ``Sources.pattern``, and then: transaction, milliseconds, microseconds, microseconds."""
+        source = sources.pattern(sources.place_of(table, partition, op), is_snapshot=op == b"R")
+        return f',"source":{source},"transaction":%s,"op":"{_OPERATIONS[op]}","ts_ms":%s,"ts_us":%s,"ts_ns":%s000}}'
 
     def encode_one(event: Event) -> bytes:
-        transaction = transactions.of(event) if transactions else "null"
-        if event.op not in _OPERATIONS or _is_incomplete(event):
-            return messages.encode(event, transaction)
-        operation = operations.get(event.op)
-        if operation is None:
-            return b""
+        op, before, after = event.op, event.before, event.after
+        transaction = "null" if transactions is None else transactions.of(event)
+        if not after or op not in _OPERATIONS:
+            if op not in _OPERATIONS or _is_incomplete(event):
+                return messages.encode(event, transaction)
+            if _OPERATIONS[op] == options.skipped_operations:
+                return b""
+            # Of a deleted row whose image is not captured, the key is known.
+            before = before or event.key
         rows = rows_of(event.table)
-        # Of a row whose images are not captured, the key is known.
-        images = rows.encode(event.before or (event.key if operation == "d" else None), event.after)
-        microseconds = microseconds_of(event)
-        ours = "" if options.exact else _ours(event, rows)
-        rest = (
-            f',"source":{sources.of(event, microseconds, ours)},"transaction":{transaction},"op":"{operation}",'
-            f'"ts_ms":{microseconds // 1000},"ts_us":{microseconds},"ts_ns":{microseconds}000}}'
+        us, seq = microseconds_of(event), event.seq
+        ms = us[:-3]
+        ours = "" if is_exact else _ours(event, rows)
+        rest = pattern_of(event.table, event.partition, op) % (
+            *(ms, seq, us, us, event.txid, seq, ours),
+            *(transaction, ms, us, us),
         )
-        return one_line(images[:-1] + rest.encode())
+        return one_line(rows.encode(before, after)[:-1] + rest.encode())
 
     def encode(events: Sequence[Event]) -> list[bytes]:
         return [encode_one(event) for event in events]
@@ -76,9 +87,6 @@ def _ours(event: Event, rows: Rows) -> str:
         told.append(f'"context":{event.context}')
     if event.extra:
         told.append(event.extra)
-    told += [f'"{name}":{json_of(fact)}' for name, fact in _missing(event) if fact]
+    missing = ("fault", event.fault), ("omitted", event.omitted), ("stored_at", event.stored_at)
+    told += [f'"{name}":{json_of(fact)}' for name, fact in missing if fact]
     return f',"forwarder":{{{",".join(told)}}}'
-
-
-def _missing(event: Event) -> Sequence[tuple[str, object]]:
-    return ("fault", event.fault), ("omitted", event.omitted), ("stored_at", event.stored_at)

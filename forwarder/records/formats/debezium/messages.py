@@ -31,18 +31,26 @@ class Messages:
     """Makes the records of one sink."""
 
     def __init__(self, sources: Sources, options: Debezium) -> None:
-        self._sources = sources
+        self._pattern = sources.pattern('"schema":"","table":""')
         self._text = as_text(options.binary_handling_mode)
         self._is_exact = options.exact
 
     def encode(self, event: Event, transaction: str) -> bytes:
         """The record of an event. ``transaction``: the member with this name."""
         message = _of_application(event) if event.op == b"E" and event.after else _of_table(event)
-        microseconds = microseconds_of(event)
-        source = self._sources.of_message(event, microseconds, "" if self._is_exact else message.ours)
+        us, seq = microseconds_of(event), event.seq
+        source = self._pattern % (
+            us[:-3],
+            seq,
+            us,
+            us,
+            event.txid or "null",
+            seq,
+            "" if self._is_exact else message.ours,
+        )
         content = self._text(message.content.encode())
         return one_line(
-            f'{{"op":"m","ts_ms":{microseconds // 1000},"source":{source},"transaction":{transaction},'
+            f'{{"op":"m","ts_ms":{us[:-3]},"source":{source},"transaction":{transaction},'
             f'"message":{{"prefix":{message.prefix},"content":"{content}"}}}}'.encode()
         )
 

@@ -1,9 +1,6 @@
-"""What a record says of where its change comes from: the member ``source``, and the times and the transaction that are said beside it. Pure."""
+"""What a record says of where its change comes from, and when: the member ``source``. Pure."""
 
 from __future__ import annotations
-
-from collections import Counter
-from functools import lru_cache
 
 import msgspec
 
@@ -22,62 +19,31 @@ class Sources:
     """Writes ``source`` for the changes of one database."""
 
     def __init__(self, provenance: Provenance, options: Debezium) -> None:
-        self._opening = (
-            f'{{"version":"{VERSION}","connector":"postgresql","name":{json_of(options.topic_prefix)},"ts_ms":'
-        )
+        self._name = json_of(options.topic_prefix)
         self._database = json_of(provenance.database)
         self._is_root = options.publish_via_partition_root
-        self._place = lru_cache(maxsize=4096)(self._make_place)
 
-    def of(self, event: Event, microseconds: int, ours: str) -> str:
-        """``source`` of a change of a table at this time (``microseconds_of``). ``ours``: further members, each with a comma before it."""
-        return self._text(event, microseconds, self._place(event.table, event.partition, event.op), event.txid, ours)
+    def pattern(self, place: str, *, is_snapshot: bool = False) -> str:
+        """``source`` of what is told of a place (``place_of``), but for what differs from event to event.
 
-    def of_message(self, event: Event, microseconds: int, ours: str) -> str:
-        """``source`` of what is told of no table."""
-        return self._text(event, microseconds, '"schema":"","table":""', event.txid or "null", ours)
-
-    def _text(self, event: Event, microseconds: int, place: str, txid: int | str, ours: str) -> str:
-        seq = event.seq
-        snapshot = "true" if event.op == b"R" else "false"
+        There is %s for: milliseconds, seq, microseconds, microseconds, txid, seq, and further members of our own.
+        """
+        snapshot = "true" if is_snapshot else "false"
         return (
-            f'{self._opening}{microseconds // 1000},"snapshot":"{snapshot}","db":{self._database},"sequence":"[null,\\"{seq}\\"]",'
-            f'"ts_us":{microseconds},"ts_ns":{microseconds}000,{place},"txId":{txid},"lsn":{seq},'
-            f'"xmin":null,"origin":null,"origin_lsn":null{ours}}}'
+            f'{{"version":"{VERSION}","connector":"postgresql","name":{_literal(self._name)},"ts_ms":%s,"snapshot":"{snapshot}",'
+            f'"db":{_literal(self._database)},"sequence":"[null,\\"%s\\"]","ts_us":%s,"ts_ns":%s000,{_literal(place)},"txId":%s,"lsn":%s,'
+            '"xmin":null,"origin":null,"origin_lsn":null%s}'
         )
 
-    def _make_place(self, table: CapturedTable, partition: str | None, op: bytes) -> str:
+    def place_of(self, table: CapturedTable, partition: str | None, op: bytes) -> str:
         """The names of the table, or of the partition. A TRUNCATE of one partition is never told as one of the whole table."""
         name = table.name if partition is None or (self._is_root and op != b"T") else partition
         return f'"schema":{json_of(table.schema)},"table":{json_of(name)}'
 
 
-class Transactions:
-    """Counts the changes of each table within a transaction: ``data_collection_order``."""
-
-    def __init__(self) -> None:
-        self._txid = 0
-        self._index = 0
-        self._counts: Counter[int] = Counter()
-
-    def of(self, event: Event) -> str:
-        """The member ``transaction``. What nobody knows, since the transaction was not seen from its first change on, is null."""
-        if event.index == 1:
-            self._txid, self._index = event.txid, 0
-            self._counts.clear()
-        is_next = event.txid == self._txid and event.index == self._index + 1
-        if is_next:
-            self._index = event.index
-            self._counts[event.table.id] += 1
-        order = self._counts[event.table.id] if is_next else "null"
-        return (
-            f'{{"id":"{event.txid}:{event.seq}","total_order":{event.index or "null"},"data_collection_order":{order}}}'
-        )
-
-
-def microseconds_of(event: Event) -> int:
-    """When the change was committed, else when it was captured: microseconds since 1970. The same for each re-send, where the server keeps it."""
-    return (event.committed_at or event.at) + _EPOCH
+def microseconds_of(event: Event) -> str:
+    """When the change was committed, or if nobody knows, captured: microseconds since 1970. The last three digits off, it is milliseconds."""
+    return str((event.committed_at or event.at) + _EPOCH)
 
 
 def json_of(value: object) -> str:
@@ -89,3 +55,7 @@ def one_line(record: bytes) -> bytes:
     if b"\n" in record or b"\r" in record:
         return record.replace(b"\n", b" ").replace(b"\r", b" ")
     return record
+
+
+def _literal(text: str) -> str:
+    return text.replace("%", "%%")

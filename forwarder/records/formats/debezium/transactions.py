@@ -1,0 +1,37 @@
+"""The member ``transaction`` of records, for ``provide.transaction.metadata``. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from forwarder.events import Event
+
+
+class Transactions:
+    """Counts the changes of each table within a transaction."""
+
+    def __init__(self) -> None:
+        self._txid = 0
+        # Of the last change that was counted, in its transaction.
+        self._index = 0
+        self._counts: Counter[int] = Counter()
+
+    def of(self, event: Event) -> str:
+        """The member for the next event: ``{"id":"1140:267505","total_order":2,"data_collection_order":1}``.
+
+        What nobody knows is null: the place of a change in its table, if the changes before it were not seen (after a start in the middle of a
+        transaction, or where the sink leaves tables out).
+        """
+        if event.index == 1 and event.txid != self._txid:
+            self._txid, self._index = event.txid, 0
+            self._counts.clear()
+        is_next = event.txid == self._txid and event.index == self._index + 1
+        if is_next:
+            self._index = event.index
+            self._counts[event.table.id] += 1
+        # The last one again: it is made anew, since its record was too large.
+        is_last = event.txid == self._txid and event.index == self._index
+        order = self._counts[event.table.id] if is_next or is_last else "null"
+        return (
+            f'{{"id":"{event.txid}:{event.seq}","total_order":{event.index or "null"},"data_collection_order":{order}}}'
+        )
