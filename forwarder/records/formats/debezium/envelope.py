@@ -37,32 +37,36 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
 
     @lru_cache(_MOST_TABLES)
     def pattern_of(table: CapturedTable, partition: str | None, op: bytes) -> str:
-        """What comes behind the images. As ``Sources.pattern``, and then: transaction, milliseconds, microseconds, microseconds."""
+        """What comes behind the images: as ``Sources.pattern``, and then %s for transaction, milliseconds, microseconds, microseconds."""
         source = sources.pattern(sources.place_of(table, partition, op), is_snapshot=op == b"R")
         return f',"source":{source},"transaction":%s,"op":"{_OPERATIONS[op]}","ts_ms":%s,"ts_us":%s,"ts_ns":%s000}}'
 
-    def encode_one(event: Event) -> bytes:
-        op, before, after = event.op, event.before, event.after
-        transaction = "null" if transactions is None else transactions.of(event)
-        if not after or op not in _OPERATIONS:
-            if op not in _OPERATIONS or _is_incomplete(event):
-                return messages.encode(event, transaction)
-            if _OPERATIONS[op] == options.skipped_operations:
-                return b""
-            # Of a deleted row whose image is not captured, the key is known.
-            before = before or event.key
-        rows = rows_of(event.table)
-        us, seq = microseconds_of(event), event.seq
-        ms = us[:-3]
-        ours = "" if is_exact else _ours(event, rows)
-        rest = pattern_of(event.table, event.partition, op) % (
-            *(ms, seq, us, us, event.txid, seq, ours),
-            *(transaction, ms, us, us),
-        )
-        return one_line(rows.encode(before, after)[:-1] + rest.encode())
-
     def encode(events: Sequence[Event]) -> list[bytes]:
-        return [encode_one(event) for event in events]
+        encoded: list[bytes] = []
+        # Of the event before, since most often the next one has the same.
+        table, partition, op, rows, pattern = None, None, None, None, ""
+        for event in events:
+            transaction = "null" if transactions is None else transactions.of(event)
+            before, after = event.before, event.after
+            if not after or event.op not in _OPERATIONS:
+                if event.op not in _OPERATIONS or _is_incomplete(event):
+                    encoded.append(messages.encode(event, transaction))
+                    continue
+                if _OPERATIONS[event.op] == options.skipped_operations:
+                    encoded.append(b"")
+                    continue
+                # Of a deleted row whose image is not captured, the key is known.
+                before = before or event.key
+            if rows is None or event.table is not table or event.op is not op or event.partition is not partition:
+                table, partition, op = event.table, event.partition, event.op
+                rows, pattern = rows_of(table), pattern_of(table, partition, op)
+            us, seq = microseconds_of(event), event.seq
+            ms = us[:-3]
+            ours = "" if is_exact else _ours(event, rows)
+            rest = pattern % (ms, seq, us, us, event.txid, seq, ours, transaction, ms, us, us)
+            record = rows.encode(before, after)[:-1] + rest.encode()
+            encoded.append(one_line(record) if b"\n" in record or b"\r" in record else record)
+        return encoded
 
     return encode
 

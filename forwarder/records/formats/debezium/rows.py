@@ -125,9 +125,7 @@ class _Plan:
 
 def _converted(convert: Convert, value: Raw) -> object:
     raw = bytes(value)
-    if raw == b"null":
-        return None
     try:
-        return convert(raw)
+        return convert(raw) if raw != b"null" else None
     except MISFIT:
         return value

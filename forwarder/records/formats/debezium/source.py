@@ -52,9 +52,7 @@ def json_of(value: object) -> str:
 
 def one_line(record: bytes) -> bytes:
     """The record without line breaks. JSON has them between tokens, where a space means the same."""
-    if b"\n" in record or b"\r" in record:
-        return record.replace(b"\n", b" ").replace(b"\r", b" ")
-    return record
+    return record.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def _literal(text: str) -> str:
