@@ -118,7 +118,7 @@ def statements(file: Path) -> Iterator[str]:
 
 async def operate(database: Database, operator: Operator) -> None:
     """Create the tables, capture them, and change them as was done under the eyes of Debezium's engine."""
-    async with connected(database.superuser_url) as owner:
+    async with connected(database.url) as owner:
         await owner.execute("SET timezone = 'UTC'")
         await owner.execute((GOLDEN / "types.sql").read_text())
         await operator.says("migrate", "--table", "public.*", "--table", "sales.*")
@@ -128,7 +128,7 @@ async def operate(database: Database, operator: Operator) -> None:
 
 def fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """The members by name, those of objects as ``after.id``; without those that tell positions."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, dict):
             found |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
@@ -148,7 +148,7 @@ def by_table(records: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
 
 def of_engine(run: str) -> dict[str, list[dict[str, Any]]]:
     """What the engine made: its records of changes, without tombstones."""
-    lines = (GOLDEN / f"{'default' if run == 'exact' else run}.jsonl").read_text().splitlines()
+    lines = (GOLDEN / f"{'default' if run == 'exact' else run}.jsonl").read_bytes().splitlines()
     values = [json.loads(line)["value"] for line in lines]
     records = by_table([value for value in values if value and "op" in value])
     records.pop("public.extension_types", None)

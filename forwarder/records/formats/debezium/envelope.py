@@ -86,7 +86,7 @@ def _ours(event: Event, rows: Rows) -> str:
     if event.partition:
         told.append(f'"table":{json_of(event.table.name)},"partition":{json_of(event.partition)}')
     if event.moved:
-        told.append(f'"{_MOVED[event.op]}":{rows.encode_one(event.moved)}')
+        told.append(f'"{_MOVED[event.op]}":{rows.encode_key(event.moved)}')
     if event.context:
         told.append(f'"context":{event.context}')
     if event.extra:
