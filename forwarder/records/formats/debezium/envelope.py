@@ -28,8 +28,8 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
     """A function from events to the bytes of their records, one each; none for what is skipped."""
     sources = Sources(provenance, options)
     messages = Messages(sources, options)
-    transactions = Transactions() if options.provide_transaction_metadata else None
-    is_exact = options.exact
+    transactions = Transactions(whole_tables=options.publish_via_partition_root)
+    is_exact, has_transactions = options.exact, options.provide_transaction_metadata
 
     @lru_cache(_MOST_TABLES)
     def rows_of(table: CapturedTable) -> Rows:
@@ -46,7 +46,7 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
         # Of the event before, since most often the next one has the same.
         table, partition, op, rows, pattern = None, None, None, None, ""
         for event in events:
-            transaction = "null" if transactions is None else transactions.of(event)
+            transaction = transactions.of(event) if has_transactions else "null"
             before, after = event.before, event.after
             if not after or event.op not in _OPERATIONS:
                 if event.op not in _OPERATIONS or _is_incomplete(event):
