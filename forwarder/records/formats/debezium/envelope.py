@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import msgspec
+from msgspec import Raw
+
 from forwarder.config.formats import Debezium
 from forwarder.events import CapturedTable, Event
+from forwarder.records.formats.debezium.fields import Change, line
 from forwarder.records.formats.debezium.messages import Messages
 from forwarder.records.formats.debezium.rows import Rows
-from forwarder.records.formats.debezium.source import Sources, json_of, microseconds_of, one_line
+from forwarder.records.formats.debezium.source import Sources
 from forwarder.records.formats.debezium.transactions import Transactions
 from forwarder.records.formats.encoder import Encoder, Provenance
 
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r", b"T": "t"}
 # What a change of the key is called in the headers of its two halves.
 _MOVED = {b"D": "newkey", b"I": "oldkey"}
-# Tables, and operations on them, of which it is kept how they are encoded.
+# Tables of which it is kept how their rows are encoded.
 _MOST_TABLES = 4096
 
 
@@ -35,38 +39,37 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
     def rows_of(table: CapturedTable) -> Rows:
         return Rows(table, options)
 
-    @lru_cache(_MOST_TABLES)
-    def pattern_of(table: CapturedTable, partition: str | None, op: bytes) -> str:
-        """What comes behind the images: as ``Sources.pattern``, and then %s for transaction, milliseconds, microseconds, microseconds."""
-        source = sources.pattern(sources.place_of(table, partition, op), is_snapshot=op == b"R")
-        return f',"source":{source},"transaction":%s,"op":"{_OPERATIONS[op]}","ts_ms":%s,"ts_us":%s,"ts_ns":%s000}}'
+    def encode_one(event: Event) -> bytes:
+        transaction = transactions.of(event) if has_transactions else None
+        op, before, after = event.op, event.before, event.after
+        if not after or op not in _OPERATIONS:
+            if op not in _OPERATIONS or _is_incomplete(event):
+                return messages.encode(event, transaction)
+            if _OPERATIONS[op] == options.skipped_operations:
+                return b""
+            # Of a deleted row whose image is not captured, the key is known.
+            before = before or event.key
+        table = event.table
+        rows = rows_of(table)
+        source = sources.of(event, schema=table.schema, table=sources.table_of(table, event.partition, op))
+        if not is_exact and _has_more(event):
+            source.forwarder = _ours(event, rows)
+        old, new = rows.convert(before, after)
+        return line(
+            Change(
+                before=old,
+                after=new,
+                source=source,
+                transaction=transaction,
+                op=_OPERATIONS[op],
+                ts_ms=source.ts_ms,
+                ts_us=source.ts_us,
+                ts_ns=source.ts_ns,
+            )
+        )
 
     def encode(events: Sequence[Event]) -> list[bytes]:
-        encoded: list[bytes] = []
-        # Of the event before, since most often the next one has the same.
-        table, partition, op, rows, pattern = None, None, None, None, ""
-        for event in events:
-            transaction = transactions.of(event) if has_transactions else "null"
-            before, after = event.before, event.after
-            if not after or event.op not in _OPERATIONS:
-                if event.op not in _OPERATIONS or _is_incomplete(event):
-                    encoded.append(messages.encode(event, transaction))
-                    continue
-                if _OPERATIONS[event.op] == options.skipped_operations:
-                    encoded.append(b"")
-                    continue
-                # Of a deleted row whose image is not captured, the key is known.
-                before = before or event.key
-            if rows is None or event.table is not table or event.op is not op or event.partition is not partition:
-                table, partition, op = event.table, event.partition, event.op
-                rows, pattern = rows_of(table), pattern_of(table, partition, op)
-            us, seq = microseconds_of(event), event.seq
-            ms = us[:-3]
-            ours = "" if is_exact else _ours(event, rows)
-            rest = pattern % (ms, seq, us, us, event.txid, seq, ours, transaction, ms, us, us)
-            record = rows.encode(before, after)[:-1] + rest.encode()
-            encoded.append(one_line(record) if b"\n" in record or b"\r" in record else record)
-        return encoded
+        return [encode_one(event) for event in events]
 
     return encode
 
@@ -78,19 +81,27 @@ def _is_incomplete(event: Event) -> bool:
     return not (event.before or event.key) if event.op == b"D" else not event.after
 
 
-def _ours(event: Event, rows: Rows) -> str:
-    """The member ``forwarder`` of ``source``, with a comma before it: what Debezium has no place for, or has it in headers. Mostly empty."""
-    if not (event.moved or event.partition or event.omitted or event.context or event.extra or event.fault):
-        return ""
+def _has_more(event: Event) -> object:
+    """Whether there is anything to tell that Debezium has no place for, or has it in headers."""
+    return event.moved or event.partition or event.omitted or event.context or event.extra or event.fault
+
+
+def _ours(event: Event, rows: Rows) -> Raw:
+    """The member ``forwarder`` of ``source``, which has that."""
     told = []
     if event.partition:
-        told.append(f'"table":{json_of(event.table.name)},"partition":{json_of(event.partition)}')
+        told.append(f'"table":{_json(event.table.name)},"partition":{_json(event.partition)}')
     if event.moved:
-        told.append(f'"{_MOVED[event.op]}":{rows.encode_key(event.moved)}')
+        key, _ = rows.convert(event.moved)
+        told.append(f'"{_MOVED[event.op]}":{_json(key)}')
     if event.context:
         told.append(f'"context":{event.context}')
     if event.extra:
         told.append(event.extra)
     missing = ("fault", event.fault), ("omitted", event.omitted), ("stored_at", event.stored_at)
-    told += [f'"{name}":{json_of(fact)}' for name, fact in missing if fact]
-    return f',"forwarder":{{{",".join(told)}}}'
+    told += [f'"{name}":{_json(fact)}' for name, fact in missing if fact]
+    return Raw(f"{{{','.join(told)}}}")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

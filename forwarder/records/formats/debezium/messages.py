@@ -7,76 +7,74 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
+from msgspec import Raw
 
 from forwarder.config.formats import Debezium
 from forwarder.events import Event
 from forwarder.json_members import members
 from forwarder.records.formats.debezium.binary import as_text
-from forwarder.records.formats.debezium.source import Sources, json_of, microseconds_of, one_line
+from forwarder.records.formats.debezium.fields import Content, Message, Transaction, line
+from forwarder.records.formats.debezium.source import Sources
 
-_KINDS = {b"G": "gap", b"S": "schema"}
+_PREFIXES = {b"G": "forwarder.gap", b"S": "forwarder.schema"}
+_INCOMPLETE = "forwarder.incomplete"
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r"}
-
-
-class _Message(NamedTuple):
-    # A JSON string.
-    prefix: str
-    content: str
-    # Further members of `source`, each with a comma before it.
-    ours: str = ""
 
 
 class Messages:
     """Makes the records of one sink."""
 
     def __init__(self, sources: Sources, options: Debezium) -> None:
-        self._pattern = sources.pattern('"schema":"","table":""')
+        self._sources = sources
         self._text = as_text(options.binary_handling_mode)
         self._is_exact = options.exact
 
-    def encode(self, event: Event, transaction: str) -> bytes:
-        """The record of an event. ``transaction``: the member with this name."""
-        message = _of_application(event) if event.op == b"E" and event.after else _of_table(event)
-        us, seq = microseconds_of(event), event.seq
-        source = self._pattern % (
-            us[:-3],
-            seq,
-            us,
-            us,
-            event.txid or "null",
-            seq,
-            "" if self._is_exact else message.ours,
+    def encode(self, event: Event, transaction: Transaction | None) -> bytes:
+        """The record of an event."""
+        source = self._sources.of(event)
+        if event.op == b"E" and event.after:
+            found = members(event.after)
+            topic, type = found.get("topic", "null"), found.get("type", "null")
+            prefix, content = msgspec.json.decode(type if topic == "null" else topic), found.get("payload", "null")
+            if not self._is_exact:
+                source.forwarder = _envelope(event, found)
+        else:
+            prefix, content = _PREFIXES.get(event.op, _INCOMPLETE), _facts(event)
+        return line(
+            Message(
+                ts_ms=source.ts_ms,
+                source=source,
+                transaction=transaction,
+                message=Content(prefix, self._text(content.encode())),
+            )
         )
-        content = self._text(message.content.encode())
-        return one_line(
-            f'{{"op":"m","ts_ms":{us[:-3]},"source":{source},"transaction":{transaction},'
-            f'"message":{{"prefix":{message.prefix},"content":"{content}"}}}}'.encode()
-        )
 
 
-def _of_application(event: Event) -> _Message:
-    found = members(event.after or "")
-    key, type, topic = (found.get(name, "null") for name in ("key", "type", "topic"))
-    context = f',"context":{event.context}' if event.context else ""
-    return _Message(
-        prefix=type if topic == "null" else topic,
-        content=found.get("payload", "null"),
-        ours=f',"forwarder":{{"key":{key},"type":{type},"topic":{topic}{context}}}',
-    )
+def _envelope(event: Event, found: dict[str, str]) -> Raw:
+    """What an event of the application's own has beside its payload."""
+    told = {name: found.get(name, "null") for name in ("key", "type", "topic")}
+    if event.context:
+        told["context"] = event.context
+    return Raw(_object(told))
 
 
-def _of_table(event: Event) -> _Message:
+def _facts(event: Event) -> str:
+    """What is told of a table, as the text of a JSON object."""
     facts: dict[str, object] = {"schema": event.table.schema, "table": event.table.name, "partition": event.partition}
-    kind = _KINDS.get(event.op, "incomplete")
-    if kind == "gap":
+    if event.op == b"G":
         facts["gap"] = event.fault
-    elif kind == "incomplete":
+    elif event.op != b"S":
         facts |= {"op": _OPERATIONS.get(event.op), "fault": event.fault}
         facts |= {"omitted": event.omitted, "stored_at": event.stored_at}
-    told = ",".join(f"{json_of(name)}:{json_of(fact)}" for name, fact in facts.items() if fact)
-    if kind == "schema":
-        told += f',"before":{event.before or "null"},"after":{event.after or "null"}'
+    told = {name: msgspec.json.encode(fact).decode() for name, fact in facts.items() if fact}
+    if event.op == b"S":
+        told |= {"before": event.before or "null", "after": event.after or "null"}
     if event.key:
-        told += f',"key":{event.key}'
-    return _Message(prefix=json_of(f"forwarder.{kind}"), content=f"{{{told}}}")
+        told["key"] = event.key
+    return _object(told)
+
+
+def _object(members: dict[str, str]) -> str:
+    """The text of a JSON object from those of its members' values."""
+    return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"

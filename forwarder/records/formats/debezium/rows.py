@@ -19,15 +19,9 @@ from forwarder.records.formats.debezium.column_types import conversion, is_left_
 from forwarder.records.formats.debezium.conversion import MISFIT, Convert
 
 # An image by the names of its columns: the texts of values, and in place of some what msgspec writes as Debezium's.
-_Row = dict[str, Any]
+Row = dict[str, Any]
 
-_DECODE: Callable[[str], _Row] = msgspec.json.Decoder(dict[str, Raw]).decode
-_ENCODE = msgspec.json.Encoder().encode
-
-
-class _Images(msgspec.Struct, gc=False):
-    before: _Row | None
-    after: _Row | None
+_decode: Callable[[str], Row] = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Rows:
@@ -39,23 +33,12 @@ class Rows:
         conversions = [(name, conversion(type, options)) for name, type in types.items() if name not in self._left_out]
         self._conversions = [(name, convert) for name, convert in conversions if convert]
 
-    def encode(self, before: str | None, after: str | None) -> bytes:
-        """The images as ``{"before":{…},"after":{…}}``.
+    def convert(self, before: str | None, after: str | None = None) -> tuple[Row | None, Row | None]:
+        """The images with Debezium's values in place of PostgreSQL's.
 
         It never raises, whatever they hold: values that are not of their column's type are as they are.
         """
         old, new = _row(before), _row(after)
-        self._convert(old, new)
-        return _ENCODE(_Images(old if before else None, new if after else None))
-
-    def encode_key(self, key: str) -> str:
-        """Some columns of a row, likewise."""
-        row = _row(key)
-        self._convert({}, row)
-        return _ENCODE(row).decode()
-
-    def _convert(self, old: _Row, new: _Row) -> None:
-        """Put Debezium's values in place of PostgreSQL's."""
         for name, convert in self._conversions:
             was, is_now = old.get(name), new.get(name)
             if was is not None:
@@ -65,13 +48,14 @@ class Rows:
         for name in self._left_out:
             old.pop(name, None)
             new.pop(name, None)
+        return old if before else None, new if after else None
 
 
-def _row(image: str | None) -> _Row:
+def _row(image: str | None) -> Row:
     if not image:
         return {}
     try:
-        return _DECODE(image)
+        return _decode(image)
     except (msgspec.DecodeError, RecursionError):
         return {name: Raw(value) for name, value in members(image).items()}
 

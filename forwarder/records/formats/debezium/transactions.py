@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from forwarder.events import Event
+from forwarder.records.formats.debezium.fields import Transaction
 
 
 class Transactions:
@@ -18,7 +19,7 @@ class Transactions:
         self._index = 0
         self._counts: Counter[tuple[int, str | None]] = Counter()
 
-    def of(self, event: Event) -> str:
+    def of(self, event: Event) -> Transaction:
         """The member for the next event: ``{"id":"1140:267505","total_order":2,"data_collection_order":1}``.
 
         What nobody knows is null: the place of a change in its table, if the changes before it were not seen (after a start in the middle of a
@@ -34,7 +35,5 @@ class Transactions:
             self._counts[place] += 1
         # The last one again: it is made anew, since its record was too large.
         is_last = event.txid == self._txid and event.index == self._index
-        order = self._counts[place] if is_next or is_last else "null"
-        return (
-            f'{{"id":"{event.txid}:{event.seq}","total_order":{event.index or "null"},"data_collection_order":{order}}}'
-        )
+        order = self._counts[place] if is_next or is_last else None
+        return Transaction(f"{event.txid}:{event.seq}", event.index or None, order)
