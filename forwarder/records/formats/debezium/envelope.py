@@ -51,7 +51,9 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
             before = before or event.key
         table = event.table
         rows = rows_of(table)
-        source = sources.of(event, schema=table.schema, table=sources.table_of(table, event.partition, op))
+        source = sources.of(
+            event, schema=table.schema, table=sources.table_of(event) if event.partition else table.name
+        )
         if not is_exact and _has_more(event):
             source.forwarder = _ours(event, rows)
         old, new = rows.convert(before, after)

@@ -20,13 +20,17 @@ _MONEY_SCALE = 2
 def fixed_point(scale: int) -> Convert:
     """Of numeric(10,2): ``99.90`` becomes the bytes of 9990. What is no number becomes null."""
 
+    # Where nearly all values have their point.
+    place = slice(-scale - 1, -scale or None)
+    point = b"." if scale > 0 else None
+
     def convert(raw: bytes) -> bytes | None:
-        if raw[:1] == b'"' and raw in _NO_NUMBERS:
+        if raw[place] == point:
+            return _bytes(raw.replace(b".", b""))
+        if raw in _NO_NUMBERS:
             return None
         whole, _, fraction = raw.partition(b".")
-        if len(fraction) != scale:
-            whole, fraction = _scaled(whole, fraction, scale)
-        return _bytes(whole + fraction)
+        return _bytes(b"".join(_scaled(whole, fraction, scale)))
 
     return convert
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from forwarder.config.formats import Debezium
-from forwarder.events import CapturedTable, Event
+from forwarder.events import Event
 from forwarder.records.formats.debezium.fields import Source
 from forwarder.records.formats.encoder import Provenance
 
@@ -39,6 +39,6 @@ class Sources:
             lsn=event.seq,
         )
 
-    def table_of(self, table: CapturedTable, partition: str | None, op: bytes) -> str:
-        """The name of the table, or of the partition. A TRUNCATE of one partition is never told as one of the whole table."""
-        return table.name if partition is None or (self._is_root and op != b"T") else partition
+    def table_of(self, event: Event) -> str:
+        """The name of the partition, or of the whole table. A TRUNCATE of one partition is never told as one of the whole table."""
+        return event.partition if event.partition and (event.op == b"T" or not self._is_root) else event.table.name
