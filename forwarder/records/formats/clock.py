@@ -1,0 +1,19 @@
+"""Times as texts: ``2026-01-02T03:04:05.123456Z``. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+SECOND = 1_000_000
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=16)
+def clock(microseconds: int) -> str:
+    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def time(microseconds: int) -> str:
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
+    fraction = microseconds % SECOND
+    return f"{clock(microseconds - fraction)}.{fraction:06d}Z"
