@@ -6,7 +6,7 @@ its module in ``forwarder/records/formats/``, and a line in ``forwarder/records/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
@@ -19,9 +19,39 @@ class Native:
     """Our own format, and the only one that tells everything."""
 
 
-Format = Native
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dms:
+    """What AWS DMS writes to Kinesis. The options have the names of its endpoint and task settings, and its defaults, but for the layout."""
 
-FORMATS: Mapping[str, type[Format]] = {"native": Native}
+    MessageFormat: Literal["json-unformatted", "json"] = "json-unformatted"
+    IncludeTransactionDetails: bool = False
+    IncludePartitionValue: bool = False
+    # Whether partition keys by primary key begin with schema and table. It is told to whoever chooses keys, and is nothing to the records.
+    PartitionIncludeSchemaTable: bool = False
+    IncludeTableAlterOperations: bool = False
+    IncludeControlDetails: bool = False
+    IncludeNullAndEmpty: bool = False
+    NoHexPrefix: bool = False
+    UseLargeIntegerValue: bool = False
+    MapBooleanAsBoolean: bool = False
+    EnableBeforeImage: bool = False
+    FieldName: str = "before-image"
+    ColumnFilter: Literal["pk-only", "non-lob", "all"] = "pk-only"
+    # Whether also to lose what DMS loses: digits, deleted rows, TRUNCATE.
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        if self.FieldName in ("", "data", "metadata", "control", "forwarder"):
+            raise Misconfigured(
+                f"FieldName={self.FieldName!r} cannot hold the old row; write another name, such as before-image"
+            )
+        if not self.EnableBeforeImage and (self.FieldName, self.ColumnFilter) != ("before-image", "pk-only"):
+            raise Misconfigured("FieldName and ColumnFilter are about before images; add EnableBeforeImage=true")
+
+
+Format = Native | Dms
+
+FORMATS: Mapping[str, type[Format]] = {"native": Native, "dms": Dms}
 
 
 def format_of(name: str, options: Mapping[str, str]) -> Format:
@@ -37,9 +67,10 @@ def format_of(name: str, options: Mapping[str, str]) -> Format:
     if foreign := next((option for option in options if option in OPTIONS and option not in types), None):
         theirs = " or ".join(f"format={other}" for other in FORMATS if foreign in _options(other))
         raise Misconfigured(f"{foreign} is an option of {theirs}, and the format is {name}; leave one of them out")
-    return FORMATS[name](
-        **{option: _value(option, value, types[option]) for option, value in options.items() if option in types}
-    )
+    values: dict[str, Any] = {
+        option: _value(option, value, types[option]) for option, value in options.items() if option in types
+    }
+    return FORMATS[name](**values)
 
 
 def _options(name: str) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -250,6 +250,8 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
 
 def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
     sink_url, provenance = setup.sink_url, database.provenance
+    choose_key = partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key)
+    provenance = replace(provenance, key_kind=sink_url.partition_key, choose_key=choose_key)
     encode = record_format(sink_url.format, provenance).encode
     images = Images(database.session, metrics=setup.metrics)
     return Packer(
@@ -257,7 +259,7 @@ def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
         origins=provenance.origins,
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=images),
-        choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
+        choose_key=choose_key,
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
         has_barriers=_has_barriers(sink_url),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forwarder.config.formats import Format, Native
+from forwarder.config.formats import Dms, Format, Native
 from forwarder.records.formats import native
+from forwarder.records.formats.dms import encoder as dms
 from forwarder.records.formats.encoder import Encoder, Provenance
 
 
@@ -23,6 +24,8 @@ def record_format(format: Format, provenance: Provenance) -> RecordFormat:
     match format:
         case Native():
             return RecordFormat(encode=native.encoder(provenance), splices=True)
+        case Dms():
+            return RecordFormat(encode=dms.encoder(provenance, format), splices=False)
 
 
 def needs_columns(format: Format) -> bool:

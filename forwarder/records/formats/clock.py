@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 SECOND = 1_000_000
+# Decimal digits of milliseconds, or of microseconds.
+THREE_DIGITS = [f"{number:03d}" for number in range(1000)]
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -16,4 +18,5 @@ def clock(microseconds: int) -> str:
 def time(microseconds: int) -> str:
     """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
     fraction = microseconds % SECOND
-    return f"{clock(microseconds - fraction)}.{fraction:06d}Z"
+    thousands = fraction // 1000
+    return f"{clock(microseconds - fraction)}.{THREE_DIGITS[thousands]}{THREE_DIGITS[fraction - 1000 * thousands]}Z"

@@ -15,7 +15,7 @@ from functools import lru_cache
 import msgspec
 
 from forwarder.events import CapturedTable, Event
-from forwarder.records.formats.clock import SECOND, clock, time
+from forwarder.records.formats.clock import SECOND, THREE_DIGITS, clock, time
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.origins import Origins
 
@@ -31,8 +31,6 @@ _OPERATIONS = {
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 # `tx` of the only change of a transaction.
 _ONLY_PLACE = '{"index":1,"count":1}'
-# Decimal digits of milliseconds, or of microseconds.
-_THREE_DIGITS = [f"{number:03d}" for number in range(1000)]
 # An id has 16 hexadecimal digits of the seq; these are the last three.
 _ID_BITS = 12
 _ID_MASK = (1 << _ID_BITS) - 1
@@ -75,7 +73,7 @@ def encoder(provenance: Provenance) -> Encoder:
             )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
-                f'"at":"{clock_text}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
+                f'"at":"{clock_text}.{THREE_DIGITS[thousands]}{THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
                 f'"before":{before},"after":{event.after or "null"}{rarely}}}'
             )
             if "\n" in line or "\r" in line:
