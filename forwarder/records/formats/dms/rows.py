@@ -7,7 +7,7 @@ the class: unknown columns, values that are not of their types, JSON that msgspe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -38,13 +38,13 @@ class RowEncoder:
         self._left_out = frozenset(name for name, type in types.items() if leaves_out and is_large_object(type))
         # What has no member: nulls, and with ``exact`` empty strings, too.
         self._absent = () if options.IncludeNullAndEmpty else ("null", '""') if options.exact else ("null",)
-        self._encode_typical = self._typical()
+        self._typical = _typical_rows(self._treatments, self._left_out, keeps_nulls=options.IncludeNullAndEmpty)
 
     def encode(self, image: str) -> str:
         """The row as the text of a JSON object."""
-        if self._encode_typical and not ('""' in self._absent and '""' in image):
+        if self._typical and not ('""' in self._absent and '""' in image):
             try:
-                return self._encode_typical(image)
+                return self._typical.encode(image)
             except (msgspec.DecodeError, RecursionError):
                 pass
         return object_text(self.values(members(image)))
@@ -73,59 +73,71 @@ class RowEncoder:
             return _ENCODE(treatment.convert(decoded)).decode()
         return value
 
-    def _typical(self) -> Callable[[str], str] | None:
-        """As ``encode``; but it raises ``msgspec.DecodeError`` or ``RecursionError`` for a row that does not fit the class. None: there is no class."""
-        keeps_nulls = self._options.IncludeNullAndEmpty
-        nothing = UNSET if keeps_nulls else None
+
+class _TypicalRows:
+    """A class of rows that have no other columns than these, each of the type that it should have."""
+
+    __slots__ = ("_conversions", "_decode", "_left_out", "_null", "_numbers", "_undecoded")
+
+    def __init__(self, treatments: Mapping[str, Treatment], left_out: Collection[str], *, keeps_nulls: bool) -> None:
+        """Raises ``ValueError`` for a name that JSON has to escape, which msgspec does not take."""
+        self._null = Raw(b"null") if keeps_nulls else UNSET
+        # By field: how decoded values become others, and how texts of JSON do; what may be null and is not converted; what is left out.
+        self._conversions: list[tuple[str, Convert]] = []
+        self._undecoded: list[tuple[str, Convert]] = []
+        self._numbers: list[str] = []
+        self._left_out: list[str] = []
         fields: list[tuple[str, Any, Any]] = []
-        # What is done to a row: fields are emptied, converted from texts of JSON, converted, or looked at for null.
-        of_json: list[tuple[str, Convert]] = []
-        conversions: list[tuple[str, Convert]] = []
-        left_out, numbers = [], []
-        for number, (name, (kind, convert)) in enumerate(self._treatments.items()):
+        for number, (name, (kind, convert)) in enumerate(treatments.items()):
             field = f"c{number}"
-            fields.append((field, Raw, UNSET) if kind is Raw else (field, kind | None | UnsetType, nothing))
-            if name in self._left_out:
-                left_out.append(field)
+            absent = UNSET if keeps_nulls or kind is Raw else None
+            fields.append((field, kind if kind is Raw else kind | None | UnsetType, absent))
+            if name in left_out:
+                self._left_out.append(field)
             elif convert:
-                (of_json if kind is Raw else conversions).append((field, convert))
+                (self._undecoded if kind is Raw else self._conversions).append((field, convert))
             elif kind is Raw and not keeps_nulls:
-                numbers.append(field)
-        try:
-            decode = _decoder(fields, list(self._treatments))
-        except ValueError:
-            # msgspec takes no names that JSON has to escape.
-            return None
+                self._numbers.append(field)
+        rename = {field: name for (field, _, _), name in zip(fields, treatments, strict=True)}
+        # What is as it is when nothing was decoded is not encoded.
+        row = msgspec.defstruct("Row", fields, rename=rename, omit_defaults=True, forbid_unknown_fields=True, gc=False)
+        self._decode = msgspec.json.Decoder(row).decode
 
-        def encode(image: str) -> str:
-            row = decode(image)
-            for field, convert in conversions:
-                if (value := getattr(row, field)) is not None and value is not UNSET:
-                    setattr(row, field, convert(value))
-            for field, convert in of_json:
-                if (raw := getattr(row, field)) is not UNSET:
-                    if (text := str(raw, "utf-8")) != "null":
-                        setattr(row, field, convert(text))
-                    elif not keeps_nulls:
-                        setattr(row, field, UNSET)
-            if numbers and "null" in image:
-                for field in numbers:
-                    if (raw := getattr(row, field)) is not UNSET and bytes(raw) == b"null":
-                        setattr(row, field, UNSET)
-            for field in left_out:
+    def encode(self, image: str) -> str:
+        """The row as the text of a JSON object.
+
+        Raises:
+            msgspec.DecodeError, RecursionError: it is none of these.
+        """
+        row = self._decode(image)
+        for field, convert in self._conversions:
+            if (value := getattr(row, field)) is not None and value is not UNSET:
+                setattr(row, field, convert(value))
+        for field, convert in self._undecoded:
+            if (raw := getattr(row, field)) is not UNSET:
+                text = str(raw, "utf-8")
+                setattr(row, field, self._null if text == "null" else convert(text))
+        if self._numbers and "null" in image:
+            self._drop_nulls(row)
+        for field in self._left_out:
+            setattr(row, field, UNSET)
+        return _ENCODE(row).decode()
+
+    def _drop_nulls(self, row: Any) -> None:
+        for field in self._numbers:
+            if (raw := getattr(row, field)) is not UNSET and bytes(raw) == b"null":
                 setattr(row, field, UNSET)
-            return _ENCODE(row).decode()
 
-        return encode
+
+def _typical_rows(
+    treatments: Mapping[str, Treatment], left_out: Collection[str], *, keeps_nulls: bool
+) -> _TypicalRows | None:
+    try:
+        return _TypicalRows(treatments, left_out, keeps_nulls=keeps_nulls)
+    except ValueError:
+        return None
 
 
 def object_text(values: Mapping[str, str]) -> str:
     """A JSON object of these members, whose values are JSON texts."""
     return "{" + ",".join([f"{_ENCODE(name).decode()}:{value}" for name, value in values.items()]) + "}"
-
-
-def _decoder(fields: list[tuple[str, Any, Any]], names: list[str]) -> Callable[[str], Any]:
-    """Decodes objects whose members have these names, each into its field. A member that is not there is not encoded either."""
-    rename = {field: name for (field, _, _), name in zip(fields, names, strict=True)}
-    row = msgspec.defstruct("Row", fields, rename=rename, omit_defaults=True, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(row).decode

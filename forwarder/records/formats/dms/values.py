@@ -100,7 +100,7 @@ def _without_blanks(text: str) -> str:
 
 
 def _timestamp(text: str) -> str:
-    body = text[:-6] if text.endswith("+00:00") else text
+    body = text.removesuffix("+00:00")
     if body[10:11] == "T" and len(body) in (19, 26):
         # Of a year of four digits, and with six digits behind the second or none.
         return f"{body}Z"
