@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import re
 
-# A string, an empty object, an array of strings, or a sign. All else are numbers and words, which stay.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\[[^\]]*\]|\{\}|[{},:]')
+# A string, or a sign. All else are numbers and words, which stay.
+_TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:])')
 
 
 def indented(line: str) -> str:
-    """The same record, from one in one line without blanks between its tokens."""
-    level = 0
+    """The same record, from one in one line without blanks between its tokens. Its lists are of strings, and stay on one line."""
+    indent = "\n"
+    is_list = False
     parts: list[str] = []
-    end = 0
-    for token in _TOKEN.finditer(line):
-        text = token.group()
-        parts.append(line[end : token.start()])
-        end = token.end()
-        if text == "{":
-            level += 1
-            parts.append("{\n" + "\t" * level)
-        elif text == "}":
-            level -= 1
-            parts.append("\n" + "\t" * level + "}")
-        elif text == ",":
-            parts.append(",\n" + "\t" * level)
-        elif text == ":":
+    for token in _TOKEN.split(line):
+        if token == "{":
+            indent += "\t"
+            parts.append("{" + indent)
+        elif token == "}":
+            indent = indent[:-1]
+            # Nothing stands between the braces of an empty object.
+            empty = parts[-2:] == ["{" + indent + "\t", ""]
+            parts[-2:] = ["{" + indent + "}"] if empty else [*parts[-2:], indent + "}"]
+        elif token == ",":
+            parts.append(", " if is_list else "," + indent)
+        elif token == ":":
             parts.append(":\t")
-        elif text == "{}":
-            parts.append("{\n" + "\t" * level + "}")
-        elif text[0] == "[":
-            parts.append(text.replace('","', '", "'))
         else:
-            parts.append(text)
-    return "".join(parts) + line[end:]
+            is_list = token == "[" or (is_list and token != "]")
+            parts.append(token)
+    return "".join(parts)
