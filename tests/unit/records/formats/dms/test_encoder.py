@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
-BEFORE = {"EnableBeforeImage": True}
+BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
 
 
 def test_a_record_has_the_members_of_dms_in_their_order() -> None:

@@ -209,7 +209,7 @@ OPTIONS = st.fixed_dictionaries(
     op=st.sampled_from([b"I", b"U", b"D", b"R"]),
 )
 def test_any_row_becomes_one_line_of_json(
-    columns: list[tuple[str, bool, int]], values: list[str], options: dict[str, bool], op: bytes
+    columns: list[tuple[str, bool, int]], values: list[str], options: dict[str, Any], op: bytes
 ) -> None:
     known = [
         column(f"c{n}", type, modifier=modifier, is_array=is_array)
@@ -238,7 +238,7 @@ TYPICAL: dict[str, st.SearchStrategy[str]] = {
 
 
 @given(data=st.data(), options=OPTIONS)
-def test_a_row_in_one_go_is_the_same_as_member_by_member(data: st.DataObject, options: dict[str, bool]) -> None:
+def test_a_row_in_one_go_is_the_same_as_member_by_member(data: st.DataObject, options: dict[str, Any]) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(TYPICAL)), max_size=6))
     raws = [data.draw(TYPICAL[name] | st.just("null")) for name in names]
     encoder = RowEncoder(table(*[column(f"c{n}", name) for n, name in enumerate(names)]), Dms(**options))
