@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ class DmsConsumer:
 
     def consume(self, record: str | bytes) -> None:
         """One record of the stream."""
-        document = json.loads(record)
+        document = json.loads(record, parse_float=Decimal)
         metadata = document["metadata"]
         table = f"{metadata['schema-name']}.{metadata['table-name']}"
         if metadata["record-type"] == "control":
