@@ -16,8 +16,8 @@ from forwarder.json_members import members
 Text = Callable[[str], str]
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
-# What an array has to put into quotes: nothing at all, its own signs, blanks, and the word for null.
-_QUOTED_ELEMENT = re.compile(r'|.*["\\{},; \t\n\r\v\f].*|null', re.DOTALL | re.IGNORECASE)
+# What an array has to put into quotes beside its delimiter: nothing at all, its own signs, blanks, and the word for null.
+_QUOTED_ELEMENT = re.compile(r'|.*["\\{} \t\n\r\v\f].*|null', re.DOTALL | re.IGNORECASE)
 _QUOTED_FIELD = re.compile(r'|.*["\\(), \t\n\r\v\f].*', re.DOTALL)
 _BOOLEANS = {"true": "t", "false": "f"}
 
@@ -42,7 +42,9 @@ def array_text(raw: str, text_of: Text = plain_text, *, nests: bool = True, deli
         elif nests and element.startswith("["):
             elements.append(array_text(element, text_of, delimiter=delimiter))
         else:
-            elements.append(_quoted(text_of(element)))
+            text = text_of(element)
+            is_quoted = delimiter in text or _QUOTED_ELEMENT.fullmatch(text)
+            elements.append(_in_quotes(text) if is_quoted else text)
     return f"{{{delimiter.join(elements)}}}"
 
 
@@ -64,10 +66,6 @@ def hstore_text(raw: str) -> str:
         text = "NULL" if value == "null" else _in_quotes(plain_text(value))
         pairs.append(f"{_in_quotes(name)}=>{text}")
     return ", ".join(pairs)
-
-
-def _quoted(text: str) -> str:
-    return _in_quotes(text) if _QUOTED_ELEMENT.fullmatch(text) else text
 
 
 def _in_quotes(text: str) -> str:
