@@ -10,12 +10,12 @@ the listener spends 14 µs of CPU on an event (``python -m bench drain``). Three
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
 from forwarder.events import CapturedTable, Event
-from forwarder.records.formats.clock import SECOND, THREE_DIGITS, clock, time
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.origins import Origins
 
@@ -29,8 +29,12 @@ _OPERATIONS = {
     b"S": "schema",
 }
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
 # `tx` of the only change of a transaction.
 _ONLY_PLACE = '{"index":1,"count":1}'
+# Decimal digits of milliseconds, or of microseconds.
+_THREE_DIGITS = [f"{number:03d}" for number in range(1000)]
 # An id has 16 hexadecimal digits of the seq; these are the last three.
 _ID_BITS = 12
 _ID_MASK = (1 << _ID_BITS) - 1
@@ -48,7 +52,7 @@ def encoder(provenance: Provenance) -> Encoder:
     def encode(events: Sequence[Event]) -> list[bytes]:
         encoded: list[bytes] = []
         # Of the event before: its second and that as text; the seqs whose ids begin alike and that beginning; what it changed and that as text.
-        second, clock_text = 0, clock(0)
+        second, clock = 0, _clock(0)
         first_seq, last_seq, id_of_block = 1, 0, ""
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
@@ -59,10 +63,10 @@ def encoder(provenance: Provenance) -> Encoder:
                 table, op, partition = event.table, event.op, event.partition
                 changed, has_before = _changed(op, table, partition), table.before_image != "none" or op == b"S"
             microseconds = event.at - second
-            if not 0 <= microseconds < SECOND:
-                microseconds = event.at % SECOND
+            if not 0 <= microseconds < _SECOND:
+                microseconds = event.at % _SECOND
                 second = event.at - microseconds
-                clock_text = clock(second)
+                clock = _clock(second)
             thousands = microseconds // 1000
             tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
@@ -73,7 +77,7 @@ def encoder(provenance: Provenance) -> Encoder:
             )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
-                f'"at":"{clock_text}.{THREE_DIGITS[thousands]}{THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
+                f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
                 f'"before":{before},"after":{event.after or "null"}{rarely}}}'
             )
             if "\n" in line or "\r" in line:
@@ -93,6 +97,18 @@ def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
     return max(named.first_seq, block), min(named.last_seq, block | _ID_MASK), opening
 
 
+@lru_cache(maxsize=16)
+def _clock(microseconds: int) -> str:
+    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _time(microseconds: int) -> str:
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
+    fraction = microseconds % _SECOND
+    return f"{_clock(microseconds - fraction)}.{fraction:06d}Z"
+
+
 @lru_cache(maxsize=4096)
 def _changed(op: bytes, table: CapturedTable, partition: str | None) -> str:
     """The members that say what was done to which table."""
@@ -109,7 +125,7 @@ def _rarely(event: Event) -> str:
     """The members that few records have, or those of few installations."""
     context = f',"context":{event.context}' if event.context else ""
     extra = f",{event.extra}" if event.extra else ""
-    committed_at = f',"committed_at":"{time(event.committed_at)}"' if event.committed_at else ""
+    committed_at = f',"committed_at":"{_time(event.committed_at)}"' if event.committed_at else ""
     moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
     fault = f',"fault":"{event.fault}"' if event.fault else ""
     omitted = _omitted(event) if event.omitted else ""

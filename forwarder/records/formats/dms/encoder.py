@@ -14,7 +14,7 @@ import msgspec
 from forwarder.config.formats import Dms
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members
-from forwarder.records.formats.clock import time
+from forwarder.records.formats.times import time_of
 from forwarder.records.formats.dms.control import table_change
 from forwarder.records.formats.dms.layout import indented
 from forwarder.records.formats.dms.rows import RowEncoder, object_text
@@ -131,7 +131,7 @@ class _Records:
         ours = ""
         if change.renamed_from:
             ours = f',"forwarder":{{"renamed-from":{{{_names(*change.renamed_from)}}}}}'
-        return f'{{{control}"metadata":{{"timestamp":"{time(event.at)}",{head},{names}}}{ours}}}'
+        return f'{{{control}"metadata":{{"timestamp":"{time_of(event.at)}",{head},{names}}}{ours}}}'
 
     def _row_omitted(self, event: Event) -> str:
         """A row that is not in its record is no data record: a consumer would take what is missing for null."""
@@ -147,7 +147,7 @@ class _Records:
         kind, names = self._heads(event.table, operation, is_control or event.key_values is None)
         value = f',"partition-key-value":{_json(key)}' if key and not kind.endswith('"schema-table"') else ""
         transaction = "" if event.op == b"R" else self._transaction(event)
-        return f'{{"timestamp":"{time(event.at)}",{kind}{value},{names}{transaction}}}'
+        return f'{{"timestamp":"{time_of(event.at)}",{kind}{value},{names}{transaction}}}'
 
     def _transaction(self, event: Event) -> str:
         if not self._options.IncludeTransactionDetails:
@@ -156,7 +156,7 @@ class _Records:
         high, low = event.seq >> 32, event.seq & 0xFFFFFFFF
         position = f"{high:08X}/{low:08X}"
         return (
-            f',"transaction-id":{event.txid}{number},"commit-timestamp":"{time(event.committed_at or event.at)}",'
+            f',"transaction-id":{event.txid}{number},"commit-timestamp":"{time_of(event.committed_at or event.at)}",'
             f'"stream-position":"{position}.1.{position}"'
         )
 
