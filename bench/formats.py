@@ -11,6 +11,7 @@ from time import process_time
 from bench.figures import Figure
 from bench.size import QUICK, Size
 from forwarder.config.formats import FORMATS
+from forwarder.config.sink_url import Framing
 from forwarder.events import CapturedTable, Column, ColumnType, Event
 from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Encoder, Provenance
@@ -54,7 +55,7 @@ _OPERATIONS = (b"I", b"U", b"I", b"U", b"I", b"U", b"I", b"U", b"I", b"D")
 async def measure(size: Size, runs: int) -> Sequence[Figure]:
     """All formats that there are, one after the other in each round."""
     events = [_event(number) for number in range(_EVENTS)]
-    encoders = {name: record_format(kind(), _PROVENANCE).encode for name, kind in FORMATS.items()}
+    encoders = {name: record_format(kind(), Framing(), _PROVENANCE).encode for name, kind in FORMATS.items()}
     fastest: dict[str, list[float]] = {name: [] for name in encoders}
     for _ in range(runs):
         rounds: dict[str, list[float]] = {name: [] for name in encoders}

@@ -46,9 +46,39 @@ class Debezium:
     skipped_operations: Literal["t", "none"] = _named("skipped.operations", "t")
 
 
-Format = Native | Debezium
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dms:
+    """What AWS DMS writes to Kinesis. The options have the names of its endpoint and task settings, and its defaults, but for the layout."""
 
-FORMATS: Mapping[str, type[Format]] = {"native": Native, "debezium": Debezium}
+    MessageFormat: Literal["json-unformatted", "json"] = "json-unformatted"
+    IncludeTransactionDetails: bool = False
+    IncludePartitionValue: bool = False
+    # Whether partition keys by primary key begin with schema and table. It is told to whoever chooses keys, and is nothing to the records.
+    PartitionIncludeSchemaTable: bool = False
+    IncludeTableAlterOperations: bool = False
+    IncludeControlDetails: bool = False
+    IncludeNullAndEmpty: bool = False
+    NoHexPrefix: bool = False
+    UseLargeIntegerValue: bool = False
+    MapBooleanAsBoolean: bool = False
+    EnableBeforeImage: bool = False
+    FieldName: str = "before-image"
+    ColumnFilter: Literal["pk-only", "non-lob", "all"] = "pk-only"
+    # Whether also to lose what DMS loses: digits, deleted rows, TRUNCATE.
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        if self.FieldName in ("", "data", "metadata", "control", "forwarder"):
+            raise Misconfigured(
+                f"FieldName={self.FieldName!r} cannot hold the old row; write another name, such as before-image"
+            )
+        if not self.EnableBeforeImage and (self.FieldName, self.ColumnFilter) != ("before-image", "pk-only"):
+            raise Misconfigured("FieldName and ColumnFilter are about before images; add EnableBeforeImage=true")
+
+
+Format = Native | Debezium | Dms
+
+FORMATS: Mapping[str, type[Format]] = {"native": Native, "debezium": Debezium, "dms": Dms}
 
 
 def format_of(name: str, options: Mapping[str, str]) -> Format:
