@@ -1,0 +1,19 @@
+"""Times as text, in UTC. Pure."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
+
+
+def time_of(microseconds: int) -> str:
+    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
+    fraction = microseconds % _SECOND
+    return f"{clock_of(microseconds - fraction)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def clock_of(microseconds: int) -> str:
+    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
