@@ -6,7 +6,7 @@ its module in ``forwarder/records/formats/``, and a line in ``forwarder/records/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
@@ -19,9 +19,45 @@ class Native:
     """Our own format, and the only one that tells everything."""
 
 
-Format = Native
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lambda:
+    """What was done and the row, as a trigger that calls an AWS Lambda function hands them over."""
 
-FORMATS: Mapping[str, type[Format]] = {"native": Native}
+    # Whether each record names its table.
+    table: bool = False
+    # Whether each record has ``id`` and ``seq``, by which consumers drop repeats.
+    id: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudEvents:
+    """CloudEvents 1.0 in structured JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamoDb:
+    """What Kinesis Data Streams for DynamoDB writes, or a stream of DynamoDB itself."""
+
+    style: Literal["kinesis", "streams"] = "kinesis"
+    view: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES"
+    # The unit of ApproximateCreationDateTime; in the style of streams it is the second.
+    timestamps: Literal["MILLISECOND", "MICROSECOND"] = "MILLISECOND"
+    # What ``tableName`` is: orders, or public.orders.
+    tableName: Literal["table", "schema.table"] = "table"
+
+    def __post_init__(self) -> None:
+        if self.style == "streams" and self.timestamps == "MICROSECOND":
+            raise Misconfigured("timestamps=MICROSECOND is for style=kinesis; leave one of them out")
+
+
+Format = Native | Lambda | CloudEvents | DynamoDb
+
+FORMATS: Mapping[str, type[Format]] = {
+    "native": Native,
+    "lambda": Lambda,
+    "cloudevents": CloudEvents,
+    "dynamodb": DynamoDb,
+}
 
 
 def format_of(name: str, options: Mapping[str, str]) -> Format:
@@ -37,9 +73,10 @@ def format_of(name: str, options: Mapping[str, str]) -> Format:
     if foreign := next((option for option in options if option in OPTIONS and option not in types), None):
         theirs = " or ".join(f"format={other}" for other in FORMATS if foreign in _options(other))
         raise Misconfigured(f"{foreign} is an option of {theirs}, and the format is {name}; leave one of them out")
-    return FORMATS[name](
-        **{option: _value(option, value, types[option]) for option, value in options.items() if option in types}
-    )
+    values: Mapping[str, Any] = {
+        option: _value(option, value, types[option]) for option, value in options.items() if option in types
+    }
+    return FORMATS[name](**values)
 
 
 def _options(name: str) -> Sequence[str]:

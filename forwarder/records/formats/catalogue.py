@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forwarder.config.formats import Format, Native
-from forwarder.records.formats import native
+from forwarder.config.formats import CloudEvents, DynamoDb, Format, Lambda, Native
+from forwarder.records.formats import cloudevents, dynamodb, native, row_to_lambda
 from forwarder.records.formats.encoder import Encoder, Provenance
 
 
@@ -23,8 +23,14 @@ def record_format(format: Format, provenance: Provenance) -> RecordFormat:
     match format:
         case Native():
             return RecordFormat(encode=native.encoder(provenance), splices=True)
+        case Lambda():
+            return RecordFormat(encode=row_to_lambda.encoder(provenance, format), splices=True)
+        case CloudEvents():
+            return RecordFormat(encode=cloudevents.encoder(provenance), splices=True)
+        case DynamoDb():
+            return RecordFormat(encode=dynamodb.encoder(provenance, format), splices=False)
 
 
 def needs_columns(format: Format) -> bool:
     """Whether the records depend on the types of columns (``CapturedTable.columns``)."""
-    return not isinstance(format, Native)
+    return not isinstance(format, Native | Lambda | CloudEvents)
