@@ -14,7 +14,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 # The attribute value as JSON, and its size in bytes.
 Attribute = tuple[str, int]
@@ -23,8 +23,9 @@ FromString = Callable[[str], Attribute]
 
 MAX_DIGITS = 38
 MAX_LEVELS = 32
-# Where the first digit of a number may be: 1E-130 to 9.99…E+125.
-_EXPONENTS = range(-130, 126)
+# Where the first digit of a number may be. DynamoDB itself takes numbers from 1E-130, but boto3 cannot read those below 1E-128.
+_EXPONENTS = range(-128, 126)
+_EXACT = Context(prec=MAX_DIGITS)
 
 NULL: Attribute = ('{"NULL":true}', 1)
 _WORDS: Mapping[str, Attribute] = {"null": NULL, "true": ('{"BOOL":true}', 1), "false": ('{"BOOL":false}', 1)}
@@ -69,23 +70,20 @@ def trimmed(value: str) -> str:
 
 
 def _number(value: str) -> Attribute:
-    mantissa, _, exponent = value.lower().partition("e")
-    mantissa = trimmed(mantissa)
-    if not exponent and len(mantissa) <= MAX_DIGITS:
-        return f'{{"N":"{mantissa}"}}', number_size(mantissa)
-    if not _is_in_range(value, mantissa):
-        return f'{{"S":"{value}"}}', len(value)
-    return f'{{"N":"{mantissa}{exponent and "e"}{exponent}"}}', number_size(mantissa)
-
-
-def _is_in_range(value: str, mantissa: str) -> bool:
+    if len(value) <= MAX_DIGITS and "e" not in value and "E" not in value:
+        value = trimmed(value)
+        return f'{{"N":"{value}"}}', number_size(value)
     try:
         number = Decimal(value)
     except InvalidOperation:
         # An exponent of more than 18 digits.
-        return False
-    digits = len(mantissa.replace(".", "").strip("-0"))
-    return not digits or (digits <= MAX_DIGITS and number.adjusted() in _EXPONENTS)
+        return f'{{"S":"{value}"}}', len(value)
+    digits = value.lower().partition("e")[0].replace(".", "").strip("-0")
+    if not digits:
+        return '{"N":"0"}', 1
+    if len(digits) > MAX_DIGITS or number.adjusted() not in _EXPONENTS:
+        return f'{{"S":"{value}"}}', len(value)
+    return f'{{"N":"{number.normalize(_EXACT)}"}}', (len(digits) + 1) // 2 + (2 if value[0] == "-" else 1)
 
 
 def _bytea(value: str) -> Attribute:
