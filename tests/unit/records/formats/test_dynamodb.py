@@ -263,10 +263,10 @@ def counted_value(attribute: dict[str, Any]) -> int:
     [(kind, value)] = attribute.items()
     match kind:
         case "S":
-            return len(value.encode("utf-8", "surrogatepass"))
+            return len(str(value).encode("utf-8", "surrogatepass"))
         case "N":
-            digits = value.lower().partition("e")[0].replace(".", "").strip("-0")
-            return (len(digits) + 1) // 2 + 1 + (value[0] == "-")
+            digits = str(value).lower().partition("e")[0].replace(".", "").strip("-0")
+            return (len(digits) + 1) // 2 + (2 if value[0] == "-" else 1)
         case "B":
             return len(base64.b64decode(value))
         case "L":
