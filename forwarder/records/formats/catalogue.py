@@ -34,3 +34,8 @@ def record_format(format: Format, provenance: Provenance) -> RecordFormat:
 def needs_columns(format: Format) -> bool:
     """Whether the records depend on the types of columns (``CapturedTable.columns``)."""
     return not isinstance(format, Native | Lambda | CloudEvents)
+
+
+def leaves_out(format: Format) -> str | None:
+    """The changes that the format has no record for; None: there are no such changes."""
+    return "TRUNCATE, gaps, changes of tables" if isinstance(format, DynamoDb) else None
