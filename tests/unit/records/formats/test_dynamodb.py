@@ -20,6 +20,7 @@ from forwarder.events import CapturedTable, Column, ColumnType, Event
 from forwarder.records.formats.dynamodb import encoder
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.origins import Origin, Origins
+from tests.support.peer_samples import lines_of, needs_samples
 
 
 def column(name: str, type: str, kind: str = "b") -> Column:
@@ -319,3 +320,29 @@ def test_rows_that_have_other_values_and_columns_are_each_as_they_would_be_alone
     events = [event(after=row) for row in rows]
 
     assert encoder_of()(events) == [encoder_of()([event])[0] for event in events]
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("kind", "style", "additional"),
+    [
+        ("kinesis-data-streams-for-dynamodb", "kinesis", set()),
+        ("dynamodb-streams", "streams", {"eventSourceARN"}),
+        ("moto", "streams", {"eventSourceARN"}),
+    ],
+)
+def test_a_record_has_the_members_of_those_that_others_wrote(kind: str, style: str, additional: set[str]) -> None:
+    samples = [sample for sample in map(json.loads, lines_of("dynamodb-samples")) if sample["_kind"] == kind]
+    operations = {
+        "INSERT": event(op=b"I", before=None),
+        "MODIFY": event(),
+        "REMOVE": event(op=b"D", after=None),
+    }
+
+    for sample in samples:
+        record, stream = sample["record"], sample["record"]["dynamodb"]
+        unit = "MICROSECOND" if "ApproximateCreationDateTimePrecision" in stream else "MILLISECOND"
+        view = stream.get("StreamViewType", "NEW_AND_OLD_IMAGES")
+        ours = encode(operations[record["eventName"]], style=style, view=view, timestamps=unit)
+        assert ours.keys() == record.keys() | additional
+        assert ours["dynamodb"].keys() == stream.keys() | {"ApproximateCreationDateTime"}
