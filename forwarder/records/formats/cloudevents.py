@@ -36,7 +36,7 @@ _SECOND = 1_000_000
 
 def encoder(provenance: Provenance) -> Encoder:
     """A function from events to the bytes of their records, one each."""
-    encode_native = native.encoder(provenance)
+    write = native.writer(provenance)
     origins, database = provenance.origins, provenance.database
 
     def encode(events: Sequence[Event]) -> list[bytes]:
@@ -44,7 +44,7 @@ def encoder(provenance: Provenance) -> Encoder:
         # Of the event before: the seqs whose ids begin alike and that beginning; the attributes that its table has; and its second.
         first_seq, last_seq, origin = 1, 0, ""
         table, of_table, place, second, clock = None, "", "", 0, clock_of(0)
-        for event, data in zip(events, encode_native(events), strict=True):
+        for event, data in zip(events, write(events), strict=True):
             if event.table is not table:
                 table = event.table
                 of_table, place = _of_table(table, database)
@@ -57,11 +57,11 @@ def encoder(provenance: Provenance) -> Encoder:
                 clock = clock_of(second)
             digits = f"{seq:016x}"
             of_key = f'.{key}","subject":"{key}"' if key and key.isalnum() else _of_key(key)
-            attributes = (
-                f'{{"specversion":"1.0","type":"{_TYPES[event.op]}",{of_table},"id":"{origin}/{digits}","time":"{clock}.{microseconds:06d}Z","sequence":"{digits}",'
-                f'"partitionkey":"{place}{of_key},"data":'
+            line = (
+                f'{{"specversion":"1.0","type":"{_TYPES[event.op]}",{of_table},"id":"{origin}/{digits}","time":"{clock}.{microseconds:06d}Z",'
+                f'"sequence":"{digits}","partitionkey":"{place}{of_key},"data":{data}}}'
             )
-            encoded.append(b"".join((attributes.encode(), data, b"}")))
+            encoded.append(line.encode())
         return encoded
 
     return encode

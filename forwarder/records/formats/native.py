@@ -9,7 +9,7 @@ the listener spends 14 µs of CPU on an event (``python -m bench drain``). Three
 3. The line is one f-string, without a call for what most events do not have.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -42,15 +42,25 @@ _ID_ENDS = [f"{number:03x}" for number in range(1 << _ID_BITS)]
 
 
 def encoder(provenance: Provenance) -> Encoder:
-    """A function from events to the bytes of their records, one each.
+    """A function from events to the bytes of their records, one each."""
+    write = writer(provenance)
+
+    def encode(events: Sequence[Event]) -> list[bytes]:
+        return list(map(str.encode, write(events)))
+
+    return encode
+
+
+def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
+    """A function from events to their records as text, one each.
 
     ``id`` is the name of the change's origin and ``seq`` in 16 hexadecimal digits: the same over every re-send.
     """
 
     origins = provenance.origins
 
-    def encode(events: Sequence[Event]) -> list[bytes]:
-        encoded: list[bytes] = []
+    def write(events: Sequence[Event]) -> list[str]:
+        written: list[str] = []
         # Of the event before: its second and that as text; the seqs whose ids begin alike and that beginning; what it changed and that as text.
         second, clock = 0, clock_of(0)
         first_seq, last_seq, id_of_block = 1, 0, ""
@@ -83,10 +93,10 @@ def encoder(provenance: Provenance) -> Encoder:
             if "\n" in line or "\r" in line:
                 # A column of type json keeps the line breaks that it was written with. They stand between tokens, where a space means the same.
                 line = line.replace("\n", " ").replace("\r", " ")
-            encoded.append(line.encode())
-        return encoded
+            written.append(line)
+        return written
 
-    return encode
+    return write
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
