@@ -27,6 +27,21 @@ class Native:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lambda:
+    """What was done and the row, as a trigger that calls an AWS Lambda function hands them over."""
+
+    # Whether each record names its table.
+    table: bool = False
+    # Whether each record has ``id`` and ``seq``, by which consumers drop repeats.
+    id: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudEvents:
+    """CloudEvents 1.0 in structured JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Debezium:
     """Debezium's connector for PostgreSQL, JSON without schemas. The options are Debezium's, but for ``exact``: see docs/formats/debezium.md."""
 
@@ -76,9 +91,32 @@ class Dms:
             raise Misconfigured("FieldName and ColumnFilter are about before images; add EnableBeforeImage=true")
 
 
-Format = Native | Debezium | Dms
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamoDb:
+    """What Kinesis Data Streams for DynamoDB writes, or a stream of DynamoDB itself."""
 
-FORMATS: Mapping[str, type[Format]] = {"native": Native, "debezium": Debezium, "dms": Dms}
+    style: Literal["kinesis", "streams"] = "kinesis"
+    view: Literal["NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"] = "NEW_AND_OLD_IMAGES"
+    # The unit of ApproximateCreationDateTime; in the style of streams it is the second.
+    timestamps: Literal["MILLISECOND", "MICROSECOND"] = "MILLISECOND"
+    # What ``tableName`` is: orders, or public.orders.
+    tableName: Literal["table", "schema.table"] = "table"
+
+    def __post_init__(self) -> None:
+        if self.style == "streams" and self.timestamps == "MICROSECOND":
+            raise Misconfigured("timestamps=MICROSECOND is for style=kinesis; leave one of them out")
+
+
+Format = Native | Lambda | CloudEvents | Debezium | Dms | DynamoDb
+
+FORMATS: Mapping[str, type[Format]] = {
+    "native": Native,
+    "lambda": Lambda,
+    "cloudevents": CloudEvents,
+    "debezium": Debezium,
+    "dms": Dms,
+    "dynamodb": DynamoDb,
+}
 
 
 def format_of(name: str, options: Mapping[str, str]) -> Format:

@@ -22,7 +22,7 @@ class Provenance:
     origins: Origins
     # The name of the database.
     database: str
-    # The AWS region of the stream, as the sink's URL names it; None: it does not, or the sink is no stream.
+    # The AWS region of the stream; None: the sink is no stream.
     region: str | None = None
     # What partition keys are made of, as the sink's URL says: primary-key, table, …; and what makes them, for records that tell them.
     key_kind: str = "primary-key"
