@@ -1,0 +1,41 @@
+"""What a change is kept in order with, and how one change is told from another. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from forwarder.consumer.change import Change
+
+# The last part of an id of ours is the seq: 7312459/16384/00000000000414f1.
+_SEQ_DIGITS = 16
+
+
+def lane_of(change: Change) -> str | None:
+    """The row that the change is of, as one text; its seqs rise. None if there is no key, or no seq.
+
+    ``["7312459/16384","public","orders","{'id': 42}"]``: where it was captured, schema, table, key.
+    """
+    if change.seq is None or not change.key:
+        return None
+    return json.dumps([_origin(change), change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
+
+
+def identity_of(change: Change) -> str | None:
+    """What is the same in every repeat of the change, and different in all others; None if its format carries nothing of the kind."""
+    if change.id is not None:
+        return change.id
+    if change.seq is None:
+        return None
+    # Debezium gives the delete and the insert that it makes of a changed key one position.
+    return json.dumps([change.seq, change.op, change.schema, change.table], separators=(",", ":"))
+
+
+def transaction_of(change: Change) -> str | None:
+    """Its transaction, as one text; None if its format does not name it."""
+    return None if change.txid is None else json.dumps([_origin(change), change.txid], separators=(",", ":"))
+
+
+def _origin(change: Change) -> str:
+    """The database that the change was captured in, ``7312459/16384``; empty if its id does not say."""
+    origin, _, digits = (change.id or "").rpartition("/")
+    return origin if len(digits) == _SEQ_DIGITS else ""
