@@ -12,7 +12,7 @@ It needs nothing but Python itself: to import it loads no PostgreSQL, no AWS SDK
 What `forwarder tail` reads streams and files with is here too, and loads what it needs only when it is imported.
 
 * ``StreamReader`` in ``stream_reader``: reads all shards of a stream, children after their parents
-* ``file_payloads`` in ``file_reader``: reads a file of records as it grows
+* ``read_file`` in ``file_reader``: reads a file of records as it grows
 """
 
 from forwarder.consumer.change import Change

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from forwarder.consumer.change import Change
 
 # The last part of an id of ours is the seq: 7312459/16384/00000000000414f1.
 _SEQ_DIGITS = 16
+_MOST_BITS = 10_000
 
 
 def lane_of(change: Change) -> str | None:
@@ -17,7 +19,8 @@ def lane_of(change: Change) -> str | None:
     """
     if change.seq is None or not change.key:
         return None
-    return json.dumps([_origin(change), change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
+    key = {name: _short(value) for name, value in change.key.items()}
+    return json.dumps([_origin(change), change.schema, change.table, repr(key)], separators=(",", ":"))
 
 
 def identity_of(change: Change) -> str | None:
@@ -33,6 +36,11 @@ def identity_of(change: Change) -> str | None:
 def transaction_of(change: Change) -> str | None:
     """Its transaction, as one text; None if its format does not name it."""
     return None if change.txid is None else json.dumps([_origin(change), change.txid], separators=(",", ":"))
+
+
+def _short(value: Any) -> Any:
+    """The value, or where it is a whole number of more digits than Python writes (4,300), that in hexadecimal."""
+    return hex(value) if isinstance(value, int) and value.bit_length() > _MOST_BITS else value
 
 
 def _origin(change: Change) -> str:
