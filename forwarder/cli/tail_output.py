@@ -61,9 +61,6 @@ class Output:
         self._stop = stop
         self._console = Console(highlight=False, markup=False)
         self._repeats = Deduplicator()
-        # A terminal, or a file, that does not take UTF-8 gets an escape for what it does not take.
-        if reconfigure := getattr(sys.stdout, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
 
     def take(self, records: Sequence[StoredRecord]) -> None:
         """Count these records, and show what there is to be shown."""
@@ -108,17 +105,18 @@ class Output:
 
     def _write(self, lines: Sequence[str | Text]) -> None:
         if lines:
-            sys.stdout.write("".join(map(self._text, lines)))
-            sys.stdout.flush()
+            sys.stdout.buffer.write(b"".join(map(self._encoded, lines)))
+            sys.stdout.buffer.flush()
 
-    def _text(self, shown: str | Text) -> str:
+    def _encoded(self, shown: str | Text) -> bytes:
         if isinstance(shown, str):
-            return f"{safe(shown) if self._console.is_terminal else shown}\n"
+            return f"{safe(shown) if self._console.is_terminal else shown}\n".encode()
         if self._console.is_terminal:
             shown.truncate(self._console.width, overflow="ellipsis")
         with self._console.capture() as capture:
             self._console.print(shown, soft_wrap=True)
-        return capture.get()
+        # Where standard output does not take UTF-8, it gets an escape for what it does not take.
+        return capture.get().encode(sys.stdout.encoding, "backslashreplace")
 
 
 def _counted(number: int, noun: str) -> str:
