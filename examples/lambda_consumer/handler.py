@@ -1,7 +1,8 @@
 """An AWS Lambda that keeps the last state of every row in a DynamoDB table.
 
 The table (its name is in the variable TABLE) has the partition key ``row``, a string; let its attribute ``expires_at`` be its TTL. The event source
-mapping of the stream needs ``ReportBatchItemFailures``, and the function ``forwarder`` alone: ``pip install --no-deps --target package forwarder``.
+mapping of the stream needs ``ReportBatchItemFailures``. The function needs the package ``forwarder`` without its dependencies
+(``pip install --no-deps --target package .``). The records are in the format native or cloudevents, which have all that is needed here.
 
 It relies on three rules:
 
