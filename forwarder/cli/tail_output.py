@@ -16,6 +16,7 @@ from forwarder.cli.terminal_text import safe
 from forwarder.consumer import Change, Deduplicator, Unreadable, decode
 from forwarder.consumer.payloads import payloads
 from forwarder.consumer.stored_record import StoredRecord
+from forwarder.errors import Refused
 
 # How many records that cannot be read are told of. The others are counted.
 _WARNINGS = 20
@@ -64,13 +65,15 @@ class Output:
 
     def take(self, records: Sequence[StoredRecord]) -> None:
         """Count these records, and show what there is to be shown."""
-        if self._is_full():
+        if self.is_broken or self._is_full():
             return
         lines = [text for record in records for text in self._lines(record)]
         try:
             self._write(lines)
         except BrokenPipeError:
             self.is_broken = True
+        except OSError as error:
+            raise Refused(f"cannot write to standard output: {error.strerror}") from error
         if self.is_broken or self._is_full():
             self._stop()
 
@@ -104,19 +107,25 @@ class Output:
             yield change.raw.translate(_ONE_LINE) if self._as_json else line(change, record, is_repeat=is_repeat)
 
     def _write(self, lines: Sequence[str | Text]) -> None:
-        if lines:
+        # Python has none if it was closed at the start.
+        if lines and sys.stdout:
             sys.stdout.buffer.write(b"".join(map(self._encoded, lines)))
             sys.stdout.buffer.flush()
 
     def _encoded(self, shown: str | Text) -> bytes:
         if isinstance(shown, str):
             return f"{safe(shown) if self._console.is_terminal else shown}\n".encode()
-        if self._console.is_terminal:
-            shown.truncate(self._console.width, overflow="ellipsis")
+        # Where standard output does not take UTF-8, it gets an escape for what it does not take.
+        return self._printed(shown).encode(sys.stdout.encoding, "backslashreplace")
+
+    def _printed(self, shown: Text) -> str:
+        if not self._console.is_terminal:
+            # To have it printed without colours would take three times as long as all the rest.
+            return f"{shown.plain}\n"
+        shown.truncate(self._console.width, overflow="ellipsis")
         with self._console.capture() as capture:
             self._console.print(shown, soft_wrap=True)
-        # Where standard output does not take UTF-8, it gets an escape for what it does not take.
-        return capture.get().encode(sys.stdout.encoding, "backslashreplace")
+        return capture.get()
 
 
 def _counted(number: int, noun: str) -> str:

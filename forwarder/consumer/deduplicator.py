@@ -33,16 +33,13 @@ class Deduplicator:
 
     def is_repeat(self, change: Change) -> bool:
         """Whether this change, or a later one of its row, was handled."""
-        lane = lane_of(change)
-        if lane is None:
-            identity = identity_of(change)
-            return identity is not None and identity in self._memory
-        return (change.seq or 0) <= self._memory.get(lane, 0)
+        return self._is_repeat(change, lane_of(change))
 
     def handled(self, change: Change) -> None:
         """Remember the change. Call this when it is done: one that failed must not be taken for a repeat when it is tried again."""
-        name = lane_of(change) or identity_of(change)
-        if name is not None and not self.is_repeat(change):
+        lane = lane_of(change)
+        name = lane or identity_of(change)
+        if name is not None and not self._is_repeat(change, lane):
             self._memory[name] = change.seq or 0
 
     def new(self, changes: Iterable[Change]) -> Iterator[Change]:
@@ -51,3 +48,9 @@ class Deduplicator:
             if not self.is_repeat(change):
                 yield change
                 self.handled(change)
+
+    def _is_repeat(self, change: Change, lane: str | None) -> bool:
+        if lane is None:
+            identity = identity_of(change)
+            return identity is not None and identity in self._memory
+        return (change.seq or 0) <= self._memory.get(lane, 0)

@@ -10,11 +10,14 @@ from typing import BinaryIO
 import anyio
 from anyio import to_thread
 
+from forwarder.consumer.compression import is_compressed
 from forwarder.consumer.record_splitter import RecordSplitter
 from forwarder.consumer.stored_record import StoredRecord
 from forwarder.errors import Refused
 
 _PIECE_BYTES = 1 << 20
+# As many as tell whether something is compressed.
+_MAGIC_BYTES = 4
 LOOK_AGAIN_SECONDS = 0.25
 
 
@@ -29,7 +32,7 @@ async def read_file(path: str, *, at_end: bool = False, follow: bool = False) ->
     file = _open(path)
     try:
         if at_end:
-            file.seek(0, os.SEEK_END)
+            file.seek(_end_of_records(file))
         splitter = RecordSplitter()
         while True:
             piece = await to_thread.run_sync(file.read, _PIECE_BYTES)
@@ -63,6 +66,22 @@ def _open(path: str) -> BinaryIO:
         return open(path, "rb", buffering=0)
     except OSError as error:
         raise Refused(f"cannot read {path}: {error.strerror}; correct the path, or its permissions") from error
+
+
+def _end_of_records(file: BinaryIO) -> int:
+    """Where the next record will begin: behind the last line break, since a line may be under way; the end of a compressed file."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if is_compressed(file.read(_MAGIC_BYTES)):
+        return end
+    while end:
+        start = max(0, end - _PIECE_BYTES)
+        file.seek(start)
+        line_break = file.read(end - start).rfind(b"\n")
+        if line_break >= 0:
+            return start + line_break + 1
+        end = start
+    return 0
 
 
 def _is_another(path: str, file: BinaryIO) -> bool:

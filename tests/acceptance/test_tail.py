@@ -168,6 +168,33 @@ async def test_a_pipe_that_is_closed_ends_it_quietly(file: Path, tmp_path: Path)
         assert run.stderr == ""
 
 
+async def test_a_disk_that_is_full_is_one_line(file: Path, tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        async with command("tail", f"file:{file}", env={}, directory=tmp_path / "run", stdout=full) as run:
+            assert await run.ends() == 1
+            assert run.stderr == "forwarder: cannot write to standard output: No space left on device\n"
+    finally:
+        os.close(full)
+
+
+FORMATS = [
+    record(1),
+    '{"data":{"id":42},"metadata":{"record-type":"data","operation":"insert","schema-name":"public","table-name":"dms"}}',
+    '{"before":null,"after":{"id":42},"op":"c","source":{"schema":"public","table":"debezium","sequence":"[null,\\"2\\"]"}}',
+    '{"eventName":"INSERT","tableName":"dynamodb","dynamodb":{"Keys":{"id":{"N":"42"}},"NewImage":{"id":{"N":"42"}}}}',
+    '{"type":"INSERT","data":{"id":42}}',
+    f'{{"specversion":"1.0","type":"forwarder.row.inserted","id":"7/1/2","source":"/","data":{record(2)}}}',
+]
+
+
+async def test_a_stream_may_have_records_of_all_formats(served: Served, operator: Operator) -> None:
+    await put(served, *FORMATS)
+    shown = (await operator.says("tail", served.sink)).splitlines()
+    assert len(shown) == len(FORMATS)
+    assert all("insert" in line and "id=42" in line for line in shown)
+
+
 async def on_terminal(*arguments: str, env: Mapping[str, str], directory: Path) -> bytes:
     """What a command writes to a terminal of 200 columns."""
     ours, its = pty.openpty()

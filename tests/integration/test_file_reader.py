@@ -63,6 +63,8 @@ async def following(path: Path, *, at_end: bool = False) -> AsyncIterator[Follow
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
+        # The file is opened, and the place to begin found, before the first pause.
+        await anyio.wait_all_tasks_blocked()
         yield followed
         tasks.cancel_scope.cancel()
 
@@ -82,13 +84,15 @@ async def test_what_is_added_is_read_when_its_line_is_whole(path: Path) -> None:
 
 async def test_from_the_end_only_what_is_added_is_read(path: Path) -> None:
     async with following(path, at_end=True) as followed:
+        append(path, b"three\n")
+        await followed.has(b"three")
 
-        async def added() -> bool:
-            append(path, b"three\n")
-            return bool(followed.records)
 
-        await eventually(added)
-        assert set(followed.records) == {b"three"}
+async def test_a_line_that_is_under_way_is_read_whole(path: Path) -> None:
+    append(path, b"thr")
+    async with following(path, at_end=True) as followed:
+        append(path, b"ee\n")
+        await followed.has(b"three")
 
 
 async def test_a_file_that_is_renamed_is_read_to_its_end_and_then_the_new_one(path: Path) -> None:
