@@ -22,6 +22,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from forwarder import __version__
+from forwarder.cli.command import Command
 from forwarder.errors import ForwarderError
 
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
@@ -40,9 +41,6 @@ GROUPS = frozenset({"sinks", "dead-letters"})
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with these commands, whose modules are imported."""
-    # It brings the settings, which nearly every command reads.
-    from forwarder.cli.options import Command
-
     app = _empty()
     for name in names:
         module = import_module(f"forwarder.cli.{_function(name)}")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from forwarder.consumer.kinesis_calls import KinesisCalls
+from forwarder.consumer.start import Start
 from forwarder.consumer.stored_record import StoredRecord
-
-# Where to begin: with the oldest record that there is, with what comes from now on, or with what has arrived since then.
-Start = Literal["oldest", "latest"] | datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

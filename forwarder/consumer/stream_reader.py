@@ -9,7 +9,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.consumer.kinesis_calls import KinesisCalls
-from forwarder.consumer.shard_reader import ShardReader, Start
+from forwarder.consumer.shard_reader import ShardReader
+from forwarder.consumer.start import Start
 from forwarder.consumer.stored_record import StoredRecord
 
 # Kinesis allows five reads a second of one shard, to all of its consumers together.

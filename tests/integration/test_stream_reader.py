@@ -16,7 +16,7 @@ from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.consumer.kinesis_calls import KinesisCalls
 from forwarder.consumer.kinesis_client import kinesis_client
-from forwarder.consumer.shard_reader import Start
+from forwarder.consumer.start import Start
 from forwarder.consumer.stored_record import StoredRecord
 from forwarder.consumer.stream_reader import StreamReader
 from forwarder.errors import Refused, Unavailable
