@@ -31,6 +31,8 @@ class Change:
     after: Row | None = None
     # The same in every repeat of the record.
     id: str | None = None
+    # Where the change was captured, 7312459/16384: `seq` is counted there.
+    origin: str | None = None
     # Rises with each change of a row.
     seq: int | None = None
     # When the change was captured, and when its transaction was committed, in UTC.

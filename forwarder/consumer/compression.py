@@ -1,12 +1,11 @@
 """Decompresses records that were written with ``compression=gzip`` or ``zstd``, which their first bytes tell. Pure.
 
-A library for zstd is looked for when the first such record comes: Python has one from 3.14 on, before that ``pip install backports.zstd``.
+The library for zstd is imported when the first such record comes.
 """
 
 from __future__ import annotations
 
 import zlib
-from importlib import import_module
 from typing import Any, Protocol
 
 from forwarder.consumer.unreadable import Unreadable
@@ -17,7 +16,8 @@ MAX_BYTES = 256 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # The window of zlib, and 16 for the header of gzip.
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_ZSTD_MODULES = ("compression.zstd", "backports.zstd")
+# So much of zstd is decompressed at once. A KiB may become 32 MiB, since 4 bytes may be a block of 128 KiB.
+_PIECE_BYTES = 1024
 
 
 class _Decompressor(Protocol):
@@ -75,10 +75,34 @@ def _decompressor(data: bytes) -> _Decompressor:
     return zlib.decompressobj(_GZIP_WINDOW) if data.startswith(_GZIP) else _zstd()
 
 
-def _zstd() -> Any:
-    for name in _ZSTD_MODULES:
-        try:
-            return import_module(name).ZstdDecompressor()
-        except ImportError:
-            continue
-    raise Unreadable("compressed by zstd, for which there is no library here: pip install backports.zstd")
+def _zstd() -> _Decompressor:
+    try:
+        from zstandard import ZstdDecompressor
+    except ImportError:
+        raise Unreadable("compressed by zstd, for which there is no library here: pip install zstandard") from None
+    return _Zstandard(ZstdDecompressor().decompressobj())
+
+
+class _Zstandard:
+    """That library's decompressor, with a bound on what it makes of a few bytes."""
+
+    def __init__(self, whole: Any) -> None:
+        self._whole = whole
+        self._behind = b""
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._whole.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._whole.unused_data + self._behind
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        content = bytearray()
+        for start in range(0, len(data), _PIECE_BYTES):
+            content += self._whole.decompress(data[start : start + _PIECE_BYTES])
+            if self.eof or len(content) > max_length:
+                self._behind = data[start + _PIECE_BYTES :]
+                break
+        return bytes(content)

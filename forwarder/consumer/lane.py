@@ -7,8 +7,7 @@ from typing import Any
 
 from forwarder.consumer.change import Change
 
-# The last part of an id of ours is the seq: 7312459/16384/00000000000414f1.
-_SEQ_DIGITS = 16
+# Some 3,000 digits.
 _MOST_BITS = 10_000
 
 
@@ -20,7 +19,7 @@ def lane_of(change: Change) -> str | None:
     if change.seq is None or not change.key:
         return None
     key = {name: _short(value) for name, value in change.key.items()}
-    return json.dumps([_origin(change), change.schema, change.table, repr(key)], separators=(",", ":"))
+    return json.dumps([change.origin, change.schema, change.table, repr(key)], separators=(",", ":"))
 
 
 def identity_of(change: Change) -> str | None:
@@ -30,20 +29,14 @@ def identity_of(change: Change) -> str | None:
     if change.seq is None:
         return None
     # Debezium gives the delete and the insert that it makes of a changed key one position.
-    return json.dumps([change.seq, change.op, change.schema, change.table], separators=(",", ":"))
+    return json.dumps([change.origin, change.seq, change.op, change.schema, change.table], separators=(",", ":"))
 
 
 def transaction_of(change: Change) -> str | None:
     """Its transaction, as one text; None if its format does not name it."""
-    return None if change.txid is None else json.dumps([_origin(change), change.txid], separators=(",", ":"))
+    return None if change.txid is None else json.dumps([change.origin, change.txid], separators=(",", ":"))
 
 
 def _short(value: Any) -> Any:
     """The value, or where it is a whole number of more digits than Python writes (4,300), that in hexadecimal."""
     return hex(value) if isinstance(value, int) and value.bit_length() > _MOST_BITS else value
-
-
-def _origin(change: Change) -> str:
-    """The database that the change was captured in, ``7312459/16384``; empty if its id does not say."""
-    origin, _, digits = (change.id or "").rpartition("/")
-    return origin if len(digits) == _SEQ_DIGITS else ""

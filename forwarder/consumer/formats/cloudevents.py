@@ -17,8 +17,8 @@ _OPERATIONS = {
     "updated": "update",
     "deleted": "delete",
     "truncated": "truncate",
-    "loaded": "read",
-    "read": "read",
+    "altered": "schema",
+    "emitted": "event",
 }
 _DEBEZIUM = "io.debezium."
 
@@ -70,6 +70,7 @@ def _of_debezium(event: Members, *, raw: str) -> Change:
         before=rows.row("before"),
         after=rows.row("after"),
         id=event.text("id"),
+        origin=event.text("source"),
         seq=debezium.seq_of(event.text("iodebeziumsequence")),
         at=event.time("time"),
         txid=event.text("iodebeziumtxId"),

@@ -1,7 +1,7 @@
 """Reads the envelope that Debezium's connectors write, with its schema or without. Pure.
 
-The key is not in it: with Debezium it is the key of the Kafka record, with us the partition key. Of a row that it was given, ``before`` and
-``after`` are as Debezium writes them: a date is a number of days, say.
+The key is not in it: with Debezium it is the key of the Kafka record, with us the partition key. Rows are as Debezium writes them: a date is a
+number of days, say. What Debezium has no place for stands in a member ``forwarder`` of ``source``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from forwarder.consumer.change import Change, Operation
+from forwarder.consumer.formats import debezium_messages
+from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
 
@@ -52,19 +54,17 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change | None:
     if op is None:
         raise Unreadable("no debezium record: 'op' is none of its")
     txid = source.number("txId")
+    row = _message(members) if op == "event" else {**_row(members), "op": op}
     return Change(
         format="debezium",
-        op=op,
-        schema=source.text("schema"),
-        table=source.text("table"),
-        before=members.row("before"),
-        after=members.row("message") if op == "event" and "message" in envelope else members.row("after"),
+        origin="/".join(filter(None, (source.text("name"), source.text("db")))) or None,
         seq=seq_of(source.text("sequence")),
         at=source.time_since_1970("ts_us", units_a_second=_MICROSECONDS)
         or source.time_since_1970("ts_ms", units_a_second=_MILLISECONDS),
         txid=None if txid is None else str(txid),
         tx_index=transaction.number("total_order"),
         raw=raw,
+        **row,
     )
 
 
@@ -75,3 +75,27 @@ def seq_of(sequence: str | None) -> int | None:
         return None if last is None else int(last)
     except (ValueError, TypeError, LookupError, RecursionError):
         raise Unreadable("no debezium record: 'sequence' is no list of numbers") from None
+
+
+def _row(members: Members) -> dict[str, Any]:
+    source = members.inner("source")
+    ours = source.inner("forwarder")
+    return {
+        **rare_members(ours),
+        "schema": source.text("schema"),
+        # Debezium names the partition, where there is one.
+        "table": ours.text("table") or source.text("table"),
+        "before": members.row("before"),
+        "after": members.row("after"),
+        "moved_from": ours.row("oldkey"),
+        "moved_to": ours.row("newkey"),
+    }
+
+
+def _message(members: Members) -> dict[str, Any]:
+    told = debezium_messages.told(members.inner("message"), members.inner("source").inner("forwarder"))
+    # Of a change whose row is not in its record, the operation is one of Debezium's letters.
+    op = OPERATIONS.get(told["op"], told["op"])
+    if op not in ("gap", "schema", "event", *OPERATIONS.values()):
+        raise Unreadable("no debezium record: a message of forwarder that is not known here")
+    return {**told, "op": op}

@@ -6,16 +6,20 @@ Attribute values become plain ones: ``{"N":"1.50"}`` is ``Decimal("1.50")``, ``{
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from forwarder.consumer.change import Change, Operation, Row
+from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
 
 _OPERATIONS: dict[str | None, Operation] = {"INSERT": "insert", "MODIFY": "update", "REMOVE": "delete"}
+# Our UUIDs are of version 8: a hash of where the change was captured, and its seq. Those of DynamoDB are of version 4.
+_OURS = re.compile(r"(?P<origin>[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3})-(?P<seq>[0-9a-f]{4}-[0-9a-f]{12})")
 _MICROSECONDS = 1_000_000
 _MILLISECONDS = 1000
 # In milliseconds any time after the year 1973 is above this; in seconds any before 5138 is below.
@@ -38,17 +42,23 @@ def change(document: Mapping[str, Any], *, raw: str, floats: bool = False) -> Ch
     op = _OPERATIONS.get(members.text("eventName"))
     if op is None:
         raise Unreadable("no dynamodb record: 'eventName' is none of its")
+    id = members.text("eventID")
+    ours = _OURS.fullmatch(id or "")
+    schema, table = _names(members, is_ours=ours is not None)
     return Change(
         format="dynamodb",
         op=op,
-        table=members.text("tableName") or _table_of(members.text("eventSourceARN")),
+        schema=schema,
+        table=table,
         key=_row(stream.row("Keys"), floats=floats),
         before=_row(stream.row("OldImage"), floats=floats),
         after=_row(stream.row("NewImage"), floats=floats),
-        id=members.text("eventID"),
-        seq=stream.number("SequenceNumber"),
+        id=id,
+        origin=ours["origin"] if ours else None,
+        seq=stream.number("SequenceNumber") or (_seq(ours["seq"]) if ours else None),
         at=stream.time_since_1970("ApproximateCreationDateTime", units_a_second=_units(stream)),
         raw=raw,
+        **rare_members(members.inner("forwarder")),
     )
 
 
@@ -58,6 +68,18 @@ def _units(stream: Members) -> int:
         return _MICROSECONDS
     value = stream.values.get("ApproximateCreationDateTime")
     return _MILLISECONDS if isinstance(value, int) and value > _LEAST_MILLISECONDS else 1
+
+
+def _names(members: Members, *, is_ours: bool) -> tuple[str | None, str | None]:
+    """Schema and table. Ours may be ``public.orders``; in a name of DynamoDB's a dot is a character like others."""
+    name = members.text("tableName") or _table_of(members.text("eventSourceARN"))
+    schema, _, table = (name or "").rpartition(".")
+    return (schema, table) if is_ours and schema else (None, name)
+
+
+def _seq(digits: str) -> int:
+    """The last 62 bits of a UUID."""
+    return int(digits.replace("-", ""), 16) & ((1 << 62) - 1)
 
 
 def _table_of(arn: str | None) -> str | None:

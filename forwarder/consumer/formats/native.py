@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from forwarder.consumer.change import Change, Format, Operation
+from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
 
 _OPERATIONS = frozenset(get_args(Operation))
+_SEQ_DIGITS = 16
 
 
 def matches(document: Mapping[str, Any]) -> bool:
@@ -24,33 +26,31 @@ def change(document: Mapping[str, Any], *, raw: str, format: Format = "native") 
         Unreadable: a member is missing, or of another type.
     """
     members = Members(document, format=format)
-    tx = members.inner("tx")
+    tx, id = members.inner("tx"), members.text("id")
     return Change(
         format=format,
         op=_operation(members.text("op")),
         schema=members.text("schema"),
         table=members.text("table"),
-        partition=members.text("partition"),
         key=members.row("key"),
         before=members.row("before"),
         after=members.row("after"),
-        id=members.text("id"),
+        id=id,
+        origin=origin_of(id),
         seq=members.number("seq"),
         at=members.time("at"),
-        committed_at=members.time("committed_at"),
         txid=members.text("txid"),
         tx_index=tx.number("index"),
         tx_count=tx.number("count"),
-        context=document.get("context"),
-        audit=members.row("audit"),
-        changed=members.names("changed"),
-        moved_from=members.row("moved_from"),
-        moved_to=members.row("moved_to"),
-        fault=members.text("fault"),
-        omitted=members.names("omitted") or (),
-        stored_at=members.text("stored_at"),
         raw=raw,
+        **rare_members(members),
     )
+
+
+def origin_of(id: str | None) -> str | None:
+    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq."""
+    origin, _, digits = (id or "").rpartition("/")
+    return origin if len(digits) == _SEQ_DIGITS else None
 
 
 def _operation(op: str | None) -> Operation:

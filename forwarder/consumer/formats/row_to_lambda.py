@@ -1,4 +1,4 @@
-"""Reads what the trigger that calls AWS Lambda writes, our format ``lambda``: the rows, and nothing around them. Pure."""
+"""Reads what the trigger that calls AWS Lambda writes, our format ``lambda``: the rows, and around them only what a sink is asked to tell. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from forwarder.consumer.change import Change, Operation
+from forwarder.consumer.formats.native import origin_of
+from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 
 _OPERATIONS: dict[Any, Operation] = {
     "INSERT": "insert",
     "UPDATE": "update",
     "DELETE": "delete",
+    "READ": "read",
     "TRUNCATE": "truncate",
+    "GAP": "gap",
+    "SCHEMA": "schema",
+    "EVENT": "event",
 }
+# Their data is {"old":{…},"new":{…}}.
+_WITH_TWO_ROWS = ("update", "schema")
 
 
 def matches(document: Mapping[str, Any]) -> bool:
@@ -23,17 +31,27 @@ def matches(document: Mapping[str, Any]) -> bool:
 
 
 def change(document: Mapping[str, Any], *, raw: str) -> Change:
-    """The change, without the name of its table.
+    """The change.
 
     Raises:
         Unreadable: a member is of another type.
     """
     op = _OPERATIONS[document["type"]]
     members = Members(document, format="lambda")
-    if op == "update":
-        rows = members.inner("data")
-        return Change(format="lambda", op=op, before=rows.row("old"), after=rows.row("new"), raw=raw)
-    data = members.row("data")
-    if op == "insert":
-        return Change(format="lambda", op=op, after=data, raw=raw)
-    return Change(format="lambda", op=op, before=data, raw=raw)
+    rows, data, id = members.inner("data"), members.row("data"), members.text("id")
+    before = rows.row("old") if op in _WITH_TWO_ROWS else data if op == "delete" else None
+    after = rows.row("new") if op in _WITH_TWO_ROWS else None if op == "delete" else data
+    return Change(
+        format="lambda",
+        op=op,
+        schema=members.text("schema"),
+        table=members.text("table"),
+        key=members.row("key"),
+        before=before,
+        after=after,
+        id=id,
+        origin=origin_of(id),
+        seq=members.number("seq"),
+        raw=raw,
+        **rare_members(members),
+    )

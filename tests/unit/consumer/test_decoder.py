@@ -86,13 +86,20 @@ def test_gzip_is_decompressed() -> None:
 
 
 def test_zstd_is_decompressed_where_there_is_a_library_for_it() -> None:
-    zstd = pytest.importorskip("backports.zstd")
-    assert ids(zstd.compress(record("a")) + zstd.compress(record("b"))) == ["a", "b"]
+    zstd = pytest.importorskip("zstandard")
+    large = b" " * 5_000_000 + record("c")
+    assert ids(b"".join(map(zstd.compress, (record("a"), record("b"), large))) + b"\n") == ["a", "b", "c"]
+
+
+def test_zstd_may_not_become_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    zstd = pytest.importorskip("zstandard")
+    monkeypatch.setattr("forwarder.consumer.compression.MAX_BYTES", 1000)
+    with pytest.raises(Unreadable, match="more than"):
+        decompressed(zstd.compress(b" " * 100_000_000))
 
 
 def test_zstd_without_a_library_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(Unreadable, match="pip install"):
         decode(b"\x28\xb5\x2f\xfd" + b"anything")
 

@@ -13,7 +13,7 @@ from forwarder.consumer.recent import Recent
 
 
 def change(seq: int | None = 1, *, key: Any = "id", **members: Any) -> Change:
-    origin = members.pop("origin", "1/2")
+    origin = members.setdefault("origin", "1/2")
     defaults: dict[str, Any] = {"format": "native", "op": "update", "schema": "public", "table": "orders"}
     identity = None if seq is None else f"{origin}/{seq:016x}"
     return Change(**{**defaults, "seq": seq, "key": key and {"id": key}, "id": identity, **members})
