@@ -22,6 +22,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
+from forwarder.records.formats.catalogue import needs_columns
 from forwarder.store.positions import Newcomers
 
 # However many sinks share what may be in memory, each may have so much.
@@ -47,6 +48,8 @@ class Service:
         _check_files(sinks)
         self._settings = settings
         self._database_url = database_url
+        # Whether the format of any sink asks for the types of columns.
+        self._with_columns = any(needs_columns(sink_url.parse(sink.url).format) for sink in sinks)
         self._outbox_metrics = metrics.outbox
         self.outbox_state = OutboxState()
         self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)
@@ -105,6 +108,7 @@ class Service:
                     janitor,
                     database_url=self._database_url,
                     sinks=len(self._workers),
+                    with_columns=self._with_columns,
                     once=once,
                 )
                 async with anyio.create_task_group() as tasks:
