@@ -5,8 +5,9 @@ The library for zstd is imported when the first such record comes.
 
 from __future__ import annotations
 
+import sys
 import zlib
-from typing import Any, Protocol
+from typing import Protocol
 
 from forwarder.consumer.unreadable import Unreadable
 
@@ -16,8 +17,6 @@ MAX_BYTES = 256 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # The window of zlib, and 16 for the header of gzip.
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-# So much of zstd is decompressed at once. A KiB may become 32 MiB, since 4 bytes may be a block of 128 KiB.
-_PIECE_BYTES = 1024
 
 
 class _Decompressor(Protocol):
@@ -77,32 +76,10 @@ def _decompressor(data: bytes) -> _Decompressor:
 
 def _zstd() -> _Decompressor:
     try:
-        from zstandard import ZstdDecompressor
+        if sys.version_info >= (3, 14):
+            from compression.zstd import ZstdDecompressor
+        else:
+            from backports.zstd import ZstdDecompressor
     except ImportError:
-        raise Unreadable("compressed by zstd, for which there is no library here: pip install zstandard") from None
-    return _Zstandard(ZstdDecompressor().decompressobj())
-
-
-class _Zstandard:
-    """That library's decompressor, with a bound on what it makes of a few bytes."""
-
-    def __init__(self, whole: Any) -> None:
-        self._whole = whole
-        self._behind = b""
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._whole.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._whole.unused_data + self._behind
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        content = bytearray()
-        for start in range(0, len(data), _PIECE_BYTES):
-            content += self._whole.decompress(data[start : start + _PIECE_BYTES])
-            if self.eof or len(content) > max_length:
-                self._behind = data[start + _PIECE_BYTES :]
-                break
-        return bytes(content)
+        raise Unreadable("compressed by zstd, for which there is no library here: pip install backports.zstd") from None
+    return ZstdDecompressor()

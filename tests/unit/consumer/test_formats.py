@@ -183,9 +183,7 @@ def test_debezium_has_a_letter_for_each_operation(letter: str, op: str, before: 
 
 def test_a_message_of_debezium_is_an_event() -> None:
     message = {"prefix": "audit", "content": "eyJ1c2VyIjogImFubiJ9"}
-    assert read(debezium("m", message=message)) == updated(
-        DEBEZIUM, op="event", schema=None, table=None, after=message
-    )
+    assert read(debezium("m", message=message)) == updated(DEBEZIUM, op="event", schema=None, table=None, after=message)
 
 
 @pytest.mark.parametrize(
