@@ -41,7 +41,8 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
     about, ours = members.inner("metadata"), members.inner("forwarder")
     is_control = about.text("record-type") == "control"
     op = _operation(about, ours) if is_control else _operation_on_row(about)
-    data = members.row("control" if is_control else "data")
+    # A control record in the place of one with a row has none.
+    data = members.row("data") if not is_control else members.row("control") if op == "schema" else None
     transaction = about.number("transaction-id")
     return Change(
         format="dms",
@@ -50,7 +51,7 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
         table=about.text("table-name"),
         key=ours.row("key"),
         before=data if op == "delete" else members.row("before-image"),
-        after=None if op in ("delete", "truncate", "gap") else data,
+        after=None if op == "delete" else data,
         seq=_seq(about.text("stream-position")),
         at=about.time("timestamp"),
         txid=None if transaction is None else str(transaction),

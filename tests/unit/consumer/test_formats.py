@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, urlsafe_b64encode
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -140,9 +141,38 @@ def test_dms_without_transaction_details_has_no_seq() -> None:
 
 
 def test_a_control_record_of_dms_is_about_the_table() -> None:
-    document = dms("drop-table", control={})
+    assert read(control("drop-table")) == updated(DMS, op="schema", after={})
+
+
+def control(operation: str, **members: Any) -> dict[str, Any]:
+    document = dms(operation, control={}, **members)
     document["metadata"]["record-type"] = "control"
-    assert read(document) == updated(DMS, op="schema", after={})
+    return document
+
+
+@pytest.mark.parametrize(
+    ("operation", "ours", "expected"),
+    [
+        ("truncate-table", {}, {"op": "truncate"}),
+        ("truncate-partition", {"partition": "orders_1"}, {"op": "truncate", "partition": "orders_1"}),
+        ("gap", {"fault": "capture paused"}, {"op": "gap", "fault": "capture paused"}),
+        (
+            "row-omitted",
+            {"operation": "update", "key": {"id": 42}, "omitted": ["before", "after"], "stored_at": "s3://b/k"},
+            {"op": "update", "key": {"id": 42}, "omitted": ("before", "after"), "stored_at": "s3://b/k"},
+        ),
+    ],
+)
+def test_what_dms_does_not_tell_of_is_a_control_record_of_ours(
+    operation: str, ours: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert read(control(operation, forwarder=ours)) == updated(DMS, **expected)
+
+
+def test_a_row_of_the_table_of_events_is_an_event() -> None:
+    document = dms("insert", data={"key": "42", "type": "order.placed"})
+    document["metadata"] |= {"schema-name": "forwarder", "table-name": "event"}
+    assert read(document).op == "event"
 
 
 def debezium(op: str, **members: Any) -> dict[str, Any]:
@@ -184,6 +214,46 @@ def test_debezium_has_a_letter_for_each_operation(letter: str, op: str, before: 
 def test_a_message_of_debezium_is_an_event() -> None:
     message = {"prefix": "audit", "content": "eyJ1c2VyIjogImFubiJ9"}
     assert read(debezium("m", message=message)) == updated(DEBEZIUM, op="event", schema=None, table=None, after=message)
+
+
+def of_debezium(prefix: str, content: Any, *, encode: Any = b64encode, **ours: Any) -> Change:
+    """The change that a message of forwarder tells of."""
+    text = encode(json.dumps(content).encode())
+    document = debezium("m", message={"prefix": prefix, "content": text if isinstance(text, str) else text.decode()})
+    document["source"] |= {"schema": "", "table": "", "forwarder": ours}
+    return read(document)
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode, bytes.hex])
+def test_what_debezium_does_not_tell_of_is_a_message_of_ours(encode: Any) -> None:
+    names = {"schema": "public", "table": "orders"}
+    gap = of_debezium("forwarder.gap", {**names, "gap": "capture paused", "partition": "ä>?"}, encode=encode)
+    assert gap == updated(DEBEZIUM, op="gap", fault="capture paused", partition="ä>?")
+    schema = of_debezium("forwarder.schema", {**names, "before": None, "after": {"columns": []}}, encode=encode)
+    assert schema == updated(DEBEZIUM, op="schema", after={"columns": []})
+    incomplete = of_debezium("forwarder.incomplete", {**names, "op": "d", "fault": "54000", "key": {"id": 42}})
+    assert incomplete == updated(DEBEZIUM, op="delete", fault="54000", key={"id": 42})
+
+
+def test_an_event_of_ours_has_its_key_and_its_payload() -> None:
+    change = of_debezium("orders", {"a": 1}, key="42", type="order.placed", topic="orders", context={"user": "ada"})
+    after = {"key": "42", "type": "order.placed", "topic": "orders", "payload": {"a": 1}}
+    place = {"schema": "forwarder", "table": "event", "key": {"key": "42"}, "context": {"user": "ada"}}
+    assert change == updated(DEBEZIUM, op="event", after=after, **place)
+
+
+@pytest.mark.parametrize("prefix", ["forwarder.unheard-of", "forwarder.incomplete"])
+def test_a_message_of_ours_that_is_not_known_is_refused(prefix: str) -> None:
+    with pytest.raises(Unreadable, match="message of forwarder"):
+        of_debezium(prefix, {})
+
+
+def test_debezium_has_what_it_has_no_place_for_in_its_source() -> None:
+    document = debezium("d", before=OLD)
+    document["source"] |= {"name": "srv", "db": "app", "table": "orders_1"}
+    document["source"]["forwarder"] = {"table": "orders", "partition": "orders_1", "newkey": {"id": 43}}
+    place = {"partition": "orders_1", "moved_to": {"id": 43}, "origin": "srv/app"}
+    assert read(document) == updated(DEBEZIUM, op="delete", before=OLD, **place)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +341,14 @@ def test_dynamodb_streams_names_the_table_in_its_arn() -> None:
     assert read(dynamodb("MODIFY", about={"eventSourceARN": arn})).table == "orders"
 
 
+def test_a_record_of_ours_for_dynamodb_has_its_seq_in_its_id() -> None:
+    document = dynamodb("MODIFY", about={"tableName": "public.orders"}, NewImage=NEW_ITEM)
+    del document["dynamodb"]["SequenceNumber"]
+    document |= {"eventID": "875eb6d1-7d13-804a-8000-0000000414f1", "forwarder": {"context": {"user": "ada"}}}
+    place = {"id": document["eventID"], "origin": "875eb6d1-7d13-804a", "schema": "public"}
+    assert read(document) == updated(DYNAMODB, after=NEW, context={"user": "ada"}, **place)
+
+
 @pytest.mark.parametrize(
     ("document", "change"),
     [
@@ -284,6 +362,19 @@ def test_dynamodb_streams_names_the_table_in_its_arn() -> None:
 )
 def test_lambda_has_rows_and_nothing_else(document: dict[str, Any], change: Change) -> None:
     assert read(document) == change
+
+
+def test_lambda_has_more_where_a_sink_is_asked_for_it() -> None:
+    names = {"schema": "public", "table": "orders"}
+    document = {"type": "READ", "data": NEW, **names, "id": UPDATE.id, "seq": 267505, "context": {"user": "ada"}}
+    about = {**names, "id": UPDATE.id, "origin": UPDATE.origin, "seq": 267505, "context": {"user": "ada"}}
+    assert read(document) == Change(format="lambda", op="read", after=NEW, **about)
+
+
+@pytest.mark.parametrize(("type", "op"), [("TRUNCATE", "truncate"), ("GAP", "gap")])
+def test_lambda_names_the_table_of_what_concerns_all_of_it(type: str, op: Any) -> None:
+    names: dict[str, Any] = {"schema": "public", "table": "orders"}
+    assert read({"type": type, "data": None, **names}) == Change(format="lambda", op=op, **names)
 
 
 def cloudevent(data: Any) -> dict[str, Any]:
