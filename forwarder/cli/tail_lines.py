@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -33,8 +32,6 @@ _STYLES = {
 _VALUE_CHARACTERS = 60
 _SHOWN_MEMBERS = 20
 _SHOWN_LEVELS = 3
-# Python writes no whole numbers of more than 4,300 digits.
-_LONG_NUMBER = 1 << 64
 
 
 def line(change: Change, record: StoredRecord, *, is_repeat: bool = False) -> Text:
@@ -109,8 +106,6 @@ def _value(value: Any, *, levels: int = _SHOWN_LEVELS) -> str:
             text = json.dumps(value[: _VALUE_CHARACTERS + 1], ensure_ascii=False)
         case bool() | None:
             text = json.dumps(value)
-        case int() if abs(value) > _LONG_NUMBER:
-            text = str(Decimal(value))
         case bytes():
             text = value[: _VALUE_CHARACTERS + 1].hex()
         case dict() | list() if not levels:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from forwarder.capture.selection import DEFAULT_SCHEMA, Pattern
@@ -48,11 +47,4 @@ def _values(change: Change) -> str | None:
 
 
 def _text(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            # Python writes no whole numbers of more than 4,300 digits.
-            return str(Decimal(value))
-        case _:
-            return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

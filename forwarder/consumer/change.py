@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 class Change:
     """One change. What its format has no place for is None; docs/consumer.md has a table of that.
 
-    Numbers of rows are exact: ``int``, or ``decimal.Decimal`` where they have a point or an exponent.
+    Numbers of rows are exact: ``int``, or ``decimal.Decimal`` where they have a point, an exponent, or more than 4,300 digits.
     """
 
     format: Format

@@ -15,11 +15,15 @@ from typing import Any, NoReturn
 
 from forwarder.consumer.unreadable import Unreadable
 
+# int() takes no more.
+_MOST_DIGITS = 4300
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 def values(payload: bytes, *, floats: bool = False) -> Iterator[tuple[str, Any]]:
-    """Each value with the text that it was read from. Numbers are int, and Decimal, or float if ``floats``.
+    """Each value with the text that it was read from.
+
+    Numbers are int; Decimal, or float if ``floats``, where they have a point or an exponent; Decimal where they have more than 4,300 digits.
 
     Raises:
         Unreadable: the payload is not UTF-8, or not JSON.
@@ -50,14 +54,14 @@ def _decode(text: str, start: int, *, floats: bool) -> tuple[Any, int]:
     except RecursionError:
         raise Unreadable("too many levels of arrays and objects") from None
     except ValueError:
-        # Python's int() takes at most 4,300 digits, PostgreSQL's numeric has up to 131,072.
+        # int() takes at most 4,300 digits, since its time grows with their square. PostgreSQL's numeric has up to 131,072, its json any number.
         return _DECODERS_OF_LONG_NUMBERS[floats].raw_decode(text, start)
     except ArithmeticError:
         raise Unreadable("a number has an exponent beyond all bounds") from None
 
 
-def _long_integer(digits: str) -> int:
-    return int(Decimal(digits))
+def _short_or_exact(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) <= _MOST_DIGITS else Decimal(digits)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -66,7 +70,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def _decoder(*, floats: bool, long: bool) -> JSONDecoder:
     return JSONDecoder(
-        parse_float=float if floats else Decimal, parse_int=_long_integer if long else int, parse_constant=_refuse
+        parse_float=float if floats else Decimal, parse_int=_short_or_exact if long else int, parse_constant=_refuse
     )
 
 

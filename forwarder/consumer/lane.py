@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from forwarder.consumer.change import Change
-
-# Some 3,000 digits.
-_MOST_BITS = 10_000
 
 
 def lane_of(change: Change) -> str | None:
@@ -18,8 +14,7 @@ def lane_of(change: Change) -> str | None:
     """
     if change.seq is None or not change.key:
         return None
-    key = {name: _short(value) for name, value in change.key.items()}
-    return json.dumps([change.origin, change.schema, change.table, repr(key)], separators=(",", ":"))
+    return json.dumps([change.origin, change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
 
 
 def identity_of(change: Change) -> str | None:
@@ -35,8 +30,3 @@ def identity_of(change: Change) -> str | None:
 def transaction_of(change: Change) -> str | None:
     """Its transaction, as one text; None if its format does not name it."""
     return None if change.txid is None else json.dumps([change.origin, change.txid], separators=(",", ":"))
-
-
-def _short(value: Any) -> Any:
-    """The value, or where it is a whole number of more digits than Python writes (4,300), that in hexadecimal."""
-    return hex(value) if isinstance(value, int) and value.bit_length() > _MOST_BITS else value

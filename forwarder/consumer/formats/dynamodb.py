@@ -20,6 +20,8 @@ from forwarder.consumer.unreadable import Unreadable
 _OPERATIONS: dict[str | None, Operation] = {"INSERT": "insert", "MODIFY": "update", "REMOVE": "delete"}
 # Our UUIDs are of version 8: a hash of where the change was captured, and its seq. Those of DynamoDB are of version 4.
 _OURS = re.compile(r"(?P<origin>[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3})-(?P<seq>[0-9a-f]{4}-[0-9a-f]{12})")
+# A number of DynamoDB has at most 38. Many more would take int() a long time.
+_MOST_DIGITS = 100
 _MICROSECONDS = 1_000_000
 _MILLISECONDS = 1000
 # In milliseconds any time after the year 1973 is above this; in seconds any before 5138 is below.
@@ -119,7 +121,7 @@ def _value(attribute: Any, *, floats: bool) -> Any:
 
 
 def _number(text: Any, *, floats: bool) -> int | Decimal | float:
-    exact = Decimal(str(text))
-    if exact == exact.to_integral_value() and str(text).lstrip("-").isdigit():
-        return int(exact)
-    return float(exact) if floats else exact
+    digits = str(text)
+    if len(digits) <= _MOST_DIGITS and digits.lstrip("-").isdecimal():
+        return int(digits)
+    return float(digits) if floats else Decimal(digits)

@@ -61,11 +61,11 @@ def test_numbers_are_floats_where_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("floats", [False, True])
-def test_an_integer_may_have_more_digits_than_python_takes(*, floats: bool) -> None:
-    digits = "7" * 131_072
+def test_a_number_may_have_more_digits_than_python_takes_and_costs_no_more_for_that(*, floats: bool) -> None:
+    digits = "7" * 10_000_000
     change = the_change(f'{{"id":"a","seq":1,"op":"insert","after":{{"n":{digits}}}}}'.encode(), floats=floats)
     assert change.after is not None
-    assert change.after["n"] == int(Decimal(digits))
+    assert str(change.after["n"]) == digits
 
 
 def test_raw_is_the_text_of_the_record_alone() -> None:

@@ -367,7 +367,13 @@ def test_lambda_has_rows_and_nothing_else(document: dict[str, Any], change: Chan
 def test_lambda_has_more_where_a_sink_is_asked_for_it() -> None:
     names = {"schema": "public", "table": "orders"}
     document = {"type": "READ", "data": NEW, **names, "id": UPDATE.id, "seq": 267505, "context": {"user": "ada"}}
-    about = {**names, "id": UPDATE.id, "origin": UPDATE.origin, "seq": 267505, "context": {"user": "ada"}}
+    about: dict[str, Any] = {
+        **names,
+        "id": UPDATE.id,
+        "origin": UPDATE.origin,
+        "seq": 267505,
+        "context": {"user": "ada"},
+    }
     assert read(document) == Change(format="lambda", op="read", after=NEW, **about)
 
 
