@@ -4,8 +4,9 @@ There are three cases, by what a format carries:
 
 1. key and seq (native, cloudevents, dynamodb): a change is dropped if its seq is at most that of the last change of its row. That takes one
    number a row, drops repeats however late they come, and also whatever else is older than the last: a dead letter that was sent again, say.
-2. an id, or a seq alone (tables without a key; debezium, and dms with IncludeTransactionDetails): it is dropped if this very change is remembered.
-3. neither (lambda; dms without IncludeTransactionDetails): it is never dropped.
+2. an id, or a seq alone (tables without a key; debezium, dms with IncludeTransactionDetails, lambda with id): it is dropped if this very change
+   is remembered.
+3. neither (dms and lambda without these): it is never dropped.
 """
 
 from __future__ import annotations

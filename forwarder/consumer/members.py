@@ -10,6 +10,8 @@ from typing import Any
 from forwarder.consumer.unreadable import Unreadable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The end of the year 9999, in seconds since then.
+_LATEST = 253_402_300_800
 
 
 class Members:
@@ -74,12 +76,11 @@ class Members:
         value = self.values.get(name)
         if value is None:
             return None
-        if type(value) is not int and not isinstance(value, (Decimal, float)):
+        is_number = type(value) is int or isinstance(value, (Decimal, float))
+        # Of 1e99999999, int() would make as many digits.
+        if not is_number or not 0 <= value < _LATEST * units_a_second:
             raise self._wrong(name, "a time")
-        try:
-            return _EPOCH + timedelta(microseconds=int(value * (1_000_000 // units_a_second)))
-        except (ValueError, ArithmeticError):
-            raise self._wrong(name, "a time") from None
+        return _EPOCH + timedelta(microseconds=int(value * (1_000_000 // units_a_second)))
 
     def inner(self, name: str) -> Members:
         """The members of an object, of which there are none if it is missing."""

@@ -336,6 +336,13 @@ def test_dynamodb_writes_times_in_seconds_or_milliseconds(time: int, at: datetim
     assert read(document).at == at
 
 
+@pytest.mark.parametrize("time", ["1e99999999", "-1", "9" * 30, '"soon"', "true"])
+def test_a_time_beyond_all_calendars_is_refused(time: str) -> None:
+    raw = json.dumps(dynamodb("MODIFY")).replace(str(AT_MICROSECONDS), time)
+    with pytest.raises(Unreadable, match="not a time"):
+        decode(raw.encode())
+
+
 def test_dynamodb_streams_names_the_table_in_its_arn() -> None:
     arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2024-01-01T00:00:00.000"
     assert read(dynamodb("MODIFY", about={"eventSourceARN": arn})).table == "orders"
