@@ -17,8 +17,8 @@ from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, se
 from forwarder.cli.tail_output import Output
 from forwarder.cli.tail_selection import Selection
 from forwarder.config.sink_url import FileTarget, KinesisTarget, parse
-from forwarder.consumer.file_reader import read_file
-from forwarder.consumer.start import Start
+from forwarder.consumer.reading.file_reader import read_file
+from forwarder.consumer.reading.start import Start
 from forwarder.errors import Misconfigured, plain_errors
 from forwarder.logs import Throttled
 
@@ -146,9 +146,9 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
 
 async def _read_stream(target: KinesisTarget, output: Output, *, start: Start, follow: bool) -> None:
     # The AWS SDK takes most of a second.
-    from forwarder.consumer.kinesis_calls import KinesisCalls
-    from forwarder.consumer.kinesis_client import kinesis_client
-    from forwarder.consumer.stream_reader import StreamReader
+    from forwarder.consumer.reading.kinesis_calls import KinesisCalls
+    from forwarder.consumer.reading.kinesis_client import kinesis_client
+    from forwarder.consumer.reading.stream_reader import StreamReader
 
     async with kinesis_client(target) as client:
         calls = KinesisCalls(client, target.stream, attempts=None if follow else ATTEMPTS, report=_reporter())

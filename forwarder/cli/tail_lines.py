@@ -16,7 +16,7 @@ from rich.text import Text
 
 from forwarder.cli.terminal_text import safe
 from forwarder.consumer.change import Change, Row
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.stored_record import StoredRecord
 
 _STYLES = {
     "insert": "green",
@@ -73,6 +73,8 @@ def _details(change: Change) -> str:
     """What became of the row: what an update has changed, else the row without its key; or why there is none."""
     if change.fault:
         return f"fault: {change.fault}"
+    if change.stored_at:
+        return f"stored at {change.stored_at}"
     moved = [f"moved {way} {_row(key, between='=')}" for way, key in _moves(change)]
     row = change.after if change.after is not None else change.before
     if change.before is not None and change.after is not None and change.op == "update":

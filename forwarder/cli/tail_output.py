@@ -15,7 +15,7 @@ from forwarder.cli.tail_selection import Selection
 from forwarder.cli.terminal_text import safe
 from forwarder.consumer import Change, Deduplicator, Unreadable, decode
 from forwarder.consumer.payloads import payloads
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.errors import Refused
 
 # How many records that cannot be read are told of. The others are counted.

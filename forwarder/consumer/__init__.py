@@ -9,10 +9,7 @@ It needs nothing but Python itself: to import it loads no PostgreSQL, no AWS SDK
 * ``OrderCheck`` in ``order_check``: tells of each change whether it is new, a repeat or late
 * ``Transactions``, ``Incomplete`` in ``transactions``: puts transactions together again
 
-What `forwarder tail` reads streams and files with is here too, and loads what it needs only when it is imported.
-
-* ``StreamReader`` in ``stream_reader``: reads all shards of a stream, children after their parents
-* ``read_file`` in ``file_reader``: reads a file of records as it grows
+What reads streams and files is in ``forwarder.consumer.reading``, which is imported apart, since it does need the AWS SDK.
 """
 
 from forwarder.consumer.change import Change

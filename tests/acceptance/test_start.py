@@ -20,7 +20,7 @@ OTHERS = (
     "forwarder.local.kinesis",
     "forwarder.capture.apply",
     "forwarder.store.replay",
-    "forwarder.consumer.file_reader",
+    "forwarder.consumer.reading.file_reader",
 )
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from forwarder.consumer.file_reader import read_file
+from forwarder.consumer.reading.file_reader import read_file
 from forwarder.errors import Refused
 from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forwarder.consumer.file_reader.LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("forwarder.consumer.reading.file_reader.LOOK_AGAIN_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.consumer.kinesis_calls import KinesisCalls
-from forwarder.consumer.kinesis_client import kinesis_client
-from forwarder.consumer.start import Start
-from forwarder.consumer.stored_record import StoredRecord
-from forwarder.consumer.stream_reader import StreamReader
+from forwarder.consumer.reading.kinesis_calls import KinesisCalls
+from forwarder.consumer.reading.kinesis_client import kinesis_client
+from forwarder.consumer.reading.start import Start
+from forwarder.consumer.reading.stored_record import StoredRecord
+from forwarder.consumer.reading.stream_reader import StreamReader
 from forwarder.errors import Refused, Unavailable
 from forwarder.local.kinesis.faults import Error, LoseResponse
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, kinesis_with_stream
@@ -34,7 +34,7 @@ QUARTER = 1 << 126
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrink the pauses between reads, and give the client credentials."""
     for name in ("READ_AGAIN_SECONDS", "LOOK_AGAIN_SECONDS"):
-        monkeypatch.setattr(f"forwarder.consumer.stream_reader.{name}", 0.01)
+        monkeypatch.setattr(f"forwarder.consumer.reading.stream_reader.{name}", 0.01)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
 

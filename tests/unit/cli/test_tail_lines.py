@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forwarder.cli.tail_lines import line
 from forwarder.cli.terminal_text import safe
 from forwarder.consumer import Change
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.stored_record import StoredRecord
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)
 OF_A_SHARD = StoredRecord(data=b"", shard="shardId-000000000003", arrived_at=AT)
@@ -54,6 +54,7 @@ def test_a_repeat_says_so() -> None:
         ({"after": {"id": 42, "a": "x", "b": Decimal("1.10")}}, 'a="x", b=1.10'),
         ({"op": "insert", "after": {"id": 42, "a": True, "d": {"x": [1, {}]}}}, "a=true, d={x: [1, {}]}"),
         ({"op": "delete", "before": {"id": 42, "a": 1}, "moved_to": {"id": 43}}, "moved to id=43, a=1"),
+        ({"omitted": ("before", "after"), "stored_at": "s3://bucket/object"}, "stored at s3://bucket/object"),
         ({"op": "gap", "fault": "capture paused"}, "fault: capture paused"),
         ({"op": "insert", "after": {"b": b"\x00\xff"}}, "b=00ff"),
         ({"op": "insert", "after": {"n": Decimal(10**5000)}}, f"n=1{'0' * 59}…"),

@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from forwarder.consumer.kinesis_calls import KinesisCalls
-from forwarder.consumer.shard_reader import ShardReader
-from forwarder.consumer.start import Start
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.kinesis_calls import KinesisCalls
+from forwarder.consumer.reading.shard_reader import ShardReader
+from forwarder.consumer.reading.start import Start
+from forwarder.consumer.reading.stored_record import StoredRecord
 
 # Kinesis allows five reads a second of one shard, to all of its consumers together.
 READ_AGAIN_SECONDS = 0.25

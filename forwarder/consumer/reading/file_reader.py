@@ -11,8 +11,8 @@ import anyio
 from anyio import to_thread
 
 from forwarder.consumer.compression import is_compressed
-from forwarder.consumer.record_splitter import RecordSplitter
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.record_splitter import RecordSplitter
+from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.errors import Refused
 
 _PIECE_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from forwarder.aws.call import LEAST_BYTES_PER_SECOND, aws_call
 from forwarder.aws.errors import code_of
 from forwarder.backoff import Backoff
-from forwarder.consumer.kinesis_client import READS_AT_ONCE
+from forwarder.consumer.reading.kinesis_client import READS_AT_ONCE
 from forwarder.errors import Unavailable
 
 _FIRST_ATTEMPTS = 3

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.consumer.record_splitter import RecordSplitter
+from forwarder.consumer.reading.record_splitter import RecordSplitter
 
 CONTENTS = [b'{"a":1}', b'{"b":"\xc3\xa9"}', b"[2]" * 100]
 FILES = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from forwarder.consumer.kinesis_calls import KinesisCalls
-from forwarder.consumer.start import Start
-from forwarder.consumer.stored_record import StoredRecord
+from forwarder.consumer.reading.kinesis_calls import KinesisCalls
+from forwarder.consumer.reading.start import Start
+from forwarder.consumer.reading.stored_record import StoredRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
