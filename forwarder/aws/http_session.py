@@ -26,6 +26,8 @@ from aiohttp.abc import AbstractStreamWriter
 
 # The longest answer to what we ask is a page of a thousand shards, of some 400 kB; the answer to 500 records has half of that.
 MAX_ANSWER_BYTES = 1 << 20
+# GetRecords answers 10 MiB of data, or 10,000 records: in base64, with some 250 bytes around each.
+MAX_READ_BYTES = 20 << 20
 # An error is told by the status of the answer. The body is for people, and is cut off here.
 MAX_ERROR_BYTES = 1 << 16
 # A body that is larger is handed to its connection in slices of this size.
@@ -39,6 +41,8 @@ _FORGETS_WHAT_WAITS = struct.pack("ii", 1, 0)
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]
     """botocore's session with these bounds. A redirect is an error. Of answers that are too long, errors are cut off, and others refused."""
 
+    max_answer_bytes = MAX_ANSWER_BYTES
+
     async def __aexit__(self, *error: object) -> None:
         """Close every connection. One whose peer takes nothing any more would never be closed: the end of the process will do that."""
         with anyio.move_on_after(CLOSE_SECONDS):
@@ -50,7 +54,13 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]
         return connector
 
     async def _get_session(self, proxy_url: str | None) -> Any:
-        return _Straight(await super()._get_session(proxy_url))
+        return _Straight(await super()._get_session(proxy_url), max_answer_bytes=self.max_answer_bytes)
+
+
+class ReadingSession(StraightSession):
+    """The same for whoever reads a stream."""
+
+    max_answer_bytes = MAX_READ_BYTES
 
 
 def _release(release: Any, key: Any, protocol: Any, *, should_close: bool = False) -> None:
@@ -75,16 +85,18 @@ def _reset(transport: Transport) -> None:
 class _Straight:
     """The part of aiohttp's session that botocore uses: it makes requests."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_max_answer_bytes", "_session")
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, *, max_answer_bytes: int) -> None:
         self._session = session
+        self._max_answer_bytes = max_answer_bytes
 
     async def request(self, method: str, **options: Any) -> _Answer:
         data = options["data"]
         if isinstance(data, bytes) and len(data) > SLICE_BYTES:
             options["data"] = Sliced(_SlicesOfBytes(data))
-        return _Answer(await self._session.request(method, allow_redirects=False, **options))
+        response = await self._session.request(method, allow_redirects=False, **options)
+        return _Answer(response, max_bytes=self._max_answer_bytes)
 
 
 class Slices(Protocol):
@@ -133,10 +145,11 @@ class Sliced(aiohttp.Payload):
 class _Answer:
     """The part of aiohttp's answer that botocore uses."""
 
-    __slots__ = ("_response", "raw_headers", "status", "url")
+    __slots__ = ("_max_bytes", "_response", "raw_headers", "status", "url")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, *, max_bytes: int) -> None:
         self._response = response
+        self._max_bytes = max_bytes
         self.raw_headers = response.raw_headers
         self.status = response.status
         self.url = response.url
@@ -148,7 +161,7 @@ class _Answer:
             ClientError: it is too long, or ends too soon.
         """
         is_error = self.status >= 300
-        limit = MAX_ERROR_BYTES if is_error else MAX_ANSWER_BYTES
+        limit = MAX_ERROR_BYTES if is_error else self._max_bytes
         body = bytearray()
         try:
             while len(body) <= limit and (part := await self._response.content.readany()):

@@ -22,6 +22,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from forwarder import __version__
+from forwarder.cli.command import Command
 from forwarder.errors import ForwarderError
 
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
@@ -31,7 +32,7 @@ INTERRUPTED = 130
 COMPLETION = "_FORWARDER_COMPLETE"
 TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
-COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
+COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "tail", "local-kinesis")
 
 # Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
 # docstring is their help.
@@ -46,7 +47,7 @@ def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
         if name in GROUPS:
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, _function(name)))
+            app.command(name, cls=Command)(getattr(module, _function(name)))
     return app
 
 

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from forwarder.cli.command import Command
 from forwarder.cli.letter_filters import (
     CodeOption,
     Filters,
@@ -22,7 +23,7 @@ from forwarder.cli.letter_filters import (
     TableOption,
     filters_of,
 )
-from forwarder.cli.options import Command, ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
 from forwarder.store import dead_letters as store

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand
 
 from forwarder import logs
 from forwarder.config.reader import load
@@ -36,16 +35,6 @@ LogFormatOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-class Command(TyperCommand):
-    """A command whose usage names its arguments as man pages do, ``NAME`` and ``[SEQ]...``; typer writes ``{NAME}``.
-
-    An argument is ``hidden``, or help would list it with its Python type, ``list[str]``; the text of the help says what it is.
-    """
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 # The highest number that a change can have: PostgreSQL's bigint.

@@ -12,7 +12,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from forwarder.cli.options import Command, ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.command import Command
+from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.store.sink_status import SinkStatus, read_sinks, remove_sink

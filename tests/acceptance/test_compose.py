@@ -40,7 +40,6 @@ class Compose:
             "0.0.0.0": "127.0.0.1",
             "4567": str(self._ports["kinesis"]),
             "8080": str(self._ports["listen"]),
-            "/tail.py": str(ROOT / "deploy" / "compose" / "tail.py"),
         }
         self._services: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
@@ -81,10 +80,8 @@ class Compose:
         return finished.returncode == 0
 
     def _command(self, service: str) -> list[str]:
-        entry = self._services[service]
-        if "entrypoint" in entry:
-            return [sys.executable, *self._move(entry["entrypoint"])[1:]]
-        return [sys.executable, "-m", "forwarder", *self._move(entry.get("command", ["listen"]))]
+        command = self._services[service].get("command", ["listen"])
+        return [sys.executable, "-m", "forwarder", *self._move(command)]
 
     def _environment(self, service: str) -> dict[str, str]:
         given: Mapping[str, str] = self._services[service].get("environment", {})
@@ -154,4 +151,6 @@ async def test_a_change_shows_in_the_tail_of_the_stream(compose: Compose) -> Non
         assert tail.stdout is not None
         with anyio.fail_after(20):
             line = await BufferedByteReceiveStream(tail.stdout).receive_until(b"\n", max_bytes=100_000)
-    assert b'"status":"paid"' in line
+    shown = line.decode()
+    assert "  update    public.orders  id=1  " in shown
+    assert shown.endswith('  status: "open" → "paid"')

@@ -20,6 +20,7 @@ OTHERS = (
     "forwarder.local.kinesis",
     "forwarder.capture.apply",
     "forwarder.store.replay",
+    "forwarder.consumer.reading.file_reader",
 )
 
 
@@ -80,3 +81,9 @@ async def test_who_sends_to_a_file_never_imports_the_aws_sdk(
     found = await imported("listen", "--once", directory=tmp_path / "run", **variables)
     assert not found.intersection(AWS)
     assert (tmp_path / "changes").read_text().count("\n") == ledger.changes
+
+
+async def test_who_reads_a_file_never_imports_the_aws_sdk(tmp_path: Path) -> None:
+    (tmp_path / "changes").touch()
+    found = await imported("tail", f"file:{tmp_path}/changes", directory=tmp_path / "run")
+    assert not found.intersection(AWS)

@@ -1,0 +1,122 @@
+"""The line by which ``forwarder tail`` shows a change. Pure.
+
+2026-01-02 03:04:05.123  0003  update    public.orders  id=42  seq 267505  1/2  status: "new" → "paid"
+2026-01-02 03:04:05.124  0001  insert    public.items  id=7  seq 267506  2/2  order_id=42, price=1.10
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from rich.text import Text
+
+from forwarder.cli.terminal_text import safe
+from forwarder.consumer.change import Change, Row
+from forwarder.consumer.reading.stored_record import StoredRecord
+
+_STYLES = {
+    "insert": "green",
+    "update": "yellow",
+    "delete": "red",
+    "truncate": "bold magenta",
+    "read": "cyan",
+    "gap": "bold red",
+    "schema": "blue",
+    "event": "magenta",
+}
+# Of a value, and of a row or a document; a line of a terminal has 80 to 200.
+_VALUE_CHARACTERS = 60
+_SHOWN_MEMBERS = 20
+_SHOWN_LEVELS = 3
+
+
+def line(change: Change, record: StoredRecord, *, is_repeat: bool = False) -> Text:
+    """The line, in colours. What a record has not, it leaves out."""
+    text = Text(style="dim" if is_repeat else "")
+    for part, style in _parts(change, record):
+        text.append(safe(part), style=style).append("  ")
+    if is_repeat:
+        text.append("repeat", style="bold")
+    text.rstrip()
+    return text
+
+
+def _parts(change: Change, record: StoredRecord) -> Iterator[tuple[str, str]]:
+    if at := change.at or record.arrived_at:
+        yield _time(at), "dim"
+    if record.shard:
+        yield record.shard[-4:], "dim"
+    yield f"{change.op:8}", _STYLES[change.op]
+    if name := ".".join(filter(None, (change.schema, change.table))):
+        yield name, "bold"
+    if change.partition:
+        yield f"partition {change.partition}", ""
+    if change.key:
+        yield _row(change.key, between="="), "bold"
+    if change.seq is not None:
+        yield f"seq {change.seq}", "dim"
+    if change.tx_index is not None:
+        yield f"{change.tx_index}/{change.tx_count or '?'}", "dim"
+    if details := _details(change):
+        yield details, ""
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def _details(change: Change) -> str:
+    """What became of the row: what an update has changed, else the row without its key; or why there is none."""
+    if change.fault:
+        return f"fault: {change.fault}"
+    if change.stored_at:
+        return f"stored at {change.stored_at}"
+    moved = [f"moved {way} {_row(key, between='=')}" for way, key in _moves(change)]
+    row = change.after if change.after is not None else change.before
+    if change.before is not None and change.after is not None and change.op == "update":
+        told = _differences(change.before, change.after)
+    else:
+        told = _row({name: value for name, value in (row or {}).items() if name not in (change.key or {})}, between="=")
+    return ", ".join(filter(None, (*moved, told)))
+
+
+def _moves(change: Change) -> Iterator[tuple[str, Row]]:
+    if change.moved_from:
+        yield "from", change.moved_from
+    if change.moved_to:
+        yield "to", change.moved_to
+
+
+def _differences(before: Row, after: Row) -> str:
+    changed = [name for name in after if name not in before or before[name] != after[name]]
+    told = [f"{name}: {_value(before.get(name))} → {_value(after[name])}" for name in changed[:_SHOWN_MEMBERS]]
+    return ", ".join(told)
+
+
+def _row(row: Row, *, between: str) -> str:
+    return ", ".join(f"{name}{between}{_value(value)}" for name, value in islice(row.items(), _SHOWN_MEMBERS))
+
+
+def _value(value: Any, *, levels: int = _SHOWN_LEVELS) -> str:
+    """As JSON, and not all of it if it is long."""
+    match value:
+        case str():
+            text = json.dumps(value[: _VALUE_CHARACTERS + 1], ensure_ascii=False)
+        case bool() | None:
+            text = json.dumps(value)
+        case bytes():
+            text = value[: _VALUE_CHARACTERS + 1].hex()
+        case dict() | list() if not levels:
+            text = "…"
+        case dict():
+            inner = ((name, _value(item, levels=levels - 1)) for name, item in islice(value.items(), _SHOWN_MEMBERS))
+            text = "{" + ", ".join(f"{name}: {item}" for name, item in inner) + "}"
+        case list():
+            text = "[" + ", ".join(_value(item, levels=levels - 1) for item in value[:_SHOWN_MEMBERS]) + "]"
+        case _:
+            text = str(value)
+    return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"

@@ -1,0 +1,32 @@
+"""What a change is kept in order with, and how one change is told from another. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from forwarder.consumer.change import Change
+
+
+def lane_of(change: Change) -> str | None:
+    """The row that the change is of, as one text; its seqs rise. None if there is no key, or no seq.
+
+    ``["7312459/16384","public","orders","{'id': 42}"]``: where it was captured, schema, table, key.
+    """
+    if change.seq is None or not change.key:
+        return None
+    return json.dumps([change.origin, change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
+
+
+def identity_of(change: Change) -> str | None:
+    """What is the same in every repeat of the change, and different in all others; None if its format carries nothing of the kind."""
+    if change.id is not None:
+        return change.id
+    if change.seq is None:
+        return None
+    # Debezium gives the delete and the insert that it makes of a changed key one position.
+    return json.dumps([change.origin, change.seq, change.op, change.schema, change.table], separators=(",", ":"))
+
+
+def transaction_of(change: Change) -> str | None:
+    """Its transaction, as one text; None if its format does not name it."""
+    return None if change.txid is None else json.dumps([change.origin, change.txid], separators=(",", ":"))
