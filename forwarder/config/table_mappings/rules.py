@@ -34,7 +34,7 @@ ColumnAction = Literal[
 ]
 # What DMS has and forwarder has not; ``refusals`` says why, and what to write instead.
 ForeignAction = Literal["add-column", "change-data-type", "define-primary-key"]
-TransformationAction = Literal[NamingAction, ColumnAction, Literal["add-before-image-columns"], ForeignAction]
+TransformationAction = Literal[NamingAction, ColumnAction, "add-before-image-columns", ForeignAction]
 PartitionKeyType = Literal["schema-table", "transaction-id", "primary-key", "constant", "attribute-name"]
 
 
@@ -211,10 +211,11 @@ class AttributeMapping(Member):
 
 
 def _require_texts(value: Any) -> None:
-    if isinstance(value, dict):
-        for member in value.values():
-            _require_texts(member)
-    elif not isinstance(value, str):
+    members = value.values() if isinstance(value, dict) else ()
+    for member in members:
+        _require_texts(member)
+    is_sound = isinstance(value, dict | str)
+    if not is_sound:
         raise ValueError("value is a text such as '${column}', or an object of such texts")
 
 

@@ -15,7 +15,6 @@ from forwarder.config.table_mappings.rules import (
     BeforeImageDefinition,
     ObjectMappingRule,
     SelectionRule,
-    TableSettingsRule,
     TransformationRule,
 )
 from forwarder.errors import Misconfigured
@@ -31,25 +30,20 @@ class TableMappings:
     excludes: ByTable[SelectionRule] = field(init=False, repr=False)
     transformations: ByTable[TransformationRule] = field(init=False, repr=False)
     object_mappings: ByTable[ObjectMappingRule] = field(init=False, repr=False)
-    # What is of no consequence here.
-    settings: ByTable[TableSettingsRule] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         selections = [rule for rule in self.rules if isinstance(rule, SelectionRule)]
-        kinds = {
-            "includes": [rule for rule in selections if rule.rule_action != "exclude"],
-            "excludes": [
-                rule
-                for rule in selections
-                if rule.rule_action == "exclude" and rule.object_locator.table_type != "view"
-            ],
-            "transformations": [rule for rule in self.rules if isinstance(rule, TransformationRule)],
-            "object_mappings": [rule for rule in self.rules if isinstance(rule, ObjectMappingRule)],
-            "settings": [rule for rule in self.rules if isinstance(rule, TableSettingsRule)],
-        }
-        for name, rules in kinds.items():
-            object.__setattr__(self, name, ByTable(rules))
-        if not self.includes.rules:
+        includes = [rule for rule in selections if rule.rule_action != "exclude"]
+        excludes = [
+            rule for rule in selections if rule.rule_action == "exclude" and rule.object_locator.table_type != "view"
+        ]
+        transformations = [rule for rule in self.rules if isinstance(rule, TransformationRule)]
+        object_mappings = [rule for rule in self.rules if isinstance(rule, ObjectMappingRule)]
+        object.__setattr__(self, "includes", ByTable(includes))
+        object.__setattr__(self, "excludes", ByTable(excludes))
+        object.__setattr__(self, "transformations", ByTable(transformations))
+        object.__setattr__(self, "object_mappings", ByTable(object_mappings))
+        if not includes:
             raise Misconfigured(
                 f'{self.source} selects no table; add a rule of "rule-type": "selection" with "rule-action": "include"'
             )
