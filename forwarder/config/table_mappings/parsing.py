@@ -4,8 +4,8 @@ The rules stand in one of these places:
 
 1. ``{"rules": [...]}``, as the console shows them and ``aws dms create-replication-task --table-mappings file://…`` takes them
 2. ``[...]``, the list alone
-3. ``{"TableMappings": "{\\"rules\\": …}"}``, in JSON or as a text with JSON in it, alone or in one of ``"ReplicationTasks"`` or ``"ReplicationConfigs"``,
-   as ``aws dms describe-replication-tasks`` and ``describe-replication-configs`` print them
+3. ``{"TableMappings": …}``, an object or a text with JSON in it, alone or in ``ReplicationTasks`` or ``ReplicationConfigs``, as
+   ``aws dms describe-replication-tasks`` and ``describe-replication-configs`` print them
 
 What is null is as if it were not there: the console writes out all members.
 """
