@@ -117,6 +117,7 @@ def mapped(table: Candidate) -> MappedTable:
         name=table.name,
         columns=tuple(table.columns[attnum] for attnum in sorted(table.columns)),
         key=tuple(table.columns[attnum] for attnum in table.key),
+        texts=frozenset(table.columns[attnum] for attnum in table.texts),
     )
 
 

@@ -20,12 +20,14 @@ _MASKS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedTable:
-    """A table as it is now. ``columns`` and ``key`` are names; without columns, only rules that name a column say anything of it."""
+    """A table as it is now. Without ``columns``, only rules that name a column say anything of it."""
 
     schema: str
     name: str
     columns: Sequence[str] = ()
+    # Of the columns, those of the key and those of text.
     key: Sequence[str] = ()
+    texts: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
@@ -99,6 +101,11 @@ def _mask_of(rules: Sequence[TransformationRule], name: str, table: MappedTable)
         raise Misconfigured(
             f"rule-id {rule.rule_id} covers digits of column {name} of {table}, which is part of the key: rows could not be told apart any more;"
             " write data-masking-hash-mask instead"
+        )
+    if rule and name in table.columns and name not in table.texts and rule.rule_action != "data-masking-hash-mask":
+        raise Misconfigured(
+            f"rule-id {rule.rule_id} covers digits of column {name} of {table}, which is no text; write data-masking-hash-mask instead, or"
+            " remove-column"
         )
     return rule
 

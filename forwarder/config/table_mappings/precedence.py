@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
 from forwarder.config.table_mappings.wildcard import Wildcard
@@ -41,24 +42,29 @@ class ByTable(Generic[_Rule]):
     """Rules, found by the names of a table without a look at each: there may be ten thousand."""
 
     rules: Sequence[_Rule]
-    # By how many characters the table's name has; None: any number.
-    _by_length: dict[int | None, list[_Rule]] = field(init=False, repr=False, compare=False)
+    # By how many characters the table's name has (None: any number), each with its place in the file.
+    _by_length: dict[int | None, list[tuple[int, _Rule]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found: dict[int | None, list[_Rule]] = defaultdict(list)
-        for rule in self.rules:
+        found: dict[int | None, list[tuple[int, _Rule]]] = defaultdict(list)
+        for place, rule in enumerate(self.rules):
             table = rule.object_locator.table_name
-            found[None if table is None else table.length].append(rule)
+            found[None if table is None else table.length].append((place, rule))
         object.__setattr__(self, "_by_length", dict(found))
 
-    def matching(self, schema: str, table: str) -> Iterator[_Rule]:
-        """Those that are for this table."""
-        for length in (len(table), None):
-            for rule in self._by_length.get(length, ()):
-                locator = rule.object_locator
-                names_table = locator.table_name is None or locator.table_name.matches(table)
-                if names_table and locator.schema_name.matches(schema):
-                    yield rule
+    def matching(self, schema: str, table: str) -> Sequence[_Rule]:
+        """Those that are for this table, in the order of the file."""
+        found = [
+            (place, rule)
+            for length in (len(table), None)
+            for place, rule in self._by_length.get(length, ())
+            if _matches(rule.object_locator, schema, table)
+        ]
+        return [rule for _, rule in sorted(found, key=itemgetter(0))]
+
+
+def _matches(locator: Locator, schema: str, table: str) -> bool:
+    return (locator.table_name is None or locator.table_name.matches(table)) and locator.schema_name.matches(schema)
 
 
 def names_exactly(rule: Located, schema: str, table: str) -> bool:

@@ -51,7 +51,7 @@ class TableMappings:
     def selects(self, schema: str, table: str) -> bool:
         """Whether a table is captured: an include or explicit rule is for it, and no exclude rule."""
         is_included = any(_is_for(rule, schema, table) for rule in self.includes.matching(schema, table))
-        return is_included and not any(self.excludes.matching(schema, table))
+        return is_included and not self.excludes.matching(schema, table)
 
     def selecting(self, schema: str, table: str) -> SelectionRule:
         """The rule by which a table that is selected is captured: its filters hold.
@@ -70,7 +70,7 @@ class TableMappings:
 
     def transforming(self, schema: str, table: str) -> Sequence[TransformationRule]:
         """The transformations that are for a table, its schema or its columns."""
-        return list(self.transformations.matching(schema, table))
+        return self.transformations.matching(schema, table)
 
     def names(self, schema: str, table: str) -> TableNames:
         """What a table is called in records.
