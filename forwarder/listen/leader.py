@@ -12,6 +12,7 @@ import anyio
 
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database import sessions
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server_identity import server_of
@@ -42,6 +43,7 @@ from forwarder.records import partition_key
 from forwarder.records.formats import native
 from forwarder.records.origins import Origins
 from forwarder.records.packing import Packer
+from forwarder.records.renames import Renames, renaming
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
@@ -64,6 +66,8 @@ class SinkSetup:
     metrics: SinkMetrics
     newcomers: Newcomers
     survey: Survey
+    # The names that records have, if they are others than the database's.
+    mappings: TableMappings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +251,8 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
 def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
     sink_url, origins = setup.sink_url, database.origins
     encode = native.encoder(origins)
+    if setup.mappings:
+        encode = renaming(encode, Renames(setup.mappings))
     images = Images(database.session, metrics=setup.metrics)
     return Packer(
         sink,

@@ -13,6 +13,7 @@ from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget
+from forwarder.config.table_mappings.file import load_mappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
@@ -42,9 +43,11 @@ class Service:
         """Take the settings.
 
         Raises:
-            Misconfigured: a sink's URL, or one of its table patterns, is malformed; or two sinks write to one file.
+            Misconfigured: a sink's URL, or one of its table patterns, is malformed; two sinks write to one file; or the table mappings cannot be
+                read.
         """
         _check_files(sinks)
+        self._mappings = load_mappings(settings.table_mappings)
         self._settings = settings
         self._database_url = database_url
         self._outbox_metrics = metrics.outbox
@@ -62,6 +65,7 @@ class Service:
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
                     survey=self._survey,
+                    mappings=self._mappings,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
                         # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
@@ -97,7 +101,7 @@ class Service:
                     settings=self._settings.outbox,
                     survey=self._survey,
                     metrics=self._outbox_metrics,
-                    new_tables=NewTables(self._settings),
+                    new_tables=NewTables(self._settings, self._mappings),
                 )
                 source = Source(
                     connections,

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from forwarder.events import CapturedTable
+from forwarder.json_members import top_level_members
 from forwarder.outbox.canonical_keys import canonical, lane
 
 # From a row's image to two texts: the key as a JSON object, such as `{"id":42,"region":"eu"}`, and its bare values joined by commas, `42,eu`.
@@ -99,7 +100,7 @@ class _Key:
         return labels, values
 
     def _find_leniently(self, image: str) -> tuple[Sequence[str], Sequence[str]] | None:
-        found = _top_level_members(image)
+        found = top_level_members(image)
         labels = [next((label for _, label in names if label in found), None) for names in self._columns]
         there = [label for label in labels if label is not None]
         return (there, [found[label] for label in there]) if len(there) == len(labels) else None
@@ -146,31 +147,3 @@ def _first_members(labels: Sequence[str]) -> re.Pattern[str]:
     """Matches an image that begins with these members, in this order, if their values are plain. The groups are the values."""
     members = ",".join(f"{re.escape(label)}:{_PLAIN}" for label in labels)
     return re.compile(rf"\{{{members}[,}}]")
-
-
-# A string, or what opens, closes or separates. Other values (numbers and words) are what stands between two tokens.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]')
-
-
-def _top_level_members(image: str) -> dict[str, str]:
-    """The members of the outermost object, names and values as they are written.
-
-    A column of type json may hold what PostgreSQL takes and msgspec refuses: half of a surrogate pair, or a thousand levels of nesting. The
-    row's key has to be read all the same.
-    """
-    members: dict[str, str] = {}
-    depth, name, last_string, value_start = 0, "", "", 0
-    for token in _TOKEN.finditer(image):
-        text = token.group()
-        if text in "]}," and depth == 1 and name:
-            members[name] = image[value_start : token.start()].strip()
-            name = ""
-        if text in "{[":
-            depth += 1
-        elif text in "]}":
-            depth -= 1
-        elif text == ":" and depth == 1 and not name:
-            name, value_start = last_string, token.end()
-        else:
-            last_string = text
-    return members

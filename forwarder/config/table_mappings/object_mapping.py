@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from forwarder.config.table_mappings.rules import AttributeMapping, ObjectMappingRule, PartitionKeyType
@@ -46,6 +46,11 @@ class ObjectMapping:
         """Whether a record is as without a rule: each column a member."""
         return self.shape == "record" and not self.exclude and not self.attributes
 
+    def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
+        """The same for a table whose columns are called otherwise."""
+        attributes = [replace(attribute, value=_with_columns(attribute.value, column)) for attribute in self.attributes]
+        return replace(self, exclude=frozenset(map(column, self.exclude)), attributes=attributes)
+
 
 def object_mapping(rule: ObjectMappingRule) -> ObjectMapping:
     """What a rule says."""
@@ -72,6 +77,12 @@ def columns_named(value: Value) -> frozenset[str]:
     if isinstance(value, Mapping):
         return frozenset().union(*map(columns_named, value.values()))
     return frozenset(value[1::2])
+
+
+def _with_columns(value: Value, column: Callable[[str], str]) -> Value:
+    if isinstance(value, Mapping):
+        return {name: _with_columns(member, column) for name, member in value.items()}
+    return tuple(column(part) if place % 2 else part for place, part in enumerate(value))
 
 
 def _attribute(mapping: AttributeMapping) -> Attribute:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from forwarder.config.table_mappings.columns import MappedTable
 from forwarder.config.table_mappings.naming import TableNames, names_of
@@ -73,12 +73,14 @@ class TableMappings:
         return self.transformations.matching(schema, table)
 
     def names(self, schema: str, table: str) -> TableNames:
-        """What a table is called in records.
+        """What a table is called in records. The target-table-name of an object mapping counts over other rules.
 
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        return names_of(self.transforming(schema, table), schema, table)
+        names = names_of(self.transforming(schema, table), schema, table)
+        mapping = self.object_mapping(schema, table)
+        return replace(names, table=mapping.target_table) if mapping and mapping.target_table else names
 
     def before_image(self, schema: str, table: str) -> BeforeImageDefinition | None:
         """Which columns of a table have their old value beside them in the record, and under which names; None: none.
@@ -124,7 +126,8 @@ class TableMappings:
         """
         taken: dict[tuple[str, str], MappedTable] = {}
         for table in tables:
-            names = self.names(table.schema, table.name)
+            # Object mappings may give one name to several tables, since a stream has no tables.
+            names = names_of(self.transforming(table.schema, table.name), table.schema, table.name)
             if (other := taken.setdefault((names.schema, names.table), table)) != table:
                 raise Misconfigured(
                     f"{self.source}: {other} and {table} would both be called {names.schema}.{names.table} in records; rename one of them otherwise"

@@ -1,0 +1,122 @@
+"""What an object mapping of DMS makes of a row, and of its partition key. Pure.
+
+The guide shows what a mapping says and few results; what is inferred is marked so in docs/table-mappings.md. A row is given as its members, each
+value in JSON: ``{"id": "42", "name": '"Ada"'}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from forwarder.config.table_mappings.naming import TableNames
+from forwarder.config.table_mappings.object_mapping import Attribute, ObjectMapping, Template, Value
+from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.events import CapturedTable, Event
+from forwarder.json_members import members, written
+
+# From events to their partition keys, as in ``partition_key``.
+Chooser = Callable[[Sequence[Event]], list[str]]
+
+_ANY = msgspec.json.Decoder()
+
+
+def shaped(mapping: ObjectMapping, row: Mapping[str, str]) -> str:
+    """The member ``data`` of a record, in JSON: the columns that are not excluded, as members or in ``_doc``, and the mapped attributes beside them.
+
+    An attribute counts over a column of its name.
+    """
+    columns = {name: value for name, value in row.items() if name not in mapping.exclude}
+    attributes = {attribute.name: attribute_json(attribute, row) for attribute in mapping.attributes}
+    return written({"_doc": written(columns), **attributes} if mapping.shape == "document" else columns | attributes)
+
+
+def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
+    """An attribute in JSON: a string, an object of strings, or what its text says if it is to be JSON."""
+    if isinstance(attribute.value, tuple) and attribute.is_json:
+        text = _filled(attribute.value, row)
+        return text if _is_json(text) else _string(text)
+    return _json(attribute.value, row)
+
+
+def key_of(mapping: ObjectMapping, names: TableNames, event: Event) -> str | None:
+    """The partition key of an event by its table's mapping; None if the mapping leaves it to the sink.
+
+    Args:
+        names: what the table is called in records.
+    """
+    match mapping.partition_key_type:
+        case "schema-table":
+            return f"{names.schema}.{names.table}"
+        case "transaction-id":
+            return f"{event.txid}"
+        case "constant":
+            return mapping.partition_key_name
+        case "attribute-name":
+            return _attribute_of(mapping, event) or f"{names.schema}.{names.table}"
+        case _:
+            return None
+
+
+def chooser(mappings: TableMappings, otherwise: Chooser) -> Chooser:
+    """A chooser for sinks of format dms: by the mapping of each table, and ``otherwise`` for tables that have none and for the primary key."""
+    known: dict[CapturedTable, tuple[ObjectMapping, TableNames] | None] = {}
+
+    def of_table(table: CapturedTable) -> tuple[ObjectMapping, TableNames] | None:
+        if table not in known:
+            mapping = mappings.object_mapping(table.schema, table.name)
+            known[table] = None if mapping is None else (mapping, mappings.names(table.schema, table.name))
+        return known[table]
+
+    def choose(events: Sequence[Event]) -> list[str]:
+        keys = otherwise(events)
+        for place, event in enumerate(events):
+            if (found := of_table(event.table)) and (key := key_of(*found, event)):
+                keys[place] = key
+        return keys
+
+    return choose
+
+
+def _attribute_of(mapping: ObjectMapping, event: Event) -> str:
+    """The text of the attribute that the key is taken from; empty if the event has no row, or no such value."""
+    row = members(event.after or event.before or "{}")
+    for attribute in mapping.attributes:
+        if attribute.name == mapping.partition_key_name:
+            return _bare(attribute_json(attribute, row))
+    return _bare(row.get(mapping.partition_key_name, "null"))
+
+
+def _json(value: Value, row: Mapping[str, str]) -> str:
+    if isinstance(value, Mapping):
+        return written({name: _json(member, row) for name, member in value.items()})
+    return _string(_filled(value, row))
+
+
+def _filled(parts: Template, row: Mapping[str, str]) -> str:
+    """The text with the values of its columns in it; null is no text."""
+    return "".join(_bare(row.get(part, "null")) if place % 2 else part for place, part in enumerate(parts))
+
+
+def _bare(value: str) -> str:
+    """A value as text: a string without its quotes, anything else as JSON has it; null is empty."""
+    if not value.startswith('"'):
+        return "" if value == "null" else value
+    try:
+        return msgspec.json.decode(value, type=str)
+    except msgspec.DecodeError:
+        # Half of a surrogate pair, which no text in UTF-8 can have: it stays an escape.
+        return value[1:-1]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _ANY.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _string(text: str) -> str:
+    return msgspec.json.encode(text).decode()
