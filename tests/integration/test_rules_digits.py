@@ -71,11 +71,11 @@ async def test_the_digits_are_nowhere(database: Database, owner: Connection, col
 
 @pytest.mark.parametrize("columns", COVERS.values(), ids=COVERS)
 async def test_a_column_that_is_no_text_has_no_digits_to_cover(owner: Connection, columns: dict[str, object]) -> None:
-    with pytest.raises(Misconfigured, match="column number is no text.*mask or hash it"):
+    with pytest.raises(Misconfigured, match=r"column number is no text.*mask or hash it"):
         await create(owner, "CREATE TABLE public.card (id integer PRIMARY KEY, number bigint)", columns=columns)
 
 
 @pytest.mark.parametrize("columns", COVERS.values(), ids=COVERS)
 async def test_the_digits_of_a_key_cannot_be_covered(owner: Connection, columns: dict[str, object]) -> None:
-    with pytest.raises(Misconfigured, match="column number is part of the key.*hash it"):
+    with pytest.raises(Misconfigured, match=r"column number is part of the key.*hash it"):
         await create(owner, "CREATE TABLE public.card (number text PRIMARY KEY)", columns=columns)

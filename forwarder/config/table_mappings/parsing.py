@@ -57,12 +57,10 @@ def rules_in(document: Any, *, source: str) -> Sequence[Any]:
     if isinstance(document, list):
         return document
     if not isinstance(document, dict):
-        raise Misconfigured(
-            f'{source}: no table mappings: there is a {_kind(document)} where {{"rules": […]}} should be'
-        )
+        raise Misconfigured(f'{source}: no table mappings: there is {_kind(document)} where {{"rules": […]}} should be')
     if "rules" in document:
         if not isinstance(document["rules"], list):
-            raise Misconfigured(f"{source}: rules is a {_kind(document['rules'])}, and should be a list")
+            raise Misconfigured(f"{source}: rules is {_kind(document['rules'])}, and should be a list")
         return document["rules"]
     tasks = [
         *chain.from_iterable(document.get(name) or () for name in _LISTS),
@@ -93,16 +91,17 @@ def _decoded(text: str, source: str) -> Any:
 
 def _rule(found: Any, place: int, source: str) -> AnyRule:
     if not isinstance(found, dict):
-        raise Misconfigured(f"{source}: rule {place} of the list is a {_kind(found)}, and should be an object")
+        raise Misconfigured(f"{source}: rule {place} of the list is {_kind(found)}, and should be an object")
     named = (
         f"{source}: rule-id {found['rule-id']}"
         if "rule-id" in found
         else f"{source}: rule {place} of the list (without a rule-id)"
     )
-    model = RULE_TYPES.get(str(found.get("rule-type")))
+    kind = found.get("rule-type")
+    model = RULE_TYPES.get(str(kind))
     if model is None:
-        said = f"rule-type {found['rule-type']!r} is unknown" if "rule-type" in found else "rule-type is missing"
-        raise Misconfigured(f"{named}: {said}; {nearest(str(found.get('rule-type')), tuple(RULE_TYPES))}")
+        said = "rule-type is missing" if kind is None else f"rule-type {kind!r} is unknown"
+        raise Misconfigured(f"{named}: {said}; {nearest(str(kind), tuple(RULE_TYPES))}")
     try:
         rule = model.model_validate(_without_nulls(found))
     except ValidationError as error:

@@ -46,7 +46,9 @@ def _of_transformation(rule: TransformationRule) -> str | None:
     if missing := [name for name in _needed_locators(rule) if getattr(locator, name) is None]:
         return f"object-locator.{missing[0].replace('_', '-')} is missing"
     given = {"value": rule.value, "old-value": rule.old_value, "before-image-def": rule.before_image_def}
-    if missing := [name for name in _NEEDED.get(action, ()) if given[name] in (None, "")]:
+    # A prefix or a suffix may be replaced by nothing.
+    nothing = (None,) if action.startswith("replace") and rule.old_value else (None, "")
+    if missing := [name for name in _NEEDED.get(action, ()) if given[name] in nothing]:
         return f"{missing[0]} is missing, which {action} needs"
     return _of_value(rule)
 
