@@ -163,7 +163,7 @@ async def test_a_table_rule_of_the_settings_counts_over_the_mappings(owner: Conn
         selection("public.person"),
         transformation("data-masking-hash-mask", "public.person.email"),
         transformation("data-masking-hash-mask", "public.person.ssn"),
-        tables=[TableRule(match="public.person", columns={"mask": {"ssn": "***"}}), TableRule(match="public.item")],  # type: ignore[arg-type]
+        tables=[TableRule(match="public.person", columns={"mask": {"ssn": "***"}}), TableRule(match="public.item")],
     )
     await owner.execute("INSERT INTO public.person VALUES (1, 'Ada', '1', 'a@b')")
     (after,) = await sent(owner)

@@ -158,11 +158,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _kind(value: Any) -> str:
     kinds: Mapping[type, str] = {
-        dict: "object",
-        list: "list",
-        str: "text",
-        bool: "boolean",
-        int: "number",
-        float: "number",
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
     }
     return kinds.get(type(value), "null")
