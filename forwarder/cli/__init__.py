@@ -31,7 +31,7 @@ INTERRUPTED = 130
 COMPLETION = "_FORWARDER_COMPLETE"
 TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
-COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "local-kinesis")
+COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "import-dms", "local-kinesis")
 
 # Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
 # docstring is their help.
@@ -40,13 +40,15 @@ GROUPS = frozenset({"sinks", "dead-letters"})
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with these commands, whose modules are imported."""
+    from forwarder.cli.options import Command
+
     app = _empty()
     for name in names:
         module = import_module(f"forwarder.cli.{_function(name)}")
         if name in GROUPS:
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, _function(name)))
+            app.command(name, cls=Command)(getattr(module, _function(name)))
     return app
 
 

@@ -48,6 +48,22 @@ def parse(text: str, *, source: str) -> tuple[AnyRule, ...]:
     return rules
 
 
+def survey(text: str, *, source: str) -> tuple[Sequence[AnyRule], Sequence[str]]:
+    """The rules that can be followed, and for each of the others why not.
+
+    Raises:
+        Misconfigured: it is no JSON, or has no rules.
+    """
+    rules: list[AnyRule] = []
+    problems: list[str] = []
+    for place, found in enumerate(rules_in(_decoded(text, source), source=source), start=1):
+        try:
+            rules.append(_rule(found, place, source))
+        except Misconfigured as error:
+            problems.append(f"{error}")
+    return rules, problems
+
+
 def rules_in(document: Any, *, source: str) -> Sequence[Any]:
     """The list of rules in a document, wherever it stands.
 
