@@ -54,7 +54,7 @@ def test_a_task_becomes_a_database_a_sink_and_its_mappings() -> None:
                 "name": "app-to-kinesis",
                 "url": f"kinesis://{STREAM}?format=dms&MessageFormat=json-unformatted&IncludeTransactionDetails=true"
                 f"&MapBooleanAsBoolean=true&partition_key=table&role_arn={ROLE}",
-                "start": "now",
+                "start": "oldest",
             }
         ],
     }
