@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Bytecode is kept also where the environment says otherwise: each process of the tests would take five seconds more to make its own.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-unit test-long soak test-matrix check fix bench build lock clean
+.PHONY: help demo test test-unit test-long soak test-matrix check fix docs bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ check: .venv/.ready  ## Lint, type-check and verify that imports point down
 fix: .venv/.ready  ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/.ready  ## Write docs/types.md anew
+	$(BIN)/python -m tools.type_table
 
 bench: .venv/.ready  ## Measure writers, drain, lanes, latency, memory and the outbox; more than an hour
 	$(BIN)/python -m bench

@@ -1,4 +1,4 @@
-"""What is captured: a table, and one change of it."""
+"""What is captured: a table with its columns, and one change of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ import msgspec
 
 # The ``fault`` of a change whose images were taken out of the outbox before they were read. It is the SQLSTATE no_data.
 NO_DATA = "02000"
+
+
+class ColumnType(msgspec.Struct, frozen=True):
+    """The type of a column. For a domain: the type that it is made of. For an array: the type of its elements."""
+
+    # Names of the catalog: pg_catalog and int4, not integer.
+    schema: str
+    name: str
+    # As pg_type.typtype: b(ase), c(omposite), e(num), r(ange) or m(ultirange).
+    kind: str
+    # As pg_attribute.atttypmod: what stands in brackets, such as precision and scale of a numeric; -1: nothing does.
+    modifier: int
+    is_array: bool
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of a captured table."""
+
+    name: str
+    # None: nothing is known but the name, which the column had before.
+    type: ColumnType | None = None
 
 
 class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
@@ -20,11 +41,20 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     # For each column of the primary key, in its order, every name that the column has had, the newest first. Empty: there is no key.
     key_columns: tuple[tuple[str, ...], ...]
     before_image: str
+    # The columns in their order, and behind them those that are known under names of before. Empty, unless a sink's format asks for types.
+    columns: tuple[Column, ...] = ()
 
     @cached_property
     def qualified_name(self) -> str:
         """``public.orders``; not quoted, so not for SQL."""
         return f"{self.schema}.{self.name}"
+
+
+class Sizes(msgspec.Struct, frozen=True, gc=False):
+    """How many bytes the data of a record will have. None: it is too large to be made."""
+
+    whole: int | None
+    without_before: int | None
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +64,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     after_bytes: int | None
     # Where they are: None in the outbox, else in the dead letter of the sink with this name.
     letter_of: str | None = None
+    # Of its record, in a format that needs the images whole.
+    sizes: Sizes | None = None
 
 
 class Event(msgspec.Struct, gc=False):

@@ -12,6 +12,8 @@ import anyio.lowlevel
 class Whole:
     """A body in one part."""
 
+    is_too_large = False
+
     data: bytes
 
     @property

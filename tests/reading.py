@@ -16,12 +16,13 @@ from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 
 BEGINNING = Position(delivered=Snapshot(1, 1), floor_seq=0)
 
-_encode = encoder(Origins([Origin(0, "1/2")]))
+_encode = encoder(Provenance(origins=Origins([Origin(0, "1/2")]), database="shop"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,29 +5,32 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from forwarder.config import formats
+from forwarder.config.formats import Format
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 
-Format = Literal["native"]
 PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
 Ordering = Literal["strict", "none"]
 OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
+Compression = Literal["none", "gzip", "zstd"]
 OnPoison = Literal["dead-letter", "halt-lane"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
-FORMATS: tuple[Format, ...] = ("native",)
 PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
 _OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
+COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 _BOOLEANS = ("false", "true")
 
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
-_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
+_FRAMING_OPTIONS = ("newline", "compression")
+_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, *_FRAMING_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
 
 # As in botocore's model of Kinesis; the group of the region is ours.
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -94,11 +97,21 @@ Target = KinesisTarget | StdoutTarget | FileTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """What is done to the bytes of every record, whatever its format."""
+
+    # A line break behind each, as Firehose and Athena want it.
+    newline: bool = False
+    compression: Compression = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SinkUrl:
     """A target, what its records look like, and what decides their order and shard."""
 
     target: Target
     format: Format
+    framing: Framing = Framing()
     partition_key: PartitionKey
     prefix_key: bool
 
@@ -115,7 +128,7 @@ def parse(url: str) -> SinkUrl:
     except ValueError as error:
         raise Misconfigured(f"sink URL {url!r} is malformed: {error}; examples: {EXAMPLES}") from None
     options = dict(pairs)
-    known = _COMMON_OPTIONS + (_KINESIS_OPTIONS if parts.scheme == "kinesis" else ())
+    known = _COMMON_OPTIONS + formats.OPTIONS + (_KINESIS_OPTIONS if parts.scheme == "kinesis" else ())
     for name in options:
         if name not in known:
             raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
@@ -123,10 +136,21 @@ def parse(url: str) -> SinkUrl:
         raise Misconfigured(f"sink URL {url!r} gives an option twice; leave one of them out")
     return SinkUrl(
         target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
-        format=_choice(url, "format", options.get("format", FORMATS[0]), FORMATS),
+        format=_format(url, options),
+        framing=Framing(
+            newline=_choice(url, "newline", options.get("newline", "false"), _BOOLEANS) == "true",
+            compression=_choice(url, "compression", options.get("compression", COMPRESSIONS[0]), COMPRESSIONS),
+        ),
         partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
         prefix_key=_choice(url, "prefix", options.get("prefix", "true"), _BOOLEANS) == "true",
     )
+
+
+def _format(url: str, options: dict[str, str]) -> Format:
+    try:
+        return formats.format_of(options.get("format", "native"), options)
+    except Misconfigured as error:
+        raise Misconfigured(f"sink URL {url!r}: {error}") from None
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:

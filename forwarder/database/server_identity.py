@@ -32,6 +32,17 @@ async def max_prepared_transactions(connection: Connection) -> int:
     return most
 
 
+async def database_name(connection: Connection) -> str:
+    """The name of the database that a session is connected to.
+
+    Raises:
+        Unavailable: the server does not answer.
+    """
+    with database_errors("cannot tell the name of the database"):
+        name: str = await connection.fetchval(query("database_name"))
+    return name
+
+
 async def server_of(connection: Connection, *, url: str) -> Server:
     """The server of a session. It stays the same for as long as the session lives. ``url`` is for the error.
 

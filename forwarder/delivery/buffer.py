@@ -154,7 +154,7 @@ class Buffer:
         """
         self._isolate(packed.aside)
         self._frontier.enter(packed, position, now=now)
-        self._frontier.delivered(skipped)
+        self._frontier.delivered(skipped + packed.untold)
         self.schedule.extend(self._barriers.admit(packed))
 
     def enter_again(self, packed: Packed) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +21,7 @@ from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, Event, Stored
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.metrics import SinkMetrics
-from forwarder.records.formats.native import Encoder
+from forwarder.records.formats.encoder import Encoder
 from forwarder.records.record import Body
 
 # The least that S3 takes as a part of an object. Not less, since the server decompresses the whole image for each part.
@@ -66,6 +67,20 @@ class Images:
         )
 
 
+class Bodies(Protocol):
+    """Makes the bodies of events whose images are in the database, in one way or the other: ``SplicedBodies``, ``WholeBodies``."""
+
+    async def measured(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events, and of each what has to be known for the size of its record.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+
+    def body(self, event: Event) -> bytes | Body:
+        """A body to read the record by; or the record's data, if it holds no image, or empty, if the format has no record for the event."""
+
+
 class StoredBody(msgspec.Struct):
     """The pieces of a record, and where its images are: ``forwarder.records.record.Body``."""
 
@@ -82,6 +97,8 @@ class StoredBody(msgspec.Struct):
     stored: Sequence[tuple[bool, int]]
     # Whether the change was found to be gone from the outbox.
     is_lost: bool = False
+    # It is never in memory whole.
+    is_too_large: bool = False
 
     @property
     def size(self) -> int:
@@ -122,21 +139,34 @@ class StoredBody(msgspec.Struct):
         return []
 
 
-def encode(encoder: Encoder, event: Event, images: Images) -> bytes | Body:
-    """The data of an event whose images are in the database: a body to read it by or, if its record holds no image, the data itself."""
-    stored = event.stored or Stored(None, None)
-    marked = msgspec.structs.replace(
-        event,
-        before=None if stored.before_bytes is None else _MARK,
-        after=None if stored.after_bytes is None else _MARK,
-    )
-    bare = msgspec.structs.replace(event, before=None, after=None, fault=NO_DATA)
-    line, bare_line = encoder([marked, bare])
-    pieces = line.split(_MARK.encode())
-    sizes = [(True, stored.before_bytes), (False, stored.after_bytes)]
-    found = [(is_before, size) for is_before, size in sizes if size is not None]
-    # The records of a table that keeps no old rows have no `before`, even if one is stored. `after` is the last in any record.
-    held = found[len(found) - (len(pieces) - 1) :]
-    if not held:
-        return line
-    return StoredBody(images, event.seq, event.table.qualified_name, stored.letter_of, bare_line, pieces, held)
+class SplicedBodies:
+    """Makes the bodies of events whose images are in the database, in a format that has them in its records as they are."""
+
+    def __init__(self, encoder: Encoder, images: Images) -> None:
+        self._encoder = encoder
+        self._images = images
+
+    async def measured(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events: how large their records will be can be told from what is known of the images."""
+        return events
+
+    def body(self, event: Event) -> bytes | Body:
+        """A body to read the record by or, if it holds no image, its data."""
+        stored = event.stored or Stored(None, None)
+        marked = msgspec.structs.replace(
+            event,
+            before=None if stored.before_bytes is None else _MARK,
+            after=None if stored.after_bytes is None else _MARK,
+        )
+        bare = msgspec.structs.replace(event, before=None, after=None, fault=NO_DATA)
+        line, bare_line = self._encoder([marked, bare])
+        pieces = line.split(_MARK.encode())
+        sizes = [(True, stored.before_bytes), (False, stored.after_bytes)]
+        found = [(is_before, size) for is_before, size in sizes if size is not None]
+        # The records of a table that keeps no old rows have no `before`, even if one is stored. `after` is the last in any record.
+        held = found[len(found) - (len(pieces) - 1) :]
+        if not held:
+            return line
+        return StoredBody(
+            self._images, event.seq, event.table.qualified_name, stored.letter_of, bare_line, pieces, held
+        )

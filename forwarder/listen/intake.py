@@ -12,6 +12,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
 from forwarder.health import ServiceState
+from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
@@ -19,7 +20,6 @@ from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position
 from forwarder.outbox.transactions import Transactions
-from forwarder.records.packing import Packer
 
 # A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
 OVERSIZED_RETRY_SECONDS = 5.0
@@ -37,7 +37,7 @@ class Intake:
         *,
         position: Position,
         relay: Relay,
-        packer: Packer,
+        maker: RecordMaker,
         state: ServiceState,
         wants: TableFilter | None = None,
         ahead: Ahead | None = None,
@@ -48,7 +48,7 @@ class Intake:
         # Up to `_position` pages are read, and up to `_taken` they are with the relay.
         self._position = self._taken = position
         self._relay = relay
-        self._packer = packer
+        self._maker = maker
         self._state = state
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
@@ -127,7 +127,7 @@ class Intake:
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:
             events = [event for event in events if not ahead.has(event.txid, event.seq)]
-        packed = self._packer.pack(events, any_stored=page.any_stored)
+        packed = await self._maker.records(events, any_stored=page.any_stored)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         self._taken = page.position
         if ahead and ahead.is_behind(page.position):

@@ -6,16 +6,15 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
 
 from forwarder.config.settings import Settings, SinkSettings
-from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
+from forwarder.config.sink_url import KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database import sessions
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
-from forwarder.database.server_identity import server_of
+from forwarder.database.server_identity import database_name, server_of
 from forwarder.database.sessions import Connection
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.delivery.destination import Destination
@@ -27,11 +26,11 @@ from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.health import Phase, ServiceState
-from forwarder.listen import bodies
 from forwarder.listen.bodies import Images
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.record_maker import record_maker
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.standby import Standby
 from forwarder.listen.table_filter import table_filter
@@ -39,11 +38,7 @@ from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
 from forwarder.outbox.survey import Survey
-from forwarder.records import partition_key
-from forwarder.records.formats import native
-from forwarder.records.origins import Origins
-from forwarder.records.packing import Packer
-from forwarder.records.renames import Renames, renaming
+from forwarder.records.formats.encoder import Provenance
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
@@ -124,8 +119,7 @@ class DatabaseSide:
     session: LeaderSession
     # Where changes are read from; shared.
     inflow: Inflow
-    # What the ids of records begin with.
-    origins: Origins
+    provenance: Provenance
     positions: Positions
     tenure: Tenure
 
@@ -197,7 +191,12 @@ async def _database_side(
         tell_lost=setup.metrics.lost,
     )
     tenure = await _tenure(setup, positions)
-    return DatabaseSide(session=session, inflow=inflow, origins=entered.origins, positions=positions, tenure=tenure)
+    provenance = Provenance(
+        origins=entered.origins,
+        database=await database_name(session.connection),
+        region=target.region if isinstance(target := setup.sink_url.target, KinesisTarget) else None,
+    )
+    return DatabaseSide(session=session, inflow=inflow, provenance=provenance, positions=positions, tenure=tenure)
 
 
 async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
@@ -211,7 +210,13 @@ async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
 def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide) -> Leader:
     session, inflow, tenure = database.session, database.inflow, database.tenure
     relay = Relay(destination, tenure, limits=setup.memory, state=setup.state, metrics=setup.metrics)
-    packer = _packer(setup, destination.sink, database)
+    maker = record_maker(
+        setup.sink_url,
+        destination.sink,
+        provenance=database.provenance,
+        images=Images(session, metrics=setup.metrics),
+        mappings=setup.mappings,
+    )
     checkpoints = Checkpoints(
         database.positions,
         session.turn,
@@ -224,7 +229,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         session,
         sink=setup.sink.name,
         registry=inflow.registry,
-        packer=packer,
+        maker=maker,
         relay=relay,
         checkpoints=checkpoints,
     )
@@ -234,7 +239,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         position=tenure.position,
         ahead=tenure.ahead,
         relay=relay,
-        packer=packer,
+        maker=maker,
         state=setup.state,
         wants=table_filter(setup.sink.tables),
     )
@@ -246,32 +251,6 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         checkpoints=checkpoints,
         redelivery=redelivery,
     )
-
-
-def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
-    sink_url, origins = setup.sink_url, database.origins
-    encode = native.encoder(origins)
-    if setup.mappings:
-        encode = renaming(encode, Renames(setup.mappings))
-    images = Images(database.session, metrics=setup.metrics)
-    return Packer(
-        sink,
-        origins=origins,
-        encode=encode,
-        encode_stored=partial(bodies.encode, encode, images=images),
-        choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
-        oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
-        has_barriers=_has_barriers(sink_url),
-    )
-
-
-def _has_barriers(sink_url: SinkUrl) -> bool:
-    """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
-
-    There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
-    """
-    is_ordered = isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
-    return is_ordered and sink_url.partition_key != "table"
 
 
 def _halts_lanes(sink_url: SinkUrl) -> bool:

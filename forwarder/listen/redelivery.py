@@ -7,11 +7,11 @@ import anyio
 from forwarder.delivery.relay import Relay
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.record_maker import RecordMaker
 from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import EventReader
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Transactions
-from forwarder.records.packing import Packer
 from forwarder.store import dead_letters
 from forwarder.store.dead_letters import Due
 
@@ -27,14 +27,14 @@ class Redelivery:
         *,
         sink: str,
         registry: Registry,
-        packer: Packer,
+        maker: RecordMaker,
         relay: Relay,
         checkpoints: Checkpoints,
     ) -> None:
         self._session = session
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), CommitTimes(), letters_of=sink)
-        self._packer = packer.for_letters(sink)
+        self._maker = maker.for_letters(sink)
         self._relay = relay
         self._checkpoints = checkpoints
         self._first_round = anyio.Event()
@@ -67,7 +67,7 @@ class Redelivery:
         # `forwarder replay --table` begins another epoch before it writes letters. If we have not noticed that yet, `prove` raises here.
         # Without it we would notice when the letters are sent and cannot be removed, and the next leader would send them once more.
         await self._checkpoints.prove()
-        await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
+        await self._relay.deliver_again(await self._maker.records(letters.events, any_stored=True))
         # They are delivered. If a stop cancelled us here, they would be sent once more.
         with anyio.CancelScope(shield=True):
             # Letters that were set aside again are stored anew by the save. They are no longer due then, so they are not dropped.

@@ -23,6 +23,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
+from forwarder.records.formats.catalogue import needs_columns
 from forwarder.store.positions import Newcomers
 
 # However many sinks share what may be in memory, each may have so much.
@@ -50,6 +51,8 @@ class Service:
         self._mappings = load_mappings(settings.table_mappings)
         self._settings = settings
         self._database_url = database_url
+        # Whether the format of any sink asks for the types of columns.
+        self._with_columns = any(needs_columns(sink_url.parse(sink.url).format) for sink in sinks)
         self._outbox_metrics = metrics.outbox
         self.outbox_state = OutboxState()
         self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)
@@ -109,6 +112,7 @@ class Service:
                     janitor,
                     database_url=self._database_url,
                     sinks=len(self._workers),
+                    with_columns=self._with_columns,
                     once=once,
                 )
                 async with anyio.create_task_group() as tasks:

@@ -17,6 +17,7 @@ from typing import Any
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection
 from forwarder.events import NO_DATA, CapturedTable, Event, Stored
+from forwarder.outbox.columns import unknown_columns
 from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.contexts import context_json
 from forwarder.outbox.keys import first_key
@@ -98,6 +99,10 @@ class EventReader:
             for event in unread:
                 event.table, read_key = self._registry.tables[event.table.id]
                 event.key, event.key_values = read_key(event.after or event.before or "") or _NO_KEY
+        if self._registry.with_columns and (unknown := unknown_columns(events)):
+            await self._registry.learn_columns(connection, unknown)
+            for event in events:
+                event.table, _ = self._registry.tables[event.table.id]
         await self._commit_times.complete(connection, events)
         return events, bool(bare)
 

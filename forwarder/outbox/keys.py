@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from forwarder.events import CapturedTable
-from forwarder.json_members import top_level_members
+from forwarder.json_members import scan
 from forwarder.outbox.canonical_keys import canonical, lane
 
 # From a row's image to two texts: the key as a JSON object, such as `{"id":42,"region":"eu"}`, and its bare values joined by commas, `42,eu`.
@@ -100,7 +100,7 @@ class _Key:
         return labels, values
 
     def _find_leniently(self, image: str) -> tuple[Sequence[str], Sequence[str]] | None:
-        found = top_level_members(image)
+        found = scan(image)
         labels = [next((label for _, label in names if label in found), None) for names in self._columns]
         there = [label for label in labels if label is not None]
         return (there, [found[label] for label in there]) if len(there) == len(labels) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import msgspec
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.errors import Refused
-from forwarder.events import CapturedTable
+from forwarder.events import CapturedTable, Column
 from forwarder.outbox.keys import ReadKey, key_reader
 
 # seq, txid, at, table_id, relation, op, before, after, fault, context and extra, in this order.
@@ -24,6 +24,7 @@ class _KeyColumn(msgspec.Struct):
     names: tuple[str, ...]
 
 
+_COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 _KEY_COLUMNS = msgspec.json.Decoder(tuple[_KeyColumn, ...])
 _TABLE_ID_AND_RELATION = itemgetter(3, 4)
 
@@ -31,7 +32,9 @@ _TABLE_ID_AND_RELATION = itemgetter(3, 4)
 class Registry:
     """A copy of the registry in memory. It is read again when a row names a table that it lacks, and now and then for new names."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_columns: bool = False) -> None:
+        """``with_columns``: the tables are to have their columns and the types of these."""
+        self.with_columns = with_columns
         # By id, each table and what reads the key out of an image of one of its rows.
         self.tables: dict[int, tuple[CapturedTable, ReadKey]] = {}
         # Schema and name of each table or partition, by oid; None for one that was dropped.
@@ -43,8 +46,9 @@ class Registry:
         """Read the present names of these tables, or of all, and every name that their key columns have had."""
         chosen = None if table_ids is None else list(table_ids)
         await connection.execute(query("refresh_keys"), chosen)
+        columns = await _columns(connection, chosen) if self.with_columns else {}
         for row in await connection.fetch(query("tables"), chosen):
-            self._learn(_table(row))
+            self._learn(_table(row, self._with_earlier(row["id"], columns.get(row["id"], ()))))
         if table_ids is None:
             # Partitions are left out, so that `learn` asks for their names again.
             self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
@@ -58,6 +62,12 @@ class Registry:
             self._stamps[relation] = stamp
             self._places.pop(relation, None)
         await self.refresh(connection, {id for id, _, _ in changed})
+
+    def _with_earlier(self, id: int, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """These columns of a table, and behind them those that it had before under other names: images of before a rename have these."""
+        names = {column.name for column in columns}
+        known, _ = self.tables.get(id, (None, None))
+        return columns + tuple(column for column in (known.columns if known else ()) if column.name not in names)
 
     def _learn(self, table: CapturedTable) -> None:
         """A table of which nothing has changed stays the same object: tables are compared by identity, and what follows from one is cached."""
@@ -85,6 +95,16 @@ class Registry:
             place = await connection.fetchrow(query("relation_name"), relation)
             self._places[relation] = (place["schema"], place["name"]) if place else None
 
+    async def learn_columns(self, connection: Connection, unknown: Mapping[int, Collection[str]]) -> None:
+        """Look up columns that images have and these tables, by their ids, have not. What is not found is kept as a column of no known type."""
+        await self.refresh(connection, unknown.keys())
+        for id, names in unknown.items():
+            table, read_key = self.tables[id]
+            known = {column.name for column in table.columns}
+            lost = tuple(Column(name) for name in sorted(names) if name not in known)
+            if lost:
+                self.tables[id] = msgspec.structs.replace(table, columns=table.columns + lost), read_key
+
     def partition(self, table: CapturedTable, relation: int) -> str | None:
         """The name of the partition with this oid.
 
@@ -94,7 +114,12 @@ class Registry:
         return None if place is None or place == (table.schema, table.name) else place[1]
 
 
-def _table(row: asyncpg.Record) -> CapturedTable:
+async def _columns(connection: Connection, table_ids: Sequence[int] | None) -> Mapping[int, tuple[Column, ...]]:
+    """The columns of these tables, or of all, by their ids."""
+    return {id: _COLUMNS.decode(columns) for id, columns in await connection.fetch(query("columns"), table_ids)}
+
+
+def _table(row: asyncpg.Record, columns: tuple[Column, ...]) -> CapturedTable:
     return CapturedTable(
         id=row["id"],
         relation=row["relation"],
@@ -102,4 +127,5 @@ def _table(row: asyncpg.Record) -> CapturedTable:
         name=row["name"],
         key_columns=tuple(column.names for column in _KEY_COLUMNS.decode(row["key_columns"])),
         before_image=row["before_image"],
+        columns=columns,
     )

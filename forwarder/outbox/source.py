@@ -64,9 +64,17 @@ class Source:
     """Opens an inflow for the first sink that leads, shares it with the others, and closes it behind the last."""
 
     def __init__(
-        self, tasks: TaskGroup, settings: Settings, janitor: Janitor, *, database_url: str, sinks: int, once: bool
+        self,
+        tasks: TaskGroup,
+        settings: Settings,
+        janitor: Janitor,
+        *,
+        database_url: str,
+        sinks: int,
+        with_columns: bool,
+        once: bool,
     ) -> None:
-        """``sinks``: how many will read from it.
+        """``sinks``: how many will read from it; ``with_columns``: the format of one of them asks for the types of columns.
 
         ``once``: the head of the feed stays where the outbox ended when the inflow was opened.
         """
@@ -75,6 +83,7 @@ class Source:
         self._janitor = janitor
         self._database_url = database_url
         self._sinks = sinks
+        self._with_columns = with_columns
         self._once = once
         self._opening = anyio.Lock()
         self._inflow: Inflow | None = None
@@ -163,7 +172,7 @@ class Source:
         return doorbell
 
     async def _open(self, reader: Connection, where: Whereabouts, waking: Waking) -> Inflow:
-        registry = Registry()
+        registry = Registry(with_columns=self._with_columns)
         with database_errors("cannot read the registry of captured tables"):
             await registry.refresh(reader)
         listen = self._settings.listen

@@ -5,5 +5,5 @@
 * ``chooser`` in ``partition_key``: the partition keys of events
 * ``Origins`` in ``origins``: what the ids of changes begin with
 * ``encode`` in ``kpl``: many payloads of one key in one Kinesis record
-* ``encoder`` in ``formats.native``: the bytes of records
+* ``record_format`` in ``formats.catalogue``: the bytes of records
 """

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Event, Stored
-from forwarder.records.formats.native import Encoder
+from forwarder.events import Event, Sizes, Stored
+from forwarder.records.formats.encoder import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
 from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
@@ -66,6 +66,8 @@ class Packed:
     later: deque[Record] = field(default_factory=deque)
     # Those that are too large.
     aside: Sequence[SetAside] = ()
+    # How many events have no record in the sink's format.
+    untold: int = 0
 
     @property
     def is_delivered(self) -> bool:
@@ -124,14 +126,20 @@ class Packer:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
                     self._fill(record, event)
-        elif max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+        elif all(encoded) and max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches)
 
     def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
+        """Keep the records that there are, and that fit or can be made to."""
         fitting: list[Record] = []
         aside: list[SetAside] = []
+        untold = 0
         for event, record in zip(events, records, strict=True):
+            if not record.data and not record.body:
+                record.undelivered.remove(record.seq)
+                untold += 1
+                continue
             fitted = record if self._fits(record) else self._reduce(event, record)
             if self._fits(fitted):
                 fitting.append(fitted)
@@ -145,6 +153,7 @@ class Packer:
             later=deque(fitting[now:]),
             stretches=stretches,
             aside=aside,
+            untold=untold,
         )
 
     def _ready(self, records: Sequence[Record]) -> int:
@@ -154,7 +163,7 @@ class Packer:
         return next((number for number, record in enumerate(records) if record.body), len(records))
 
     def _fits(self, record: Record) -> bool:
-        return record.size <= self._limits.max_record_bytes
+        return record.size <= self._limits.max_record_bytes and not (record.body and record.body.is_too_large)
 
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller as the policy says, if it can."""
@@ -165,9 +174,12 @@ class Packer:
                 seq=event.seq,
             )
         if self._oversize.kind == "drop-before":
-            stored = event.stored and replace(event.stored, before_bytes=None)
-            return self._again(record, replace(event, before=None, stored=stored, omitted=("before", *event.omitted)))
-        if self._oversize.kind == "s3" and (body := record.body or self._left_behind(event)):
+            return self._again(record, without_before(event))
+        if (
+            self._oversize.kind == "s3"
+            and (body := record.body or self._left_behind(event, record))
+            and not body.is_too_large
+        ):
             origin = self._origins.name_of(event.seq)
             key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
             attachment = Attachment(self._oversize.bucket, key, body)
@@ -187,9 +199,10 @@ class Packer:
             return pointer
         return record
 
-    def _left_behind(self, event: Event) -> Body | None:
-        """A body for the record of an event whose images are in memory: they can be read from the database again. None if it has no images."""
-        stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of)
+    def _left_behind(self, event: Event, record: Record) -> Body | None:
+        """A body for a record that is in memory whole: its images can be read from the database again. None if it has no images."""
+        sizes = Sizes(len(record.data), len(record.data))
+        stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of, sizes)
         data = self._encode_stored(replace(event, before=None, after=None, stored=stored))
         return None if isinstance(data, bytes) else data
 
@@ -207,7 +220,15 @@ class Packer:
             record.data, record.body = b"", data
 
     def _excess(self, record: Record) -> str:
+        if record.body and record.body.is_too_large:
+            return f"has rows of {record.body.size} bytes, which is too much for a format that takes them apart or compresses them"
         return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"
+
+
+def without_before(event: Event) -> Event:
+    """The event without its old row, as the policy ``drop-before`` sends it."""
+    stored = event.stored and replace(event.stored, before_bytes=None)
+    return replace(event, before=None, stored=stored, omitted=("before", *event.omitted))
 
 
 def _bytes(image: str | None) -> int | None:

@@ -20,6 +20,10 @@ class Body(Protocol):
     def size(self) -> int:
         """Bytes of it."""
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it would have to be in memory whole, and is too large for that. Then it cannot be read."""
+
     def parts(self) -> AsyncIterator[bytes]:
         """Read it from the database, some megabytes at a time; no part is kept.
 

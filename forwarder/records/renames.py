@@ -6,13 +6,11 @@
    ``withheld`` name. Values stay as PostgreSQL wrote them.
 3. ``add-before-image-columns`` adds to the new row of an update the old values, under names of their own.
 
-As they are in the database stay: the name of a partition; what a record of kind schema tells, which is of the database; and the columns of a change
-whose images are too large to be held in memory (``Event.stored``), since they go from the database to the sink part by part.
+The name of a partition stays as it is in the database, and so does what a record of kind schema tells, which is about the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from copy import copy
 
 import msgspec
@@ -23,8 +21,6 @@ from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
-
-Encoder = Callable[[Sequence[Event]], list[bytes]]
 
 _OF_ROWS = frozenset((b"I", b"U", b"D"))
 # The application's own event, whose table is ours.
@@ -38,6 +34,8 @@ class Renames:
 
     def __init__(self, mappings: TableMappings) -> None:
         self._mappings = mappings
+        # Whether rows are taken apart for it, so that they have to be in memory whole.
+        self.change_rows = mappings.change_rows
         self._tables: dict[CapturedTable, _Renamed | None] = {}
         # By table, under its new names.
         self._object_mappings: dict[CapturedTable, ObjectMapping | None] = {}
@@ -67,11 +65,6 @@ class Renames:
         return self._tables[table]
 
 
-def renaming(encode: Encoder, renames: Renames) -> Encoder:
-    """The encoder of events under the names that the mappings have for them."""
-    return lambda events: encode([renames.event(event) for event in events])
-
-
 class _Renamed:
     """One table under its new names."""
 
@@ -85,13 +78,16 @@ class _Renamed:
             if names.renames_columns
             else table.key_columns
         )
-        self.table = msgspec.structs.replace(table, schema=names.schema, name=names.table, key_columns=keys)
+        columns = tuple(msgspec.structs.replace(column, name=self._column(column.name)) for column in table.columns)
+        self.table = msgspec.structs.replace(
+            table, schema=names.schema, name=names.table, key_columns=keys, columns=columns
+        )
 
     def event(self, event: Event) -> Event:
         """The event under these names."""
         named = copy(event)
         named.table = self.table
-        if event.op in _OF_ROWS and not event.stored and (self._names.renames_columns or self._before_image):
+        if event.op in _OF_ROWS and (self._names.renames_columns or self._before_image):
             named.before = self._image(event.before)
             named.after = self._image(event.after, self._old_values(event))
             named.key, named.moved = self._image(event.key), self._image(event.moved)

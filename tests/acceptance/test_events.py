@@ -168,6 +168,7 @@ async def test_an_event_that_the_stream_will_not_have_is_a_dead_letter(
     assert "event" in listed
     assert "oversize" in listed
     shown = json.loads(await operator.says("dead-letters", "show", "1"))
+    assert shown["op"] == "event"
     assert len(shown["after"]["payload"]) == 1 << 20
 
 

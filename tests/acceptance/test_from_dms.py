@@ -9,7 +9,7 @@ from pathlib import Path
 
 import botocore.session
 
-from forwarder.config.sink_url import FORMATS
+from forwarder.config.formats import FORMATS
 from tests.databases import Database, connected
 from tests.described import endpoints, source, target, task, tasks
 from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
+from unittest.mock import Mock
 
 import anyio
 import asyncpg
@@ -15,7 +16,9 @@ from forwarder.database.sessions import session
 from forwarder.delivery.sink import Rejection
 from forwarder.errors import Refused, Unavailable
 from forwarder.health import ServiceState
+from forwarder.listen.bodies import SplicedBodies
 from forwarder.listen.intake import Intake
+from forwarder.listen.record_maker import RecordMaker
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
 from forwarder.outbox.feed import Feed
@@ -41,6 +44,8 @@ else:
 # Far beyond what a ring takes, far below the poll interval that a lost one would take.
 PROMPT_SECONDS = 5.0
 POLL_INTERVAL_SECONDS = 60.0
+# No row is large.
+NO_IMAGES = SplicedBodies(Mock(), Mock())
 
 IsolationLevel = Literal["read_committed", "repeatable_read", "serializable"]
 ISOLATION_LEVELS: tuple[IsolationLevel, ...] = ("read_committed", "repeatable_read", "serializable")
@@ -320,10 +325,12 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             sink,
             origins=Origins([Origin(0, "7")]),
             encode=lambda events: [str(event.key_values).encode() for event in events],
-            encode_stored=lambda event: str(event.key_values).encode(),
+            encode_stored=NO_IMAGES.body,
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
-        intake = Intake(feed, outbox, position=START, relay=relay, packer=packer, state=ServiceState())
+        intake = Intake(
+            feed, outbox, position=START, relay=relay, maker=RecordMaker(packer, NO_IMAGES), state=ServiceState()
+        )
         async with running(relay), anyio.create_task_group() as tasks:
 
             async def listen() -> None:

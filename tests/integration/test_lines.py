@@ -24,6 +24,8 @@ def records_of(*texts: str) -> Sequence[Record]:
 class Parts:
     """A body of some texts, after which it may fail."""
 
+    is_too_large = False
+
     def __init__(self, *texts: str, error: Exception | None = None) -> None:
         self._texts = texts
         self._error = error

@@ -53,7 +53,9 @@ def settings_file(found: Description, *, sources: Sequence[str], mappings_path: 
             f"name = {_text(_name(found))}",
             *_notes(sink.became),
             f"url = {_text(sink_address)}",
-            *_comment("From `forwarder migrate` on, so nothing is lost between the two; what DMS sends after that comes twice."),
+            *_comment(
+                "From `forwarder migrate` on, so nothing is lost between the two; what DMS sends after that comes twice."
+            ),
             'start = "oldest"',
         ],
         [*_comment(f"Task {found.task.name}:"), *_notes(task.became)] if found.task else [],

@@ -13,6 +13,11 @@ from forwarder.errors import Misconfigured
 _ACTIONS = frozenset(get_args(NamingAction))
 
 
+def is_naming_columns(rule: TransformationRule) -> bool:
+    """Whether a rule gives columns other names."""
+    return rule.rule_target == "column" and rule.rule_action in _ACTIONS
+
+
 def renamed(rule: TransformationRule, name: str) -> str:
     """The name as the rule has it. A prefix or a suffix that is not there is not removed."""
     value, old = rule.value or "", rule.old_value or ""

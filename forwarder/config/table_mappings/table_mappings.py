@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from forwarder.config.table_mappings.columns import MappedTable
-from forwarder.config.table_mappings.naming import TableNames, names_of
+from forwarder.config.table_mappings.naming import TableNames, is_naming_columns, names_of
 from forwarder.config.table_mappings.object_mapping import ObjectMapping, columns_named, object_mapping
 from forwarder.config.table_mappings.parsing import parse
 from forwarder.config.table_mappings.precedence import ByTable, names_exactly, the_one
@@ -81,6 +81,11 @@ class TableMappings:
         names = names_of(self.transforming(schema, table), schema, table)
         mapping = self.object_mapping(schema, table)
         return replace(names, table=mapping.target_table) if mapping and mapping.target_table else names
+
+    @property
+    def change_rows(self) -> bool:
+        """Whether any rule gives columns other names, or adds some."""
+        return any(rule.before_image_def or is_naming_columns(rule) for rule in self.transformations.rules)
 
     def before_image(self, schema: str, table: str) -> BeforeImageDefinition | None:
         """Which columns of a table have their old value beside them in the record, and under which names; None: none.

@@ -1,4 +1,7 @@
 """The formats of records, one a module.
 
+* ``record_format`` in ``catalogue``: the one that a sink's URL asks for
+* ``framed`` in ``framing``: line breaks and compression
+* ``Encoder``, ``Provenance`` in ``encoder``: what each of them is
 * ``encoder`` in ``native``: one JSON object a line
 """

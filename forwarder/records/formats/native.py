@@ -9,16 +9,15 @@ the listener spends 14 µs of CPU on an event (``python -m bench drain``). Three
 3. The line is one f-string, without a call for what most events do not have.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
 
 from forwarder.events import CapturedTable, Event
+from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.origins import Origins
-
-Encoder = Callable[[Sequence[Event]], list[bytes]]
 
 _OPERATIONS = {
     b"I": "insert",
@@ -42,11 +41,13 @@ _ID_MASK = (1 << _ID_BITS) - 1
 _ID_ENDS = [f"{number:03x}" for number in range(1 << _ID_BITS)]
 
 
-def encoder(origins: Origins) -> Encoder:
+def encoder(provenance: Provenance) -> Encoder:
     """A function from events to the bytes of their records, one each.
 
     ``id`` is the name of the change's origin and ``seq`` in 16 hexadecimal digits: the same over every re-send.
     """
+
+    origins = provenance.origins
 
     def encode(events: Sequence[Event]) -> list[bytes]:
         encoded: list[bytes] = []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from forwarder.config.formats import Native
 from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
 from forwarder.errors import Misconfigured
 
@@ -9,7 +10,7 @@ from forwarder.errors import Misconfigured
 def test_a_stream_is_named_with_its_region() -> None:
     assert parse("kinesis://changes?region=eu-west-1") == SinkUrl(
         target=KinesisTarget(stream="changes", region="eu-west-1", endpoint_url=None, aggregation="none"),
-        format="native",
+        format=Native(),
         partition_key="primary-key",
         prefix_key=True,
     )
@@ -40,7 +41,7 @@ def test_a_stream_is_used_as_whom_and_through_which_endpoint_the_options_say() -
 def test_options_decide_key_and_prefix() -> None:
     url = parse("kinesis://changes?partition_key=table&prefix=false&format=native")
 
-    assert (url.partition_key, url.prefix_key, url.format) == ("table", False, "native")
+    assert (url.partition_key, url.prefix_key, url.format) == ("table", False, Native())
 
 
 @pytest.mark.parametrize(

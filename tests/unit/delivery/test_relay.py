@@ -980,6 +980,8 @@ async def test_a_halted_lane_holds_the_truncate_of_its_table_and_a_change_that_i
 class Body:
     """Data that is read when it is asked for; of which nothing is left once it was given up."""
 
+    is_too_large = False
+
     def __init__(self, data: bytes, *, is_gone: bool = False) -> None:
         self._data = data
         self._is_gone = is_gone

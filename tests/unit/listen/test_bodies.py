@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from forwarder.errors import Torn, Vanished
 from forwarder.events import NO_DATA, CapturedTable, Event, Stored
 from forwarder.listen import bodies
+from forwarder.listen.bodies import SplicedBodies
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.record import Body
 
 PART_BYTES = 10
-ENCODE = encoder(Origins([Origin(0, "7")]))
+ENCODE = encoder(Provenance(origins=Origins([Origin(0, "7")]), database="shop"))
 
 
 @dataclass
@@ -67,7 +69,7 @@ async def read(event: Event, shelf: Shelf) -> bytes:
 
     images: Any = shelf
     stored = Stored(size(shelf.before), size(shelf.after), "default")
-    data = bodies.encode(ENCODE, replace(event, before=None, after=None, stored=stored), images)
+    data = SplicedBodies(ENCODE, images).body(replace(event, before=None, after=None, stored=stored))
     if isinstance(data, bytes):
         return data
     whole = await joined(data)
@@ -83,7 +85,7 @@ def body_of(event: Event, shelf: Shelf, *, letter_of: str | None = None) -> Body
     """As ``read``, but not read yet; both images are ASCII."""
     images: Any = shelf
     stored = Stored(len(shelf.before or ""), len(shelf.after or ""), letter_of)
-    body = bodies.encode(ENCODE, replace(event, before=None, after=None, stored=stored), images)
+    body = SplicedBodies(ENCODE, images).body(replace(event, before=None, after=None, stored=stored))
     assert not isinstance(body, bytes)
     return body
 

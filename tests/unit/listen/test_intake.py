@@ -65,13 +65,13 @@ class Relay:
         self.positions.append(position)
 
 
-class Packer:
+class Maker:
     """Leaves events as they are, but for one that it refuses."""
 
     def __init__(self, *, refuses: int | None = None) -> None:
         self._refuses = refuses
 
-    def pack(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
+    async def records(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
         if self._refuses in events:
             raise Refused(f"change {self._refuses} is too large")
         return events
@@ -80,14 +80,14 @@ class Packer:
 def intake_of(
     outbox: Outbox,
     relay: Relay,
-    packer: Packer | None = None,
+    maker: Maker | None = None,
     *,
     position: Position = START,
     ahead: Ahead | None = None,
     state: ServiceState | None = None,
 ) -> Intake:
     feed: Any = Feed(HEAD, shared=False)
-    parts: Any = {"relay": relay, "packer": packer or Packer(), "state": state or ServiceState()}
+    parts: Any = {"relay": relay, "maker": maker or Maker(), "state": state or ServiceState()}
     reads_from: Any = outbox
     return Intake(feed, reads_from, position=position, ahead=ahead, **parts)
 
@@ -134,7 +134,7 @@ async def test_a_page_that_is_held_when_reading_stops_is_not_passed() -> None:
 async def test_a_change_that_is_refused_ends_it_after_all_before_it_was_offered() -> None:
     relay = Relay(room=PAGES)
     with pytest.raises(Refused, match="change 3 is too large"), plain_errors():
-        await intake_of(Outbox(), relay, Packer(refuses=3)).run()
+        await intake_of(Outbox(), relay, Maker(refuses=3)).run()
     assert relay.offered == [1, 2]
 
 
@@ -152,13 +152,13 @@ class OnePage(Outbox):
         return Page(events=events, position=position.advanced(PAGES).finished())
 
 
-class Stopping(Packer):
+class Stopping(Maker):
     """Stops before a change, until it is allowed."""
 
     def allow(self) -> None:
         self._refuses = None
 
-    def pack(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
+    async def records(self, events: Sequence[Any], *, any_stored: bool) -> Sequence[Any]:
         for event in events:
             if event.seq == self._refuses:
                 raise Oversized(f"change {event.seq} is too large", seq=event.seq)
@@ -189,12 +189,12 @@ async def test_an_oversized_change_is_tried_again_and_passed_once_the_sink_takes
 ) -> None:
     monkeypatch.setattr("forwarder.listen.intake.OVERSIZED_RETRY_SECONDS", 0)
     state = ServiceState(phase=Phase.LEADING)
-    outbox, relay, packer = OnePage(), Relay(room=1000), Stopping(refuses=3)
-    async with running(intake_of(outbox, relay, packer, state=state)):
+    outbox, relay, maker = OnePage(), Relay(room=1000), Stopping(refuses=3)
+    async with running(intake_of(outbox, relay, maker, state=state)):
         while len(outbox.read_pages) < 3:
             await checkpoint()
         assert (state.reason, state.ready) == ("change 3 is too large", False)
-        packer.allow()
+        maker.allow()
         while state.reason:
             await checkpoint()
     assert [event.seq for event in relay.offered] == list(range(1, PAGES + 1))

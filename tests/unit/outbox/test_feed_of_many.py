@@ -70,7 +70,7 @@ class Sink:
             await anyio.lowlevel.checkpoint()
         self.deliver_some()
 
-    def pack(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
+    async def records(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
         """As records without content."""
         self.stream += events
         undelivered = {event.seq for event in events}
@@ -155,7 +155,7 @@ class Run:
                 outbox,
                 position=position,
                 relay=sink,  # type: ignore[arg-type]
-                packer=sink,  # type: ignore[arg-type]
+                maker=sink,  # type: ignore[arg-type]
                 state=ServiceState(),
                 wants=sink.wants,
                 ahead=ahead,

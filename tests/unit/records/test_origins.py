@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from tests.unit.records.test_packing import change
@@ -25,7 +26,7 @@ def test_where_seqs_began_anew_the_newest_origin_names_all(seq: int) -> None:
 
 @pytest.mark.parametrize("seqs", [range(4090, 4110), range(5010, 4990, -1), [4101, 1, 5001, 4100]])
 def test_records_of_one_request_are_named_one_by_one(seqs: list[int]) -> None:
-    encoded = encoder(COPIED_TWICE)([change(seq) for seq in seqs])
+    encoded = encoder(Provenance(origins=COPIED_TWICE, database="shop"))([change(seq) for seq in seqs])
 
     assert [record.split(b'"')[3].decode() for record in encoded] == [
         f"{COPIED_TWICE.name_of(seq)}/{seq:016x}" for seq in seqs

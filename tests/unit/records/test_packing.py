@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from msgspec.structs import replace
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Stored
-from forwarder.listen import bodies
+from forwarder.listen.bodies import SplicedBodies
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packed, Packer
@@ -23,6 +23,7 @@ LIMIT = 10_000
 ORDERS = CapturedTable(
     id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
 )
+PROVENANCE = Provenance(origins=Origins([Origin(0, "7")]), database="shop")
 SMALL = '{"id":1}'
 # Nothing is read here.
 NO_IMAGES: Any = None
@@ -64,12 +65,12 @@ class Images:
 
 
 def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_IMAGES) -> Packer:
-    encode = encoder(Origins([Origin(0, "7")]))
+    encode = encoder(PROVENANCE)
     return Packer(
         Limits(),
-        origins=Origins([Origin(0, "7")]),
+        origins=PROVENANCE.origins,
         encode=encode,
-        encode_stored=partial(bodies.encode, encode, images=images),
+        encode_stored=SplicedBodies(encode, images).body,
         choose_key=chooser("primary-key"),
         oversize=oversize,
         has_barriers=has_barriers,
@@ -155,7 +156,7 @@ def test_stop_refuses_and_names_the_change_and_the_remedy() -> None:
 
 
 async def test_s3_sends_a_pointer_and_attaches_the_record_that_would_have_been_sent_to_be_read_later() -> None:
-    [whole] = encoder(Origins([Origin(0, "7")]))([change(0x2A, before=LARGE, after=LARGE)])
+    [whole] = encoder(PROVENANCE)([change(0x2A, before=LARGE, after=LARGE)])
 
     packed = pack(
         change(0x2A, before=LARGE, after=LARGE),
@@ -276,3 +277,21 @@ def test_what_is_too_large_even_without_its_images_is_set_aside_where_the_others
 
     assert not packed.records
     assert [aside.seq for aside in packed.aside] == [1]
+
+
+def test_an_event_that_the_format_has_no_record_for_counts_as_delivered() -> None:
+    told = encoder(PROVENANCE)
+    quiet = Packer(
+        Limits(),
+        origins=PROVENANCE.origins,
+        encode=lambda events: [
+            b"" if event.seq == 2 else data for event, data in zip(events, told(events), strict=True)
+        ],
+        encode_stored=NO_IMAGES,
+        choose_key=chooser("primary-key"),
+    )
+    packed = quiet.pack([change(1), change(2), change(3)])
+    assert [record.seq for record in packed.records] == [1, 3]
+    assert packed.untold == 1
+    assert [stretch.undelivered for stretch in packed.stretches] == [{1, 3}]
+    assert quiet.pack([change(2)]).is_delivered

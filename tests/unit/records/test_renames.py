@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from forwarder.events import CapturedTable, Event, Stored
+from forwarder.events import CapturedTable, Column, Event
+from forwarder.records.formats import catalogue
+from forwarder.records.formats.catalogue import RecordFormat
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
-from forwarder.records.renames import Renames, renaming
+from forwarder.records.renames import Renames
 from tests.mapped import mappings_of, object_mapping, selection, transformation
 
 ORDERS = CapturedTable(
@@ -30,7 +33,7 @@ UPDATE = Event(
     key='{"id":42}',
     key_values="42",
 )
-NATIVE = encoder(Origins([Origin(0, "7")]))
+NATIVE = RecordFormat(encode=encoder(Provenance(origins=Origins([Origin(0, "7")]), database="app")), splices=True)
 RENAME_ALL = (
     transformation("convert-uppercase", "public.orders.%"),
     transformation("rename", "public.orders", "table", value="Sales"),
@@ -43,8 +46,8 @@ def renamed(event: Event, *rules: dict[str, Any]) -> Event:
 
 
 def test_a_record_has_the_names_of_the_mappings_and_the_values_as_they_were() -> None:
-    encode = renaming(NATIVE, Renames(mappings_of(selection(), *RENAME_ALL)))
-    assert encode([UPDATE])[0].decode() == (
+    format = catalogue.renamed(NATIVE, Renames(mappings_of(selection(), *RENAME_ALL)))
+    assert format.encode([UPDATE])[0].decode() == (
         '{"id":"7/0000000000000001","seq":1,"op":"update","schema":"crm_public","table":"Sales","partition":"orders_2026","key":{"ID":42},'
         '"at":"2000-01-01T00:00:00.000000Z","txid":"2","tx":{"index":1,"count":1},'
         '"before":{"ID":42,"PRICE":1.10,"DOC":{"id": 1,"price":"\\ud83d"}},'
@@ -63,6 +66,11 @@ def test_the_event_itself_keeps_the_names_of_the_database() -> None:
 def test_a_table_that_no_rule_renames_is_left_alone() -> None:
     assert renamed(UPDATE) is UPDATE
     assert renamed(UPDATE, transformation("rename", "public.items", "table", value="x")) is UPDATE
+
+
+def test_the_columns_that_a_format_asks_for_have_their_new_names() -> None:
+    table = replace(ORDERS, columns=(Column("id"), Column("price")))
+    assert renamed(replace(UPDATE, table=table), *RENAME_ALL).table.columns == (Column("ID"), Column("PRICE"))
 
 
 def test_the_table_is_made_once() -> None:
@@ -100,10 +108,14 @@ def test_an_event_of_the_application_has_no_table_to_rename() -> None:
     assert renamed(event, transformation("convert-uppercase", "%.%", "table")) is event
 
 
-def test_an_image_that_is_still_in_the_database_keeps_its_columns() -> None:
-    event = replace(UPDATE, before=None, after="\0", stored=Stored(None, 2_000_000))
-    found = renamed(event, *RENAME_ALL)
-    assert (found.table.name, found.after) == ("Sales", "\0")
+def test_rows_whose_columns_are_renamed_have_to_be_whole() -> None:
+    """Else a large row goes from the database to the sink part by part, and nobody looks into it."""
+    for rules, is_whole in (
+        (RENAME_ALL, True),
+        (RENAME_ALL[1:], False),
+        ([before_image(**{"column-filter": "all"})], True),
+    ):
+        assert catalogue.renamed(NATIVE, Renames(mappings_of(selection(), *rules))).splices is not is_whole
 
 
 def before_image(**defined: str) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class Bucket:
 class Scripted:
     """A body of some texts, after which it may fail."""
 
+    is_too_large = False
+
     texts: Sequence[str]
     error: Exception | None = None
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from forwarder.events import CapturedTable, Event
+from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 
@@ -37,7 +38,7 @@ def event(**changes: Any) -> Event:
     return Event(**(values | changes))
 
 
-encode_all = encoder(Origins([Origin(0, "7312459")]))
+encode_all = encoder(Provenance(origins=Origins([Origin(0, "7312459")]), database="shop"))
 
 
 def encode(event: Event) -> bytes:

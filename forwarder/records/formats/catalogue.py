@@ -1,0 +1,47 @@
+"""The formats that there are: of each, what makes the bytes of its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forwarder.config.formats import Format, Native
+from forwarder.config.sink_url import Framing
+from forwarder.records.formats import native
+from forwarder.records.formats.encoder import Encoder, Provenance
+from forwarder.records.formats.framing import framed
+from forwarder.records.renames import Renames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFormat:
+    """A format with its options, ready for use."""
+
+    encode: Encoder
+    # Whether the records hold the images as PostgreSQL wrote them, byte for byte. Then large ones need not be in memory whole.
+    splices: bool
+
+
+def record_format(format: Format, framing: Framing, provenance: Provenance) -> RecordFormat:
+    """The format that a sink's URL asks for."""
+    bare = _bare(format, provenance)
+    # A compressed record has to be in memory whole.
+    return RecordFormat(encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
+
+
+def renamed(format: RecordFormat, renames: Renames) -> RecordFormat:
+    """The format, with the names that records are to have."""
+    return RecordFormat(
+        encode=lambda events: format.encode([renames.event(event) for event in events]),
+        splices=format.splices and not renames.change_rows,
+    )
+
+
+def _bare(format: Format, provenance: Provenance) -> RecordFormat:
+    match format:
+        case Native():
+            return RecordFormat(encode=native.encoder(provenance), splices=True)
+
+
+def needs_columns(format: Format) -> bool:
+    """Whether the records depend on the types of columns (``CapturedTable.columns``)."""
+    return not isinstance(format, Native)

@@ -1,0 +1,25 @@
+"""What every format of records is: a function from changes to bytes, made once for a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from forwarder.events import Event
+from forwarder.records.origins import Origins
+
+# From events to the bytes of their records, one each, in their order. Empty: the format has no record for such an event, which then counts as
+# delivered.
+Encoder = Callable[[Sequence[Event]], list[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What records may tell of where the changes come from and go to. The same for all records of a sink while one process leads it."""
+
+    # What the ids of changes begin with.
+    origins: Origins
+    # The name of the database.
+    database: str
+    # The AWS region of the stream, as the sink's URL names it; None: it does not, or the sink is no stream.
+    region: str | None = None
