@@ -77,6 +77,8 @@ class MappingRule(Rule):
         columns = columns_of(self.mappings.transforming(table.schema, table.name), table)
         selection = self.mappings.selecting(table.schema, table.name)
         _require_columns(selection, table)
+        # So that the listener need not find it out from a record.
+        self.mappings.require_sound(table)
         return {
             **({"columns": columns} if columns else {}),
             **({"where": condition(selection.filters)} if selection.filters else {}),

@@ -236,7 +236,7 @@ def _in_words(
     if mappings is None:
         return {}, ()
     tables = {table.relation: mapped(table) for table in chosen if mappings.selects(table.schema, table.name)}
-    mappings.require_sound(tables.values())
+    mappings.require_distinct(tables.values())
     lines = {relation: list(words.of_table(mappings, table)) for relation, table in tables.items()}
     return lines, tuple(words.of_others(mappings, tables.values()))
 

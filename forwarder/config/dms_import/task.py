@@ -56,7 +56,7 @@ def sink_options(task: Task | None, *, has_partition_keys: bool) -> dict[str, st
     Args:
         has_partition_keys: the table mappings say which partition keys records have.
     """
-    found: dict[str, str] = {}
+    found = _before_image(task.settings.get("BeforeImageSettings")) if task else {}
     threads = (task.settings.get("TargetMetadata") or {}).get(_THREADS) if task else None
     if not threads and not has_partition_keys:
         found["partition_key"] = "table"
@@ -104,22 +104,24 @@ def _explain_type(task: Task, findings: Findings) -> None:
 
 
 def _explain_before_image(settings: Any, findings: Findings) -> None:
-    given = settings if isinstance(settings, Mapping) else {}
-    if not given.get("EnableBeforeImage"):
+    if options := _before_image(settings):
+        findings.is_now(
+            "BeforeImageSettings", ", ".join(options.values()), f"{', '.join(options)} in the url of the sink"
+        )
+    else:
         findings.is_now(
             "BeforeImageSettings",
             "off",
-            'old rows are captured all the same; before = "none" in a [[table]] leaves them out',
+            'no old rows in records; before = "none" in a [[table]] does not even capture them',
         )
-        return
-    kept = "key" if given.get("ColumnFilter") == "pk-only" else "full"
-    findings.is_now(
-        "BeforeImageSettings",
-        given.get("ColumnFilter"),
-        f'before = "{kept}" in a [[table]]; before = "full" is so without it',
-    )
-    if (name := given.get("FieldName") or "before-image") != "before-image":
-        findings.is_lacking("BeforeImageSettings.FieldName", name, "the member is called before-image")
+
+
+def _before_image(settings: Any) -> dict[str, str]:
+    """The options of the sink's URL by which records have the old row; none if they do not."""
+    if not isinstance(settings, Mapping) or not settings.get("EnableBeforeImage"):
+        return {}
+    given = {name: str(settings[name]) for name in ("FieldName", "ColumnFilter") if settings.get(name)}
+    return {"EnableBeforeImage": "true", **given}
 
 
 def _explain_errors(settings: Mapping[str, Any], findings: Findings) -> None:

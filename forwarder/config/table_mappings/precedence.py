@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
-from forwarder.config.table_mappings.wildcard import Wildcard
+from forwarder.config.table_mappings.wildcard import Wildcard, with_blanks
 from forwarder.errors import Misconfigured
 
 
@@ -39,28 +39,31 @@ _Rule = TypeVar("_Rule", bound=Located)
 
 @dataclass(frozen=True, slots=True)
 class ByTable(Generic[_Rule]):
-    """Rules, found by the names of a table without a look at each: there may be ten thousand."""
+    """Rules, found by the names of a table without a look at each: there may be ten thousand, and as many tables."""
 
     rules: Sequence[_Rule]
-    # By how many characters the table's name has (None: any number), each with its place in the file.
-    _by_length: dict[int | None, list[tuple[int, _Rule]]] = field(init=False, repr=False, compare=False)
+    # Those for a table's name, by the places of its underscores and by the name without them; each with its place in the file.
+    _named: dict[tuple[int, ...], dict[str, list[tuple[int, _Rule]]]] = field(init=False, repr=False, compare=False)
+    _others: list[tuple[int, _Rule]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found: dict[int | None, list[tuple[int, _Rule]]] = defaultdict(list)
+        named: dict[tuple[int, ...], dict[str, list[tuple[int, _Rule]]]] = {}
+        others: list[tuple[int, _Rule]] = []
         for place, rule in enumerate(self.rules):
             table = rule.object_locator.table_name
-            found[None if table is None else table.length].append((place, rule))
-        object.__setattr__(self, "_by_length", dict(found))
+            if table is None or table.literal is None or table.blanks is None:
+                others.append((place, rule))
+            else:
+                by_name = named.setdefault(table.blanks, {})
+                by_name.setdefault(with_blanks(table.literal, table.blanks), []).append((place, rule))
+        object.__setattr__(self, "_named", named)
+        object.__setattr__(self, "_others", others)
 
     def matching(self, schema: str, table: str) -> Sequence[_Rule]:
         """Those that are for this table, in the order of the file."""
-        found = [
-            (place, rule)
-            for length in (len(table), None)
-            for place, rule in self._by_length.get(length, ())
-            if _matches(rule.object_locator, schema, table)
-        ]
-        return [rule for _, rule in sorted(found, key=itemgetter(0))]
+        named = (by_name.get(with_blanks(table, blanks), ()) for blanks, by_name in self._named.items())
+        candidates = sorted(chain(self._others, *named), key=itemgetter(0))
+        return [rule for _, rule in candidates if _matches(rule.object_locator, schema, table)]
 
 
 def _matches(locator: Locator, schema: str, table: str) -> bool:

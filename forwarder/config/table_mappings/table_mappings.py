@@ -123,22 +123,29 @@ class TableMappings:
             about=f"the records of table {schema}.{table}",
         )
 
-    def require_sound(self, tables: Iterable[MappedTable]) -> None:
-        """See that the rules go together for these tables, all that are captured.
+    def require_distinct(self, tables: Iterable[MappedTable]) -> None:
+        """See that no two of these tables get one name by the transformations. Object mappings may have them share one: a stream has no tables.
 
         Raises:
-            Misconfigured: two tables or columns would get one name, or a record is to be made of a column that is not there.
+            Misconfigured: two do.
         """
         taken: dict[tuple[str, str], MappedTable] = {}
         for table in tables:
-            # Object mappings may give one name to several tables, since a stream has no tables.
             names = names_of(self.transforming(table.schema, table.name), table.schema, table.name)
             if (other := taken.setdefault((names.schema, names.table), table)) != table:
                 raise Misconfigured(
                     f"{self.source}: {other} and {table} would both be called {names.schema}.{names.table} in records; rename one of them otherwise"
                 )
-            names.require_distinct(table.columns)
-            self._require_attributes(table)
+
+    def require_sound(self, table: MappedTable) -> None:
+        """See that the rules about the records of a table go together.
+
+        Raises:
+            Misconfigured: two say different things, two columns would get one name, or a record is to be made of a column that is not there.
+        """
+        self.names(table.schema, table.name).require_distinct(table.columns)
+        self.before_image(table.schema, table.name)
+        self._require_attributes(table)
 
     def _require_attributes(self, table: MappedTable) -> None:
         mapping = self.object_mapping(table.schema, table.name)
@@ -146,13 +153,11 @@ class TableMappings:
             return
         named = mapping.exclude.union(*(columns_named(attribute.value) for attribute in mapping.attributes))
         if unknown := sorted(named.difference(table.columns)):
-            raise Misconfigured(
-                f"{self.source}: rule-id {mapping.rule_id} names column {unknown[0]!r}, which {table} does not have"
-            )
+            raise Misconfigured(f"rule-id {mapping.rule_id} names column {unknown[0]!r}, which {table} does not have")
         attributes = {*table.columns, *(attribute.name for attribute in mapping.attributes)}
         if mapping.partition_key_type == "attribute-name" and mapping.partition_key_name not in attributes:
             raise Misconfigured(
-                f"{self.source}: rule-id {mapping.rule_id} takes the partition key from {mapping.partition_key_name!r}, which is neither an attribute"
+                f"rule-id {mapping.rule_id} takes the partition key from {mapping.partition_key_name!r}, which is neither an attribute"
                 f" that it maps nor a column of {table}"
             )
 

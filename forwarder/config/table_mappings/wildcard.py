@@ -25,26 +25,28 @@ class Wildcard:
     expression: str = field(init=False, repr=False, compare=False)
     # The name it is written for; None if it is for several.
     literal: str | None = field(init=False, repr=False, compare=False)
-    # How many characters a matching name has; None: any number.
-    length: int | None = field(init=False, repr=False, compare=False)
+    # The places of ``_`` in a name that is otherwise written out; None: it is for names of other kinds too.
+    blanks: tuple[int, ...] | None = field(init=False, repr=False, compare=False)
     _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts: list[str] = []
         literal: str | None = ""
-        length: int | None = 0
+        blanks: list[int] = []
         place = 0
         while place < len(self.text):
             token = _TOKEN.match(self.text, place)
             if token is None:
                 raise ValueError(f"{self.text!r} has a [ that is not closed; write [[] for a bracket that is meant")
             place = token.end()
-            part, means, characters = _read(token)
+            part, means = _read(token)
             parts.append(part)
+            if token["one"] and literal is not None:
+                blanks.append(len(literal))
             literal = None if literal is None or means is None else literal + means
-            length = None if length is None or characters is None else length + characters
-        for name, value in (("expression", "".join(parts)), ("literal", literal), ("length", length)):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "expression", "".join(parts))
+        object.__setattr__(self, "literal", literal)
+        object.__setattr__(self, "blanks", None if literal is None else tuple(blanks))
         object.__setattr__(self, "_compiled", re.compile(self.expression, re.DOTALL))
 
     def __str__(self) -> str:
@@ -55,17 +57,25 @@ class Wildcard:
         return self.literal == name or self._compiled.fullmatch(name) is not None
 
 
-def _read(token: re.Match[str]) -> tuple[str, str | None, int | None]:
-    """Of a part of the text: its regular expression, the characters that it means if it means certain ones, and how many it stands for."""
+def with_blanks(name: str, blanks: tuple[int, ...]) -> str:
+    """The name with a blank at each of these places: equal for all names that an otherwise literal wildcard matches."""
+    letters = list(name)
+    for place in blanks:
+        letters[place : place + 1] = " "
+    return "".join(letters)
+
+
+def _read(token: re.Match[str]) -> tuple[str, str | None]:
+    """Of a part of the text: its regular expression, and the characters that it means if it means certain ones."""
     if token["any"]:
-        return ".*", None, None
+        return ".*", None
     if token["one"]:
-        return ".", "_", 1
+        return ".", "_"
     if token["set"]:
         characters = _RANGE.sub(lambda ends: _between(*ends.groups()), token["set"])
         alternatives = "|".join(_escaped(character) for character in dict.fromkeys(characters))
-        return f"(?:{alternatives})", characters if len(characters) == 1 else None, 1
-    return "".join(map(_escaped, token["text"])), token["text"], len(token["text"])
+        return f"(?:{alternatives})", characters if len(characters) == 1 else None
+    return "".join(map(_escaped, token["text"])), token["text"]
 
 
 def _between(first: str, last: str) -> str:

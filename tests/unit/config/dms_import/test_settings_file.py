@@ -158,11 +158,16 @@ def test_object_mappings_decide_about_partition_keys() -> None:
     assert "The partition key is what the object-mapping rules say" in text
 
 
-def test_before_images_are_told_of() -> None:
+def test_before_images_are_options_of_the_sink_under_their_names() -> None:
     settings = {"BeforeImageSettings": {"EnableBeforeImage": True, "FieldName": "old", "ColumnFilter": "pk-only"}}
-    text = written(tasks=tasks(task(settings)))
-    assert '* BeforeImageSettings = pk-only: before = "key" in a [[table]]' in text
-    assert "* BeforeImageSettings.FieldName = old: the member is called before-image" in text.partition("# Without")[2]
+    text = written(endpoints=endpoints(target()), tasks=tasks(task(settings)))
+    found = options(text)
+    assert [found[name] for name in ("EnableBeforeImage", "FieldName", "ColumnFilter")] == ["true", "old", "pk-only"]
+    assert "* BeforeImageSettings = true, old, pk-only: EnableBeforeImage, FieldName, ColumnFilter in the url" in text
+    for off in ({"BeforeImageSettings": None}, {"BeforeImageSettings": {"EnableBeforeImage": False}}, {}):
+        text = written(endpoints=endpoints(target()), tasks=tasks(task(off)))
+        assert "EnableBeforeImage" not in options(text)
+        assert "* BeforeImageSettings = off: no old rows in records" in text
 
 
 def test_mappings_that_cannot_be_followed_are_listed_all() -> None:

@@ -200,6 +200,6 @@ def test_ten_thousand_rules_are_read_and_asked_within_seconds() -> None:
     rules += [transformation("remove-column", f"public.t_{number}.ssn") for number in range(1_000)]
     began = time.process_time()
     mappings = mappings_of(*rules)
-    found = [mappings.selects("public", f"t_{number}") for number in range(0, 10_000, 100)]
+    found = [mappings.selects("public", f"t_{number}") for number in range(10_000)]
     assert time.process_time() - began < 10
-    assert found.count(True) == 90
+    assert found.count(True) == 9_000
