@@ -10,14 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from forwarder.config.table_mappings.naming import TableNames
 from forwarder.config.table_mappings.object_mapping import Attribute, ObjectMapping, Template, Value
-from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
-
-# From events to their partition keys, as in ``partition_key``.
-Chooser = Callable[[Sequence[Event]], list[str]]
+from forwarder.records.partition_key import Chooser, shortened
 
 _ANY = msgspec.json.Decoder()
 
@@ -40,40 +36,33 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
     return _json(attribute.value, row)
 
 
-def key_of(mapping: ObjectMapping, names: TableNames, event: Event) -> str | None:
-    """The partition key of an event by its table's mapping; None if the mapping leaves it to the sink.
-
-    Args:
-        names: what the table is called in records.
-    """
+def key_of(mapping: ObjectMapping, event: Event) -> str | None:
+    """The partition key of an event by its table's mapping; None if the mapping leaves it to the sink, as it does with the primary key."""
     match mapping.partition_key_type:
         case "schema-table":
-            return f"{names.schema}.{names.table}"
+            return event.table.qualified_name
         case "transaction-id":
             return f"{event.txid}"
         case "constant":
             return mapping.partition_key_name
         case "attribute-name":
-            return _attribute_of(mapping, event) or f"{names.schema}.{names.table}"
+            return _attribute_of(mapping, event) or event.table.qualified_name
         case _:
             return None
 
 
-def chooser(mappings: TableMappings, otherwise: Chooser) -> Chooser:
-    """A chooser for sinks of format dms: by the mapping of each table, and ``otherwise`` for tables that have none and for the primary key."""
-    known: dict[CapturedTable, tuple[ObjectMapping, TableNames] | None] = {}
+def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Chooser) -> Chooser:
+    """A chooser of partition keys: by the mapping of each table, and ``otherwise`` for those that none is for.
 
-    def of_table(table: CapturedTable) -> tuple[ObjectMapping, TableNames] | None:
-        if table not in known:
-            mapping = mappings.object_mapping(table.schema, table.name)
-            known[table] = None if mapping is None else (mapping, mappings.names(table.schema, table.name))
-        return known[table]
+    Args:
+        find: the mapping of a table, whose columns are called as in the events.
+    """
 
     def choose(events: Sequence[Event]) -> list[str]:
         keys = otherwise(events)
         for place, event in enumerate(events):
-            if (found := of_table(event.table)) and (key := key_of(*found, event)):
-                keys[place] = key
+            if (mapping := find(event.table)) and (key := key_of(mapping, event)):
+                keys[place] = shortened(key)
         return keys
 
     return choose

@@ -1,9 +1,8 @@
 """Gives the changes of a table the names that table mappings have for it, before they are encoded. Pure.
 
-1. What a table, its schema and its columns are called in the database decides which sink a change is for, its lane and its order. So two tables
-   that get one name in records do not get into each other's way.
-2. In the record they have the names of the mappings: the table, the members of its images and of its key, and the columns that ``changed`` and
-   ``withheld`` name. Values stay as PostgreSQL wrote them.
+1. What a table is called in the database decides which sinks its changes are for. The listener, its log and its dead letters call it so.
+2. In the record and its partition key it has the names of the mappings: the table, the members of its images and of its key, and the columns that
+   ``changed`` and ``withheld`` name. Values stay as PostgreSQL wrote them.
 3. ``add-before-image-columns`` adds to the new row of an update the old values, under names of their own.
 
 The name of a partition stays as it is in the database, and so does what a record of kind schema tells, which is about the database.
@@ -21,8 +20,9 @@ from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
+from forwarder.records.partition_key import Chooser
 
-_OF_ROWS = frozenset((b"I", b"U", b"D"))
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"R"))
 # The application's own event, whose table is ours.
 _EMITTED = b"E"
 # Further members of a record that name columns.
@@ -50,6 +50,10 @@ class Renames:
             return event
         found = self._of(event.table)
         return event if found is None else found.event(event)
+
+    def choosing(self, choose: Chooser) -> Chooser:
+        """The chooser of partition keys for events as they are in the database: it is shown them as they are in the records."""
+        return lambda events: choose([self.event(event) for event in events])
 
     def object_mapping(self, table: CapturedTable) -> ObjectMapping | None:
         """What the records of a table look like that an event has here: its columns are called there as in the event. None: no rule says so."""

@@ -9,7 +9,7 @@ from typing import Any
 from tests.databases import Database, connected
 from tests.described import task, tasks
 from tests.listening import Operator, command
-from tests.mapped import filtered, numbered, selection, transformation
+from tests.mapped import filtered, numbered, object_mapping, selection, transformation
 
 RULES = [
     selection("public.%", filters=[filtered("id", {"filter-operator": "gte", "value": 1})]),
@@ -89,6 +89,21 @@ async def test_what_is_wrong_with_the_file_stops_every_command_at_its_start(data
         assert said.startswith("forwarder: mappings.json: rule-id 2: add-column: forwarder has no SQLite")
         assert said.count("\n") == 1
     assert "cannot read gone.json" in await operator.says("migrate", "--table-mappings", "gone.json", status=2)
+
+
+async def test_partition_keys_that_break_the_order_of_a_row_are_refused_where_there_is_one(
+    database: Database, tmp_path: Path
+) -> None:
+    by_transaction = object_mapping("public.a", parameters={"partition_key_type": "transaction-id"})
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": "kinesis://changes?region=eu-west-1",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(selection("public.%"), by_transaction)})
+    said = await operator.says("listen", "--once", status=2)
+    assert "mappings.json: rule-id 2 has the transaction's id for a partition key" in said
+    assert "add ordering=none to kinesis://changes, or choose another partition-key-type" in said
 
 
 async def test_a_file_on_the_command_line_chooses_beside_the_patterns(database: Database, tmp_path: Path) -> None:

@@ -49,7 +49,11 @@ class ObjectMapping:
     def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
         """The same for a table whose columns are called otherwise."""
         attributes = [replace(attribute, value=_with_columns(attribute.value, column)) for attribute in self.attributes]
-        return replace(self, exclude=frozenset(map(column, self.exclude)), attributes=attributes)
+        key_name = self.partition_key_name
+        if self.partition_key_type == "attribute-name" and key_name not in {attribute.name for attribute in attributes}:
+            key_name = column(key_name)
+        exclude = frozenset(map(column, self.exclude))
+        return replace(self, exclude=exclude, attributes=attributes, partition_key_name=key_name)
 
 
 def object_mapping(rule: ObjectMappingRule) -> ObjectMapping:

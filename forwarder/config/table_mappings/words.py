@@ -142,11 +142,12 @@ def _records(rule: ObjectMappingRule) -> str:
         parts.append(f"with {', '.join(mapping.name for mapping in said.attribute_mappings)} made of others")
     if rule.target_table_name:
         parts.append(f"under the table's name {rule.target_table_name}")
+    in_words = f"{', '.join(parts)}, in records of format dms"
     kind = "constant" if said.partition_key else said.partition_key_type
-    if kind:
-        name = said.partition_key.value if said.partition_key else said.partition_key_name
-        parts.append(f"with {_KEYS[kind].format(name=name)} as the partition key")
-    return f"{', '.join(parts)}, in records of format dms"
+    if kind is None:
+        return in_words
+    name = said.partition_key.value if said.partition_key else said.partition_key_name
+    return f"{in_words}; its partition key is {_KEYS[kind].format(name=name)}"
 
 
 def _listed(columns: Iterable[str]) -> str:

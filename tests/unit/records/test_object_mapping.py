@@ -9,6 +9,8 @@ import pytest
 
 from forwarder.events import CapturedTable, Event
 from forwarder.records.object_mapping import chooser, shaped
+from forwarder.records.partition_key import Chooser
+from forwarder.records.renames import Renames
 from tests.mapped import mappings_of, object_mapping, selection, transformation
 
 ROW = {
@@ -81,6 +83,12 @@ def event(table: str, after: str | None = '{"id":7,"region":"eu"}') -> Event:
     return Event(1, 1140, 0, captured, None, b"I", None, after, None, 1, 1, '{"id":7}', "7")
 
 
+def chosen(*rules: dict[str, Any]) -> Chooser:
+    """The chooser of partition keys by these rules."""
+    renames = Renames(mappings_of(selection(), *rules))
+    return renames.choosing(chooser(renames.object_mapping, lambda events: ["otherwise" for _ in events]))
+
+
 @pytest.mark.parametrize(
     ("parameters", "key"),
     [
@@ -104,18 +112,28 @@ def event(table: str, after: str | None = '{"id":7,"region":"eu"}') -> Event:
 )
 def test_the_partition_key_is_what_the_mapping_of_the_table_says(parameters: dict[str, Any], key: str) -> None:
     """With the names that the records have, as in DMS."""
-    mappings = mappings_of(
-        selection(),
+    choose = chosen(
         object_mapping("public.orders", parameters=parameters),
         transformation("rename", "public", "schema", value="crm"),
     )
-    choose = chooser(mappings, lambda events: ["otherwise" for _ in events])
     assert choose([event("items"), event("orders"), event("items")]) == ["otherwise", key, "otherwise"]
 
 
-def test_an_event_without_a_row_has_the_names_of_its_table_for_a_key() -> None:
-    rule = object_mapping(
-        "public.orders", parameters={"partition_key_type": "attribute-name", "partition_key_name": "region"}
+def test_an_attribute_is_named_as_in_the_database_whatever_it_is_called_in_records() -> None:
+    parameters = {"partition_key_type": "attribute-name", "partition_key_name": "region"}
+    choose = chosen(
+        object_mapping("public.orders", parameters=parameters), transformation("convert-uppercase", "public.orders.%")
     )
-    choose = chooser(mappings_of(selection(), rule), lambda events: ["otherwise" for _ in events])
-    assert choose([event("orders", None)]) == ["public.orders"]
+    assert choose([event("orders")]) == ["eu"]
+
+
+def test_an_event_without_a_row_has_the_names_of_its_table_for_a_key() -> None:
+    parameters = {"partition_key_type": "attribute-name", "partition_key_name": "region"}
+    assert chosen(object_mapping("public.orders", parameters=parameters))([event("orders", None)]) == ["public.orders"]
+
+
+def test_a_key_that_kinesis_does_not_take_is_hashed() -> None:
+    (key,) = chosen(object_mapping("public.orders", parameters={"partition_key": {"value": "x" * 300}}))(
+        [event("orders")]
+    )
+    assert len(key) == 64
