@@ -10,6 +10,7 @@ The name of a partition stays as it is in the database, and so does what a recor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 
 import msgspec
@@ -21,6 +22,7 @@ from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
 from forwarder.records.partition_key import Chooser
+from forwarder.records.relabel import Relabel
 
 _OF_ROWS = frozenset((b"I", b"U", b"D", b"R"))
 # The application's own event, whose table is ours.
@@ -73,64 +75,54 @@ class _Renamed:
     """One table under its new names."""
 
     def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
-        self._names = names
-        self._before_image = before_image
-        # What each column is called, as far as it has been seen.
-        self._columns: dict[str, str] = {}
-        keys = (
-            tuple(tuple(map(self._column, known)) for known in table.key_columns)
-            if names.renames_columns
-            else table.key_columns
+        self._columns = Relabel(names.column) if names.renames_columns else None
+        self._old_values = before_image and Relabel(
+            lambda name: f"{before_image.column_prefix}{names.column(name)}{before_image.column_suffix}"
         )
-        columns = tuple(msgspec.structs.replace(column, name=self._column(column.name)) for column in table.columns)
+        self._only_key = before_image is not None and before_image.column_filter == "pk-only"
         self.table = msgspec.structs.replace(
-            table, schema=names.schema, name=names.table, key_columns=keys, columns=columns
+            table,
+            schema=names.schema,
+            name=names.table,
+            key_columns=tuple(tuple(map(names.column, known)) for known in table.key_columns),
+            columns=tuple(msgspec.structs.replace(column, name=names.column(column.name)) for column in table.columns),
         )
 
     def event(self, event: Event) -> Event:
         """The event under these names."""
         named = copy(event)
         named.table = self.table
-        if event.op in _OF_ROWS and (self._names.renames_columns or self._before_image):
-            named.before = self._image(event.before)
-            named.after = self._image(event.after, self._old_values(event))
-            named.key, named.moved = self._image(event.key), self._image(event.moved)
-            named.extra = self._extra(event.extra) if event.extra and self._names.renames_columns else event.extra
+        if event.op not in _OF_ROWS:
+            return named
+        if self._columns:
+            relabel = self._columns.image
+            named.before = event.before and relabel(event.before)
+            named.after = event.after and relabel(event.after)
+            named.key = event.key and relabel(event.key)
+            named.moved = event.moved and relabel(event.moved)
+            named.extra = event.extra and self._extra(event.extra, self._columns.name)
+        if self._old_values and named.after and (old := self._old(event)):
+            named.after = _joined(named.after, self._old_values.image(old))
         return named
 
-    def _column(self, name: str) -> str:
-        found = self._columns.get(name)
-        if found is None:
-            found = self._columns[name] = self._names.column(name)
-        return found
+    def _old(self, event: Event) -> str | None:
+        """The old values of an update; and the old key of an insert that a change of the key has become."""
+        if event.op == b"I":
+            return event.moved
+        return (event.key if self._only_key else event.before) if event.op == b"U" else None
 
-    def _image(self, image: str | None, added: dict[str, str] | None = None) -> str | None:
-        if image is None:
-            return None
-        return written({self._column(name): value for name, value in members(image).items()} | (added or {}))
-
-    def _old_values(self, event: Event) -> dict[str, str]:
-        """The old values of an update under their own names, and of the insert that a change of the key becomes, the old key."""
-        old = event.before if event.op == b"U" else event.moved if event.op == b"I" else None
-        defined = self._before_image
-        if defined is None or old is None or event.after is None:
-            return {}
-        values = members(old)
-        if defined.column_filter == "pk-only":
-            values = {name: values[name] for name in members(event.key or "{}") if name in values}
-        return {
-            f"{defined.column_prefix}{self._column(name)}{defined.column_suffix}": value
-            for name, value in values.items()
-        }
-
-    def _extra(self, extra: str) -> str:
+    def _extra(self, extra: str, column: Callable[[str], str]) -> str:
         found = members(f"{{{extra}}}")
         for member in _NAMING:
             if member in found:
-                found[member] = _json(
-                    [self._column(name) for name in msgspec.json.decode(found[member], type=list[str])]
-                )
+                names = [column(name) for name in msgspec.json.decode(found[member], type=list[str])]
+                found[member] = msgspec.json.encode(names).decode()
         return written(found)[1:-1]
+
+
+def _joined(image: str, other: str) -> str:
+    """The members of both objects in one."""
+    return other if image == "{}" else image if other == "{}" else f"{image[:-1]},{other[1:]}"
 
 
 def _renamed(table: CapturedTable, mappings: TableMappings) -> _Renamed | None:
@@ -139,7 +131,3 @@ def _renamed(table: CapturedTable, mappings: TableMappings) -> _Renamed | None:
     before_image = mappings.before_image(table.schema, table.name)
     is_same = (names.schema, names.table) == (table.schema, table.name) and not names.renames_columns
     return None if is_same and before_image is None else _Renamed(table, names, before_image)
-
-
-def _json(value: str | list[str]) -> str:
-    return msgspec.json.encode(value).decode()
