@@ -163,7 +163,11 @@ class NewTables:
 
     async def _covered_elsewhere(self, connection: Connection, found: Found) -> str | None:
         """A column that rules of another table cover, while none of this one says anything of its columns: it may be a copy of that table."""
-        if "columns" in settle(found, self._rules, None).origins:
+        try:
+            if "columns" in settle(found, self._rules, None).origins:
+                return None
+        except Misconfigured:
+            # The attempt to capture it will say so.
             return None
         with database_errors("cannot look for new tables"):
             column: str | None = await connection.fetchval("SELECT forwarder.covered_elsewhere($1)", found.relation)

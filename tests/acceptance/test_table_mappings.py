@@ -58,6 +58,24 @@ async def test_records_have_the_names_and_columns_that_the_mappings_say(
     ]
 
 
+async def test_a_large_row_has_the_new_names_too(database: Database, tmp_path: Path) -> None:
+    """Its images are in the database until it is sent."""
+    changes, text = tmp_path / "changes", "x" * (2 << 20)
+    rules = [selection("public.%"), transformation("rename", "public.page.body", value="text")]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.page (id integer PRIMARY KEY, body text)")
+        await operator.says("migrate")
+        await owner.execute("INSERT INTO public.page VALUES (1, $1)", text)
+    await operator.says("listen", "--once")
+    assert [record["after"] for record in records(changes)] == [{"id": 1, "text": text}]
+
+
 async def test_a_table_that_comes_later_is_captured_as_the_mappings_say(
     fresh_database: Database, tmp_path: Path
 ) -> None:

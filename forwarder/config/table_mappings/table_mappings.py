@@ -149,7 +149,7 @@ class TableMappings:
 
     def _require_attributes(self, table: MappedTable) -> None:
         mapping = self.object_mapping(table.schema, table.name)
-        if mapping is None:
+        if mapping is None or not table.columns:
             return
         named = mapping.exclude.union(*(columns_named(attribute.value) for attribute in mapping.attributes))
         if unknown := sorted(named.difference(table.columns)):

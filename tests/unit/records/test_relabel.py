@@ -15,9 +15,9 @@ VALUES = st.recursive(
 ROWS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=5)
 
 
-@given(ROWS, st.booleans())
+@given(rows=ROWS, ensure_ascii=st.booleans())
 def test_images_of_any_members_in_any_order_have_the_new_names_and_their_values(
-    rows: list[dict[str, Any]], ensure_ascii: bool
+    *, rows: list[dict[str, Any]], ensure_ascii: bool
 ) -> None:
     relabel = Relabel(lambda name: f"{name}_x")
     for row in rows:
