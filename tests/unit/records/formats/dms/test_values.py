@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from forwarder.config.formats import Dms
 from forwarder.events import Column
-from forwarder.json_members import members
-from forwarder.records.formats.dms.rows import RowEncoder, object_text
+from forwarder.json_members import members, written
+from forwarder.records.formats.dms.rows import RowEncoder
 from tests.unit.records.formats.dms.changes import change, column, line, table
 
 
@@ -215,12 +215,12 @@ def test_any_row_becomes_one_line_of_json(
         column(f"c{n}", type, modifier=modifier, is_array=is_array)
         for n, (type, is_array, modifier) in enumerate(columns)
     ]
-    image = object_text({f"c{n}": raw for n, raw in enumerate(values)})
+    image = written({f"c{n}": raw for n, raw in enumerate(values)})
     event = change(table=table(*known), op=op, before=image, after=image, key='{"c0":1}')
-    written = line(event, **options)
-    assert "\n" not in written
-    assert "\r" not in written
-    assert isinstance(json.loads(written)["data"], dict)
+    record = line(event, **options)
+    assert "\n" not in record
+    assert "\r" not in record
+    assert isinstance(json.loads(record)["data"], dict)
 
 
 # Of each type, values as PostgreSQL writes them.
@@ -242,8 +242,8 @@ def test_a_row_in_one_go_is_the_same_as_member_by_member(data: st.DataObject, op
     names = data.draw(st.lists(st.sampled_from(sorted(TYPICAL)), max_size=6))
     raws = [data.draw(TYPICAL[name] | st.just("null")) for name in names]
     encoder = RowEncoder(table(*[column(f"c{n}", name) for n, name in enumerate(names)]), Dms(**options))
-    image = object_text({f"c{n}": raw for n, raw in enumerate(raws)})
-    assert json.loads(encoder.encode(image)) == json.loads(object_text(encoder.values(members(image))))
+    image = written({f"c{n}": raw for n, raw in enumerate(raws)})
+    assert json.loads(encoder.encode(image)) == json.loads(written(encoder.values(members(image))))
 
 
 @given(number=TYPICAL["numeric"])
