@@ -20,7 +20,7 @@ from forwarder.records.formats.dms.rows import RowEncoder
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.times import time_of
 
-# A "b"R"ead row was loaded; DMS knows no events of the application's own, which are rows of a table forwarder.event.
+# Of rows. An event of the application's own, which DMS has none of, is a row that is inserted into the table forwarder.event.
 _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E": "insert"}
 # The words of DMS for what partition keys are made of; for a table's name it has ``schema-table``.
 _KEY_TYPES = {"primary-key": "primary-key", "transaction": "transaction-id", "constant": "constant"}
@@ -56,7 +56,6 @@ class _Records:
         self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
         self._old_rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._old_row_encoder)
         self._heads: Callable[[CapturedTable, str, bool], tuple[str, str]] = lru_cache(_MAX_TABLES)(self._head)
-        self._untold = frozenset((b"T", b"G")) if options.exact else frozenset[bytes]()
 
     def line(self, event: Event, key: str) -> str:
         """The record; empty if there is none. ``key``: its partition key, if that is to be told."""
@@ -80,10 +79,11 @@ class _Records:
 
     def _data(self, event: Event, key: str, operation: str, row: str) -> str:
         options = self._options
-        before = ""
+        before = ours = ""
         if options.EnableBeforeImage and operation == "update":
             before = f",{_json(options.FieldName)}:{self._before_image(event)}"
-        ours = f',"forwarder":{written(_told(event))}' if before and "before" in event.omitted else ""
+            if "before" in event.omitted and options.ColumnFilter != "pk-only":
+                ours = f',"forwarder":{written(_told(event))}'
         return f'{{"data":{row}{before},"metadata":{self._metadata(event, key, operation)}{ours}}}'
 
     def _before_image(self, event: Event) -> str:
@@ -116,11 +116,12 @@ class _Records:
         """The record of what concerns a whole table or partition."""
         if event.op == b"S":
             return self._schema(event)
-        if event.op in self._untold:
-            return ""
-        if event.op == b"G":
+        if event.op == b"T" and not self._options.exact:
+            operation = "truncate-partition" if event.partition else "truncate-table"
+            return self._control(event, operation, _partition(event))
+        if event.op == b"G" and not self._options.exact:
             return self._control(event, "gap", {"fault": _json(event.fault), **_partition(event)})
-        return self._control(event, "truncate-partition" if event.partition else "truncate-table", _partition(event))
+        return ""
 
     def _schema(self, event: Event) -> str:
         options = self._options

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forwarder.config.formats import Dms
@@ -94,7 +94,7 @@ def test_a_value_is_written_as_dms_does_and_to_the_last_digit(type: str, raw: st
         ("jsonb", '[{"a": 1},[1, 2],null]', r'{"{\"a\": 1}","[1, 2]",NULL}'),
         ("hstore", '[{"a": "1"}]', r'{"\"a\"=>\"1\""}'),
         ("address", '[{"street":"Main St","zip":123}]', r'{"(\"Main St\",123)"}'),
-        ("box", '["(1,1),(0,0)","(3,3),(2,2)"]', '{"(1,1),(0,0)";"(3,3),(2,2)"}'),
+        ("box", '["(1,1),(0,0)","(3,3),(2,2)"]', "{(1,1),(0,0);(3,3),(2,2)}"),
         ("mood", '["sad","very happy"]', '{sad,"very happy"}'),
     ],
 )
@@ -202,6 +202,8 @@ OPTIONS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+# A class is made for each table, which takes longer than an example should.
+@settings(deadline=None)
 @given(
     columns=COLUMNS,
     values=st.lists(JSON | ODD_TEXTS, min_size=5, max_size=5),
@@ -237,6 +239,7 @@ TYPICAL: dict[str, st.SearchStrategy[str]] = {
 }
 
 
+@settings(deadline=None)
 @given(data=st.data(), options=OPTIONS)
 def test_a_row_in_one_go_is_the_same_as_member_by_member(data: st.DataObject, options: dict[str, Any]) -> None:
     names = data.draw(st.lists(st.sampled_from(sorted(TYPICAL)), max_size=6))
