@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import asyncpg
 import pytest
 
+from forwarder.consumer import OrderCheck, decode
 from tests.databases import Database
 from tests.helps import EXAMPLES
 from tests.ledger import Ledger, write_rows
-from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, client_of, command, environment
+from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, client_of, command, environment, listening
 from tests.waiting import eventually
 
 # Clears the screen of a terminal that gets it: as an escape of JSON, as the character itself, and in one character.
@@ -69,6 +71,34 @@ async def test_what_listen_has_delivered_is_shown(
     assert sorted(change["seq"] for change in changes) == sorted(set(seqs(printed)))
     assert len(changes) == len(shown.splitlines()) == 100
     assert all(f"seq {change['seq']}  " in shown for change in changes)
+
+
+async def test_every_row_is_followed_in_its_order_through_reshards(
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    await write_rows(ledger, database.writer_url, *range(100, 120))
+    connection = await asyncpg.connect(database.writer_url)
+    tail = command("tail", served.sink, "--follow", "--json", env=CREDENTIALS, directory=tmp_path / "tail")
+    async with tail as run, listening(database.url, f"{served.sink}&aggregation=kpl"), client_of(served) as client:
+
+        async def has(changes: int) -> None:
+            async def shown() -> bool:
+                return run.stdout.count(b"\n") >= changes
+
+            await eventually(shown, within_seconds=30)
+
+        await has(20)
+        for count in (8, 5, 10):
+            for _ in range(5):
+                await connection.execute("UPDATE account SET version = version + 1 WHERE id >= 100")
+            await client.update_shard_count(StreamName=STREAM, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+        await connection.execute("UPDATE account SET version = version + 1 WHERE id >= 100")
+        await has(340)
+    await connection.close()
+    check = OrderCheck()
+    assert [check.add(change) for change in decode(run.stdout)] == ["new"] * 340
 
 
 async def test_a_record_is_printed_as_it_is(served: Served, operator: Operator) -> None:
