@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import backlog, drain, giant, held_xmin, lanes, latency, memory, reclaim, start, trigger, writers
+from bench import backlog, drain, formats, giant, held_xmin, lanes, latency, memory, reclaim, start, trigger, writers
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -19,6 +19,7 @@ BENCHES: dict[str, Bench] = {
     "writers": writers.measure,
     "trigger": trigger.measure,
     "drain": drain.measure,
+    "formats": formats.measure,
     "lanes": lanes.measure,
     "latency": latency.measure,
     "memory": memory.measure,

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from forwarder.config import formats
-from forwarder.config.formats import Format
+from forwarder.config.formats import Dms, Format
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 
@@ -134,9 +134,13 @@ def parse(url: str) -> SinkUrl:
             raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
     if len(options) < len(pairs):
         raise Misconfigured(f"sink URL {url!r} gives an option twice; leave one of them out")
+    target = _target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options)
+    format = _format(url, options)
+    if isinstance(format, Dms):
+        options = _dms_options(url, target, format, options)
     return SinkUrl(
-        target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
-        format=_format(url, options),
+        target=target,
+        format=format,
         framing=Framing(
             newline=_choice(url, "newline", options.get("newline", "false"), _BOOLEANS) == "true",
             compression=_choice(url, "compression", options.get("compression", COMPRESSIONS[0]), COMPRESSIONS),
@@ -151,6 +155,21 @@ def _format(url: str, options: dict[str, str]) -> Format:
         return formats.format_of(options.get("format", "native"), options)
     except Misconfigured as error:
         raise Misconfigured(f"sink URL {url!r}: {error}") from None
+
+
+def _dms_options(url: str, target: Target, format: Dms, options: dict[str, str]) -> dict[str, str]:
+    """The options, with what DMS calls PartitionIncludeSchemaTable under our name for it."""
+    if format.MessageFormat == "json" and not isinstance(target, KinesisTarget):
+        raise Misconfigured(
+            f"sink URL {url!r}: MessageFormat=json makes records of many lines, and here each is one; leave it out"
+        )
+    if options.get("partition_key", "primary-key") != "primary-key":
+        return options
+    if "prefix" in options and "PartitionIncludeSchemaTable" in options:
+        raise Misconfigured(
+            f"sink URL {url!r}: prefix and PartitionIncludeSchemaTable say the same; leave one of them out"
+        )
+    return {"prefix": "true" if format.PartitionIncludeSchemaTable else "false", **options}
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:

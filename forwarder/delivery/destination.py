@@ -18,6 +18,8 @@ class Destination:
     schedule: Schedule
     # Where the attachments of records are stored; None: no record has one.
     object_store: ObjectStore | None = None
+    # The AWS region that it is in; None: it is in none.
+    region: str | None = None
 
     async def prepare(self) -> None:
         """Wait until the sink and the store can be written to.

@@ -37,6 +37,7 @@ from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
 from forwarder.outbox.survey import Survey
+from forwarder.records.formats.catalogue import leaves_out
 from forwarder.records.formats.encoder import Provenance
 from forwarder.store import history
 from forwarder.store.leadership import Leadership
@@ -135,7 +136,7 @@ async def begin(
     await destination.prepare()
     session = await _lead(stack, setup, destination.sink, stands_by=not once)
     await stack.enter_async_context(destination.sink.opened())
-    database = await _database_side(stack, setup, session, source)
+    database = await _database_side(stack, setup, session, source, region=destination.region)
     leader = _assemble(setup, destination, database)
     _announce(setup, database, once=once)
     return leader
@@ -175,7 +176,7 @@ def _occupied(sink: str, holders: Sequence[Holder]) -> str:
 
 
 async def _database_side(
-    stack: AsyncExitStack, setup: SinkSetup, session: LeaderSession, source: Source
+    stack: AsyncExitStack, setup: SinkSetup, session: LeaderSession, source: Source, *, region: str | None
 ) -> DatabaseSide:
     server = await server_of(session.connection, url=setup.database_url)
     entered = await history.identify(session.connection, server)
@@ -188,11 +189,8 @@ async def _database_side(
         tell_lost=setup.metrics.lost,
     )
     tenure = await _tenure(setup, positions)
-    provenance = Provenance(
-        origins=entered.origins,
-        database=await database_name(session.connection),
-        region=target.region if isinstance(target := setup.sink_url.target, KinesisTarget) else None,
-    )
+    database = await database_name(session.connection)
+    provenance = Provenance(origins=entered.origins, database=database, region=region)
     return DatabaseSide(session=session, inflow=inflow, provenance=provenance, positions=positions, tenure=tenure)
 
 
@@ -258,6 +256,11 @@ def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:
     from_seq, waking = database.tenure.position.last_seq, database.inflow.waking
     facts = {"sink": setup.sink.name, "to": str(setup.sink_url.target), "from_seq": from_seq}
     logger.info("listening", extra=facts if once else {**facts, "wake": str(waking)})
+    if left_out := leaves_out(setup.sink_url.format):
+        logger.warning(
+            "the format of this sink has no record for some changes",
+            extra={"sink": setup.sink.name, "changes": left_out},
+        )
     if waking.warning and not once:
         logger.warning(waking.warning)
 

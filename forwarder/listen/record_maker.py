@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.delivery.sink import Sink
@@ -40,6 +41,8 @@ class RecordMaker:
 
 def record_maker(sink_url: SinkUrl, sink: Sink, *, provenance: Provenance, images: Images) -> RecordMaker:
     """What makes the records that this URL asks for. ``images`` are read from the database, where they are large."""
+    choose_key = partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key)
+    provenance = replace(provenance, key_kind=sink_url.partition_key, choose_key=choose_key)
     format = record_format(sink_url.format, sink_url.framing, provenance)
     bodies = SplicedBodies(format.encode, images) if format.splices else WholeBodies(format.encode, images)
     packer = Packer(
@@ -47,7 +50,7 @@ def record_maker(sink_url: SinkUrl, sink: Sink, *, provenance: Provenance, image
         origins=provenance.origins,
         encode=format.encode,
         encode_stored=bodies.body,
-        choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
+        choose_key=choose_key,
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
         has_barriers=_has_barriers(sink_url),
     )

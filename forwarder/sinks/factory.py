@@ -60,4 +60,4 @@ async def _open_kinesis(
     stream = await stack.enter_async_context(context)
     takes_attachments = target.oversize.kind == "s3"
     bucket = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
-    return lambda: Destination(sink=stream, schedule=stream.new_schedule(), object_store=bucket)
+    return lambda: Destination(sink=stream, schedule=stream.new_schedule(), object_store=bucket, region=stream.region)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from forwarder.config.formats import Format, Native
+from forwarder.config.formats import CloudEvents, Debezium, Dms, DynamoDb, Format, Lambda, Native
 from forwarder.config.sink_url import Framing
-from forwarder.records.formats import native
+from forwarder.records.formats import cloudevents, dynamodb, native, row_to_lambda
+from forwarder.records.formats.debezium import envelope as debezium
+from forwarder.records.formats.dms import encoder as dms
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.framing import framed
 
@@ -31,8 +33,23 @@ def _bare(format: Format, provenance: Provenance) -> RecordFormat:
     match format:
         case Native():
             return RecordFormat(encode=native.encoder(provenance), splices=True)
+        case Lambda():
+            return RecordFormat(encode=row_to_lambda.encoder(provenance, format), splices=True)
+        case CloudEvents():
+            return RecordFormat(encode=cloudevents.encoder(provenance), splices=True)
+        case Debezium():
+            return RecordFormat(encode=debezium.encoder(provenance, format), splices=False)
+        case Dms():
+            return RecordFormat(encode=dms.encoder(provenance, format), splices=False)
+        case DynamoDb():
+            return RecordFormat(encode=dynamodb.encoder(provenance, format), splices=False)
 
 
 def needs_columns(format: Format) -> bool:
     """Whether the records depend on the types of columns (``CapturedTable.columns``)."""
-    return not isinstance(format, Native)
+    return not isinstance(format, Native | Lambda | CloudEvents)
+
+
+def leaves_out(format: Format) -> str | None:
+    """The changes that the format has no record for; None: there are no such changes."""
+    return "TRUNCATE, gaps, changes of tables" if isinstance(format, DynamoDb) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from forwarder.events import Event
 from forwarder.records.origins import Origins
+from forwarder.records.partition_key import Chooser
 
 # From events to the bytes of their records, one each, in their order. Empty: the format has no record for such an event, which then counts as
 # delivered.
@@ -21,5 +22,8 @@ class Provenance:
     origins: Origins
     # The name of the database.
     database: str
-    # The AWS region of the stream, as the sink's URL names it; None: it does not, or the sink is no stream.
+    # The AWS region of the stream; None: the sink is no stream.
     region: str | None = None
+    # What partition keys are made of, as the sink's URL says: primary-key, table, …; and what makes them, for records that tell them.
+    key_kind: str = "primary-key"
+    choose_key: Chooser | None = None

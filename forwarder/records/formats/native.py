@@ -9,27 +9,27 @@ the listener spends 14 µs of CPU on an event (``python -m bench drain``). Three
 3. The line is one f-string, without a call for what most events do not have.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.encoder import Encoder, Provenance
+from forwarder.records.formats.rare_members import rare_members
+from forwarder.records.formats.times import clock_of
 from forwarder.records.origins import Origins
 
 _OPERATIONS = {
     b"I": "insert",
     b"U": "update",
     b"D": "delete",
+    b"R": "read",
     b"T": "truncate",
     b"G": "gap",
     b"E": "event",
     b"S": "schema",
 }
-_MOVED = {b"D": "moved_to", b"I": "moved_from"}
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
 # `tx` of the only change of a transaction.
 _ONLY_PLACE = '{"index":1,"count":1}'
@@ -42,17 +42,27 @@ _ID_ENDS = [f"{number:03x}" for number in range(1 << _ID_BITS)]
 
 
 def encoder(provenance: Provenance) -> Encoder:
-    """A function from events to the bytes of their records, one each.
+    """A function from events to the bytes of their records, one each."""
+    write = writer(provenance)
+
+    def encode(events: Sequence[Event]) -> list[bytes]:
+        return list(map(str.encode, write(events)))
+
+    return encode
+
+
+def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
+    """A function from events to their records as text, one each.
 
     ``id`` is the name of the change's origin and ``seq`` in 16 hexadecimal digits: the same over every re-send.
     """
 
     origins = provenance.origins
 
-    def encode(events: Sequence[Event]) -> list[bytes]:
-        encoded: list[bytes] = []
+    def write(events: Sequence[Event]) -> list[str]:
+        written: list[str] = []
         # Of the event before: its second and that as text; the seqs whose ids begin alike and that beginning; what it changed and that as text.
-        second, clock = 0, _clock(0)
+        second, clock = 0, clock_of(0)
         first_seq, last_seq, id_of_block = 1, 0, ""
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
@@ -66,27 +76,27 @@ def encoder(provenance: Provenance) -> Encoder:
             if not 0 <= microseconds < _SECOND:
                 microseconds = event.at % _SECOND
                 second = event.at - microseconds
-                clock = _clock(second)
+                clock = clock_of(second)
             thousands = microseconds // 1000
             tx = _ONLY_PLACE if count == 1 else f'{{"index":{event.index or "null"},"count":{count or "null"}}}'
             before = (event.before if has_before else _key_that_moves(event)) or "null"
-            rarely = (
-                _rarely(event)
+            rare = (
+                rare_members(event)
                 if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at
                 else ""
             )
             line = (
                 f'{id_of_block}{_ID_ENDS[seq & _ID_MASK]}","seq":{seq},{changed},"key":{event.key or "null"},'
                 f'"at":"{clock}.{_THREE_DIGITS[thousands]}{_THREE_DIGITS[microseconds - 1000 * thousands]}Z","txid":"{event.txid}","tx":{tx},'
-                f'"before":{before},"after":{event.after or "null"}{rarely}}}'
+                f'"before":{before},"after":{event.after or "null"}{rare}}}'
             )
             if "\n" in line or "\r" in line:
                 # A column of type json keeps the line breaks that it was written with. They stand between tokens, where a space means the same.
                 line = line.replace("\n", " ").replace("\r", " ")
-            encoded.append(line.encode())
-        return encoded
+            written.append(line)
+        return written
 
-    return encode
+    return write
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
@@ -95,18 +105,6 @@ def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
     block = seq & ~_ID_MASK
     opening = f'{{"id":"{named.name}/{seq >> _ID_BITS:013x}'
     return max(named.first_seq, block), min(named.last_seq, block | _ID_MASK), opening
-
-
-@lru_cache(maxsize=16)
-def _clock(microseconds: int) -> str:
-    """``2026-01-02T03:04:05`` from microseconds since 2000-01-01 UTC, of whole seconds."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _time(microseconds: int) -> str:
-    """``2026-01-02T03:04:05.123456Z`` from microseconds since 2000-01-01 UTC."""
-    fraction = microseconds % _SECOND
-    return f"{_clock(microseconds - fraction)}.{fraction:06d}Z"
 
 
 @lru_cache(maxsize=4096)
@@ -121,21 +119,5 @@ def _key_that_moves(event: Event) -> str | None:
     return event.key if event.moved and event.op == b"D" else None
 
 
-def _rarely(event: Event) -> str:
-    """The members that few records have, or those of few installations."""
-    context = f',"context":{event.context}' if event.context else ""
-    extra = f",{event.extra}" if event.extra else ""
-    committed_at = f',"committed_at":"{_time(event.committed_at)}"' if event.committed_at else ""
-    moved = f',"{_MOVED[event.op]}":{event.moved}' if event.moved else ""
-    fault = f',"fault":"{event.fault}"' if event.fault else ""
-    omitted = _omitted(event) if event.omitted else ""
-    return context + extra + committed_at + moved + fault + omitted
-
-
-def _omitted(event: Event) -> str:
-    stored_at = f',"stored_at":{_json(event.stored_at)}' if event.stored_at else ""
-    return f',"omitted":{_json(event.omitted)}{stored_at}'
-
-
-def _json(value: str | tuple[str, ...]) -> str:
+def _json(value: str) -> str:
     return msgspec.json.encode(value).decode()

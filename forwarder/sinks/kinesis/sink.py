@@ -58,6 +58,7 @@ class KinesisSink:
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         is_ordered = target.ordering == "strict"
+        self._client = client
         self._put = PutRecords(client, target.stream)
         self._watch = KinesisWatch(client, target.stream, is_ordered=is_ordered, report=report)
         self._shards = KinesisShards(
@@ -74,6 +75,11 @@ class KinesisSink:
         self._limit = RequestLimit(max_bytes=MAX_REQUEST_BYTES)
         self._metrics = metrics
         self.max_in_flight = max_in_flight
+
+    @property
+    def region(self) -> str:
+        """The region of the stream: that of the target, or what the SDK has found in its environment."""
+        return str(self._client.meta.region_name)
 
     @property
     def max_bytes(self) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.config.formats import Native
+from forwarder.config.formats import Dms, Native
 from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
 from forwarder.errors import Misconfigured
 
@@ -42,6 +42,25 @@ def test_options_decide_key_and_prefix() -> None:
     url = parse("kinesis://changes?partition_key=table&prefix=false&format=native")
 
     assert (url.partition_key, url.prefix_key, url.format) == ("table", False, Native())
+
+
+def test_settings_of_dms_are_options_under_their_names() -> None:
+    url = parse("kinesis://changes?format=dms&MessageFormat=json&IncludeTransactionDetails=true&NoHexPrefix=false")
+    assert url.format == Dms(MessageFormat="json", IncludeTransactionDetails=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "prefix"),
+    [
+        ("", False),
+        ("&PartitionIncludeSchemaTable=true", True),
+        ("&prefix=true", True),
+        ("&partition_key=table", True),
+        ("&partition_key=table&PartitionIncludeSchemaTable=false", True),
+    ],
+)
+def test_partition_keys_of_dms_begin_with_the_table_where_its_settings_say_so(options: str, *, prefix: bool) -> None:
+    assert parse(f"kinesis://changes?format=dms{options}").prefix_key is prefix
 
 
 @pytest.mark.parametrize(
@@ -95,6 +114,17 @@ def test_standard_output_needs_no_name(url: str) -> None:
         ("kinesis://changes?fips=yes", "fips='yes' is unknown"),
         ("kinesis://changes?ordering=loose", "ordering='loose' is unknown; known: strict, none"),
         ("kinesis://changes?ordering=none&aggregation=kpl", "leave one of them out"),
+        (
+            "stdout:?NoHexPrefix=true",
+            "NoHexPrefix is an option of format=dms, and the format is native; leave one of them out",
+        ),
+        ("stdout:?format=dms&NoHexPrefix=yes", "NoHexPrefix='yes' is unknown"),
+        ("stdout:?format=dms&MessageFormat=text", "MessageFormat='text' is unknown; known: json-unformatted, json"),
+        ("stdout:?format=dms&MessageFormat=json", "each is one; leave it out"),
+        ("stdout:?format=dms&ColumnFilter=all", "add EnableBeforeImage=true"),
+        ("stdout:?format=dms&EnableBeforeImage=true&FieldName=data", "write another name, such as before-image"),
+        ("stdout:?format=dms&IncludeNullAndEmty=true", "did you mean 'IncludeNullAndEmpty'?"),
+        ("stdout:?format=dms&prefix=true&PartitionIncludeSchemaTable=true", "say the same; leave one of them out"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(url: str, remedy: str) -> None:

@@ -1,0 +1,200 @@
+"""Records as AWS DMS writes them to Kinesis: ``data``, ``before-image`` and ``metadata``, or ``control`` and ``metadata``. Pure.
+
+What DMS does not tell, and a consumer has to know (a TRUNCATE, a gap, a row that is not in its record), is a control record with an operation of our
+own. What it says stands in a member ``forwarder`` at its end, and consumers of DMS pass over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from forwarder.config.formats import Dms
+from forwarder.events import CapturedTable, Event
+from forwarder.json_members import members
+from forwarder.records.formats.dms.control import table_change
+from forwarder.records.formats.dms.layout import indented
+from forwarder.records.formats.dms.rows import RowEncoder, object_text
+from forwarder.records.formats.encoder import Encoder, Provenance
+from forwarder.records.formats.times import time_of
+
+# A "b"R"ead row was loaded; DMS knows no events of the application's own, which are rows of a table forwarder.event.
+_OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E": "insert"}
+# The words of DMS for what partition keys are made of; for a table's name it has ``schema-table``.
+_KEY_TYPES = {"primary-key": "primary-key", "transaction": "transaction-id", "constant": "constant"}
+_MAX_TABLES = 4096
+
+
+def encoder(provenance: Provenance, options: Dms) -> Encoder:
+    """A function from events to the bytes of their records; empty for an event of which DMS has none."""
+    records = _Records(provenance, options)
+    choose_key = provenance.choose_key if options.IncludePartitionValue else None
+
+    def encode(events: Sequence[Event]) -> list[bytes]:
+        # Partition keys are made again, since whoever needs them makes them later.
+        keys = choose_key(events) if choose_key else [""] * len(events)
+        lines = list(map(records.line, events, keys))
+        # A number's column may have been of type json before, and JSON may have line breaks between tokens.
+        lines = [line if "\n" not in line else line.replace("\n", " ").replace("\r", " ") for line in lines]
+        if options.MessageFormat == "json":
+            lines = [indented(line) for line in lines]
+        return [line.encode() for line in lines]
+
+    return encode
+
+
+class _Records:
+    """Makes records, each as one line, with these options."""
+
+    def __init__(self, provenance: Provenance, options: Dms) -> None:
+        self._options = options
+        self._key_kind = provenance.key_kind
+        self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
+        self._old_rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._old_row_encoder)
+        self._heads: Callable[[CapturedTable, str, bool], tuple[str, str]] = lru_cache(_MAX_TABLES)(self._head)
+        self._untold = frozenset((b"T", b"G")) if options.exact else frozenset[bytes]()
+
+    def line(self, event: Event, key: str) -> str:
+        """The record; empty if there is none. ``key``: its partition key, if that is to be told."""
+        op = event.op
+        if op not in _OPERATIONS:
+            return self._of_table(event)
+        if event.moved and (told := self._half_of_a_move(event, key)) is not None:
+            return told
+        row = self._row(event)
+        return self._data(event, key, _OPERATIONS[op], row) if row else self._row_omitted(event)
+
+    def _row(self, event: Event) -> str | None:
+        """The value of ``data``; None if the row is not known, of a delete not even its key."""
+        table = event.table
+        if event.op != b"D":
+            return self._rows(table).encode(event.after) if event.after else None
+        old = event.before if table.before_image != "none" else None
+        if event.key and (self._options.exact or not old):
+            return self._rows(table).key_and_nulls(event.key, members(old) if old else _columns(table))
+        return self._rows(table).encode(old) if old else None
+
+    def _data(self, event: Event, key: str, operation: str, row: str) -> str:
+        options = self._options
+        before = ""
+        if options.EnableBeforeImage and operation == "update":
+            before = f",{_json(options.FieldName)}:{self._before_image(event)}"
+        ours = f',"forwarder":{object_text(_told(event))}' if before and "before" in event.omitted else ""
+        return f'{{"data":{row}{before},"metadata":{self._metadata(event, key, operation)}{ours}}}'
+
+    def _before_image(self, event: Event) -> str:
+        """The key that the row had, or as much of the old row as there is and is asked for."""
+        options = self._options
+        if event.moved:
+            return self._rows(event.table).encode(event.moved)
+        old = event.before if event.table.before_image != "none" else None
+        if options.ColumnFilter != "pk-only" and old:
+            return self._old_rows(event.table).encode(old)
+        # DMS has the old key from the log of PostgreSQL, which has it only if it has changed.
+        return "{}" if options.exact or not event.key else self._rows(event.table).encode(event.key)
+
+    def _half_of_a_move(self, event: Event, key: str) -> str | None:
+        """The record of a delete or an insert that an update of the key was captured as; None if it is a delete or an insert to DMS, too.
+
+        To DMS it is an update with the new row, whose before image is the old key.
+        """
+        options = self._options
+        if not options.exact and not options.EnableBeforeImage:
+            # Nothing in the update would tell which row it was.
+            return None
+        if event.op == b"D":
+            # Where rows have lanes of their own, the old key's has to learn that its row is gone: nothing else comes in its order.
+            return "" if options.exact or self._key_kind == "table" else None
+        row = self._row(event)
+        return self._data(event, key, "update", row) if row else None
+
+    def _of_table(self, event: Event) -> str:
+        """The record of what concerns a whole table or partition."""
+        if event.op == b"S":
+            return self._schema(event)
+        if event.op in self._untold:
+            return ""
+        if event.op == b"G":
+            return self._control(event, "gap", {"fault": _json(event.fault), **_partition(event)})
+        return self._control(event, "truncate-partition" if event.partition else "truncate-table", _partition(event))
+
+    def _schema(self, event: Event) -> str:
+        options = self._options
+        if not options.IncludeTableAlterOperations:
+            return ""
+        change = table_change(event, options)
+        control = f'"control":{change.definition},' if options.IncludeControlDetails else ""
+        names = _names(change.schema, change.table)
+        head = f'"record-type":"control","operation":"{change.operation}","partition-key-type":"schema-table"'
+        ours = ""
+        if change.renamed_from:
+            ours = f',"forwarder":{{"renamed-from":{{{_names(*change.renamed_from)}}}}}'
+        return f'{{{control}"metadata":{{"timestamp":"{time_of(event.at)}",{head},{names}}}{ours}}}'
+
+    def _row_omitted(self, event: Event) -> str:
+        """A row that is not in its record is no data record: a consumer would take what is missing for null."""
+        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": event.key or "null"}
+        return self._control(event, "row-omitted", {**told, **_told(event), **_partition(event)})
+
+    def _control(self, event: Event, operation: str, told: Mapping[str, str]) -> str:
+        control = '"control":{},' if self._options.IncludeControlDetails else ""
+        ours = f',"forwarder":{object_text(told)}' if told else ""
+        return f'{{{control}"metadata":{self._metadata(event, "", operation, is_control=True)}{ours}}}'
+
+    def _metadata(self, event: Event, key: str, operation: str, *, is_control: bool = False) -> str:
+        kind, names = self._heads(event.table, operation, is_control or event.key_values is None)
+        value = f',"partition-key-value":{_json(key)}' if key and not kind.endswith('"schema-table"') else ""
+        transaction = "" if event.op == b"R" else self._transaction(event)
+        return f'{{"timestamp":"{time_of(event.at)}",{kind}{value},{names}{transaction}}}'
+
+    def _transaction(self, event: Event) -> str:
+        if not self._options.IncludeTransactionDetails:
+            return f',"transaction-id":{event.txid}'
+        number = f',"transaction-record-id":{event.index}' if event.index else ""
+        high, low = event.seq >> 32, event.seq & 0xFFFFFFFF
+        position = f"{high:08X}/{low:08X}"
+        return (
+            f',"transaction-id":{event.txid}{number},"commit-timestamp":"{time_of(event.committed_at or event.at)}",'
+            f'"stream-position":"{position}.1.{position}"'
+        )
+
+    def _head(self, table: CapturedTable, operation: str, is_table_wide: bool) -> tuple[str, str]:  # noqa: FBT001
+        """The members around ``partition-key-value``."""
+        record_type = "data" if operation in _OPERATIONS.values() else "control"
+        by_table = self._key_kind == "table" or (is_table_wide and self._key_kind == "primary-key")
+        key_type = "schema-table" if by_table else _KEY_TYPES.get(self._key_kind, "attribute-name")
+        kind = f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
+        return kind, _names(table.schema, table.name)
+
+    def _row_encoder(self, table: CapturedTable) -> RowEncoder:
+        return RowEncoder(table, self._options)
+
+    def _old_row_encoder(self, table: CapturedTable) -> RowEncoder:
+        return RowEncoder(table, self._options, with_large_objects=self._options.ColumnFilter == "all")
+
+
+def _columns(table: CapturedTable) -> Mapping[str, str]:
+    """The columns of a table, as those of a row of which no more is known."""
+    return {column.name: "null" for column in table.columns if column.type}
+
+
+def _told(event: Event) -> Mapping[str, str]:
+    """Why images are missing, and where the whole record is."""
+    omitted = [name for name in event.omitted if name in ("before", "after")]
+    told = {"fault": event.fault, "omitted": omitted, "stored_at": event.stored_at}
+    return {name: msgspec.json.encode(value).decode() for name, value in told.items() if value}
+
+
+def _partition(event: Event) -> Mapping[str, str]:
+    return {"partition": _json(event.partition)} if event.partition else {}
+
+
+@lru_cache(_MAX_TABLES)
+def _names(schema: str, table: str) -> str:
+    return f'"schema-name":{_json(schema)},"table-name":{_json(table)}'
+
+
+def _json(value: str | None) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,215 @@
+"""Rows as images of DynamoDB: ``{"id":42,"status":"paid"}`` becomes ``{"id":{"N":"42"},"status":{"S":"paid"}}``. Pure.
+
+An update has two images, and a call for each of their values would take most of the time that a record may. But the rows of a table look alike:
+
+1. msgspec cuts a row into its values, by a class that is made once for the columns of the table.
+2. Rows that have numbers, strings and nulls in the same places share a ``_Layout``: the image with gaps, which one operation fills.
+3. Other values (booleans, documents) are made one by one, and short ones are remembered.
+
+A row with a backslash in it, or with what a layout cannot have, is made value by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from forwarder.events import Column
+from forwarder.json_members import members
+from forwarder.records.formats.dynamodb_values import (
+    MAX_DIGITS,
+    NULL,
+    STRINGS,
+    Attribute,
+    FromString,
+    attribute,
+    number_size,
+    string_size,
+    text,
+    trimmed,
+)
+
+_MAX_LAYOUTS = 256
+_MAX_REMEMBERED = 4096
+_SHORT_CHARACTERS = 64
+# Of these types values are neither numbers nor strings.
+_NO_GAPS = frozenset(("bool", "json", "jsonb", "hstore"))
+
+
+class _Fraction(str):
+    """A number that is no whole one, trimmed."""
+
+    __slots__ = ()
+
+
+class _Odd(str):
+    """A number that no layout can have: it has an exponent, or too many digits."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """What the images of rows have in common whose values are of the same kinds. Without a template: such rows have no layout."""
+
+    # ``{"id":{"N":"%s"},"status":{"S":"%s"}}``
+    template: str = ""
+    # Bytes of the template without its gaps.
+    template_bytes: int = 0
+    # What DynamoDB counts for names and nulls.
+    size: int = 0
+    # The places of numbers, and of values that are made one by one.
+    numbers: Sequence[int] = ()
+    apart: Sequence[int] = ()
+
+
+class Images:
+    """Makes the images of rows that have these columns; of other rows too, but slowly."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._from_strings: Mapping[str, FromString] = {column.name: _from_string(column) for column in columns}
+        # msgspec takes no names that JSON has to escape.
+        self._columns = [column for column in columns if len(_label(column.name)) == len(column.name) + 2]
+        self._decoder = _decoder_of(self._columns)
+        self._layouts: dict[tuple[type, ...], _Layout] = {}
+        self._numbers = _Numbers()
+        self._remembered: list[dict[bytes, Attribute]] = [{} for _ in self._columns]
+
+    def image(self, row: str) -> Attribute:
+        """The image of a row that PostgreSQL has written as a JSON object, and its size in bytes."""
+        if "\\" not in row:
+            try:
+                values = msgspec.structs.astuple(self._decoder.decode(row))
+            except (msgspec.DecodeError, RecursionError):
+                return self._by_members(row)
+            kinds = tuple(map(type, values))
+            layout = self._layouts.get(kinds) or self._learn(kinds)
+            if layout.template and (image := self._filled(layout, values)):
+                return image
+        return self._by_members(row)
+
+    def _filled(self, layout: _Layout, values: tuple[Any, ...]) -> Attribute | None:
+        """The image with these values; None if one of the numbers is too long."""
+        # How many bytes of the image are neither the template's nor in strings.
+        size, others, numbers = layout.size, layout.template_bytes, self._numbers
+        if layout.apart:
+            made = list(values)
+            for place in layout.apart:
+                made[place], value_size = self._apart(place, bytes(values[place]))
+                size += value_size
+                others += len(made[place].encode())
+            values = tuple(made)
+        for place in layout.numbers:
+            length, number_size = numbers[values[place]]
+            if length > MAX_DIGITS:
+                return None
+            size += number_size
+            others += length
+        image = layout.template % values
+        return image, size - others + (len(image) if image.isascii() else len(image.encode()))
+
+    def _apart(self, place: int, value: bytes) -> Attribute:
+        remembered = self._remembered[place]
+        if value in remembered:
+            return remembered[value]
+        made = attribute(value.decode(), self._from_strings[self._columns[place].name])
+        if len(value) <= _SHORT_CHARACTERS:
+            if len(remembered) == _MAX_REMEMBERED:
+                remembered.clear()
+            remembered[value] = made
+        return made
+
+    def _learn(self, kinds: tuple[type, ...]) -> _Layout:
+        if len(self._layouts) == _MAX_LAYOUTS:
+            self._layouts.clear()
+        layout = self._layouts[kinds] = _layout([column.name for column in self._columns], kinds)
+        return layout
+
+    def _by_members(self, row: str) -> Attribute:
+        image: list[str] = []
+        total = 0
+        for name, value in members(row).items():
+            label = _label(name)
+            made, size = attribute(value, self._from_strings.get(name, text))
+            image.append(f"{label}:{made}")
+            total += string_size(label) + size
+        return f"{{{','.join(image)}}}", total
+
+
+class _Numbers(dict[int | str, tuple[int, int]]):
+    """How many characters a number has, and how many bytes DynamoDB counts for it. It remembers those that it was asked for."""
+
+    def __missing__(self, number: int | str) -> tuple[int, int]:
+        if len(self) == _MAX_REMEMBERED:
+            self.clear()
+        written = str(number)
+        found = self[number] = len(written), number_size(written)
+        return found
+
+
+def _from_string(column: Column) -> FromString:
+    return STRINGS.get(column.type.name, text) if column.type and column.type.schema == "pg_catalog" else text
+
+
+def _decoder_of(columns: Sequence[Column]) -> msgspec.json.Decoder[msgspec.Struct]:
+    """Decodes a row that has no others than these columns. What is not there is UNSET, and what is to be made by itself Raw."""
+    fields: list[tuple[str, Any, Any]] = [
+        (f"column_{place}", Any if _fits_a_gap(column) else msgspec.Raw, msgspec.UNSET)
+        for place, column in enumerate(columns)
+    ]
+    rename = {field: column.name for (field, *_), column in zip(fields, columns, strict=True)}
+    struct = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(struct, float_hook=_fraction)
+
+
+def _fits_a_gap(column: Column) -> bool:
+    """Whether values of this column are numbers, or strings that become S, most likely."""
+    type = column.type
+    if type is None or type.is_array or type.kind == "c":
+        return False
+    return type.name not in _NO_GAPS and _from_string(column) is text
+
+
+def _fraction(value: str) -> str | int:
+    if len(value) > MAX_DIGITS or "e" in value or "E" in value:
+        return _Odd(value)
+    value = trimmed(value)
+    return _Fraction(value) if "." in value else int(value)
+
+
+def _layout(names: Sequence[str], kinds: Sequence[type]) -> _Layout:
+    """The layout of rows whose values are of these kinds."""
+    gaps = {
+        int: '{"N":"%s"}',
+        _Fraction: '{"N":"%s"}',
+        str: '{"S":"%s"}',
+        type(None): NULL[0] + "%.0s",
+        msgspec.Raw: "%s",
+    }
+    members: list[str] = []
+    size = 0
+    for name, kind in zip(names, kinds, strict=True):
+        if kind is msgspec.UnsetType:
+            members.append("%.0s")
+            continue
+        if kind not in gaps:
+            return _Layout()
+        label = _label(name)
+        comma = "," if size else ""
+        members.append(f"{comma}{label.replace('%', '%%')}:{gaps[kind]}")
+        size += string_size(label) + (NULL[1] if kind is type(None) else 0)
+    template = f"{{{''.join(members)}}}"
+    return _Layout(
+        template=template,
+        template_bytes=len((template % (("",) * len(kinds))).encode()),
+        size=size,
+        numbers=[place for place, kind in enumerate(kinds) if kind in (int, _Fraction)],
+        apart=[place for place, kind in enumerate(kinds) if kind is msgspec.Raw],
+    )
+
+
+def _label(name: str) -> str:
+    return msgspec.json.encode(name).decode()
