@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import signal
 import sys
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import asyncpg
 import pytest
 
+from forwarder.config.formats import FORMATS
+from forwarder.consumer import OrderCheck, decode
 from tests.databases import Database
 from tests.helps import EXAMPLES
 from tests.ledger import Ledger, write_rows
-from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, client_of, command, environment
+from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, client_of, command, environment, listening
 from tests.waiting import eventually
 
 # Clears the screen of a terminal that gets it: as an escape of JSON, as the character itself, and in one character.
@@ -56,19 +60,46 @@ def seqs(lines: str) -> list[int]:
     return [json.loads(line)["seq"] for line in lines.splitlines()]
 
 
-@pytest.mark.parametrize("aggregation", ["none", "kpl"])
+OPTIONS = ["aggregation=kpl", "aggregation=kpl&compression=gzip", "compression=zstd&newline=true"]
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, *(f"format={name}" for name in FORMATS)])
 async def test_what_listen_has_delivered_is_shown(
-    database: Database, ledger: Ledger, served: Served, tmp_path: Path, aggregation: str
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path, option: str
 ) -> None:
     operator = Operator({**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}, tmp_path)
-    await write_rows(ledger, database.writer_url, *range(100, 200))
-    await operator.says("listen", "--once", "--sink", f"{served.sink}&aggregation={aggregation}")
-    printed = await operator.says("tail", served.sink, "--json")
+    await write_rows(ledger, database.writer_url, *range(100, 150))
+    await operator.says("listen", "--once", "--sink", f"{served.sink}&{option}")
     shown = await operator.says("tail", served.sink)
-    changes = [json.loads(line) for line in printed.splitlines()]
-    assert sorted(change["seq"] for change in changes) == sorted(set(seqs(printed)))
-    assert len(changes) == len(shown.splitlines()) == 100
-    assert all(f"seq {change['seq']}  " in shown for change in changes)
+    assert sorted(re.findall(r"insert .* id=(\d+)", shown)) == [str(id) for id in range(100, 150)]
+
+
+async def test_every_row_is_followed_in_its_order_through_reshards(
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    await write_rows(ledger, database.writer_url, *range(100, 120))
+    connection = await asyncpg.connect(database.writer_url)
+    tail = command("tail", served.sink, "--follow", "--json", env=CREDENTIALS, directory=tmp_path / "tail")
+    async with tail as run, listening(database.url, f"{served.sink}&aggregation=kpl"), client_of(served) as client:
+
+        async def has(changes: int) -> None:
+            async def shown() -> bool:
+                return run.stdout.count(b"\n") >= changes
+
+            await eventually(shown, within_seconds=30)
+
+        await has(20)
+        for count in (8, 5, 10):
+            for _ in range(5):
+                await connection.execute("UPDATE account SET version = version + 1 WHERE id >= 100")
+            await client.update_shard_count(StreamName=STREAM, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+        await connection.execute("UPDATE account SET version = version + 1 WHERE id >= 100")
+        await has(340)
+    await connection.close()
+    check = OrderCheck()
+    assert [check.add(change) for change in decode(run.stdout)] == ["new"] * 340
 
 
 async def test_a_record_is_printed_as_it_is(served: Served, operator: Operator) -> None:
@@ -178,7 +209,7 @@ async def test_a_disk_that_is_full_is_one_line(file: Path, tmp_path: Path) -> No
         os.close(full)
 
 
-FORMATS = [
+ONE_OF_EACH = [
     record(1),
     '{"data":{"id":42},"metadata":{"record-type":"data","operation":"insert","schema-name":"public","table-name":"dms"}}',
     '{"before":null,"after":{"id":42},"op":"c","source":{"schema":"public","table":"debezium","sequence":"[null,\\"2\\"]"}}',
@@ -189,9 +220,9 @@ FORMATS = [
 
 
 async def test_a_stream_may_have_records_of_all_formats(served: Served, operator: Operator) -> None:
-    await put(served, *FORMATS)
+    await put(served, *ONE_OF_EACH)
     shown = (await operator.says("tail", served.sink)).splitlines()
-    assert len(shown) == len(FORMATS)
+    assert len(shown) == len(ONE_OF_EACH)
     assert all("insert" in line and "id=42" in line for line in shown)
 
 
