@@ -50,12 +50,13 @@ def record_maker(
         images: are read from the database, where they are large.
         mappings: what tables and columns are called in the records; None: as in the database.
     """
-    format = record_format(sink_url.format, sink_url.framing, provenance)
+    renames = Renames(mappings) if mappings else None
     choose_key = partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key)
-    if mappings:
-        renames = Renames(mappings)
-        format = renamed(format, renames)
-        choose_key = renames.choosing(object_mapping.chooser(renames.object_mapping, choose_key))
+    if renames:
+        choose_key = object_mapping.chooser(renames.object_mapping, choose_key)
+    format = record_format(sink_url.format, sink_url.framing, provenance)
+    if renames:
+        format, choose_key = renamed(format, renames), renames.choosing(choose_key)
     bodies = SplicedBodies(format.encode, images) if format.splices else WholeBodies(format.encode, images)
     packer = Packer(
         sink,

@@ -242,7 +242,7 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
             [
                 selection(),
                 transformation("data-masking-hash-mask", "public.person.s%"),
-                transformation("data-masking-digits-randomize", "public.%.%n"),
+                transformation("data-masking-digits-randomize", "public.person.ss%"),
             ],
             "rule-ids 2 and 3 say different things of column ssn of public.person; leave one of them out",
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forwarder.config.suggestions import nearest
-from forwarder.config.table_mappings.precedence import names_exactly, the_one
+from forwarder.config.table_mappings.precedence import names_exactly, rank_of_table, the_one
 from forwarder.config.table_mappings.rules import TransformationRule
 from forwarder.errors import Misconfigured
 
@@ -74,7 +74,7 @@ def _is_sent(rules: Sequence[TransformationRule], name: str, table: MappedTable)
     ]
     rule = the_one(
         about,
-        is_exact=lambda rule: _literal(rule) == name,
+        rank=lambda rule: (_literal(rule) == name, *rank_of_table(rule, table.schema, table.name)),
         says=lambda rule: rule.rule_action,
         about=f"column {name} of {table}",
     )
@@ -93,7 +93,7 @@ def _is_sent(rules: Sequence[TransformationRule], name: str, table: MappedTable)
 def _mask_of(rules: Sequence[TransformationRule], name: str, table: MappedTable) -> TransformationRule | None:
     rule = the_one(
         (rule for rule in rules if rule.rule_action in _MASKS and _names_column(rule, name)),
-        is_exact=lambda rule: _literal(rule) == name,
+        rank=lambda rule: (_literal(rule) == name, *rank_of_table(rule, table.schema, table.name)),
         says=lambda rule: (rule.rule_action, rule.value),
         about=f"column {name} of {table}",
     )
