@@ -45,6 +45,9 @@ class TableNames:
     # What they are in the database.
     of_schema: str
     of_table: str
+    # The rules that rename them; None: they keep their names.
+    rule_of_schema: TransformationRule | None = None
+    rule_of_table: TransformationRule | None = None
     # The rules that rename columns, each with which ones.
     of_columns: Sequence[tuple[TransformationRule, Wildcard]] = ()
 
@@ -122,6 +125,8 @@ def names_of(rules: Iterable[TransformationRule], schema: str, table: str) -> Ta
         table=renamed(of_table, table) if of_table else table,
         of_schema=schema,
         of_table=table,
+        rule_of_schema=of_schema,
+        rule_of_table=of_table,
         of_columns=of_columns,
     )
 

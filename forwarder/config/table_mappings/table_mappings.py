@@ -93,13 +93,21 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        rule = the_one(
+        rule = self.before_image_rule(schema, table)
+        return rule.before_image_def if rule else None
+
+    def before_image_rule(self, schema: str, table: str) -> TransformationRule | None:
+        """The rule by which that is so.
+
+        Raises:
+            Misconfigured: two rules say different things of it.
+        """
+        return the_one(
             (rule for rule in self.transforming(schema, table) if rule.before_image_def),
             rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: rule.before_image_def,
             about=f"the old values of table {schema}.{table}",
         )
-        return rule.before_image_def if rule else None
 
     def object_mapping(self, schema: str, table: str) -> ObjectMapping | None:
         """What the records of a table look like; None: no rule says so.
