@@ -27,7 +27,7 @@ _NUMERIC_EXCESS = 4
 _SCALE_BITS = 11
 
 
-def conversion(type: ColumnType, options: Debezium) -> Convert | None:
+def converter(type: ColumnType, options: Debezium) -> Convert | None:
     """What turns the values of a type into Debezium's. None: they are as they are."""
     convert = _of_unknown(options) if _is_unknown(type, options) else _of_known(type, options)
     if not type.is_array or convert is None:

@@ -93,7 +93,7 @@ def _ours(event: Event, rows: Rows) -> Raw:
     told = []
     if event.partition:
         told.append(f'"table":{_json(event.table.name)},"partition":{_json(event.partition)}')
-    if event.moved:
+    if event.moved and event.op in _MOVED:
         key, _ = rows.convert(event.moved)
         told.append(f'"{_MOVED[event.op]}":{_json(key)}')
     if event.context:

@@ -62,7 +62,8 @@ class Change(Struct, kw_only=True, gc=False):
 class Content(Struct, gc=False):
     """What a message says."""
 
-    prefix: str
+    # A string as JSON.
+    prefix: Raw
     # Bytes as the option binary.handling.mode has them.
     content: str
 

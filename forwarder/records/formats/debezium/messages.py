@@ -17,8 +17,9 @@ from forwarder.records.formats.debezium.binary import as_text
 from forwarder.records.formats.debezium.fields import Content, Message, Transaction, line
 from forwarder.records.formats.debezium.source import Sources
 
-_PREFIXES = {b"G": "forwarder.gap", b"S": "forwarder.schema"}
-_INCOMPLETE = "forwarder.incomplete"
+# As JSON.
+_PREFIXES = {b"G": '"forwarder.gap"', b"S": '"forwarder.schema"'}
+_INCOMPLETE = '"forwarder.incomplete"'
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r"}
 
 
@@ -36,7 +37,7 @@ class Messages:
         if event.op == b"E" and event.after:
             found = members(event.after)
             topic, type = found.get("topic", "null"), found.get("type", "null")
-            prefix, content = msgspec.json.decode(type if topic == "null" else topic), found.get("payload", "null")
+            prefix, content = type if topic == "null" else topic, found.get("payload", "null")
             if not self._is_exact:
                 source.forwarder = _envelope(event, found)
         else:
@@ -46,7 +47,7 @@ class Messages:
                 ts_ms=source.ts_ms,
                 source=source,
                 transaction=transaction,
-                message=Content(prefix, self._text(content.encode())),
+                message=Content(Raw(prefix), self._text(content.encode())),
             )
         )
 

@@ -12,6 +12,7 @@ from forwarder.records.formats.debezium.conversion import Convert
 _NO_NUMBERS = {b'"NaN"': "NAN", b'"Infinity"': "POSITIVE_INFINITY", b'"-Infinity"': "NEGATIVE_INFINITY"}
 # Python's int() takes no longer text.
 _MOST_DIGITS = 4300
+_LARGEST_OID = (1 << 32) - 1
 # money always has two decimal places: $1,234.56
 _MONEY_SCALE = 2
 
@@ -79,7 +80,10 @@ def double(number: float) -> float | str:
 
 def oid(raw: bytes) -> int:
     """``"4711"`` becomes ``4711``."""
-    return int(raw.strip(b'"'))
+    number = int(raw.strip(b'"'))
+    if number > _LARGEST_OID:
+        raise ValueError("it is no oid")
+    return number
 
 
 def _scaled(whole: bytes, fraction: bytes, scale: int) -> tuple[bytes, bytes]:

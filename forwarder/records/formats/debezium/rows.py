@@ -15,7 +15,7 @@ from msgspec import Raw
 from forwarder.config.formats import Debezium
 from forwarder.events import CapturedTable
 from forwarder.json_members import members
-from forwarder.records.formats.debezium.column_types import conversion, is_left_out
+from forwarder.records.formats.debezium.column_types import converter, is_left_out
 from forwarder.records.formats.debezium.conversion import MISFIT, Convert
 
 # An image by the names of its columns: the texts of values, and in place of some what msgspec writes as Debezium's.
@@ -30,7 +30,7 @@ class Rows:
     def __init__(self, table: CapturedTable, options: Debezium) -> None:
         types = {column.name: column.type for column in table.columns if column.type}
         self._left_out = [name for name, type in types.items() if is_left_out(type, options)]
-        conversions = [(name, conversion(type, options)) for name, type in types.items() if name not in self._left_out]
+        conversions = [(name, converter(type, options)) for name, type in types.items() if name not in self._left_out]
         self._conversions = [(name, convert) for name, convert in conversions if convert]
 
     def convert(self, before: str | None, after: str | None = None) -> tuple[Row | None, Row | None]:

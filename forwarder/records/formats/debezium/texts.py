@@ -8,20 +8,22 @@ from msgspec import Raw
 from forwarder.records.formats.debezium.binary import Mode, as_text
 from forwarder.records.formats.debezium.conversion import Convert
 
+_HSTORE = msgspec.json.Decoder(dict[str, str | None])
+
 
 def quoted(raw: bytes) -> str:
     r"""``{"a": 1}`` becomes ``"{\"a\": 1}"``."""
     return raw.decode()
 
 
-def hstore_map(raw: bytes) -> object:
+def hstore_map(raw: bytes) -> dict[str, str | None]:
     """``{"k": "v"}`` becomes ``{"k":"v"}``."""
-    return msgspec.json.decode(raw)
+    return _HSTORE.decode(raw)
 
 
 def hstore_json(raw: bytes) -> str:
     r"""``{"k": "v"}`` becomes ``"{\"k\":\"v\"}"``."""
-    return msgspec.json.encode(msgspec.json.decode(raw)).decode()
+    return msgspec.json.encode(_HSTORE.decode(raw)).decode()
 
 
 def text(raw: bytes) -> object:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from forwarder.config.formats import Debezium
 from forwarder.events import NO_DATA, CapturedTable, Column, ColumnType, Event
 from forwarder.records.formats.debezium.envelope import encoder
+from forwarder.records.formats.debezium.fields import Change, Message, Source, Transaction
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
 
+GOLDEN = Path(__file__).parents[3] / "golden" / "debezium"
 PROVENANCE = Provenance(origins=Origins([Origin(0, "7312459")]), database="shop")
 
 
@@ -209,3 +213,18 @@ def test_line_breaks_of_json_are_spaces() -> None:
     assert b"\n" not in record
     assert b"\r" not in record
     assert json.loads(record)["after"] == {"note": [1, 2]}
+
+
+@pytest.mark.parametrize("run", ["default", "transaction"])
+def test_records_have_the_fields_that_the_engines_have_in_their_order(run: str) -> None:
+    lines = (GOLDEN / f"{run}.jsonl").read_bytes().splitlines()
+    values = [value for value in (json.loads(line)["value"] for line in lines) if value]
+    for value in values:
+        record = Message if value["op"] == "m" else Change
+        assert list(value) == names_of(record)
+        assert list(value["source"]) == [name for name in names_of(Source) if name != "forwarder"]
+        assert value["transaction"] is None or list(value["transaction"]) == names_of(Transaction)
+
+
+def names_of(record: type[msgspec.Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(record)]

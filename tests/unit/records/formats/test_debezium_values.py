@@ -146,6 +146,8 @@ def test_a_value(raw: str, type: ColumnType, options: dict[str, Any], expected: 
         ('"12345678"', type_of("timestamptz")),
         ("17", type_of("timestamp")),
         ("17", type_of("oid")),
+        (f'"{10**30}"', type_of("oid")),
+        (f'{{"a":{10**30}}}', type_of("hstore", schema="public")),
         ("1001", type_of("bit", 4)),
         ('"x1,2y"', type_of("point")),
         ('"***"', type_of("bytea")),
