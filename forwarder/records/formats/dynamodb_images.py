@@ -202,19 +202,18 @@ def _layout(columns: Sequence[Column], kinds: Sequence[type]) -> _Layout:
         type(None): NULL[0] + "%.0s",
         msgspec.Raw: "%s",
     }
-    members: list[str] = []
-    size = 0
+    template, comma, size = "", "", 0
     for column, kind in zip(columns, kinds, strict=True):
         if kind is msgspec.UnsetType:
-            members.append("%.0s")
+            template += "%.0s"
             continue
         if kind not in gaps:
             return _Layout()
         label = _label(column.name)
-        comma = "," if size else ""
-        members.append(f"{comma}{label.replace('%', '%%')}:{gaps[kind]}")
+        template += f"{comma}{label.replace('%', '%%')}:{gaps[kind]}"
+        comma = ","
         size += string_size(label) + (NULL[1] if kind is type(None) else 0)
-    template = f"{{{''.join(members)}}}"
+    template = f"{{{template}}}"
     return _Layout(
         template=template,
         size=size - len((template % (("",) * len(kinds))).encode()),
