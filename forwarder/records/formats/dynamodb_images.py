@@ -34,7 +34,7 @@ from forwarder.records.formats.dynamodb_values import (
 
 _MAX_LAYOUTS = 256
 _MAX_REMEMBERED = 4096
-_SHORT_CHARACTERS = 64
+_SHORT_BYTES = 64
 # Of these types values are neither numbers nor strings.
 _NO_GAPS = frozenset(("bool", "json", "jsonb", "hstore"))
 
@@ -51,18 +51,37 @@ class _Odd(str):
     __slots__ = ()
 
 
+class _Remembered(dict[bytes, Attribute]):
+    """Attribute values by their JSON. It makes those that are asked for, and remembers the short ones."""
+
+    def __init__(self, from_string: FromString) -> None:
+        self._from_string = from_string
+
+    def __missing__(self, value: bytes) -> Attribute:
+        made = attribute(value.decode(), self._from_string)
+        if len(value) <= _SHORT_BYTES:
+            if len(self) == _MAX_REMEMBERED:
+                self.clear()
+            self[value] = made
+        return made
+
+
+# The same for all tables, so that many tables take no more memory.
+_REMEMBERED: Mapping[FromString, _Remembered] = {make: _Remembered(make) for make in (text, *STRINGS.values())}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """What the images of rows have in common whose values are of the same kinds. Without a template: such rows have no layout."""
+    """What the images of rows have in common whose values are of the same kinds. Its template is empty if such rows can have no layout."""
 
     # ``{"id":{"N":"%s"},"status":{"S":"%s"}}``
     template: str = ""
-    # What DynamoDB counts for names and nulls, less the bytes of the template without its gaps. With the bytes of the image, it makes the size of
-    # one that has strings alone.
+    # What has to be added to the bytes of an image for what DynamoDB counts, if its values are strings and nulls: {"id":{"S":"ab"}} has 17 bytes
+    # and counts 4, so it is -13.
     size: int = 0
-    # The places of numbers, and of values that are made one by one.
+    # The places of numbers; and of values that are made one by one, with what makes them.
     numbers: Sequence[int] = ()
-    apart: Sequence[int] = ()
+    apart: Sequence[tuple[int, _Remembered]] = ()
 
 
 class Images:
@@ -74,8 +93,6 @@ class Images:
         self._columns = [column for column in columns if len(_label(column.name)) == len(column.name) + 2]
         self._decoder = _decoder_of(self._columns)
         self._layouts: dict[tuple[type, ...], _Layout] = {}
-        self._numbers = _Numbers()
-        self._remembered: list[dict[bytes, Attribute]] = [{} for _ in self._columns]
         # Of the row before.
         self._kinds: tuple[type, ...] = ()
         self._layout = _Layout()
@@ -84,10 +101,8 @@ class Images:
 
     def key(self, key: str, values: str) -> Attribute:
         """As ``image``, of a key whose values alone are ``values``: most keys are one whole number, which is written at once."""
-        if values.isdigit() and key == f"{self._first_member}{values}}}":
-            length, size = self._numbers[values]
-            if length <= MAX_DIGITS:
-                return f'{self._first_member}{{"N":"{values}"}}}}', self._first_name_size + size
+        if len(values) <= MAX_DIGITS and values.isdigit() and key == f"{self._first_member}{values}}}":
+            return f'{self._first_member}{{"N":"{values}"}}}}', self._first_name_size + number_size(values)
         return self.image(key)
 
     def image(self, row: str) -> Attribute:
@@ -109,36 +124,25 @@ class Images:
 
         ``more``: DynamoDB counts so many bytes more for the strings than they have as JSON; below 0, it counts fewer.
         """
-        size, numbers = layout.size + more, self._numbers
+        size = layout.size + more
         if layout.apart:
             made = list(values)
-            for place in layout.apart:
-                made[place], value_size = self._apart(place, bytes(values[place]))
+            for place, remembered in layout.apart:
+                made[place], value_size = remembered[bytes(values[place])]
                 size += value_size - len(made[place].encode())
             values = tuple(made)
         for place in layout.numbers:
-            length, number_size = numbers[values[place]]
-            if length > MAX_DIGITS:
+            number = str(values[place])
+            if len(number) > MAX_DIGITS:
                 return None
-            size += number_size - length
+            size += number_size(number) - len(number)
         image = layout.template % values
         return image, size + (len(image) if image.isascii() else len(image.encode()))
-
-    def _apart(self, place: int, value: bytes) -> Attribute:
-        remembered = self._remembered[place]
-        if value in remembered:
-            return remembered[value]
-        made = attribute(value.decode(), self._from_strings[self._columns[place].name])
-        if len(value) <= _SHORT_CHARACTERS:
-            if len(remembered) == _MAX_REMEMBERED:
-                remembered.clear()
-            remembered[value] = made
-        return made
 
     def _learn(self, kinds: tuple[type, ...]) -> _Layout:
         if len(self._layouts) == _MAX_LAYOUTS:
             self._layouts.clear()
-        layout = self._layouts[kinds] = _layout([column.name for column in self._columns], kinds)
+        layout = self._layouts[kinds] = _layout(self._columns, kinds)
         return layout
 
     def _by_members(self, row: str) -> Attribute:
@@ -150,17 +154,6 @@ class Images:
             image.append(f"{label}:{made}")
             total += string_size(label) + size
         return f"{{{','.join(image)}}}", total
-
-
-class _Numbers(dict[int | str, tuple[int, int]]):
-    """How many characters a number has, and how many bytes DynamoDB counts for it. It remembers those that it was asked for."""
-
-    def __missing__(self, number: int | str) -> tuple[int, int]:
-        if len(self) == _MAX_REMEMBERED:
-            self.clear()
-        written = str(number)
-        found = self[number] = len(written), number_size(written)
-        return found
 
 
 def _from_string(column: Column) -> FromString:
@@ -200,7 +193,7 @@ def _fraction(value: str) -> str | int:
     return _Fraction(value) if "." in value else int(value)
 
 
-def _layout(names: Sequence[str], kinds: Sequence[type]) -> _Layout:
+def _layout(columns: Sequence[Column], kinds: Sequence[type]) -> _Layout:
     """The layout of rows whose values are of these kinds."""
     gaps = {
         int: '{"N":"%s"}',
@@ -209,24 +202,27 @@ def _layout(names: Sequence[str], kinds: Sequence[type]) -> _Layout:
         type(None): NULL[0] + "%.0s",
         msgspec.Raw: "%s",
     }
-    members: list[str] = []
-    size = 0
-    for name, kind in zip(names, kinds, strict=True):
+    template, comma, size = "", "", 0
+    for column, kind in zip(columns, kinds, strict=True):
         if kind is msgspec.UnsetType:
-            members.append("%.0s")
+            template += "%.0s"
             continue
         if kind not in gaps:
             return _Layout()
-        label = _label(name)
-        comma = "," if size else ""
-        members.append(f"{comma}{label.replace('%', '%%')}:{gaps[kind]}")
+        label = _label(column.name)
+        template += f"{comma}{label.replace('%', '%%')}:{gaps[kind]}"
+        comma = ","
         size += string_size(label) + (NULL[1] if kind is type(None) else 0)
-    template = f"{{{''.join(members)}}}"
+    template = f"{{{template}}}"
     return _Layout(
         template=template,
         size=size - len((template % (("",) * len(kinds))).encode()),
         numbers=[place for place, kind in enumerate(kinds) if kind in (int, _Fraction)],
-        apart=[place for place, kind in enumerate(kinds) if kind is msgspec.Raw],
+        apart=[
+            (place, _REMEMBERED[_from_string(columns[place])])
+            for place, kind in enumerate(kinds)
+            if kind is msgspec.Raw
+        ],
     )
 
 

@@ -57,9 +57,9 @@ def string_size(value: str) -> int:
 
 
 def number_size(value: str) -> int:
-    """Bytes of a number that has no exponent."""
-    digits = len(value.replace(".", "").strip("-0"))
-    return (digits + 1) // 2 + (2 if value[0] == "-" else 1)
+    """Bytes of a number that is trimmed: two of its digits have one, not counted zeros at either end; and one more, or two below zero."""
+    digits = value.strip("-0.")
+    return (len(digits) + ("." not in digits)) // 2 + (2 if value[0] == "-" else 1)
 
 
 def trimmed(value: str) -> str:

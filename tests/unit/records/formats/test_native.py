@@ -61,6 +61,7 @@ def test_a_record_is_one_line_of_json_with_the_images_as_the_server_wrote_them()
         (b"U", "{}", "{}", "update"),
         (b"D", "{}", None, "delete"),
         (b"T", None, None, "truncate"),
+        (b"R", None, "{}", "read"),
         (b"E", None, "{}", "event"),
         (b"S", None, "{}", "schema"),
         (b"S", "{}", "{}", "schema"),
