@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,6 +18,11 @@ def members(image: str) -> dict[str, str]:
         return {name: bytes(value).decode() for name, value in _DECODER.decode(image).items()}
     except (msgspec.DecodeError, RecursionError):
         return {msgspec.json.decode(label): value for label, value in scan(image).items()}
+
+
+def written(values: Mapping[str, str]) -> str:
+    """The object that has these members: the other way round."""
+    return f"{{{','.join([f'{msgspec.json.encode(name).decode()}:{value}' for name, value in values.items()])}}}"
 
 
 def scan(image: str) -> dict[str, str]:

@@ -201,13 +201,16 @@ async def command(
     stdout: int | None = None,
     module: str = "forwarder",
     warm: bool = forked.IS_POSSIBLE,
+    files: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Command]:
-    """``python -m MODULE ARGUMENT...`` in ``directory``, which is made, for at most the length of a block.
+    """``python -m MODULE ARGUMENT...`` in ``directory``, which is made with these files, for at most the length of a block.
 
     Its standard output goes to a file in that directory, if it is not to go to this descriptor. If it is not to be ``warm``,
     everything is imported anew.
     """
     await anyio.Path(directory).mkdir(parents=True)
+    for name, text in (files or {}).items():
+        await anyio.Path(directory, name).write_text(text)
     with (directory / "stdout").open("wb") as output, (directory / "stderr").open("wb") as stderr:
         process = await _start(
             module,
@@ -249,17 +252,23 @@ async def _start(
 
 
 class Operator:
-    """Runs `forwarder` commands one after the other, each to its end, and reads what they say."""
+    """Runs `forwarder` commands one after the other, each to its end, and reads what they say.
 
-    def __init__(self, env: Mapping[str, str], directory: Path) -> None:
+    Each runs in a folder of its own, where these ``files`` are.
+    """
+
+    def __init__(self, env: Mapping[str, str], directory: Path, files: Mapping[str, str] | None = None) -> None:
         self._env = env
         self._directory = directory
+        self._files = files
         self._runs = 0
 
     async def says(self, *arguments: str, status: int = 0) -> str:
         """What a command prints on standard output, or on the other if it is to fail."""
         self._runs += 1
-        async with command(*arguments, env=self._env, directory=self._directory / f"run{self._runs}") as run:
+        async with command(
+            *arguments, env=self._env, directory=self._directory / f"run{self._runs}", files=self._files
+        ) as run:
             assert await run.ends() == status, run.stderr
             return run.stderr if status else run.stdout.decode()
 

@@ -15,10 +15,12 @@ from forwarder.config.suggestions import nearest
 from forwarder.config.table_options import ColumnRules, TableOptions
 from forwarder.errors import Misconfigured
 
-# How a column is treated, as the trigger reads it: {} is sent as it is; {"drop": true}, {"mask": "***"}, {"hash": true}, {"truncate": 100}.
-# {"key": 1} is the first column of the key.
+# How a column is treated, as the trigger reads it: {} is sent as it is; {"drop": true}, {"mask": "***"}, {"hash": true}, {"truncate": 100},
+# {"digits": "#"}, {"randomize": true}. {"key": 1} is the first column of the key.
 Treatment = dict[str, Any]
 _DROPPED: Treatment = {"drop": True}
+# Of these treatments, which are for text alone, what they cannot do to another value.
+_OF_TEXT = {"truncate": "be cut short", "digits": "have its digits covered", "randomize": "have its digits exchanged"}
 
 
 def known_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:
@@ -57,9 +59,9 @@ def treatments(
         treatment = _treatment(column.names, rules)
         if column.attnum in place:
             treatment = _of_key(table, column.names[0], treatment, rules, place=place[column.attnum])
-        elif "truncate" in treatment and column.attnum not in table.texts:
+        elif (kind := next(iter(_OF_TEXT.keys() & treatment), None)) and column.attnum not in table.texts:
             raise Misconfigured(
-                f"{table.quoted}: column {column.names[0]} is no text, and cannot be cut short; mask or hash it"
+                f"{table.quoted}: column {column.names[0]} is no text, and cannot {_OF_TEXT[kind]}; mask or hash it"
             )
         names[column.names[0]] = numbers[str(column.attnum)] = treatment
     # Also those that a table has lost: it may get a new column of that name.
@@ -81,6 +83,10 @@ def _treatment(names: Iterable[str], rules: ColumnRules) -> Treatment:
             return {"hash": True}
         if name in rules.truncate:
             return {"truncate": rules.truncate[name]}
+        if name in rules.mask_digits:
+            return {"digits": rules.mask_digits[name]}
+        if name in rules.randomize_digits:
+            return {"randomize": True}
         if name in rules.exclude:
             return _DROPPED
         if rules.include is not None and name in rules.include:

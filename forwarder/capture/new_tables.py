@@ -28,6 +28,7 @@ from forwarder.capture.tables import Registered, Table
 from forwarder.capture.trigger_plan import Change, Forget, Install, plan
 from forwarder.capture.uncaptured import LOOK_SECONDS, REMEDY, seconds_to_next_look
 from forwarder.config.settings import Settings
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
@@ -60,13 +61,13 @@ class Found:
 class NewTables:
     """What one listener does about them."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the settings.
+    def __init__(self, settings: Settings, mappings: TableMappings | None = None) -> None:
+        """Take the settings, and the mappings of the file that they name.
 
         Raises:
             Misconfigured: a pattern of a [[table]] is malformed.
         """
-        self._rules = rules_of(settings.table) if settings.capture.auto_attach else []
+        self._rules = rules_of(settings.table, mappings) if settings.capture.auto_attach else []
         self._roles = Roles(capture=settings.database.capture_role)
         self._throttled = Throttled(seconds=300.0)
         self._due = 0.0
@@ -162,7 +163,11 @@ class NewTables:
 
     async def _covered_elsewhere(self, connection: Connection, found: Found) -> str | None:
         """A column that rules of another table cover, while none of this one says anything of its columns: it may be a copy of that table."""
-        if "columns" in settle(found, self._rules, None).origins:
+        try:
+            if "columns" in settle(found, self._rules, None).origins:
+                return None
+        except Misconfigured:
+            # The attempt to capture it will say so.
             return None
         with database_errors("cannot look for new tables"):
             column: str | None = await connection.fetchval("SELECT forwarder.covered_elsewhere($1)", found.relation)

@@ -35,20 +35,21 @@ def settle(table: Candidate, rules: Sequence[Rule], standing: TableOptions | Non
     Raises:
         Misconfigured: what they say does not go together.
     """
-    saying = [rule for rule in rules if rule.options is not None and rule.applies(table)]
+    said = [(rule.match.text, rule.says(table)) for rule in rules if rule.applies(table)]
+    saying = [(text, options) for text, options in said if options is not None]
     if not saying:
         return Settled(standing or TableOptions(), {})
     try:
-        options = merged([rule.options or {} for rule in saying])
+        options = merged([options for _, options in saying])
     except ValidationError as error:
-        patterns = " and ".join(rule.match.text for rule in saying)
+        patterns = " and ".join(text for text, _ in saying)
         problem = error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise Misconfigured(f"table {table.schema}.{table.name}: {problem} (rules {patterns})") from None
     origins: dict[str, str] = {}
-    for rule in saying:
-        for name, value in (rule.options or {}).items():
+    for text, said_options in saying:
+        for name, value in said_options.items():
             members = [f"columns.{member}" for member in value] if name == "columns" else []
-            origins |= dict.fromkeys([name, *members], rule.match.text)
+            origins |= dict.fromkeys([name, *members], text)
     return Settled(options, origins)
 
 

@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.columns import require_columns
-from forwarder.capture.event_triggers import EventTrigger, event_trigger_changes, missing_rights, wanted_triggers
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
 from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
+from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
+from forwarder.capture.mapping_rule import mapped, mappings_of
 from forwarder.capture.migrations import Migration
 from forwarder.capture.options import Settled, require_cover, require_own, settle
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
-from forwarder.capture.schema_switch import schema_switch
 from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.table_rules import WriteRules, stored
-from forwarder.capture.table_rules import read as read_rule
 from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
+from forwarder.config.table_mappings import words
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 
@@ -41,7 +39,6 @@ SAFE_ENCODINGS = {
     *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
 }
 
-NO_RULES = "auto_attach has no rule to capture new tables by: write [[table]] in forwarder.toml"
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
 
@@ -68,6 +65,8 @@ class Difference:
     unnamed: tuple[str, ...] = ()
     # By table, as SQL writes it: what its options are if they are not the defaults, and which rule says so.
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # One line each, for those rules of a mapping file that are for none of the captured tables.
+    idle_rules: tuple[str, ...] = ()
     # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
 
@@ -143,8 +142,11 @@ async def from_selection(
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
-    following = await _following(
+    later = await later_tables(
         connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
+    )
+    of_mappings, idle_rules = _in_words(
+        mappings_of(rules if described is None else described), [table for table in tables if table.relation in settled]
     )
     return Difference(
         mending=mending,
@@ -154,20 +156,25 @@ async def from_selection(
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
             *plan(tables, registry, desired, prune=remove),
-            *following.changes,
+            *later.changes,
         ),
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
             *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
-            *following.warnings,
+            *later.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
         unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
-        options={table.quoted: settled[table.relation].words for table in tables if table.relation in settled},
+        options={
+            table.quoted: [*of_mappings.get(table.relation, ()), *settled[table.relation].words]
+            for table in tables
+            if table.relation in settled
+        },
+        idle_rules=idle_rules,
         preparation=rights.preparation,
     )
 
@@ -218,39 +225,20 @@ def _settled(
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Following:
-    """What has to change so that new tables are captured by themselves, and changes of tables told, as it is asked."""
+def _in_words(
+    mappings: TableMappings | None, chosen: Sequence[Table]
+) -> tuple[Mapping[int, Sequence[str]], tuple[str, ...]]:
+    """By table, what the rules of a mapping file made of it; and of the other rules, that they made nothing of any.
 
-    changes: tuple[Change, ...]
-    warnings: tuple[str, ...]
-
-
-async def _following(
-    connection: Connection, rules: Sequence[Rule], *, auto_attach: bool | None, schema_events: bool | None
-) -> _Following:
-    with database_errors("cannot read the rules for new tables"):
-        exists = await connection.fetchval("SELECT to_regclass('forwarder.table_rule') IS NOT NULL")
-        rows = await connection.fetch(query("table_rules")) if exists else []
-        is_told = bool(exists and await connection.fetchval("SELECT is_on FROM forwarder.schema_events"))
-        event_triggers = await connection.fetchrow(query("event_triggers"))
-        assert event_triggers is not None
-    found = tuple(read_rule(text) for (text,) in rows)
-    wanted = found if auto_attach is None else stored(rules) if auto_attach else ()
-    of_events = event_trigger_changes(
-        [msgspec.json.decode(text, type=EventTrigger) for text in event_triggers["found"]],
-        wanted_triggers(auto_attach=bool(wanted), schema_events=is_told if schema_events is None else schema_events),
-    )
-    may_create = event_triggers["may_create"]
-    lacking = (NO_RULES,) if auto_attach and not rules else ()
-    return _Following(
-        changes=(
-            *((WriteRules(rules=wanted),) if wanted != found else ()),
-            *schema_switch(found=is_told, wanted=schema_events),
-            *(of_events if may_create else ()),
-        ),
-        warnings=(*lacking, *(() if may_create else missing_rights(of_events))),
-    )
+    Raises:
+        Misconfigured: the rules do not go together for these tables.
+    """
+    if mappings is None:
+        return {}, ()
+    tables = {table.relation: mapped(table) for table in chosen if mappings.selects(table.schema, table.name)}
+    mappings.require_distinct(tables.values())
+    lines = {relation: list(words.of_table(mappings, table)) for relation, table in tables.items()}
+    return lines, tuple(words.of_others(mappings, tables.values()))
 
 
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:

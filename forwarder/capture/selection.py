@@ -35,6 +35,21 @@ class Candidate(Named, Protocol):
     def ancestors(self) -> Sequence[int]: ...
 
 
+class Matcher(Protocol):
+    """What a rule is for."""
+
+    @property
+    def text(self) -> str:
+        """What it is called in messages."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is the name of one table."""
+
+    def matches(self, table: Named) -> bool:
+        """Whether it names this table."""
+
+
 _Table = TypeVar("_Table", bound=Candidate)
 
 
@@ -84,9 +99,22 @@ class Pattern:
 class Rule:
     """Tables that match ``match`` and none of ``exclude`` are captured. ``options``: what the rule says of how; None: nothing."""
 
-    match: Pattern
+    match: Matcher
     exclude: tuple[Pattern, ...] = ()
     options: Mapping[str, Any] | None = None
+
+    def says(self, table: Candidate) -> Mapping[str, Any] | None:
+        """What the rule says of how a table is captured that it chooses; None: nothing."""
+        return self.options
+
+    def require_match(self, tables: Sequence[Candidate]) -> None:
+        """See that it chooses some table, or would without ``exclude``.
+
+        Raises:
+            Misconfigured: it does not.
+        """
+        if not any(map(self.match.matches, tables)):
+            raise Misconfigured(f"table pattern {self.match.text!r} matches no table; {_known(self.match, tables)}")
 
     def applies(self, table: Candidate) -> bool:
         """Whether this rule chooses the table."""
@@ -102,7 +130,7 @@ def choose(tables: Sequence[_Table], rules: Sequence[Rule], *, exclude: Sequence
         Misconfigured: a rule matches no table at all, or excludes a partition of a table that is chosen.
     """
     for rule in rules:
-        _require_match(rule.match, tables)
+        rule.require_match(tables)
     chosen = {
         table.relation: rule
         for table in tables
@@ -139,12 +167,7 @@ def _any_matches(patterns: Iterable[Pattern], table: Candidate) -> bool:
     return any(pattern.matches(table) for pattern in patterns)
 
 
-def _require_match(pattern: Pattern, tables: Sequence[Candidate]) -> None:
-    if not any(pattern.matches(table) for table in tables):
-        raise Misconfigured(f"table pattern {pattern.text!r} matches no table; {_known(pattern, tables)}")
-
-
-def _known(pattern: Pattern, tables: Sequence[Candidate]) -> str:
+def _known(pattern: Matcher, tables: Sequence[Candidate]) -> str:
     """The end of an error: the table most likely meant, or else the schema, or else some names that there are."""
     schema, _, name = pattern.text.rpartition(".")
     # Of tables with one name, the last one stays: that in the schema that was asked for.

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
+from forwarder.capture.mapping_rule import MappingRule, mapping_rule
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.trigger_set import serialized, trigger_set
 from forwarder.config.settings import TableRule
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.config.table_options import TableOptions
 from forwarder.database.quoting import literal
 
 
-def rules_of(tables: Sequence[TableRule]) -> list[Rule]:
-    """The rules that the settings have, in their order.
+def rules_of(tables: Sequence[TableRule], mappings: TableMappings | None = None) -> list[Rule]:
+    """The rules that the settings have, in their order: the table mappings of DMS come first, so what a [[table]] says counts over them.
 
     Raises:
         Misconfigured: a pattern is malformed.
     """
-    return [
+    described = [
         Rule(match=Pattern(rule.match), exclude=tuple(map(Pattern, rule.exclude)), options=rule.options)
         for rule in tables
     ]
+    return [mapping_rule(mappings), *described] if mappings else described
 
 
 _LIST = ",\n"
@@ -70,16 +74,23 @@ def read(text: str) -> StoredRule:
 
 def stored(rules: Sequence[Rule]) -> tuple[StoredRule, ...]:
     """The rules as the database is to have them."""
-    return tuple(map(_stored, rules))
+    return tuple(chain.from_iterable(map(_stored, rules)))
 
 
-def _stored(rule: Rule) -> StoredRule:
+def _stored(rule: Rule) -> Iterator[StoredRule]:
+    if isinstance(rule, MappingRule):
+        # Options without triggers have to be worked out for each table.
+        for schema, table, says in rule.stored():
+            yield StoredRule(schema_pattern=schema, table_pattern=table, options="{}" if says else None)
+        return
+    assert isinstance(rule.match, Pattern)
     schema, table = rule.match.expressions
     excluded = tuple(pattern.expressions for pattern in rule.exclude)
     if not rule.options:
-        return StoredRule(schema_pattern=schema, table_pattern=table, excluded=excluded)
+        yield StoredRule(schema_pattern=schema, table_pattern=table, excluded=excluded)
+        return
     options = TableOptions.model_validate(rule.options)
-    return StoredRule(
+    yield StoredRule(
         schema_pattern=schema,
         table_pattern=table,
         excluded=excluded,

@@ -7,31 +7,24 @@ captured although it is not selected is asked about last, when all else is done 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, Literal, get_args
+from pathlib import Path
+from typing import Annotated, get_args
 
 import anyio
 import typer
 
-from forwarder.capture import migrations, plan
-from forwarder.capture.apply import Installation
+from forwarder.capture import plan
 from forwarder.capture.plan import Difference
 from forwarder.capture.rights_due import Roles
-from forwarder.capture.role import CaptureRole
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.table_rules import rules_of
-from forwarder.capture.trigger_plan import Change, Keep, Remove
-from forwarder.cli import migrate_lines
+from forwarder.capture.trigger_plan import Remove
+from forwarder.cli.migrate_run import Ask, Mode, carry_out
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config.settings import DatabaseSettings
-from forwarder.config.wake import waking
-from forwarder.database.conflicts import past_conflicts
-from forwarder.database.read_only import require_writable
-from forwarder.database.server_identity import max_prepared_transactions
-from forwarder.database.sessions import Connection, database_errors, session
+from forwarder.config.table_mappings.file import load_mappings
+from forwarder.database.sessions import Connection
 from forwarder.errors import Misconfigured, Refused
-
-Mode = Literal["apply", "plan", "check", "sql"]
-Ask = Callable[[Connection], Awaitable[Difference]]
 
 
 def migrate(
@@ -79,6 +72,15 @@ def migrate(
     discard_undelivered: Annotated[
         bool, typer.Option("--discard-undelivered", help="With --down: give up what is not delivered.")
     ] = False,
+    table_mappings: Annotated[
+        Path | None,
+        typer.Option(
+            "--table-mappings",
+            metavar="FILE",
+            help="Capture as these table mappings of AWS DMS say, in JSON. If not given, table_mappings in the settings names the file.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -91,6 +93,8 @@ def migrate(
     What is captured stays captured, and is mended, whether it is selected or not. That ends by --remove, or if you say yes when
     asked on a terminal.
 
+    Table mappings and [[table]] choose tables together; what a [[table]] says of how a table is captured counts over the mappings.
+
     A PATTERN is TABLE or SCHEMA.TABLE, where * and ? stand for anything; the schema is public if none is named, and case counts. A name
     that has a dot or a wildcard in it is put in double quotes: '"odd.schema".*'.
 
@@ -98,10 +102,13 @@ def migrate(
     Example:
       forwarder migrate --table 'public.*' --plan
       forwarder migrate --table 'public.*' --exclude 'public.audit_*'
+      forwarder migrate --table-mappings mappings.json --plan
     """
     mode = _mode(plan=show_plan, check=check, sql=sql)
-    if down and (table or exclude or remove or runtime_role):
-        raise Misconfigured("--down removes everything; leave out --table, --exclude, --remove and --runtime-role")
+    if down and (table or exclude or remove or runtime_role or table_mappings):
+        raise Misconfigured(
+            "--down removes everything; leave out --table, --table-mappings, --exclude, --remove and --runtime-role"
+        )
     if discard_undelivered and not down:
         raise Misconfigured("--discard-undelivered is only for --down; leave it out")
     loaded = settings(config, log_format)
@@ -109,9 +116,10 @@ def migrate(
     if down:
         _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
         return
-    rules = rules_of(loaded.table)
-    # The command line says which tables, the file says how.
-    selected = [Rule(match=Pattern(pattern)) for pattern in table] if table else rules
+    rules = rules_of(loaded.table, load_mappings(table_mappings or loaded.table_mappings))
+    # The command line says which tables, the files say how. A mapping file that is named on it says both.
+    named = [Rule(match=Pattern(pattern)) for pattern in table or ()]
+    selected = [*named, *(rules[:1] if table_mappings else ())] if named else rules
     _require_selection(selected, exclude=exclude, remove=remove)
     ask = partial(
         plan.from_selection,
@@ -146,7 +154,7 @@ def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | Non
 def _perform(
     url: str, ask: Ask, *, mode: Mode, discard: bool = False, listened: DatabaseSettings | None = None
 ) -> tuple[str, ...]:
-    run = partial(_run, url, ask, mode=mode, discard=discard, listened=listened)
+    run = partial(carry_out, url, ask, mode=mode, discard=discard, listened=listened)
     return anyio.run(run, backend_options={"use_uvloop": True})
 
 
@@ -168,133 +176,3 @@ async def _removals_alone(
     if others := sorted(removals.difference(agreed)):
         raise Refused(f"{others[0]} is captured since the question was asked; nothing is removed: run it again")
     return found
-
-
-async def _run(url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None) -> tuple[str, ...]:
-    """Find the difference, and act on it by the mode.
-
-    Args:
-        listened: the settings by which `listen` will wait for changes, to be said first; None: not to be said.
-
-    Returns:
-        The tables that stay captured although the selection does not name them.
-    """
-    async with session(url, purpose="migrate") as connection:
-        if listened and mode != "sql":
-            await _tell_waking(connection, listened)
-        if mode == "apply":
-            await require_writable(connection, url)
-            async with migrations.alone(connection):
-                found = _told(await ask(connection))
-                await _make(connection, found, discard=discard)
-                return found.unnamed
-        found = _told(await ask(connection))
-        if mode == "sql":
-            typer.echo(_guarded(found, discard=discard).script())
-            for table in found.unnamed:
-                typer.echo(f"forwarder: {migrate_lines.unnamed(table)}", err=True)
-        else:
-            _show(found, mode)
-        return found.unnamed
-
-
-async def _tell_waking(connection: Connection, database: DatabaseSettings) -> None:
-    found = waking(
-        database.wake,
-        poll_interval_seconds=database.poll_interval_seconds,
-        max_prepared_transactions=await max_prepared_transactions(connection),
-    )
-    typer.echo(f"wake: {found}")
-    if found.warning:
-        typer.echo(f"forwarder: warning: {found.warning}", err=True)
-
-
-def _told(found: Difference) -> Difference:
-    """The same difference, after its warnings were printed. They change neither what is done nor the exit status."""
-    for warning in found.warnings:
-        typer.echo(f"forwarder: warning: {warning}", err=True)
-    return found
-
-
-def _show(found: Difference, mode: Mode) -> None:
-    """Print a line for each thing that would be done."""
-    for mending in found.mending:
-        typer.echo(migrate_lines.line(mending, would=True))
-    for migration in found.pending:
-        typer.echo(f"{migration}: would be applied")
-    _tell_standing(found)
-    for change in found.changes:
-        typer.echo(migrate_lines.line(change, would=True))
-    for option in migrate_lines.options(found):
-        typer.echo(option)
-    if found.drops_schema:
-        typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
-    for role in found.roles:
-        typer.echo(migrate_lines.farewell(role, would=True))
-    typer.echo(migrate_lines.summary(found, would=True))
-    if mode == "check" and found.exists:
-        raise typer.Exit(1)
-
-
-async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
-    """Do all that is to be done, and print a line for each thing that is."""
-    _guarded(found, discard=discard)
-    installation = Installation(connection, _report)
-    await installation.carry_out(found.mending)
-    if found.pending:
-        await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
-    _tell_standing(found)
-    await installation.carry_out(found.changes)
-    if installation.failures:
-        count = len(found.mending) + len(found.changes)
-        raise Refused(f"{installation.failures} of {count} changes failed, as said above; mend it and run again")
-    if found.drops_schema:
-        await _drop_schema(connection, discard=discard)
-    for role in found.roles:
-        await _drop_role(connection, role)
-    typer.echo(migrate_lines.summary(found))
-
-
-async def _drop_schema(connection: Connection, *, discard: bool) -> None:
-    """Drop the schema, unless something was captured between the first look and the removal of the last trigger."""
-
-    async def drop() -> None:
-        _guarded(await plan.from_nothing(connection), discard=discard)
-        with database_errors("cannot drop schema forwarder"):
-            await connection.execute(plan.DROP_SCHEMA)
-
-    await past_conflicts(drop)
-    typer.echo("schema forwarder: dropped")
-
-
-async def _drop_role(connection: Connection, role: CaptureRole) -> None:
-    if role.can_go:
-        with database_errors(f"cannot drop role {role.name}"):
-            await connection.execute(role.drop)
-    typer.echo(migrate_lines.farewell(role))
-
-
-def _guarded(found: Difference, *, discard: bool) -> Difference:
-    if found.undelivered and not discard:
-        to_whom = "to every sink" if found.has_sinks else "to any sink that is still there"
-        raise Refused(
-            f"{found.undelivered} changes are not delivered {to_whom}; deliver them by `forwarder listen --once`, or give"
-            " them up by --discard-undelivered"
-        )
-    return found
-
-
-def _tell_standing(found: Difference) -> None:
-    """Print a line for each table that is left as it is, and for each whose capture --remove would end."""
-    for decision in found.decisions:
-        if isinstance(decision, Keep) and decision.table not in found.unnamed:
-            typer.echo(f"{decision.table}: unchanged")
-    for table in found.unnamed:
-        typer.echo(migrate_lines.unnamed(table))
-
-
-def _report(change: Change, *, problem: str | None = None) -> None:
-    if problem is None:
-        typer.echo(migrate_lines.line(change))
-    else:
-        typer.echo(f"forwarder: {change.table}: {problem}", err=True)

@@ -84,8 +84,11 @@ def summary(found: Difference, *, would: bool = False) -> str:
 
 
 def options(found: Difference) -> list[str]:
-    """A line for each option of a table that is not the default, and which rule says so."""
-    return [f"{table}: {option}" for table, options in found.options.items() for option in options]
+    """A line for each rule of a mapping file and each option of a table that is not the default, by table; then the rules that are for none."""
+    return [
+        *(f"{table}: {option}" for table, options in found.options.items() for option in options),
+        *found.idle_rules,
+    ]
 
 
 def unnamed(table: str) -> str:

@@ -17,6 +17,7 @@ from forwarder.errors import Misconfigured
 
 DEFAULT_FILE = Path("forwarder.toml")
 PREFIX = "FORWARDER_"
+TABLE_MAPPINGS = f"{PREFIX}TABLE_MAPPINGS"
 
 _NAMED_URL = re.compile(rf"({SINK_NAME})=(.+)")
 
@@ -36,6 +37,8 @@ def load(
     named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
     source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     values = _read(source) if source else {}
+    if source and isinstance(named_file := values.get("table_mappings"), str):
+        values["table_mappings"] = source.parent / named_file
     _overlay(values, _from_environment(environment))
     _overlay(values, flags or {})
     try:
@@ -73,11 +76,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         if name == "FORWARDER_SINK":
             values["sink"] = [environment[name]]
+        elif name == TABLE_MAPPINGS:
+            values["table_mappings"] = environment[name]
         elif name in known:
             section, field = known[name]
             values.setdefault(section, {})[field] = environment[name]
         else:
-            hint = nearest(name, (*known, "FORWARDER_SINK", "FORWARDER_CONFIG"))
+            hint = nearest(name, (*known, "FORWARDER_SINK", TABLE_MAPPINGS, "FORWARDER_CONFIG"))
             raise Misconfigured(f"environment variable {name} is unknown; {hint}")
     return values
 

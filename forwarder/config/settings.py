@@ -2,6 +2,7 @@
 
 from collections import Counter
 from operator import itemgetter
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -196,6 +197,11 @@ class Settings(Section):
     """Everything a command may need."""
 
     database: DatabaseSettings = DatabaseSettings()
+    table_mappings: Path | None = Field(
+        default=None,
+        description="A file with table mappings of AWS DMS, in JSON; a relative path is from the settings' own folder. They choose and shape tables "
+        "as [[table]] does, which counts over them; and they name and shape what is in the records.",
+    )
     table: list[TableRule] = Field(default=[])
     capture: CaptureSettings = CaptureSettings()
     sink: list[SinkSettings] = Field(default=[])

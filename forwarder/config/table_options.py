@@ -43,19 +43,35 @@ class ColumnRules(Section):
         default={}, description="Columns of text, of which so many characters are sent."
     )
 
+    mask_digits: dict[str, Annotated[SqlText, Field(pattern=r"^[!-/:-~]$")]] = Field(
+        default={},
+        description="Columns of text, of which each digit is sent as this character: one that is printed, and no digit.",
+    )
+    randomize_digits: list[str] = Field(
+        default=[],
+        description="Columns of text, of which each digit is sent as another one: the same for the same value.",
+    )
+
     @model_validator(mode="after")
     def _one_form_each(self) -> Self:
         if self.include is not None and self.exclude:
             raise ValueError("include and exclude exclude each other: give one of them")
-        covered = [*self.exclude, *self.mask, *self.hash, *self.truncate]
+        covered = [*self.exclude, *self._treated]
         if twice := sorted({name for name in covered if covered.count(name) > 1}):
-            raise ValueError(f"column {twice[0]} is named twice; let exclude, mask, hash or truncate have it alone")
+            raise ValueError(
+                f"column {twice[0]} is named twice; let exclude, mask, hash, truncate, mask_digits or randomize_digits have it alone"
+            )
         return self
 
     @property
     def named(self) -> tuple[str, ...]:
         """Every column that a rule names."""
-        return tuple(dict.fromkeys((*(self.include or ()), *self.exclude, *self.mask, *self.hash, *self.truncate)))
+        return tuple(dict.fromkeys((*(self.include or ()), *self.exclude, *self._treated)))
+
+    @property
+    def _treated(self) -> tuple[str, ...]:
+        """The columns that are sent in another form, each as often as it is named."""
+        return (*self.mask, *self.hash, *self.truncate, *self.mask_digits, *self.randomize_digits)
 
 
 class TableOptions(Section):

@@ -11,6 +11,7 @@ import anyio
 
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import KinesisTarget, SinkUrl
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database import sessions
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server_identity import database_name, server_of
@@ -61,6 +62,8 @@ class SinkSetup:
     metrics: SinkMetrics
     newcomers: Newcomers
     survey: Survey
+    # The names that records have, if they are others than the database's.
+    mappings: TableMappings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +213,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         destination.sink,
         provenance=database.provenance,
         images=Images(session, metrics=setup.metrics),
+        mappings=setup.mappings,
     )
     checkpoints = Checkpoints(
         database.positions,

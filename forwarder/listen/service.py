@@ -12,11 +12,14 @@ from forwarder.capture.new_tables import NewTables
 from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
-from forwarder.config.sink_url import FileTarget
+from forwarder.config.sink_url import FileTarget, SinkUrl
+from forwarder.config.table_mappings.file import load_mappings
+from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.leader import SinkSetup
+from forwarder.listen.record_maker import require_order
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
@@ -43,9 +46,11 @@ class Service:
         """Take the settings.
 
         Raises:
-            Misconfigured: a sink's URL, or one of its table patterns, is malformed; or two sinks write to one file.
+            Misconfigured: a sink's URL, or one of its table patterns, is malformed; two sinks write to one file; or the table mappings cannot be
+                read.
         """
         _check_files(sinks)
+        self._mappings = load_mappings(settings.table_mappings)
         self._settings = settings
         self._database_url = database_url
         # Whether the format of any sink asks for the types of columns.
@@ -59,12 +64,13 @@ class Service:
                 SinkSetup(
                     database_url=database_url,
                     sink=_checked(sink),
-                    sink_url=sink_url.parse(sink.url),
+                    sink_url=_parsed(sink.url, self._mappings),
                     settings=settings,
                     state=ServiceState(),
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
                     survey=self._survey,
+                    mappings=self._mappings,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
                         # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
@@ -100,7 +106,7 @@ class Service:
                     settings=self._settings.outbox,
                     survey=self._survey,
                     metrics=self._outbox_metrics,
-                    new_tables=NewTables(self._settings),
+                    new_tables=NewTables(self._settings, self._mappings),
                 )
                 source = Source(
                     connections,
@@ -144,6 +150,13 @@ def _check_files(sinks: Sequence[SinkSettings]) -> None:
                 raise Misconfigured(
                     f"sinks {first!r} and {sink.name!r} both write to {target.path}; give each of them a file of its own"
                 )
+
+
+def _parsed(url: str, mappings: TableMappings | None) -> SinkUrl:
+    found = sink_url.parse(url)
+    if mappings:
+        require_order(found, mappings)
+    return found
 
 
 def _checked(sink: SinkSettings) -> SinkSettings:

@@ -131,10 +131,10 @@ def means(attribute: Any, value: Any) -> bool:
         case "N":
             return Decimal(content) == Decimal(value)
         case "B":
-            return f"\\x{b64decode(content).hex()}" == value
+            return bool(f"\\x{b64decode(content).hex()}" == value)
         case "L":
             return all(means(*pair) for pair in zip(content, value, strict=True))
         case "M":
-            return bool(content.keys() == value.keys()) and all(means(content[name], value[name]) for name in value)
+            return bool(content.keys() == value.keys() and all(means(content[name], value[name]) for name in value))
         case _:
             return bool(content == value if isinstance(value, str) else Decimal(content) == value)

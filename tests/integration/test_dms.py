@@ -142,6 +142,38 @@ async def test_what_is_done_to_a_table_itself_is_told_as_dms_does(database: Data
     }
 
 
+async def test_what_has_no_record_counts_as_delivered(database: Database, tmp_path: Path) -> None:
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE item (id integer PRIMARY KEY, note text)")
+        await migrate(owner, "public.item")
+        await owner.execute("INSERT INTO item VALUES (1, 'a')")
+        await owner.execute("UPDATE item SET id = 2")
+        await owner.execute("TRUNCATE item")
+        records = [json.loads(line) for line in await lines_of(database, tmp_path, "&exact=true")]
+        assert [(record["metadata"]["operation"], record["data"]["id"]) for record in records] == [
+            ("insert", 1),
+            ("update", 2),
+        ]
+        await owner.execute("INSERT INTO item VALUES (3, 'c')")
+        records = [json.loads(line) for line in await lines_of(database, tmp_path, "&exact=true")]
+        assert [record["data"]["id"] for record in records] == [1, 2, 3]
+
+
+async def test_a_stream_takes_records_of_many_lines(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE item (id integer PRIMARY KEY, note text)")
+        await migrate(owner, "public.item")
+        await owner.execute("INSERT INTO item VALUES (1, 'a')")
+    await delivered(database, f"{served.sink}&format=dms&MessageFormat=json&IncludePartitionValue=true")
+    [data] = served.data()
+    assert data.startswith(b'{\n\t"data":\t{\n\t\t"id":\t1,\n')
+    assert json.loads(data)["metadata"]["partition-key-value"] == "1"
+
+
 # Columns whose text PostgreSQL alone can write: what JSON does not tell is what is an array in an array, and of what types a composite is.
 _NOT_AS_TEXT = {
     "int2vector", "int2vector[]", "json[]", "jsonb[]", "oidvector", "oidvector[]", "public.nested", "public.nested[]", "public.tags[]",

@@ -11,6 +11,7 @@ from forwarder.records.formats.debezium import envelope as debezium
 from forwarder.records.formats.dms import encoder as dms
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.framing import framed
+from forwarder.records.renames import Renames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,14 @@ def record_format(format: Format, framing: Framing, provenance: Provenance) -> R
     bare = _bare(format, provenance)
     # A compressed record has to be in memory whole.
     return RecordFormat(encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
+
+
+def renamed(format: RecordFormat, renames: Renames) -> RecordFormat:
+    """The format, with the names that records are to have."""
+    return RecordFormat(
+        encode=lambda events: format.encode([renames.event(event) for event in events]),
+        splices=format.splices and not renames.change_rows,
+    )
 
 
 def _bare(format: Format, provenance: Provenance) -> RecordFormat:

@@ -26,8 +26,6 @@ _MILLISECOND, _SECOND = 1_000, 1_000_000
 # The last part of a UUID.
 _ID_BITS = 48
 _ID_MASK = (1 << _ID_BITS) - 1
-# What a trigger says of an update whose records tell only of what has changed.
-_NOTHING_CHANGED = '"changed":[]'
 
 
 # Writes the record of a change: with the event's name, the table's as JSON, the images (``"Keys":{…},"NewImage":{…}``), and their bytes as DynamoDB
@@ -52,14 +50,14 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
                 has_before = table.before_image != "none"
                 table_name = _json(table.qualified_name if options.tableName == "schema.table" else table.name)
                 of_keys, of_rows = _images_of(table)
-            name, before = _NAMES.get(event.op), event.before if has_before else None
-            if name is None or (event.op == b"U" and _changes_nothing(event, before)):
+            name, before, after = _NAMES.get(event.op), event.before if has_before else None, event.after
+            if name is None or (name == "MODIFY" and ((after and after == before) or _has_no_change(event.extra))):
                 encoded.append(b"")
                 continue
-            keys, size = of_keys.image(event.key) if event.key else ("{}", 0)
+            keys, size = of_keys.key(event.key, event.key_values or "") if event.key else ("{}", 0)
             images = f'"Keys":{keys}'
-            if has_new and event.after:
-                image, image_size = of_rows.image(event.after)
+            if has_new and after:
+                image, image_size = of_rows.image(after)
                 images, size = f'{images},"NewImage":{image}', size + image_size
             if has_old and before:
                 image, image_size = of_rows.image(before)
@@ -73,8 +71,9 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
     return encode
 
 
-def _changes_nothing(event: Event, before: str | None) -> bool:
-    return bool(before and before == event.after) or (event.extra or "").startswith(_NOTHING_CHANGED)
+def _has_no_change(extra: str | None) -> bool:
+    """Whether this is what a trigger says of an update of which it tells only what has changed, and nothing has."""
+    return extra is not None and extra.startswith('"changed":[]')
 
 
 def _as_kinesis(provenance: Provenance, options: DynamoDb) -> _Write:

@@ -6,7 +6,7 @@ An update has two images, and a call for each of their values would take most of
 2. Rows that have numbers, strings and nulls in the same places share a ``_Layout``: the image with gaps, which one operation fills.
 3. Other values (booleans, documents) are made one by one, and short ones are remembered.
 
-A row with a backslash in it, or with what a layout cannot have, is made value by value.
+A row with what a layout cannot have, such as a number with an exponent, is made value by value.
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ class _Layout:
 
     # ``{"id":{"N":"%s"},"status":{"S":"%s"}}``
     template: str = ""
-    # Bytes of the template without its gaps.
-    template_bytes: int = 0
-    # What DynamoDB counts for names and nulls.
+    # What DynamoDB counts for names and nulls, less the bytes of the template without its gaps. With the bytes of the image, it makes the size of
+    # one that has strings alone.
     size: int = 0
     # The places of numbers, and of values that are made one by one.
     numbers: Sequence[int] = ()
@@ -77,39 +76,53 @@ class Images:
         self._layouts: dict[tuple[type, ...], _Layout] = {}
         self._numbers = _Numbers()
         self._remembered: list[dict[bytes, Attribute]] = [{} for _ in self._columns]
+        # Of the row before.
+        self._kinds: tuple[type, ...] = ()
+        self._layout = _Layout()
+        label = _label(columns[0].name) if columns else ""
+        self._first_member, self._first_name_size = f"{{{label}:", string_size(label)
+
+    def key(self, key: str, values: str) -> Attribute:
+        """As ``image``, of a key whose values alone are ``values``: most keys are one whole number, which is written at once."""
+        if values.isdigit() and key == f"{self._first_member}{values}}}":
+            length, size = self._numbers[values]
+            if length <= MAX_DIGITS:
+                return f'{self._first_member}{{"N":"{values}"}}}}', self._first_name_size + size
+        return self.image(key)
 
     def image(self, row: str) -> Attribute:
         """The image of a row that PostgreSQL has written as a JSON object, and its size in bytes."""
-        if "\\" not in row:
-            try:
-                values = msgspec.structs.astuple(self._decoder.decode(row))
-            except (msgspec.DecodeError, RecursionError):
-                return self._by_members(row)
-            kinds = tuple(map(type, values))
-            layout = self._layouts.get(kinds) or self._learn(kinds)
-            if layout.template and (image := self._filled(layout, values)):
-                return image
-        return self._by_members(row)
+        try:
+            values = msgspec.structs.astuple(self._decoder.decode(row))
+        except (msgspec.DecodeError, RecursionError):
+            return self._by_members(row)
+        kinds = tuple(map(type, values))
+        if kinds != self._kinds:
+            self._kinds, self._layout = kinds, self._layouts.get(kinds) or self._learn(kinds)
+        layout, more = self._layout, 0
+        if "\\" in row:
+            values, more = _escaped(values)
+        return (layout.template and self._filled(layout, values, more)) or self._by_members(row)
 
-    def _filled(self, layout: _Layout, values: tuple[Any, ...]) -> Attribute | None:
-        """The image with these values; None if one of the numbers is too long."""
-        # How many bytes of the image are neither the template's nor in strings.
-        size, others, numbers = layout.size, layout.template_bytes, self._numbers
+    def _filled(self, layout: _Layout, values: tuple[Any, ...], more: int) -> Attribute | None:
+        """The image with these values; None if one of the numbers is too long.
+
+        ``more``: DynamoDB counts so many bytes more for the strings than they have as JSON; below 0, it counts fewer.
+        """
+        size, numbers = layout.size + more, self._numbers
         if layout.apart:
             made = list(values)
             for place in layout.apart:
                 made[place], value_size = self._apart(place, bytes(values[place]))
-                size += value_size
-                others += len(made[place].encode())
+                size += value_size - len(made[place].encode())
             values = tuple(made)
         for place in layout.numbers:
             length, number_size = numbers[values[place]]
             if length > MAX_DIGITS:
                 return None
-            size += number_size
-            others += length
+            size += number_size - length
         image = layout.template % values
-        return image, size - others + (len(image) if image.isascii() else len(image.encode()))
+        return image, size + (len(image) if image.isascii() else len(image.encode()))
 
     def _apart(self, place: int, value: bytes) -> Attribute:
         remembered = self._remembered[place]
@@ -165,6 +178,13 @@ def _decoder_of(columns: Sequence[Column]) -> msgspec.json.Decoder[msgspec.Struc
     return msgspec.json.Decoder(struct, float_hook=_fraction)
 
 
+def _escaped(values: Sequence[Any]) -> tuple[tuple[Any, ...], int]:
+    """The values with strings as JSON has them; and how many bytes more they had without escapes, which is below 0."""
+    escaped = [_label(value)[1:-1] if type(value) is str else value for value in values]
+    pairs = zip(values, escaped, strict=True)
+    return tuple(escaped), sum([len(was.encode()) - len(now.encode()) for was, now in pairs if was is not now])
+
+
 def _fits_a_gap(column: Column) -> bool:
     """Whether values of this column are numbers, or strings that become S, most likely."""
     type = column.type
@@ -204,8 +224,7 @@ def _layout(names: Sequence[str], kinds: Sequence[type]) -> _Layout:
     template = f"{{{''.join(members)}}}"
     return _Layout(
         template=template,
-        template_bytes=len((template % (("",) * len(kinds))).encode()),
-        size=size,
+        size=size - len((template % (("",) * len(kinds))).encode()),
         numbers=[place for place, kind in enumerate(kinds) if kind in (int, _Fraction)],
         apart=[place for place, kind in enumerate(kinds) if kind is msgspec.Raw],
     )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from forwarder.events import Event
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
+from forwarder.events import CapturedTable, Event
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
 
 # From events to the bytes of their records, one each, in their order. Empty: the format has no record for such an event, which then counts as
 # delivered.
 Encoder = Callable[[Sequence[Event]], list[bytes]]
+
+
+def _no_mapping(_: CapturedTable) -> None:
+    """There is no such file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +32,5 @@ class Provenance:
     # What partition keys are made of, as the sink's URL says: primary-key, table, …; and what makes them, for records that tell them.
     key_kind: str = "primary-key"
     choose_key: Chooser | None = None
+    # What a mapping file says of the records of a table, which has its new names.
+    object_mapping: Callable[[CapturedTable], ObjectMapping | None] = _no_mapping

@@ -98,7 +98,7 @@ def test_standard_output_needs_no_name(url: str) -> None:
         ("kinesis://changes?xyz=1", "unknown option 'xyz'; known: "),
         ("kinesis://changes?region", "malformed"),
         ("kinesis://changes?region=a&region=b", "gives an option twice"),
-        ("kinesis://changes?format=debezum", "format='debezum' is unknown; known: native"),
+        ("kinesis://changes?format=debezum", "format='debezum' is unknown; did you mean 'debezium'?"),
         ("kinesis://changes?partition_key=primary_key", "did you mean 'primary-key'?"),
         ("kinesis://changes?prefix=no", "prefix='no' is unknown"),
         ("kinesis://[changes", "malformed"),

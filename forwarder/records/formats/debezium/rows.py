@@ -38,7 +38,7 @@ class Rows:
 
         It never raises, whatever they hold: values that are not of their column's type are as they are.
         """
-        old, new = _row(before), _row(after)
+        old, new = _row(before) if before else {}, _row(after) if after else {}
         for name, convert in self._conversions:
             was, is_now = old.get(name), new.get(name)
             if was is not None:
@@ -51,9 +51,7 @@ class Rows:
         return old if before else None, new if after else None
 
 
-def _row(image: str | None) -> Row:
-    if not image:
-        return {}
+def _row(image: str) -> Row:
     try:
         return _decode(image)
     except (msgspec.DecodeError, RecursionError):

@@ -13,14 +13,14 @@ import msgspec
 
 from forwarder.config.formats import Dms
 from forwarder.events import CapturedTable, Event
-from forwarder.json_members import members
+from forwarder.json_members import members, written
 from forwarder.records.formats.dms.control import table_change
 from forwarder.records.formats.dms.layout import indented
-from forwarder.records.formats.dms.rows import RowEncoder, object_text
+from forwarder.records.formats.dms.rows import RowEncoder
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.times import time_of
 
-# A "b"R"ead row was loaded; DMS knows no events of the application's own, which are rows of a table forwarder.event.
+# Of rows. An event of the application's own, which DMS has none of, is a row that is inserted into the table forwarder.event.
 _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E": "insert"}
 # The words of DMS for what partition keys are made of; for a table's name it has ``schema-table``.
 _KEY_TYPES = {"primary-key": "primary-key", "transaction": "transaction-id", "constant": "constant"}
@@ -51,10 +51,11 @@ class _Records:
     def __init__(self, provenance: Provenance, options: Dms) -> None:
         self._options = options
         self._key_kind = provenance.key_kind
+        self._mapping_of = provenance.object_mapping
+        self._data_of: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._data_encoder)
         self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
         self._old_rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._old_row_encoder)
         self._heads: Callable[[CapturedTable, str, bool], tuple[str, str]] = lru_cache(_MAX_TABLES)(self._head)
-        self._untold = frozenset((b"T", b"G")) if options.exact else frozenset[bytes]()
 
     def line(self, event: Event, key: str) -> str:
         """The record; empty if there is none. ``key``: its partition key, if that is to be told."""
@@ -70,18 +71,19 @@ class _Records:
         """The value of ``data``; None if the row is not known, of a delete not even its key."""
         table = event.table
         if event.op != b"D":
-            return self._rows(table).encode(event.after) if event.after else None
+            return self._data_of(table).encode(event.after) if event.after else None
         old = event.before if table.before_image != "none" else None
         if event.key and (self._options.exact or not old):
-            return self._rows(table).key_and_nulls(event.key, members(old) if old else _columns(table))
-        return self._rows(table).encode(old) if old else None
+            return self._data_of(table).key_and_nulls(event.key, members(old) if old else _columns(table))
+        return self._data_of(table).encode(old) if old else None
 
     def _data(self, event: Event, key: str, operation: str, row: str) -> str:
         options = self._options
-        before = ""
+        before = ours = ""
         if options.EnableBeforeImage and operation == "update":
             before = f",{_json(options.FieldName)}:{self._before_image(event)}"
-        ours = f',"forwarder":{object_text(_told(event))}' if before and "before" in event.omitted else ""
+            if "before" in event.omitted and options.ColumnFilter != "pk-only":
+                ours = f',"forwarder":{written(_told(event))}'
         return f'{{"data":{row}{before},"metadata":{self._metadata(event, key, operation)}{ours}}}'
 
     def _before_image(self, event: Event) -> str:
@@ -114,11 +116,12 @@ class _Records:
         """The record of what concerns a whole table or partition."""
         if event.op == b"S":
             return self._schema(event)
-        if event.op in self._untold:
-            return ""
-        if event.op == b"G":
+        if event.op == b"T" and not self._options.exact:
+            operation = "truncate-partition" if event.partition else "truncate-table"
+            return self._control(event, operation, _partition(event))
+        if event.op == b"G" and not self._options.exact:
             return self._control(event, "gap", {"fault": _json(event.fault), **_partition(event)})
-        return self._control(event, "truncate-partition" if event.partition else "truncate-table", _partition(event))
+        return ""
 
     def _schema(self, event: Event) -> str:
         options = self._options
@@ -140,7 +143,7 @@ class _Records:
 
     def _control(self, event: Event, operation: str, told: Mapping[str, str]) -> str:
         control = '"control":{},' if self._options.IncludeControlDetails else ""
-        ours = f',"forwarder":{object_text(told)}' if told else ""
+        ours = f',"forwarder":{written(told)}' if told else ""
         return f'{{{control}"metadata":{self._metadata(event, "", operation, is_control=True)}{ours}}}'
 
     def _metadata(self, event: Event, key: str, operation: str, *, is_control: bool = False) -> str:
@@ -163,10 +166,20 @@ class _Records:
     def _head(self, table: CapturedTable, operation: str, is_table_wide: bool) -> tuple[str, str]:  # noqa: FBT001
         """The members around ``partition-key-value``."""
         record_type = "data" if operation in _OPERATIONS.values() else "control"
-        by_table = self._key_kind == "table" or (is_table_wide and self._key_kind == "primary-key")
-        key_type = "schema-table" if by_table else _KEY_TYPES.get(self._key_kind, "attribute-name")
+        key_type = self._key_type(table, is_table_wide=is_table_wide)
         kind = f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
         return kind, _names(table.schema, table.name)
+
+    def _key_type(self, table: CapturedTable, *, is_table_wide: bool) -> str:
+        """The word of DMS for what the partition keys of a table are made of."""
+        mapping = self._mapping_of(table)
+        if mapping and mapping.partition_key_type and mapping.partition_key_type != "primary-key":
+            return mapping.partition_key_type
+        by_table = self._key_kind == "table" or (is_table_wide and self._key_kind == "primary-key")
+        return "schema-table" if by_table else _KEY_TYPES.get(self._key_kind, "attribute-name")
+
+    def _data_encoder(self, table: CapturedTable) -> RowEncoder:
+        return RowEncoder(table, self._options, mapping=self._mapping_of(table))
 
     def _row_encoder(self, table: CapturedTable) -> RowEncoder:
         return RowEncoder(table, self._options)

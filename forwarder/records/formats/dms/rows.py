@@ -14,9 +14,11 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from forwarder.config.formats import Dms
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.events import CapturedTable, ColumnType
-from forwarder.json_members import members
+from forwarder.json_members import members, written
 from forwarder.records.formats.dms.values import Convert, Treatment, by_kind, is_large_object, treatment
+from forwarder.records.object_mapping import shaped
 
 _ENCODE = msgspec.json.Encoder().encode
 _TEXT, _JSON = (ColumnType("pg_catalog", name, "b", -1, is_array=False) for name in ("text", "json"))
@@ -27,7 +29,15 @@ _EVENT = {"key": _TEXT, "type": _TEXT, "topic": _TEXT, "payload": _JSON}
 class RowEncoder:
     """Encodes rows of one table, and its keys."""
 
-    def __init__(self, table: CapturedTable, options: Dms, *, with_large_objects: bool = True) -> None:
+    def __init__(
+        self,
+        table: CapturedTable,
+        options: Dms,
+        *,
+        with_large_objects: bool = True,
+        mapping: ObjectMapping | None = None,
+    ) -> None:
+        """``mapping``: what an object-mapping rule says of the rows; None: each column is a member."""
         self._options = options
         is_event = (table.schema, table.name) == ("forwarder", "event")
         types = _EVENT if is_event else {column.name: column.type for column in table.columns}
@@ -38,7 +48,12 @@ class RowEncoder:
         self._left_out = frozenset(name for name, type in types.items() if leaves_out and is_large_object(type))
         # What has no member: nulls, and with ``exact`` empty strings, too.
         self._absent = () if options.IncludeNullAndEmpty else ("null", '""') if options.exact else ("null",)
-        self._typical = _typical_rows(self._treatments, self._left_out, keeps_nulls=options.IncludeNullAndEmpty)
+        self._mapping = None if mapping is None or mapping.is_plain else mapping
+        self._typical = (
+            None
+            if self._mapping
+            else _typical_rows(self._treatments, self._left_out, keeps_nulls=options.IncludeNullAndEmpty)
+        )
 
     def encode(self, image: str) -> str:
         """The row as the text of a JSON object."""
@@ -47,7 +62,7 @@ class RowEncoder:
                 return self._typical.encode(image)
             except (msgspec.DecodeError, RecursionError):
                 pass
-        return object_text(self.values(members(image)))
+        return self._object(self.values(members(image)))
 
     def values(self, row: Mapping[str, str]) -> Mapping[str, str]:
         """The values of a row by the names of columns, as JSON texts, from those that ``members`` gives."""
@@ -60,7 +75,10 @@ class RowEncoder:
     def key_and_nulls(self, key: str, row: Mapping[str, str]) -> str:
         """The key, as the text of a JSON object, and null for all other columns of the row if nulls are shown."""
         names = [name for name in row if name not in self._left_out] if self._options.IncludeNullAndEmpty else ()
-        return object_text({**dict.fromkeys(names, "null"), **self.values(members(key))})
+        return self._object({**dict.fromkeys(names, "null"), **self.values(members(key))})
+
+    def _object(self, values: Mapping[str, str]) -> str:
+        return shaped(self._mapping, values) if self._mapping else written(values)
 
     def _value(self, treatment: Treatment, value: str) -> str:
         if value == "null":
@@ -136,8 +154,3 @@ def _typical_rows(
         return _TypicalRows(treatments, left_out, keeps_nulls=keeps_nulls)
     except ValueError:
         return None
-
-
-def object_text(values: Mapping[str, str]) -> str:
-    """A JSON object of these members, whose values are JSON texts."""
-    return "{" + ",".join([f"{_ENCODE(name).decode()}:{value}" for name, value in values.items()]) + "}"

@@ -32,7 +32,6 @@ _ENDS_OF_TIME = {"infinity": "9999-12-31T23:59:59Z", "-infinity": "4713-01-01T00
 _LARGE_OBJECTS = frozenset(("text", "json", "jsonb", "bytea", "xml", "tsvector", "tsquery", "hstore"))
 _UNBOUNDED_SCALE = Decimal("0.000001")
 
-
 # From a value that was decoded, or from the JSON text of one that was not, to what is encoded again.
 Convert = Callable[[Any], object]
 

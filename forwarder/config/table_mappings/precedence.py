@@ -1,0 +1,104 @@
+"""Which rules are for an object, and which of them counts. Pure.
+
+1. A rule that is written for the object's very name counts before one that matches it by wildcards.
+2. Two that are alike in this and ask for different things contradict each other: which of them was meant nobody can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
+from typing import Generic, Protocol, TypeVar
+
+from forwarder.config.table_mappings.wildcard import Wildcard, with_blanks
+from forwarder.errors import Misconfigured
+
+
+class Locator(Protocol):
+    """Where a rule is for."""
+
+    @property
+    def schema_name(self) -> Wildcard: ...
+    @property
+    def table_name(self) -> Wildcard | None: ...
+
+
+class Located(Protocol):
+    """A rule that is for tables."""
+
+    @property
+    def rule_id(self) -> str: ...
+    @property
+    def object_locator(self) -> Locator: ...
+
+
+_Rule = TypeVar("_Rule", bound=Located)
+
+
+@dataclass(frozen=True, slots=True)
+class ByTable(Generic[_Rule]):
+    """Rules, found by the names of a table without a look at each: there may be ten thousand, and as many tables."""
+
+    rules: Sequence[_Rule]
+    # Those for a table's name, by the places of its underscores and by the name without them; each with its place in the file.
+    _named: dict[tuple[int, ...], dict[str, list[tuple[int, _Rule]]]] = field(init=False, repr=False, compare=False)
+    _others: list[tuple[int, _Rule]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named: dict[tuple[int, ...], dict[str, list[tuple[int, _Rule]]]] = {}
+        others: list[tuple[int, _Rule]] = []
+        for place, rule in enumerate(self.rules):
+            table = rule.object_locator.table_name
+            if table is None or table.literal is None or table.blanks is None:
+                others.append((place, rule))
+            else:
+                by_name = named.setdefault(table.blanks, {})
+                by_name.setdefault(with_blanks(table.literal, table.blanks), []).append((place, rule))
+        object.__setattr__(self, "_named", named)
+        object.__setattr__(self, "_others", others)
+
+    def matching(self, schema: str, table: str) -> Sequence[_Rule]:
+        """Those that are for this table, in the order of the file."""
+        named = (by_name.get(with_blanks(table, blanks), ()) for blanks, by_name in self._named.items())
+        candidates = sorted(chain(self._others, *named), key=itemgetter(0))
+        return [rule for _, rule in candidates if _matches(rule.object_locator, schema, table)]
+
+
+def _matches(locator: Locator, schema: str, table: str) -> bool:
+    return (locator.table_name is None or locator.table_name.matches(table)) and locator.schema_name.matches(schema)
+
+
+def names_exactly(rule: Located, schema: str, table: str) -> bool:
+    """Whether a rule is written for the very names of this table."""
+    locator = rule.object_locator
+    return locator.schema_name.literal == schema and (locator.table_name is None or locator.table_name.literal == table)
+
+
+def the_one(
+    rules: Iterable[_Rule],
+    *,
+    is_exact: Callable[[_Rule], bool],
+    says: Callable[[_Rule], object],
+    about: str,
+) -> _Rule | None:
+    """The rule that counts; None if there is none.
+
+    Args:
+        is_exact: whether a rule is written for the object's very name.
+        says: what a rule asks for; rules that ask for the same do not contradict each other.
+        about: the object, for the message.
+
+    Raises:
+        Misconfigured: two contradict each other.
+    """
+    found = list(rules)
+    exact = [rule for rule in found if is_exact(rule)]
+    candidates = exact or found
+    if other := next((rule for rule in candidates if says(rule) != says(candidates[0])), None):
+        ids = f"{candidates[0].rule_id} and {other.rule_id}"
+        raise Misconfigured(
+            f"rule-ids {ids} say different things of {about}; leave one of them out, or name {about} itself in the one that is to count"
+        )
+    return candidates[0] if candidates else None

@@ -1,0 +1,133 @@
+"""Gives the changes of a table the names that table mappings have for it, before they are encoded. Pure.
+
+1. What a table is called in the database decides which sinks its changes are for. The listener, its log and its dead letters call it so.
+2. In the record and its partition key it has the names of the mappings: the table, the members of its images and of its key, and the columns that
+   ``changed`` and ``withheld`` name. Values stay as PostgreSQL wrote them.
+3. ``add-before-image-columns`` adds to the new row of an update the old values, under names of their own.
+
+The name of a partition stays as it is in the database, and so does what a record of kind schema tells, which is about the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+
+import msgspec
+
+from forwarder.config.table_mappings.naming import TableNames
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
+from forwarder.config.table_mappings.rules import BeforeImageDefinition
+from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.events import CapturedTable, Event
+from forwarder.json_members import members, written
+from forwarder.records.partition_key import Chooser
+from forwarder.records.relabel import Relabel
+
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"R"))
+# The application's own event, whose table is ours.
+_EMITTED = b"E"
+# Further members of a record that name columns.
+_NAMING = ("changed", "withheld")
+
+
+class Renames:
+    """The names of all tables, worked out when a table is first seen."""
+
+    def __init__(self, mappings: TableMappings) -> None:
+        self._mappings = mappings
+        # Whether rows are taken apart for it, so that they have to be in memory whole.
+        self.change_rows = mappings.change_rows
+        self._tables: dict[CapturedTable, _Renamed | None] = {}
+        # By table, under its new names.
+        self._object_mappings: dict[CapturedTable, ObjectMapping | None] = {}
+
+    def event(self, event: Event) -> Event:
+        """The event under its table's names.
+
+        Raises:
+            Misconfigured: two rules say different things of its table.
+        """
+        if event.op == _EMITTED:
+            return event
+        found = self._of(event.table)
+        return event if found is None else found.event(event)
+
+    def choosing(self, choose: Chooser) -> Chooser:
+        """The chooser of partition keys for events as they are in the database: it is shown them as they are in the records."""
+        return lambda events: choose([self.event(event) for event in events])
+
+    def object_mapping(self, table: CapturedTable) -> ObjectMapping | None:
+        """What the records of a table look like that an event has here: its columns are called there as in the event. None: no rule says so."""
+        return self._object_mappings.get(table)
+
+    def _of(self, table: CapturedTable) -> _Renamed | None:
+        if table not in self._tables:
+            found = self._tables[table] = _renamed(table, self._mappings)
+            mapping = self._mappings.object_mapping(table.schema, table.name)
+            if found and mapping:
+                mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column)
+            self._object_mappings[found.table if found else table] = mapping
+        return self._tables[table]
+
+
+class _Renamed:
+    """One table under its new names."""
+
+    def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
+        self._columns = Relabel(names.column) if names.renames_columns else None
+        self._old_values = before_image and Relabel(
+            lambda name: f"{before_image.column_prefix}{names.column(name)}{before_image.column_suffix}"
+        )
+        self._only_key = before_image is not None and before_image.column_filter == "pk-only"
+        self.table = msgspec.structs.replace(
+            table,
+            schema=names.schema,
+            name=names.table,
+            key_columns=tuple(tuple(map(names.column, known)) for known in table.key_columns),
+            columns=tuple(msgspec.structs.replace(column, name=names.column(column.name)) for column in table.columns),
+        )
+
+    def event(self, event: Event) -> Event:
+        """The event under these names."""
+        named = copy(event)
+        named.table = self.table
+        if event.op not in _OF_ROWS:
+            return named
+        if self._columns:
+            relabel = self._columns.image
+            named.before = event.before and relabel(event.before)
+            named.after = event.after and relabel(event.after)
+            named.key = event.key and relabel(event.key)
+            named.moved = event.moved and relabel(event.moved)
+            named.extra = event.extra and self._extra(event.extra, self._columns.name)
+        if self._old_values and named.after and (old := self._old(event)):
+            named.after = _joined(named.after, self._old_values.image(old))
+        return named
+
+    def _old(self, event: Event) -> str | None:
+        """The old values of an update; and the old key of an insert that a change of the key has become."""
+        if event.op == b"I":
+            return event.moved
+        return (event.key if self._only_key else event.before) if event.op == b"U" else None
+
+    def _extra(self, extra: str, column: Callable[[str], str]) -> str:
+        found = members(f"{{{extra}}}")
+        for member in _NAMING:
+            if member in found:
+                names = [column(name) for name in msgspec.json.decode(found[member], type=list[str])]
+                found[member] = msgspec.json.encode(names).decode()
+        return written(found)[1:-1]
+
+
+def _joined(image: str, other: str) -> str:
+    """The members of both objects in one."""
+    return other if image == "{}" else image if other == "{}" else f"{image[:-1]},{other[1:]}"
+
+
+def _renamed(table: CapturedTable, mappings: TableMappings) -> _Renamed | None:
+    """The table under the names that the mappings have for it; None if they leave them as they are."""
+    names = mappings.names(table.schema, table.name)
+    before_image = mappings.before_image(table.schema, table.name)
+    is_same = (names.schema, names.table) == (table.schema, table.name) and not names.renames_columns
+    return None if is_same and before_image is None else _Renamed(table, names, before_image)

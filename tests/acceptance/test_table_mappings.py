@@ -1,0 +1,157 @@
+"""A mapping file of DMS from the trigger to the stream, as an operator and a consumer see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.databases import Database, connected
+from tests.described import task, tasks
+from tests.listening import Operator, command
+from tests.mapped import filtered, numbered, object_mapping, selection, transformation
+
+RULES = [
+    selection("public.%", filters=[filtered("id", {"filter-operator": "gte", "value": 1})]),
+    transformation("rename", "public", "schema", value="crm"),
+    transformation("add-prefix", "public.%", "table", value="t_"),
+    transformation("convert-uppercase", "public.%.%"),
+    transformation("remove-column", "public.person.ssn"),
+    transformation("add-before-image-columns", "public.person", before_image_def={"column-filter": "all"}),
+]
+SETTINGS = 'table_mappings = "mappings.json"\n[capture]\nauto_attach = true\n'
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def test_records_have_the_names_and_columns_that_the_mappings_say(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    changes = tmp_path / "changes"
+    env = {"FORWARDER_DATABASE_URL": fresh_database.url, "FORWARDER_SINK": f"file:{changes}"}
+    operator = Operator(env, tmp_path, {"forwarder.toml": SETTINGS, "mappings.json": numbered(*RULES)})
+    async with connected(fresh_database.url) as owner:
+        await owner.execute("CREATE TABLE public.person (id integer PRIMARY KEY, name text, ssn text)")
+        await operator.says("migrate")
+        await operator.says("migrate", "--check")
+        await owner.execute("INSERT INTO public.person VALUES (0, 'Nobody', '0'), (1, 'Ada', '1')")
+        await owner.execute("UPDATE public.person SET name = 'Eve'")
+        await owner.execute("UPDATE public.person SET id = 2 WHERE id = 1")
+    await operator.says("listen", "--once")
+    found = [
+        {name: record.get(name) for name in ("op", "schema", "table", "key", "before", "after")}
+        for record in records(changes)
+    ]
+    of_table = {"schema": "crm", "table": "t_person"}
+    ada, eve, moved = {"ID": 1, "NAME": "Ada"}, {"ID": 1, "NAME": "Eve"}, {"ID": 2, "NAME": "Eve"}
+    assert found == [
+        {"op": "insert", **of_table, "key": {"ID": 1}, "before": None, "after": ada},
+        {"op": "update", **of_table, "key": {"ID": 1}, "before": ada, "after": {**eve, "BI_ID": 1, "BI_NAME": "Ada"}},
+        {"op": "delete", **of_table, "key": {"ID": 1}, "before": eve, "after": None},
+        {"op": "insert", **of_table, "key": {"ID": 2}, "before": None, "after": {**moved, "BI_ID": 1}},
+    ]
+    assert [record.get("moved_to") or record.get("moved_from") for record in records(changes)[2:]] == [
+        {"ID": 2},
+        {"ID": 1},
+    ]
+
+
+async def test_a_large_row_has_the_new_names_too(database: Database, tmp_path: Path) -> None:
+    """Its images are in the database until it is sent."""
+    changes, text = tmp_path / "changes", "x" * (2 << 20)
+    rules = [selection("public.%"), transformation("rename", "public.page.body", value="text")]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.page (id integer PRIMARY KEY, body text)")
+        await operator.says("migrate")
+        await owner.execute("INSERT INTO public.page VALUES (1, $1)", text)
+    await operator.says("listen", "--once")
+    assert [record["after"] for record in records(changes)] == [{"id": 1, "text": text}]
+
+
+async def test_a_table_that_comes_later_is_captured_as_the_mappings_say(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    """By the listener, where nobody may create event triggers."""
+    changes = tmp_path / "changes"
+    env = {"FORWARDER_DATABASE_URL": fresh_database.url, "FORWARDER_SINK": f"file:{changes}"}
+    files = {"forwarder.toml": SETTINGS, "mappings.json": numbered(*RULES)}
+    operator = Operator(env, tmp_path, files)
+    await operator.says("migrate")
+    async with connected(fresh_database.url) as owner:
+        await owner.execute("CREATE TABLE public.person (id integer PRIMARY KEY, name text, ssn text)")
+        async with command("listen", env=env, directory=tmp_path / "listen", files=files) as listener:
+            await listener.says("captured from now on")
+        await owner.execute("INSERT INTO public.person VALUES (0, 'Nobody', '0'), (1, 'Ada', '1')")
+    await operator.says("listen", "--once")
+    assert [record["after"] for record in records(changes) if record["op"] == "insert"] == [{"ID": 1, "NAME": "Ada"}]
+
+
+async def test_what_is_wrong_with_the_file_stops_every_command_at_its_start(database: Database, tmp_path: Path) -> None:
+    rules = numbered(selection("public.%"), transformation("add-column", "public.a", value="b"))
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": "stdout:",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": rules})
+    for arguments in (["migrate", "--plan"], ["listen", "--once"]):
+        said = await operator.says(*arguments, status=2)
+        assert said.startswith("forwarder: mappings.json: rule-id 2: add-column: forwarder has no SQLite")
+        assert said.count("\n") == 1
+    assert "cannot read gone.json" in await operator.says("migrate", "--table-mappings", "gone.json", status=2)
+
+
+async def test_partition_keys_that_break_the_order_of_a_row_are_refused_where_there_is_one(
+    database: Database, tmp_path: Path
+) -> None:
+    by_transaction = object_mapping("public.a", parameters={"partition_key_type": "transaction-id"})
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": "kinesis://changes?region=eu-west-1",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(selection("public.%"), by_transaction)})
+    said = await operator.says("listen", "--once", status=2)
+    assert "mappings.json: rule-id 2 has the transaction's id for a partition key" in said
+    assert "add ordering=none to kinesis://changes, or choose another partition-key-type" in said
+
+
+async def test_a_file_on_the_command_line_chooses_beside_the_patterns(database: Database, tmp_path: Path) -> None:
+    files = {"mappings.json": numbered(selection("public.mapped")), "b.json": numbered(selection("public.other"))}
+    operator = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path, files)
+    async with connected(database.url) as owner:
+        for name in ("mapped", "other", "named"):
+            await owner.execute(f"CREATE TABLE public.{name} (id integer PRIMARY KEY)")
+    planned = await operator.says("migrate", "--table", "named", "--table-mappings", "mappings.json", "--plan")
+    assert [name for name in ("mapped", "other", "named") if f"public.{name}: capture would be" in planned] == [
+        "mapped",
+        "named",
+    ]
+
+
+async def test_import_dms_overwrites_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
+    operator = Operator({}, tmp_path, {"mappings.json": numbered(selection("public.%")), "forwarder.toml": ""})
+    refused = await operator.says("import-dms", "mappings.json", "--out", "forwarder.toml", status=2)
+    assert "forwarder.toml is there already; write to another file, or add --force" in refused
+    await operator.says("import-dms", "mappings.json", "--out", "forwarder.toml", "--force")
+    assert "table_mappings" in (tmp_path / "run2/forwarder.toml").read_text()
+    assert "cannot write x/y.toml" in await operator.says("import-dms", "mappings.json", "--out", "x/y.toml", status=2)
+
+
+async def test_the_mappings_of_one_of_several_tasks_get_a_file_of_their_own(tmp_path: Path) -> None:
+    several = tasks(task(), task(ReplicationTaskIdentifier="b", mappings=numbered(selection("public.b"))))
+    operator = Operator({}, tmp_path, {"tasks.json": several})
+    assert "add --out forwarder.toml" in await operator.says("import-dms", "tasks.json", "--task", "b", status=2)
+    await operator.says("import-dms", "tasks.json", "--task", "b", "--out", "forwarder.toml")
+    written = tmp_path / "run2"
+    assert 'table_mappings = "table-mappings.json"' in (written / "forwarder.toml").read_text()
+    (rule,) = json.loads((written / "table-mappings.json").read_text())["rules"]
+    assert rule["object-locator"]["table-name"] == "b"

@@ -1,0 +1,331 @@
+"""Table mappings of DMS as triggers: which tables, rows and columns come to the outbox, and in which form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from forwarder.capture import migrations
+from forwarder.config.settings import TableRule
+from forwarder.errors import Misconfigured
+from tests.databases import Database, connected
+from tests.mapped import captured_by, compared, filtered, object_mapping, selection, transformation
+from tests.ruled import MARKER, assert_hidden, changes
+
+if TYPE_CHECKING:
+    from forwarder.database.sessions import Connection
+
+PERSON = "CREATE TABLE public.person (id integer PRIMARY KEY, name text, ssn text, email text, born date)"
+PEOPLE = {
+    1: ("Ada", "1815-12-10"),
+    2: ("O'Neil \\", "1900-01-01"),
+    3: ("Grace", None),
+}
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    session = await asyncpg.connect(database.url)
+    await migrations.apply(session)
+    yield session
+    await session.close()
+
+
+async def captured_tables(owner: Connection) -> set[str]:
+    rows = await owner.fetch(
+        "SELECT concat_ws('.', schema_name, table_name) FROM forwarder.captured_table WHERE removed_at IS NULL AND relation <> 0"
+    )
+    return {row[0] for row in rows}
+
+
+async def sent(owner: Connection) -> list[dict[str, Any] | None]:
+    return [change.after for change in await changes(owner)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "tables"),
+    [
+        ([selection("public.%")], {"order_items", "orderXitems", "audit_log", "a%b"}),
+        ([selection("public.order_items")], {"order_items", "orderXitems"}),
+        ([selection("public.order[_]items")], {"order_items"}),
+        ([selection("public.order_items", "explicit")], {"order_items"}),
+        ([selection("public.a[%]b")], {"a%b"}),
+        ([selection("publi[b-d].[a-n]%")], {"audit_log", "a%b"}),
+        ([selection("public.[xyzao]%"), selection("public.audit%", "exclude")], {"order_items", "orderXitems", "a%b"}),
+        ([selection("public.audit_log", "exclude"), selection("%.%"), selection("public.audit_log", "explicit")], None),
+    ],
+)
+async def test_tables_are_selected_as_dms_selects_them(
+    owner: Connection, rules: list[dict[str, Any]], tables: set[str] | None
+) -> None:
+    for name in ("order_items", "orderXitems", "audit_log", "a%b", "Order_Items"):
+        await owner.execute(f'CREATE TABLE public."{name}" (id integer PRIMARY KEY)')
+    await captured_by(owner, *rules)
+    found = await captured_tables(owner)
+    if tables is None:
+        assert "public.audit_log" not in found
+        assert "public.Order_Items" in found
+    else:
+        assert found - {"public.Order_Items"} == {f"public.{name}" for name in tables}
+
+
+async def test_filters_choose_rows_and_their_values_are_no_sql(owner: Connection) -> None:
+    """Conditions of one filter are joined by OR, filters by AND."""
+    await owner.execute(PERSON)
+    by_name = filtered(
+        "name", {"filter-operator": "eq", "value": "O'Neil \\"}, {"filter-operator": "eq", "value": "Ada"}
+    )
+    by_date = filtered("born", {"filter-operator": "between", "start-value": "1815-12-10", "end-value": "1850-01-01"})
+    await captured_by(owner, selection("public.person", filters=[by_name, by_date]))
+    for id, (name, born) in PEOPLE.items():
+        await owner.execute(f"INSERT INTO public.person (id, name, born) VALUES ({id}, $1, $2::text::date)", name, born)
+    assert [after and after["id"] for after in await sent(owner)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "ids"),
+    [
+        ({"filter-operator": "eq", "value": 2}, [2]),
+        ({"filter-operator": "noteq", "value": "2"}, [1, 3]),
+        ({"filter-operator": "gte", "value": "2"}, [2, 3]),
+        ({"filter-operator": "ste", "value": "2"}, [1, 2]),
+        ({"filter-operator": "lte", "value": "2"}, [1, 2]),
+        ({"filter-operator": "between", "start-value": "2", "end-value": "3"}, [2, 3]),
+        ({"filter-operator": "notbetween", "start-value": "2", "end-value": "3"}, [1]),
+        ({"filter-operator": "null"}, [4]),
+        ({"filter-operator": "notnull"}, [1, 2, 3]),
+    ],
+)
+async def test_every_operator_compares_by_the_type_of_the_column(
+    owner: Connection, condition: dict[str, Any], ids: list[int]
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n bigint)")
+    await captured_by(owner, selection("public.item", filters=[filtered("n", condition)]))
+    await owner.execute("INSERT INTO public.item VALUES (1, 1), (2, 2), (3, 3), (4, NULL)")
+    assert [after and after["id"] for after in await sent(owner)] == ids
+
+
+async def test_columns_are_removed_and_covered_before_anything_is_written(
+    database: Database, owner: Connection
+) -> None:
+    await owner.execute(PERSON)
+    await captured_by(
+        owner,
+        transformation("remove-column", "public.person.ssn"),
+        transformation("data-masking-hash-mask", "%.%.email"),
+        transformation("data-masking-digits-mask", "public.person.name", value="#"),
+        selection("public.%"),
+    )
+    await owner.execute(f"INSERT INTO public.person VALUES (1, 'Room 101', '{MARKER}', '{MARKER}@example.org')")
+    (after,) = await sent(owner)
+    assert after is not None
+    assert after.keys() == {"id", "name", "email", "born"}
+    assert after["name"] == "Room ###"
+    assert len(after["email"]) == 64
+    await assert_hidden(database)
+
+
+async def test_only_the_included_columns_and_the_key_are_sent(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    await captured_by(
+        owner,
+        selection("public.%"),
+        transformation("remove-column", "public.person.%"),
+        transformation("include-column", "public.person.name"),
+    )
+    await owner.execute("INSERT INTO public.person VALUES (1, 'Ada', '1', 'a@b')")
+    assert await sent(owner) == [{"id": 1, "name": "Ada"}]
+
+
+async def test_a_column_that_comes_later_is_withheld_where_a_wildcard_may_mean_it(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    rules = [selection("public.%"), transformation("remove-column", "public.person.s%")]
+    await captured_by(owner, *rules)
+    await owner.execute("ALTER TABLE public.person ADD COLUMN secret text, ADD COLUMN note text")
+    await owner.execute("INSERT INTO public.person VALUES (1, 'Ada', '1', 'a@b', NULL, 'x', 'y')")
+    await captured_by(owner, *rules)
+    await owner.execute("INSERT INTO public.person VALUES (2, 'Eve', '1', 'a@b', NULL, 'x', 'y')")
+    before, after = await sent(owner)
+    assert before is not None
+    assert after is not None
+    assert before.keys() == {"id", "name", "email", "born"}
+    assert after.keys() == {"id", "name", "email", "born", "note"}
+
+
+async def test_a_table_rule_of_the_settings_counts_over_the_mappings(owner: Connection) -> None:
+    await owner.execute(f"{PERSON}; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await captured_by(
+        owner,
+        selection("public.person"),
+        transformation("data-masking-hash-mask", "public.person.email"),
+        transformation("data-masking-hash-mask", "public.person.ssn"),
+        tables=[TableRule(match="public.person", columns={"mask": {"ssn": "***"}}), TableRule(match="public.item")],
+    )
+    await owner.execute("INSERT INTO public.person VALUES (1, 'Ada', '1', 'a@b')")
+    (after,) = await sent(owner)
+    assert after is not None
+    assert (after["ssn"], len(after["email"])) == ("***", 64)
+    assert await captured_tables(owner) == {"public.person", "public.item"}
+
+
+async def test_capture_does_not_end_in_passing(owner: Connection) -> None:
+    await owner.execute(f"{PERSON}; CREATE TABLE public.item (id integer PRIMARY KEY)")
+    await captured_by(owner, selection("public.%"))
+    found = await captured_by(owner, selection("public.person"))
+    assert found.unnamed == ("public.item",)
+    assert await captured_tables(owner) == {"public.person", "public.item"}
+
+
+async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    found = await compared(
+        owner,
+        selection("public.%", filters=[filtered("born", {"filter-operator": "gte", "value": "1900-01-01"})]),
+        transformation("remove-column", "public.person.ssn"),
+        transformation("rename", "public.person", "table", value="people"),
+        transformation("convert-uppercase", "public", "schema"),
+        transformation("add-prefix", "%.%.na%", value="the_"),
+        transformation("add-before-image-columns", "public.person", before_image_def={"column-filter": "pk-only"}),
+        object_mapping("public.person", parameters={"partition_key_type": "primary-key"}),
+        transformation("rename", "public.nobody", "table", value="x"),
+        transformation("remove-column", "public.%.nothing"),
+        {"rule-type": "table-settings", "object-locator": {"schema-name": "%", "table-name": "%"}, "parallel-load": {}},
+        selection("public.%", "exclude") | {"object-locator": {"schema-name": "audit", "table-name": "%"}},
+    )
+    assert [line.replace(" of mappings.json", "") for line in found.options["public.person"]] == [
+        "rule 1 selects it, where born is at least 1900-01-01",
+        "rule 2 leaves out column ssn",
+        "rule 3 calls it people in records",
+        "rule 4 calls its schema PUBLIC in records",
+        "rule 5 calls column name the_name in records",
+        "rule 6 adds the old value of each key column as BI_COLUMN",
+        "rule 7 makes each column a member of a record, in records of format dms; its partition key is the primary key",
+        """where = "(NEW.\\"born\\" >= '1900-01-01')" (by mappings.json)""",
+        'columns.exclude = ["ssn", "nothing"] (by mappings.json)',
+    ]
+    assert [line.replace(" of mappings.json", "") for line in found.idle_rules] == [
+        "rule 8 matches no captured table",
+        "rule 9 matches no column of a captured table",
+        "rule 10 is about how DMS loads a table and cuts large values; nothing is to be done for it here",
+        "rule 11 leaves out audit.%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        (
+            [selection("public.nobody")],
+            "mappings.json selects no table that there is; its rules are for public.nobody; case counts",
+        ),
+        (
+            [selection(filters=[filtered("nme", {"filter-operator": "null"})])],
+            "rule-id 1 filters by column 'nme', which public.person does not have; did you mean 'name'?",
+        ),
+        (
+            [selection(), transformation("remove-column", "public.person.snn")],
+            "rule-id 2 names column 'snn', which public.person does not have; did you mean 'ssn'?",
+        ),
+        (
+            [selection(), transformation("remove-column", "public.person.id")],
+            "rule-id 2 removes column id.*write data-masking-hash-mask",
+        ),
+        (
+            [selection(), transformation("data-masking-digits-randomize", "%.%.i%")],
+            "rule-id 2 covers digits of column id of public.person, which is part of the key",
+        ),
+        (
+            [
+                selection(),
+                transformation("data-masking-hash-mask", "public.person.s%"),
+                transformation("data-masking-digits-randomize", "public.%.%n"),
+            ],
+            "rule-ids 2 and 3 say different things of column ssn of public.person; leave one of them out",
+        ),
+        (
+            [selection(), transformation("data-masking-digits-mask", "public.person.born", value="#")],
+            "rule-id 2 covers digits of column born of public.person, which is no text; write data-masking-hash-mask instead",
+        ),
+        (
+            [selection(), transformation("rename", "public.person.ssn", value="name")],
+            "rule-id 2: columns name and ssn of public.person would both be called name",
+        ),
+        (
+            [
+                selection("public.person", filters=[filtered("id", {"filter-operator": "eq", "value": "1"})]),
+                selection("public.person"),
+            ],
+            "rule-ids 1 and 2 say different things of table public.person",
+        ),
+        (
+            [selection(), object_mapping("public.person", parameters={"exclude_columns": ["phone"]})],
+            "rule-id 2 names column 'phone', which public.person does not have",
+        ),
+        (
+            [
+                selection(),
+                object_mapping(
+                    "public.person", parameters={"partition_key_type": "attribute-name", "partition_key_name": "x"}
+                ),
+            ],
+            "rule-id 2 takes the partition key from 'x', which is neither an attribute that it maps nor a column of public.person",
+        ),
+    ],
+)
+async def test_rules_that_do_not_fit_the_tables_are_named(
+    owner: Connection, rules: list[dict[str, Any]], problem: str
+) -> None:
+    await owner.execute(PERSON)
+    with pytest.raises(Misconfigured, match=problem):
+        await compared(owner, *rules)
+
+
+async def test_two_tables_do_not_get_one_name(owner: Connection) -> None:
+    await owner.execute(f"{PERSON}; CREATE TABLE public.person_old (id integer PRIMARY KEY)")
+    with pytest.raises(
+        Misconfigured, match=r"public\.person and public\.person_old would both be called public.person"
+    ):
+        await compared(owner, selection(), transformation("remove-suffix", "public.%", "table", value="_old"))
+
+
+async def test_rules_that_agree_do_not_contradict_each_other(owner: Connection) -> None:
+    """One that names the column counts before those with wildcards, whatever their order."""
+    await owner.execute(PERSON)
+    found = await compared(
+        owner,
+        selection(),
+        selection("%.person"),
+        transformation("data-masking-hash-mask", "public.person.ssn"),
+        transformation("data-masking-digits-randomize", "public.%.s%"),
+        transformation("data-masking-digits-randomize", "public.%.ss%"),
+    )
+    options = [line for line in found.options["public.person"] if line.startswith("columns.")]
+    assert json.loads(options[0].removeprefix("columns.include = ").partition(" (")[0]) == [
+        "id",
+        "name",
+        "ssn",
+        "email",
+        "born",
+    ]
+    assert options[1:] == ['columns.hash = ["ssn"] (by mappings.json)']
+
+
+async def test_a_plain_table_that_comes_later_is_captured_at_its_creation_and_others_are_left_to_the_listener(
+    database: Database, owner: Connection
+) -> None:
+    rules = [
+        selection("public.%"),
+        selection("public.excluded", "exclude"),
+        transformation("remove-column", "public.covered.ssn"),
+        transformation("rename", "public.named", "table", value="x"),
+    ]
+    async with connected(database.superuser_url) as superuser:
+        await owner.execute("CREATE TABLE public.first (id integer PRIMARY KEY)")
+        await captured_by(superuser, *rules, auto_attach=True)
+    for name in ("plain", "excluded", "covered", "named"):
+        await owner.execute(f"CREATE TABLE public.{name} (id integer PRIMARY KEY, ssn text)")
+    assert await captured_tables(owner) == {"public.first", "public.plain", "public.named"}

@@ -1,0 +1,257 @@
+"""A task of DMS as a settings file: what each setting became, and what has no counterpart."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import botocore.session
+import pytest
+
+from forwarder.config import sink_url
+from forwarder.config.dms_import.description import described
+from forwarder.config.dms_import.settings_file import settings_file
+from forwarder.config.formats import FORMATS
+from forwarder.config.settings import Settings
+from forwarder.errors import Misconfigured
+from tests.described import ARN, ROLE, STREAM, endpoints, source, target, task, tasks
+from tests.mapped import ARTICLE, numbered, object_mapping, selection, transformation
+
+UNKNOWN = "import-dms does not know it"
+
+
+def written(**files: str) -> str:
+    found = described({f"{name}.json": text for name, text in files.items()})
+    path = "tasks.json" if found.mappings else None
+    return settings_file(found, sources=[f"{name}.json" for name in files], mappings_path=path)
+
+
+def options(text: str) -> dict[str, str]:
+    """The options of the sink's URL."""
+    (sink,) = tomllib.loads(text)["sink"]
+    return dict(parse_qsl(urlsplit(sink["url"]).query))
+
+
+def lines(text: str) -> list[str]:
+    """The comments, each on one line."""
+    return text.replace("\n#   ", " ").replace("\n# ", "\n").splitlines()
+
+
+def members(shape: str) -> list[str]:
+    """The members of a shape of the DMS API, as AWS's own SDK has them."""
+    model: Any = botocore.session.get_session().get_service_model("dms")
+    return list(model.shape_for(shape).members)
+
+
+def test_a_task_becomes_a_database_a_sink_and_its_mappings() -> None:
+    text = written(endpoints=endpoints(source({"MapBooleanAsBoolean": True}), target()), tasks=tasks(task()))
+    assert tomllib.loads(text) == {
+        "table_mappings": "tasks.json",
+        "database": {"url": "postgresql://dms@db.internal:5432/app?sslmode=require"},
+        "sink": [
+            {
+                "name": "app-to-kinesis",
+                "url": f"kinesis://{STREAM}?format=dms&MessageFormat=json-unformatted&IncludeTransactionDetails=true"
+                f"&MapBooleanAsBoolean=true&partition_key=table&role_arn={ROLE}",
+                "start": "oldest",
+            }
+        ],
+    }
+    assert "# Nothing is without a counterpart." in text
+    assert max(map(len, (line for line in text.splitlines() if line.startswith("#")))) <= 115
+
+
+def test_the_order_of_the_files_means_nothing() -> None:
+    files = {"endpoints": endpoints(target(), source()), "tasks": tasks(task())}
+    first, second = written(**files), written(**dict(reversed(files.items())))
+    assert first.splitlines()[1:] == second.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in members("KinesisSettings") if name.startswith(("Include", "Part", "No", "Use"))]
+)
+def test_every_switch_of_a_kinesis_endpoint_is_an_option_of_the_sink_under_its_name(name: str) -> None:
+    text = written(endpoints=endpoints(target({name: True})))
+    assert options(text)[name] == "true"
+    assert f"* {name} = true: " in text
+    text = written(endpoints=endpoints(target({name: False})))
+    assert name not in options(text)
+    assert f"* {name} = false: off, as it is without it" in text
+
+
+@pytest.mark.parametrize("format", ["json", "json-unformatted"])
+def test_the_message_format_is_said_in_any_case(format: str) -> None:
+    assert options(written(endpoints=endpoints(target({"MessageFormat": format}))))["MessageFormat"] == format
+    assert options(written(endpoints=endpoints(target({"MessageFormat": None}))))["MessageFormat"] == "json"
+
+
+def test_the_settings_may_stand_in_the_extra_connection_attributes() -> None:
+    endpoint = target(
+        KinesisSettings=None,
+        ServiceAccessRoleArn=ROLE,
+        ExtraConnectionAttributes=f"streamArn={STREAM};messageFormat=json-unformatted;includeNullAndEmpty=true;foo=bar;",
+    )
+    text = written(endpoints=endpoints(endpoint))
+    assert tomllib.loads(text)["sink"][0]["url"].startswith(f"kinesis://{STREAM}?")
+    assert options(text) == {
+        "format": "dms",
+        "MessageFormat": "json-unformatted",
+        "IncludeNullAndEmpty": "true",
+        "partition_key": "table",
+        "role_arn": ROLE,
+    }
+    assert f"* foo = bar: {UNKNOWN}" in text
+
+
+@pytest.mark.parametrize("name", members("PostgreSQLSettings"))
+def test_every_setting_of_a_postgresql_endpoint_is_known(name: str) -> None:
+    text = written(endpoints=endpoints(source({name: "hunter2"}), target()))
+    assert UNKNOWN not in text
+    assert name in text or name == "Password"
+    assert name not in ("Password", "AfterConnectScript") or "hunter2" not in text
+
+
+def test_a_setting_that_nobody_knows_is_listed() -> None:
+    text = written(
+        endpoints=endpoints(source({"NewSetting": 7}), target({"OtherSetting": True})),
+        tasks=tasks(task({"Thing": {"A": 1}})),
+    )
+    tail = text.partition("# Without a counterpart")[2]
+    for name in ("NewSetting = 7", "OtherSetting = true", "Thing = A"):
+        assert f"* {name}: {UNKNOWN}" in tail
+
+
+def test_control_records_of_altered_tables_turn_schema_events_on() -> None:
+    text = written(endpoints=endpoints(target({"IncludeTableAlterOperations": True})))
+    assert tomllib.loads(text)["capture"] == {"schema_events": True}
+
+
+@pytest.mark.parametrize("kind", ["full-load", "full-load-and-cdc"])
+def test_existing_rows_are_not_loaded_and_the_file_says_so(kind: str) -> None:
+    text = written(tasks=tasks(task(MigrationType=kind)))
+    assert f"* MigrationType = {kind}: existing rows: not loaded" in text.partition("# Without a counterpart")[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"partition_key": "table"}),
+        ({"TargetMetadata": {"ParallelApplyThreads": 8}}, {}),
+        ({"ErrorBehavior": {"DataErrorPolicy": "STOP_TASK"}}, {"partition_key": "table", "on_poison": "halt-lane"}),
+        ({"ErrorBehavior": {"DataTruncationErrorPolicy": "STOP_TASK"}}, {"partition_key": "table", "oversize": "stop"}),
+        ({"ErrorBehavior": {"DataErrorPolicy": "LOG_ERROR"}}, {"partition_key": "table"}),
+    ],
+)
+def test_settings_of_the_task_that_concern_records_are_options_of_the_sink(
+    settings: dict[str, Any], expected: dict[str, str]
+) -> None:
+    found = options(written(endpoints=endpoints(target()), tasks=tasks(task(settings))))
+    assert {name: found.get(name) for name in ("partition_key", "on_poison", "oversize") if name in found} == expected
+
+
+def test_object_mappings_decide_about_partition_keys() -> None:
+    mappings = numbered(selection(), object_mapping("public.a", parameters={"partition_key_type": "primary-key"}))
+    text = written(endpoints=endpoints(target()), tasks=tasks(task(mappings=mappings)))
+    assert "partition_key" not in options(text)
+    assert "The partition key is what the object-mapping rules say" in text
+
+
+def test_before_images_are_options_of_the_sink_under_their_names() -> None:
+    settings = {"BeforeImageSettings": {"EnableBeforeImage": True, "FieldName": "old", "ColumnFilter": "pk-only"}}
+    text = written(endpoints=endpoints(target()), tasks=tasks(task(settings)))
+    found = options(text)
+    assert [found[name] for name in ("EnableBeforeImage", "FieldName", "ColumnFilter")] == ["true", "old", "pk-only"]
+    assert "* BeforeImageSettings = true, old, pk-only: EnableBeforeImage, FieldName, ColumnFilter in the url" in text
+    for off in ({"BeforeImageSettings": None}, {"BeforeImageSettings": {"EnableBeforeImage": False}}, {}):
+        text = written(endpoints=endpoints(target()), tasks=tasks(task(off)))
+        assert "EnableBeforeImage" not in options(text)
+        assert "* BeforeImageSettings = off: no old rows in records" in text
+
+
+def test_mappings_that_cannot_be_followed_are_listed_all() -> None:
+    mappings = numbered(
+        selection(),
+        transformation("add-column", "public.a", value="x"),
+        transformation("change-data-type", "public.a.b"),
+    )
+    said = lines(written(tasks=tasks(task(mappings=mappings))).partition("# Without a counterpart")[2])
+    assert [line.partition(": ")[2].partition(":")[0] for line in said if "rule-id" in line] == [
+        "rule-id 2",
+        "rule-id 3",
+    ]
+
+
+def test_a_serverless_replication_is_a_task() -> None:
+    config = {
+        "ReplicationConfigIdentifier": "serverless",
+        "SourceEndpointArn": f"{ARN}:SOURCE",
+        "TargetEndpointArn": f"{ARN}:TARGET",
+        "ReplicationType": "cdc",
+        "ComputeConfig": {"MaxCapacityUnits": 16},
+        "ReplicationSettings": "{}",
+        "TableMappings": ARTICLE,
+    }
+    text = written(endpoints=endpoints(source(), target()), configs=json.dumps({"ReplicationConfigs": [config]}))
+    assert tomllib.loads(text)["sink"][0]["name"] == "serverless"
+    assert "* ComputeConfig = MaxCapacityUnits: forwarder is one process" in text
+
+
+def test_plain_mappings_make_a_file_to_be_filled_in() -> None:
+    text = written(mappings=ARTICLE)
+    assert tomllib.loads(text)["table_mappings"] == "tasks.json"
+    assert "# No source endpoint was given: hand the URL over as FORWARDER_DATABASE_URL." in text
+    assert tomllib.loads(text)["sink"][0]["url"].startswith("kinesis://STREAM?format=dms&")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a": "x"}, "a.json is not valid JSON"),
+        ({"a": "7"}, "a.json is not what aws dms describe-endpoints"),
+        ({"a": "{}"}, "a.json is not what aws dms describe-endpoints"),
+        (
+            {"a": tasks(task(), task(ReplicationTaskIdentifier="b"))},
+            "there are 2 tasks; choose one by --task: app-to-kinesis, b",
+        ),
+        (
+            {"a": endpoints(target(), target(EndpointIdentifier="other"))},
+            "there are 2 target endpoints (target-kinesis, other)",
+        ),
+        (
+            {"a": endpoints(target(EngineName="s3"))},
+            "target endpoint target-kinesis is of engine 's3'; forwarder goes from PostgreSQL to Kinesis",
+        ),
+        ({"a": endpoints(source(EngineName="mysql"))}, "source endpoint source-postgres is of engine 'mysql'"),
+        ({"a": ARTICLE, "b": ARTICLE}, "a.json and b.json both have table mappings; give one of them"),
+    ],
+)
+def test_files_that_tell_no_task_are_refused_with_the_remedy(files: dict[str, str], says: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        written(**files)
+    assert says in str(raised.value)
+
+
+def test_the_task_is_chosen_by_its_name_and_the_endpoints_by_the_task() -> None:
+    other: dict[str, Any] = {"EndpointArn": f"{ARN}:OTHER", "EndpointIdentifier": "other", "EngineName": "s3"}
+    texts = {
+        "e": endpoints(target(**other), source(), target()),
+        "t": tasks(task(), task(ReplicationTaskIdentifier="b")),
+    }
+    found = described(texts, task="b")
+    assert found.task is not None
+    assert (found.task.name, found.target and found.target["EndpointIdentifier"]) == ("b", "target-kinesis")
+    with pytest.raises(Misconfigured, match="there is no task 'c'; the files have: app-to-kinesis, b"):
+        described(texts, task="c")
+
+
+@pytest.mark.skipif("dms" not in FORMATS, reason="format=dms is not built yet")
+def test_the_file_is_one_that_forwarder_reads() -> None:
+    switches = dict.fromkeys(
+        (name for name in members("KinesisSettings") if name.startswith(("Include", "Part", "No", "Use"))), True
+    )
+    text = written(endpoints=endpoints(source({"MapBooleanAsBoolean": True}), target(switches)), tasks=tasks(task()))
+    settings = Settings.model_validate(tomllib.loads(text))
+    parsed = sink_url.parse(settings.sink[0].url)
+    assert type(parsed.format).__name__ == "Dms"
