@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
 from tests.clusters import Clusters
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 
 share_between_sessions()
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
     del os.environ[name]
 # No server of the tests offers TLS but those of the tests of that, and to ask for it makes a third of the work of a connection.

@@ -52,16 +52,15 @@ def record_maker(
         mappings: what tables and columns are called in the records; None: as in the database.
     """
     choose_key = partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key)
-    provenance = replace(provenance, key_kind=sink_url.partition_key, choose_key=choose_key)
+    provenance = replace(provenance, key_kind=sink_url.partition_key)
     renames = Renames(mappings) if mappings else None
     if renames:
-        # Whatever makes a record, or tells its key in it, is given the events under their new names.
+        # What makes a record, or tells its key in it, is given the events under their new names.
         choose_key = object_mapping.chooser(renames.object_mapping, choose_key)
-        provenance = replace(provenance, choose_key=choose_key, object_mapping=renames.object_mapping)
-        choose_key = renames.choosing(choose_key)
-    format = record_format(sink_url.format, sink_url.framing, provenance)
+        provenance = replace(provenance, object_mapping=renames.object_mapping)
+    format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:
-        format = renamed(format, renames)
+        format, choose_key = renamed(format, renames), renames.choosing(choose_key)
     bodies = SplicedBodies(format.encode, images) if format.splices else WholeBodies(format.encode, images)
     packer = Packer(
         sink,

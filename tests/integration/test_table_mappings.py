@@ -215,6 +215,32 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
     ]
 
 
+async def test_the_plan_says_which_rule_counts_where_several_are_for_one_thing(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    found = await compared(
+        owner,
+        selection(),
+        transformation("remove-column", "public.person.%"),
+        transformation("include-column", "public.person.name"),
+        transformation("add-prefix", "%.%", "table", value="x"),
+        transformation("rename", "public.person", "table", value="y"),
+        transformation("convert-lowercase", "public.person.%"),
+        transformation("rename", "public.person.name", value="who"),
+    )
+    lines = [
+        line.replace(" of mappings.json", "") for line in found.options["public.person"] if line.startswith("rule ")
+    ]
+    assert lines == [
+        "rule 1 selects it",
+        "rule 2 leaves out columns ssn, email, born",
+        "rule 3 sends only, beside the key, column name",
+        "rule 4 gives way to rules that name it",
+        "rule 5 calls it y in records",
+        "rule 6 leaves the names of columns as they are",
+        "rule 7 calls column name who in records",
+    ]
+
+
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
@@ -242,7 +268,7 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
             [
                 selection(),
                 transformation("data-masking-hash-mask", "public.person.s%"),
-                transformation("data-masking-digits-randomize", "public.%.%n"),
+                transformation("data-masking-digits-randomize", "public.person.ss%"),
             ],
             "rule-ids 2 and 3 say different things of column ssn of public.person; leave one of them out",
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forwarder.config.suggestions import nearest
-from forwarder.config.table_mappings.precedence import names_exactly, the_one
+from forwarder.config.table_mappings.precedence import names_exactly, rank_of_table, the_one
 from forwarder.config.table_mappings.rules import TransformationRule
 from forwarder.errors import Misconfigured
 
@@ -68,16 +68,24 @@ def _names_what_is_sent(rules: Sequence[TransformationRule]) -> bool:
     return any(rule.rule_action == "include-column" or _literal(rule) is None for rule in rules)
 
 
+def deciding(rules: Iterable[TransformationRule], table: MappedTable) -> dict[str, list[TransformationRule]]:
+    """For each column of a table, the rules by which it is left out, included or covered.
+
+    Raises:
+        Misconfigured: as ``columns_of``.
+    """
+    treating = [rule for rule in rules if rule.rule_action in ("remove-column", "include-column", *_MASKS)]
+    found: dict[str, list[TransformationRule]] = {}
+    for name in table.columns:
+        choice, mask = _choice_of(treating, name, table), _mask_of(treating, name, table)
+        # A column of the key is sent in any case.
+        is_idle = choice is not None and choice.rule_action == "remove-column" and name in table.key
+        found[name] = [rule for rule in (None if is_idle else choice, mask) if rule]
+    return found
+
+
 def _is_sent(rules: Sequence[TransformationRule], name: str, table: MappedTable) -> bool:
-    about = [
-        rule for rule in rules if _names_column(rule, name) and rule.rule_action in ("remove-column", "include-column")
-    ]
-    rule = the_one(
-        about,
-        is_exact=lambda rule: _literal(rule) == name,
-        says=lambda rule: rule.rule_action,
-        about=f"column {name} of {table}",
-    )
+    rule = _choice_of(rules, name, table)
     is_included = any(rule.rule_action == "include-column" for rule in rules)
     if name in table.key and (rule is None or rule.rule_action == "remove-column"):
         if rule is None or is_included:
@@ -90,10 +98,24 @@ def _is_sent(rules: Sequence[TransformationRule], name: str, table: MappedTable)
     return not is_included if rule is None else rule.rule_action == "include-column"
 
 
+def _choice_of(rules: Sequence[TransformationRule], name: str, table: MappedTable) -> TransformationRule | None:
+    """The rule that removes a column or includes it; None if there is none."""
+    return the_one(
+        (
+            rule
+            for rule in rules
+            if rule.rule_action in ("remove-column", "include-column") and _names_column(rule, name)
+        ),
+        rank=lambda rule: (_literal(rule) == name, *rank_of_table(rule, table.schema, table.name)),
+        says=lambda rule: rule.rule_action,
+        about=f"column {name} of {table}",
+    )
+
+
 def _mask_of(rules: Sequence[TransformationRule], name: str, table: MappedTable) -> TransformationRule | None:
     rule = the_one(
         (rule for rule in rules if rule.rule_action in _MASKS and _names_column(rule, name)),
-        is_exact=lambda rule: _literal(rule) == name,
+        rank=lambda rule: (_literal(rule) == name, *rank_of_table(rule, table.schema, table.name)),
         says=lambda rule: (rule.rule_action, rule.value),
         about=f"column {name} of {table}",
     )

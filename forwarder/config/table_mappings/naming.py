@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from forwarder.config.table_mappings.precedence import names_exactly, the_one
+from forwarder.config.table_mappings.precedence import rank_of_table, the_one
 from forwarder.config.table_mappings.rules import NamingAction, TransformationRule
+from forwarder.config.table_mappings.wildcard import Wildcard
 from forwarder.errors import Misconfigured
 
 _ACTIONS = frozenset(get_args(NamingAction))
@@ -37,15 +38,18 @@ def renamed(rule: TransformationRule, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNames:
-    """The names of one table in records, and the rules by which it gets them."""
+    """The names of one table in records, and what those of its columns are."""
 
     schema: str
     table: str
-    of_schema: TransformationRule | None = None
-    of_table: TransformationRule | None = None
-    of_columns: Sequence[TransformationRule] = ()
-    # As SQL has it, for messages.
-    original: str = ""
+    # What they are in the database.
+    of_schema: str
+    of_table: str
+    # The rules that rename them; None: they keep their names.
+    rule_of_schema: TransformationRule | None = None
+    rule_of_table: TransformationRule | None = None
+    # The rules that rename columns, each with which ones.
+    of_columns: Sequence[tuple[TransformationRule, Wildcard]] = ()
 
     @property
     def renames_columns(self) -> bool:
@@ -67,17 +71,13 @@ class TableNames:
         Raises:
             Misconfigured: two rules say different things of it.
         """
+        matching = [(rule, column) for rule, column in self.of_columns if column.matches(name)]
+        literals = {id(rule): column.literal for rule, column in matching}
         return the_one(
-            (
-                rule
-                for rule in self.of_columns
-                if rule.object_locator.column_name and rule.object_locator.column_name.matches(name)
-            ),
-            is_exact=lambda rule: (
-                rule.object_locator.column_name is not None and rule.object_locator.column_name.literal == name
-            ),
+            (rule for rule, _ in matching),
+            rank=lambda rule: (literals[id(rule)] == name, *rank_of_table(rule, self.of_schema, self.of_table)),
             says=_says,
-            about=f"column {name} of {self.original}",
+            about=f"column {name} of {self.of_schema}.{self.of_table}",
         )
 
     def require_distinct(self, columns: Iterable[str]) -> None:
@@ -91,7 +91,7 @@ class TableNames:
             if (other := taken.setdefault(self.column(name), name)) != name:
                 rule = self.rule_of_column(name) or self.rule_of_column(other)
                 raise Misconfigured(
-                    f"rule-id {rule.rule_id if rule else ''}: columns {other} and {name} of {self.original} would both be called"
+                    f"rule-id {rule.rule_id if rule else ''}: columns {other} and {name} of {self.of_schema}.{self.of_table} would both be called"
                     f" {self.column(name)}; give one of them another name"
                 )
 
@@ -105,23 +105,29 @@ def names_of(rules: Iterable[TransformationRule], schema: str, table: str) -> Ta
     naming = [rule for rule in rules if rule.rule_action in _ACTIONS]
     of_schema = the_one(
         (rule for rule in naming if rule.rule_target == "schema"),
-        is_exact=lambda rule: rule.object_locator.schema_name.literal == schema,
+        rank=lambda rule: (rule.object_locator.schema_name.literal == schema,),
         says=_says,
         about=f"schema {schema}",
     )
     of_table = the_one(
         (rule for rule in naming if rule.rule_target == "table"),
-        is_exact=lambda rule: names_exactly(rule, schema, table),
+        rank=lambda rule: rank_of_table(rule, schema, table),
         says=_says,
         about=f"table {schema}.{table}",
     )
+    of_columns = [
+        (rule, column)
+        for rule in naming
+        if rule.rule_target == "column" and (column := rule.object_locator.column_name) is not None
+    ]
     return TableNames(
         schema=renamed(of_schema, schema) if of_schema else schema,
         table=renamed(of_table, table) if of_table else table,
-        of_schema=of_schema,
-        of_table=of_table,
-        of_columns=tuple(rule for rule in naming if rule.rule_target == "column"),
-        original=f"{schema}.{table}",
+        of_schema=schema,
+        of_table=table,
+        rule_of_schema=of_schema,
+        rule_of_table=of_table,
+        of_columns=of_columns,
     )
 
 

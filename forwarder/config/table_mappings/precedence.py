@@ -1,6 +1,7 @@
 """Which rules are for an object, and which of them counts. Pure.
 
-1. A rule that is written for the object's very name counts before one that matches it by wildcards.
+1. A rule that is written for the object's very name counts before one that matches it by wildcards. Of a column, its own name counts first, then that
+   of its table, then that of the schema: ``%.%.email`` before ``public.person.%``, and ``public.person.email`` before both.
 2. Two that are alike in this and ask for different things contradict each other: which of them was meant nobody can tell.
 """
 
@@ -70,32 +71,37 @@ def _matches(locator: Locator, schema: str, table: str) -> bool:
     return (locator.table_name is None or locator.table_name.matches(table)) and locator.schema_name.matches(schema)
 
 
+def rank_of_table(rule: Located, schema: str, table: str) -> tuple[bool, bool]:
+    """Whether a rule is written for this table by its name, and by that of its schema."""
+    locator = rule.object_locator
+    return locator.table_name is not None and locator.table_name.literal == table, locator.schema_name.literal == schema
+
+
 def names_exactly(rule: Located, schema: str, table: str) -> bool:
     """Whether a rule is written for the very names of this table."""
-    locator = rule.object_locator
-    return locator.schema_name.literal == schema and (locator.table_name is None or locator.table_name.literal == table)
+    return all(rank_of_table(rule, schema, table))
 
 
 def the_one(
     rules: Iterable[_Rule],
     *,
-    is_exact: Callable[[_Rule], bool],
+    rank: Callable[[_Rule], tuple[bool, ...]],
     says: Callable[[_Rule], object],
     about: str,
 ) -> _Rule | None:
     """The rule that counts; None if there is none.
 
     Args:
-        is_exact: whether a rule is written for the object's very name.
+        rank: which of the names of the object a rule is written for, the most important one first.
         says: what a rule asks for; rules that ask for the same do not contradict each other.
         about: the object, for the message.
 
     Raises:
         Misconfigured: two contradict each other.
     """
-    found = list(rules)
-    exact = [rule for rule in found if is_exact(rule)]
-    candidates = exact or found
+    ranked = [(rank(rule), rule) for rule in rules]
+    highest = max((place for place, _ in ranked), default=())
+    candidates = [rule for place, rule in ranked if place == highest]
     if other := next((rule for rule in candidates if says(rule) != says(candidates[0])), None):
         ids = f"{candidates[0].rule_id} and {other.rule_id}"
         raise Misconfigured(

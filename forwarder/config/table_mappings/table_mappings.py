@@ -9,7 +9,7 @@ from forwarder.config.table_mappings.columns import MappedTable
 from forwarder.config.table_mappings.naming import TableNames, is_naming_columns, names_of
 from forwarder.config.table_mappings.object_mapping import ObjectMapping, columns_named, object_mapping
 from forwarder.config.table_mappings.parsing import parse
-from forwarder.config.table_mappings.precedence import ByTable, names_exactly, the_one
+from forwarder.config.table_mappings.precedence import ByTable, names_exactly, rank_of_table, the_one
 from forwarder.config.table_mappings.rules import (
     AnyRule,
     BeforeImageDefinition,
@@ -61,7 +61,7 @@ class TableMappings:
         """
         rule = the_one(
             (rule for rule in self.includes.matching(schema, table) if _is_for(rule, schema, table)),
-            is_exact=lambda rule: names_exactly(rule, schema, table),
+            rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: rule.filters,
             about=f"table {schema}.{table}",
         )
@@ -93,13 +93,21 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        rule = the_one(
+        rule = self.before_image_rule(schema, table)
+        return rule.before_image_def if rule else None
+
+    def before_image_rule(self, schema: str, table: str) -> TransformationRule | None:
+        """The rule by which that is so.
+
+        Raises:
+            Misconfigured: two rules say different things of it.
+        """
+        return the_one(
             (rule for rule in self.transforming(schema, table) if rule.before_image_def),
-            is_exact=lambda rule: names_exactly(rule, schema, table),
+            rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: rule.before_image_def,
             about=f"the old values of table {schema}.{table}",
         )
-        return rule.before_image_def if rule else None
 
     def object_mapping(self, schema: str, table: str) -> ObjectMapping | None:
         """What the records of a table look like; None: no rule says so.
@@ -118,7 +126,7 @@ class TableMappings:
         """
         return the_one(
             self.object_mappings.matching(schema, table),
-            is_exact=lambda rule: names_exactly(rule, schema, table),
+            rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: (rule.rule_action, rule.target_table_name, rule.mapping_parameters),
             about=f"the records of table {schema}.{table}",
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from forwarder.config.table_mappings.columns import MappedTable, matched_columns
+from forwarder.config.table_mappings.columns import MappedTable, deciding, matched_columns
 from forwarder.config.table_mappings.naming import renamed
 from forwarder.config.table_mappings.rules import (
     AnyRule,
@@ -54,9 +54,10 @@ def of_table(mappings: TableMappings, table: MappedTable) -> Iterator[str]:
     """A line for each rule that is for a captured table."""
     selection = mappings.selecting(table.schema, table.name)
     yield _line(mappings, selection, f"selects it{_filters(selection)}")
+    effects = _Effects(mappings, table)
     for rule in mappings.transforming(table.schema, table.name):
-        if said := _transformation(rule, table):
-            yield _line(mappings, rule, said)
+        if rule.object_locator.column_name is None or any(matched_columns(rule, table)):
+            yield _line(mappings, rule, effects.of(rule) or "gives way to rules that name it")
     if mapping := mappings.object_mapping_rule(table.schema, table.name):
         yield _line(mappings, mapping, _records(mapping))
 
@@ -110,23 +111,36 @@ def _comparison(found: FilterCondition) -> str:
     return _COMPARISONS[found.filter_operator].format(value=found.value, start=found.start_value, end=found.end_value)
 
 
-def _transformation(rule: TransformationRule, table: MappedTable) -> str | None:
-    """What a rule makes of the table; None if it is for columns that the table does not have."""
-    if rule.before_image_def:
-        defined = rule.before_image_def
-        which = "key column" if defined.column_filter == "pk-only" else "column"
-        return f"adds the old value of each {which} as {defined.column_prefix}COLUMN{defined.column_suffix}"
-    if rule.rule_target == "schema":
-        return f"calls its schema {renamed(rule, table.schema)} in records"
-    if rule.rule_target == "table":
-        return f"calls it {renamed(rule, table.name)} in records"
-    columns = list(matched_columns(rule, table))
-    if not columns:
-        return None
-    if said := _OF_COLUMNS.get(rule.rule_action):
-        return f"{said.format(value=rule.value)} {_listed(columns)}"
-    changed = [f"{name} {renamed(rule, name)}" for name in columns if renamed(rule, name) != name]
-    return f"calls column {', column '.join(changed)} in records" if changed else None
+class _Effects:
+    """What the transformations make of one table, where several are for it."""
+
+    def __init__(self, mappings: TableMappings, table: MappedTable) -> None:
+        self._table = table
+        self._names = mappings.names(table.schema, table.name)
+        self._before_image = mappings.before_image_rule(table.schema, table.name)
+        self._deciding = deciding(mappings.transforming(table.schema, table.name), table)
+
+    def of(self, rule: TransformationRule) -> str | None:
+        """What a rule does in the end; None if others do it all."""
+        if defined := rule.before_image_def:
+            which = "key column" if defined.column_filter == "pk-only" else "column"
+            old_values = f"adds the old value of each {which} as {defined.column_prefix}COLUMN{defined.column_suffix}"
+            return old_values if rule is self._before_image else None
+        if rule.rule_target == "schema":
+            return f"calls its schema {self._names.schema} in records" if rule is self._names.rule_of_schema else None
+        if rule.rule_target == "table":
+            return f"calls it {self._names.table} in records" if rule is self._names.rule_of_table else None
+        if said := _OF_COLUMNS.get(rule.rule_action):
+            columns = [name for name, rules in self._deciding.items() if any(rule is found for found in rules)]
+            return f"{said.format(value=rule.value)} {_listed(columns)}" if columns else None
+        return self._of_names(rule)
+
+    def _of_names(self, rule: TransformationRule) -> str | None:
+        columns = [name for name in self._table.columns if self._names.rule_of_column(name) is rule]
+        changed = [f"column {name} {renamed(rule, name)}" for name in columns if renamed(rule, name) != name]
+        if columns and not changed:
+            return "leaves the names of columns as they are"
+        return f"calls {', '.join(changed)} in records" if changed else None
 
 
 def _records(rule: ObjectMappingRule) -> str:

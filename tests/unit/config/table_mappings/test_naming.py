@@ -47,10 +47,20 @@ def test_the_rule_that_names_an_object_counts_before_those_with_wildcards() -> N
     assert [names.column(name) for name in ("id", "total")] == ["number", "TOTAL"]
 
 
+def test_of_two_rules_for_a_column_the_one_that_names_its_table_too_counts() -> None:
+    names = mappings_of(
+        selection(),
+        transformation("rename", "%.%.id", value="any"),
+        transformation("rename", "public.orders.id", value="own"),
+        transformation("rename", "public.orders.%d", value="wild"),
+    ).names("public", "orders")
+    assert names.column("id") == "own"
+
+
 def test_two_rules_that_differ_about_one_object_are_named() -> None:
     mappings = mappings_of(
         selection(),
-        transformation("convert-uppercase", "public.%", "table"),
+        transformation("convert-uppercase", "p%.%", "table"),
         transformation("add-prefix", "%.%", "table", value="x"),
     )
     with pytest.raises(
