@@ -11,9 +11,11 @@ from typing import Protocol
 
 from forwarder.consumer.unreadable import Unreadable
 
-# A record is 10 MiB at most. JSON of rows becomes a tenth of its size, rarely a hundredth; a thousandth only if somebody means harm.
+# A record is 10 MiB at most, and JSON of rows is compressed to a tenth or so. What becomes larger than this is not one of ours.
 MAX_BYTES = 256 << 20
 
+# As many as tell whether something is compressed.
+MAGIC_BYTES = 4
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # The window of zlib, and 16 for the header of gzip.
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from forwarder.consumer.change import Change
@@ -23,8 +24,9 @@ def identity_of(change: Change) -> str | None:
         return change.id
     if change.seq is None:
         return None
-    # Debezium gives the delete and the insert that it makes of a changed key one position.
-    return json.dumps([change.origin, change.seq, change.op, change.schema, change.table], separators=(",", ":"))
+    # Debezium gives one position to all rows of a snapshot, and to the delete and the insert that it makes of a changed key.
+    told = (change.origin, change.seq, change.op, change.schema, change.table, change.before, change.after)
+    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def transaction_of(change: Change) -> str | None:

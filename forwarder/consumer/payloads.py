@@ -9,7 +9,7 @@ from forwarder.consumer.aggregates import user_records
 from forwarder.consumer.compression import decompressed, is_compressed
 from forwarder.consumer.unreadable import Unreadable
 
-# A compressed record in an aggregate that is compressed is as deep as sense goes.
+# Compressed records in an aggregate that is compressed itself are three.
 _MOST_LAYERS = 4
 
 

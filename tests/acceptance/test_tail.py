@@ -60,18 +60,27 @@ def seqs(lines: str) -> list[int]:
     return [json.loads(line)["seq"] for line in lines.splitlines()]
 
 
-OPTIONS = ["aggregation=kpl", "aggregation=kpl&compression=gzip", "compression=zstd&newline=true"]
+# By the name of a stream, what its sink's URL asks for.
+OPTIONS = {
+    "aggregated": "aggregation=kpl",
+    "aggregated-gzip": "aggregation=kpl&compression=gzip",
+    "zstd": "compression=zstd&newline=true",
+    **{name: f"format={name}" for name in FORMATS},
+}
 
 
-@pytest.mark.parametrize("option", [*OPTIONS, *(f"format={name}" for name in FORMATS)])
-async def test_what_listen_has_delivered_is_shown(
-    database: Database, ledger: Ledger, served: Served, tmp_path: Path, option: str
+async def test_what_listen_has_delivered_is_shown_in_every_format(
+    database: Database, ledger: Ledger, served: Served, tmp_path: Path
 ) -> None:
     operator = Operator({**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    for stream in OPTIONS:
+        served.kinesis.create_stream(stream, shards=2)
+    urls = {stream: f"{served.sink.replace(STREAM, stream)}&{option}" for stream, option in OPTIONS.items()}
     await write_rows(ledger, database.writer_url, *range(100, 150))
-    await operator.says("listen", "--once", "--sink", f"{served.sink}&{option}")
-    shown = await operator.says("tail", served.sink)
-    assert sorted(re.findall(r"insert .* id=(\d+)", shown)) == [str(id) for id in range(100, 150)]
+    await operator.says("listen", "--once", *(f"--sink={stream}={url}" for stream, url in urls.items()))
+    for url in urls.values():
+        shown = await operator.says("tail", url)
+        assert sorted(re.findall(r"insert .* id=(\d+)", shown)) == [str(id) for id in range(100, 150)], url
 
 
 async def test_every_row_is_followed_in_its_order_through_reshards(

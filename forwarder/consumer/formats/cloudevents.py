@@ -57,6 +57,7 @@ def _from_attributes(event: Members) -> dict[str, Any]:
 
 
 def _of_debezium(event: Members, *, raw: str) -> Change:
+    """Without its id, which is that of a position: the delete and the insert that are made of a changed key have one."""
     op = debezium.OPERATIONS.get(event.text("iodebeziumop"))
     if op is None:
         raise Unreadable("no cloudevents record: 'iodebeziumop' is none of its")
@@ -69,7 +70,6 @@ def _of_debezium(event: Members, *, raw: str) -> Change:
         table=event.text("iodebeziumtable"),
         before=rows.row("before"),
         after=rows.row("after"),
-        id=event.text("id"),
         origin=event.text("source"),
         seq=debezium.seq_of(event.text("iodebeziumsequence")),
         at=event.time("time"),

@@ -10,14 +10,12 @@ from typing import BinaryIO
 import anyio
 from anyio import to_thread
 
-from forwarder.consumer.compression import is_compressed
+from forwarder.consumer.compression import MAGIC_BYTES, is_compressed
 from forwarder.consumer.reading.record_splitter import RecordSplitter
 from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.errors import Refused
 
-_PIECE_BYTES = 1 << 20
-# As many as tell whether something is compressed.
-_MAGIC_BYTES = 4
+_PIECE_BYTES = 1 << 18
 LOOK_AGAIN_SECONDS = 0.25
 
 
@@ -72,7 +70,7 @@ def _end_of_records(file: BinaryIO) -> int:
     """Where the next record will begin: behind the last line break, since a line may be under way; the end of a compressed file."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if is_compressed(file.read(_MAGIC_BYTES)):
+    if is_compressed(file.read(MAGIC_BYTES)):
         return end
     while end:
         start = max(0, end - _PIECE_BYTES)

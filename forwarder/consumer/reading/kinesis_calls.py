@@ -17,8 +17,8 @@ from forwarder.errors import Unavailable
 
 _FIRST_ATTEMPTS = 3
 _EXPIRED = "ExpiredIteratorException"
-# A throttle or two are nothing to speak of: five reads a second and 2 MiB of them are all that a shard has for all of its consumers.
-_REPORTED_ATTEMPT = 3
+# Some 12 seconds after the first. Until then it may be the rate of the shard: it gives 2 MiB a second, and one answer may have 10.
+_REPORTED_ATTEMPT = 6
 # An answer with 10 MiB of data is granted as much more time as an upload of that size would be.
 _GRANTED_BYTES = 10 * LEAST_BYTES_PER_SECOND
 

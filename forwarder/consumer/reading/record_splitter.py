@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forwarder.consumer.compression import first_frame, is_compressed
+from forwarder.consumer.compression import MAGIC_BYTES, first_frame, is_compressed
 from forwarder.consumer.unreadable import Unreadable
 
 _LINE_BREAKS = b"\r\n"
@@ -16,34 +16,36 @@ class RecordSplitter:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The records that are whole by now."""
-        self._rest += piece
+        data, start = self._rest + piece, 0
         records: list[bytes] = []
-        while self._rest and (record := self._next()) is not None:
-            records.append(record)
-        return [record for record in records if record.strip()]
+        while start < len(data) and (found := _record_at(data, start)):
+            record, start = found
+            if record.strip():
+                records.append(record)
+        self._rest = data[start:]
+        return records
 
     def rest(self) -> list[bytes]:
         """What is left where the file ends: a line without a line break, say. It is not kept."""
         rest, self._rest = self._rest, b""
         return [rest] if rest.strip() else []
 
-    def _next(self) -> bytes | None:
-        if is_compressed(self._rest):
-            return self._next_frame()
-        line, separator, rest = self._rest.partition(b"\n")
-        if not separator:
-            return None
-        self._rest = rest
-        return line
 
-    def _next_frame(self) -> bytes | None:
-        try:
-            frame = first_frame(self._rest)
-        except Unreadable:
-            # Where the next one begins cannot be told.
-            frame = self._rest, b""
-        if frame is None:
-            return None
-        content, rest = frame
-        self._rest = rest.lstrip(_LINE_BREAKS)
-        return content
+def _record_at(data: bytes, start: int) -> tuple[bytes, int] | None:
+    """The record that begins there, and where the next one does; None if it has not ended."""
+    if is_compressed(data[start : start + MAGIC_BYTES]):
+        return _frame_at(data, start)
+    end = data.find(b"\n", start)
+    return None if end < 0 else (data[start:end], end + 1)
+
+
+def _frame_at(data: bytes, start: int) -> tuple[bytes, int] | None:
+    try:
+        frame = first_frame(data[start:])
+    except Unreadable:
+        # Where the next one begins cannot be told.
+        return data[start:], len(data)
+    if frame is None:
+        return None
+    content, behind = frame
+    return content, len(data) - len(behind.lstrip(_LINE_BREAKS))

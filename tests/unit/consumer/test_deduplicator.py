@@ -22,8 +22,8 @@ def change(seq: int | None = 1, *, key: Any = "id", **members: Any) -> Change:
 def kept(changes: list[Change], deduplicator: Deduplicator | None = None) -> list[int]:
     """The places of those that are no repeats."""
     deduplicator = deduplicator or Deduplicator()
-    places = {id(one): place for place, one in enumerate(changes)}
-    return [places[id(one)] for one in deduplicator.new(changes)]
+    numbered = {id(one): place for place, one in reversed(list(enumerate(changes)))}
+    return [numbered[id(one)] for one in deduplicator.new(changes)]
 
 
 def test_what_comes_again_is_dropped() -> None:
@@ -44,14 +44,13 @@ def test_a_table_without_a_key_goes_by_id() -> None:
 
 
 def test_a_format_without_ids_goes_by_seq() -> None:
-    def debezium(seq: int, op: str) -> Change:
-        return change(seq, key=None, id=None, op=op, format="debezium")
+    def debezium(seq: int, op: str, row: int = 1) -> Change:
+        return change(seq, key=None, id=None, op=op, format="debezium", after={"id": row, "note": "\ud800"})
 
-    assert kept([debezium(5, "delete"), debezium(5, "insert"), debezium(4, "update"), debezium(5, "delete")]) == [
-        0,
-        1,
-        2,
-    ]
+    # A key that is changed, and the rows of a snapshot, have one position.
+    one_position = [debezium(5, "delete"), debezium(5, "insert"), debezium(3, "read"), debezium(3, "read", 2)]
+    changes = [*one_position, debezium(4, "update")]
+    assert kept([*changes, *changes]) == [0, 1, 2, 3, 4]
 
 
 def test_a_format_without_either_is_never_dropped() -> None:

@@ -440,4 +440,4 @@ def test_cloudevents_of_debezium_are_read_too() -> None:
         "1140",
         3,
     )
-    assert (change.before, change.after) == (OLD, None)
+    assert (change.before, change.after, change.id) == (OLD, None, None)
