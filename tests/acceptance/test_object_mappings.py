@@ -1,0 +1,100 @@
+"""Object mappings of DMS in records of its format, from a row to the bytes that a consumer of DMS reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forwarder.config.formats import FORMATS
+from tests.databases import Database, connected
+from tests.listening import CREDENTIALS, Operator, kinesis_with_stream
+from tests.mapped import numbered, object_mapping, selection, transformation
+
+pytestmark = pytest.mark.skipif("dms" not in FORMATS, reason="format=dms is not built yet")
+
+CUSTOMERS = "CREATE TABLE public.customers (id integer PRIMARY KEY, first text, last text, phone text, active boolean)"
+ATTRIBUTES = [
+    {
+        "target-attribute-name": "Name",
+        "attribute-type": "scalar",
+        "attribute-sub-type": "string",
+        "value": "${last}, ${first}",
+    },
+    {
+        "target-attribute-name": "Contact",
+        "attribute-type": "document",
+        "attribute-sub-type": "json",
+        "value": {"Home": {"Phone": "${phone}"}},
+    },
+]
+
+
+async def records(
+    database: Database, folder: Path, *rules: dict[str, Any], options: str = ""
+) -> list[tuple[str, dict[str, Any]]]:
+    """The partition keys and the records of one inserted row."""
+    async with kinesis_with_stream() as served:
+        env = {
+            **CREDENTIALS,
+            "FORWARDER_DATABASE_URL": database.url,
+            "FORWARDER_SINK": f"{served.sink}&format=dms{options}",
+            "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+        }
+        operator = Operator(env, folder, {"mappings.json": numbered(selection("public.%"), *rules)})
+        async with connected(database.url) as owner:
+            await owner.execute(CUSTOMERS)
+            await operator.says("migrate")
+            await owner.execute("INSERT INTO public.customers VALUES (1, 'Randy', 'Marsh', '123', true)")
+        await operator.says("listen", "--once")
+        found = served.kinesis.stream("changes").records()
+        return [(record.partition_key, json.loads(record.data)) for record in found]
+
+
+async def test_columns_are_left_out_and_attributes_made_of_them(database: Database, tmp_path: Path) -> None:
+    parameters = {"exclude_columns": ["first", "last", "phone"], "attribute_mappings": ATTRIBUTES}
+    ((_, record),) = await records(database, tmp_path, object_mapping("public.customers", parameters=parameters))
+    assert record["data"] == {"id": 1, "active": "t", "Name": "Marsh, Randy", "Contact": {"Home": {"Phone": "123"}}}
+
+
+async def test_all_columns_are_in_a_document_under_the_names_of_the_records(database: Database, tmp_path: Path) -> None:
+    ((_, record),) = await records(
+        database,
+        tmp_path,
+        object_mapping(
+            "public.customers",
+            "map-record-to-document",
+            target_table_name="CustomerData",
+            parameters={"exclude_columns": ["phone"]},
+        ),
+        transformation("convert-uppercase", "public.customers.%"),
+    )
+    assert record["data"] == {"_doc": {"ID": 1, "FIRST": "Randy", "LAST": "Marsh", "ACTIVE": "t"}}
+    assert record["metadata"]["table-name"] == "CustomerData"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "key"),
+    [
+        ({"partition_key_type": "schema-table"}, "crm.customers"),
+        ({"partition_key_type": "primary-key"}, "crm.customers.1"),
+        ({"partition_key_type": "constant", "partition_key": {"value": "all"}}, "all"),
+        ({"partition_key_type": "attribute-name", "partition_key_name": "last"}, "Marsh"),
+    ],
+)
+async def test_the_partition_key_is_the_one_that_the_record_tells(
+    database: Database, tmp_path: Path, parameters: dict[str, Any], key: str
+) -> None:
+    ((found, record),) = await records(
+        database,
+        tmp_path,
+        object_mapping("public.customers", parameters=parameters),
+        transformation("rename", "public", "schema", value="crm"),
+        options="&IncludePartitionValue=true&PartitionIncludeSchemaTable=true",
+    )
+    assert found == key
+    assert record["metadata"]["partition-key-type"] == parameters["partition_key_type"]
+    told = record["metadata"].get("partition-key-value")
+    assert told == (None if parameters["partition_key_type"] == "schema-table" else key)
