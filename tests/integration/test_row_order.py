@@ -13,7 +13,7 @@ import pytest
 from tests.databases import Database, connected
 from tests.migrating import captured, migrate
 from tests.replaying import assert_in_order, replayed, rows_of
-from tests.row_programs import Program
+from tests.row_programs import Program, programs
 from tests.settings import HOSTILE
 
 if TYPE_CHECKING:
@@ -683,13 +683,11 @@ async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connecti
     await assert_in_order(owner)
 
 
-@pytest.mark.parametrize(
-    "first_seed", [0, 10, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(30, 200, 10))]
-)
+@programs(usual=20, at_length=200)
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
-    owner: Connection, first_seed: int
+    owner: Connection, seeds: range
 ) -> None:
-    for seed in range(first_seed, first_seed + 10):
+    for seed in seeds:
         program = Program.of(seed, has_merge=owner.get_server_version().major >= 15)
         key = ("id", "g") if program.is_partitioned else ("id",)
         await create(owner, *program.table, before=program.before)

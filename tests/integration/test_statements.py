@@ -13,7 +13,7 @@ from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
 from tests.migrating import captured, migrate
 from tests.replaying import assert_in_order
-from tests.row_programs import Program
+from tests.row_programs import Program, programs
 from tests.ruled import create
 
 if TYPE_CHECKING:
@@ -419,13 +419,11 @@ async def test_a_table_whose_order_could_not_be_kept_is_refused(owner: Connectio
         await migrate(owner, "public.item", options={"level": "statement"})
 
 
-@pytest.mark.parametrize(
-    "first_seed", [0, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(40, 500, 20))]
-)
+@programs(usual=20, at_length=500)
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
-    owner: Connection, first_seed: int
+    owner: Connection, seeds: range
 ) -> None:
-    for seed in range(first_seed, first_seed + 20):
+    for seed in seeds:
         program = Program.of(seed, has_merge=owner.get_server_version().major >= 15)
         if program.is_partitioned:
             continue
