@@ -11,6 +11,7 @@ import pytest
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.registry import Registry
+from tests.cases import some
 from tests.databases import Database, connected, encoded
 from tests.migrating import migrate
 from tests.reading import BEGINNING, Reader, lines, records
@@ -68,51 +69,48 @@ async def write(writer: Connection, context: str, statement: str = "INSERT INTO 
         await writer.execute(statement)
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        '{"user":"ada","request":"r-1"}',
-        '{"price":1.10,"large":123456789012345678901234567890,"wide":1e999}',
-        '{"a":1,"a":2}',
-        r"""{"path":"C:\\tmp","nul":"\u0000","text":"O'Neil said \"no\""}""",
-        ' [ "é", "\N{MUSICAL SYMBOL G CLEF}", null, true, -0 ] ',
-        '"a string"',
-        "42",
-        "1" * 5000,
-    ],
+IN_JSON = (
+    '{"user":"ada","request":"r-1"}',
+    '{"price":1.10,"large":123456789012345678901234567890,"wide":1e999}',
+    '{"a":1,"a":2}',
+    r"""{"path":"C:\\tmp","nul":"\u0000","text":"O'Neil said \"no\""}""",
+    ' [ "é", "\N{MUSICAL SYMBOL G CLEF}", null, true, -0 ] ',
+    '"a string"',
+    "42",
+    "1" * 5000,
 )
-async def test_a_context_in_json_is_passed_on_to_the_letter(
-    writer: Connection, fresh_database: Database, context: str
-) -> None:
-    await write(writer, context)
-    [line] = await lines(fresh_database.url)
-    assert line.endswith(f'"after":{{"id":1,"name":null}},"context":{context}}}')
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        "ada",
-        "user=ada, request=1",
-        '{"user":"ada"',
-        "{'user': 'ada'}",
-        '{"user":"ada"} {}',
-        '{"user":NaN}',
-        r'{"user":"\ud800"}',
-        'two\nlines and a \t"tab"',
-        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        " ",
-        "[" * 50_000,
-        "x" * 65536,
-    ],
+async def test_a_context_in_json_is_passed_on_to_the_letter(writer: Connection, fresh_database: Database) -> None:
+    for number, context in enumerate(IN_JSON):
+        await write(writer, context, f"INSERT INTO item VALUES ({number})")
+    found = await lines(fresh_database.url)
+    for number, (line, context) in enumerate(zip(found, IN_JSON, strict=True)):
+        assert line.endswith(f'"after":{{"id":{number},"name":null}},"context":{context}}}')
+
+
+NO_JSON = (
+    "ada",
+    "user=ada, request=1",
+    '{"user":"ada"',
+    "{'user': 'ada'}",
+    '{"user":"ada"} {}',
+    '{"user":NaN}',
+    r'{"user":"\ud800"}',
+    'two\nlines and a \t"tab"',
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    " ",
+    "[" * 50_000,
+    "x" * 65536,
 )
-async def test_a_context_that_is_no_json_becomes_a_string(
-    writer: Connection, fresh_database: Database, context: str
-) -> None:
-    await write(writer, context)
-    [line] = await lines(fresh_database.url)
-    assert json.loads(line)["context"] == context
-    assert "\n" not in line
+
+
+async def test_a_context_that_is_no_json_becomes_a_string(writer: Connection, fresh_database: Database) -> None:
+    for number, context in enumerate(NO_JSON):
+        await write(writer, context, f"INSERT INTO item VALUES ({number})")
+    found = await lines(fresh_database.url)
+    assert [json.loads(line)["context"] for line in found] == [*NO_JSON]
+    assert not any("\n" in line for line in found)
 
 
 async def test_line_breaks_in_a_context_are_spaces_in_its_record(writer: Connection, fresh_database: Database) -> None:
@@ -130,7 +128,7 @@ async def test_an_empty_context_is_none(writer: Connection, fresh_database: Data
     assert ["context" in record for record in await records(fresh_database.url)] == [False, True, False]
 
 
-@pytest.mark.parametrize("size", [65537, 1 << 20, 100 << 20])
+@pytest.mark.parametrize("size", some(65537, 1 << 20, of=[65537, 1 << 20, 100 << 20]))
 async def test_a_context_above_64_kib_is_left_out_and_the_record_says_so(
     writer: Connection, fresh_database: Database, size: int
 ) -> None:

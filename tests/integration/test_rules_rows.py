@@ -11,6 +11,7 @@ import pytest
 
 from forwarder.capture import plan
 from forwarder.capture.selection import Pattern, Rule
+from tests.cases import each_value_once
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 from tests.row_programs import Program, programs
@@ -176,8 +177,7 @@ async def test_where_a_column_of_the_condition_cannot_be_dropped_in_passing(owne
 OPERATIONS = {"insert": "I", "update": "U", "delete": "D", "truncate": "DT"}
 
 
-@pytest.mark.parametrize("is_partitioned", [False, True], ids=["plain", "partitioned"])
-@pytest.mark.parametrize("operation", OPERATIONS)
+@each_value_once(operation=list(OPERATIONS), is_partitioned={"partitioned": True, "plain": False})
 async def test_operations(owner: Connection, operation: str, *, is_partitioned: bool) -> None:
     tables = (
         ("CREATE TABLE public.item (id integer PRIMARY KEY, status text)",)
