@@ -56,7 +56,7 @@ def difference(table: str, was: str, *back: str) -> tuple[Rows, Rows]:
 
 
 async def test_a_bank_is_rebuilt(pipeline: Pipeline) -> None:
-    transact = partial(bank.transact, pipeline.database.writer_url, clients=6, transactions=15)
+    transact = partial(bank.transact, pipeline.database.writer_url, clients=6, transactions=8)
 
     async def open_and_transact() -> None:
         await bank.load(pipeline.database.writer_url)
@@ -72,7 +72,7 @@ async def test_a_bank_is_rebuilt(pipeline: Pipeline) -> None:
     assert found.counts == {
         "pgbench_accounts": bank.ACCOUNTS,
         "pgbench_branches": 1,
-        "pgbench_history": 2 * 6 * 15,
+        "pgbench_history": 2 * 6 * 8,
         "pgbench_tellers": bank.TELLERS,
     }
     assert not rebuilt.surprises
@@ -160,10 +160,10 @@ async def test_what_an_orm_writes_is_rebuilt(preparing_pipeline: Pipeline) -> No
 
         async def open_and_work() -> None:
             await staff.open()
-            await staff.work(workers=3, units=15, seed=1)
+            await staff.work(workers=3, units=8, seed=1)
 
         async def work_and_compete() -> None:
-            await staff.work(workers=3, units=15, seed=2)
+            await staff.work(workers=3, units=8, seed=2)
             await staff.compete()
 
         await pipeline.deliver(open_and_work, work_and_compete)

@@ -342,7 +342,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@programs(usual=8, at_length=200)
+@programs(usual=6, at_length=200)
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_random_triggers_and_statements_leave_a_consumer_with_the_rows_that_meet_the_rules(
     owner: Connection, shape: str, seeds: range
