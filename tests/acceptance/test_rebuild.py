@@ -12,7 +12,7 @@ import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.clusters import Clusters
-from tests.databases import BARE_TEMPLATE, Database, connected, copy_of
+from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, Database, connected, copy_of
 from tests.listening import Served
 from tests.support import bank, every_type, library, visits
 from tests.support.librarians import librarians
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 async def pipeline(
-    postgres: EmbeddedPostgres, bare_database: Database, served: Served, tmp_path: Path
+    postgres: EmbeddedPostgres, fresh_database: Database, served: Served, tmp_path: Path
 ) -> AsyncIterator[Pipeline]:
     async with copy_of(BARE_TEMPLATE, postgres) as copy:
-        yield Pipeline(bare_database, copy, served, tmp_path)
+        yield Pipeline(fresh_database, copy, served, tmp_path)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def preparing_pipeline(clusters: Clusters, served: Served, tmp_path: Path)
     """On a server that allows two-phase commit, so that no writer rings the doorbell."""
     async with (
         clusters.server(max_prepared_transactions=20, deadlock_timeout="50ms") as server,
-        copy_of(BARE_TEMPLATE, server) as database,
+        copy_of(FRESH_TEMPLATE, server) as database,
         copy_of(BARE_TEMPLATE, server) as copy,
     ):
         yield Pipeline(database, copy, served, tmp_path)

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(fresh_database.url)
+    session = await asyncpg.connect(database.url)
     yield session
     await session.close()
 
 
 @pytest.fixture
-async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
+async def writer(database: Database) -> AsyncIterator[Connection]:
     """A role that may write to the tables and has no grant of ours."""
-    session = await asyncpg.connect(fresh_database.writer_url)
+    session = await asyncpg.connect(database.writer_url)
     yield session
     await session.close()
 

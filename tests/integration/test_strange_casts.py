@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def root(fresh_database: Database) -> AsyncIterator[Connection]:
-    async with connected(fresh_database.superuser_url) as session:
+async def root(database: Database) -> AsyncIterator[Connection]:
+    async with connected(database.superuser_url) as session:
         await session.execute(f"CREATE SCHEMA theirs AUTHORIZATION {WRITER}; GRANT USAGE ON SCHEMA theirs TO PUBLIC")
         yield session
 
 
 @pytest.fixture
-async def owner(root: Connection, fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(root: Connection, database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables, and writes to them."""
-    async with connected(fresh_database.url) as session:
+    async with connected(database.url) as session:
         yield session
 
 
 @pytest.fixture
-async def stranger(root: Connection, fresh_database: Database) -> AsyncIterator[Connection]:
+async def stranger(root: Connection, database: Database) -> AsyncIterator[Connection]:
     """A role that owns the types of some columns."""
-    async with connected(fresh_database.writer_url) as session:
+    async with connected(database.writer_url) as session:
         await session.execute("CREATE TYPE theirs.mood AS ENUM ('good')")
         yield session
 
@@ -349,11 +349,11 @@ async def test_of_more_types_than_anybody_needs_nothing_is_known(owner: Connecti
 
 
 async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_told_and_later_is(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
     await migrate(owner, "item")
-    async with connected(fresh_database.url) as writer:
+    async with connected(database.url) as writer:
         async with writer.transaction(isolation="repeatable_read"):
             await writer.fetchval("SELECT count(*) FROM pg_type")
             await owner.execute("CREATE TYPE public.size AS ENUM ('small')")
