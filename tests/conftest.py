@@ -42,6 +42,8 @@ def pytest_collection() -> Generator[None, object, object]:
     collected = yield
     gc.collect()
     gc.freeze()
+    # Nor need it look at what a test has made after every 700 objects.
+    gc.set_threshold(20_000, 50, 100)
     gc.enable()
     return collected
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 
 if TYPE_CHECKING:
     from forwarder.config.table_options import BeforeImage
@@ -101,6 +102,14 @@ _OBJECTIONS = (
     "out of range",
     "tuple to be",
 )
+
+
+def programs(*, usual: int, at_length: int) -> pytest.MarkDecorator:
+    """Parametrize a test by the ``seeds`` of so many programs in `make test`, and of as many more as are run under the mark ``long``."""
+    first, step = range(usual), 20
+    others = (range(start, min(start + step, at_length)) for start in range(usual, at_length, step))
+    long = [pytest.param(seeds, marks=pytest.mark.long) for seeds in others]
+    return pytest.mark.parametrize("seeds", [first, *long], ids=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

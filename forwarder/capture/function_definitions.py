@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 # The statements as our migrations write them: each clause begins a line.
 _STATEMENT = re.compile(
@@ -75,14 +76,21 @@ def definitions(migrations: Mapping[int, str]) -> dict[str, Definition]:
     """The functions that are there after these migrations, by version, in the order in which they can be defined."""
     found: dict[str, Definition] = {}
     for version, text in sorted(migrations.items()):
-        for match in _STATEMENT.finditer(text):
-            if match["dropped"]:
-                found.pop(match["dropped"], None)
-            else:
-                # Taken out first, so that it goes to the end: what replaces a function may call functions that were defined after the first one.
-                found.pop(match["name"], None)
-                found[match["name"]] = _definition(version, match)
+        for name, definition in _statements(version, text):
+            # Taken out first, so that it goes to the end: what replaces a function may call functions that were defined after the first one.
+            found.pop(name, None)
+            if definition:
+                found[name] = definition
     return found
+
+
+@cache
+def _statements(version: int, text: str) -> Sequence[tuple[str, Definition | None]]:
+    """The functions that one migration defines, or drops: then there is no definition. No text changes while we run."""
+    return [
+        (match["dropped"], None) if match["dropped"] else (match["name"], _definition(version, match))
+        for match in _STATEMENT.finditer(text)
+    ]
 
 
 def _definition(version: int, match: re.Match[str]) -> Definition:

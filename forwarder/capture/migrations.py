@@ -8,8 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 import anyio
 import asyncpg
@@ -69,14 +68,16 @@ class Migration:
         )
 
 
-def shipped(directory: Path = SQL / "migrations") -> list[Migration]:
+@cache
+def shipped() -> Sequence[Migration]:
     """The migrations that this program brings, oldest first."""
+    directory = SQL / "migrations"
     matches = (_FILE.fullmatch(path.name) for path in sorted(directory.iterdir()))
-    return [
+    return tuple(
         Migration(version=int(match[1]), name=match[2], text=(directory / match[0]).read_text("utf-8"))
         for match in matches
         if match
-    ]
+    )
 
 
 async def pending(connection: Connection, *, known: Sequence[Migration] | None = None) -> list[Migration]:

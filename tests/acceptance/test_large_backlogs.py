@@ -25,8 +25,8 @@ MEMORY_BYTES = 150 << 20
 REPEATS = 40_000
 
 FOR_LONG = [pytest.mark.long, pytest.mark.timeout(3000)]
-GIANTS = [40_000, pytest.param(5_000_000, marks=FOR_LONG)]
-BACKLOGS = [40_000, pytest.param(10_000_000, marks=FOR_LONG)]
+GIANTS = [20_000, pytest.param(5_000_000, marks=FOR_LONG)]
+BACKLOGS = [20_000, pytest.param(10_000_000, marks=FOR_LONG)]
 
 pytestmark = pytest.mark.slow
 

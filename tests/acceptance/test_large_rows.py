@@ -27,10 +27,10 @@ FIRST_ID = 1_000_000_000
 
 FOR_LONG = [pytest.mark.long, pytest.mark.timeout(3000)]
 # How many rows, and the bytes of each. PostgreSQL reads a part of one at the cost of all that lies before that part.
-MANY = [(2, 30_000_000), pytest.param(500, 60_000_000, marks=FOR_LONG)]
+MANY = [(2, 20_000_000), pytest.param(500, 60_000_000, marks=FOR_LONG)]
 # And the memory that is enough, if no row is in it whole. At length as many rows as there is room for on a disk and in the memory
 # of a local S3.
-SEVERAL = [(2, 30_000_000, 150 << 20), pytest.param(40, 60_000_000, MEMORY_BYTES, marks=FOR_LONG)]
+SEVERAL = [(2, 20_000_000, 150 << 20), pytest.param(40, 60_000_000, MEMORY_BYTES, marks=FOR_LONG)]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -130,7 +130,7 @@ async def test_large_letters_that_are_retried_in_vain_are_not_fetched_either(
     assert f"dead letters: {count}" in await operator.says("dead-letters", "list")
 
 
-@pytest.mark.parametrize("letters", [100, pytest.param(400, marks=FOR_LONG)])
+@pytest.mark.parametrize("letters", [60, pytest.param(400, marks=FOR_LONG)])
 async def test_many_letters_of_some_size_are_retried_a_few_at_a_time(
     database: Database, served: Served, env: Mapping[str, str], tmp_path: Path, letters: int
 ) -> None:
@@ -205,7 +205,7 @@ async def test_large_rows_are_stored_in_s3_part_by_part(
 async def test_what_a_stream_of_larger_records_takes_arrives_in_the_order_of_its_row(
     database: Database, served: Served, env: Mapping[str, str], tmp_path: Path
 ) -> None:
-    count = 10
+    count = 6
     served.kinesis.stream(STREAM).settings.max_record_kib = 10 << 10
     # So that as many requests are under way as may be.
     served.kinesis.faults.replace([Delay(operation="PutRecords", seconds=0.2)])
@@ -239,9 +239,11 @@ WIDE = "\N{GRINNING FACE}"
         pytest.param(60_000, WIDE, "", 1, 80_000_000, id="wide", marks=FOR_LONG),
         pytest.param(60_000, WIDE, "", 4, 40_000_000, id="wide, of four sinks"),
         pytest.param(60_000, WIDE, "", 4, 80_000_000, id="much that is wide, of four sinks", marks=FOR_LONG),
-        pytest.param(900_000, "", "", 1, 80_000_000, id="large"),
+        pytest.param(900_000, "", "", 1, 40_000_000, id="large", marks=FOR_LONG),
+        pytest.param(900_000, "", "", 1, 80_000_000, id="much that is large", marks=FOR_LONG),
         pytest.param(900_000, "", "", 4, 80_000_000, id="large, of four sinks", marks=FOR_LONG),
-        pytest.param(60_000, "", "&aggregation=kpl", 1, 80_000_000, id="aggregated"),
+        pytest.param(60_000, "", "&aggregation=kpl", 1, 40_000_000, id="aggregated"),
+        pytest.param(60_000, "", "&aggregation=kpl", 1, 80_000_000, id="much that is aggregated", marks=FOR_LONG),
         pytest.param(60_000, "", "&aggregation=kpl", 4, 80_000_000, id="aggregated, of four sinks", marks=FOR_LONG),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.clusters import Clusters
-from tests.databases import BARE_TEMPLATE, Database, connected, copy_of
+from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, Database, connected, copy_of
 from tests.listening import Served
 from tests.support import bank, every_type, library, visits
 from tests.support.librarians import librarians
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 async def pipeline(
-    postgres: EmbeddedPostgres, bare_database: Database, served: Served, tmp_path: Path
+    postgres: EmbeddedPostgres, fresh_database: Database, served: Served, tmp_path: Path
 ) -> AsyncIterator[Pipeline]:
     async with copy_of(BARE_TEMPLATE, postgres) as copy:
-        yield Pipeline(bare_database, copy, served, tmp_path)
+        yield Pipeline(fresh_database, copy, served, tmp_path)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def preparing_pipeline(clusters: Clusters, served: Served, tmp_path: Path)
     """On a server that allows two-phase commit, so that no writer rings the doorbell."""
     async with (
         clusters.server(max_prepared_transactions=20, deadlock_timeout="50ms") as server,
-        copy_of(BARE_TEMPLATE, server) as database,
+        copy_of(FRESH_TEMPLATE, server) as database,
         copy_of(BARE_TEMPLATE, server) as copy,
     ):
         yield Pipeline(database, copy, served, tmp_path)
@@ -56,7 +56,7 @@ def difference(table: str, was: str, *back: str) -> tuple[Rows, Rows]:
 
 
 async def test_a_bank_is_rebuilt(pipeline: Pipeline) -> None:
-    transact = partial(bank.transact, pipeline.database.writer_url, clients=6, transactions=15)
+    transact = partial(bank.transact, pipeline.database.writer_url, clients=6, transactions=8)
 
     async def open_and_transact() -> None:
         await bank.load(pipeline.database.writer_url)
@@ -72,7 +72,7 @@ async def test_a_bank_is_rebuilt(pipeline: Pipeline) -> None:
     assert found.counts == {
         "pgbench_accounts": bank.ACCOUNTS,
         "pgbench_branches": 1,
-        "pgbench_history": 2 * 6 * 15,
+        "pgbench_history": 2 * 6 * 8,
         "pgbench_tellers": bank.TELLERS,
     }
     assert not rebuilt.surprises
@@ -160,10 +160,10 @@ async def test_what_an_orm_writes_is_rebuilt(preparing_pipeline: Pipeline) -> No
 
         async def open_and_work() -> None:
             await staff.open()
-            await staff.work(workers=3, units=15, seed=1)
+            await staff.work(workers=3, units=8, seed=1)
 
         async def work_and_compete() -> None:
-            await staff.work(workers=3, units=15, seed=2)
+            await staff.work(workers=3, units=8, seed=2)
             await staff.compete()
 
         await pipeline.deliver(open_and_work, work_and_compete)

@@ -50,13 +50,13 @@ async def test_help_of_a_group_imports_no_other_command(tmp_path: Path) -> None:
     ("typed", "completed", "imports"),
     [
         ("forwarder sink", ["sinks"], False),
-        ("forwarder --ver", ["--version"], False),
-        ("forwarder sinks re", ["remove"], True),
-        ("forwarder sinks remove --disc", ["--discard"], True),
+        pytest.param("forwarder --ver", ["--version"], False, marks=pytest.mark.long),
+        pytest.param("forwarder sinks re", ["remove"], True, marks=pytest.mark.long),
+        pytest.param("forwarder sinks remove --disc", ["--discard"], True, marks=pytest.mark.long),
         ("forwarder sinks list --j", ["--json"], True),
-        ("forwarder sinks list --disc", [], True),
+        pytest.param("forwarder sinks list --disc", [], True, marks=pytest.mark.long),
         ("forwarder dead-letters ", ["list", "show", "retry", "discard"], False),
-        ("forwarder dead-letters list --s", ["--sink", "--since"], False),
+        pytest.param("forwarder dead-letters list --s", ["--sink", "--since"], False, marks=pytest.mark.long),
     ],
 )
 async def test_a_shell_completes_commands_of_commands_and_their_options(

@@ -203,9 +203,9 @@ async def test_the_real_process_stays_small_with_huge_rows_among_many_tiny_ones(
     async with client_of(served) as operator:
         arn = served.kinesis.stream(STREAM).identity.arn
         await operator.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10_240)
-    for first in range(100_000, 132_000, 8_000):
+    for first in range(100_000, 116_000, 4_000):
         await write_rows(ledger, database.writer_url, first + 20_000_000, note="x" * (8 << 20))
-        await write_rows(ledger, database.writer_url, *range(first, first + 8_000))
+        await write_rows(ledger, database.writer_url, *range(first, first + 4_000))
     env = {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
     refusing = Error(operation="PutRecords")
     served.kinesis.faults.replace([refusing])

@@ -34,7 +34,7 @@ SQL_ASCII = Encoding("SQL_ASCII", "chr(233)", "22021")
 WIN1252 = Encoding("WIN1252", "chr(129)", "22P05")
 
 
-@pytest.fixture(params=[SQL_ASCII, WIN1252], ids=lambda encoding: encoding.name)
+@pytest.fixture(params=[SQL_ASCII, pytest.param(WIN1252, marks=pytest.mark.long)], ids=lambda encoding: encoding.name)
 def encoding(request: pytest.FixtureRequest) -> Encoding:
     found: Encoding = request.param
     return found
@@ -76,7 +76,16 @@ def note(body: Mapping[str, Any], image: str = "after") -> Any:
     return body[image] and body[image]["note"]
 
 
-@pytest.mark.parametrize("page_rows", [4000, 7], ids=["a batch", "pages"])
+@pytest.mark.parametrize(
+    ("encoding", "page_rows"),
+    [
+        pytest.param(SQL_ASCII, 4000, id="SQL_ASCII, a batch"),
+        pytest.param(WIN1252, 7, id="WIN1252, pages"),
+        pytest.param(SQL_ASCII, 7, id="SQL_ASCII, pages", marks=pytest.mark.long),
+        pytest.param(WIN1252, 4000, id="WIN1252, a batch", marks=pytest.mark.long),
+    ],
+    indirect=["encoding"],
+)
 async def test_a_row_that_cannot_become_utf8_is_delivered_without_its_image_and_the_others_as_they_are(
     database: Database, served: Served, encoding: Encoding, page_rows: int
 ) -> None:

@@ -40,6 +40,8 @@ FAR = 1 << 36
 # The form of times in records.
 ISO = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def original(own_postgres: EmbeddedPostgres) -> AsyncIterator[Database]:

@@ -23,6 +23,7 @@ from forwarder.local.kinesis.faults import (
     Refuse,
 )
 from forwarder.records.packing import Packed, Packer
+from tests.cases import some
 from tests.databases import Database
 from tests.ledger import (
     HOT_ID,
@@ -114,13 +115,16 @@ async def test_a_connection_dropped_before_the_commit_repeats_nothing(
 
 @pytest.mark.parametrize(
     "code",
-    [
-        "InternalFailure",
+    some(
         "AccessDeniedException",
-        "KMSThrottlingException",
-        pytest.param("ServiceUnavailable", marks=pytest.mark.long),
-        pytest.param("KMSDisabledException", marks=pytest.mark.long),
-    ],
+        of=[
+            "InternalFailure",
+            "AccessDeniedException",
+            "KMSThrottlingException",
+            "ServiceUnavailable",
+            "KMSDisabledException",
+        ],
+    ),
 )
 async def test_a_request_refused_as_a_whole_is_made_again(
     database: Database, ledger: Ledger, served: Served, code: str

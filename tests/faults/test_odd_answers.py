@@ -26,6 +26,7 @@ from forwarder.records.record import Attachment, Record
 from forwarder.sinks.claim_check import PART_BYTES, attachments_of
 from forwarder.sinks.kinesis import put_records
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
+from tests.cases import each_value_once
 from tests.certificates import self_signed
 from tests.large import Whole
 from tests.listening import CREDENTIALS
@@ -125,8 +126,9 @@ async def test_a_proxy_that_never_answers_connect_costs_a_call_its_deadline(
     assert server.asked("CONNECT")
 
 
-@pytest.mark.parametrize("reads", [True, False])
-@pytest.mark.parametrize("body", [b"", b"<html>413 Request Entity Too Large</html>", b'{"message": "no"}', b"[]"])
+@each_value_once(
+    body=[b"", b"<html>413 Request Entity Too Large</html>", b'{"message": "no"}', b"[]"], reads=[True, False]
+)
 async def test_a_request_that_is_too_large_is_told_as_one_and_later_ones_are_smaller(
     server: Misbehaving, body: bytes, *, reads: bool
 ) -> None:
@@ -217,9 +219,7 @@ async def test_an_aggregate_that_is_refused_for_its_size_is_to_be_divided(server
         assert triage([rejection]).divisible == [head]
 
 
-@pytest.mark.parametrize("plainly", [False, True])
-@pytest.mark.parametrize("body", ODD_BODIES)
-@pytest.mark.parametrize("status", [200, 400, 500])
+@each_value_once(body=ODD_BODIES, status=[200, 400, 500], plainly=[False, True])
 async def test_an_odd_body_makes_one_request_fail_and_no_more(
     server: Misbehaving, caplog: pytest.LogCaptureFixture, body: bytes, status: int, *, plainly: bool
 ) -> None:

@@ -465,7 +465,7 @@ async def test_what_is_taken_out_of_the_outbox_while_it_waits_for_s3_is_told_and
     ("refuses", "note"),
     [
         pytest.param(False, LARGE, id="never answers, large"),
-        pytest.param(True, BARELY, id="refuses, barely"),
+        pytest.param(True, BARELY, id="refuses, barely", marks=pytest.mark.long),
         pytest.param(False, BARELY, id="never answers, barely", marks=pytest.mark.long),
         pytest.param(True, LARGE, id="refuses, large", marks=pytest.mark.long),
     ],

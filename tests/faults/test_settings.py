@@ -33,13 +33,11 @@ LEAF_EVENTS = 64
 REMEDY = "connect to the primary, not to a replica"
 AT_ONCE = OutboxSettings(retention_seconds=0.0)
 
+REPEATABLE_READ = {"default_transaction_isolation": "repeatable read"}
 # Serializable, read-only and a misled planner are among all at once.
-ALL = [
-    pytest.param({"default_transaction_isolation": "repeatable read"}, id="repeatable-read"),
-    pytest.param(HOSTILE, id="all-at-once"),
-]
 EACH = [
-    *ALL,
+    pytest.param(HOSTILE, id="all-at-once"),
+    pytest.param(REPEATABLE_READ, id="repeatable-read", marks=pytest.mark.long),
     pytest.param({"default_transaction_isolation": "serializable"}, id="serializable", marks=pytest.mark.long),
     pytest.param({"default_transaction_read_only": "on"}, id="read-only", marks=pytest.mark.long),
     pytest.param({"jit": "on", "jit_above_cost": "0", "enable_indexscan": "off"}, id="planner", marks=pytest.mark.long),

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.cases import some
 from tests.databases import Database
 from tests.kpl_oracle import kpl_oracle
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows
@@ -66,7 +67,7 @@ def refusing(*ids: int) -> ByContent:
     return ByContent(choose=choose)
 
 
-@pytest.mark.parametrize("options", ["", "&partition_key=table", KPL])
+@pytest.mark.parametrize("options", some("", KPL, of=["", "&partition_key=table", KPL]))
 async def test_behind_a_gateway_with_a_limit_everything_arrives_in_order_and_nothing_is_set_aside(
     server: Misbehaving, database: Database, ledger: Ledger, options: str
 ) -> None:

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 
 PAUSE_SECONDS = 0.05
 LEAF_EVENTS = 256
-SHORT = pytest.param(12, marks=pytest.mark.timeout(300))
+SHORT = pytest.param(6, marks=pytest.mark.timeout(300))
 LONG = pytest.param(900, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
 # What one listener may take more at the end than after a third of the time.
 MORE_BYTES, MORE_DESCRIPTORS, MORE_TASKS = 32 << 20, 5, 5

@@ -30,6 +30,8 @@ SILENCE_SECONDS = 30.0
 HASTY = "tests.hasty"
 USUAL = pytest.param("forwarder", 60, marks=pytest.mark.long)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def env(database: Database, served: Served) -> Mapping[str, str]:

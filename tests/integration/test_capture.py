@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from forwarder.capture import plan
+from tests.cases import each_value_once
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
 
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(fresh_database.url)
+    session = await asyncpg.connect(database.url)
     yield session
     await session.close()
 
 
 @pytest.fixture
-async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
+async def writer(database: Database) -> AsyncIterator[Connection]:
     """A role that may write to the tables and has no grant of ours."""
-    session = await asyncpg.connect(fresh_database.writer_url)
+    session = await asyncpg.connect(database.writer_url)
     yield session
     await session.close()
 
@@ -281,8 +282,7 @@ KEYED = {
 }
 
 
-@pytest.mark.parametrize("before", ["full", "none"])
-@pytest.mark.parametrize("table", KEYED.values(), ids=list(KEYED))
+@each_value_once(table=KEYED, before=["full", "none"])
 async def test_an_update_of_the_key_is_a_delete_and_an_insert_that_name_each_others_key(
     owner: Connection, writer: Connection, table: str, before: str
 ) -> None:
@@ -430,27 +430,26 @@ OTHER = "CREATE TABLE public.other (day integer PRIMARY KEY) PARTITION BY LIST (
 ATTACH_TO_OTHER = "ALTER TABLE public.other ATTACH PARTITION public.log_1 FOR VALUES IN (1)"
 
 
-@pytest.mark.parametrize(
-    ("before", "meanwhile", "told"),
-    [
-        ([], [], True),
-        ([], [DETACH], False),
-        ([DETACH], [], False),
-        ([DETACH], [ATTACH], True),
-        ([], [DETACH, ATTACH], True),
-        ([DETACH, OTHER, ATTACH_TO_OTHER], [], False),
-        ([DETACH, OTHER], [ATTACH_TO_OTHER], False),
-    ],
-)
-@pytest.mark.parametrize("isolation", ["read_committed", "repeatable_read", "serializable"])
+# What is done to the partition before the transaction begins, what behind its back, and whether the truncate is told.
+HISTORIES: dict[str, tuple[list[str], list[str], bool]] = {
+    "is": ([], [], True),
+    "is no longer": ([], [DETACH], False),
+    "was": ([DETACH], [], False),
+    "is again": ([DETACH], [ATTACH], True),
+    "is anew": ([], [DETACH, ATTACH], True),
+    "was, and is another's": ([DETACH, OTHER, ATTACH_TO_OTHER], [], False),
+    "was, and becomes another's": ([DETACH, OTHER], [ATTACH_TO_OTHER], False),
+}
+
+
+@each_value_once(history=HISTORIES, isolation=["read_committed", "repeatable_read", "serializable"])
 async def test_a_truncate_is_told_of_what_a_table_is_now_and_not_of_what_a_snapshot_sees(
     owner: Connection,
     writer: Connection,
     isolation: Literal["read_committed", "repeatable_read", "serializable"],
-    before: list[str],
-    meanwhile: list[str],
-    told: bool,  # noqa: FBT001
+    history: tuple[list[str], list[str], bool],
 ) -> None:
+    before, meanwhile, told = history
     await create(owner, *LOG)
     for statement in before:
         await owner.execute(statement)

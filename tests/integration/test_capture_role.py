@@ -20,6 +20,7 @@ from forwarder.health import OutboxState
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.survey import Survey
+from tests.cases import each_value_once
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import captured, migrate
 
@@ -123,43 +124,41 @@ async def test_a_cast_to_json_reads_nothing_that_only_the_installer_may(
     assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [("I", None, "42501")]
 
 
-@pytest.mark.parametrize(
-    "deed",
-    [
-        "ALTER FUNCTION forwarder.capture() SECURITY INVOKER",
-        "ALTER FUNCTION forwarder.capture() SET search_path = evil",
-        "GRANT EXECUTE ON FUNCTION forwarder.capture() TO PUBLIC",
-        "DROP FUNCTION forwarder.capture() CASCADE",
-        "DROP OWNED BY CURRENT_USER CASCADE",
-        "INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T')",
-        "PERFORM nextval('forwarder.outbox_seq')",
-        "PERFORM set_config('transaction_read_only', 'off', true); DROP FUNCTION forwarder.capture() CASCADE",
-        "SET LOCAL transaction_read_only = off; DROP FUNCTION forwarder.capture() CASCADE",
-    ],
+DEEDS = (
+    "ALTER FUNCTION forwarder.capture() SECURITY INVOKER",
+    "ALTER FUNCTION forwarder.capture() SET search_path = evil",
+    "GRANT EXECUTE ON FUNCTION forwarder.capture() TO PUBLIC",
+    "DROP FUNCTION forwarder.capture() CASCADE",
+    "DROP OWNED BY CURRENT_USER CASCADE",
+    "INSERT INTO forwarder.outbox (table_id, relation, op) VALUES (1, 0, 'T')",
+    "PERFORM nextval('forwarder.outbox_seq')",
+    "PERFORM set_config('transaction_read_only', 'off', true); DROP FUNCTION forwarder.capture() CASCADE",
+    "SET LOCAL transaction_read_only = off; DROP FUNCTION forwarder.capture() CASCADE",
 )
-async def test_a_cast_to_json_changes_nothing(
-    owner: Connection, writer: Connection, root: Connection, deed: str
-) -> None:
+
+
+async def test_a_cast_to_json_changes_nothing(owner: Connection, writer: Connection, root: Connection) -> None:
     await prepare_theft(owner, root, secret="42000", table="public.item")
     await migrate(owner, "item")
-    await owner.execute(
-        "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
-        f" $$ BEGIN {deed}; RETURN '1'; END $$"
-    )
     definition = (
         "SELECT pg_get_functiondef(oid), proowner, proacl FROM pg_proc WHERE oid = to_regproc('forwarder.capture')"
     )
     before = await owner.fetchrow(definition)
+    for number, deed in enumerate(DEEDS):
+        await owner.execute(
+            "CREATE OR REPLACE FUNCTION evil.to_json(evil.mood) RETURNS json LANGUAGE plpgsql AS"
+            f" $$ BEGIN {deed}; RETURN '1'; END $$"
+        )
+        # A session of an application sees the new function in its next transaction.
+        await writer.execute(f"INSERT INTO public.item VALUES ({2 * number}, 'good')")
+        await writer.execute(f"INSERT INTO public.item VALUES ({2 * number + 1}, NULL)")
 
-    await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
-    await writer.execute("INSERT INTO public.item VALUES (2, NULL)")
-
-    assert await owner.fetchrow(definition) == before
-    (failed, fault), *others = [(event.op, event.fault) for event in await captured(owner)]
-    # What is read only cannot be made anything else, either; and nothing of ours can be named.
-    assert failed == "I"
-    assert fault in ("25001", "25006", "42501")
-    assert others == [("I", None)]
+        assert await owner.fetchrow(definition) == before, deed
+        (failed, fault), *others = [(event.op, event.fault) for event in (await captured(owner))[2 * number :]]
+        # What is read only cannot be made anything else, either; and nothing of ours can be named.
+        assert failed == "I", deed
+        assert fault in ("25001", "25006", "42501"), deed
+        assert others == [("I", None)], deed
 
 
 @from_bare
@@ -349,22 +348,18 @@ async def test_a_superuser_who_installs_gives_it_away_too(root: Connection) -> N
     assert [event.fault for event in await captured(root)] == [None]
 
 
-@pytest.mark.parametrize(
-    ("gift", "complaint"),
-    [
-        ("ALTER ROLE {role} LOGIN CREATEDB", "has LOGIN, CREATEDB: ALTER ROLE {role} NOLOGIN NOCREATEDB"),
-        (
-            "GRANT pg_read_all_data TO {role}",
-            "has the rights of pg_read_all_data, too: REVOKE pg_read_all_data FROM {role}",
-        ),
-        (f"GRANT {{role}} TO {WRITER}", f"{WRITER} may do what role {{role}} may"),
-        ("CREATE SCHEMA own AUTHORIZATION {role}", "owns, or has been granted, what is not ours: schema own"),
-        ("CREATE TABLE public.gift (); GRANT SELECT ON public.gift TO {role}", "what is not ours: table gift"),
-    ],
-)
-@pytest.mark.parametrize("ending", ["", "_images"])
+GIFTS = {
+    "ALTER ROLE {role} LOGIN CREATEDB": "has LOGIN, CREATEDB: ALTER ROLE {role} NOLOGIN NOCREATEDB",
+    "GRANT pg_read_all_data TO {role}": "has the rights of pg_read_all_data, too: REVOKE pg_read_all_data FROM {role}",
+    f"GRANT {{role}} TO {WRITER}": f"{WRITER} may do what role {{role}} may",
+    "CREATE SCHEMA own AUTHORIZATION {role}": "owns, or has been granted, what is not ours: schema own",
+    "CREATE TABLE public.gift (); GRANT SELECT ON public.gift TO {role}": "what is not ours: table gift",
+}
+
+
+@each_value_once(gift=list(GIFTS), ending=["", "_images"])
 async def test_a_role_that_was_given_more_is_warned_of(
-    owner: Connection, root: Connection, fresh_role: str, gift: str, complaint: str, ending: str
+    owner: Connection, root: Connection, fresh_role: str, gift: str, ending: str
 ) -> None:
     await prepare(root, fresh_role)
     await migrate(owner, capture_role=fresh_role)
@@ -372,7 +367,7 @@ async def test_a_role_that_was_given_more_is_warned_of(
     role = f"{fresh_role}{ending}"
     await root.execute(gift.format(role=role))
     (warning,) = await warnings(owner, fresh_role)
-    assert complaint.format(role=role) in warning
+    assert GIFTS[gift].format(role=role) in warning
     assert (await read_capture_roles(owner)).warnings() == (warning,)
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and the types of their columns, and migrates."""
-    async with connected(fresh_database.url) as session:
+    async with connected(database.url) as session:
         yield session
 
 
 @pytest.fixture
-async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
+async def writer(database: Database) -> AsyncIterator[Connection]:
     """A role that may only write."""
-    async with connected(fresh_database.superuser_url) as root:
+    async with connected(database.superuser_url) as root:
         await root.execute(f"CREATE SCHEMA evil AUTHORIZATION {OWNER}; GRANT ALL ON SCHEMA evil TO PUBLIC")
-    async with connected(fresh_database.writer_url) as session:
+    async with connected(database.writer_url) as session:
         yield session
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import some
 from tests.databases import Database
 from tests.listening import command
 from tests.support import forked
@@ -18,7 +19,11 @@ pytestmark = pytest.mark.skipif(not forked.IS_POSSIBLE, reason="commands are for
 ENV = {"FORWARDER_DATABASE_URL": "postgresql://u@127.0.0.1:1/db"}
 
 
-@pytest.mark.parametrize("arguments", [(), ("--version",), ("listen", "--help"), ("listen", "--wrong")], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    some(("listen", "--wrong"), of=[(), ("--version",), ("listen", "--help"), ("listen", "--wrong")]),
+    ids=str,
+)
 async def test_it_says_what_a_new_process_says(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     async with (
         command(*arguments, env=ENV, directory=tmp_path / "warm", warm=True) as warm,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from tests.cases import each_value_once
 from tests.databases import Database, connected
 from tests.migrating import captured, migrate
 from tests.replaying import assert_in_order, replayed, rows_of
-from tests.row_programs import Program
+from tests.row_programs import Program, programs
 from tests.settings import HOSTILE
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ ITEM = "CREATE TABLE public.item (id integer PRIMARY KEY, g integer, n integer)"
 
 
 @pytest.fixture
-async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(fresh_database.url)
+    session = await asyncpg.connect(database.url)
     yield session
     await session.close()
 
@@ -232,7 +233,7 @@ async def test_what_was_before_a_truncate_is_not_taken_for_what_comes_after_it(o
 
 
 async def test_a_key_that_moves_while_others_write_has_its_two_changes_in_order(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     await create(owner, ITEM)
     anew = "INSERT INTO item VALUES (OLD.id, 0, 50)"
@@ -243,7 +244,7 @@ async def test_a_key_that_moves_while_others_write_has_its_two_changes_in_order(
             "UPDATE item SET id = id + 1000 WHERE id = NEW.id AND pg_trigger_depth() = 1", on="INSERT", name="zz2"
         )
     )
-    async with connected(fresh_database.url) as other:
+    async with connected(database.url) as other:
         draws = asyncio.ensure_future(
             other.fetchval("SELECT count(nextval('forwarder.outbox_seq')) FROM generate_series(1, 300000)")
         )
@@ -269,13 +270,13 @@ async def test_a_summary_that_is_made_anew_for_each_row_takes_a_time_that_hardly
 
 
 async def test_serializable_transactions_on_different_rows_do_not_meet_in_the_outbox(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     """A row that a BEFORE trigger looks at is locked before it is changed."""
     await create(owner, ITEM)
     await owner.execute("INSERT INTO public.item SELECT i, i % 2, 0 FROM generate_series(1, 8) AS i")
     await owner.execute(trigger("NEW.n := NEW.n", on="UPDATE", when="BEFORE"))
-    async with connected(fresh_database.url) as other:
+    async with connected(database.url) as other:
         sessions = (owner, other)
         for _ in range(10):
             transactions = [session.transaction(isolation="serializable") for session in sessions]
@@ -305,14 +306,14 @@ async def test_a_row_that_was_locked_first_holds_no_leaf_but_its_own(owner: Conn
 async def test_late_changes_of_one_statement_take_a_time_that_grows_with_their_number_alone(owner: Connection) -> None:
     """Each row of a statement is changed again by the next one's trigger: what was captured is found without looking at all of it."""
     await create(owner, ITEM)
-    await owner.execute("INSERT INTO public.item SELECT i, 0, 0 FROM generate_series(1, 3000) AS i")
+    await owner.execute("INSERT INTO public.item SELECT i, 0, 0 FROM generate_series(1, 1500) AS i")
     await owner.execute(
         trigger(
             "UPDATE item SET n = n + 1 WHERE id = NEW.id - 1 AND pg_trigger_depth() = 1", on="UPDATE", when="BEFORE"
         )
     )
     await owner.execute("ANALYZE public.item")
-    # Looking at all of it would be ten million looks.
+    # Looking at all of it would be two million looks.
     await owner.execute("SET statement_timeout = '60s'")
     await owner.execute("UPDATE public.item SET n = n + 1")
     await assert_in_order(owner)
@@ -391,11 +392,11 @@ TWO_MORE_LIVES = trigger(
 
 
 async def test_a_row_of_a_transaction_that_began_later_is_not_taken_for_ones_own(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     await create(owner, ITEM)
     await owner.execute(TWO_MORE_LIVES)
-    async with connected(fresh_database.url) as other, owner.transaction():
+    async with connected(database.url) as other, owner.transaction():
         await owner.execute("INSERT INTO public.item VALUES (9, 0, 9)")
         await other.execute("INSERT INTO public.item VALUES (5, 0, 0)")
         await owner.execute("DELETE FROM public.item WHERE id = 5")
@@ -409,11 +410,11 @@ async def test_a_row_of_a_transaction_that_began_later_is_not_taken_for_ones_own
 
 
 async def test_a_row_of_the_transaction_that_was_the_next_when_this_one_asked_for_an_age_is_not_taken_for_ones_own(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     await create(owner, ITEM)
     await owner.execute(TWO_MORE_LIVES)
-    async with connected(fresh_database.url) as other, owner.transaction():
+    async with connected(database.url) as other, owner.transaction():
         await owner.execute("SELECT age('100'::xid)")
         await other.execute("INSERT INTO public.item VALUES (5, 0, 0)")
         await owner.execute("DELETE FROM public.item WHERE id = 5")
@@ -422,12 +423,12 @@ async def test_a_row_of_the_transaction_that_was_the_next_when_this_one_asked_fo
 
 @pytest.mark.parametrize("names", [["standard_conforming_strings"], HOSTILE], ids=["backslashes", "all"])
 async def test_no_setting_of_a_session_lets_a_change_of_a_key_or_a_change_within_a_statement_fail(
-    owner: Connection, fresh_database: Database, names: Iterable[str]
+    owner: Connection, database: Database, names: Iterable[str]
 ) -> None:
     await create(owner, ITEM, "CREATE TABLE public.maker (id integer PRIMARY KEY)")
     await owner.execute(trigger("INSERT INTO public.item VALUES (NEW.id, 0, 0)", on="INSERT", table="maker"))
     await owner.execute("INSERT INTO public.item VALUES (1, 0, 0), (2, 0, 0)")
-    async with connected(fresh_database.url) as writer:
+    async with connected(database.url) as writer:
         for name in names:
             await writer.execute(
                 "SELECT set_config(name, $2, false) FROM pg_settings WHERE name = $1 AND context IN ('user', 'superuser')"
@@ -518,7 +519,7 @@ async def test_late_changes_are_put_in_order_without_a_look_into_the_outbox(owne
 
 
 async def test_late_changes_of_serializable_transactions_in_different_tables_do_not_meet(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     tables = ("item", "other")
     await create(owner, *(f"CREATE TABLE public.{table} (id integer PRIMARY KEY, n integer)" for table in tables))
@@ -526,7 +527,7 @@ async def test_late_changes_of_serializable_transactions_in_different_tables_do_
         await owner.execute(f"INSERT INTO public.{table} SELECT i, 0 FROM generate_series(1, 8) AS i")
         touch = f"IF NEW.n = 1 THEN UPDATE {table} SET n = 2 WHERE id = NEW.id; END IF"
         await owner.execute(trigger(touch, on="UPDATE", name=f"!{table}", table=table))
-    async with connected(fresh_database.url) as other:
+    async with connected(database.url) as other:
         sessions = dict(zip(tables, (owner, other), strict=True))
         for row in range(1, 9):
             transactions = [session.transaction(isolation="serializable") for session in sessions.values()]
@@ -633,9 +634,8 @@ async def test_a_key_is_the_same_found_by_its_labels_or_by_its_columns(owner: Co
         assert row["by_labels"] == row["by_columns"] is not None, row["after"]
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
+@each_value_once(
+    message=[
         "INSERT INTO maker VALUES (1); DELETE FROM item",
         "INSERT INTO maker VALUES (1); DELETE FROM maker",
         "INSERT INTO maker VALUES (1); UPDATE item SET id = 7",
@@ -645,8 +645,8 @@ async def test_a_key_is_the_same_found_by_its_labels_or_by_its_columns(owner: Co
         "BEGIN; SAVEPOINT s; INSERT INTO maker VALUES (1); ROLLBACK TO s; INSERT INTO maker VALUES (1); DELETE FROM item; COMMIT",
         "INSERT INTO maker VALUES (1), (2); DELETE FROM maker WHERE id = 1",
     ],
+    dies={"once": False, "again-at-its-end": True},
 )
-@pytest.mark.parametrize("dies", [False, True], ids=["once", "again-at-its-end"])
 async def test_a_row_that_a_trigger_has_inserted_ends_after_that_whoever_ends_it_in_the_same_message(
     owner: Connection, message: str, *, dies: bool
 ) -> None:
@@ -683,13 +683,11 @@ async def test_notes_that_have_moved_to_the_older_ones_are_found(owner: Connecti
     await assert_in_order(owner)
 
 
-@pytest.mark.parametrize(
-    "first_seed", [0, 10, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(30, 200, 10))]
-)
+@programs(usual=20, at_length=200)
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
-    owner: Connection, first_seed: int
+    owner: Connection, seeds: range
 ) -> None:
-    for seed in range(first_seed, first_seed + 10):
+    for seed in seeds:
         program = Program.of(seed, has_merge=owner.get_server_version().major >= 15)
         key = ("id", "g") if program.is_partitioned else ("id",)
         await create(owner, *program.table, before=program.before)

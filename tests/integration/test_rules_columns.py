@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from forwarder.errors import Misconfigured
+from tests.cases import each_value_once
 from tests.databases import Database, connected, encoded
 from tests.dumps import dump, restored
 from tests.ruled import MARKER, Change, assert_hidden, changes, create, newest, rule
@@ -195,8 +196,7 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-@covers
+@each_value_once(columns=COVERS, writer=list(WRITERS))
 async def test_whoever_writes_nothing_is_sent_that_is_covered(
     owner: Connection, database: Database, columns: dict[str, Any], writer: str
 ) -> None:
@@ -309,9 +309,7 @@ RENAMES = {
 SECRETS = {"rename": "other", "swap": "a"}
 
 
-@pytest.mark.parametrize("is_partitioned", [False, True], ids=["plain", "partitioned"])
-@pytest.mark.parametrize("rename", RENAMES)
-@item_covers
+@each_value_once(columns=ITEM_COVERS, rename=list(RENAMES), is_partitioned={"plain": False, "partitioned": True})
 async def test_a_column_that_is_renamed_or_made_anew_shows_nothing(
     owner: Connection, database: Database, columns: dict[str, Any], rename: str, *, is_partitioned: bool
 ) -> None:
@@ -384,8 +382,10 @@ async def test_what_a_snapshot_does_not_know_by_name_is_withheld_and_said(
     assert await changes(owner) == [Change("I", None, {"id": 1, "name": "a"}, None, {"withheld": ["note"]})]
 
 
-@pytest.mark.parametrize("document", [f'"\\u0000{MARKER}"', f'"\\ud800{MARKER}"', f'{{"a": "\\u0000{MARKER}"}}'])
-@pytest.mark.parametrize("columns", [{"hash": ["note"]}, {"mask": {"note": "*"}}, {"exclude": ["note"]}], ids=str)
+@each_value_once(
+    columns=[{"hash": ["note"]}, {"mask": {"note": "*"}}, {"exclude": ["note"]}],
+    document=[f'"\\u0000{MARKER}"', f'"\\ud800{MARKER}"', f'{{"a": "\\u0000{MARKER}"}}'],
+)
 async def test_a_document_that_nothing_can_read_is_covered_or_a_fault(
     owner: Connection, database: Database, columns: dict[str, Any], document: str
 ) -> None:
@@ -495,8 +495,7 @@ async def test_whatever_is_set_for_a_database_rules_hold(
     await assert_hidden(database)
 
 
-@pytest.mark.parametrize("is_renamed", [False, True])
-@item_covers
+@each_value_once(columns=ITEM_COVERS, is_renamed=[False, True])
 async def test_a_restored_table_shows_nothing_before_migrate_comes_to_it(
     postgres: EmbeddedPostgres, owner: Connection, database: Database, columns: dict[str, Any], *, is_renamed: bool
 ) -> None:

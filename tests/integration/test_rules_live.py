@@ -15,6 +15,7 @@ from forwarder.capture.apply import Installation
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.database.sessions import session
+from tests.cases import each_value_once, some
 from tests.databases import Database, connected
 from tests.migrating import Outcome
 from tests.ruled import MARKER, assert_hidden, changes, create, rule
@@ -78,8 +79,7 @@ async def writing(database: Database, counts: list[int], *, isolation: str) -> A
         ended.set()
 
 
-@pytest.mark.parametrize("isolation", ["read_committed", "repeatable_read"])
-@pytest.mark.parametrize("table", TABLES)
+@each_value_once(table=list(TABLES), isolation=["read_committed", "repeatable_read"])
 async def test_options_that_change_under_load_lose_and_double_nothing(
     owner: Connection, database: Database, table: str, isolation: str
 ) -> None:
@@ -134,7 +134,7 @@ async def settled(owner: Connection, options: Mapping[str, Any]) -> bool:
     return not found.changes
 
 
-@pytest.mark.parametrize("first", range(len(OPTIONS)))
+@pytest.mark.parametrize("first", some(0, of=range(len(OPTIONS))))
 async def test_every_change_of_options_is_made_once_and_leaves_nothing_of_the_others(
     owner: Connection, first: int
 ) -> None:

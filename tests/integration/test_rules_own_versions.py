@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from tests.cases import each_value_once
 from tests.ruled import changes, create
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ async def nest(owner: Connection, *updates: str) -> None:
     )
 
 
-@pytest.mark.parametrize("updates", NESTED.values(), ids=NESTED)
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@each_value_once(options=OPTIONS, updates=NESTED)
 async def test_a_late_change_goes_before_those_that_follow_it_by_updates_that_are_left_out(
     owner: Connection, options: dict[str, Any], updates: tuple[str, ...]
 ) -> None:
@@ -81,9 +81,9 @@ async def test_without_updates_the_end_of_a_row_comes_after_its_beginning(
     ]
 
 
-@pytest.mark.parametrize("dropped", ["NEW.id", "NEW.id + 1"])
-@pytest.mark.parametrize(
-    "options", [{"only_when": ["n"]}, {"operations": ["insert", "delete"]}, {"skip_unchanged": True}, {}], ids=str
+@each_value_once(
+    options=[{"only_when": ["n"]}, {"operations": ["insert", "delete"]}, {"skip_unchanged": True}, {}],
+    dropped=["NEW.id", "NEW.id + 1"],
 )
 async def test_a_row_that_ends_by_an_update_that_is_left_out_stays_ended(
     owner: Connection, options: dict[str, Any], dropped: str

@@ -11,9 +11,10 @@ import pytest
 
 from forwarder.capture import plan
 from forwarder.capture.selection import Pattern, Rule
+from tests.cases import each_value_once
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate
-from tests.row_programs import Program
+from tests.row_programs import Program, programs
 from tests.ruled import changes, create, newest, rule
 
 if TYPE_CHECKING:
@@ -176,8 +177,7 @@ async def test_where_a_column_of_the_condition_cannot_be_dropped_in_passing(owne
 OPERATIONS = {"insert": "I", "update": "U", "delete": "D", "truncate": "DT"}
 
 
-@pytest.mark.parametrize("is_partitioned", [False, True], ids=["plain", "partitioned"])
-@pytest.mark.parametrize("operation", OPERATIONS)
+@each_value_once(operation=list(OPERATIONS), is_partitioned={"partitioned": True, "plain": False})
 async def test_operations(owner: Connection, operation: str, *, is_partitioned: bool) -> None:
     tables = (
         ("CREATE TABLE public.item (id integer PRIMARY KEY, status text)",)
@@ -342,14 +342,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "first_seed", [0, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(40, 200, 20))]
-)
+@programs(usual=6, at_length=200)
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_random_triggers_and_statements_leave_a_consumer_with_the_rows_that_meet_the_rules(
-    owner: Connection, shape: str, first_seed: int
+    owner: Connection, shape: str, seeds: range
 ) -> None:
-    for seed in range(first_seed, first_seed + 20):
+    for seed in seeds:
         program = Program.of(seed, has_merge=owner.get_server_version().major >= 15)
         options = SHAPES[shape]
         for statement in program.table:

@@ -13,7 +13,7 @@ from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
 from tests.migrating import captured, migrate
 from tests.replaying import assert_in_order
-from tests.row_programs import Program
+from tests.row_programs import Program, programs
 from tests.ruled import create
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ ROWS = "INSERT INTO public.item SELECT i, i % 2, 0 FROM generate_series(1, 10) A
 
 
 @pytest.fixture
-async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    session = await asyncpg.connect(fresh_database.url)
+    session = await asyncpg.connect(database.url)
     yield session
     await session.close()
 
@@ -250,12 +250,10 @@ async def test_a_domain_is_what_it_is_based_on(owner: Connection) -> None:
     assert await writes(owner) == [("I", 3)]
 
 
-async def test_rows_are_captured_where_no_trigger_for_statements_fires(
-    item: Connection, fresh_database: Database
-) -> None:
+async def test_rows_are_captured_where_no_trigger_for_statements_fires(item: Connection, database: Database) -> None:
     """As in the worker that applies a subscription."""
     await item.execute('ALTER TABLE public.item ENABLE ALWAYS TRIGGER "00_forwarder_capture_insert"')
-    async with connected(fresh_database.superuser_url) as root:
+    async with connected(database.superuser_url) as root:
         await root.execute(f"SET session_replication_role = replica; {ROWS}")
     assert [event.op for event in await captured(item)] == ["I"] * 10
 
@@ -347,9 +345,9 @@ async def test_a_type_that_comes_later_is_seen_before_the_first_row_with_it(item
 
 
 async def test_a_writer_needs_no_right_of_ours_and_finds_nothing_in_his_path(
-    item: Connection, fresh_database: Database
+    item: Connection, database: Database
 ) -> None:
-    async with connected(fresh_database.writer_url) as writer:
+    async with connected(database.writer_url) as writer:
         await writer.execute("SET search_path = pg_temp, public, pg_catalog")
         await writer.execute(
             "CREATE FUNCTION pg_temp.equals(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'stolen'; END $$;"
@@ -419,13 +417,11 @@ async def test_a_table_whose_order_could_not_be_kept_is_refused(owner: Connectio
         await migrate(owner, "public.item", options={"level": "statement"})
 
 
-@pytest.mark.parametrize(
-    "first_seed", [0, 20, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(40, 500, 20))]
-)
+@programs(usual=20, at_length=500)
 async def test_random_triggers_and_statements_leave_the_events_in_the_order_of_versions(
-    owner: Connection, first_seed: int
+    owner: Connection, seeds: range
 ) -> None:
-    for seed in range(first_seed, first_seed + 20):
+    for seed in seeds:
         program = Program.of(seed, has_merge=owner.get_server_version().major >= 15)
         if program.is_partitioned:
             continue
@@ -510,10 +506,10 @@ async def test_a_trigger_that_resets_all_settings_leaves_a_gap_and_not_silence(i
 
 
 async def test_statements_under_replication_are_captured_by_what_is_enabled_for_it(
-    item: Connection, fresh_database: Database
+    item: Connection, database: Database
 ) -> None:
     await item.execute('ALTER TABLE public.item ENABLE ALWAYS TRIGGER "00_forwarder_capture_insert"')
-    async with connected(fresh_database.superuser_url) as subscriber:
+    async with connected(database.superuser_url) as subscriber:
         await subscriber.execute(
             "DO $$ BEGIN INSERT INTO public.item VALUES (1, 0, 0); END $$; SET session_replication_role = replica;"
             " INSERT INTO public.item VALUES (2, 0, 0); INSERT INTO public.item VALUES (3, 0, 0)"

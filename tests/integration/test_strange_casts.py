@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from forwarder.capture import plan
+from tests.cases import each_value_once, some
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 from tests.waiting import eventually
@@ -19,23 +20,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def root(fresh_database: Database) -> AsyncIterator[Connection]:
-    async with connected(fresh_database.superuser_url) as session:
+async def root(database: Database) -> AsyncIterator[Connection]:
+    async with connected(database.superuser_url) as session:
         await session.execute(f"CREATE SCHEMA theirs AUTHORIZATION {WRITER}; GRANT USAGE ON SCHEMA theirs TO PUBLIC")
         yield session
 
 
 @pytest.fixture
-async def owner(root: Connection, fresh_database: Database) -> AsyncIterator[Connection]:
+async def owner(root: Connection, database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables, and writes to them."""
-    async with connected(fresh_database.url) as session:
+    async with connected(database.url) as session:
         yield session
 
 
 @pytest.fixture
-async def stranger(root: Connection, fresh_database: Database) -> AsyncIterator[Connection]:
+async def stranger(root: Connection, database: Database) -> AsyncIterator[Connection]:
     """A role that owns the types of some columns."""
-    async with connected(fresh_database.writer_url) as session:
+    async with connected(database.writer_url) as session:
         await session.execute("CREATE TYPE theirs.mood AS ENUM ('good')")
         yield session
 
@@ -132,8 +133,7 @@ async def test_the_cast_of_a_stranger_cancels_no_write(owner: Connection, strang
     assert await last(owner) == (None, "42501")
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("isolation", ISOLATIONS)
+@each_value_once(form=list(FORMS), isolation=ISOLATIONS)
 async def test_a_cast_that_came_after_a_session_has_written_is_not_run(
     owner: Connection, stranger: Connection, form: str, isolation: Isolation
 ) -> None:
@@ -162,7 +162,7 @@ async def test_a_cast_that_takes_the_place_of_a_trusted_one_is_not_run(
     assert await last(owner) == (None, "42501")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some("plain", "composites within each other", of=FORMS))
 async def test_an_attribute_that_a_composite_type_was_given_after_a_session_has_written_is_noticed(
     owner: Connection, stranger: Connection, form: str
 ) -> None:
@@ -205,8 +205,7 @@ async def looks(root: Connection) -> int:
     return int(calls or 0)
 
 
-@pytest.mark.parametrize("whose", ["owner", "stranger"])
-@pytest.mark.parametrize("count", [1, 8, 12])
+@each_value_once(whose=["stranger", "owner"], count=[1, 8, 12])
 async def test_a_session_looks_at_composite_types_once(
     root: Connection, owner: Connection, stranger: Connection, whose: str, count: int
 ) -> None:
@@ -350,11 +349,11 @@ async def test_of_more_types_than_anybody_needs_nothing_is_known(owner: Connecti
 
 
 async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_told_and_later_is(
-    owner: Connection, fresh_database: Database
+    owner: Connection, database: Database
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
     await migrate(owner, "item")
-    async with connected(fresh_database.url) as writer:
+    async with connected(database.url) as writer:
         async with writer.transaction(isolation="repeatable_read"):
             await writer.fetchval("SELECT count(*) FROM pg_type")
             await owner.execute("CREATE TYPE public.size AS ENUM ('small')")
@@ -364,7 +363,7 @@ async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_to
     assert [event.fault for event in await captured(owner)] == ["42501", None]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some("plain", "composites within each other", of=FORMS))
 async def test_the_cast_of_a_superuser_is_run_whoever_owns_the_type(
     root: Connection, owner: Connection, stranger: Connection, form: str
 ) -> None:
@@ -543,7 +542,7 @@ async def test_what_a_cast_has_prepared_that_came_in_the_middle_of_a_write_is_go
         await prepared.fetchval()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", some("array", "domain", "composites within each other", of=FORMS))
 async def test_migrate_warns_of_a_cast_that_is_not_run(owner: Connection, stranger: Connection, form: str) -> None:
     await create_table(owner, form)
     assert (await plan.from_selection(owner, [])).warnings == ()

@@ -13,6 +13,7 @@ from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.uncaptured import look_at_triggers
 from forwarder.cli.migrate_lines import line
 from forwarder.database.sessions import Connection
+from tests.cases import each_value_once
 from tests.databases import Database, connected, from_bare
 from tests.migrating import captured, migrate
 
@@ -98,9 +99,11 @@ async def test_what_an_after_trigger_inserts_follows_the_records_of_all_tables_o
     assert [event.op for event in await captured(owner)] == ["I", "I", "T", "T", "I", "I"]
 
 
-@pytest.mark.parametrize("statement", ["TRUNCATE public.item", "TRUNCATE public.item_0, public.item"])
-@pytest.mark.parametrize("place", ["item", "item_0", "item_1"])
-@pytest.mark.parametrize("name", ["!", "zz"])
+@each_value_once(
+    name=["!", "zz"],
+    place=["item", "item_0", "item_1"],
+    statement=["TRUNCATE public.item_0, public.item", "TRUNCATE public.item"],
+)
 async def test_what_an_after_trigger_inserts_into_a_partitioned_table_follows_its_record_and_those_of_its_partitions(
     owner: Connection, name: str, place: str, statement: str
 ) -> None:

@@ -26,6 +26,8 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import NoReturn
 
+from forwarder.capture.function_definitions import definitions
+from forwarder.capture.migrations import shipped
 from tests.support.sdk import read_beforehand, share_between_sessions
 
 _NUMBER_BYTES = 4
@@ -133,6 +135,7 @@ if __name__ == "__main__":
     _import_commands()
     share_between_sessions()
     read_beforehand()
+    definitions({migration.version: migration.text for migration in shipped()})
     gc.freeze()
     if order := _serve(socket.socket(fileno=int(sys.argv[1]))):
         try:

@@ -19,6 +19,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
+from tests.cases import each_value_once
 from tests.reading import Reader as Reading
 from tests.world import Row, Session, Transaction, World
 
@@ -204,8 +205,7 @@ def follows(standing: Position, txid: int, seq: int) -> bool:
     return in_batch or (not end.delivered.sees(txid) and (txid in end.delivered.running or seq > end.floor_seq))
 
 
-@pytest.mark.parametrize("many_pages", [2, MANY_PAGES])
-@pytest.mark.parametrize("seed", range(20))
+@each_value_once(seed=range(20), many_pages=[2, MANY_PAGES])
 async def test_a_position_passes_over_nothing_that_is_not_delivered(
     seed: int, many_pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from forwarder.events import CapturedTable
 from forwarder.outbox.keys import key_reader
+from tests.cases import each_value_once
 
 # The whole range of float8, and more digits than it has.
 NUMBERS = st.builds("{}e{}".format, st.integers(), st.integers(min_value=-330, max_value=330)).map(Decimal)
@@ -124,8 +125,9 @@ def test_a_text_that_looks_like_a_number_keeps_its_lane(text: str) -> None:
     assert key_of(f'"{text}"') == (f'"{text}"', text)
 
 
-@pytest.mark.parametrize("run", ["0", "1", " ", "-", "1.", ". ", "-0", '" ', "{", "1e"])
-@pytest.mark.parametrize("place", ["{}", '"[{})"', '["{}x"]', '["\\"{}"]'])
+@each_value_once(
+    run=["0", "1", " ", "-", "1.", ". ", "-0", '" ', "{", "1e"], place=["{}", '"[{})"', '["{}x"]', '["\\"{}"]']
+)
 def test_a_key_of_many_kilobytes_is_read_in_one_go(run: str, place: str) -> None:
     """Anything that grows with the square of the length takes an hour here."""
     text = json.dumps(run * (200_000 // len(run)))[1:-1]

@@ -194,7 +194,7 @@ class Run:
 
 
 # The seeds of programs that take a tenth of a second or two, however much is kept; others take up to five.
-SHORT = {12, 29, 30}
+SHORT = {12, 30}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forwarder.records import kpl
@@ -46,6 +46,7 @@ def test_consumers_read_every_payload_back_in_order_under_its_key(
 
 
 @given(key=keys, payloads=payloads)
+@settings(max_examples=50)
 def test_the_size_is_known_before_encoding(key: str, payloads: list[bytes]) -> None:
     size = kpl.overhead_bytes(key) + sum(kpl.entry_bytes(len(payload)) for payload in payloads)
     assert size == len(kpl.encode(key, payloads))
