@@ -129,7 +129,7 @@ def _cbor_error_in_json(body: bytes) -> bytes | None:
         members = cbor.decode(body)
     except cbor.Malformed:
         return None
-    if not isinstance(members, dict) or not isinstance(members.get("__type"), str):
+    if not isinstance(members, dict):
         return None
     return json.dumps({name: value for name, value in members.items() if isinstance(value, str)}).encode()
 

@@ -12,12 +12,13 @@ What is doubted:
 ==============================================  =================================
 an answer that cannot be read                   always
 the request cannot be read, or is for nothing   always
-another refusal that is not in CBOR             with a status below 500, not 413
-the same with a status from 500 on              until a record is stored by CBOR
-a record is invalid, says a refusal in CBOR     until a record is stored by CBOR
+another refusal that is not in CBOR, HTTP 4xx   always, but for 413
+the same, HTTP 5xx                              until CBOR is proved
+a record is invalid, says a refusal in CBOR     until CBOR is proved
 ==============================================  =================================
 
-HTTP 413 is about the size of a request, of whatever kind (``request_limit``). A request without an answer says nothing about CBOR.
+CBOR is proved when a request in it is answered record by record. HTTP 413 is about the size of a request, in whatever format
+(``request_limit``). A redirect, or no answer at all, says nothing about CBOR.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ LONGEST_SECONDS = 3600.0
 
 _MISUNDERSTOOD = {"SerializationException", "UnknownOperationException"}
 _TOO_LARGE = 413
-_SERVER_ERROR = 500
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
 class ProtocolChoice:
@@ -49,7 +50,7 @@ class ProtocolChoice:
         self._wanted = wanted
         self._json_until = inf if wanted == "json" else -inf
         self._pauses = Backoff(first_seconds=FIRST_SECONDS, max_seconds=LONGEST_SECONDS)
-        # Whether the endpoint has stored a record that came in CBOR, and nothing was blamed on CBOR since.
+        # Whether a request in CBOR was answered record by record, and nothing was blamed on CBOR since.
         self._is_proved = wanted == "cbor"
 
     @property
@@ -66,7 +67,7 @@ class ProtocolChoice:
         if not isinstance(error, ClientError):
             return True
         code, status = code_of(error), status_of(error)
-        if status == _TOO_LARGE:
+        if status == _TOO_LARGE or status < _CLIENT_ERROR:
             return False
         if code in _MISUNDERSTOOD:
             return True
@@ -75,7 +76,7 @@ class ProtocolChoice:
         return code in INVALID and not self._is_proved
 
     def prove(self) -> None:
-        """The endpoint has stored a record that came in CBOR."""
+        """A request in CBOR was answered record by record."""
         self._is_proved = True
 
     def blame(self, now: float) -> bool:
