@@ -6,15 +6,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from operator import attrgetter
 from typing import Protocol
 
 import msgspec
 
 from forwarder.errors import Torn
-
-_DATA = attrgetter("data")
-_FOLLOWERS = attrgetter("followers")
 
 
 class Body(Protocol):
@@ -140,7 +136,5 @@ async def whole(body: Body) -> bytes:
 
 def data_bytes(records: Sequence[Record]) -> int:
     """How many bytes of data the records have, followers included."""
-    size = sum(map(len, map(_DATA, records)))
-    if any(map(_FOLLOWERS, records)):
-        size += sum(map(len, map(_DATA, chain.from_iterable(map(_FOLLOWERS, records)))))
-    return size
+    followers = chain.from_iterable([record.followers for record in records if record.followers])
+    return sum([len(record.data) for record in records]) + sum([len(record.data) for record in followers])

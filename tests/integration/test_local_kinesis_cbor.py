@@ -129,7 +129,7 @@ async def test_a_refused_request_and_a_refused_record_are_told_in_cbor() -> None
         faults=[FailRecords(operation="PutRecords"), Error(operation="PutRecord", error_code="KMSDisabledException")]
     )
     kinesis.create_stream("changes")
-    record = {"Data": b"data", "PartitionKey": "key"}
+    record: dict[str, Any] = {"Data": b"data", "PartitionKey": "key"}
     async with client_of(kinesis) as client:
         [result] = (await client.call("PutRecords", {**STREAM, "Records": [record]}))["Records"]
         refused = await client.send("PutRecord", cbor.encode({**STREAM, **record}))
