@@ -9,7 +9,6 @@ In the notation of RFC 8949:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from forwarder.aws import cbor
 from forwarder.records.record import Record
@@ -20,28 +19,47 @@ NAME = "CBOR"
 CONTENT_TYPE = "application/x-amz-cbor-1.1"
 CLOSING = b""
 
+# So many lengths are remembered of each string: enough for most records, and little memory.
+_MOST_LENGTHS = 1 << 14
+
+
+class _Openings(dict[int, bytes]):
+    """What stands before a string of a record, by the length of the string: what was there before, and the string's head."""
+
+    def __init__(self, before: bytes, major: int) -> None:
+        self._before = before
+        self._major = major
+
+    def __missing__(self, length: int) -> bytes:
+        opening = self._before + cbor.head(self._major, length)
+        if len(self) < _MOST_LENGTHS:
+            self[length] = opening
+        return opening
+
+
 # A record begins with the head of a map of two members.
-_BEFORE_HEAD = cbor.head(cbor.MAP, 2) + cbor.text("Data")
-_KEY_NAME = cbor.text("PartitionKey")
+_BEFORE_DATA = _Openings(cbor.head(cbor.MAP, 2) + cbor.text("Data"), cbor.BYTES)
+_BEFORE_KEY = _Openings(cbor.text("PartitionKey"), cbor.TEXT)
 
 
 def encode(stream: str, records: Sequence[Record]) -> bytes:
     parts = [opening(stream, len(records))]
+    add = parts.append
     for record in records:
         # The same as `payload(record)`, without a call for a record that has no followers, as most have none.
         data = payload(record) if record.followers else record.data
         key = record.partition_key.encode()
-        parts += (_before_data(len(data)), data, _before_key(len(key)), key)
+        add(_BEFORE_DATA[len(data)])
+        add(data)
+        add(_BEFORE_KEY[len(key)])
+        add(key)
     return b"".join(parts)
 
 
 def body_bytes(records: Sequence[Record]) -> int:
-    return sum(
-        [
-            len(_before_data(size := payload_bytes(record))) + size + len(after_data(record.partition_key))
-            for record in records
-        ]
-    )
+    sizes = [payload_bytes(record) for record in records]
+    keys = [after_data(record.partition_key) for record in records]
+    return sum(sizes) + sum(len(_BEFORE_DATA[size]) for size in sizes) + sum(map(len, keys))
 
 
 def opening(stream: str, count: int) -> bytes:
@@ -51,7 +69,7 @@ def opening(stream: str, count: int) -> bytes:
 
 
 def before_data(number: int, size: int) -> bytes:
-    return _before_data(size)
+    return _BEFORE_DATA[size]
 
 
 def data_part(part: memoryview) -> bytes:
@@ -59,18 +77,8 @@ def data_part(part: memoryview) -> bytes:
 
 
 def after_data(partition_key: str) -> bytes:
-    return _KEY_NAME + cbor.text(partition_key)
-
-
-# Most records are of some hundreds of lengths.
-@lru_cache(maxsize=4096)
-def _before_data(size: int) -> bytes:
-    return _BEFORE_HEAD + cbor.head(cbor.BYTES, size)
-
-
-@lru_cache(maxsize=1024)
-def _before_key(size: int) -> bytes:
-    return _KEY_NAME + cbor.head(cbor.TEXT, size)
+    key = partition_key.encode()
+    return _BEFORE_KEY[len(key)] + key
 
 
 def decode(answer: bytes) -> Sequence[Result]:
