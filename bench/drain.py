@@ -1,4 +1,4 @@
-"""How fast a backlog is delivered, beside how fast its two ends are alone."""
+"""How fast a backlog is delivered, in CBOR and in JSON, beside how fast its two ends are alone."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,8 @@ from forwarder.sinks.kinesis.sink import MAX_RECORDS, KinesisSink, kinesis_sink
 
 _LISTEN = ListenSettings()
 _KEYS = 10_000
+# An option of the sink's URL.
+_JSON = "&protocol=json"
 _PAGE = """
     SELECT seq, txid, at, table_id, relation, op, before, after, fault, context, extra
     FROM forwarder.outbox WHERE seq > $1 ORDER BY seq LIMIT $2
@@ -33,32 +35,44 @@ _PAGE = """
 async def measure(size: Size, runs: int) -> Sequence[Figure]:
     """Events a second of `listen --once`, of reading the same rows, and of putting the same bytes."""
     drained: list[Drained] = []
+    in_json: list[Drained] = []
     start_ups: list[Drained] = []
     reading: list[float] = []
     putting: list[float] = []
+    putting_json: list[float] = []
     plain: list[float] = []
     async with rig() as ready, ready.sink() as sink_url:
         await produce(ready, size.drain_events)
         events = await ready.connection.fetchval("SELECT count(*) FROM forwarder.outbox")
         records = await _records(ready)
         for _ in range(runs):
-            await ready.rewind()
-            drained.append(await listen_once(ready, sink_url))
+            for runs_in, options in ((drained, ""), (in_json, _JSON)):
+                await ready.rewind()
+                runs_in.append(await listen_once(ready, sink_url + options))
             start_ups.append(await listen_once(ready, sink_url))
             reading.append(events / await _read(ready.url))
             putting.append(events / await _put(records, sink_url))
+            putting_json.append(events / await _put(records, sink_url + _JSON))
             plain.append(events / await _put_plainly(records, sink_url))
         record_bytes = records.stat().st_size / events
     rates = [events / run.drain_seconds for run in drained]
     limits = [1 / (1 / read + 1 / put) for read, put in zip(reading, putting, strict=True)]
-    cpu = [(run.cpu_seconds - idle.cpu_seconds) / events * 1e6 for run, idle in zip(drained, start_ups, strict=True)]
     return [
         Figure(name=f"drain of {events:,} events", unit="events/s", runs=rates, at_least=100_000),
         Figure(name="… by the wall clock, start-up included", unit="events/s", runs=_by_wall_clock(events, drained)),
-        Figure(name="… CPU of the listener, start-up not included", unit="µs/event", runs=cpu, at_most=8.3, digits=1),
+        Figure(
+            name="… CPU of the listener, start-up not included",
+            unit="µs/event",
+            runs=_cpu(events, drained, start_ups),
+            at_most=8.3,
+            digits=1,
+        ),
+        Figure(name="… CPU in JSON", unit="µs/event", runs=_cpu(events, in_json, start_ups), digits=1),
         Figure(name="reading the same rows alone", unit="events/s", runs=reading),
         Figure(name="putting the same bytes alone", unit="events/s", runs=putting),
+        Figure(name="… in JSON", unit="events/s", runs=putting_json),
         Figure(name="putting them by plain aiobotocore", unit="events/s", runs=plain),
+        Figure(name="drain / plain aiobotocore", unit="x", runs=ratios(rates, plain), at_least=1.3, digits=2),
         Figure(name="the limit: reading, then putting", unit="events/s", runs=limits),
         Figure(name="drain / limit", unit="x", runs=ratios(rates, limits), digits=2),
         Figure(name="mean record", unit="bytes", runs=[record_bytes]),
@@ -129,6 +143,11 @@ def _requests(records: Path) -> Iterator[Sequence[Record]]:
         ]:
             seq += len(request)
             yield request
+
+
+def _cpu(events: int, drained: Sequence[Drained], start_ups: Sequence[Drained]) -> Sequence[float]:
+    """Microseconds an event."""
+    return [(run.cpu_seconds - idle.cpu_seconds) / events * 1e6 for run, idle in zip(drained, start_ups, strict=True)]
 
 
 def _by_wall_clock(events: int, drained: Sequence[Drained]) -> Sequence[float]:

@@ -180,13 +180,13 @@ def code_of(error: botocore.exceptions.ClientError) -> str:
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> Refused | Unavailable:
     code = _plain_code_of(error)
     message = f"{what}: {_said(error)}"
-    if error.operation_name == "PutRecords" and _status_of(error) == _TOO_LARGE:
+    if error.operation_name == "PutRecords" and status_of(error) == _TOO_LARGE:
         return TooLarge(f"{message}; see what limits the size of a request on the way to the stream")
     if code in INVALID:
         return Invalid(f"{what}: {code}: {reason(_message(error))}; {INVALID[code]}", code=code)
     if code in _REFUSALS:
         return Refused(f"{message}; {_REFUSALS[code].format(operation=error.operation_name)}")
-    if 300 <= _status_of(error) < 400:
+    if 300 <= status_of(error) < 400:
         return Unavailable(f"{message}; no redirect is followed: check the endpoint, and the proxy if any")
     return Unavailable(f"{message}; {_HINTS[code]}" if code in _HINTS else message)
 
@@ -220,7 +220,7 @@ def _message(error: botocore.exceptions.ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", ""))
 
 
-def _status_of(error: botocore.exceptions.ClientError) -> int:
+def status_of(error: botocore.exceptions.ClientError) -> int:
     """The status of the HTTP answer; 0: unknown."""
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status

@@ -17,9 +17,11 @@ _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CHARACTERS = 300
 # How much of a text is looked at. No sentence is longer; a body that is quoted may be.
 _HEARD_CHARACTERS = 2000
-# Where a quotation begins: of headers, of a document in JSON or HTML, or of anything that stands on a line of its own.
+# Where a quotation begins: of headers, of a document in JSON or HTML, of a body in CBOR (a2 or bf, if the bytes are taken for characters), or
+# of anything that is no text or stands on a line of its own.
 _QUOTATION = re.compile(
-    r"[{<\r\n]|Canonical|String-to-Sign|[\w-]*Authorization:|\b(Basic|Bearer) | HTTP/1", re.IGNORECASE
+    r"[{<\x00-\x08\x0a-\x1f\x7f-\xa2\xbf\ufffd]|Canonical|String-to-Sign|[\w-]*Authorization:|\b(Basic|Bearer) | HTTP/1",
+    re.IGNORECASE,
 )
 _END_OF_SENTENCE = re.compile(r"\.\s")
 # Data, a token or a signature. Words that begin as an ARN or a URL are left alone: the names in them may be as long.

@@ -12,6 +12,7 @@ renews the credentials.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError
 from botocore.parsers import create_parser
 
+from forwarder.aws import cbor
 from forwarder.aws.http_session import Sliced, Slices
 from forwarder.aws.sigv4 import Signer
 
@@ -35,12 +37,18 @@ _OWN_HEADERS = {"authorization", "x-amz-date", "x-amz-security-token", "content-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+class NoCbor(ClientError):  # type: ignore[misc]
+    """A refusal of a request in CBOR that is in another format: the page of a gateway, or of an endpoint that knows JSON alone."""
+
+
 class SignedPost:
     """Requests for one operation of a client; the caller makes their bodies and reads their answers."""
 
-    def __init__(self, trial: _Trial, operation: Any) -> None:
-        """``operation`` is botocore's model of the operation."""
-        headers = trial.headers
+    def __init__(self, trial: _Trial, operation: Any, *, content_type: str | None = None) -> None:
+        """``operation`` is botocore's model of the operation. ``content_type`` takes the place of that of botocore's request."""
+        headers = trial.headers if content_type is None else trial.headers | {"content-type": content_type}
+        self._trial = trial
+        self._is_cbor = "cbor" in headers.get("content-type", "")
         target = urlsplit(trial.request.url)
         host = target.hostname if target.port == _DEFAULT_PORTS.get(target.scheme) else target.netloc
         signed_names = set(headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";"))
@@ -56,12 +64,17 @@ class SignedPost:
             service=trial.service,
         )
 
+    def in_type(self, content_type: str) -> SignedPost:
+        """The same requests with bodies of another type. Of CBOR, errors are read too."""
+        return SignedPost(self._trial, self._operation, content_type=content_type)
+
     async def send(self, body: bytes | Slices) -> bytes:
         """Make a request, and return the body of its answer.
 
         A body in slices is iterated twice, to be signed and to be sent, so that it need not be in memory whole.
 
         Raises:
+            NoCbor: the request is in CBOR, and it is refused in another format.
             ClientError: the request is refused.
             Exception: whatever else the client raises, if there is no answer or there are no credentials.
         """
@@ -90,6 +103,12 @@ class SignedPost:
 
     async def _error(self, response: AioAWSResponse) -> ClientError:
         facts = await convert_to_response_dict(response, self._operation)
+        kind: type[ClientError] = ClientError
+        if self._is_cbor:
+            if (in_json := _cbor_error_in_json(facts["body"])) is None:
+                kind = NoCbor
+            else:
+                facts["body"] = in_json
         parser = create_parser(self._operation.service_model.resolved_protocol)
         try:
             told = parser.parse(facts, self._operation.output_shape)
@@ -98,7 +117,21 @@ class SignedPost:
                 "Error": {"Code": str(response.status_code), "Message": f"an odd answer: {type(error).__name__}"},
                 "ResponseMetadata": {"HTTPStatusCode": response.status_code},
             }
-        return ClientError(told, self._operation.name)
+        return kind(told, self._operation.name)
+
+
+def _cbor_error_in_json(body: bytes) -> bytes | None:
+    """An error that is written in CBOR, for botocore's parser, which reads JSON; None: it is not in CBOR.
+
+    In both formats it is a map with ``__type`` and ``message``.
+    """
+    try:
+        members = cbor.decode(body)
+    except cbor.Malformed:
+        return None
+    if not isinstance(members, dict):
+        return None
+    return json.dumps({name: value for name, value in members.items() if isinstance(value, str)}).encode()
 
 
 async def learn(client: Any, operation_name: str, parameters: Mapping[str, Any]) -> SignedPost:

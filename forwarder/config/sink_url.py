@@ -16,6 +16,7 @@ Ordering = Literal["strict", "none"]
 OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
 Compression = Literal["none", "gzip", "zstd"]
 OnPoison = Literal["dead-letter", "halt-lane"]
+Protocol = Literal["auto", "cbor", "json"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -23,6 +24,7 @@ PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
+PROTOCOLS: tuple[Protocol, ...] = ("auto", "cbor", "json")
 _OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
 COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 _BOOLEANS = ("false", "true")
@@ -30,7 +32,15 @@ _BOOLEANS = ("false", "true")
 _COMMON_OPTIONS = ("format", "partition_key", "prefix")
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
 _FRAMING_OPTIONS = ("newline", "compression")
-_KINESIS_OPTIONS = (*_ACCESS_OPTIONS, *_FRAMING_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
+_KINESIS_OPTIONS = (
+    *_ACCESS_OPTIONS,
+    *_FRAMING_OPTIONS,
+    "aggregation",
+    "ordering",
+    "oversize",
+    "on_poison",
+    "protocol",
+)
 
 # As in botocore's model of Kinesis; the group of the region is ours.
 _STREAM_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
@@ -70,6 +80,8 @@ class KinesisTarget:
     ordering: Ordering = "strict"
     oversize: Oversize = DEAD_LETTER
     on_poison: OnPoison = "dead-letter"
+    # What PutRecords is written in; auto: CBOR where the endpoint takes it.
+    protocol: Protocol = "auto"
 
     def __str__(self) -> str:
         return f"kinesis://{self.stream}"
@@ -218,6 +230,7 @@ def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTa
         ordering=_choice(url, "ordering", options.get("ordering", ORDERINGS[0]), ORDERINGS),
         oversize=_oversize(url, options.get("oversize", DEAD_LETTER.kind)),
         on_poison=_choice(url, "on_poison", options.get("on_poison", ON_POISON[0]), ON_POISON),
+        protocol=_choice(url, "protocol", options.get("protocol", PROTOCOLS[0]), PROTOCOLS),
     )
     if arn and target.region != arn["region"]:
         raise Misconfigured(f"sink URL {url!r} gives another region than its ARN; leave region out")

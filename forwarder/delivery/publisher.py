@@ -35,10 +35,13 @@ class Publisher:
         self._metrics = metrics
         self._complaints = Throttled(seconds=10.0)
 
-    async def publish(self, records: Sequence[Record], *, in_flight: int) -> Sequence[Rejection]:
+    async def publish(
+        self, records: Sequence[Record], *, in_flight: int, size: int | None = None
+    ) -> Sequence[Rejection]:
         """Offer the records in one request; if the sink refuses one of them and does not say which, in halves until it is found.
 
-        Returns the records that were not stored, in their order. ``in_flight`` counts the requests under way, this one included.
+        Returns the records that were not stored, in their order. ``in_flight`` counts the requests under way, this one included. ``size`` is
+        how many bytes of data the records have, if the caller knows.
 
         Raises:
             Unavailable: the lease is over; nothing was sent.
@@ -56,7 +59,7 @@ class Publisher:
             return [*first, *await self.publish(records[middle:], in_flight=in_flight)]
         except Unavailable as error:
             return self._failed(records, error)
-        self._answered(records, rejections, seconds=anyio.current_time() - began, in_flight=in_flight)
+        self._answered(records, rejections, seconds=anyio.current_time() - began, in_flight=in_flight, size=size)
         return rejections
 
     def _failed(self, records: Sequence[Record], error: Unavailable) -> Sequence[Rejection]:
@@ -68,13 +71,22 @@ class Publisher:
         return [Rejection(record=record, code="Unavailable") for record in records]
 
     def _answered(
-        self, records: Sequence[Record], rejections: Sequence[Rejection], *, seconds: float, in_flight: int
+        self,
+        records: Sequence[Record],
+        rejections: Sequence[Rejection],
+        *,
+        seconds: float,
+        in_flight: int,
+        size: int | None,
     ) -> None:
-        # By object, since a change and a dead letter made of it have the same seq.
-        refused = {id(rejection.record) for rejection in rejections}
-        stored = [record for record in records if id(record) not in refused] if refused else records
+        stored = records
+        if rejections or size is None:
+            # By object, since a change and a dead letter made of it have the same seq.
+            refused = {id(rejection.record) for rejection in rejections}
+            stored = [record for record in records if id(record) not in refused]
+            size = data_bytes(stored)
         self._concurrency.finished(seconds, in_flight=in_flight, rejected=len(rejections), records=len(records))
-        self._metrics.request(seconds=seconds, records=len(stored), size=data_bytes(stored))
+        self._metrics.request(seconds=seconds, records=len(stored), size=size)
         if self._state.trouble and stored:
             self._state.trouble = None
             logger.info("sink answers again")

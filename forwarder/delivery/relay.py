@@ -254,7 +254,7 @@ class Relay:
     async def _send(self, tasks: TaskGroup, records: Sequence[Record], size: int) -> None:
         """Offer records, which have ``size`` bytes of data, and deal with each by what the sink has said of it."""
         began = anyio.current_time()
-        rejections = await self._publisher.publish(records, in_flight=self.in_flight)
+        rejections = await self._publisher.publish(records, in_flight=self.in_flight, size=size)
         self.in_flight -= 1
         self._bytes_under_way -= size
         sorted_out = triage(rejections)

@@ -126,10 +126,10 @@ async def test_credentials_that_are_no_good_are_told_and_say_nothing_against_our
         sink._put._client._request_signer._credentials._advisory_refresh_timeout = 3600
         with pytest.raises(Unavailable, match=told):
             await signed_by(server, sink)
-        assert sink._put._post
+        assert sink._put._posts
         server.always(CREDENTIALS, credentials("NEW", minutes=300))
         assert await signed_by(server, sink) == "NEW"
-        assert sink._put._post
+        assert sink._put._posts
     assert "plain call" not in caplog.text
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from forwarder.local.kinesis.faults import Delay, FailRecords, Hang, LoseResponse
-from forwarder.sinks.kinesis import shards, wire
+from forwarder.sinks.kinesis import shards, wire, wire_cbor
 from forwarder.sinks.kinesis.shard_map import ShardMap
 from forwarder.sinks.kinesis.shards import THROTTLED
 from tests.databases import Database
@@ -68,7 +68,7 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
 ) -> None:
     refused = refused_unpaced = 0
 
-    def count_refusals(answer: bytes, *, decode: Decode = wire.decode) -> Sequence[wire.Result]:
+    def count_refusals(answer: bytes, *, decode: Decode = wire_cbor.decode) -> Sequence[wire.Result]:
         nonlocal refused
         results = decode(answer)
         refused += sum(1 for result in results if result.error_code)
@@ -80,7 +80,7 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
             super().__init__(shards)
             refused_unpaced = refused
 
-    monkeypatch.setattr(wire, "decode", count_refusals)
+    monkeypatch.setattr(wire_cbor, "decode", count_refusals)
     monkeypatch.setattr(shards, "ShardMap", ListedShards)
     await write_rows(ledger, database.url, *range(1000, 5000))
     async with kinesis_with_stream(shards=1, limits=True) as served, listening(database.url, served.sink):

@@ -61,7 +61,7 @@ def refusing(*ids: int) -> ByContent:
     patterns = [re.compile(rb'"key":{"id":%d}' % identity) for identity in ids]
 
     def choose(request: Request) -> Answer | None:
-        data = b"".join(base64.b64decode(record["Data"]) for record in request.content["Records"])
+        data = b"".join(data for _, data in request.records)
         return REFUSAL if any(pattern.search(data) for pattern in patterns) else None
 
     return ByContent(choose=choose)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ import anyio
 from anyio.abc import ByteStream, Listener, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSListener
+
+from forwarder.aws import cbor
 
 # What any request is, whatever its operation.
 ANY = "*"
@@ -37,8 +39,19 @@ class Request:
 
     @property
     def content(self) -> Any:
-        """Its body, read as JSON."""
-        return json.loads(self.body)
+        """Its body, read as what it says that it is."""
+        return cbor.decode(self.body) if self.is_cbor else json.loads(self.body)
+
+    @property
+    def is_cbor(self) -> bool:
+        """Whether it is in CBOR, and not in JSON."""
+        return "cbor" in self.headers.get("content-type", "")
+
+    @property
+    def records(self) -> Sequence[tuple[str, bytes]]:
+        """Key and data of each record of a PutRecords."""
+        members = [(record["PartitionKey"], record["Data"]) for record in self.content["Records"]]
+        return members if self.is_cbor else [(key, b64decode(data)) for key, data in members]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +61,18 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    # In place of a body: what it says, in the format of the request.
+    content: Any = None
     # It comes when the head of the request is read, and no byte more is.
     is_hasty: bool = False
 
-    @property
-    def encoded(self) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} -", f"Content-Length: {len(self.body)}", *map(": ".join, self.headers)]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
+    def encoded(self, request: Request) -> bytes:
+        """The bytes that answer this request."""
+        body = self.body
+        if self.content is not None:
+            body = cbor.encode(self.content) if request.is_cbor else json.dumps(self.content).encode()
+        lines = [f"HTTP/1.1 {self.status} -", f"Content-Length: {len(body)}", *map(": ".join, self.headers)]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +125,8 @@ Behaviour = Answer | StopReading | Silence | Late | Drip | Flood | TooLargeAbove
 
 
 def answer(content: Any, *, status: int = 200) -> Answer:
-    """An answer in JSON."""
-    return Answer(status=status, body=json.dumps(content).encode())
+    """An answer as Kinesis gives it, in the format of the request."""
+    return Answer(status=status, content=content)
 
 
 def redirect(url: str) -> Answer:
@@ -192,12 +210,14 @@ class Misbehaving:
                 raise anyio.EndOfStream
         if isinstance(behaviour, Answer) and behaviour.is_hasty:
             self.requests.append(Request(operation=operation, headers=headers))
-            await stream.send(behaviour.encoded)
+            await stream.send(behaviour.encoded(self.requests[-1]))
             await anyio.sleep_forever()
         length = int(headers.get("content-length", 0))
         if isinstance(behaviour, TooLargeAbove) and length > behaviour.size and not behaviour.reads:
             self.requests.append(Request(operation=operation, headers=headers))
-            await stream.send(Answer(status=413, body=behaviour.body, headers=(("Connection", "close"),)).encoded)
+            await stream.send(
+                Answer(status=413, body=behaviour.body, headers=(("Connection", "close"),)).encoded(self.requests[-1])
+            )
             raise anyio.ClosedResourceError
         if "expect" in headers:
             await stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -216,19 +236,19 @@ class Misbehaving:
             await anyio.sleep_forever()
         elif isinstance(behaviour, Late):
             await self._released.wait()
-            await stream.send(self._usual(request).encoded)
+            await stream.send(self._usual(request).encoded(request))
         elif isinstance(behaviour, Drip):
             await self._drip(behaviour, stream)
         elif isinstance(behaviour, Flood):
             await self._flood(behaviour, stream)
         elif isinstance(behaviour, TooLargeAbove) and len(request.body) > behaviour.size:
-            await stream.send(Answer(status=413, body=behaviour.body).encoded)
+            await stream.send(Answer(status=413, body=behaviour.body).encoded(request))
         elif isinstance(behaviour, Answer):
-            await stream.send(behaviour.encoded)
+            await stream.send(behaviour.encoded(request))
         elif isinstance(behaviour, ByContent) and (chosen := behaviour.choose(request)):
-            await stream.send(chosen.encoded)
+            await stream.send(chosen.encoded(request))
         else:
-            await stream.send(self._usual(request).encoded)
+            await stream.send(self._usual(request).encoded(request))
 
     async def _drip(self, drip: Drip, stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 -\r\nContent-Length: 1000000\r\n\r\n")
@@ -256,10 +276,11 @@ class Misbehaving:
         return Answer(headers=(("ETag", '"any"'),)) if request.operation.startswith("PUT ") else Answer()
 
     def _put_records(self, request: Request) -> Any:
-        keys = [record["PartitionKey"] for record in request.content["Records"]]
+        records = request.records
+        keys = [key for key, _ in records]
         first = len(self.stored)
         self.stored += keys
-        self.records += [(record["PartitionKey"], b64decode(record["Data"])) for record in request.content["Records"]]
+        self.records += records
         results = [
             {"ShardId": SHARD["ShardId"], "SequenceNumber": str(first + index)} for index, _ in enumerate(keys, start=1)
         ]

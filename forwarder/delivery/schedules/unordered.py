@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
-from forwarder.delivery.schedules.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
+from forwarder.delivery.schedules.turns import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
 from forwarder.records.record import Record
 
 

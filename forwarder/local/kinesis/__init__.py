@@ -1,4 +1,4 @@
-"""A local Kinesis: the JSON API, served from memory, with the limits of the real one and with scripted faults.
+"""A local Kinesis: the API in JSON and CBOR, served from memory, with the limits of the real one and with scripted faults.
 
 ::
 
@@ -8,7 +8,7 @@
 A request goes through ``server`` (HTTP, and carries out faults), ``faults`` (decides what goes wrong), ``operations`` (a table of the API)
 and the module of its operation: ``administration``, ``description``, ``shard_listing``, ``resharding``, ``writing`` or ``reading``. These
 act on ``account`` and ``stream``, which is made of ``shards``, ``log``, ``sequence`` and ``budget``. ``protocol`` has the API's shapes,
-``constraints`` its rules, ``errors`` its words.
+``codecs`` its formats, ``constraints`` its rules, ``errors`` its words.
 """
 
 from forwarder.local.kinesis.local_kinesis import LocalKinesis

@@ -48,5 +48,5 @@ def unknown_operation(name: str) -> KinesisError:
 
 
 def serialization(message: str) -> KinesisError:
-    """The body is not JSON, or a member has the wrong type."""
+    """The body is neither JSON nor CBOR, as it claims to be, or a member has the wrong type."""
     return KinesisError("SerializationException", message)

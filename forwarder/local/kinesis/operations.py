@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
+from forwarder.aws.cbor import Malformed
 from forwarder.local.kinesis import administration, description, errors, iterators, reading, resharding, writing
 from forwarder.local.kinesis.account import Context, name_in
+from forwarder.local.kinesis.codecs import Codec
 from forwarder.local.kinesis.protocol import (
     CreateStreamRequest,
     DescribeStreamRequest,
@@ -33,15 +35,14 @@ from forwarder.local.kinesis.shard_listing import list_shards
 TARGET_PREFIX = "Kinesis_20131202."
 # Credential=AKID/20260102/eu-west-1/kinesis/aws4_request
 _CREDENTIAL_SCOPE = re.compile(r"Credential=[^,\s]+/\d{8}/(?P<region>[a-z0-9-]+)/kinesis/aws4_request")
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation: how its request is read, and what carries it out."""
+    """One operation: the shape of its request, and what carries it out."""
 
     name: str
-    decode: Callable[[bytes], Any]
+    shape: type[Shape]
     act: Callable[[Any, Context], Shape | None]
 
 
@@ -51,11 +52,13 @@ class Call:
 
     operation: Operation
     request: Any
+    # For the answer.
+    codec: Codec
     # The client's region.
     region: str | None = None
 
     @classmethod
-    def read(cls, target: str, body: bytes, *, authorization: str = "") -> "Call":
+    def read(cls, target: str, body: bytes, *, codec: Codec, authorization: str = "") -> "Call":
         """Read a request.
 
         Args:
@@ -70,9 +73,10 @@ class Call:
             raise errors.unknown_operation(target.removeprefix(TARGET_PREFIX))
         scope = _CREDENTIAL_SCOPE.search(authorization)
         try:
-            return cls(operation=operation, request=operation.decode(body), region=scope and scope["region"])
-        except msgspec.DecodeError as error:
+            request = codec.decode(body, operation.shape)
+        except (msgspec.DecodeError, Malformed) as error:
             raise errors.serialization(str(error)) from error
+        return cls(operation=operation, request=request, codec=codec, region=scope and scope["region"])
 
     @property
     def stream(self) -> str | None:
@@ -106,7 +110,7 @@ class Call:
         """
         context.account.settle(now=context.now)
         response = self.operation.act(self.request, context)
-        return b"" if response is None else _encode(response)
+        return b"" if response is None else self.codec.encode(response)
 
 
 _TABLE: Mapping[OperationName, tuple[type[Shape], Callable[[Any, Context], Shape | None]]] = {
@@ -132,6 +136,5 @@ _TABLE: Mapping[OperationName, tuple[type[Shape], Callable[[Any, Context], Shape
     ),
 }
 OPERATIONS: Mapping[str, Operation] = {
-    name: Operation(name=name, decode=msgspec.json.Decoder(shape).decode, act=act)
-    for name, (shape, act) in _TABLE.items()
+    name: Operation(name=name, shape=shape, act=act) for name, (shape, act) in _TABLE.items()
 }

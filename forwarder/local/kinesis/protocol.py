@@ -1,6 +1,6 @@
-"""The shapes of the Kinesis JSON 1.1 API, as far as this server reads and writes them.
+"""The shapes of the Kinesis API, as far as this server reads and writes them. ``codecs`` reads and writes them in JSON and in CBOR.
 
-``Data`` is bytes here and base64 on the wire. Times are seconds of the Unix epoch. A member that is absent is None here, and one that is
+``Data`` is bytes here, and base64 in JSON. Times are seconds of the Unix epoch. A member that is absent is None here, and one that is
 None is left out of an answer. Constraints are checked by ``constraints``, not here.
 """
 

@@ -13,13 +13,13 @@ import msgspec
 from aiohttp import web
 
 from forwarder.local.kinesis import errors
+from forwarder.local.kinesis.codecs import JSON, Codec, codec_of
 from forwarder.local.kinesis.errors import KinesisError
 from forwarder.local.kinesis.faults import CommitLate, Decision, Document, Drop, Error, Hang, LoseResponse, Refuse
 from forwarder.local.kinesis.local_kinesis import LocalKinesis
 from forwarder.local.kinesis.operations import Call
 from forwarder.local.kinesis.protocol import ErrorResponse
 
-CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_BODY_BYTES = 20 << 20
 _READ_BUFFER_BYTES = 1 << 20
 # How long requests may still take when serving ends. Not 0, which aiohttp takes for "wait for ever".
@@ -84,16 +84,15 @@ class _Door:
         if (request.content_length or 0) > MAX_BODY_BYTES:
             return _response(b"", status=413)
         body = await request.content.read()
+        codec = codec_of(request.content_type)
         try:
             if request.path == "/faults":
                 return self._replace_faults(request, body)
-            if "cbor" in request.content_type:
-                raise errors.serialization("This server speaks JSON: set CBOR_ENABLED=false or AWS_CBOR_DISABLE=true.")
             target, authorization = (request.headers.get(name, "") for name in ("X-Amz-Target", "Authorization"))
-            return await self._answer(Call.read(target, body, authorization=authorization), request)
+            return await self._answer(Call.read(target, body, codec=codec, authorization=authorization), request)
         except KinesisError as error:
             refusal = ErrorResponse(kind=error.kind, message=error.message)
-            return _response(msgspec.json.encode(refusal), status=error.status)
+            return _response(codec.encode(refusal), status=error.status, codec=codec)
 
     async def _answer(self, call: Call, request: web.BaseRequest) -> web.StreamResponse:
         decision = self._kinesis.decide(call)
@@ -112,7 +111,7 @@ class _Door:
         body = self._kinesis.answer(call, decision)
         if decision.delay_seconds:
             await anyio.sleep(decision.delay_seconds)
-        return _drop(request) if isinstance(decision.ending, LoseResponse) else _response(body)
+        return _drop(request) if isinstance(decision.ending, LoseResponse) else _response(body, codec=call.codec)
 
     def _commit(self, call: Call, decision: Decision) -> None:
         """Carry out a call whose client is gone; a refusal has nobody to go to."""
@@ -151,6 +150,6 @@ def _drop(request: web.BaseRequest) -> web.StreamResponse:
     return _response(b"")
 
 
-def _response(body: bytes, *, status: int = 200) -> web.Response:
-    headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": str(uuid.uuid4())}
+def _response(body: bytes, *, status: int = 200, codec: Codec = JSON) -> web.Response:
+    headers = {"Content-Type": codec.content_type, "x-amzn-RequestId": str(uuid.uuid4())}
     return web.Response(body=body, status=status, headers=headers)

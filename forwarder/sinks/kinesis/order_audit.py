@@ -46,22 +46,40 @@ class OrderAudit:
 
         The mark of a shard that went back is lowered to what the answer says. Else every later record would be one more regression.
         """
-        regressions: dict[str, Regression] = {}
-        tops: dict[str, str] = {}
-        # Runs for every record, so it calls no function that it can do without.
-        for result in results:
-            if result.error_code:
-                continue
-            shard, number = result.shard_id, result.sequence_number
-            mark = marks.get(shard)
-            if mark is not None and not _rises(mark, number) and shard not in regressions:
-                regressions[shard] = Regression(shard_id=shard, before=mark, after=number)
-            if _rises(tops.get(shard, ""), number):
-                tops[shard] = number
+        lowest, tops = _span(results)
+        regressions = [
+            Regression(shard_id=shard, before=marks[shard], after=number)
+            for shard, number in lowest.items()
+            if shard in marks and not _rises(marks[shard], number)
+        ]
+        gone_back = {regression.shard_id for regression in regressions}
         for shard, top in tops.items():
-            if shard in regressions or _rises(self._highest.get(shard, ""), top):
+            if shard in gone_back or _rises(self._highest.get(shard, ""), top):
                 self._highest[shard] = top
-        return list(regressions.values())
+        return regressions
+
+
+def _span(results: Sequence[Result]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The lowest and the highest sequence number of each shard in an answer.
+
+    A shard numbers the records of a request as they come, so this goes through an answer once, and compares each number with the one before it.
+    It runs for every record, so it calls no function that it can do without.
+    """
+    lowest: dict[str, str] = {}
+    tops: dict[str, str] = {}
+    for result in results:
+        if result.error_code:
+            continue
+        shard, number = result.shard_id, result.sequence_number
+        top = tops.get(shard)
+        if top is None:
+            lowest[shard] = tops[shard] = number
+        # The same as `_rises(top, number)`, where they are of one length, as they are but for odd streams.
+        elif (top < number) if len(top) == len(number) else (len(top) < len(number)):
+            tops[shard] = number
+        elif not _rises(lowest[shard], number):
+            lowest[shard] = number
+    return lowest, tops
 
 
 def _rises(before: str, after: str) -> bool:

@@ -1,16 +1,16 @@
 """The call of PutRecords, in one of two ways that differ in speed alone.
 
-1. By an HTTP request that we make and sign (``forwarder.aws.signed_post``): some 10 µs a record less. It rests on what botocore's events
-   carry, which may change with its version, and its signature must equal botocore's. So it is tried at start, with a request that
-   holds no record and does not leave the machine.
-2. By botocore's ``put_records``, if anything about the first way is not as expected, at start or later. After ten minutes the first way
-   is tried again.
+1. By an HTTP request that we make and sign (``forwarder.aws.signed_post``): some 10 µs a record less. It is in CBOR, where the endpoint
+   takes that, else in JSON (``protocol_choice``). It rests on what botocore's events carry, which may change with its version, and its
+   signature must equal botocore's. So it is tried at start, with a request that holds no record and does not leave the machine.
+2. By botocore's ``put_records``, in JSON, if anything about the first way is not as expected, at start or later. After ten minutes the
+   first way is tried again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -18,15 +18,17 @@ import anyio
 import msgspec
 from botocore.exceptions import ClientError
 
-from forwarder.aws import redaction, signed_post
+from forwarder.aws import cbor, redaction, signed_post
 from forwarder.aws.call import aws_call
 from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, PASSING, code_of
 from forwarder.aws.session import is_at_aws
 from forwarder.aws.signed_post import SignedPost
+from forwarder.config.sink_url import Protocol
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.records.record import Record, data_bytes
-from forwarder.sinks.kinesis import wire
-from forwarder.sinks.kinesis.wire import Result
+from forwarder.sinks.kinesis import wire, wire_cbor, wire_json
+from forwarder.sinks.kinesis.protocol_choice import ProtocolChoice
+from forwarder.sinks.kinesis.wire import Result, Slices, Wire
 
 # What a dry run may find that waiting cannot mend. Every other error is left to the first real request, which says more.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
@@ -35,7 +37,7 @@ _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 _FORESEEN = (*PASSING, ClientError)
 
 # What it raises to read an odd answer: it is nested too deep, is no UTF-8, or is no answer of PutRecords.
-_ILLEGIBLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_ILLEGIBLE = (msgspec.DecodeError, cbor.Malformed, RecursionError, UnicodeDecodeError)
 
 # The code of a record of which the answer says neither that it is stored nor why it is not.
 NO_SEQUENCE_NUMBER = "NoSequenceNumber"
@@ -53,7 +55,8 @@ logger = logging.getLogger(__name__)
 class PutRecords:
     """One stream's PutRecords."""
 
-    def __init__(self, client: Any, stream: str) -> None:
+    def __init__(self, client: Any, stream: str, *, protocol: Protocol = "auto") -> None:
+        self._choice = ProtocolChoice(protocol)
         self._client = client
         self._stream = stream
         self._naming = wire.naming(stream)
@@ -61,8 +64,10 @@ class PutRecords:
         self._chosen_at = -inf
         # Why no post was used when that was logged last; the same reason is not logged twice in a row.
         self._reason = ""
-        # None: the plain call is used.
-        self._post: SignedPost | None = None
+        # Why JSON was used in place of CBOR when that was logged last.
+        self._blamed_for = ""
+        # By the name of the protocol; empty: the plain call is used.
+        self._posts: Mapping[str, SignedPost] = {}
 
     async def send(self, records: Sequence[Record]) -> Sequence[Result]:
         """Make one request, and say what became of each record, in their order.
@@ -70,14 +75,12 @@ class PutRecords:
         Raises:
             Refused, Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
-        if self._post is None and self._chosen_at > -inf:
+        if not self._posts and self._chosen_at > -inf:
             await self.choose_way()
         size = data_bytes(records)
         with aws_call(f"stream {self._stream}", sent_bytes=size):
             try:
-                results = await (
-                    self._send_by(self._post, records, size=size) if self._post else self._send_plainly(records)
-                )
+                results = await (self._send_by_post(records, size) if self._posts else self._send_plainly(records))
             except _ILLEGIBLE as error:
                 raise Unavailable(
                     f"stream {self._stream}: cannot read the answer to PutRecords: {_named(error)}"
@@ -109,7 +112,7 @@ class PutRecords:
             Refused, Unavailable: the credentials cannot be had.
         """
         now = anyio.current_time()
-        if self._post or now - self._chosen_at < LEARN_AGAIN_SECONDS:
+        if self._posts or now - self._chosen_at < LEARN_AGAIN_SECONDS:
             return
         with aws_call(f"stream {self._stream}"):
             await self._choose_way(now)
@@ -117,7 +120,8 @@ class PutRecords:
     async def _choose_way(self, now: float) -> None:
         await self._obtain_credentials()
         try:
-            self._post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
+            post = await signed_post.learn(self._client, "PutRecords", {"Records": [], **self._naming})
+            self._posts = {wire.NAME: post.in_type(wire.CONTENT_TYPE) for wire in (wire_cbor, wire_json)}
         except Exception as error:  # noqa: BLE001 - a botocore that has changed may raise anything; the stream was not asked
             if _may_pass(error):
                 # Most likely the credentials could not be had just now; it is tried again before the next request.
@@ -125,11 +129,46 @@ class PutRecords:
             self._bar_post("this botocore does not let itself be copied: sending by its plain call, slower", error)
         self._chosen_at = now
 
-    async def _send_by(self, post: SignedPost, records: Sequence[Record], *, size: int) -> Sequence[Result]:
-        make = wire.encode if size <= WHOLE_BYTES else wire.Slices
+    def body_bytes(self, records: Sequence[Record]) -> int:
+        """The length of the body of a request for these records, without the part that names the stream."""
+        return self._wire.body_bytes(records)
+
+    @property
+    def _wire(self) -> Wire:
+        """What the next request is made in."""
+        return self._choice.wire(anyio.current_time()) if self._posts else wire_json
+
+    async def _send_by_post(self, records: Sequence[Record], size: int) -> Sequence[Result]:
+        wire = self._wire
+        try:
+            results = await self._request(wire, records, size)
+        except (ClientError, *_ILLEGIBLE) as error:
+            if wire is wire_json or not self._choice.doubts(error):
+                raise
+            return await self._send_in_json(records, size, error)
+        if wire is wire_cbor:
+            self._choice.prove()
+        return results
+
+    async def _send_in_json(self, records: Sequence[Record], size: int, error: Exception) -> Sequence[Result]:
+        """Send in JSON what has failed in CBOR, to see whether that is to blame."""
+        reason = _named(error)
+        if not self._choice.is_free:
+            raise Unavailable(
+                f"stream {self._stream}: {reason}; if the endpoint takes no CBOR, take protocol out of the sink's URL"
+            )
+        results = await self._request(wire_json, records, size)
+        if self._choice.blame(anyio.current_time()) and reason != self._blamed_for:
+            self._blamed_for = reason
+            logger.info("the endpoint takes no CBOR: sending in JSON", extra={"reason": reason})
+        return results
+
+    async def _request(self, wire: Wire, records: Sequence[Record], size: int) -> Sequence[Result]:
+        post = self._posts[wire.NAME]
+        body = wire.encode(self._stream, records) if size <= WHOLE_BYTES else Slices(wire, self._stream, records)
         await self._obtain_credentials()
         try:
-            answer = await post.send(make(self._stream, records))
+            answer = await post.send(body)
         except _FORESEEN:
             raise
         except Exception as error:
@@ -145,7 +184,7 @@ class PutRecords:
             await credentials.get_frozen_credentials()
 
     def _bar_post(self, what: str, error: Exception) -> None:
-        self._post, self._chosen_at = None, anyio.current_time()
+        self._posts, self._chosen_at = {}, anyio.current_time()
         before, self._reason = self._reason, _named(error)
         if self._reason != before:
             logger.warning(what, extra={"reason": self._reason})

@@ -21,7 +21,8 @@ from anyio.lowlevel import checkpoint
 from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
-from forwarder.delivery.schedules.lanes import Lanes, unknown
+from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.schedules.turns import unknown
 from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.errors import ForwarderError, Unavailable
 from forwarder.metrics import SinkMetrics

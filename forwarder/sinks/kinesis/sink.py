@@ -33,7 +33,6 @@ from forwarder.sinks.kinesis.put_records import PutRecords
 from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.sinks.kinesis.shards import KinesisShards
 from forwarder.sinks.kinesis.stream_watch import KinesisWatch
-from forwarder.sinks.kinesis.wire import body_bytes
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
@@ -59,7 +58,7 @@ class KinesisSink:
     ) -> None:
         is_ordered = target.ordering == "strict"
         self._client = client
-        self._put = PutRecords(client, target.stream)
+        self._put = PutRecords(client, target.stream, protocol=target.protocol)
         self._watch = KinesisWatch(client, target.stream, is_ordered=is_ordered, report=report)
         self._shards = KinesisShards(
             client,
@@ -147,7 +146,7 @@ class KinesisSink:
             # It worked at start; a permission that was withdrawn since, say, may be given back while we keep trying.
             raise Unavailable(str(error)) from error
         if not self._limit.is_untried:
-            self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
+            self._limit.passed(_bytes(records), body_bytes=self._put.body_bytes(records), now=anyio.current_time())
         if self._audit and (regressions := self._audit.check(results, marks)):
             self._report(regressions)
         failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
@@ -168,7 +167,7 @@ class KinesisSink:
         Raises:
             Unavailable: requests are refused whatever their size.
         """
-        size, now = body_bytes(records), anyio.current_time()
+        size, now = self._put.body_bytes(records), anyio.current_time()
         if len(records) > 1 or records[0].followers:
             is_worth_dividing = self._limit.refused(_bytes(records), body_bytes=size, now=now)
             if not is_worth_dividing:

@@ -1,18 +1,16 @@
-"""The body of a PutRecords request, and of its answer. Pure.
+"""What a PutRecords request and its answer have in common in both protocols, ``wire_cbor`` and ``wire_json``. Pure.
 
-    {"StreamName":"changes","Records":[{"Data":"eyJpZCI6…","PartitionKey":"public.orders.42"},…]}
-    {"FailedRecordCount":0,"Records":[{"ShardId":"shardId-000000000000","SequenceNumber":"496…"},…]}
-
-botocore can do this too, but it validates and serialises whatever its models describe, which takes some 10 µs a record more.
+A ``Wire`` is one of these two modules. botocore can do what they do, in JSON alone; but it validates and serialises whatever its models
+describe, which takes some 10 µs a record more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
-from pybase64 import b64encode
 
 from forwarder.records import kpl
 from forwarder.records.record import Record
@@ -27,11 +25,7 @@ class Result(msgspec.Struct, rename="pascal", gc=False):
     error_message: str = ""
 
 
-class _Answer(msgspec.Struct, rename="pascal", gc=False):
-    records: list[Result]
-
-
-class _LooseResult(msgspec.Struct, rename="pascal", gc=False):
+class LooseResult(msgspec.Struct, rename="pascal", gc=False):
     """A result as some endpoints write it: what does not apply is null, and not left out."""
 
     shard_id: str | None = None
@@ -44,49 +38,48 @@ class _LooseResult(msgspec.Struct, rename="pascal", gc=False):
         return Result(self.shard_id or "", self.sequence_number or "", self.error_code or "", self.error_message or "")
 
 
-class _LooseAnswer(msgspec.Struct, rename="pascal", gc=False):
-    records: list[_LooseResult]
-
-
 # How much data a slice takes, where a body is not to be in memory whole. Base64 turns three bytes into four, so it must divide by three.
 SLICE_BYTES = 96 << 10
 
-_JSON = msgspec.json.Encoder()
-# What stands around the data and the key of a record, with the comma behind it.
-_FRAME_BYTES = len('{"Data":"","PartitionKey":},')
-_DECODER = msgspec.json.Decoder(_Answer)
-_LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
 
+class Wire(Protocol):
+    """How one protocol writes a request and reads the answer. A body is what opens it, then each record, then what closes it."""
 
-def naming(stream: str) -> dict[str, str]:
-    """The member of any request that names the stream, by name or by ARN."""
-    return {"StreamARN" if stream.startswith("arn:") else "StreamName": stream}
+    NAME: str
+    CONTENT_TYPE: str
+    CLOSING: bytes
 
+    def encode(self, stream: str, records: Sequence[Record]) -> bytes:
+        """The body of a request; a record with followers travels with them as one aggregate."""
 
-def _opening(stream: str) -> bytes:
-    return _JSON.encode({**naming(stream), "Records": []}).removesuffix(b"]}")
+    def body_bytes(self, records: Sequence[Record]) -> int:
+        """The length of the records in the body of a request, without what opens and closes it."""
 
+    def opening(self, stream: str, count: int) -> bytes:
+        """The body up to the first record."""
 
-def encode(stream: str, records: Sequence[Record]) -> bytes:
-    """The body of a PutRecords request; a record with followers travels with them as one aggregate."""
-    parts = [_opening(stream)]
-    add, json, opening = parts.append, _JSON.encode, b'{"Data":"'
-    # Half as long as to have msgspec encode the bytes.
-    for record in records:
-        add(opening)
-        # The same as `payload(record)`, without a call for a record that has no followers, as most have none.
-        add(b64encode(payload(record) if record.followers else record.data))
-        add(b'","PartitionKey":')
-        add(json(record.partition_key))
-        opening = b'},{"Data":"'
-    add(b"}]}")
-    return b"".join(parts)
+    def before_data(self, number: int, size: int) -> bytes:
+        """A record up to its data, which have ``size`` bytes; the first record has the number 0."""
+
+    def data_part(self, part: memoryview) -> bytes:
+        """A part of the data; every part but the last has ``SLICE_BYTES``."""
+
+    def after_data(self, partition_key: str) -> bytes:
+        """A record from the end of its data on."""
+
+    def decode(self, answer: bytes) -> Sequence[Result]:
+        """What became of each record, in the order of the request.
+
+        Raises:
+            ILLEGIBLE: the answer is not one of PutRecords.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Slices:
-    """What ``encode`` returns, in slices. They are made anew for each iteration, so it can be sent again."""
+    """What ``encode`` of a wire returns, in slices. They are made anew for each iteration, so it can be sent again."""
 
+    wire: Wire
     stream: str
     records: Sequence[Record]
     # By the number of a record that is an aggregate, the digest in its data.
@@ -95,25 +88,30 @@ class Slices:
     @property
     def size(self) -> int:
         """Bytes of all slices together."""
-        # `body_bytes` counts a comma behind each record. Behind the last there is none, but what ends the body.
-        return len(_opening(self.stream)) + body_bytes(self.records) - len(b",") + len(b"]}")
+        wire = self.wire
+        opening = wire.opening(self.stream, len(self.records))
+        return len(opening) + wire.body_bytes(self.records) + len(wire.CLOSING)
 
     def __iter__(self) -> Iterator[bytes]:
-        waiting = bytearray(_opening(self.stream))
-        between = b'{"Data":"'
+        wire = self.wire
+        waiting = bytearray(wire.opening(self.stream, len(self.records)))
         for number, record in enumerate(self.records):
-            waiting += between
             data = memoryview(payload(record, digest=self._digests.get(number)))
             if record.followers:
                 self._digests[number] = bytes(data[-kpl.DIGEST_BYTES :])
+            waiting += wire.before_data(number, len(data))
             for offset in range(0, len(data), SLICE_BYTES):
-                waiting += b64encode(data[offset : offset + SLICE_BYTES])
+                waiting += wire.data_part(data[offset : offset + SLICE_BYTES])
                 if len(waiting) >= SLICE_BYTES:
                     yield bytes(waiting)
                     waiting.clear()
-            waiting += b'","PartitionKey":' + _JSON.encode(record.partition_key)
-            between = b'},{"Data":"'
-        yield bytes(waiting + b"}]}")
+            waiting += wire.after_data(record.partition_key)
+        yield bytes(waiting + wire.CLOSING)
+
+
+def naming(stream: str) -> dict[str, str]:
+    """The member of any request that names the stream, by name or by ARN."""
+    return {"StreamARN" if stream.startswith("arn:") else "StreamName": stream}
 
 
 def payload(record: Record, *, digest: bytes | None = None) -> bytes:
@@ -134,29 +132,10 @@ def payload_bytes(record: Record) -> int:
     return kpl.overhead_bytes(record.partition_key) + sum(entries)
 
 
-def body_bytes(records: Sequence[Record]) -> int:
-    """The length of the body of a request for these records, without the part that names the stream."""
-    keys = [len(_JSON.encode(record.partition_key)) for record in records]
-    lengths = [payload_bytes(record) for record in records]
-    return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records)
-
-
-def decode(answer: bytes) -> Sequence[Result]:
-    """What became of each record, in the order of the request.
-
-    Raises:
-        msgspec.DecodeError, RecursionError, UnicodeDecodeError: the answer is not one of PutRecords.
-    """
-    try:
-        return _DECODER.decode(answer).records
-    except msgspec.ValidationError:
-        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
-
-
 def convert(results: object) -> Sequence[Result]:
-    """As ``decode``, from ``Records`` as botocore has read them.
+    """The results of an answer that was read already: dictionaries, by botocore or ``forwarder.aws.cbor``.
 
     Raises:
         msgspec.ValidationError: they are not those of PutRecords.
     """
-    return [loose.result for loose in msgspec.convert(results, list[_LooseResult])]
+    return [loose.result for loose in msgspec.convert(results, list[LooseResult])]

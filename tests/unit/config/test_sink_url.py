@@ -32,9 +32,15 @@ def test_a_stream_may_be_named_by_its_arn_which_tells_the_region() -> None:
 
 def test_a_stream_is_used_as_whom_and_through_which_endpoint_the_options_say() -> None:
     role = "arn:aws:iam::123456789012:role/teams/writer"
-    url = f"kinesis://changes?profile=data&role_arn={role}&external_id=7f%2B3a&fips=true&ordering=none"
+    url = f"kinesis://changes?profile=data&role_arn={role}&external_id=7f%2B3a&fips=true&ordering=none&protocol=json"
     assert parse(url).target == KinesisTarget(
-        stream="changes", profile="data", role_arn=role, external_id="7f+3a", fips=True, ordering="none"
+        stream="changes",
+        profile="data",
+        role_arn=role,
+        external_id="7f+3a",
+        fips=True,
+        ordering="none",
+        protocol="json",
     )
 
 
@@ -125,6 +131,7 @@ def test_standard_output_needs_no_name(url: str) -> None:
         ("stdout:?format=dms&EnableBeforeImage=true&FieldName=data", "write another name, such as before-image"),
         ("stdout:?format=dms&IncludeNullAndEmty=true", "did you mean 'IncludeNullAndEmpty'?"),
         ("stdout:?format=dms&prefix=true&PartitionIncludeSchemaTable=true", "say the same; leave one of them out"),
+        ("kinesis://changes?protocol=xml", "protocol='xml' is unknown; known: auto, cbor, json"),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(url: str, remedy: str) -> None:

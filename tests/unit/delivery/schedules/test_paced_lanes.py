@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from forwarder.delivery.schedules.aggregates import part
-from forwarder.delivery.schedules.lanes import LONGEST_REST_SECONDS, Lanes, ShardOf
+from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.schedules.turns import LONGEST_REST_SECONDS, ShardOf
 from forwarder.records import kpl
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing

@@ -1,83 +1,53 @@
+"""What holds for the requests of both protocols."""
+
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
-import botocore.session
-import msgspec
 import pytest
-from botocore.awsrequest import AWSResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis import wire
+from forwarder.sinks.kinesis import wire, wire_cbor, wire_json
+from forwarder.sinks.kinesis.wire import Slices, Wire
+from tests.support.put_records import ROWS, records_of
 
-ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=256), st.binary(max_size=100)), min_size=1, max_size=5)
-
-
-@pytest.fixture(scope="module")
-def client() -> Any:
-    """botocore's. It keeps nothing between calls, and making one takes a third of a second."""
-    return botocore.session.Session().create_client(
-        "kinesis", region_name="eu-west-1", aws_access_key_id="key", aws_secret_access_key="secret"
-    )
+WIRES = pytest.mark.parametrize("spoken", [wire_cbor, wire_json], ids=["cbor", "json"])
 
 
-def body_of(client: Any, rows: Sequence[tuple[str, bytes]]) -> Any:
-    """What botocore would send."""
-    bodies = []
-
-    def keep(request: Any, **_: Any) -> AWSResponse:
-        bodies.append(request.body)
-        response = AWSResponse(request.url, 200, {}, None)
-        response._content = b"{}"
-        return response
-
-    client.meta.events.register("before-send.kinesis.PutRecords", keep)
-    try:
-        client.put_records(StreamName="changes", Records=[{"Data": data, "PartitionKey": key} for key, data in rows])
-    finally:
-        client.meta.events.unregister("before-send.kinesis.PutRecords", keep)
-    [body] = bodies
-    return json.loads(body)
+@pytest.fixture
+def small_slices() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(wire, "SLICE_BYTES", 12)
+        yield
 
 
-def records_of(rows: Sequence[tuple[str, bytes]]) -> list[Record]:
-    return [Record(seq, key, data, set()) for seq, (key, data) in enumerate(rows, start=1)]
-
-
-@given(rows=ROWS)
-def test_the_body_is_what_botocore_would_send(client: Any, rows: list[tuple[str, bytes]]) -> None:
-    assert json.loads(wire.encode("changes", records_of(rows))) == body_of(client, rows)
-
-
+@WIRES
 @given(rows=ROWS, follower=st.none() | st.binary(max_size=100))
 def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
-    rows: list[tuple[str, bytes]], follower: bytes | None
+    spoken: Wire, rows: list[tuple[str, bytes]], follower: bytes | None
 ) -> None:
     records = records_of(rows)
     if follower is not None:
         records[0].followers = [Record(0, records[0].partition_key, follower, set())]
-    nameless = len(wire.encode("changes", [])) - 2
-    assert wire.body_bytes(records) == len(wire.encode("changes", records)) - nameless
+
+    assert spoken.body_bytes(records) == len(spoken.encode("changes", records)) - len(spoken.encode("changes", []))
 
 
-@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=9))
+@WIRES
+@pytest.mark.usefixtures("small_slices")
+@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=30))
 def test_in_slices_it_is_the_same_body_each_time_that_they_are_made(
-    rows: list[tuple[str, bytes]],
+    spoken: Wire, rows: list[tuple[str, bytes]]
 ) -> None:
     records = records_of(rows)
     if len(records) > 2:
         records[0].followers = records[1:2]
         del records[1]
-    whole = wire.encode("changes", records)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(wire, "SLICE_BYTES", 12)
-        body = wire.Slices("changes", records)
-        slices, again = list(body), list(body)
+    whole = spoken.encode("changes", records)
+    body = Slices(spoken, "changes", records)
+    slices, again = list(body), list(body)
 
     assert b"".join(slices) == whole
     assert again == slices
@@ -85,37 +55,17 @@ def test_in_slices_it_is_the_same_body_each_time_that_they_are_made(
     assert all(len(part) >= 12 for part in slices[:-1])
 
 
-def test_a_record_of_any_size_is_cut_into_slices_too() -> None:
+@WIRES
+def test_a_record_of_any_size_is_cut_into_slices_too(spoken: Wire) -> None:
     records = records_of([("key", b"x" * (3 << 20)), ("other", b"y")])
 
-    assert max(map(len, wire.Slices("changes", records))) <= 2 * wire.SLICE_BYTES
+    assert max(map(len, Slices(spoken, "changes", records))) <= 2 * wire.SLICE_BYTES
 
 
-def test_data_travels_in_base64() -> None:
-    body = json.loads(wire.encode("changes", records_of([("ключ", b"\x00\xff")])))
+@WIRES
+def test_a_stream_may_be_named_by_its_arn(spoken: Wire) -> None:
+    arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"
 
-    assert body == {
-        "StreamName": "changes",
-        "Records": [{"Data": base64.b64encode(b"\x00\xff").decode(), "PartitionKey": "ключ"}],
-    }
-
-
-def test_the_fields_of_an_answer_may_come_in_any_order_and_with_others() -> None:
-    answer = (
-        b'{"EncryptionType":"KMS","Records":['
-        b'{"SequenceNumber":"1","ShardId":"shardId-0"},'
-        b'{"ErrorMessage":"Rate exceeded","New":{"a":[1]},"ErrorCode":"ProvisionedThroughputExceededException"},'
-        b'{"ShardId":"shardId-1","SequenceNumber":"2"}],"FailedRecordCount":1}'
-    )
-
-    results = wire.decode(answer)
-
-    assert [result.error_code for result in results] == ["", "ProvisionedThroughputExceededException", ""]
-    assert [result.shard_id for result in results] == ["shardId-0", "", "shardId-1"]
-    assert results[1].error_message == "Rate exceeded"
-
-
-@pytest.mark.parametrize("answer", [b"", b"<html>", b"{}", b'{"Records":{}}', b'{"Records":[1]}', b'{"Records":['])
-def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        wire.decode(answer)
+    assert b"StreamARN" in spoken.encode(arn, [])
+    assert arn.encode() in spoken.encode(arn, [])
+    assert b"StreamName" in spoken.encode("changes", [])

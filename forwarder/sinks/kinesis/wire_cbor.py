@@ -1,0 +1,97 @@
+"""PutRecords in CBOR, as AWS's SDKs for Java speak it: a quarter fewer bytes than in JSON to hash and to send, since data need no base64. Pure.
+
+In the notation of RFC 8949:
+
+    {"StreamName": "changes", "Records": [{"Data": h'7b226964…', "PartitionKey": "public.orders.42"}, …]}
+    {"FailedRecordCount": 0, "Records": [{"SequenceNumber": "496…", "ShardId": "shardId-000000000000"}, …]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forwarder.aws import cbor
+from forwarder.records.record import Record
+from forwarder.sinks.kinesis.cbor_results import read_results
+from forwarder.sinks.kinesis.wire import Result, naming, payload, payload_bytes
+
+NAME = "CBOR"
+CONTENT_TYPE = "application/x-amz-cbor-1.1"
+CLOSING = b""
+
+# So many lengths are remembered of each string: enough for most records, and little memory.
+_MOST_LENGTHS = 1 << 14
+
+
+class _Openings(dict[int, bytes]):
+    """What stands before a string of a record, by the length of the string: what was there before, and the string's head."""
+
+    def __init__(self, before: bytes, major: int) -> None:
+        self._before = before
+        self._major = major
+
+    def __missing__(self, length: int) -> bytes:
+        opening = self._before + cbor.head(self._major, length)
+        if len(self) < _MOST_LENGTHS:
+            self[length] = opening
+        return opening
+
+
+# A record begins with the head of a map of two members.
+_BEFORE_DATA = _Openings(cbor.head(cbor.MAP, 2) + cbor.text("Data"), cbor.BYTES)
+_BEFORE_KEY = _Openings(cbor.text("PartitionKey"), cbor.TEXT)
+
+
+def encode(stream: str, records: Sequence[Record]) -> bytes:
+    parts = [opening(stream, len(records))]
+    add = parts.append
+    for record in records:
+        # The same as `payload(record)`, without a call for a record that has no followers, as most have none.
+        data = payload(record) if record.followers else record.data
+        key = record.partition_key.encode()
+        add(_BEFORE_DATA[len(data)])
+        add(data)
+        add(_BEFORE_KEY[len(key)])
+        add(key)
+    return b"".join(parts)
+
+
+def body_bytes(records: Sequence[Record]) -> int:
+    sizes = [payload_bytes(record) for record in records]
+    keys = [after_data(record.partition_key) for record in records]
+    return sum(sizes) + sum(len(_BEFORE_DATA[size]) for size in sizes) + sum(map(len, keys))
+
+
+def opening(stream: str, count: int) -> bytes:
+    [(member, name)] = naming(stream).items()
+    named = cbor.text(member) + cbor.text(name) + cbor.text("Records")
+    return cbor.head(cbor.MAP, 2) + named + cbor.head(cbor.ARRAY, count)
+
+
+def before_data(number: int, size: int) -> bytes:
+    return _BEFORE_DATA[size]
+
+
+def data_part(part: memoryview) -> bytes:
+    return bytes(part)
+
+
+def after_data(partition_key: str) -> bytes:
+    key = partition_key.encode()
+    return _BEFORE_KEY[len(key)] + key
+
+
+def decode(answer: bytes) -> Sequence[Result]:
+    reader = cbor.Reader(answer)
+    results: Sequence[Result] | None = None
+    count, members = reader.map(), 0
+    while not reader.is_over(count, members):
+        if reader.value() == "Records":
+            results = read_results(reader)
+        else:
+            reader.value()
+        members += 1
+    reader.end()
+    if results is None:
+        raise cbor.Malformed("no Records")
+    return results

@@ -1,0 +1,79 @@
+"""PutRecords in JSON, which every endpoint of Kinesis speaks. The data are in base64. Pure.
+
+{"StreamName":"changes","Records":[{"Data":"eyJpZCI6…","PartitionKey":"public.orders.42"},…]}
+{"FailedRecordCount":0,"Records":[{"ShardId":"shardId-000000000000","SequenceNumber":"496…"},…]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from pybase64 import b64encode
+
+from forwarder.records.record import Record
+from forwarder.sinks.kinesis.wire import LooseResult, Result, naming, payload, payload_bytes
+
+
+class _Answer(msgspec.Struct, rename="pascal", gc=False):
+    records: list[Result]
+
+
+class _LooseAnswer(msgspec.Struct, rename="pascal", gc=False):
+    records: list[LooseResult]
+
+
+NAME = "JSON"
+CONTENT_TYPE = "application/x-amz-json-1.1"
+CLOSING = b"]}"
+
+_JSON = msgspec.json.Encoder()
+# What stands around the data and the key of a record.
+_FRAME_BYTES = len('{"Data":"","PartitionKey":}')
+_DECODER = msgspec.json.Decoder(_Answer)
+_LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
+
+
+def encode(stream: str, records: Sequence[Record]) -> bytes:
+    parts = [opening(stream, len(records))]
+    add, json, before = parts.append, _JSON.encode, b'{"Data":"'
+    # Half as long as to have msgspec encode the bytes.
+    for record in records:
+        add(before)
+        # The same as `payload(record)`, without a call for a record that has no followers, as most have none.
+        add(b64encode(payload(record) if record.followers else record.data))
+        add(b'","PartitionKey":')
+        add(json(record.partition_key))
+        before = b'},{"Data":"'
+    add(b"}" + CLOSING if records else CLOSING)
+    return b"".join(parts)
+
+
+def body_bytes(records: Sequence[Record]) -> int:
+    keys = [len(_JSON.encode(record.partition_key)) for record in records]
+    lengths = [payload_bytes(record) for record in records]
+    commas = max(0, len(records) - 1)
+    return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records) + commas
+
+
+def opening(stream: str, count: int) -> bytes:
+    return _JSON.encode({**naming(stream), "Records": []}).removesuffix(CLOSING)
+
+
+def before_data(number: int, size: int) -> bytes:
+    return b',{"Data":"' if number else b'{"Data":"'
+
+
+def data_part(part: memoryview) -> bytes:
+    return b64encode(part)
+
+
+def after_data(partition_key: str) -> bytes:
+    return b'","PartitionKey":' + _JSON.encode(partition_key) + b"}"
+
+
+def decode(answer: bytes) -> Sequence[Result]:
+    try:
+        return _DECODER.decode(answer).records
+    except msgspec.ValidationError:
+        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
