@@ -56,6 +56,8 @@ def described(texts: Mapping[str, str], *, task: str | None = None) -> Descripti
     for name, text in texts.items():
         document = _decoded(text, name)
         found = list(_members(document, _TASKS))
+        for endpoint in _members(document, _ENDPOINTS):
+            _require_objects(endpoint, ("KinesisSettings", "PostgreSQLSettings"), name)
         tasks.extend(_task(members, name, is_alone=len(found) == 1) for members in found)
         endpoints.extend(_members(document, _ENDPOINTS))
         if isinstance(document, list) or "rules" in document or "TableMappings" in document:
@@ -92,10 +94,17 @@ def _members(document: Any, names: Iterable[str]) -> Iterable[Mapping[str, Any]]
         yield from (found for found in (listed if isinstance(listed, list) else [listed]) if isinstance(found, dict))
 
 
+def _require_objects(holder: Any, names: Sequence[str], file: str) -> None:
+    for name in names:
+        if isinstance(holder, dict) and not isinstance(holder.get(name), dict | None):
+            raise Misconfigured(f"{name} in {file} is no object; give the file as `aws dms` has printed it")
+
+
 def _task(members: Mapping[str, Any], file: str, *, is_alone: bool) -> Task:
     name = str(members.get("ReplicationTaskIdentifier") or members.get("ReplicationConfigIdentifier") or "task")
     settings = members.get("ReplicationTaskSettings") or members.get("ReplicationSettings") or {}
     decoded = _decoded(settings, f"the settings of task {name} in {file}") if isinstance(settings, str) else settings
+    _require_objects(decoded, ("TargetMetadata", "ErrorBehavior", "BeforeImageSettings"), file)
     mappings = members.get("TableMappings") or ""
     return Task(
         name=name,

@@ -108,15 +108,21 @@ def _name(found: Description) -> str:
 
 def _notes(lines: Sequence[str]) -> Iterator[str]:
     for line in lines:
-        first, *rest = wrap(line, _WIDTH, break_long_words=False, break_on_hyphens=False)
+        first, *rest = _wrapped(line)
         yield f"# * {first}"
         yield from (f"#   {part}" for part in rest)
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)]
+    return [f"# {line}" for line in _wrapped(text)]
+
+
+def _wrapped(text: str) -> list[str]:
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return wrap(printable, _WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _text(value: str) -> str:
     """A string of TOML."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    whole = value.encode(errors="replace").decode()
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import tomllib
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
 import pytest
+from hypothesis import given
 
 from forwarder.config import sink_url
 from forwarder.config.dms_import.description import described
@@ -18,6 +20,7 @@ from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
 from tests.described import ARN, ROLE, STREAM, endpoints, source, target, task, tasks
 from tests.mapped import ARTICLE, numbered, object_mapping, selection, transformation
+from tests.mutated import mutated
 
 UNKNOWN = "import-dms does not know it"
 
@@ -255,3 +258,20 @@ def test_the_file_is_one_that_forwarder_reads() -> None:
     settings = Settings.model_validate(tomllib.loads(text))
     parsed = sink_url.parse(settings.sink[0].url)
     assert type(parsed.format).__name__ == "Dms"
+
+
+TASK = {
+    "TargetMetadata": {"ParallelApplyThreads": 0},
+    "BeforeImageSettings": {"EnableBeforeImage": True, "FieldName": "before-image", "ColumnFilter": "all"},
+    "ErrorBehavior": {"DataErrorPolicy": "STOP_TASK"},
+}
+DESCRIBED = {
+    "Endpoints": [source({"MapBooleanAsBoolean": True}), target(ExtraConnectionAttributes="a=b")],
+    "ReplicationTasks": [{**task(), "ReplicationTaskSettings": TASK, "TableMappings": json.loads(ARTICLE)}],
+}
+
+
+@given(mutated(DESCRIBED))
+def test_whatever_is_in_a_description_becomes_a_file_or_is_told_in_one_line(document: Any) -> None:
+    with suppress(Misconfigured):
+        tomllib.loads(written(described=json.dumps(document)))

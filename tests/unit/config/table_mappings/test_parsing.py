@@ -7,11 +7,15 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
 
+from forwarder.config.table_mappings import words
+from forwarder.config.table_mappings.columns import MappedTable, columns_of
 from forwarder.config.table_mappings.parsing import parse
 from forwarder.config.table_mappings.table_mappings import read
 from forwarder.errors import Misconfigured
 from tests.mapped import ARTICLE, SOURCE, filtered, mappings_of, numbered, object_mapping, selection, transformation
+from tests.mutated import mutated
 
 RULES = json.loads(ARTICLE)["rules"]
 
@@ -203,3 +207,46 @@ def test_ten_thousand_rules_are_read_and_asked_within_seconds() -> None:
     found = [mappings.selects("public", f"t_{number}") for number in range(10_000)]
     assert time.process_time() - began < 10
     assert found.count(True) == 9_000
+
+
+ALL_KINDS = [
+    selection(
+        "public.a", filters=[filtered("id", {"filter-operator": "between", "start-value": "1", "end-value": "2"})]
+    ),
+    transformation("rename", "public.a", "table", value="b"),
+    transformation("replace-prefix", "public.a.id", value="b", old_value="i"),
+    transformation("data-masking-digits-mask", "%.%.name", value="#"),
+    transformation(
+        "add-before-image-columns", "public.a", before_image_def={"column-filter": "all", "column-prefix": "x"}
+    ),
+    object_mapping(
+        "public.a",
+        target_table_name="c",
+        parameters={
+            "partition_key_type": "attribute-name",
+            "partition_key_name": "n",
+            "exclude_columns": ["id"],
+            "attribute_mappings": [
+                {"target-attribute-name": "n", "attribute-type": "document", "value": {"x": "${id}"}}
+            ],
+        },
+    ),
+    {"rule-type": "table-settings", "object-locator": {"schema-name": "%", "table-name": "%"}, "lob-settings": {}},
+]
+
+
+@given(mutated(json.loads(numbered(*ALL_KINDS))))
+def test_whatever_is_in_a_file_is_followed_or_told_in_one_line(document: Any) -> None:
+    table = MappedTable(schema="public", name="a", columns=("id", "name"), key=("id",), texts=frozenset({"name"}))
+    told = "rule"
+    try:
+        mappings = read(json.dumps(document), source=SOURCE)
+        if mappings.selects("public", "a"):
+            columns_of(mappings.transforming("public", "a"), table)
+            mappings.require_sound(table)
+            mappings.require_distinct([table])
+            told = "".join([*words.of_table(mappings, table), *words.of_others(mappings, [table])])
+    except Misconfigured as error:
+        told = str(error)
+    assert "rule" in told or "selects no table" in told
+    assert len(told) < 2000
