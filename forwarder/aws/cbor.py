@@ -2,11 +2,12 @@
 
     {"Data": b"hi", "PartitionKey": "a"}  ->  a2 64"Data" 42"hi" 6c"PartitionKey" 61"a"
 
-An item begins with a head: its major type in three bits, and an argument, such as a length or a count. What is written here has
-definite lengths. What is read may have any form that the RFC allows, but not any size: nothing is allocated on the word of a head.
+An item begins with a head: its major type in three bits, and an argument, such as a length or a count. Strings, arrays and maps are
+written with their lengths. They are read with a length or up to a break, as the RFC has it. No memory is taken for a length that a head
+promises: only what is there is read.
 
-A time is tag 1 before an integer. AWS counts milliseconds there, where the RFC counts seconds (aws/aws-sdk-java-v2#4661). Here it is seconds,
-as it is in Kinesis's JSON: nothing else in Kinesis's API is a fraction, so a float is written as a time.
+Times: in CBOR a time is an integer behind tag 1. AWS counts milliseconds there, where the RFC counts seconds (aws/aws-sdk-java-v2#4661).
+Here a time is a float of seconds, as in Kinesis's JSON. Kinesis has no other floats, so ``encode`` writes every float as a time.
 """
 
 from __future__ import annotations

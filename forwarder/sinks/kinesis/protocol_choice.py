@@ -3,19 +3,19 @@
 An endpoint that knows JSON alone refuses CBOR in words of its own. So a refusal that may be due to CBOR is doubted, and the same records
 are sent once more, in JSON:
 
-1. That is answered as ever: CBOR is to blame. Requests are in JSON for ten seconds, and each time for twice as long, an hour at most. Then
-   CBOR is tried again.
-2. That fails too: CBOR is not to blame, and stays. The second failure counts: a record that JSON is refused for is refused.
+1. The endpoint takes them in JSON: CBOR is to blame. Requests are in JSON for 20 seconds, and each time for twice as long, an hour at most.
+   Then CBOR is tried again.
+2. The endpoint refuses them in JSON too: CBOR is not to blame, and stays. What JSON is refused for counts.
 
 What is doubted:
 
-==============================================  =================================
-an answer that cannot be read                   always
-the request cannot be read, or is for nothing   always
-another refusal that is not in CBOR, HTTP 4xx   always, but for 413
-the same, HTTP 5xx                              until CBOR is proved
-a record is invalid, says a refusal in CBOR     until CBOR is proved
-==============================================  =================================
+====================================================  ====================
+an answer that cannot be read as one of PutRecords    always
+SerializationException or UnknownOperationException   always
+another refusal that is not in CBOR, HTTP 4xx         always, but for 413
+another refusal that is not in CBOR, HTTP 5xx         until CBOR is proved
+a refusal in CBOR which says that a record is invalid until CBOR is proved
+====================================================  ====================
 
 CBOR is proved when a request in it is answered record by record. HTTP 413 is about the size of a request, in whatever format
 (``request_limit``). A redirect, or no answer at all, says nothing about CBOR.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import msgspec
@@ -49,6 +49,9 @@ WHOLE_BYTES = 512 << 10
 # How long the plain call is used before a post is tried again.
 LEARN_AGAIN_SECONDS = 600.0
 
+# What makes the requests in each format, by its name.
+Posts: TypeAlias = Mapping[str, SignedPost]
+
 logger = logging.getLogger(__name__)
 
 
@@ -66,8 +69,8 @@ class PutRecords:
         self._reason = ""
         # Why JSON was used in place of CBOR when that was logged last.
         self._blamed_for = ""
-        # By the name of the protocol; empty: the plain call is used.
-        self._posts: Mapping[str, SignedPost] = {}
+        # Empty: the plain call is used.
+        self._posts: Posts = {}
 
     async def send(self, records: Sequence[Record]) -> Sequence[Result]:
         """Make one request, and say what became of each record, in their order.
@@ -80,7 +83,9 @@ class PutRecords:
         size = data_bytes(records)
         with aws_call(f"stream {self._stream}", sent_bytes=size):
             try:
-                results = await (self._send_by_post(records, size) if self._posts else self._send_plainly(records))
+                results = await (
+                    self._send_by(self._posts, records, size) if self._posts else self._send_plainly(records)
+                )
             except _ILLEGIBLE as error:
                 raise Unavailable(
                     f"stream {self._stream}: cannot read the answer to PutRecords: {_named(error)}"
@@ -138,37 +143,38 @@ class PutRecords:
         """What the next request is made in."""
         return self._choice.wire(anyio.current_time()) if self._posts else wire_json
 
-    async def _send_by_post(self, records: Sequence[Record], size: int) -> Sequence[Result]:
+    async def _send_by(self, posts: Posts, records: Sequence[Record], size: int) -> Sequence[Result]:
         wire = self._wire
         try:
-            results = await self._request(wire, records, size)
+            results = await self._request(posts, wire, records, size)
         except (ClientError, *_ILLEGIBLE) as error:
             if wire is wire_json or not self._choice.doubts(error):
                 raise
-            return await self._send_in_json(records, size, error)
+            return await self._send_in_json(posts, records, size, error)
         if wire is wire_cbor:
             self._choice.prove()
         return results
 
-    async def _send_in_json(self, records: Sequence[Record], size: int, error: Exception) -> Sequence[Result]:
+    async def _send_in_json(
+        self, posts: Posts, records: Sequence[Record], size: int, error: Exception
+    ) -> Sequence[Result]:
         """Send in JSON what has failed in CBOR, to see whether that is to blame."""
         reason = _named(error)
         if not self._choice.is_free:
             raise Unavailable(
                 f"stream {self._stream}: {reason}; if the endpoint takes no CBOR, take protocol out of the sink's URL"
             )
-        results = await self._request(wire_json, records, size)
+        results = await self._request(posts, wire_json, records, size)
         if self._choice.blame(anyio.current_time()) and reason != self._blamed_for:
             self._blamed_for = reason
             logger.info("the endpoint takes no CBOR: sending in JSON", extra={"reason": reason})
         return results
 
-    async def _request(self, wire: Wire, records: Sequence[Record], size: int) -> Sequence[Result]:
-        post = self._posts[wire.NAME]
+    async def _request(self, posts: Posts, wire: Wire, records: Sequence[Record], size: int) -> Sequence[Result]:
         body = wire.encode(self._stream, records) if size <= WHOLE_BYTES else Slices(wire, self._stream, records)
         await self._obtain_credentials()
         try:
-            answer = await post.send(body)
+            answer = await posts[wire.NAME].send(body)
         except _FORESEEN:
             raise
         except Exception as error:
