@@ -139,7 +139,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, *, read_timeout: float = 0.5) -> 
     def config(**options: Any) -> AioConfig:
         return AioConfig(**{**options, "read_timeout": read_timeout})
 
-    monkeypatch.setattr("forwarder.sinks.kinesis.client.AioConfig", config)
+    monkeypatch.setattr("forwarder.aws.kinesis_client.AioConfig", config)
 
 
 class Command:

@@ -146,11 +146,11 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
 
 async def _read_stream(target: KinesisTarget, output: Output, *, start: Start, follow: bool) -> None:
     # The AWS SDK takes most of a second.
-    from forwarder.consumer.reading.kinesis_calls import KinesisCalls
-    from forwarder.consumer.reading.kinesis_client import kinesis_client
+    from forwarder.aws.kinesis_client import kinesis_client
+    from forwarder.consumer.reading.kinesis_calls import READS_AT_ONCE, KinesisCalls
     from forwarder.consumer.reading.stream_reader import StreamReader
 
-    async with kinesis_client(target) as client:
+    async with kinesis_client(target, max_connections=READS_AT_ONCE, reads=True) as client:
         calls = KinesisCalls(client, target.stream, attempts=None if follow else ATTEMPTS, report=_reporter())
         reader = StreamReader(calls, start=start, follow=follow, deliver=output.take)
         try:

@@ -84,8 +84,8 @@ def methods_of_listen(client: str) -> set[str]:
     sources = {module: ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in modules}
     texts = {module: path.read_text() for module, path in sources.items() if path.is_file()}
     assert sorted(module for module, text in texts.items() if "create_client(" in text) == [
+        "forwarder.aws.kinesis_client",
         "forwarder.sinks.claim_check",
-        "forwarder.sinks.kinesis.client",
     ]
     return {name for text in texts.values() for name in _methods_called(text, on=client)}
 

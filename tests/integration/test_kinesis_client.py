@@ -19,12 +19,12 @@ from botocore.exceptions import EndpointConnectionError
 from moto.server import ThreadedMotoServer
 from moto.sts.models import AssumedRole, sts_backends
 
+from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Misconfigured, Refused, Unavailable
 from forwarder.metrics import Metrics
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.sink import KinesisSink, kinesis_sink
 
 REGION = "eu-west-1"

@@ -12,10 +12,10 @@ from typing import Any
 import anyio
 import pytest
 
+from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
-from forwarder.consumer.reading.kinesis_calls import KinesisCalls
-from forwarder.consumer.reading.kinesis_client import kinesis_client
+from forwarder.consumer.reading.kinesis_calls import READS_AT_ONCE, KinesisCalls
 from forwarder.consumer.reading.start import Start
 from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.consumer.reading.stream_reader import StreamReader
@@ -78,7 +78,7 @@ async def reader_of(
 ) -> AsyncIterator[StreamReader]:
     target = sink_url.parse(url or served.sink).target
     assert isinstance(target, KinesisTarget)
-    async with kinesis_client(target) as client:
+    async with kinesis_client(target, max_connections=READS_AT_ONCE, reads=True) as client:
         calls = KinesisCalls(client, target.stream, attempts=None if follow else 3, report=reading.troubles.append)
         yield StreamReader(calls, start=start, follow=follow, deliver=reading.take)
 

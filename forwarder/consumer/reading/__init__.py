@@ -2,7 +2,6 @@
 
 * ``StreamReader`` in ``stream_reader``: reads all shards of a stream, children after their parents
 * ``KinesisCalls`` in ``kinesis_calls``: makes the calls for that, each as often as it takes
-* ``kinesis_client`` in ``kinesis_client``: connects to the stream of a sink's URL
 * ``read_file`` in ``file_reader``: reads a file of records, and follows it as it grows
 * ``StoredRecord`` in ``stored_record``: what they read
 """

@@ -12,8 +12,10 @@ from botocore.exceptions import ClientError
 from forwarder.aws.call import LEAST_BYTES_PER_SECOND, aws_call
 from forwarder.aws.errors import code_of
 from forwarder.backoff import Backoff
-from forwarder.consumer.reading.kinesis_client import READS_AT_ONCE
 from forwarder.errors import Unavailable
+
+# An answer may have 10 MiB of data, so this also bounds the memory.
+READS_AT_ONCE = 8
 
 _FIRST_ATTEMPTS = 3
 _EXPIRED = "ExpiredIteratorException"

@@ -18,6 +18,7 @@ import anyio
 from forwarder.aws import redaction
 from forwarder.aws.credentials_renewal import CredentialsRenewal
 from forwarder.aws.errors import INVALID, TOO_LARGE, reason
+from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.unordered import Unordered
@@ -27,7 +28,6 @@ from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
 from forwarder.sinks.kinesis.put_records import PutRecords
 from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
