@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from forwarder.config.formats import FORMATS
 from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, Operator, kinesis_with_stream
 from tests.mapped import numbered, object_mapping, selection, transformation
-
-pytestmark = pytest.mark.skipif("dms" not in FORMATS, reason="format=dms is not built yet")
 
 CUSTOMERS = "CREATE TABLE public.customers (id integer PRIMARY KEY, first text, last text, phone text, active boolean)"
 ATTRIBUTES = [

@@ -15,7 +15,7 @@ from hypothesis import given
 from forwarder.config import sink_url
 from forwarder.config.dms_import.description import described
 from forwarder.config.dms_import.settings_file import settings_file
-from forwarder.config.formats import FORMATS
+from forwarder.config.formats import Dms
 from forwarder.config.settings import Settings
 from forwarder.errors import Misconfigured
 from tests.described import ARN, ROLE, STREAM, endpoints, source, target, task, tasks
@@ -249,15 +249,15 @@ def test_the_task_is_chosen_by_its_name_and_the_endpoints_by_the_task() -> None:
         described(texts, task="c")
 
 
-@pytest.mark.skipif("dms" not in FORMATS, reason="format=dms is not built yet")
 def test_the_file_is_one_that_forwarder_reads() -> None:
     switches = dict.fromkeys(
         (name for name in members("KinesisSettings") if name.startswith(("Include", "Part", "No", "Use"))), True
     )
     text = written(endpoints=endpoints(source({"MapBooleanAsBoolean": True}), target(switches)), tasks=tasks(task()))
     settings = Settings.model_validate(tomllib.loads(text))
-    parsed = sink_url.parse(settings.sink[0].url)
-    assert type(parsed.format).__name__ == "Dms"
+    found = sink_url.parse(settings.sink[0].url).format
+    assert isinstance(found, Dms)
+    assert all(getattr(found, name) for name in (*switches, "MapBooleanAsBoolean"))
 
 
 TASK = {
