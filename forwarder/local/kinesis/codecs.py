@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 from forwarder.aws import cbor
-from forwarder.local.kinesis.protocol import ErrorResponse, Shape
+from forwarder.local.kinesis.cbor_records import read_entries, write_results
+from forwarder.local.kinesis.protocol import ErrorResponse, PutRecordsRequest, PutRecordsResponse, Shape
 
 
 class Codec(Protocol):
@@ -47,11 +48,36 @@ class _Cbor:
     content_type = "application/x-amz-cbor-1.1"
 
     def decode(self, body: bytes, shape: type[Shape]) -> Any:
+        if shape is PutRecordsRequest:
+            return _put_records_request(body)
         # An empty body is an empty request, as SDKs for Java send it.
         return msgspec.convert(cbor.decode(body) if body else {}, shape)
 
     def encode(self, response: Shape | ErrorResponse) -> bytes:
+        if isinstance(response, PutRecordsResponse):
+            return _put_records_response(response)
         return cbor.encode(msgspec.to_builtins(response, builtin_types=(bytes,)))
+
+
+def _put_records_request(body: bytes) -> PutRecordsRequest:
+    reader = cbor.Reader(body)
+    members: dict[str, Any] = {}
+    count = reader.map()
+    while not reader.is_over(count, len(members)):
+        name = reader.value()
+        if not isinstance(name, str) or name in members:
+            raise cbor.Malformed("a name that is none, or comes twice")
+        members[name] = read_entries(reader) if name == "Records" else reader.value()
+    reader.end()
+    return msgspec.convert(members, PutRecordsRequest)
+
+
+def _put_records_response(response: PutRecordsResponse) -> bytes:
+    others = msgspec.to_builtins(response)
+    del others["Records"]
+    # All members but the last, which are the results: the head of the map counts them, too.
+    opening = cbor.head(cbor.MAP, len(others) + 1) + cbor.encode(others)[1:]
+    return opening + cbor.text("Records") + write_results(response.records)
 
 
 JSON: Codec = _Json()
