@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ RESULTS = st.lists(
 
 
 @given(entries=ENTRIES)
-def test_records_are_read_as_the_reader_reads_them(entries: list[dict[str, object]]) -> None:
+def test_records_are_read_as_the_reader_reads_them(entries: list[dict[str, Any]]) -> None:
     reader = cbor.Reader(written := cbor.encode(entries))
 
     assert read_entries(reader) == msgspec.convert(cbor.decode(written), list[PutRecordsEntry])
@@ -30,7 +32,7 @@ def test_records_are_read_as_the_reader_reads_them(entries: list[dict[str, objec
 
 
 @given(entries=ENTRIES, cut=st.integers(min_value=1))
-def test_a_part_of_records_is_malformed(entries: list[dict[str, object]], cut: int) -> None:
+def test_a_part_of_records_is_malformed(entries: list[dict[str, Any]], cut: int) -> None:
     written = cbor.encode(entries)
 
     with pytest.raises((cbor.Malformed, msgspec.ValidationError)):
