@@ -8,7 +8,7 @@ from forwarder.events import Event
 from forwarder.json_members import members
 
 # Schema events describe a table in their images, those of the application have a shape of their own.
-_OF_ROWS = frozenset((b"I", b"U", b"D"))
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"R"))
 
 
 def unknown_columns(events: Iterable[Event]) -> Mapping[int, set[str]]:
