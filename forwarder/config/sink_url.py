@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from forwarder.config import partition_key
+from forwarder.config.partition_key import KeyRule
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 
 Format = Literal["native"]
-PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
 Ordering = Literal["strict", "none"]
 OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
@@ -18,14 +19,13 @@ OnPoison = Literal["dead-letter", "halt-lane"]
 _Choice = TypeVar("_Choice", bound=str)
 
 FORMATS: tuple[Format, ...] = ("native",)
-PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
 _OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3", "stop")
 _BOOLEANS = ("false", "true")
 
-_COMMON_OPTIONS = ("format", "partition_key", "prefix")
+_COMMON_OPTIONS = ("format", *partition_key.OPTIONS)
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
 _KINESIS_OPTIONS = (*_ACCESS_OPTIONS, "aggregation", "ordering", "oversize", "on_poison")
 
@@ -99,8 +99,16 @@ class SinkUrl:
 
     target: Target
     format: Format
-    partition_key: PartitionKey
-    prefix_key: bool
+    partition_key: KeyRule
+
+    @property
+    def needs_barriers(self) -> bool:
+        """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
+
+        There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
+        """
+        is_ordered = isinstance(self.target, KinesisTarget) and self.target.ordering == "strict"
+        return is_ordered and not self.partition_key.unites_tables
 
 
 def parse(url: str) -> SinkUrl:
@@ -121,12 +129,25 @@ def parse(url: str) -> SinkUrl:
             raise Misconfigured(f"sink URL {url!r}: unknown option {name!r}; {nearest(name, known)}")
     if len(options) < len(pairs):
         raise Misconfigured(f"sink URL {url!r} gives an option twice; leave one of them out")
+    target = _target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options)
     return SinkUrl(
-        target=_target(url, parts.scheme, unquote(parts.netloc), unquote(parts.path), options),
+        target=target,
         format=_choice(url, "format", options.get("format", FORMATS[0]), FORMATS),
-        partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
-        prefix_key=_choice(url, "prefix", options.get("prefix", "true"), _BOOLEANS) == "true",
+        partition_key=_key_rule(url, target, options),
     )
+
+
+def _key_rule(url: str, target: Target, options: dict[str, str]) -> KeyRule:
+    try:
+        rule = partition_key.parse(options)
+    except Misconfigured as error:
+        raise Misconfigured(f"sink URL {url!r}: {error}") from None
+    if rule.scatters_rows and isinstance(target, KinesisTarget) and target.ordering == "strict":
+        raise Misconfigured(
+            f"sink URL {url!r}: partition_key={options['partition_key']} gives the changes of one row several keys, so that the order of a row"
+            " cannot be kept; add ordering=none"
+        )
+    return rule
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:

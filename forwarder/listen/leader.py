@@ -27,6 +27,7 @@ from forwarder.delivery.uptime import uptime_seconds
 from forwarder.errors import Refused
 from forwarder.health import Phase, ServiceState
 from forwarder.listen import bodies
+from forwarder.listen.absent_columns import AbsentColumns
 from forwarder.listen.bodies import Images
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.intake import Intake
@@ -36,6 +37,7 @@ from forwarder.listen.standby import Standby
 from forwarder.listen.table_filter import table_filter
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
+from forwarder.outbox.keys import member_reader
 from forwarder.outbox.source import Inflow, Source
 from forwarder.outbox.survey import Survey
 from forwarder.records import partition_key
@@ -124,6 +126,7 @@ class DatabaseSide:
     origins: Origins
     positions: Positions
     tenure: Tenure
+    absent_columns: AbsentColumns
 
 
 async def begin(
@@ -193,7 +196,16 @@ async def _database_side(
         tell_lost=setup.metrics.lost,
     )
     tenure = await _tenure(setup, positions)
-    return DatabaseSide(session=session, inflow=inflow, origins=entered.origins, positions=positions, tenure=tenure)
+    absent_columns = AbsentColumns(setup.sink.name, setup.sink_url.partition_key, table_filter(setup.sink.tables))
+    await absent_columns.look(session.connection, [table for table, _ in inflow.registry.tables.values()])
+    return DatabaseSide(
+        session=session,
+        inflow=inflow,
+        origins=entered.origins,
+        positions=positions,
+        tenure=tenure,
+        absent_columns=absent_columns,
+    )
 
 
 async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
@@ -253,19 +265,12 @@ def _packer(setup: SinkSetup, sink: Sink, database: DatabaseSide) -> Packer:
         origins=origins,
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=images),
-        choose_key=partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key),
+        choose_key=partition_key.chooser(
+            sink_url.partition_key, reader_of=member_reader, tell_absent=database.absent_columns.tell
+        ),
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
-        has_barriers=_has_barriers(sink_url),
+        has_barriers=sink_url.needs_barriers,
     )
-
-
-def _has_barriers(sink_url: SinkUrl) -> bool:
-    """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
-
-    There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
-    """
-    is_ordered = isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
-    return is_ordered and sink_url.partition_key != "table"
 
 
 def _halts_lanes(sink_url: SinkUrl) -> bool:

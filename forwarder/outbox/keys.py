@@ -42,6 +42,17 @@ def first_key(table: CapturedTable, head: str) -> tuple[str, str] | None:
     return _key_of(table.key_columns).read_first(head) if table.key_columns else None
 
 
+def member_reader(name: str) -> Callable[[str], str | None]:
+    """A function that reads one member out of a JSON object: its bare value, as a key of this column would have it; None if it is not there."""
+    key = _key_of(((name,),))
+
+    def read(text: str) -> str | None:
+        found = key.read(text)
+        return found and found[1]
+
+    return read
+
+
 def _no_key(_: str) -> None:
     """Of a table without a key."""
 

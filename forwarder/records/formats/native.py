@@ -16,19 +16,11 @@ from functools import lru_cache
 import msgspec
 
 from forwarder.events import CapturedTable, Event
+from forwarder.records.operations import OPERATIONS
 from forwarder.records.origins import Origins
 
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
-_OPERATIONS = {
-    b"I": "insert",
-    b"U": "update",
-    b"D": "delete",
-    b"T": "truncate",
-    b"G": "gap",
-    b"E": "event",
-    b"S": "schema",
-}
 _MOVED = {b"D": "moved_to", b"I": "moved_from"}
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
@@ -111,7 +103,7 @@ def _time(microseconds: int) -> str:
 @lru_cache(maxsize=4096)
 def _changed(op: bytes, table: CapturedTable, partition: str | None) -> str:
     """The members that say what was done to which table."""
-    named = f'"op":"{_OPERATIONS[op]}","schema":{_json(table.schema)},"table":{_json(table.name)}'
+    named = f'"op":"{OPERATIONS[op]}","schema":{_json(table.schema)},"table":{_json(table.name)}'
     return named if partition is None else f'{named},"partition":{_json(partition)}'
 
 

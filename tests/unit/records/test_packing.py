@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from forwarder.config.partition_key import KeyRule
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Stored
 from forwarder.listen import bodies
+from forwarder.outbox.keys import member_reader
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.packing import Packed, Packer
@@ -70,7 +72,7 @@ def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_I
         origins=Origins([Origin(0, "7")]),
         encode=encode,
         encode_stored=partial(bodies.encode, encode, images=images),
-        choose_key=chooser("primary-key"),
+        choose_key=chooser(KeyRule(), reader_of=member_reader),
         oversize=oversize,
         has_barriers=has_barriers,
     )
