@@ -26,6 +26,11 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
         """``public.orders``; not quoted, so not for SQL."""
         return f"{self.schema}.{self.name}"
 
+    @property
+    def is_of_events(self) -> bool:
+        """Whether it is forwarder.event, of the application's own events: it does not exist, and most databases have no change of it."""
+        return self.id == 0
+
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """How large the images of a change are that were left in the database, in bytes of UTF-8. None: there is no such image."""

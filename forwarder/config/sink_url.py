@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from forwarder.config import partition_key
+from forwarder.config import partition_key, stream_template
 from forwarder.config.partition_key import KeyRule
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
@@ -54,7 +54,7 @@ DEAD_LETTER = Oversize(kind="dead-letter")
 class KinesisTarget:
     """A Kinesis data stream. Where something is None, the AWS SDK finds it in its environment."""
 
-    # Its name or its ARN; only an ARN has colons.
+    # Its name or its ARN; only an ARN has colons. Or a template of either, which names one for each table.
     stream: str
     region: str | None = None
     endpoint_url: str | None = None
@@ -67,6 +67,11 @@ class KinesisTarget:
     ordering: Ordering = "strict"
     oversize: Oversize = DEAD_LETTER
     on_poison: OnPoison = "dead-letter"
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether each table has a stream of its own."""
+        return stream_template.is_template(self.stream)
 
     def __str__(self) -> str:
         return f"kinesis://{self.stream}"
@@ -179,8 +184,14 @@ def _oversize(url: str, value: str) -> Oversize:
 
 
 def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTarget:
-    arn = _STREAM_ARN.fullmatch(stream)
-    if not arn and not _STREAM_NAME.fullmatch(stream):
+    if unknown := stream_template.unknown_part(stream):
+        raise Misconfigured(
+            f"sink URL {url!r}: {unknown} in a stream's name means nothing; known: {{schema}}, {{table}}"
+        )
+    # What a template names is checked by one name that it may give.
+    sample = stream_template.stream_of(stream, schema="s", table="t")
+    arn = _STREAM_ARN.fullmatch(sample)
+    if not arn and not _STREAM_NAME.fullmatch(sample):
         raise Misconfigured(
             f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1 or kinesis://arn:aws:kinesis:…"
         )

@@ -15,8 +15,6 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.events import CapturedTable
 from forwarder.listen.table_filter import TableFilter
 
-# The table of the application's own events, which has no columns.
-EVENTS_SCHEMA = "forwarder"
 # So many tables are named in a line.
 MOST_NAMED = 10
 
@@ -44,7 +42,7 @@ class AbsentColumns:
         wanted = {
             table.relation: table
             for table in tables
-            if table.schema != EVENTS_SCHEMA and (self._wants is None or self._wants(table))
+            if not table.is_of_events and (self._wants is None or self._wants(table))
         }
         if not self._columns or not wanted:
             return

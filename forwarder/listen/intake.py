@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 import anyio
@@ -11,6 +11,7 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
+from forwarder.events import CapturedTable
 from forwarder.health import ServiceState
 from forwarder.listen.table_filter import TableFilter
 from forwarder.logs import Throttled
@@ -41,8 +42,12 @@ class Intake:
         state: ServiceState,
         wants: TableFilter | None = None,
         ahead: Ahead | None = None,
+        meet: Callable[[Iterable[CapturedTable]], Awaitable[None]] | None = None,
     ) -> None:
-        """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped."""
+        """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped.
+
+        ``meet`` is awaited with the tables of a page before its records are made; None: nothing has to be known of them.
+        """
         self._feed = feed
         self._outbox = outbox
         # Up to `_position` pages are read, and up to `_taken` they are with the relay.
@@ -52,6 +57,7 @@ class Intake:
         self._state = state
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
+        self._meet = meet
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # The transactions of which the next page may have more changes.
         self._transactions = Transactions()
@@ -127,6 +133,8 @@ class Intake:
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:
             events = [event for event in events if not ahead.has(event.txid, event.seq)]
+        if self._meet:
+            await self._meet({event.table: None for event in events})
         packed = self._packer.pack(events, any_stored=page.any_stored)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         self._taken = page.position

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Event, Stored
+from forwarder.events import CapturedTable, Event, Stored
 from forwarder.records.formats.native import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
@@ -52,6 +52,16 @@ class Limits(Protocol):
     @property
     def max_record_bytes(self) -> int:
         """It may change while the sink is in use."""
+
+
+class Streams(Protocol):
+    """The streams of a sink that has one for each table; part of ``forwarder.delivery.destination.Routing``."""
+
+    def stream_of(self, table: CapturedTable) -> str:
+        """The stream that the changes of this table go to."""
+
+    def max_record_bytes_of(self, stream: str) -> int:
+        """The most that one record may hold there now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +96,9 @@ class Packer:
         choose_key: Chooser,
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
+        streams: Streams | None = None,
     ) -> None:
-        """``origins``: for the names of objects in S3, as in the ids of records.
+        """``origins``: for the names of objects in S3, as in the ids of records. ``streams``: None if the sink has but one.
 
         ``has_barriers``: a TRUNCATE or gap is to be kept in its place among the changes of its table's rows (``stretches.py``).
         """
@@ -97,6 +108,7 @@ class Packer:
         self._encode = encode
         self._choose_key = choose_key
         self._oversize = oversize
+        self._streams = streams
         self._cut = by_table if has_barriers else whole
         # The sink whose dead letters the events are; None: they are in the outbox.
         self._letters_of: str | None = None
@@ -120,6 +132,9 @@ class Packer:
         encoded = self._encode(events)
         places = map(_INDEX, events), map(_COUNT, events)
         records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
+        if self._streams:
+            for event, record in zip(events, records, strict=True):
+                record.stream = self._streams.stream_of(event.table)
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
@@ -154,7 +169,10 @@ class Packer:
         return next((number for number, record in enumerate(records) if record.body), len(records))
 
     def _fits(self, record: Record) -> bool:
-        return record.size <= self._limits.max_record_bytes
+        return record.size <= self._max_bytes(record)
+
+    def _max_bytes(self, record: Record) -> int:
+        return self._streams.max_record_bytes_of(record.stream) if self._streams else self._limits.max_record_bytes
 
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller as the policy says, if it can."""
@@ -195,7 +213,9 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record anew, after its event was changed by the policy."""
-        again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
+        again = Record(
+            record.seq, record.partition_key, b"", record.undelivered, record.index, record.count, stream=record.stream
+        )
         self._fill(again, event)
         return again
 
@@ -207,7 +227,7 @@ class Packer:
             record.data, record.body = b"", data
 
     def _excess(self, record: Record) -> str:
-        return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"
+        return f"makes a record of {record.size} bytes, and the stream takes {self._max_bytes(record)}"
 
 
 def _bytes(image: str | None) -> int | None:

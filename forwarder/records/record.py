@@ -64,6 +64,8 @@ class Record(msgspec.Struct, gc=False):
     was_set_aside: bool = False
     # Its lane, while it is at the head of that.
     lane: Lane | None = None
+    # The stream it is for, where the sink has one for each table.
+    stream: str = ""
 
     @property
     def size(self) -> int:

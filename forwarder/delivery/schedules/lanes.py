@@ -31,7 +31,7 @@ from heapq import heappop, heappush, nlargest
 from typing import Protocol
 
 from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
-from forwarder.records.record import Lane, Record
+from forwarder.records.record import Lane, Record, SetAside
 
 # Each queue in turn may add an equal part of a request, but at least so many records: smaller parts are not worth a turn.
 LEAST_SHARE = 32
@@ -193,6 +193,10 @@ class Lanes:
         """Hand out heads whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
         unstored, self._unstored = self._unstored, []
         return unstored
+
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """None: there is but one stream."""
+        return ()
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""

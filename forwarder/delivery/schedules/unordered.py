@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from forwarder.delivery.schedules.lanes import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
-from forwarder.records.record import Record
+from forwarder.records.record import Record, SetAside
 
 
 class _Queue:
@@ -80,6 +80,10 @@ class Unordered:
         """Hand out records whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
         unstored, self._unstored = self._unstored, []
         return unstored
+
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """None: there is but one stream."""
+        return ()
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""
