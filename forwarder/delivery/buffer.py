@@ -87,6 +87,8 @@ class Buffer:
         self.schedule = schedule
         self._quarantine = quarantine
         self._limits = limits
+        # Whether nothing more is offered, and somebody waits until nothing is left.
+        self.is_draining = False
         self._frontier = Frontier(position)
         self._barriers = Barriers()
         # Of dead letters that are sent again. Their place in the order is past: they and the changes of pages do not wait for each other.
@@ -194,7 +196,7 @@ class Buffer:
     def strand(self, *, now: float) -> bool:
         """Set aside what the schedule gives up, and say whether that was anything."""
         has_stranded = False
-        while changes := self.schedule.take_stranded(is_full=self.is_full, now=now):
+        while changes := self.schedule.take_stranded(is_full=self.is_full or self.is_draining, now=now):
             has_stranded = True
             self._quarantine.strand(changes)
             self._release()

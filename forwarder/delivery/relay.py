@@ -171,7 +171,7 @@ class Relay:
 
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered. The caller offers nothing meanwhile."""
-        self._expects_page = False
+        self._expects_page, self._buffer.is_draining = False, True
         while self.records:
             await self._changed.wait()
 

@@ -78,7 +78,7 @@ class _Stream:
     def is_to_be_parked(self, *, is_full: bool, now: float) -> bool:
         """Whether its changes must not wait in memory any longer."""
         if self.standing is Standing.HELD:
-            return is_full or self.barred_since is not None
+            return self.barred_since is not None or (is_full and bool(self.held))
         if self.standing is Standing.PARKED or self.barred_since is None or not self.has_records:
             return False
         return is_full or now - self.barred_since >= STRAND_SECONDS
