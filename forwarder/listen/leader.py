@@ -25,6 +25,7 @@ from forwarder.listen.absent_columns import AbsentColumns
 from forwarder.listen.bodies import Images
 from forwarder.listen.candidacy import lead
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.redelivery import Redelivery
@@ -263,6 +264,7 @@ def _packer(setup: SinkSetup, destination: Destination, database: DatabaseSide) 
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
         has_barriers=sink_url.needs_barriers,
         streams=destination.routes.streams if destination.routes else None,
+        hash_key_of=hash_keys(setup.sink.shards),
     )
 
 

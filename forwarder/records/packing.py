@@ -43,6 +43,10 @@ _COUNT = attrgetter("count")
 EncodeStored = Callable[[Event], "bytes | Body"]
 
 
+# From a table to the explicit hash key of its records; None: they have none.
+HashKeyOf = Callable[[CapturedTable], "int | None"]
+
+
 class Limits(Protocol):
     """What a sink takes; part of ``forwarder.delivery.sink.Sink``."""
 
@@ -97,8 +101,11 @@ class Packer:
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
         streams: Streams | None = None,
+        hash_key_of: HashKeyOf | None = None,
     ) -> None:
         """``origins``: for the names of objects in S3, as in the ids of records. ``streams``: None if the sink has but one.
+
+        ``hash_key_of``: None if partition keys decide about shards.
 
         ``has_barriers``: a TRUNCATE or gap is to be kept in its place among the changes of its table's rows (``stretches.py``).
         """
@@ -109,6 +116,7 @@ class Packer:
         self._choose_key = choose_key
         self._oversize = oversize
         self._streams = streams
+        self._hash_key_of = hash_key_of
         self._cut = by_table if has_barriers else whole
         # The sink whose dead letters the events are; None: they are in the outbox.
         self._letters_of: str | None = None
@@ -132,9 +140,8 @@ class Packer:
         encoded = self._encode(events)
         places = map(_INDEX, events), map(_COUNT, events)
         records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
-        if self._streams:
-            for event, record in zip(events, records, strict=True):
-                record.stream = self._streams.stream_of(event.table)
+        if self._streams or self._hash_key_of:
+            self._place(events, records)
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
@@ -142,6 +149,14 @@ class Packer:
         elif max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches)
+
+    def _place(self, events: Sequence[Event], records: Sequence[Record]) -> None:
+        """Say which stream, and which part of it, the records are for."""
+        for event, record in zip(events, records, strict=True):
+            if self._streams:
+                record.stream = self._streams.stream_of(event.table)
+            if self._hash_key_of:
+                record.hash_key = self._hash_key_of(event.table)
 
     def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
         fitting: list[Record] = []
@@ -213,9 +228,8 @@ class Packer:
 
     def _again(self, record: Record, event: Event) -> Record:
         """The record anew, after its event was changed by the policy."""
-        again = Record(
-            record.seq, record.partition_key, b"", record.undelivered, record.index, record.count, stream=record.stream
-        )
+        again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
+        again.stream, again.hash_key = record.stream, record.hash_key
         self._fill(again, event)
         return again
 

@@ -38,11 +38,11 @@ LEAST_SHARE = 32
 # A queue that rests takes turns again after this long at the latest, since its lanes may be predicted to go to another shard by then.
 LONGEST_REST_SECONDS = 1.0
 
-# From a partition key to the shard it is predicted to go to; None: not known.
-ShardOf = Callable[[str], str | None]
+# From a partition key, or an explicit hash key, to the shard it is predicted to go to; None: not known.
+ShardOf = Callable[[str | int], str | None]
 
 
-def unknown(_: str) -> None:
+def unknown(_: str | int) -> None:
     """The ``ShardOf`` for as long as the shards are not known: all records stand in one queue, which is not paced."""
 
 
@@ -115,7 +115,7 @@ class Lanes:
             key = record.partition_key
             lane = lanes.get(key)
             if lane is None:
-                lane = lanes[key] = Lane(shard_of(key))
+                lane = lanes[key] = Lane(shard_of(record.shard_key), None, record.hash_key)
                 self._make_ready(record, lane)
             elif lane.behind is None:
                 lane.behind = deque((record,))
@@ -176,13 +176,13 @@ class Lanes:
                 if not queue.is_resting:
                     self.ready -= 1
                 lane = lane_of(head)
-                lane.shard = shard_of(head.partition_key)
+                lane.shard = shard_of(head.shard_key)
                 self._make_ready(head, lane)
                 yield
         # And the lanes whose heads are offered: they move when these come back.
         for key in list(self._lanes):
             if lane_of_key := self._lanes.get(key):
-                lane_of_key.shard = shard_of(key)
+                lane_of_key.shard = shard_of(key if lane_of_key.hash_key is None else lane_of_key.hash_key)
             yield
 
     def hottest(self, count: int) -> Sequence[int]:

@@ -118,7 +118,7 @@ class Unordered:
 
     def _make_ready(self, record: Record) -> deque[Record]:
         """Count a record as one that waits, and return those of its shard's queue, to which the caller adds it."""
-        shard = self._shard_of(record.partition_key)
+        shard = self._shard_of(record.shard_key)
         queue = self._queues.get(shard)
         if queue is None:
             queue = self._queues[shard] = _Queue(shard)

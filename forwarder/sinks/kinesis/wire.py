@@ -78,6 +78,8 @@ def encode(stream: str, records: Sequence[Record]) -> bytes:
         add(b64encode(payload(record) if record.followers else record.data))
         add(b'","PartitionKey":')
         add(json(record.partition_key))
+        if record.hash_key is not None:
+            add(_hash_key(record))
         opening = b'},{"Data":"'
     add(b"}]}")
     return b"".join(parts)
@@ -111,9 +113,14 @@ class Slices:
                 if len(waiting) >= SLICE_BYTES:
                     yield bytes(waiting)
                     waiting.clear()
-            waiting += b'","PartitionKey":' + _JSON.encode(record.partition_key)
+            waiting += b'","PartitionKey":' + _JSON.encode(record.partition_key) + _hash_key(record)
             between = b'},{"Data":"'
         yield bytes(waiting + b"}]}")
+
+
+def _hash_key(record: Record) -> bytes:
+    """The member with the explicit hash key, and the comma before it; nothing for a record that has none."""
+    return b"" if record.hash_key is None else b',"ExplicitHashKey":"%d"' % record.hash_key
 
 
 def payload(record: Record, *, digest: bytes | None = None) -> bytes:
@@ -123,20 +130,21 @@ def payload(record: Record, *, digest: bytes | None = None) -> bytes:
     """
     if not record.followers:
         return record.data
-    return kpl.encode(record.partition_key, [record.data, *[each.data for each in record.followers]], digest=digest)
+    payloads = [record.data, *[each.data for each in record.followers]]
+    return kpl.encode(record.partition_key, payloads, hash_key=record.hash_key, digest=digest)
 
 
 def payload_bytes(record: Record) -> int:
     """The length of ``payload``, which is not made for it."""
     if not record.followers:
         return len(record.data)
-    entries = [kpl.entry_bytes(len(each.data)) for each in (record, *record.followers)]
-    return kpl.overhead_bytes(record.partition_key) + sum(entries)
+    entries = [kpl.entry_bytes(len(each.data), record.hash_key) for each in (record, *record.followers)]
+    return kpl.overhead_bytes(record.partition_key, record.hash_key) + sum(entries)
 
 
 def body_bytes(records: Sequence[Record]) -> int:
     """The length of the body of a request for these records, without the part that names the stream."""
-    keys = [len(_JSON.encode(record.partition_key)) for record in records]
+    keys = [len(_JSON.encode(record.partition_key)) + len(_hash_key(record)) for record in records]
     lengths = [payload_bytes(record) for record in records]
     return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records)
 

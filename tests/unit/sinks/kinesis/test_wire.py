@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
 
+HASH_KEYS = st.lists(st.none() | st.integers(0, (1 << 128) - 1), min_size=9, max_size=9)
 ROWS = st.lists(st.tuples(st.text(min_size=1, max_size=256), st.binary(max_size=100)), min_size=1, max_size=5)
 
 
@@ -26,7 +27,7 @@ def client() -> Any:
     )
 
 
-def body_of(client: Any, rows: Sequence[tuple[str, bytes]]) -> Any:
+def body_of(client: Any, records: Sequence[Record]) -> Any:
     """What botocore would send."""
     bodies = []
 
@@ -38,38 +39,52 @@ def body_of(client: Any, rows: Sequence[tuple[str, bytes]]) -> Any:
 
     client.meta.events.register("before-send.kinesis.PutRecords", keep)
     try:
-        client.put_records(StreamName="changes", Records=[{"Data": data, "PartitionKey": key} for key, data in rows])
+        entries = [
+            {"Data": record.data, "PartitionKey": record.partition_key}
+            | ({} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)})
+            for record in records
+        ]
+        client.put_records(StreamName="changes", Records=entries)
     finally:
         client.meta.events.unregister("before-send.kinesis.PutRecords", keep)
     [body] = bodies
     return json.loads(body)
 
 
-def records_of(rows: Sequence[tuple[str, bytes]]) -> list[Record]:
-    return [Record(seq, key, data, set()) for seq, (key, data) in enumerate(rows, start=1)]
+def records_of(rows: Sequence[tuple[str, bytes]], hash_keys: Sequence[int | None] = (None,) * 9) -> list[Record]:
+    records = [Record(seq, key, data, set()) for seq, (key, data) in enumerate(rows, start=1)]
+    for record, hash_key in zip(records, hash_keys, strict=False):
+        record.hash_key = hash_key
+    return records
 
 
-@given(rows=ROWS)
-def test_the_body_is_what_botocore_would_send(client: Any, rows: list[tuple[str, bytes]]) -> None:
-    assert json.loads(wire.encode("changes", records_of(rows))) == body_of(client, rows)
-
-
-@given(rows=ROWS, follower=st.none() | st.binary(max_size=100))
-def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
-    rows: list[tuple[str, bytes]], follower: bytes | None
+@given(rows=ROWS, hash_keys=HASH_KEYS)
+def test_the_body_is_what_botocore_would_send(
+    client: Any, rows: list[tuple[str, bytes]], hash_keys: list[int | None]
 ) -> None:
-    records = records_of(rows)
+    records = records_of(rows, hash_keys)
+    assert json.loads(wire.encode("changes", records)) == body_of(client, records)
+
+
+@given(rows=ROWS, hash_keys=HASH_KEYS, follower=st.none() | st.binary(max_size=100))
+def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
+    rows: list[tuple[str, bytes]], hash_keys: list[int | None], follower: bytes | None
+) -> None:
+    records = records_of(rows, hash_keys)
     if follower is not None:
         records[0].followers = [Record(0, records[0].partition_key, follower, set())]
     nameless = len(wire.encode("changes", [])) - 2
     assert wire.body_bytes(records) == len(wire.encode("changes", records)) - nameless
 
 
-@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=9))
+@given(
+    rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=9),
+    hash_keys=HASH_KEYS,
+)
 def test_in_slices_it_is_the_same_body_each_time_that_they_are_made(
-    rows: list[tuple[str, bytes]],
+    rows: list[tuple[str, bytes]], hash_keys: list[int | None]
 ) -> None:
-    records = records_of(rows)
+    records = records_of(rows, hash_keys)
     if len(records) > 2:
         records[0].followers = records[1:2]
         del records[1]
