@@ -39,6 +39,9 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     after_bytes: int | None
     # Where they are: None in the outbox, else in the dead letter of the sink with this name.
     letter_of: str | None = None
+    # Of each image the columns that make the partition key, as the text of a JSON object; None: they were not asked for, or there is no such image.
+    before_columns: str | None = None
+    after_columns: str | None = None
 
 
 class Event(msgspec.Struct, gc=False):

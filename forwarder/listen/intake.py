@@ -13,6 +13,7 @@ from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
 from forwarder.events import CapturedTable
 from forwarder.health import ServiceState
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.table_filter import TableFilter
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
@@ -43,10 +44,12 @@ class Intake:
         wants: TableFilter | None = None,
         ahead: Ahead | None = None,
         meet: Callable[[Iterable[CapturedTable]], Awaitable[None]] | None = None,
+        large_rows: LargeRows | None = None,
     ) -> None:
         """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped.
 
         ``meet`` is awaited with the tables of a page before its records are made; None: nothing has to be known of them.
+        ``large_rows``: None if no partition key is made of columns.
         """
         self._feed = feed
         self._outbox = outbox
@@ -58,6 +61,7 @@ class Intake:
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
         self._meet = meet
+        self._large_rows = large_rows
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # The transactions of which the next page may have more changes.
         self._transactions = Transactions()
@@ -135,6 +139,8 @@ class Intake:
             events = [event for event in events if not ahead.has(event.txid, event.seq)]
         if self._meet:
             await self._meet({event.table: None for event in events})
+        if page.any_stored and self._large_rows:
+            events = await self._large_rows.completed(events)
         packed = self._packer.pack(events, any_stored=page.any_stored)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         self._taken = page.position

@@ -27,6 +27,7 @@ from forwarder.listen.candidacy import lead
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.revival import Revival
@@ -200,6 +201,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
     routes, wants = destination.routes, table_filter(setup.sink.tables)
     relay = Relay(destination, tenure, limits=setup.memory, state=setup.state, metrics=setup.metrics)
     packer = _packer(setup, destination, database)
+    large_rows = LargeRows(session, setup.sink_url.partition_key.row_columns)
     checkpoints = Checkpoints(
         database.positions,
         session.turn,
@@ -215,6 +217,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         packer=packer,
         relay=relay,
         checkpoints=checkpoints,
+        large_rows=large_rows,
     )
     intake = Intake(
         inflow.feed,
@@ -226,6 +229,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         state=setup.state,
         wants=wants,
         meet=routes.streams.learn if routes else None,
+        large_rows=large_rows,
     )
     revival: Revival | None = None
     if routes:

@@ -6,6 +6,7 @@ import anyio
 
 from forwarder.delivery.relay import Relay
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import EventReader
@@ -30,11 +31,13 @@ class Redelivery:
         packer: Packer,
         relay: Relay,
         checkpoints: Checkpoints,
+        large_rows: LargeRows,
     ) -> None:
         self._session = session
         self._sink = sink
         self._reader = EventReader(registry, Transactions(), CommitTimes(), letters_of=sink)
         self._packer = packer.for_letters(sink)
+        self._large_rows = large_rows
         self._relay = relay
         self._checkpoints = checkpoints
         self._turn = anyio.Lock()
@@ -77,7 +80,8 @@ class Redelivery:
         # `forwarder replay --table` begins another epoch before it writes letters. If we have not noticed that yet, `prove` raises here.
         # Without it we would notice when the letters are sent and cannot be removed, and the next leader would send them once more.
         await self._checkpoints.prove()
-        await self._relay.deliver_again(self._packer.pack(letters.events, any_stored=True))
+        events = await self._large_rows.completed(letters.events)
+        await self._relay.deliver_again(self._packer.pack(events, any_stored=True))
         # They are delivered. If a stop cancelled us here, they would be sent once more.
         with anyio.CancelScope(shield=True):
             # Letters that were set aside again are stored anew by the save. They are no longer due then, so they are not dropped.

@@ -31,16 +31,19 @@ class RowColumns:
 
     def values(self, event: Event, *, prefers_old: bool = False) -> str | None:
         """The values joined by commas; None if one of the columns is not there. ``prefers_old``: of an update, those of the old row."""
-        images = (event.before, event.after) if prefers_old else (event.after, event.before)
         if event.op in TABLE_WIDE:
             # What they have is no image of a row.
             return None
+        old, new = event.before, event.after
+        if event.stored:
+            old, new = event.stored.before_columns, event.stored.after_columns
+        images = (old, new) if prefers_old else (new, old)
         found: list[str] = []
         for name, read in self._readers:
             value = next((value for image in images if image and (value := read(image)) is not None), None)
             if value is None:
-                # Large images are in the database still, and an event of the application has no columns: neither is worth telling.
-                if not event.stored and event.op != EVENT:
+                # An event of the application has no columns, which is not worth telling.
+                if event.op != EVENT:
                     self._tell_absent(event.table, name)
                 return None
             found.append(value)

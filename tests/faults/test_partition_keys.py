@@ -13,7 +13,7 @@ import pytest
 from forwarder.local.kinesis.faults import FailRecords, LoseResponse
 from tests.capture import capture
 from tests.databases import Database, connected
-from tests.listening import STREAM, Served, service_of
+from tests.listening import STREAM, Served, client_of, service_of
 from tests.ruled import create
 
 ITEM, LOG = "public.item", "public.log"
@@ -137,6 +137,23 @@ async def test_an_update_without_the_column_in_either_image_goes_by_the_rows_key
         "update": "public.ruled.1",
     }
     assert "region of public.ruled" in [record.__dict__.get("columns") for record in caplog.records]
+
+
+async def test_a_row_of_megabytes_stays_in_its_lane(database: Database, served: Served) -> None:
+    async with client_of(served) as client:
+        arn = served.kinesis.stream(STREAM).identity.arn
+        await client.update_max_record_size(StreamARN=arn, MaxRecordSizeInKiB=10 * 1024)
+    await execute(
+        database,
+        f"INSERT INTO {ITEM} VALUES (1, 'eu', 'a')",
+        f"UPDATE {ITEM} SET note = repeat('x', 2000000)",
+        f"UPDATE {ITEM} SET id = 2",
+        f"DELETE FROM {ITEM}",
+    )
+    await deliver(database, f"{served.sink}&partition_key=column:region")
+    assert [(key, record["op"]) for key, record in stored(served)] == [
+        (f"{ITEM}.eu", op) for op in ("insert", "update", "delete", "insert", "delete")
+    ]
 
 
 async def test_without_order_each_transaction_has_a_key_of_its_own(database: Database, served: Served) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.config import partition_key
-from forwarder.events import CapturedTable, Event
+from forwarder.events import CapturedTable, Event, Stored
 from forwarder.outbox.keys import member_reader
 from forwarder.records.partition_key import MAX_CHARACTERS, Chooser, chooser, shortened
 
@@ -136,6 +136,16 @@ def test_the_column_of_the_primary_key_makes_the_key_that_the_primary_key_makes(
     change = event("1", after={"id": 1})
 
     assert key_of("column:id", change) == key_of("primary-key", change)
+
+
+def test_the_columns_of_a_large_row_are_those_that_were_read_for_it() -> None:
+    change = event("1", op=b"U")
+    change.stored = Stored(2 << 20, 2 << 20, None, '{"region":"eu"}', '{"region":"us"}')
+
+    assert key_of("column:region", change) == "public.orders.us"
+    assert key_of("template:{before.region}", change) == "eu"
+    change.stored = Stored(2 << 20, 2 << 20, None, None, None)
+    assert key_of("column:region", change) == "public.orders.1"
 
 
 @pytest.mark.parametrize("value", ["column:region", "template:{table}.{after.region}"])
