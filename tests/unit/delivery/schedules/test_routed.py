@@ -21,7 +21,8 @@ PORTION = 2
 class Streams:
     """What is wrong with each stream."""
 
-    def __init__(self, **objections: str) -> None:
+    def __init__(self, *, aggregate_bytes: int = 0, **objections: str) -> None:
+        self._aggregate_bytes = aggregate_bytes
         self.objections = objections
         self.most_bytes = MANY
 
@@ -29,7 +30,7 @@ class Streams:
         return self.objections.get(stream)
 
     def new_schedule(self, stream: str) -> Lanes:
-        return Lanes(Pacing())
+        return Lanes(Pacing(), aggregate_bytes=self._aggregate_bytes)
 
     def max_bytes_of(self, stream: str) -> int:
         return self.most_bytes
@@ -99,6 +100,15 @@ def test_when_memory_is_full_what_waits_for_a_barred_stream_is_stranded_at_once(
 
     assert seqs_of(routed.take_stranded(is_full=True, now=0.0)) == [1]
     assert take(routed) == [2]
+
+
+def test_what_would_travel_in_one_aggregate_is_stranded_change_by_change() -> None:
+    routed = Routed(Streams(aggregate_bytes=1000, one="missing"))
+    undelivered = {1, 2, 3}
+    routed.extend([Record(seq, "key", b"xx", undelivered, stream="one") for seq in (1, 2, 3)])
+
+    assert seqs_of(routed.take_stranded(is_full=True, now=0.0)) == [1, 2, 3]
+    assert (undelivered, routed.records, routed.bytes) == (set(), 0, 0)
 
 
 def test_an_outage_of_a_few_seconds_strands_nothing() -> None:
