@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from forwarder.listen.service import Service
-from forwarder.local.kinesis.faults import FailRecords, LoseResponse
+from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.listening import (
@@ -186,6 +186,30 @@ async def test_a_stream_that_is_deleted_and_comes_again_costs_nothing_but_time(
         served.kinesis.create_stream("public-orders")
         await arrived(served, "orders", 10)
         assert {record["op"] for _, record in stored(served, "orders")} == {"update"}
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_stream_that_may_be_looked_at_and_not_written_to_is_its_tables_trouble_alone(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.MOST_BARRED_SECONDS", 1.0)
+    served.kinesis.create_stream("public-orders")
+    denied = Error(operation="PutRecords", stream="public-orders", error_code="AccessDeniedException")
+    async with listening(database.url, routed(served), page_rows=10, max_events=50) as service:
+        await leads(service)
+        served.kinesis.faults.replace([denied])
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 200) AS id",
+            "UPDATE orders SET note = 'b'",
+            "INSERT INTO items SELECT id, 'a' FROM generate_series(1, 300) AS id",
+        )
+        await arrived(served, "items", 300)
+        assert service.states["default"].ready
+        served.kinesis.faults.replace([])
+        await arrived(served, "orders", 400)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
 
 
 @pytest.mark.usefixtures("eager")

@@ -4,8 +4,10 @@
         │               └──publish or look, it cannot be──► barred ┘
         └──look, it cannot be──────────────────────────────►
 
-A stream that is missing, or must not be written to, is barred. What becomes of its records meanwhile is up to
-``forwarder.delivery.schedules.routed``; those of other streams do not wait for them.
+A stream that is missing, or must not be written to, is barred. A look cannot tell everything: whoever may describe a stream may be refused to
+write to it. So one that has refused records stays barred for a while, which doubles as long as it goes on to refuse them.
+
+What becomes of its records meanwhile is up to ``forwarder.delivery.schedules.routed``; those of other streams do not wait for them.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ from forwarder.sinks.kinesis.stream_watch import (
 BARRED = "StreamBarred"
 # DescribeStreamSummary is limited to 20 calls a second and account, so that many streams are asked less often.
 SECONDS_A_STREAM = 0.2
+# The longest time from a refusal of records to the next attempt.
+MOST_BARRED_SECONDS = 60.0
 # So many streams are named in ``/readyz``.
 MOST_NAMED = 20
 
@@ -56,7 +60,7 @@ logger = logging.getLogger(__name__)
 class _Stream:
     """What is known of one stream."""
 
-    __slots__ = ("has_answered", "is_asked", "look_at", "objection", "sink")
+    __slots__ = ("barred_until", "has_answered", "is_asked", "look_at", "objection", "pause", "sink")
 
     def __init__(self, name: str, sink: KinesisSink) -> None:
         self.sink = sink
@@ -65,6 +69,9 @@ class _Stream:
         self.has_answered = False
         self.objection: str | None = f"stream {name} is not looked for yet"
         self.look_at = -inf
+        # Since it has refused records, whatever a look says; and for how long it is barred when it does so again.
+        self.barred_until = -inf
+        self.pause = Backoff(first_seconds=LOOK_AGAIN_SECONDS, max_seconds=MOST_BARRED_SECONDS)
 
 
 class RoutedSink:
@@ -184,14 +191,19 @@ class RoutedSink:
             Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
         name = records[0].stream
+        stream = self._known(name)
         try:
-            return await self._known(name).sink.publish(records)
+            rejections = await stream.sink.publish(records)
         except StreamBarred as error:
+            if stream.objection is None:
+                stream.barred_until = anyio.current_time() + stream.pause.next()
             self._learnt(name, str(error))
             return [
                 Rejection(record=record, code=BARRED, reason=str(error), wait_seconds=LOOK_AGAIN_SECONDS)
                 for record in records
             ]
+        stream.pause.reset()
+        return rejections
 
     def _known(self, name: str) -> _Stream:
         stream = self._streams.get(name)
@@ -222,7 +234,10 @@ class RoutedSink:
             Refused: credentials or the endpoint are wrong.
             Unavailable: nobody answers.
         """
-        objection = await self._streams[name].sink.look()
+        stream = self._streams[name]
+        objection = await stream.sink.look()
+        if objection is None and anyio.current_time() < stream.barred_until:
+            objection = stream.objection
         self._learnt(name, objection)
 
     def _learnt(self, name: str, objection: str | None) -> None:

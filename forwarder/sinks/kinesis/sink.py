@@ -166,6 +166,7 @@ class KinesisSink:
             raise
         except Refused as error:
             # It worked at start; a permission that was withdrawn since, say, may be given back while we keep trying.
+            self._is_rehearsed = False
             raise (StreamBarred if is_of_stream(error) else Unavailable)(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=body_bytes(records), now=anyio.current_time())
