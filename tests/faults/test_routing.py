@@ -242,6 +242,15 @@ async def test_with_once_what_has_no_stream_is_set_aside_and_sent_by_the_next_ru
     assert await letters(database) == []
 
 
+async def test_a_stop_does_not_wait_for_a_stream_that_is_missing(database: Database, served: Served) -> None:
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders VALUES (1), (2)", "INSERT INTO items VALUES (1)")
+        await arrived(served, "items", 1)
+        assert await letters(database) == []
+    assert await letters(database) == [("no-stream", 2)]
+
+
 async def test_a_listener_that_is_killed_while_a_stream_is_missing_loses_and_reverses_nothing(
     database: Database, served: Served, tmp_path: Path
 ) -> None:

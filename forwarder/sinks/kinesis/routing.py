@@ -1,8 +1,8 @@
 """The sink of many streams, one for each table: ``kinesis://{schema}-{table}``. Each has a ``KinesisSink`` of its own; they share a client.
 
-    expected ──look──► open ◄──────look, it can be written to──────┐
-        │               └──publish or look, it cannot be──► barred ┘
-        └──look, it cannot be──────────────────────────────►
+    expected ──a look──► open, or barred
+    open ──a look, or the answer to a request, says that it must not be written to──► barred
+    barred ──a look says that it may be──► open
 
 A stream that is missing, or must not be written to, is barred. A look cannot tell everything: whoever may describe a stream may be refused to
 write to it. So one that has refused records stays barred for a while, which doubles as long as it goes on to refuse them.
