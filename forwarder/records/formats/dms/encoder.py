@@ -50,7 +50,7 @@ class _Records:
 
     def __init__(self, provenance: Provenance, options: Dms) -> None:
         self._options = options
-        self._key_kind = provenance.key_kind
+        self._key_rule = provenance.key_rule
         self._mapping_of = provenance.object_mapping
         self._data_of: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._data_encoder)
         self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
@@ -108,7 +108,7 @@ class _Records:
             return None
         if event.op == b"D":
             # Where rows have lanes of their own, the old key's has to learn that its row is gone: nothing else comes in its order.
-            return "" if options.exact or self._key_kind == "table" else None
+            return "" if options.exact or self._key_rule.unites_tables else None
         row = self._row(event)
         return self._data(event, key, "update", row) if row else None
 
@@ -175,8 +175,9 @@ class _Records:
         mapping = self._mapping_of(table)
         if mapping and mapping.partition_key_type and mapping.partition_key_type != "primary-key":
             return mapping.partition_key_type
-        by_table = self._key_kind == "table" or (is_table_wide and self._key_kind == "primary-key")
-        return "schema-table" if by_table else _KEY_TYPES.get(self._key_kind, "attribute-name")
+        kind = self._key_rule.kind
+        by_table = kind == "table" or (is_table_wide and kind == "primary-key")
+        return "schema-table" if by_table else _KEY_TYPES.get(kind, "attribute-name")
 
     def _data_encoder(self, table: CapturedTable) -> RowEncoder:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))

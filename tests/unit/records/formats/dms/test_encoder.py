@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from forwarder.config.partition_key import KeyKind
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
 BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
@@ -71,7 +72,7 @@ def test_records_of_a_table_without_a_key_go_by_the_table() -> None:
         ("template", "attribute-name"),
     ],
 )
-def test_the_kind_of_partition_key_has_the_word_of_dms(kind: str, type: str) -> None:
+def test_the_kind_of_partition_key_has_the_word_of_dms(kind: KeyKind, type: str) -> None:
     assert record(change(), key_kind=kind)["metadata"]["partition-key-type"] == type
 
 
