@@ -49,6 +49,11 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
         """``public.orders``; not quoted, so not for SQL."""
         return f"{self.schema}.{self.name}"
 
+    @property
+    def is_of_events(self) -> bool:
+        """Whether it is forwarder.event, of the application's own events: it does not exist, and most databases have no change of it."""
+        return self.id == 0
+
 
 class Sizes(msgspec.Struct, frozen=True, gc=False):
     """How many bytes the data of a record will have. None: it is too large to be made."""
@@ -66,6 +71,9 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     letter_of: str | None = None
     # Of its record, in a format that needs the images whole.
     sizes: Sizes | None = None
+    # Of each image the columns that make the partition key, as the text of a JSON object; None: they were not asked for, or there is no such image.
+    before_columns: str | None = None
+    after_columns: str | None = None
 
 
 class Event(msgspec.Struct, gc=False):

@@ -33,6 +33,13 @@ class ServiceState:
     # On a standby: what an operator should look at, although a listener leads.
     warning: str | None = None
 
+    # The streams that cannot be written to, of a sink that has one for each table, and why. All others are delivered to.
+    stream_warnings: Sequence[str] = ()
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase in which nothing is known to be wrong."""
+        self.phase, self.trouble, self.standstill, self.halt = phase, None, None, None
+
     @property
     def reason(self) -> str | None:
         """Why it is not ready; None if nothing is in its way."""

@@ -37,9 +37,10 @@ class InMemory(Protocol):
 class SinkMetrics:
     """The counters of one sink."""
 
-    def __init__(self, families: _Families, sink: str) -> None:
+    def __init__(self, families: _Families, sink: str, *, stream: str = "") -> None:
         self._families = families
         self._sink = sink
+        self._shard_prefix = stream and f"{stream}/"
         self._requests = families.requests.labels(sink)
         self._records = families.records.labels(sink)
         self._bytes = families.bytes.labels(sink)
@@ -65,7 +66,18 @@ class SinkMetrics:
 
     def throttled(self, shard: str) -> None:
         """A shard has throttled a request."""
-        self._families.throttled.labels(self._sink, shard).inc()
+        self._families.throttled.labels(self._sink, f"{self._shard_prefix}{shard}").inc()
+
+    def of_stream(self, stream: str) -> SinkMetrics:
+        """The same counters, where the sink has several streams: a shard is named with its stream."""
+        return SinkMetrics(self._families, self._sink, stream=stream)
+
+    def barred(self, stream: str, *, is_barred: bool) -> None:
+        """Whether one of the sink's streams cannot be written to."""
+        if is_barred:
+            self._families.barred.labels(self._sink, stream).set(1)
+        else:
+            self._families.barred.remove(self._sink, stream)
 
     def out_of_order(self) -> None:
         """A shard has given a record a sequence number below one that it had acknowledged before."""
@@ -166,6 +178,12 @@ class _Families(Collector):
             "forwarder_sink_order_regressions",
             "Answers with a sequence number below one that its shard had acknowledged before.",
             ["sink"],
+            registry=registry,
+        )
+        self.barred = Gauge(
+            "forwarder_sink_barred_streams",
+            "1 for each stream that cannot be written to, of a sink that has one for each table.",
+            ["sink", "stream"],
             registry=registry,
         )
         registry.register(self)

@@ -19,10 +19,10 @@ class Oracle:
     aggregator: ModuleType
     deaggregator: ModuleType
 
-    def encode(self, partition_key: str, payloads: list[bytes]) -> bytes:
+    def encode(self, partition_key: str, payloads: list[bytes], *, hash_key: str | None = None) -> bytes:
         record = self.aggregator.AggRecord()
         for payload in payloads:
-            assert record.add_user_record(partition_key, payload)
+            assert record.add_user_record(partition_key, payload, hash_key)
         data: bytes = record.get_contents()[2]
         return data
 

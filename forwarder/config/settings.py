@@ -72,6 +72,11 @@ class SinkSettings(Section):
     tables: list[str] = Field(
         default=[], description="Tables or globs whose changes it is for; empty for all that are captured."
     )
+    shards: dict[str, str] = Field(
+        default={},
+        description='Of Kinesis, which tables go to which part of the stream, by tables or globs: "2/4" is the second of four equal shards. '
+        "Others go by their partition keys. A table is then as fast as one shard.",
+    )
     start: Literal["now", "oldest"] | None = Field(
         default=None,
         description="Where a new sink begins: with the oldest retained change, or with what is committed from now on. Not "

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from forwarder.config import formats
+from forwarder.config import formats, partition_key, stream_template
 from forwarder.config.formats import Dms, Format
+from forwarder.config.partition_key import KeyRule
 from forwarder.config.suggestions import nearest
 from forwarder.errors import Misconfigured
 
-PartitionKey = Literal["primary-key", "table"]
 Aggregation = Literal["none", "kpl"]
 Ordering = Literal["strict", "none"]
 OversizeKind = Literal["dead-letter", "drop-before", "s3", "stop"]
@@ -20,7 +20,6 @@ Protocol = Literal["auto", "cbor", "json"]
 
 _Choice = TypeVar("_Choice", bound=str)
 
-PARTITION_KEYS: tuple[PartitionKey, ...] = ("primary-key", "table")
 AGGREGATIONS: tuple[Aggregation, ...] = ("none", "kpl")
 ORDERINGS: tuple[Ordering, ...] = ("strict", "none")
 ON_POISON: tuple[OnPoison, ...] = ("dead-letter", "halt-lane")
@@ -29,7 +28,7 @@ _OVERSIZE_KINDS: tuple[OversizeKind, ...] = ("dead-letter", "drop-before", "s3",
 COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 _BOOLEANS = ("false", "true")
 
-_COMMON_OPTIONS = ("format", "partition_key", "prefix")
+_COMMON_OPTIONS = ("format", *partition_key.OPTIONS)
 _ACCESS_OPTIONS = ("region", "endpoint_url", "fips", "profile", "role_arn", "external_id")
 _FRAMING_OPTIONS = ("newline", "compression")
 _KINESIS_OPTIONS = (
@@ -67,7 +66,7 @@ DEAD_LETTER = Oversize(kind="dead-letter")
 class KinesisTarget:
     """A Kinesis data stream. Where something is None, the AWS SDK finds it in its environment."""
 
-    # Its name or its ARN; only an ARN has colons.
+    # Its name or its ARN; only an ARN has colons. Or a template of either, which names one for each table.
     stream: str
     region: str | None = None
     endpoint_url: str | None = None
@@ -82,6 +81,11 @@ class KinesisTarget:
     on_poison: OnPoison = "dead-letter"
     # What PutRecords is written in; auto: CBOR where the endpoint takes it.
     protocol: Protocol = "auto"
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether each table has a stream of its own."""
+        return stream_template.is_template(self.stream)
 
     def __str__(self) -> str:
         return f"kinesis://{self.stream}"
@@ -124,8 +128,20 @@ class SinkUrl:
     target: Target
     format: Format
     framing: Framing = Framing()
-    partition_key: PartitionKey
-    prefix_key: bool
+    partition_key: KeyRule
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the changes of a row have to stay in order though others are sent beside them."""
+        return isinstance(self.target, KinesisTarget) and self.target.ordering == "strict"
+
+    @property
+    def needs_barriers(self) -> bool:
+        """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
+
+        There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
+        """
+        return self.is_ordered and not self.partition_key.unites_tables
 
 
 def parse(url: str) -> SinkUrl:
@@ -157,8 +173,7 @@ def parse(url: str) -> SinkUrl:
             newline=_choice(url, "newline", options.get("newline", "false"), _BOOLEANS) == "true",
             compression=_choice(url, "compression", options.get("compression", COMPRESSIONS[0]), COMPRESSIONS),
         ),
-        partition_key=_choice(url, "partition_key", options.get("partition_key", PARTITION_KEYS[0]), PARTITION_KEYS),
-        prefix_key=_choice(url, "prefix", options.get("prefix", "true"), _BOOLEANS) == "true",
+        partition_key=_key_rule(url, target, options),
     )
 
 
@@ -182,6 +197,19 @@ def _dms_options(url: str, target: Target, format: Dms, options: dict[str, str])
             f"sink URL {url!r}: prefix and PartitionIncludeSchemaTable say the same; leave one of them out"
         )
     return {"prefix": "true" if format.PartitionIncludeSchemaTable else "false", **options}
+
+
+def _key_rule(url: str, target: Target, options: dict[str, str]) -> KeyRule:
+    try:
+        rule = partition_key.parse(options)
+    except Misconfigured as error:
+        raise Misconfigured(f"sink URL {url!r}: {error}") from None
+    if rule.scatters_rows and isinstance(target, KinesisTarget) and target.ordering == "strict":
+        raise Misconfigured(
+            f"sink URL {url!r}: partition_key={options['partition_key']} gives the changes of one row several keys, so that the order of a row"
+            " cannot be kept; add ordering=none"
+        )
+    return rule
 
 
 def _target(url: str, scheme: str, host: str, path: str, options: dict[str, str]) -> Target:
@@ -213,8 +241,14 @@ def _oversize(url: str, value: str) -> Oversize:
 
 
 def _kinesis_target(url: str, stream: str, options: dict[str, str]) -> KinesisTarget:
-    arn = _STREAM_ARN.fullmatch(stream)
-    if not arn and not _STREAM_NAME.fullmatch(stream):
+    if unknown := stream_template.unknown_part(stream):
+        raise Misconfigured(
+            f"sink URL {url!r}: {unknown} in a stream's name means nothing; known: {{schema}}, {{table}}"
+        )
+    # What a template names is checked by one name that it may give.
+    sample = stream_template.stream_of(stream, schema="s", table="t")
+    arn = _STREAM_ARN.fullmatch(sample)
+    if not arn and not _STREAM_NAME.fullmatch(sample):
         raise Misconfigured(
             f"sink URL {url!r} names no stream; write kinesis://STREAM?region=eu-west-1 or kinesis://arn:aws:kinesis:…"
         )

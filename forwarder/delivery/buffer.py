@@ -31,7 +31,7 @@ LEAST_RECORDS = 100
 
 
 class Schedule(Protocol):
-    """Which records may be offered, and when: ``Lanes``, ``Unordered`` and ``Fifo`` of ``forwarder.delivery.schedules``.
+    """Which records may be offered, and when: ``Lanes``, ``Unordered``, ``Fifo`` and ``Routed`` of ``forwarder.delivery.schedules``.
 
     Each record that is taken is given back once: to ``settle`` if it is delivered, to ``put_back`` if it is to be offered again.
     """
@@ -55,6 +55,12 @@ class Schedule(Protocol):
 
     def take_unstored(self) -> Sequence[Record]:
         """Records that may not be sent before their attachments are stored. They are given back like all that are taken."""
+
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """Give up records that are to be set aside, since the stream they are for cannot be written to (``Routed``).
+
+        They are forgotten, and their seqs are removed from their ``undelivered`` sets. ``is_full``: no room is left in memory.
+        """
 
     def next_due(self) -> float | None:
         """When ``take`` may have more, even if nothing is given back; None: time alone changes nothing."""
@@ -81,6 +87,8 @@ class Buffer:
         self.schedule = schedule
         self._quarantine = quarantine
         self._limits = limits
+        # Whether nothing more is offered, and somebody waits until nothing is left.
+        self.is_draining = False
         self._frontier = Frontier(position)
         self._barriers = Barriers()
         # Of dead letters that are sent again. Their place in the order is past: they and the changes of pages do not wait for each other.
@@ -184,6 +192,16 @@ class Buffer:
         settled = before - self.schedule.records
         self._release()
         self._frontier.delivered(settled)
+
+    def strand(self, *, now: float) -> bool:
+        """Set aside what the schedule gives up, and say whether that was anything."""
+        has_stranded = False
+        while changes := self.schedule.take_stranded(is_full=self.is_full or self.is_draining, now=now):
+            has_stranded = True
+            self._quarantine.strand(changes)
+            self._release()
+            self._frontier.delivered(len(changes))
+        return has_stranded
 
     def _isolate(self, changes: Sequence[SetAside]) -> None:
         self._quarantine.isolate(changes)

@@ -46,6 +46,12 @@ class Quarantine:
             self._metrics.set_aside(change.code)
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
+    def strand(self, changes: Sequence[SetAside]) -> None:
+        """Set changes aside whose stream cannot be written to. They may be many, and the log has named the stream."""
+        self._waiting += changes
+        for change in changes:
+            self._metrics.set_aside(change.code)
+
     def admit(self, refused: Sequence[Rejection], *, accepted: int, began: float, now: float) -> Sequence[Record]:
         """Set aside records that the sink has refused for good, and return those that have to wait instead.
 

@@ -66,7 +66,7 @@ class Relay:
         self._expects_page = False
         self._linger = Linger()
         self._retries = Retries()
-        self._halted_lanes = HaltedLanes()
+        self._halted_lanes = HaltedLanes(state)
         # How many requests are under way, and how many bytes of data are in them.
         self.in_flight = 0
         self._bytes_under_way = 0
@@ -171,7 +171,7 @@ class Relay:
 
     async def settled(self) -> None:
         """Wait until everything that was offered is delivered. The caller offers nothing meanwhile."""
-        self._expects_page = False
+        self._expects_page, self._buffer.is_draining = False, True
         while self.records:
             await self._changed.wait()
 
@@ -196,6 +196,8 @@ class Relay:
                 had_enough = self._has_enough
                 if self._uploads:
                     self._uploads.add(self._schedule.take_unstored())
+                if self._buffer.strand(now=anyio.current_time()):
+                    self._notify()
                 while self._may_send(anyio.current_time()) and (records := self._take()):
                     self._begin(tasks, records)
                 if had_enough and not self._has_enough:
@@ -275,15 +277,12 @@ class Relay:
         """Show that these records are refused for good, and are not set aside."""
         if self._quarantine.halts_lanes:
             self._halted_lanes.halt(records)
-            self._state.halt = self._halted_lanes.reason
         else:
             self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)
-        if self._state.halt:
-            self._halted_lanes.settle(records, unsettled=unsettled)
-            self._state.halt = self._halted_lanes.reason
+        self._halted_lanes.settle(records, unsettled=unsettled)
         self._notify()
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:

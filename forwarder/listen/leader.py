@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -12,27 +11,26 @@ import anyio
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
-from forwarder.database import sessions
-from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.database.server_identity import database_name, server_of
-from forwarder.database.sessions import Connection
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.delivery.destination import Destination
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.delivery.sink import Sink
 from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
-from forwarder.errors import Refused
 from forwarder.health import Phase, ServiceState
+from forwarder.listen.absent_columns import AbsentColumns
 from forwarder.listen.bodies import Images
+from forwarder.listen.candidacy import lead
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.leader_session import LeaderSession
-from forwarder.listen.record_maker import record_maker
+from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
-from forwarder.listen.standby import Standby
+from forwarder.listen.revival import Revival
 from forwarder.listen.table_filter import table_filter
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
@@ -41,7 +39,6 @@ from forwarder.outbox.survey import Survey
 from forwarder.records.formats.catalogue import leaves_out
 from forwarder.records.formats.encoder import Provenance
 from forwarder.store import history
-from forwarder.store.leadership import Leadership
 from forwarder.store.positions import Newcomers, Positions
 
 logger = logging.getLogger(__name__)
@@ -76,6 +73,8 @@ class Leader:
     relay: Relay
     checkpoints: Checkpoints
     redelivery: Redelivery
+    # None, if the sink has but one stream.
+    revival: Revival | None
 
     async def serve(self) -> None:
         """Send what is in memory, save the position and look after the sink, until cancelled.
@@ -92,6 +91,8 @@ class Leader:
             tasks.start_soon(Watchdog(self.relay, state).run)
             if store:
                 tasks.start_soon(store.watch)
+            if self.revival:
+                tasks.start_soon(self.revival.run)
 
     async def listen(self) -> None:
         """Move changes into memory as they come, until cancelled."""
@@ -102,6 +103,9 @@ class Leader:
         await self.intake.catch_up()
         await self.redelivery.first_round()
         await self.relay.settled()
+        if self.revival:
+            await self.revival.round()
+            await self.relay.settled()
 
     async def finish(self) -> None:
         """Wait until what is in memory is delivered, ``stop_timeout_seconds`` at most, and save the position."""
@@ -123,6 +127,7 @@ class DatabaseSide:
     provenance: Provenance
     positions: Positions
     tenure: Tenure
+    absent_columns: AbsentColumns
 
 
 async def begin(
@@ -137,45 +142,22 @@ async def begin(
         Unavailable: the database does not answer.
     """
     await destination.prepare()
-    session = await _lead(stack, setup, destination.sink, stands_by=not once)
+    session = await lead(
+        stack,
+        destination.sink,
+        name=setup.sink.name,
+        database_url=setup.database_url,
+        state=setup.state,
+        survey=setup.survey,
+        stands_by=not once,
+    )
     await stack.enter_async_context(destination.sink.opened())
     database = await _database_side(stack, setup, session, source, region=destination.region)
     leader = _assemble(setup, destination, database)
+    if leader.revival:
+        await leader.revival.prepare()
     _announce(setup, database, once=once)
     return leader
-
-
-async def _lead(stack: AsyncExitStack, setup: SinkSetup, sink: Sink, *, stands_by: bool) -> LeaderSession:
-    """Take the leader's lock, or wait for it if it ``stands_by``. Returns the session that holds it.
-
-    Raises:
-        Refused: somebody else leads, and we are not to stand by.
-        Unavailable: the database does not answer.
-    """
-    connection = await stack.enter_async_context(sessions.session(setup.database_url, purpose="leader"))
-    leadership = Leadership(connection, sink=setup.sink.name)
-    if not await leadership.take():
-        if not stands_by:
-            raise Refused(_occupied(setup.sink.name, await holders_of_sink(connection, setup.sink.name)))
-        await _stand_by(leadership, connection, setup, sink)
-    return LeaderSession(connection=connection)
-
-
-async def _stand_by(leadership: Leadership, connection: Connection, setup: SinkSetup, sink: Sink) -> None:
-    _enter(setup.state, Phase.STANDBY)
-    standby = Standby(leadership, connection, sink=setup.sink.name, state=setup.state, survey=setup.survey)
-    async with anyio.create_task_group() as tasks:
-        # It may stand by for days. Whatever the sink's watch finds wrong, or sees mended, is to be known when it leads.
-        tasks.start_soon(sink.watch, setup.state)
-        await standby.wait()
-        tasks.cancel_scope.cancel()
-
-
-def _occupied(sink: str, holders: Sequence[Holder]) -> str:
-    if holders and not holders[0].leads:
-        return usurpation(sink, holders)
-    who = f": {holders[0]}" if holders else ""
-    return f"another `forwarder listen` serves sink {sink!r}{who}; stop it first"
 
 
 async def _database_side(
@@ -192,9 +174,17 @@ async def _database_side(
         tell_lost=setup.metrics.lost,
     )
     tenure = await _tenure(setup, positions)
+    absent_columns = AbsentColumns(setup.sink.name, setup.sink_url.partition_key, table_filter(setup.sink.tables))
+    await absent_columns.look(session.connection, [table for table, _ in inflow.registry.tables.values()])
     database = await database_name(session.connection)
-    provenance = Provenance(origins=entered.origins, database=database, region=region)
-    return DatabaseSide(session=session, inflow=inflow, provenance=provenance, positions=positions, tenure=tenure)
+    return DatabaseSide(
+        session=session,
+        inflow=inflow,
+        provenance=Provenance(origins=entered.origins, database=database, region=region),
+        positions=positions,
+        tenure=tenure,
+        absent_columns=absent_columns,
+    )
 
 
 async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
@@ -207,14 +197,9 @@ async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
 
 def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide) -> Leader:
     session, inflow, tenure = database.session, database.inflow, database.tenure
+    routes, wants = destination.routes, table_filter(setup.sink.tables)
     relay = Relay(destination, tenure, limits=setup.memory, state=setup.state, metrics=setup.metrics)
-    maker = record_maker(
-        setup.sink_url,
-        destination.sink,
-        provenance=database.provenance,
-        images=Images(session, metrics=setup.metrics),
-        mappings=setup.mappings,
-    )
+    maker = _record_maker(setup, destination, database)
     checkpoints = Checkpoints(
         database.positions,
         session.turn,
@@ -239,8 +224,19 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         relay=relay,
         maker=maker,
         state=setup.state,
-        wants=table_filter(setup.sink.tables),
+        wants=wants,
     )
+    revival: Revival | None = None
+    if routes:
+        revival = Revival(
+            session,
+            routes,
+            sink=setup.sink.name,
+            registry=inflow.registry,
+            wants=wants,
+            redelivery=redelivery,
+            checkpoints=checkpoints,
+        )
     return Leader(
         setup=setup,
         destination=destination,
@@ -248,6 +244,20 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         relay=relay,
         checkpoints=checkpoints,
         redelivery=redelivery,
+        revival=revival,
+    )
+
+
+def _record_maker(setup: SinkSetup, destination: Destination, database: DatabaseSide) -> RecordMaker:
+    return record_maker(
+        setup.sink_url,
+        destination,
+        provenance=database.provenance,
+        images=Images(database.session, metrics=setup.metrics),
+        large_rows=LargeRows(database.session, setup.sink_url.partition_key.row_columns),
+        absent_columns=database.absent_columns,
+        mappings=setup.mappings,
+        hash_key_of=hash_keys(setup.sink.shards),
     )
 
 
@@ -256,7 +266,7 @@ def _halts_lanes(sink_url: SinkUrl) -> bool:
 
 
 def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:
-    _enter(setup.state, Phase.LEADING)
+    setup.state.enter(Phase.LEADING)
     from_seq, waking = database.tenure.position.last_seq, database.inflow.waking
     facts = {"sink": setup.sink.name, "to": str(setup.sink_url.target), "from_seq": from_seq}
     logger.info("listening", extra=facts if once else {**facts, "wake": str(waking)})
@@ -267,8 +277,3 @@ def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:
         )
     if waking.warning and not once:
         logger.warning(waking.warning)
-
-
-def _enter(state: ServiceState, phase: Phase) -> None:
-    """Begin a phase in which nothing is known to be wrong."""
-    state.phase, state.trouble, state.standstill, state.halt = phase, None, None, None

@@ -4,74 +4,106 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
-from forwarder.delivery.sink import Sink
+from forwarder.delivery.destination import Destination, Routing
 from forwarder.errors import Misconfigured
 from forwarder.events import Event
+from forwarder.listen.absent_columns import AbsentColumns
 from forwarder.listen.bodies import Bodies, Images, SplicedBodies
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.whole_bodies import WholeBodies
-from forwarder.records import object_mapping, partition_key
+from forwarder.outbox.keys import member_reader
+from forwarder.records import object_mapping, partition_key, renamed_keys
 from forwarder.records.formats.catalogue import record_format, renamed
 from forwarder.records.formats.encoder import Provenance
-from forwarder.records.packing import Packed, Packer
+from forwarder.records.packing import HashKeyOf, Packed, Packer
+from forwarder.records.partition_key import Chooser
 from forwarder.records.renames import Renames
 
 
 class RecordMaker:
-    """A packer, and what tells it how large the records are whose images are in the database."""
+    """A packer, and what finds out what it has to know: of large events the columns and the size, and of tables their streams."""
 
-    def __init__(self, packer: Packer, bodies: Bodies) -> None:
+    def __init__(
+        self, packer: Packer, *, large_rows: LargeRows, bodies: Bodies, streams: Routing | None = None
+    ) -> None:
+        """``streams``: None if the sink has but one."""
         self._packer = packer
+        self._large_rows = large_rows
         self._bodies = bodies
+        self._streams = streams
 
     async def records(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
         """The events as records. ``any_stored``: the images of some may be in the database.
 
         Raises:
             Oversized: an event is too large, and the policy is to stop; it is the first such one.
+            Refused: credentials or the endpoint of the streams are wrong.
             Unavailable: the database does not answer.
         """
+        if self._streams:
+            await self._streams.learn({event.table: None for event in events})
         if any_stored:
-            events = await self._bodies.measured(events)
+            # In this order: a record may tell its key, which is then a part of its size.
+            events = await self._bodies.measured(await self._large_rows.completed(events))
         return self._packer.pack(events, any_stored=any_stored)
 
     def for_letters(self, sink: str) -> RecordMaker:
         """The same for the dead letters of this sink (``Packer.for_letters``)."""
-        return RecordMaker(self._packer.for_letters(sink), self._bodies)
+        packer = self._packer.for_letters(sink)
+        return RecordMaker(packer, large_rows=self._large_rows, bodies=self._bodies, streams=self._streams)
 
 
 def record_maker(
-    sink_url: SinkUrl, sink: Sink, *, provenance: Provenance, images: Images, mappings: TableMappings | None = None
+    sink_url: SinkUrl,
+    destination: Destination,
+    *,
+    provenance: Provenance,
+    images: Images,
+    large_rows: LargeRows,
+    absent_columns: AbsentColumns,
+    mappings: TableMappings | None = None,
+    hash_key_of: HashKeyOf | None = None,
 ) -> RecordMaker:
     """What makes the records that this URL asks for.
 
     Args:
         images: are read from the database, where they are large.
+        large_rows: reads from there the columns that make partition keys.
+        absent_columns: is told which of these columns a table lacks.
         mappings: what tables and columns are called in the records; None: as in the database.
+        hash_key_of: as the ``Packer`` has it.
     """
-    choose_key = partition_key.chooser(sink_url.partition_key, prefix=sink_url.prefix_key)
-    provenance = replace(provenance, key_kind=sink_url.partition_key)
+    rule = sink_url.partition_key
+    make = partial(partition_key.chooser, reader_of=member_reader, tell_absent=absent_columns.tell)
+    choose_key: Chooser = make(rule)
+    provenance = replace(provenance, key_rule=rule)
     renames = Renames(mappings) if mappings else None
     if renames:
         # What makes a record, or tells its key in it, is given the events under their new names.
-        choose_key = object_mapping.chooser(renames.object_mapping, choose_key)
+        by_rule = renamed_keys.chooser(rule, renames.columns, make)
+        choose_key = object_mapping.chooser(renames.object_mapping, by_rule)
         provenance = replace(provenance, object_mapping=renames.object_mapping)
     format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:
         format, choose_key = renamed(format, renames), renames.choosing(choose_key)
     bodies = SplicedBodies(format.encode, images) if format.splices else WholeBodies(format.encode, images)
+    streams = destination.routes.streams if destination.routes else None
     packer = Packer(
-        sink,
+        destination.sink,
         origins=provenance.origins,
         encode=format.encode,
         encode_stored=bodies.body,
         choose_key=choose_key,
         oversize=sink_url.target.oversize if isinstance(sink_url.target, KinesisTarget) else DEAD_LETTER,
         has_barriers=_has_barriers(sink_url, mappings),
+        streams=streams,
+        hash_key_of=hash_key_of,
     )
-    return RecordMaker(packer, bodies)
+    return RecordMaker(packer, large_rows=large_rows, bodies=bodies, streams=streams)
 
 
 def require_order(sink_url: SinkUrl, mappings: TableMappings) -> None:
@@ -81,7 +113,7 @@ def require_order(sink_url: SinkUrl, mappings: TableMappings) -> None:
         Misconfigured: they do.
     """
     for rule in mappings.object_mappings.rules:
-        if rule.mapping_parameters.partition_key_type == "transaction-id" and _is_ordered(sink_url):
+        if rule.mapping_parameters.partition_key_type == "transaction-id" and sink_url.is_ordered:
             raise Misconfigured(
                 f"{mappings.source}: rule-id {rule.rule_id} has the transaction's id for a partition key, by which the changes of a row are not in"
                 f" order; add ordering=none to {sink_url.target}, or choose another partition-key-type"
@@ -89,15 +121,8 @@ def require_order(sink_url: SinkUrl, mappings: TableMappings) -> None:
 
 
 def _has_barriers(sink_url: SinkUrl, mappings: TableMappings | None) -> bool:
-    """Whether a TRUNCATE has to be kept in its place among the changes of its table (``forwarder.delivery.barriers``).
-
-    There is no need where there is no order to keep, nor where all changes of a table are in one lane, or of a sink in one queue.
-    """
+    """As ``SinkUrl.needs_barriers``, of a sink whose partition keys the mappings may choose."""
     chooses_keys = mappings is not None and any(
         rule.mapping_parameters.partition_key_type for rule in mappings.object_mappings.rules
     )
-    return _is_ordered(sink_url) and (sink_url.partition_key != "table" or chooses_keys)
-
-
-def _is_ordered(sink_url: SinkUrl) -> bool:
-    return isinstance(sink_url.target, KinesisTarget) and sink_url.target.ordering == "strict"
+    return sink_url.needs_barriers or (sink_url.is_ordered and chooses_keys)

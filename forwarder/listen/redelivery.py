@@ -37,6 +37,7 @@ class Redelivery:
         self._maker = maker.for_letters(sink)
         self._relay = relay
         self._checkpoints = checkpoints
+        self._turn = anyio.Lock()
         self._first_round = anyio.Event()
 
     async def run(self) -> None:
@@ -46,14 +47,23 @@ class Redelivery:
             Unavailable: the session is lost.
         """
         while True:
+            await self.round()
+            self._first_round.set()
+            await anyio.sleep(INTERVAL_SECONDS)
+
+    async def round(self) -> None:
+        """Send all that is to be sent again now, and wait until each is delivered or set aside again.
+
+        Raises:
+            Unavailable: the session is lost.
+        """
+        async with self._turn:
             # Each batch begins after the one before. From 0 on, it would have to pass over the rows of all letters that were sent and
             # deleted, for as long as vacuum cannot remove them.
             after_seq = 0
             while (letters := await self._due(after_seq)).events:
                 await self._send(letters)
                 after_seq = letters.events[-1].seq
-            self._first_round.set()
-            await anyio.sleep(INTERVAL_SECONDS)
 
     async def first_round(self) -> None:
         """Wait until all letters are sent that were due at the beginning."""

@@ -12,12 +12,13 @@ from forwarder.capture.new_tables import NewTables
 from forwarder.capture.selection import Pattern
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings, SinkSettings
-from forwarder.config.sink_url import FileTarget, SinkUrl
+from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.file import load_mappings
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
+from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.leader import SinkSetup
 from forwarder.listen.record_maker import require_order
 from forwarder.listen.sink_worker import SinkWorker
@@ -165,4 +166,10 @@ def _checked(sink: SinkSettings) -> SinkSettings:
             Pattern(pattern)
     except Misconfigured as error:
         raise Misconfigured(f"setting tables of sink {sink.name!r}: {error}") from None
+    try:
+        hash_keys(sink.shards)
+    except Misconfigured as error:
+        raise Misconfigured(f"setting shards of sink {sink.name!r}: {error}") from None
+    if sink.shards and not isinstance(sink_url.parse(sink.url).target, KinesisTarget):
+        raise Misconfigured(f"setting shards of sink {sink.name!r} is for Kinesis; leave it out")
     return sink

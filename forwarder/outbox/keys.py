@@ -43,6 +43,11 @@ def first_key(table: CapturedTable, head: str) -> tuple[str, str] | None:
     return _key_of(table.key_columns).read_first(head) if table.key_columns else None
 
 
+def member_reader(name: str) -> Callable[[str], str | None]:
+    """A function that reads one member out of a JSON object: its bare value, as a key of this column would have it; None if it is not there."""
+    return _key_of(((name,),)).read_value
+
+
 def _no_key(_: str) -> None:
     """Of a table without a key."""
 
@@ -79,6 +84,14 @@ class _Key:
         """As ``read``; but None also if the image does not begin with the key under its newest names, or its values are not plain."""
         found = self._match_first(image)
         return _format(self._labels, found.groups()) if found else None
+
+    def read_value(self, text: str) -> str | None:
+        """The bare value of the one column; None if it is not there. Wherever it stands, for it is most likely not the first."""
+        members = self._find(text)
+        if members is None:
+            return None
+        [value] = members[1]
+        return value.strip('" ') if _is_plain(value) else lane(canonical(value))
 
     def _find(self, image: str) -> tuple[Sequence[str], Sequence[str]] | None:
         """The key's names and values, as JSON texts, wherever they are in the image; None if one of the columns is not there."""
@@ -141,6 +154,8 @@ def _object(labels: Sequence[str], values: Sequence[str]) -> str:
 # A plain value: canonical as it stands, and its lane is the value without quotes and the blanks beside them. That is a whole number, a string
 # without escapes that can be no range, or a word.
 _PLAIN = r'([0-9]+|"[^"\\\[({][^"\\]*"|-[1-9][0-9]*|true|false|null)'
+
+_is_plain = re.compile(_PLAIN).fullmatch
 
 
 def _first_members(labels: Sequence[str]) -> re.Pattern[str]:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
-from forwarder.events import Event, Sizes, Stored
+from forwarder.events import CapturedTable, Event, Sizes, Stored
 from forwarder.records.formats.encoder import Encoder
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
@@ -43,6 +43,10 @@ _COUNT = attrgetter("count")
 EncodeStored = Callable[[Event], "bytes | Body"]
 
 
+# From a table to the explicit hash key of its records; None: they have none.
+HashKeyOf = Callable[[CapturedTable], "int | None"]
+
+
 class Limits(Protocol):
     """What a sink takes; part of ``forwarder.delivery.sink.Sink``."""
 
@@ -52,6 +56,16 @@ class Limits(Protocol):
     @property
     def max_record_bytes(self) -> int:
         """It may change while the sink is in use."""
+
+
+class Streams(Protocol):
+    """The streams of a sink that has one for each table; part of ``forwarder.delivery.destination.Routing``."""
+
+    def stream_of(self, table: CapturedTable) -> str:
+        """The stream that the changes of this table go to."""
+
+    def max_record_bytes_of(self, stream: str) -> int:
+        """The most that one record may hold there now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +102,12 @@ class Packer:
         choose_key: Chooser,
         oversize: Oversize = DEAD_LETTER,
         has_barriers: bool = False,
+        streams: Streams | None = None,
+        hash_key_of: HashKeyOf | None = None,
     ) -> None:
-        """``origins``: for the names of objects in S3, as in the ids of records.
+        """``origins``: for the names of objects in S3, as in the ids of records. ``streams``: None if the sink has but one.
+
+        ``hash_key_of``: None if partition keys decide about shards.
 
         ``has_barriers``: a TRUNCATE or gap is to be kept in its place among the changes of its table's rows (``stretches.py``).
         """
@@ -99,6 +117,8 @@ class Packer:
         self._encode = encode
         self._choose_key = choose_key
         self._oversize = oversize
+        self._streams = streams
+        self._hash_key_of = hash_key_of
         self._cut = by_table if has_barriers else whole
         # The sink whose dead letters the events are; None: they are in the outbox.
         self._letters_of: str | None = None
@@ -122,6 +142,8 @@ class Packer:
         encoded = self._encode(events)
         places = map(_INDEX, events), map(_COUNT, events)
         records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
+        if self._streams or self._hash_key_of:
+            self._place(events, records)
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
@@ -129,6 +151,14 @@ class Packer:
         elif all(encoded) and max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches)
+
+    def _place(self, events: Sequence[Event], records: Sequence[Record]) -> None:
+        """Say which stream, and which part of it, the records are for."""
+        for event, record in zip(events, records, strict=True):
+            if self._streams:
+                record.stream = self._streams.stream_of(event.table)
+            if self._hash_key_of:
+                record.hash_key = self._hash_key_of(event.table)
 
     def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
         """Keep the records that there are, and that fit or can be made to."""
@@ -163,7 +193,10 @@ class Packer:
         return next((number for number, record in enumerate(records) if record.body), len(records))
 
     def _fits(self, record: Record) -> bool:
-        return record.size <= self._limits.max_record_bytes and not (record.body and record.body.is_too_large)
+        return record.size <= self._max_bytes(record) and not (record.body and record.body.is_too_large)
+
+    def _max_bytes(self, record: Record) -> int:
+        return self._streams.max_record_bytes_of(record.stream) if self._streams else self._limits.max_record_bytes
 
     def _reduce(self, event: Event, record: Record) -> Record:
         """The record made smaller as the policy says, if it can."""
@@ -209,6 +242,7 @@ class Packer:
     def _again(self, record: Record, event: Event) -> Record:
         """The record anew, after its event was changed by the policy."""
         again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
+        again.stream, again.hash_key = record.stream, record.hash_key
         self._fill(again, event)
         return again
 
@@ -222,7 +256,7 @@ class Packer:
     def _excess(self, record: Record) -> str:
         if record.body and record.body.is_too_large:
             return f"has rows of {record.body.size} bytes, which is too much for a format that takes them apart or compresses them"
-        return f"makes a record of {record.size} bytes, and the stream takes {self._limits.max_record_bytes}"
+        return f"makes a record of {record.size} bytes, and the stream takes {self._max_bytes(record)}"
 
 
 def without_before(event: Event) -> Event:

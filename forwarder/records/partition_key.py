@@ -1,27 +1,41 @@
-"""Chooses the partition key of an event. Events of one key go to one shard, and in order. Pure."""
+"""Chooses the partition key of an event. Events of one key go to one shard, and in order. Pure, but for the kind ``random``.
+
+An event has its **own key**: ``public.orders.42``, or for a table without a key ``public.orders`` (or, by ``keyless=row-hash``, that and
+a hash of the row). It is what ``partition_key=primary-key`` chooses, and what the kinds ``column`` and ``template`` fall back to for an event
+that lacks what they name. What concerns a whole table, such as a TRUNCATE, names no columns, and always falls back.
+"""
+
+from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from forwarder.config.sink_url import PartitionKey
-from forwarder.events import Event
+from forwarder.config.partition_key import KeyRule
+from forwarder.events import CapturedTable, Event
+from forwarder.records.key_template import template_filler
+from forwarder.records.row_columns import Absent, ReadMember, RowColumns
+from forwarder.records.stretches import TABLE_WIDE
 
 # Unicode characters, as the Kinesis API counts them.
 MAX_CHARACTERS = 256
 
 Chooser = Callable[[Sequence[Event]], list[str]]
+# From an event to a key; None or empty: it has none of that kind.
+_OfEvent = Callable[[Event], str | None]
 
 
-def chooser(kind: PartitionKey, *, prefix: bool = True) -> Chooser:
+def chooser(rule: KeyRule, *, reader_of: Callable[[str], ReadMember], tell_absent: Absent = lambda *_: None) -> Chooser:
     """A function from events to their partition keys.
 
-    ``primary-key``: ``public.orders.42``; ``table``, and any event without a key: ``public.orders``. Without the prefix,
-    ``42`` and ``orders``.
+    ``reader_of(name)`` reads the member of this name out of a JSON object. ``tell_absent`` is told which table's change lacks which column
+    that the rule names.
     """
-    of_events = _of_tables if kind == "table" else _of_rows
+    of_events = _of_events(rule, reader_of, tell_absent)
 
     def choose(events: Sequence[Event]) -> list[str]:
-        keys = of_events(events, prefix=prefix)
+        keys = of_events(events)
         return keys if max(map(len, keys), default=0) <= MAX_CHARACTERS else [shortened(key) for key in keys]
 
     return choose
@@ -34,8 +48,30 @@ def shortened(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def _of_events(rule: KeyRule, reader_of: Callable[[str], ReadMember], tell_absent: Absent) -> Chooser:
+    """As ``chooser``, but keys may be too long."""
+    of_rows = _of_rows_or_hashes if rule.keyless == "row-hash" else _of_rows
+    own_keys = partial(of_rows, prefix=rule.prefix)
+    match rule.kind:
+        case "primary-key":
+            return own_keys
+        case "table":
+            return partial(_of_tables, prefix=rule.prefix)
+        case "constant":
+            return lambda events: [rule.constant] * len(events)
+        case "transaction":
+            return lambda events: [str(event.txid) for event in events]
+        case "random":
+            return lambda events: [f"{random.getrandbits(64):016x}" for _ in events]
+        case "column":
+            columns = RowColumns(rule.columns, reader_of, tell_absent)
+            return partial(_or_own, partial(_of_columns, columns, prefix=rule.prefix), own_keys)
+        case "template":
+            return partial(_or_own, template_filler(rule.pieces, reader_of, tell_absent), own_keys)
+
+
 def _of_tables(events: Sequence[Event], *, prefix: bool) -> list[str]:
-    return [event.table.qualified_name if prefix else event.table.name for event in events]
+    return [_name(event.table, prefix=prefix) for event in events]
 
 
 def _of_rows(events: Sequence[Event], *, prefix: bool) -> list[str]:
@@ -45,3 +81,34 @@ def _of_rows(events: Sequence[Event], *, prefix: bool) -> list[str]:
         event.table.qualified_name if event.key_values is None else f"{event.table.qualified_name}.{event.key_values}"
         for event in events
     ]
+
+
+def _of_rows_or_hashes(events: Sequence[Event], *, prefix: bool) -> list[str]:
+    """As ``_of_rows``, but of a table without a key: its name and a hash of the new row or, of a delete, of the old one."""
+    keys = _of_rows(events, prefix=prefix)
+    for number, event in enumerate(events):
+        row = event.after or event.before
+        if not event.table.key_columns and event.key_values is None and row and event.op not in TABLE_WIDE:
+            digest = hashlib.sha256(row.encode()).hexdigest()
+            keys[number] = f"{keys[number]}.{digest}" if prefix else digest
+    return keys
+
+
+def _of_columns(columns: RowColumns, event: Event, *, prefix: bool) -> str | None:
+    values = columns.values(event)
+    if values is None or not prefix:
+        return values
+    return f"{event.table.qualified_name}.{values}"
+
+
+def _or_own(of_event: _OfEvent, own_keys: Chooser, events: Sequence[Event]) -> list[str]:
+    """The keys that ``of_event`` makes and, where it makes none, the own keys of the events."""
+    keys = [of_event(event) for event in events]
+    if not all(keys):
+        rest = iter(own_keys([event for event, key in zip(events, keys, strict=True) if not key]))
+        return [key or next(rest) for key in keys]
+    return [key for key in keys if key]
+
+
+def _name(table: CapturedTable, *, prefix: bool) -> str:
+    return table.qualified_name if prefix else table.name

@@ -68,11 +68,20 @@ class Record(msgspec.Struct, gc=False):
     was_set_aside: bool = False
     # Its lane, while it is at the head of that.
     lane: Lane | None = None
+    # The stream it is for, where the sink has one for each table.
+    stream: str = ""
+    # What decides its shard in place of the partition key (`ExplicitHashKey`), where the sink's `shards` name its table.
+    hash_key: int | None = None
 
     @property
     def size(self) -> int:
         """Bytes of data and partition key together, as Kinesis counts them. Followers are not included."""
         return (self.body.size if self.body else len(self.data)) + len(self.partition_key.encode())
+
+    @property
+    def shard_key(self) -> str | int:
+        """What decides its shard: its partition key, or an explicit hash key."""
+        return self.partition_key if self.hash_key is None else self.hash_key
 
     def set_aside(self, *, code: str, reason: str) -> SetAside:
         """Its change as one that the sink cannot be given. Followers are other changes, and not included."""
@@ -108,6 +117,8 @@ class Lane(msgspec.Struct, gc=False):
     shard: str | None
     # The records behind the head, in order; None until there was one.
     behind: deque[Record] | None = None
+    # The explicit hash key of its first record. Where two tables share a partition key, others may have another.
+    hash_key: int | None = None
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):

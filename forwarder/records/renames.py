@@ -19,7 +19,7 @@ from forwarder.config.table_mappings.naming import TableNames
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
-from forwarder.events import CapturedTable, Event
+from forwarder.events import CapturedTable, Event, Stored
 from forwarder.json_members import members, written
 from forwarder.records.partition_key import Chooser
 from forwarder.records.relabel import Relabel
@@ -41,6 +41,7 @@ class Renames:
         self._tables: dict[CapturedTable, _Renamed | None] = {}
         # By table, under its new names.
         self._object_mappings: dict[CapturedTable, ObjectMapping | None] = {}
+        self._columns: dict[CapturedTable, Callable[[str], str]] = {}
 
     def event(self, event: Event) -> Event:
         """The event under its table's names.
@@ -61,6 +62,10 @@ class Renames:
         """What the records of a table look like that an event has here: its columns are called there as in the event. None: no rule says so."""
         return self._object_mappings.get(table)
 
+    def columns(self, table: CapturedTable) -> Callable[[str], str] | None:
+        """From what the columns of a table that an event has here are called in the database to what they are called in the event; None: the same."""
+        return self._columns.get(table)
+
     def _of(self, table: CapturedTable) -> _Renamed | None:
         if table not in self._tables:
             found = self._tables[table] = _renamed(table, self._mappings)
@@ -68,6 +73,8 @@ class Renames:
             if found and mapping:
                 mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column)
             self._object_mappings[found.table if found else table] = mapping
+            if found and found.columns:
+                self._columns[found.table] = found.columns.name
         return self._tables[table]
 
 
@@ -75,7 +82,7 @@ class _Renamed:
     """One table under its new names."""
 
     def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
-        self._columns = Relabel(names.column) if names.renames_columns else None
+        self.columns = Relabel(names.column) if names.renames_columns else None
         self._old_values = before_image and Relabel(
             lambda name: f"{before_image.column_prefix}{names.column(name)}{before_image.column_suffix}"
         )
@@ -94,13 +101,14 @@ class _Renamed:
         named.table = self.table
         if event.op not in _OF_ROWS:
             return named
-        if self._columns:
-            relabel = self._columns.image
+        if self.columns:
+            relabel = self.columns.image
             named.before = event.before and relabel(event.before)
             named.after = event.after and relabel(event.after)
             named.key = event.key and relabel(event.key)
             named.moved = event.moved and relabel(event.moved)
-            named.extra = event.extra and self._extra(event.extra, self._columns.name)
+            named.extra = event.extra and self._extra(event.extra, self.columns.name)
+            named.stored = event.stored and _relabelled(event.stored, relabel)
         if self._old_values and named.after and (old := self._old(event)):
             named.after = _joined(named.after, self._old_values.image(old))
         return named
@@ -118,6 +126,13 @@ class _Renamed:
                 names = [column(name) for name in msgspec.json.decode(found[member], type=list[str])]
                 found[member] = msgspec.json.encode(names).decode()
         return written(found)[1:-1]
+
+
+def _relabelled(stored: Stored, relabel: Callable[[str], str]) -> Stored:
+    before, after = stored.before_columns, stored.after_columns
+    return msgspec.structs.replace(
+        stored, before_columns=before and relabel(before), after_columns=after and relabel(after)
+    )
 
 
 def _joined(image: str, other: str) -> str:

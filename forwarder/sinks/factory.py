@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from forwarder.config.sink_url import FileTarget, KinesisTarget, StdoutTarget
-from forwarder.delivery.destination import Destination
+from forwarder.delivery.destination import Destination, Routes
 from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.metrics import SinkMetrics
 
@@ -54,10 +54,25 @@ async def _open_kinesis(
     report: Callable[[str], None],
 ) -> NewDestination:
     from forwarder.sinks.claim_check import attachments_of
+
+    takes_attachments = target.oversize.kind == "s3"
+    bucket = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
+    if target.is_routed:
+        from forwarder.sinks.kinesis.routing import routed_sink
+
+        routed = routed_sink(target, max_in_flight=max_in_flight, metrics=metrics, report=report)
+        streams = await stack.enter_async_context(routed)
+
+        def routed_destination() -> Destination:
+            schedule = streams.new_schedules()
+            routes = Routes(streams=streams, schedule=schedule)
+            return Destination(
+                sink=streams, schedule=schedule, object_store=bucket, region=streams.region, routes=routes
+            )
+
+        return routed_destination
     from forwarder.sinks.kinesis.sink import kinesis_sink
 
     context = kinesis_sink(target, max_in_flight=max_in_flight, metrics=metrics, report=report)
     stream = await stack.enter_async_context(context)
-    takes_attachments = target.oversize.kind == "s3"
-    bucket = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
     return lambda: Destination(sink=stream, schedule=stream.new_schedule(), object_store=bucket, region=stream.region)

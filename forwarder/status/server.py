@@ -68,6 +68,7 @@ def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metric
         is_ready = all(state.ready for state in states.values())
         sinks = {name: {"phase": state.phase.value, "trouble": state.reason} for name, state in states.items()}
         warnings = [*outbox.warnings, *(state.warning for state in states.values() if state.warning)]
+        warnings += [warning for state in states.values() for warning in state.stream_warnings]
         body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": warnings}
         return web.json_response(body, status=200 if is_ready else 503)
 

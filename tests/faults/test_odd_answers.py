@@ -109,7 +109,7 @@ async def test_a_peer_that_hangs_costs_a_call_its_deadline_and_no_more(
         hasty(monkeypatch)
         server.next(operation, behaviour)
         with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(Unavailable, match=r"stream changes: not done within"):
-            await (sink.publish(records(3, size=1 << 20)) if operation == "PutRecords" else sink._watch._look())
+            await (sink.publish(records(3, size=1 << 20)) if operation == "PutRecords" else sink._watch.look())
         assert not await sink.publish(records())
 
 
@@ -242,7 +242,7 @@ async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_
     server.next("DescribeStreamSummary", Answer(status=status, body=body))
     async with sink_of(server) as sink:
         with pytest.raises(ForwarderError, match="stream changes"):
-            await sink._watch._look()
+            await sink._watch.look()
 
 
 def description(kib: object) -> Answer:
@@ -256,7 +256,7 @@ async def test_a_limit_for_records_that_cannot_be_leaves_the_one_before(
     server.next("DescribeStreamSummary", description(2048), description(kib))
     async with sink_of(server) as sink:
         await sink.prepare()
-        assert await sink._watch._look() == "ACTIVE"
+        assert await sink._watch.look() == "ACTIVE"
         assert sink.max_record_bytes == 2 << 20
     told = [vars(record)["told"] for record in caplog.records if "odd limit" in record.message]
     assert told == ([] if kib is None else [repr(kib)[:40]])

@@ -18,6 +18,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.health import ServiceState
 from forwarder.listen.bodies import SplicedBodies
 from forwarder.listen.intake import Intake
+from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
@@ -46,6 +47,7 @@ PROMPT_SECONDS = 5.0
 POLL_INTERVAL_SECONDS = 60.0
 # No row is large.
 NO_IMAGES = SplicedBodies(Mock(), Mock())
+NO_LARGE_ROWS = LargeRows(Mock(), ())
 
 IsolationLevel = Literal["read_committed", "repeatable_read", "serializable"]
 ISOLATION_LEVELS: tuple[IsolationLevel, ...] = ("read_committed", "repeatable_read", "serializable")
@@ -328,9 +330,8 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             encode_stored=NO_IMAGES.body,
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
-        intake = Intake(
-            feed, outbox, position=START, relay=relay, maker=RecordMaker(packer, NO_IMAGES), state=ServiceState()
-        )
+        maker = RecordMaker(packer, large_rows=NO_LARGE_ROWS, bodies=NO_IMAGES)
+        intake = Intake(feed, outbox, position=START, relay=relay, maker=maker, state=ServiceState())
         async with running(relay), anyio.create_task_group() as tasks:
 
             async def listen() -> None:

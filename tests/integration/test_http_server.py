@@ -71,10 +71,13 @@ async def test_a_standby_behind_a_stranger_is_not_ready_and_says_why(bind: str) 
 
 
 async def test_the_warnings_of_the_outbox_and_of_every_sink_show(bind: str) -> None:
-    states = {"one": ServiceState(phase=Phase.STANDBY, warning="stuck"), "other": ServiceState(phase=Phase.LEADING)}
+    states = {
+        "one": ServiceState(phase=Phase.STANDBY, warning="stuck"),
+        "other": ServiceState(phase=Phase.LEADING, stream_warnings=("stream public-orders: not found",)),
+    }
     async with http_server(bind, states, OutboxState(warnings=("large",)), Metrics()):
         status, body = await get(bind, "/readyz")
-    assert (status, body["warnings"]) == (200, ["large", "stuck"])
+    assert (status, body["warnings"]) == (200, ["large", "stuck", "stream public-orders: not found"])
 
 
 async def test_a_change_of_state_shows_at_once(bind: str) -> None:

@@ -31,21 +31,24 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
     1. It has followers already, and keeps them.
     2. It has been offered alone before, or nothing waits behind it: none.
     3. Else as many are taken out of the lane as make an aggregate of at most ``limit`` bytes that fits into the ``room`` of the request.
-       The first to stay behind is one with an attachment, one that was offered before, or one that is too large.
+       The first to stay behind is one with an attachment, one that was offered before, one that is too large, or one of another table
+       that is to go to another shard.
     """
     behind = lane_of(head).behind
     if not head.followers and (head.attempts or not behind):
         return size, ()
     # Data and partition key, as an aggregate of the head alone would have them.
-    total = size - len(head.data) + kpl.overhead_bytes(head.partition_key) + kpl.entry_bytes(len(head.data))
+    hash_key = head.hash_key
+    overhead = kpl.overhead_bytes(head.partition_key, hash_key)
+    total = size - len(head.data) + overhead + kpl.entry_bytes(len(head.data), hash_key)
     if head.followers:
-        return total + sum(kpl.entry_bytes(len(record.data)) for record in head.followers), head.followers
+        return total + sum(kpl.entry_bytes(len(record.data), hash_key) for record in head.followers), head.followers
     limit = min(room, limit)
     followers: list[Record] = []
     while behind:
         record = behind[0]
-        more = total + kpl.entry_bytes(len(record.data))
-        if more > limit or record.attachment or record.attempts:
+        more = total + kpl.entry_bytes(len(record.data), hash_key)
+        if more > limit or record.attachment or record.attempts or record.hash_key != hash_key:
             break
         followers.append(behind.popleft())
         total = more

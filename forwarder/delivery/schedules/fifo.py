@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from forwarder.records.record import Record
+from forwarder.records.record import Record, SetAside
 
 
 class Fifo:
@@ -50,6 +50,10 @@ class Fifo:
 
     def take_unstored(self) -> Sequence[Record]:
         """None: a sink that takes records of any size has no attachments."""
+        return ()
+
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """None: there is but one stream."""
         return ()
 
     def next_due(self) -> None:

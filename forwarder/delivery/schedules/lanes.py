@@ -31,7 +31,7 @@ from heapq import heappop, heappush, nlargest
 
 from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
 from forwarder.delivery.schedules.turns import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
-from forwarder.records.record import Lane, Record
+from forwarder.records.record import Lane, Record, SetAside
 
 
 class _Queue:
@@ -93,7 +93,7 @@ class Lanes:
             key = record.partition_key
             lane = lanes.get(key)
             if lane is None:
-                record.lane = lanes[key] = Lane(shard_of(key))
+                record.lane = lanes[key] = Lane(shard_of(record.shard_key), None, record.hash_key)
                 heads.append(record)
             elif lane.behind is None:
                 lane.behind = deque((record,))
@@ -152,13 +152,13 @@ class Lanes:
                 head = queue.heads.popleft()
                 if not queue.is_resting:
                     self.ready -= 1
-                lane_of(head).shard = shard_of(head.partition_key)
+                lane_of(head).shard = shard_of(head.shard_key)
                 self._make_ready((head,))
                 yield
         # And the lanes whose heads are offered: they move when these come back.
         for key in list(self._lanes):
             if lane_of_key := self._lanes.get(key):
-                lane_of_key.shard = shard_of(key)
+                lane_of_key.shard = shard_of(key if lane_of_key.hash_key is None else lane_of_key.hash_key)
             yield
 
     def hottest(self, count: int) -> Sequence[int]:
@@ -169,6 +169,10 @@ class Lanes:
         """Hand out heads whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
         unstored, self._unstored = self._unstored, []
         return unstored
+
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """None: there is but one stream."""
+        return ()
 
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""

@@ -10,11 +10,11 @@ LEAST_SHARE = 32
 # A queue that rests takes turns again after this long at the latest, since its lanes may be predicted to go to another shard by then.
 LONGEST_REST_SECONDS = 1.0
 
-# From a partition key to the shard it is predicted to go to; None: not known.
-ShardOf = Callable[[str], str | None]
+# From a partition key, or an explicit hash key, to the shard it is predicted to go to; None: not known.
+ShardOf = Callable[[str | int], str | None]
 
 
-def unknown(_: str) -> None:
+def unknown(_: str | int) -> None:
     """The ``ShardOf`` for as long as the shards are not known: all records stand in one queue, which is not paced."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from forwarder.delivery.schedules.turns import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
-from forwarder.records.record import Record
+from forwarder.records.record import Record, SetAside
 
 
 class _Queue:
@@ -81,6 +81,10 @@ class Unordered:
         unstored, self._unstored = self._unstored, []
         return unstored
 
+    def take_stranded(self, *, is_full: bool, now: float) -> Sequence[SetAside]:
+        """None: there is but one stream."""
+        return ()
+
     def next_due(self) -> float | None:
         """When the first of the resting shards is worth another try; None if none is resting."""
         return self._resting[0][0] if self._resting else None
@@ -114,7 +118,7 @@ class Unordered:
 
     def _make_ready(self, record: Record) -> deque[Record]:
         """Count a record as one that waits, and return those of its shard's queue, to which the caller adds it."""
-        shard = self._shard_of(record.partition_key)
+        shard = self._shard_of(record.shard_key)
         queue = self._queues.get(shard)
         if queue is None:
             queue = self._queues[shard] = _Queue(shard)

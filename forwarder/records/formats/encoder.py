@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from forwarder.config.partition_key import BY_PRIMARY_KEY, KeyRule
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.events import CapturedTable, Event
 from forwarder.records.origins import Origins
@@ -29,8 +30,8 @@ class Provenance:
     database: str
     # The AWS region of the stream; None: the sink is no stream.
     region: str | None = None
-    # What partition keys are made of, as the sink's URL says: primary-key, table, …; and what makes them, for records that tell them.
-    key_kind: str = "primary-key"
+    # What partition keys are made of, as the sink's URL says; and what makes them, for records that tell them.
+    key_rule: KeyRule = BY_PRIMARY_KEY
     choose_key: Chooser | None = None
     # What a mapping file says of the records of a table, which has its new names.
     object_mapping: Callable[[CapturedTable], ObjectMapping | None] = _no_mapping

@@ -18,18 +18,9 @@ from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.rare_members import rare_members
 from forwarder.records.formats.times import clock_of
+from forwarder.records.operations import OPERATIONS
 from forwarder.records.origins import Origins
 
-_OPERATIONS = {
-    b"I": "insert",
-    b"U": "update",
-    b"D": "delete",
-    b"R": "read",
-    b"T": "truncate",
-    b"G": "gap",
-    b"E": "event",
-    b"S": "schema",
-}
 _SECOND = 1_000_000
 # `tx` of the only change of a transaction.
 _ONLY_PLACE = '{"index":1,"count":1}'
@@ -110,7 +101,7 @@ def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
 @lru_cache(maxsize=4096)
 def _changed(op: bytes, table: CapturedTable, partition: str | None) -> str:
     """The members that say what was done to which table."""
-    named = f'"op":"{_OPERATIONS[op]}","schema":{_json(table.schema)},"table":{_json(table.name)}'
+    named = f'"op":"{OPERATIONS[op]}","schema":{_json(table.schema)},"table":{_json(table.name)}'
     return named if partition is None else f'{named},"partition":{_json(partition)}'
 
 

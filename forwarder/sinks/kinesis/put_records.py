@@ -196,7 +196,11 @@ class PutRecords:
             logger.warning(what, extra={"reason": self._reason})
 
     async def _send_plainly(self, records: Sequence[Record]) -> Sequence[Result]:
-        entries = [{"Data": wire.payload(record), "PartitionKey": record.partition_key} for record in records]
+        entries = [
+            {"Data": wire.payload(record), "PartitionKey": record.partition_key}
+            | ({} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)})
+            for record in records
+        ]
         answer = await self._client.put_records(Records=entries, **self._naming)
         return wire.convert(answer.get("Records"))
 

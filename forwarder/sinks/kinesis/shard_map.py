@@ -1,7 +1,7 @@
 """Which shard a partition key will go to. Pure.
 
-A shard has a range of hashes, and a key goes to the shard whose range has its MD5. This is a prediction, good enough for pacing and used
-for nothing else: shards split and merge at any time. Where a record has gone is what the stream answers.
+A shard has a range of hashes, and a key goes to the shard whose range has its MD5, or the explicit hash key in its place. This is a prediction,
+good enough for pacing and used for nothing else: shards split and merge at any time. Where a record has gone is what the stream answers.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ class ShardMap:
 
     __slots__ = ("shard_of",)
 
-    # The shard that a partition key goes to. The answers for the keys that were asked for last are kept.
-    shard_of: Callable[[str], str]
+    # The shard that a partition key, or an explicit hash key, goes to. The answers for those that were asked for last are kept.
+    shard_of: Callable[[str | int], str]
 
     def __init__(self, shards: Iterable[Mapping[str, Any]]) -> None:
         """``shards`` are as botocore's ListShards gives them; closed ones among them are passed over.
@@ -43,6 +43,7 @@ def _is_open(shard: Mapping[str, Any]) -> bool:
     return "EndingSequenceNumber" not in shard["SequenceNumberRange"]
 
 
-def _shard_of(first_hashes: Sequence[int], shard_ids: Sequence[str], partition_key: str) -> str:
-    digest = hashlib.md5(partition_key.encode(), usedforsecurity=False).digest()
-    return shard_ids[bisect_right(first_hashes, int.from_bytes(digest, "big")) - 1]
+def _shard_of(first_hashes: Sequence[int], shard_ids: Sequence[str], key: str | int) -> str:
+    if isinstance(key, str):
+        key = int.from_bytes(hashlib.md5(key.encode(), usedforsecurity=False).digest(), "big")
+    return shard_ids[bisect_right(first_hashes, key) - 1]

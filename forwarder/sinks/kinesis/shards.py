@@ -132,7 +132,7 @@ class KinesisShards:
         named = (
             (record, result.shard_id or _shard_of(result)) for record, result in zip(records, results, strict=True)
         )
-        return any(shard and shard != self._map.shard_of(record.partition_key) for record, shard in named)
+        return any(shard and shard != self._map.shard_of(record.shard_key) for record, shard in named)
 
     async def _list_shards(self) -> Sequence[Mapping[str, Any]]:
         """The stream's shards.

@@ -32,7 +32,7 @@ from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
 from forwarder.sinks.kinesis.put_records import PutRecords
 from forwarder.sinks.kinesis.request_limit import LEAST_BYTES, RequestLimit, Verdict
 from forwarder.sinks.kinesis.shards import KinesisShards
-from forwarder.sinks.kinesis.stream_watch import KinesisWatch
+from forwarder.sinks.kinesis.stream_watch import KinesisWatch, StreamBarred, is_of_stream
 
 # https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecords.html; sizes count data and partition keys.
 MAX_RECORDS = 500
@@ -73,6 +73,7 @@ class KinesisSink:
         self._size_complaints = Throttled(seconds=600.0)
         self._limit = RequestLimit(max_bytes=MAX_REQUEST_BYTES)
         self._metrics = metrics
+        self._is_rehearsed = False
         self.max_in_flight = max_in_flight
 
     @property
@@ -101,8 +102,29 @@ class KinesisSink:
             Refused: waiting cannot mend it.
         """
         await self._watch.until_ready()
+        await self._rehearse()
+
+    async def look(self) -> str | None:
+        """Ask the stream once; why it must not be written to now, or None if it may be.
+
+        Raises:
+            Refused: credentials or the endpoint are wrong, for any stream.
+            Unavailable: nobody answers.
+        """
+        try:
+            await self._watch.look()
+            if not (self._watch.objection or self._is_rehearsed):
+                await self._rehearse()
+        except Refused as error:
+            if not is_of_stream(error):
+                raise
+            return str(error)
+        return self._watch.objection
+
+    async def _rehearse(self) -> None:
         await self._put.choose_way()
         await self._put.rehearse(endpoint_knows_dry_runs=self._watch.tells_distribution)
+        self._is_rehearsed = True
 
     def opened(self) -> AbstractAsyncContextManager[None]:
         """Nothing has to be opened: a stream takes records from whoever sends them."""
@@ -115,14 +137,19 @@ class KinesisSink:
         """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._renewal.run)
-            tasks.start_soon(self._shards.run)
+            tasks.start_soon(self.follow_shards)
             tasks.start_soon(self._watch.run, state)
+
+    async def follow_shards(self) -> None:
+        """The part of ``watch`` that looks after the shards."""
+        await self._shards.run()
 
     async def publish(self, records: Sequence[Record]) -> Sequence[Rejection]:
         """Offer at most 500 records in one request.
 
         Raises:
             Invalid: at least one of the records is refused for what it is; none is stored.
+            StreamBarred: the stream must not be written to, and none of the records is stored.
             Unavailable: no answer, or one for the whole request; any of the records may have been stored.
         """
         try:
@@ -133,7 +160,7 @@ class KinesisSink:
 
     async def _offer(self, records: Sequence[Record]) -> Sequence[Rejection]:
         if self._watch.objection:
-            raise Unavailable(self._watch.objection)
+            raise StreamBarred(self._watch.objection)
         marks = self._audit.marks() if self._audit else {}
         sent = anyio.current_time()
         try:
@@ -144,7 +171,8 @@ class KinesisSink:
             raise
         except Refused as error:
             # It worked at start; a permission that was withdrawn since, say, may be given back while we keep trying.
-            raise Unavailable(str(error)) from error
+            self._is_rehearsed = False
+            raise (StreamBarred if is_of_stream(error) else Unavailable)(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=self._put.body_bytes(records), now=anyio.current_time())
         if self._audit and (regressions := self._audit.check(results, marks)):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
+from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, code_of
 from forwarder.aws.session import is_at_aws, lists_region
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError, Refused, Unavailable
@@ -33,7 +34,19 @@ _IGNORES_KEYS = (
     "set it to USER_PARTITION_KEY (aws kinesis update-stream-record-distribution-strategy), or add ordering=none to the sink's URL"
 )
 
+# Errors that say something of this one stream, and nothing of others.
+_OF_STREAM = {"ResourceNotFoundException", ACCESS_DENIED, *KMS_REFUSALS}
+
 logger = logging.getLogger(__name__)
+
+
+class StreamBarred(Unavailable):
+    """This stream must not be written to, or is missing; others may be well."""
+
+
+def is_of_stream(error: Refused) -> bool:
+    """Whether an error is about the one stream that was asked, and not about credentials or the endpoint."""
+    return isinstance(error.__cause__, ClientError) and code_of(error.__cause__) in _OF_STREAM
 
 
 class KinesisWatch:
@@ -68,7 +81,7 @@ class KinesisWatch:
         backoff = Backoff(first_seconds=0.2, max_seconds=5.0)
         while True:
             try:
-                status = await self._look()
+                status = await self.look()
             except Unavailable as error:
                 await self._require_possible(error)
                 self._report_waiting(str(error))
@@ -103,7 +116,7 @@ class KinesisWatch:
             await anyio.sleep(LOOK_AGAIN_SECONDS if self.objection else LOOK_SECONDS)
             before = self.objection
             try:
-                await self._look()
+                await self.look()
             except ForwarderError as error:
                 # Delivery goes on: if the stream cannot be written to, the next request finds out.
                 if self._complaints.due("look"):
@@ -121,7 +134,7 @@ class KinesisWatch:
             if state.trouble == before:
                 state.trouble = None
 
-    async def _look(self) -> str:
+    async def look(self) -> str:
         """Ask the stream; its status, such as ACTIVE. The attributes are set to what else it says.
 
         Raises:

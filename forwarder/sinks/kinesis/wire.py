@@ -58,14 +58,14 @@ class Wire(Protocol):
     def opening(self, stream: str, count: int) -> bytes:
         """The body up to the first record."""
 
-    def before_data(self, number: int, size: int) -> bytes:
+    def before_data(self, record: Record, *, number: int, size: int) -> bytes:
         """A record up to its data, which have ``size`` bytes; the first record has the number 0."""
 
     def data_part(self, part: memoryview) -> bytes:
         """A part of the data; every part but the last has ``SLICE_BYTES``."""
 
-    def after_data(self, partition_key: str) -> bytes:
-        """A record from the end of its data on."""
+    def after_data(self, record: Record) -> bytes:
+        """A record from the end of its data on: its partition key and, if it has one, its explicit hash key."""
 
     def decode(self, answer: bytes) -> Sequence[Result]:
         """What became of each record, in the order of the request.
@@ -99,13 +99,13 @@ class Slices:
             data = memoryview(payload(record, digest=self._digests.get(number)))
             if record.followers:
                 self._digests[number] = bytes(data[-kpl.DIGEST_BYTES :])
-            waiting += wire.before_data(number, len(data))
+            waiting += wire.before_data(record, number=number, size=len(data))
             for offset in range(0, len(data), SLICE_BYTES):
                 waiting += wire.data_part(data[offset : offset + SLICE_BYTES])
                 if len(waiting) >= SLICE_BYTES:
                     yield bytes(waiting)
                     waiting.clear()
-            waiting += wire.after_data(record.partition_key)
+            waiting += wire.after_data(record)
         yield bytes(waiting + wire.CLOSING)
 
 
@@ -121,15 +121,16 @@ def payload(record: Record, *, digest: bytes | None = None) -> bytes:
     """
     if not record.followers:
         return record.data
-    return kpl.encode(record.partition_key, [record.data, *[each.data for each in record.followers]], digest=digest)
+    payloads = [record.data, *[each.data for each in record.followers]]
+    return kpl.encode(record.partition_key, payloads, hash_key=record.hash_key, digest=digest)
 
 
 def payload_bytes(record: Record) -> int:
     """The length of ``payload``, which is not made for it."""
     if not record.followers:
         return len(record.data)
-    entries = [kpl.entry_bytes(len(each.data)) for each in (record, *record.followers)]
-    return kpl.overhead_bytes(record.partition_key) + sum(entries)
+    entries = [kpl.entry_bytes(len(each.data), record.hash_key) for each in (record, *record.followers)]
+    return kpl.overhead_bytes(record.partition_key, record.hash_key) + sum(entries)
 
 
 def convert(results: object) -> Sequence[Result]:

@@ -37,8 +37,9 @@ class _Openings(dict[int, bytes]):
         return opening
 
 
-# A record begins with the head of a map of two members.
+# A record is a map of two members; with an explicit hash key, of three.
 _BEFORE_DATA = _Openings(cbor.head(cbor.MAP, 2) + cbor.text("Data"), cbor.BYTES)
+_BEFORE_DATA_OF_THREE = _Openings(cbor.head(cbor.MAP, 3) + cbor.text("Data"), cbor.BYTES)
 _BEFORE_KEY = _Openings(cbor.text("PartitionKey"), cbor.TEXT)
 
 
@@ -48,17 +49,20 @@ def encode(stream: str, records: Sequence[Record]) -> bytes:
     for record in records:
         # The same as `payload(record)`, without a call for a record that has no followers, as most have none.
         data = payload(record) if record.followers else record.data
-        key = record.partition_key.encode()
-        add(_BEFORE_DATA[len(data)])
-        add(data)
-        add(_BEFORE_KEY[len(key)])
-        add(key)
+        if record.hash_key is None:
+            add(_BEFORE_DATA[len(data)])
+            add(data)
+            key = record.partition_key.encode()
+            add(_BEFORE_KEY[len(key)])
+            add(key)
+        else:
+            parts += _BEFORE_DATA_OF_THREE[len(data)], data, after_data(record)
     return b"".join(parts)
 
 
 def body_bytes(records: Sequence[Record]) -> int:
     sizes = [payload_bytes(record) for record in records]
-    keys = [after_data(record.partition_key) for record in records]
+    keys = [after_data(record) for record in records]
     return sum(sizes) + sum(len(_BEFORE_DATA[size]) for size in sizes) + sum(map(len, keys))
 
 
@@ -68,17 +72,18 @@ def opening(stream: str, count: int) -> bytes:
     return cbor.head(cbor.MAP, 2) + named + cbor.head(cbor.ARRAY, count)
 
 
-def before_data(number: int, size: int) -> bytes:
-    return _BEFORE_DATA[size]
+def before_data(record: Record, *, number: int, size: int) -> bytes:
+    return (_BEFORE_DATA if record.hash_key is None else _BEFORE_DATA_OF_THREE)[size]
 
 
 def data_part(part: memoryview) -> bytes:
     return bytes(part)
 
 
-def after_data(partition_key: str) -> bytes:
-    key = partition_key.encode()
-    return _BEFORE_KEY[len(key)] + key
+def after_data(record: Record) -> bytes:
+    key = record.partition_key.encode()
+    hash_key = b"" if record.hash_key is None else cbor.text("ExplicitHashKey") + cbor.text(str(record.hash_key))
+    return _BEFORE_KEY[len(key)] + key + hash_key
 
 
 def decode(answer: bytes) -> Sequence[Result]:

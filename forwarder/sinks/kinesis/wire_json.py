@@ -28,8 +28,8 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 CLOSING = b"]}"
 
 _JSON = msgspec.json.Encoder()
-# What stands around the data and the key of a record.
-_FRAME_BYTES = len('{"Data":"","PartitionKey":}')
+# What stands before the data of a record.
+_OPENING_BYTES = len('{"Data":"')
 _DECODER = msgspec.json.Decoder(_Answer)
 _LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
 
@@ -44,23 +44,25 @@ def encode(stream: str, records: Sequence[Record]) -> bytes:
         add(b64encode(payload(record) if record.followers else record.data))
         add(b'","PartitionKey":')
         add(json(record.partition_key))
+        if record.hash_key is not None:
+            add(_hash_key(record.hash_key))
         before = b'},{"Data":"'
     add(b"}" + CLOSING if records else CLOSING)
     return b"".join(parts)
 
 
 def body_bytes(records: Sequence[Record]) -> int:
-    keys = [len(_JSON.encode(record.partition_key)) for record in records]
+    keys = [len(after_data(record)) for record in records]
     lengths = [payload_bytes(record) for record in records]
     commas = max(0, len(records) - 1)
-    return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _FRAME_BYTES * len(records) + commas
+    return sum(keys) + sum((length + 2) // 3 * 4 for length in lengths) + _OPENING_BYTES * len(records) + commas
 
 
 def opening(stream: str, count: int) -> bytes:
     return _JSON.encode({**naming(stream), "Records": []}).removesuffix(CLOSING)
 
 
-def before_data(number: int, size: int) -> bytes:
+def before_data(record: Record, *, number: int, size: int) -> bytes:
     return b',{"Data":"' if number else b'{"Data":"'
 
 
@@ -68,8 +70,14 @@ def data_part(part: memoryview) -> bytes:
     return b64encode(part)
 
 
-def after_data(partition_key: str) -> bytes:
-    return b'","PartitionKey":' + _JSON.encode(partition_key) + b"}"
+def after_data(record: Record) -> bytes:
+    hash_key = b"" if record.hash_key is None else _hash_key(record.hash_key)
+    return b'","PartitionKey":' + _JSON.encode(record.partition_key) + hash_key + b"}"
+
+
+def _hash_key(hash_key: int) -> bytes:
+    """The member that decides about the shard, with a comma before it."""
+    return b',"ExplicitHashKey":"%d"' % hash_key
 
 
 def decode(answer: bytes) -> Sequence[Result]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from forwarder.config.formats import Dms, Native
+from forwarder.config.key_template import Placeholder
+from forwarder.config.partition_key import KeyRule
 from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl, StdoutTarget, parse
 from forwarder.errors import Misconfigured
 
@@ -11,8 +13,7 @@ def test_a_stream_is_named_with_its_region() -> None:
     assert parse("kinesis://changes?region=eu-west-1") == SinkUrl(
         target=KinesisTarget(stream="changes", region="eu-west-1", endpoint_url=None, aggregation="none"),
         format=Native(),
-        partition_key="primary-key",
-        prefix_key=True,
+        partition_key=KeyRule(),
     )
 
 
@@ -47,7 +48,7 @@ def test_a_stream_is_used_as_whom_and_through_which_endpoint_the_options_say() -
 def test_options_decide_key_and_prefix() -> None:
     url = parse("kinesis://changes?partition_key=table&prefix=false&format=native")
 
-    assert (url.partition_key, url.prefix_key, url.format) == ("table", False, Native())
+    assert (url.partition_key, url.format) == (KeyRule(kind="table", prefix=False), Native())
 
 
 def test_settings_of_dms_are_options_under_their_names() -> None:
@@ -66,7 +67,39 @@ def test_settings_of_dms_are_options_under_their_names() -> None:
     ],
 )
 def test_partition_keys_of_dms_begin_with_the_table_where_its_settings_say_so(options: str, *, prefix: bool) -> None:
-    assert parse(f"kinesis://changes?format=dms{options}").prefix_key is prefix
+    assert parse(f"kinesis://changes?format=dms{options}").partition_key.prefix is prefix
+
+
+@pytest.mark.parametrize("partition_key", ["transaction", "random", "template:{table}.{txid}", "template:{key}:{op}"])
+def test_a_key_that_tears_a_row_apart_is_for_sinks_without_order(partition_key: str) -> None:
+    with pytest.raises(Misconfigured, match="add ordering=none"):
+        parse(f"kinesis://changes?partition_key={partition_key}")
+
+    assert parse(f"kinesis://changes?ordering=none&partition_key={partition_key}").partition_key.scatters_rows
+    assert parse(f"file:changes?partition_key={partition_key}").partition_key.scatters_rows
+
+
+def test_a_template_may_be_percent_encoded() -> None:
+    expected = KeyRule(kind="template", pieces=(Placeholder("schema"), "&", Placeholder("after", "region")))
+
+    assert (
+        parse("kinesis://changes?partition_key=template%3A%7Bschema%7D%26%7Bafter.region%7D").partition_key == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("partition_key", "needs_barriers"),
+    [
+        ("primary-key", True),
+        ("column:region", True),
+        ("template:{table}", True),
+        ("table", False),
+        ("constant:x", False),
+    ],
+)
+def test_a_truncate_waits_where_a_table_has_several_lanes(partition_key: str, *, needs_barriers: bool) -> None:
+    assert parse(f"kinesis://changes?partition_key={partition_key}").needs_barriers is needs_barriers
+    assert not parse(f"kinesis://changes?ordering=none&partition_key={partition_key}").needs_barriers
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forwarder.events import CapturedTable
-from forwarder.outbox.keys import ReadKey, first_key, key_reader
+from forwarder.outbox.keys import ReadKey, first_key, key_reader, member_reader
 
 NAMES = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=63)
 VALUES = st.recursive(
@@ -129,6 +129,22 @@ def test_any_column_name_and_value_is_read_exactly(row: dict[str, object], data:
     assert key is not None
     assert key[0] == image({name: row[name] for name in names})
     assert list(json.loads(key[0])) == names
+
+
+@given(row=st.dictionaries(NAMES, VALUES, min_size=1, max_size=6), data=st.data())
+@example(row={"a": 1.50, "b": ""}, data=None)
+def test_any_column_is_read_as_a_key_of_this_column_would_be(
+    row: dict[str, object], data: st.DataObject | None
+) -> None:
+    name = data.draw(st.sampled_from(list(row))) if data else "a"
+    key = reader((name,))(image(row))
+
+    assert key is not None
+    assert member_reader(name)(image(row)) == key[1]
+
+
+def test_a_member_that_is_not_there_is_none() -> None:
+    assert [member_reader("region")(text) for text in ('{"id":1}', '"text"', "[1]", "")] == [None] * 4
 
 
 @pytest.mark.parametrize("odd", [HALF_A_PAIR, DEEP, f'{{"a,}}":{HALF_A_PAIR},"b":[{HALF_A_PAIR}]}}'])

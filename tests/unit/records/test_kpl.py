@@ -45,6 +45,17 @@ def test_consumers_read_every_payload_back_in_order_under_its_key(
     assert {record["explicitHashKey"] for record in read} == {None}
 
 
+@given(key=keys, payloads=payloads, hash_key=st.integers(0, (1 << 128) - 1))
+def test_an_explicit_hash_key_is_that_of_every_record(
+    oracle: Oracle, key: str, payloads: list[bytes], hash_key: int
+) -> None:
+    data = kpl.encode(key, payloads, hash_key=hash_key)
+    assert data == oracle.encode(key, payloads, hash_key=str(hash_key))
+    assert {record["explicitHashKey"] for record in oracle.decode(key, data)} == {str(hash_key)}
+    entries = sum(kpl.entry_bytes(len(payload), hash_key) for payload in payloads)
+    assert len(data) == kpl.overhead_bytes(key, hash_key) + entries
+
+
 @given(key=keys, payloads=payloads)
 @settings(max_examples=50)
 def test_the_size_is_known_before_encoding(key: str, payloads: list[bytes]) -> None:

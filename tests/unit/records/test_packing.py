@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from forwarder.config.partition_key import KeyRule
 from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Stored
 from forwarder.listen.bodies import SplicedBodies
+from forwarder.outbox.keys import member_reader
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
@@ -64,16 +66,30 @@ class Images:
         return LARGE[offset:].encode()
 
 
-def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_IMAGES) -> Packer:
+class Streams:
+    """A stream for each table; that of orders takes records of so many bytes."""
+
+    def __init__(self, max_record_bytes: int) -> None:
+        self._max_record_bytes = max_record_bytes
+
+    def stream_of(self, table: CapturedTable) -> str:
+        return f"public-{table.name}"
+
+    def max_record_bytes_of(self, stream: str) -> int:
+        return self._max_record_bytes if stream == "public-orders" else LIMIT
+
+
+def packer(*, oversize: Oversize, has_barriers: bool = False, images: Any = NO_IMAGES, **options: Any) -> Packer:
     encode = encoder(PROVENANCE)
     return Packer(
         Limits(),
         origins=PROVENANCE.origins,
         encode=encode,
         encode_stored=SplicedBodies(encode, images).body,
-        choose_key=chooser("primary-key"),
+        choose_key=chooser(KeyRule(), reader_of=member_reader),
         oversize=oversize,
         has_barriers=has_barriers,
+        **options,
     )
 
 
@@ -118,6 +134,25 @@ def test_a_change_that_is_too_large_is_set_aside_and_holds_nothing_up() -> None:
     assert [stretch.undelivered for stretch in packed.stretches] == [{1, 3}]
     assert [(aside.seq, aside.code) for aside in packed.aside] == [(2, "oversize")]
     assert str(LIMIT) in packed.aside[0].reason
+
+
+def test_each_stream_has_its_own_limit() -> None:
+    items = [replace(change(seq, after=LARGE), table=ITEMS) for seq in (2, 4)]
+    packed = pack(change(1, after=LARGE), items[0], change(3), items[1], streams=Streams(2 * LIMIT))
+
+    assert [(record.seq, record.stream) for record in packed.records] == [(1, "public-orders"), (3, "public-orders")]
+    assert [aside.seq for aside in packed.aside] == [2, 4]
+
+
+def test_a_record_that_is_made_smaller_keeps_its_place() -> None:
+    packed = pack(
+        change(1, before=LARGE),
+        oversize=Oversize(kind="drop-before"),
+        streams=Streams(LIMIT),
+        hash_key_of=lambda table: table.id,
+    )
+
+    assert [(record.stream, record.hash_key) for record in packed.records] == [("public-orders", 1)]
 
 
 def test_drop_before_sends_it_without_the_old_image_and_says_so() -> None:
@@ -288,7 +323,7 @@ def test_an_event_that_the_format_has_no_record_for_counts_as_delivered() -> Non
             b"" if event.seq == 2 else data for event, data in zip(events, told(events), strict=True)
         ],
         encode_stored=NO_IMAGES,
-        choose_key=chooser("primary-key"),
+        choose_key=chooser(KeyRule(), reader_of=member_reader),
     )
     packed = quiet.pack([change(1), change(2), change(3)])
     assert [record.seq for record in packed.records] == [1, 3]

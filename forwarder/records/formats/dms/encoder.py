@@ -24,6 +24,8 @@ from forwarder.records.formats.times import time_of
 _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E": "insert"}
 # The words of DMS for what partition keys are made of; for a table's name it has ``schema-table``.
 _KEY_TYPES = {"primary-key": "primary-key", "transaction": "transaction-id", "constant": "constant"}
+# Kinds of partition keys by which what concerns a whole table has the table's name for a key.
+_WITH_TABLE_NAMES = ("table", "primary-key", "column", "template")
 _MAX_TABLES = 4096
 
 
@@ -50,7 +52,7 @@ class _Records:
 
     def __init__(self, provenance: Provenance, options: Dms) -> None:
         self._options = options
-        self._key_kind = provenance.key_kind
+        self._key_rule = provenance.key_rule
         self._mapping_of = provenance.object_mapping
         self._data_of: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._data_encoder)
         self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
@@ -108,7 +110,7 @@ class _Records:
             return None
         if event.op == b"D":
             # Where rows have lanes of their own, the old key's has to learn that its row is gone: nothing else comes in its order.
-            return "" if options.exact or self._key_kind == "table" else None
+            return "" if options.exact or self._key_rule.unites_tables else None
         row = self._row(event)
         return self._data(event, key, "update", row) if row else None
 
@@ -147,7 +149,7 @@ class _Records:
         return f'{{{control}"metadata":{self._metadata(event, "", operation, is_control=True)}{ours}}}'
 
     def _metadata(self, event: Event, key: str, operation: str, *, is_control: bool = False) -> str:
-        kind, names = self._heads(event.table, operation, is_control or event.key_values is None)
+        kind, names = self._heads(event.table, operation, self._goes_by_table(event, is_control=is_control))
         value = f',"partition-key-value":{_json(key)}' if key and not kind.endswith('"schema-table"') else ""
         transaction = "" if event.op == b"R" else self._transaction(event)
         return f'{{"timestamp":"{time_of(event.at)}",{kind}{value},{names}{transaction}}}'
@@ -163,20 +165,27 @@ class _Records:
             f'"stream-position":"{position}.1.{position}"'
         )
 
-    def _head(self, table: CapturedTable, operation: str, is_table_wide: bool) -> tuple[str, str]:  # noqa: FBT001
+    def _goes_by_table(self, event: Event, *, is_control: bool) -> bool:
+        """Whether its table's name is its partition key, if no mapping chooses that."""
+        rule = self._key_rule
+        if is_control:
+            return rule.kind in _WITH_TABLE_NAMES
+        is_keyless = event.key_values is None and rule.keyless == "table"
+        return rule.kind == "table" or (rule.kind == "primary-key" and is_keyless)
+
+    def _head(self, table: CapturedTable, operation: str, goes_by_table: bool) -> tuple[str, str]:  # noqa: FBT001
         """The members around ``partition-key-value``."""
         record_type = "data" if operation in _OPERATIONS.values() else "control"
-        key_type = self._key_type(table, is_table_wide=is_table_wide)
+        key_type = self._key_type(table, goes_by_table=goes_by_table)
         kind = f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
         return kind, _names(table.schema, table.name)
 
-    def _key_type(self, table: CapturedTable, *, is_table_wide: bool) -> str:
+    def _key_type(self, table: CapturedTable, *, goes_by_table: bool) -> str:
         """The word of DMS for what the partition keys of a table are made of."""
         mapping = self._mapping_of(table)
         if mapping and mapping.partition_key_type and mapping.partition_key_type != "primary-key":
             return mapping.partition_key_type
-        by_table = self._key_kind == "table" or (is_table_wide and self._key_kind == "primary-key")
-        return "schema-table" if by_table else _KEY_TYPES.get(self._key_kind, "attribute-name")
+        return "schema-table" if goes_by_table else _KEY_TYPES.get(self._key_rule.kind, "attribute-name")
 
     def _data_encoder(self, table: CapturedTable) -> RowEncoder:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))

@@ -11,12 +11,29 @@ from hypothesis import strategies as st
 from forwarder.delivery.buffer import Schedule
 from forwarder.delivery.schedules.fifo import Fifo
 from forwarder.delivery.schedules.lanes import Lanes
+from forwarder.delivery.schedules.routed import Routed
 from forwarder.delivery.schedules.unordered import Unordered
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
+
+class OneStream:
+    """Of a sink that has a stream for each table, while there is one table."""
+
+    def objection(self, stream: str) -> None:
+        return None
+
+    def new_schedule(self, stream: str) -> Lanes:
+        return Lanes(Pacing())
+
+    def max_bytes_of(self, stream: str) -> int:
+        return 1 << 30
+
+
 every_schedule = pytest.mark.parametrize(
-    "new", [lambda: Lanes(Pacing()), lambda: Unordered(Pacing()), Fifo], ids=["lanes", "unordered", "fifo"]
+    "new",
+    [lambda: Lanes(Pacing()), lambda: Unordered(Pacing()), Fifo, lambda: Routed(OneStream())],
+    ids=["lanes", "unordered", "fifo", "routed"],
 )
 
 New = Callable[[], Schedule]

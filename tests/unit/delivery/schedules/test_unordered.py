@@ -19,8 +19,12 @@ def records(*keys: str, size: int = 100) -> list[Record]:
     return [Record(seq, key, bytes(size), undelivered) for seq, key in enumerate(keys)]
 
 
-def first_letter(key: str) -> str:
-    return key[0]
+def first_letter(key: str | int) -> str:
+    return str(key)[0]
+
+
+def upper(key: str | int) -> str:
+    return str(key).upper()
 
 
 def unordered_by_letter(pacing: Pacing | None = None) -> Unordered:
@@ -110,7 +114,7 @@ def test_every_record_is_offered_until_it_is_delivered(
     for record in given_records:
         record.undelivered = undelivered
     unordered.extend(given_records)
-    regrouping = unordered.regroup(str.upper)
+    regrouping = unordered.regroup(upper)
     while unordered.records:
         for _ in islice(regrouping, steps.pop() if steps else 0):
             pass

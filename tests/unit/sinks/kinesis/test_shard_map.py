@@ -30,7 +30,10 @@ def test_a_key_belongs_to_the_open_shard_whose_range_holds_its_md5(count: int, k
     hashed = int(hashlib.md5(key.encode()).hexdigest(), 16)
     (holder,) = [shard for shard in shards if shard.is_open and shard.first_hash <= hashed <= shard.last_hash]
 
-    assert ShardMap(reversed(listed(shards))).shard_of(key) == holder.shard_id
+    shard_of = ShardMap(reversed(listed(shards))).shard_of
+    assert shard_of(key) == holder.shard_id
+    # An explicit hash key stands for itself.
+    assert shard_of(hashed) == holder.shard_id
 
 
 def test_both_ends_of_a_range_belong_to_its_shard() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire, wire_cbor, wire_json
 from forwarder.sinks.kinesis.wire import Slices, Wire
-from tests.support.put_records import ROWS, records_of
+from tests.support.put_records import HASH_KEYS, ROWS, records_of
 
 WIRES = pytest.mark.parametrize("spoken", [wire_cbor, wire_json], ids=["cbor", "json"])
 
@@ -24,11 +24,11 @@ def small_slices() -> Iterator[None]:
 
 
 @WIRES
-@given(rows=ROWS, follower=st.none() | st.binary(max_size=100))
+@given(rows=ROWS, hash_keys=HASH_KEYS, follower=st.none() | st.binary(max_size=100))
 def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
-    spoken: Wire, rows: list[tuple[str, bytes]], follower: bytes | None
+    spoken: Wire, rows: list[tuple[str, bytes]], hash_keys: list[int | None], follower: bytes | None
 ) -> None:
-    records = records_of(rows)
+    records = records_of(rows, hash_keys)
     if follower is not None:
         records[0].followers = [Record(0, records[0].partition_key, follower, set())]
 
@@ -37,11 +37,14 @@ def test_the_length_of_a_body_is_known_but_for_what_names_the_stream(
 
 @WIRES
 @pytest.mark.usefixtures("small_slices")
-@given(rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=30))
+@given(
+    rows=ROWS | st.lists(st.tuples(st.just("key"), st.binary(min_size=20, max_size=60)), min_size=1, max_size=30),
+    hash_keys=HASH_KEYS,
+)
 def test_in_slices_it_is_the_same_body_each_time_that_they_are_made(
-    spoken: Wire, rows: list[tuple[str, bytes]]
+    spoken: Wire, rows: list[tuple[str, bytes]], hash_keys: list[int | None]
 ) -> None:
-    records = records_of(rows)
+    records = records_of(rows, hash_keys)
     if len(records) > 2:
         records[0].followers = records[1:2]
         del records[1]

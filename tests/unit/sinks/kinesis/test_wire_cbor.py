@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from forwarder.aws import cbor
 from forwarder.sinks.kinesis import cbor_results, wire_cbor
 from forwarder.sinks.kinesis.wire import Result, convert
-from tests.support.put_records import ROWS, records_of
+from tests.support.put_records import HASH_KEYS, ROWS, records_of
 
 STORED = st.builds(
     lambda number, shard, members: dict(
@@ -45,11 +45,14 @@ def answer_with(results: Sequence[Mapping[str, Any]], *, open_ended: bool = Fals
     return in_any_form(told, open_ended=open_ended)
 
 
-@given(rows=ROWS)
-def test_data_travel_as_they_are(rows: list[tuple[str, bytes]]) -> None:
-    assert cbor.decode(wire_cbor.encode("changes", records_of(rows))) == {
+@given(rows=ROWS, hash_keys=HASH_KEYS)
+def test_data_travel_as_they_are(rows: list[tuple[str, bytes]], hash_keys: list[int | None]) -> None:
+    assert cbor.decode(wire_cbor.encode("changes", records_of(rows, hash_keys))) == {
         "StreamName": "changes",
-        "Records": [{"Data": data, "PartitionKey": key} for key, data in rows],
+        "Records": [
+            {"Data": data, "PartitionKey": key} | ({} if hash_key is None else {"ExplicitHashKey": str(hash_key)})
+            for (key, data), hash_key in zip(rows, hash_keys, strict=False)
+        ],
     }
 
 

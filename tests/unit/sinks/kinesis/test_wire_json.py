@@ -11,8 +11,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from hypothesis import given
 
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire_json
-from tests.support.put_records import ROWS, records_of
+from tests.support.put_records import HASH_KEYS, ROWS, records_of
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def client() -> Any:
     )
 
 
-def body_of(client: Any, rows: Sequence[tuple[str, bytes]]) -> Any:
+def body_of(client: Any, records: Sequence[Record]) -> Any:
     """What botocore would send."""
     bodies = []
 
@@ -35,16 +36,24 @@ def body_of(client: Any, rows: Sequence[tuple[str, bytes]]) -> Any:
 
     client.meta.events.register("before-send.kinesis.PutRecords", keep)
     try:
-        client.put_records(StreamName="changes", Records=[{"Data": data, "PartitionKey": key} for key, data in rows])
+        entries = [
+            {"Data": record.data, "PartitionKey": record.partition_key}
+            | ({} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)})
+            for record in records
+        ]
+        client.put_records(StreamName="changes", Records=entries)
     finally:
         client.meta.events.unregister("before-send.kinesis.PutRecords", keep)
     [body] = bodies
     return json.loads(body)
 
 
-@given(rows=ROWS)
-def test_the_body_is_what_botocore_would_send(client: Any, rows: list[tuple[str, bytes]]) -> None:
-    assert json.loads(wire_json.encode("changes", records_of(rows))) == body_of(client, rows)
+@given(rows=ROWS, hash_keys=HASH_KEYS)
+def test_the_body_is_what_botocore_would_send(
+    client: Any, rows: list[tuple[str, bytes]], hash_keys: list[int | None]
+) -> None:
+    records = records_of(rows, hash_keys)
+    assert json.loads(wire_json.encode("changes", records)) == body_of(client, records)
 
 
 def test_data_travels_in_base64() -> None:

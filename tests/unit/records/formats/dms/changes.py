@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 from forwarder.config.formats import Dms
+from forwarder.config.partition_key import KeyKind, KeyRule
 from forwarder.events import CapturedTable, Column, ColumnType, Event
+from forwarder.outbox.keys import member_reader
 from forwarder.records import partition_key
 from forwarder.records.formats.dms.encoder import encoder
 from forwarder.records.formats.encoder import Provenance
@@ -60,19 +62,20 @@ INSERT = {"op": b"I", "before": None}
 DELETE = {"op": b"D", "after": None}
 
 
-def line(event: Event, *, key_kind: str = "primary-key", **options: Any) -> str:
+def line(event: Event, *, key_kind: KeyKind = "primary-key", **options: Any) -> str:
     """The record as it is written; empty if there is none."""
+    rule = KeyRule(kind=key_kind)
     provenance = Provenance(
         origins=Origins([Origin(0, "7312459")]),
         database="shop",
-        key_kind=key_kind,
-        choose_key=partition_key.chooser("table" if key_kind == "table" else "primary-key"),
+        key_rule=rule,
+        choose_key=partition_key.chooser(rule, reader_of=member_reader),
     )
     [record] = encoder(provenance, Dms(**options))([event])
     return record.decode()
 
 
-def record(event: Event, *, key_kind: str = "primary-key", **options: Any) -> Any:
+def record(event: Event, *, key_kind: KeyKind = "primary-key", **options: Any) -> Any:
     """The record; None if there is none."""
     written = line(event, key_kind=key_kind, **options)
     return json.loads(written) if written else None

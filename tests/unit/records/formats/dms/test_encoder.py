@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from forwarder.config.partition_key import KeyKind
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
 BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
@@ -71,8 +72,17 @@ def test_records_of_a_table_without_a_key_go_by_the_table() -> None:
         ("template", "attribute-name"),
     ],
 )
-def test_the_kind_of_partition_key_has_the_word_of_dms(kind: str, type: str) -> None:
+def test_the_kind_of_partition_key_has_the_word_of_dms(kind: KeyKind, type: str) -> None:
     assert record(change(), key_kind=kind)["metadata"]["partition-key-type"] == type
+
+
+@pytest.mark.parametrize(
+    ("kind", "type"), [("column", "schema-table"), ("template", "schema-table"), ("transaction", "transaction-id")]
+)
+def test_what_concerns_a_whole_table_goes_by_the_table_where_rows_go_by_columns(kind: KeyKind, type: str) -> None:
+    truncate = change(op=b"T", after=None, before=None, key=None, key_values=None)
+
+    assert record(truncate, key_kind=kind)["metadata"]["partition-key-type"] == type
 
 
 def test_nulls_are_left_out_unless_they_are_asked_for() -> None:
@@ -139,6 +149,8 @@ class TestMove:
     def test_the_old_key_is_deleted_in_its_lane_unless_the_table_is_one_lane(self) -> None:
         assert record(self.GONE, **BEFORE)["metadata"]["operation"] == "delete"
         assert record(self.GONE, **BEFORE, key_kind="table") is None
+        assert record(self.GONE, **BEFORE, key_kind="constant") is None
+        assert record(self.GONE, **BEFORE, key_kind="column") is not None
 
     def test_exactly_it_is_an_update_alone(self) -> None:
         assert record(self.GONE, exact=True) is None

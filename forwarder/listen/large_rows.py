@@ -1,0 +1,55 @@
+"""Reads the columns of which a sink makes partition keys out of images that stay in the database, since they are large."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import asyncpg
+from msgspec.structs import replace
+
+from forwarder.database.queries import query
+from forwarder.database.sessions import ILLEGIBLE, database_errors
+from forwarder.events import Event
+from forwarder.listen.leader_session import LeaderSession
+
+# An image that PostgreSQL cannot take apart: its characters are odd, or it is nested too deep.
+_ODD: tuple[type[Exception], ...] = (*ILLEGIBLE, asyncpg.DataError, asyncpg.StatementTooComplexError)
+
+logger = logging.getLogger(__name__)
+
+
+class LargeRows:
+    """Completes the large events of one sink."""
+
+    def __init__(self, session: LeaderSession, columns: Sequence[str]) -> None:
+        """``columns``: ``KeyRule.row_columns``."""
+        self._session = session
+        self._columns = list(columns)
+
+    async def completed(self, events: Sequence[Event]) -> Sequence[Event]:
+        """The events, where large ones have these columns in ``stored``. The others, and the given ones, stay as they are: other sinks share them.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not self._columns:
+            return events
+        return [await self._completed(event) if event.stored else event for event in events]
+
+    async def _completed(self, event: Event) -> Event:
+        assert event.stored is not None
+        parameters = event.seq, event.stored.letter_of, self._columns
+        async with self._session.turn:
+            with database_errors("cannot read the columns of a large change"):
+                try:
+                    row = await self._session.connection.fetchrow(query("image_columns"), *parameters)
+                except _ODD as error:
+                    facts = {"seq": event.seq, "table": event.table.qualified_name, "reason": type(error).__name__}
+                    logger.warning(
+                        "cannot read the partition key of a large change: it goes by its primary key", extra=facts
+                    )
+                    return event
+        if row is None:
+            return event
+        return replace(event, stored=replace(event.stored, before_columns=row["before"], after_columns=row["after"]))

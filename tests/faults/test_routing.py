@@ -1,0 +1,290 @@
+"""One sink with a stream for each table: each keeps its order, and a missing stream is its own table's trouble alone."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from forwarder.listen.service import Service
+from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
+from tests.capture import capture
+from tests.databases import Database, connected
+from tests.listening import (
+    CREDENTIALS,
+    Operator,
+    Served,
+    client_of,
+    command,
+    kinesis_with_stream,
+    leads,
+    listening,
+    service_of,
+)
+from tests.waiting import eventually
+
+TABLES = ("orders", "items")
+
+
+@pytest.fixture(autouse=True)
+async def tables(database: Database) -> None:
+    async with connected(database.url) as owner:
+        for table in TABLES:
+            await owner.execute(f"CREATE TABLE public.{table} (id bigint PRIMARY KEY, note text)")
+            await capture(owner, f"public.{table}")
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """A local Kinesis with a stream for items, and none for orders."""
+    async with kinesis_with_stream() as served:
+        served.kinesis.create_stream("public-items", shards=2)
+        yield served
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A barred stream is looked at, and what waits for it is set aside, within a tenth of a second."""
+    monkeypatch.setattr("forwarder.delivery.schedules.routed.STRAND_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.delivery.schedules.routed.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.LOOK_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.SECONDS_A_STREAM", 0.0)
+    monkeypatch.setattr("forwarder.listen.revival.INTERVAL_SECONDS", 0.05)
+
+
+def routed(served: Served, options: str = "") -> str:
+    return f"kinesis://{{schema}}-{{table}}?region=us-east-1&endpoint_url={served.endpoint_url}{options}"
+
+
+def stored(served: Served, table: str) -> Sequence[tuple[str, dict[str, Any]]]:
+    """Each record's partition key and content in the stream of a table; those of one key in their order."""
+    records = served.kinesis.stream(f"public-{table}").records()
+    return [(record.partition_key, json.loads(record.data)) for record in records]
+
+
+def assert_in_order(served: Served, table: str) -> None:
+    """Each change, when it came first, came behind all that are before it under its key."""
+    seqs: defaultdict[str, list[int]] = defaultdict(list)
+    for key, record in stored(served, table):
+        if record["seq"] not in seqs[key]:
+            seqs[key].append(record["seq"])
+    assert all(found == sorted(found) for found in seqs.values())
+
+
+async def arrived(served: Served, table: str, count: int) -> None:
+    """Wait until so many different changes of a table are in its stream."""
+
+    async def have_arrived() -> bool:
+        return len({record["seq"] for _, record in stored(served, table)}) == count
+
+    await eventually(have_arrived, within_seconds=60)
+
+
+async def execute(database: Database, *statements: str) -> None:
+    """Each statement in a transaction of its own."""
+    async with connected(database.url) as owner:
+        for statement in statements:
+            await owner.execute(statement)
+
+
+async def letters(database: Database) -> Sequence[tuple[str, int]]:
+    """The codes of the dead letters, and how many there are of each."""
+    async with connected(database.url) as owner:
+        rows = await owner.fetch("SELECT code, count(*) FROM forwarder.dead_letter GROUP BY code")
+    return [(code, count) for code, count in rows]
+
+
+async def warned(service: Service, *streams: str) -> None:
+    """Wait until these streams, and no others, are in the warnings."""
+
+    async def are_warned_of() -> bool:
+        [state] = service.states.values()
+        named = [warning.split(":")[0] for warning in state.stream_warnings]
+        return sorted(named) == [f"stream {name}" for name in sorted(streams)]
+
+    await eventually(are_warned_of)
+
+
+@pytest.mark.parametrize("options", ["", "&ordering=none&partition_key=transaction"])
+async def test_each_table_has_its_stream_while_records_fail(database: Database, served: Served, options: str) -> None:
+    served.kinesis.create_stream("public-orders", shards=3)
+    served.kinesis.faults.replace(
+        [FailRecords(probability=0.2), LoseResponse(operation="PutRecords", every=4, times=3)]
+    )
+    for table in TABLES:
+        await execute(
+            database,
+            f"INSERT INTO {table} SELECT id, 'a' FROM generate_series(1, 100) AS id",
+            f"UPDATE {table} SET note = 'b'",
+            f"TRUNCATE {table}",
+            f"INSERT INTO {table} SELECT id, 'c' FROM generate_series(1, 10) AS id",
+        )
+    with anyio.fail_after(60):
+        await service_of(database.url, routed(served, options), page_rows=50).run(once=True)
+    for table in TABLES:
+        await arrived(served, table, 211)
+        assert {record["table"] for _, record in stored(served, table)} == {table}
+        if not options:
+            assert_in_order(served, table)
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_missing_stream_is_its_tables_trouble_alone_and_gets_all_in_order_when_it_is_there(
+    database: Database, served: Served
+) -> None:
+    # Fifty records of orders would fill the memory.
+    async with listening(database.url, routed(served), page_rows=10, max_events=50) as service:
+        await leads(service)
+        await warned(service, "public-orders")
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 300) AS id",
+            *[f"UPDATE orders SET note = 'b{number}' WHERE id <= 20" for number in range(5)],
+            "INSERT INTO items SELECT id, 'a' FROM generate_series(1, 300) AS id",
+        )
+        await arrived(served, "items", 300)
+        assert service.states["default"].ready
+
+        async def are_set_aside() -> bool:
+            return await letters(database) == [("no-stream", 400)]
+
+        await eventually(are_set_aside)
+        served.kinesis.create_stream("public-orders", shards=2)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_on, database)
+            await arrived(served, "orders", 500)
+        await warned(service)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
+
+
+async def write_on(database: Database) -> None:
+    """A hundred more updates, while what was set aside is being sent."""
+    for number in range(5):
+        await execute(database, f"UPDATE orders SET note = 'c{number}' WHERE id <= 20")
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_stream_that_is_deleted_and_comes_again_costs_nothing_but_time(
+    database: Database, served: Served
+) -> None:
+    served.kinesis.create_stream("public-orders")
+    async with listening(database.url, routed(served)) as service, client_of(served) as client:
+        await leads(service)
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 10) AS id")
+        await arrived(served, "orders", 10)
+        await client.delete_stream(StreamName="public-orders")
+        await warned(service, "public-orders")
+        await execute(database, "UPDATE orders SET note = 'b'", "INSERT INTO items VALUES (1)")
+        await arrived(served, "items", 1)
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 10)
+        assert {record["op"] for _, record in stored(served, "orders")} == {"update"}
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_stream_that_may_be_looked_at_and_not_written_to_is_its_tables_trouble_alone(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.MOST_BARRED_SECONDS", 1.0)
+    served.kinesis.create_stream("public-orders")
+    denied = Error(operation="PutRecords", stream="public-orders", error_code="AccessDeniedException")
+    async with listening(database.url, routed(served), page_rows=10, max_events=50) as service:
+        await leads(service)
+        served.kinesis.faults.replace([denied])
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 200) AS id",
+            "UPDATE orders SET note = 'b'",
+            "INSERT INTO items SELECT id, 'a' FROM generate_series(1, 300) AS id",
+        )
+        await arrived(served, "items", 300)
+        assert service.states["default"].ready
+        served.kinesis.faults.replace([])
+        await arrived(served, "orders", 400)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_table_that_comes_later_has_its_stream_as_well(database: Database, served: Served) -> None:
+    served.kinesis.create_stream("public-orders")
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        served.kinesis.create_stream("public-late_one")
+        async with connected(database.url) as owner:
+            await owner.execute('CREATE TABLE public."late/one" (id bigint PRIMARY KEY)')
+            await capture(owner, 'public."late/one"')
+            await owner.execute('INSERT INTO public."late/one" VALUES (1)')
+        await arrived(served, "late_one", 1)
+
+
+@pytest.mark.usefixtures("eager")
+async def test_with_once_what_has_no_stream_is_set_aside_and_sent_by_the_next_run(
+    database: Database, served: Served
+) -> None:
+    await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 10) AS id")
+    with anyio.fail_after(30):
+        await service_of(database.url, routed(served)).run(once=True)
+    assert await letters(database) == [("no-stream", 10)]
+    served.kinesis.create_stream("public-orders")
+    await execute(database, "UPDATE orders SET note = 'b'")
+    with anyio.fail_after(30):
+        await service_of(database.url, routed(served)).run(once=True)
+    await arrived(served, "orders", 20)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
+
+
+async def test_a_stop_does_not_wait_for_a_stream_that_is_missing(database: Database, served: Served) -> None:
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders VALUES (1), (2)", "INSERT INTO items VALUES (1)")
+        await arrived(served, "items", 1)
+        assert await letters(database) == []
+    assert await letters(database) == [("no-stream", 2)]
+
+
+async def test_a_listener_that_is_killed_while_a_stream_is_missing_loses_and_reverses_nothing(
+    database: Database, served: Served, tmp_path: Path
+) -> None:
+    env = {
+        **CREDENTIALS,
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": routed(served),
+        "FORWARDER_LISTEN_MAX_EVENTS": "50",
+        "FORWARDER_LISTEN_PAGE_ROWS": "20",
+    }
+    changes = 0
+    for life in range(3):
+        async with command("listen", env=env, directory=tmp_path / f"life{life}") as listener:
+            await listener.says("listening")
+            await execute(
+                database,
+                f"INSERT INTO orders SELECT id, 'a' FROM generate_series({life * 100 + 1}, {life * 100 + 100}) AS id",
+                "UPDATE orders SET note = note || 'b' WHERE id <= 50",
+                f"INSERT INTO items SELECT id, 'a' FROM generate_series({life * 100 + 1}, {life * 100 + 100}) AS id",
+            )
+            changes += 150
+            await arrived(served, "items", (life + 1) * 100)
+            if life == 1:
+                # In the midst of what was set aside.
+                served.kinesis.create_stream("public-orders", shards=2)
+
+                async def some_have_arrived() -> bool:
+                    return len(stored(served, "orders")) > 0
+
+                await eventually(some_have_arrived, within_seconds=30)
+            if life == 2:
+                await arrived(served, "orders", changes)
+            await listener.kill()
+    assert_in_order(served, "orders")
+    assert_in_order(served, "items")
+    await Operator(env, tmp_path).says("listen", "--once")
+    assert await letters(database) == []

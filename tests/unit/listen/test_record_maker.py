@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+from msgspec.structs import replace
+
+from forwarder.config import sink_url
+from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.events import CapturedTable, Event, Stored
+from forwarder.listen.record_maker import RecordMaker, record_maker
+from forwarder.records.formats.encoder import Provenance
+from forwarder.records.origins import Origin, Origins
+from forwarder.records.record import whole
+from tests.mapped import mappings_of, object_mapping, selection
+
+ORDERS = CapturedTable(
+    id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
+)
+IMAGE = '{"id":1,"region":"eu"}'
+INSERT = Event(1, 1, 0, ORDERS, None, b"I", None, IMAGE, None, 1, 1, '{"id":1}', "1")
+TRUNCATE = replace(INSERT, seq=2, op=b"T", after=None, key=None, key_values=None)
+KEYED_BY_ROW = object_mapping("public.orders", parameters={"partition_key_type": "primary-key"})
+
+
+def maker_of(url: str, mappings: TableMappings | None = None) -> RecordMaker:
+    sink: Any = Mock(max_record_bytes=1 << 20, takes_bodies=True)
+    destination: Any = Mock(sink=sink, routes=None)
+    images: Any = Mock(part=AsyncMock(return_value=IMAGE.encode()))
+    large_rows: Any = Mock(completed=AsyncMock(side_effect=lambda events: [completed(each) for each in events]))
+    absent_columns: Any = Mock()
+    return record_maker(
+        sink_url.parse(url),
+        destination,
+        provenance=Provenance(origins=Origins([Origin(0, "7")]), database="shop"),
+        images=images,
+        large_rows=large_rows,
+        absent_columns=absent_columns,
+        mappings=mappings,
+    )
+
+
+def completed(event: Event) -> Event:
+    assert event.stored
+    return replace(event, stored=replace(event.stored, after_columns='{"region":"eu"}'))
+
+
+@pytest.mark.parametrize(
+    ("url", "mappings", "has_barriers"),
+    [
+        ("kinesis://changes", None, True),
+        ("kinesis://changes?partition_key=table", None, False),
+        ("kinesis://changes?partition_key=constant:x", None, False),
+        ("kinesis://changes?partition_key=table", mappings_of(selection(), KEYED_BY_ROW), True),
+        ("kinesis://changes?partition_key=constant:x", mappings_of(selection(), KEYED_BY_ROW), True),
+        ("kinesis://changes?partition_key=table&ordering=none", mappings_of(selection(), KEYED_BY_ROW), False),
+    ],
+)
+async def test_a_truncate_keeps_its_place_wherever_rows_may_have_lanes_of_their_own(
+    url: str, mappings: TableMappings | None, *, has_barriers: bool
+) -> None:
+    packed = await maker_of(url, mappings).records([INSERT, TRUNCATE], any_stored=False)
+
+    assert any(stretch.is_barrier for stretch in packed.stretches) is has_barriers
+
+
+async def test_a_large_row_tells_the_key_that_was_made_of_its_columns() -> None:
+    maker = maker_of("kinesis://changes?format=dms&IncludePartitionValue=true&partition_key=column:region")
+    large = replace(INSERT, after=None, stored=Stored(None, len(IMAGE)))
+
+    [record] = (await maker.records([large], any_stored=True)).records
+
+    assert record.partition_key == "public.orders.eu"
+    assert record.body
+    data = await whole(record.body)
+    assert json.loads(data)["metadata"]["partition-key-value"] == "public.orders.eu"
+    assert len(data) == record.body.size
