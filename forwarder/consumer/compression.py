@@ -11,7 +11,7 @@ from typing import Protocol
 
 from forwarder.consumer.unreadable import Unreadable
 
-# A record is 10 MiB at most, and JSON of rows is compressed to a tenth or so. What becomes larger than this is not one of ours.
+# A record is 10 MiB at most, and JSON of rows is compressed to a tenth or so. One that becomes larger than this in all is not one of ours.
 MAX_BYTES = 256 << 20
 
 # As many as tell whether something is compressed.
@@ -34,7 +34,24 @@ def is_compressed(data: bytes) -> bool:
     return data.startswith((_GZIP, _ZSTD))
 
 
-def first_frame(data: bytes) -> tuple[bytes, bytes] | None:
+class Budget:
+    """How many bytes one record may still become."""
+
+    def __init__(self) -> None:
+        self.left = MAX_BYTES
+
+    def spend(self, size: int) -> None:
+        """Count what something was decompressed to.
+
+        Raises:
+            Unreadable: that is more than was left.
+        """
+        self.left -= size
+        if self.left < 0:
+            raise Unreadable(f"compressed data of more than {MAX_BYTES >> 20} MiB")
+
+
+def first_frame(data: bytes, budget: Budget) -> tuple[bytes, bytes] | None:
     """The content of the compressed frame that ``data`` begins with, and what is behind that; None if it has not ended.
 
     Raises:
@@ -42,16 +59,15 @@ def first_frame(data: bytes) -> tuple[bytes, bytes] | None:
     """
     decompressor = _decompressor(data)
     try:
-        content = decompressor.decompress(data, MAX_BYTES + 1)
+        content = decompressor.decompress(data, budget.left + 1)
     except Exception as error:
         # Each library has an error class of its own.
         raise Unreadable("compressed data that is damaged") from error
-    if len(content) > MAX_BYTES:
-        raise Unreadable(f"compressed data of more than {MAX_BYTES >> 20} MiB")
+    budget.spend(len(content))
     return (content, decompressor.unused_data) if decompressor.eof else None
 
 
-def decompressed(data: bytes) -> bytes:
+def decompressed(data: bytes, budget: Budget) -> bytes:
     """The content of all frames.
 
     Raises:
@@ -59,7 +75,7 @@ def decompressed(data: bytes) -> bytes:
     """
     contents: list[bytes] = []
     while data:
-        frame = first_frame(data)
+        frame = first_frame(data, budget)
         if frame is None:
             raise Unreadable("compressed data that is cut off")
         content, data = frame

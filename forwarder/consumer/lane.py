@@ -11,9 +11,11 @@ from forwarder.consumer.change import Change
 def lane_of(change: Change) -> str | None:
     """The row that the change is of, as one text; its seqs rise. None if there is no key, or no seq.
 
+    Events of the application's own have none either: two transactions may make events of one key at a time, and the later one may have the lower seq.
+
     ``["7312459/16384","public","orders","{'id': 42}"]``: where it was captured, schema, table, key.
     """
-    if change.seq is None or not change.key:
+    if change.seq is None or not change.key or change.op == "event":
         return None
     return json.dumps([change.origin, change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
 

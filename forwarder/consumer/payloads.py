@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forwarder.consumer.aggregates import user_records
-from forwarder.consumer.compression import decompressed, is_compressed
+from forwarder.consumer.compression import Budget, decompressed, is_compressed
 from forwarder.consumer.unreadable import Unreadable
 
 # Compressed records in an aggregate that is compressed itself are three.
@@ -27,16 +27,18 @@ def payloads(data: bytes) -> Iterator[Payload]:
     Raises:
         Unreadable: an aggregate or something compressed is damaged.
     """
-    return _unwrap(Payload(data), layers=0)
+    return _unwrap(Payload(data), Budget(), layers=0)
 
 
-def _unwrap(payload: Payload, *, layers: int) -> Iterator[Payload]:
+def _unwrap(payload: Payload, budget: Budget, *, layers: int) -> Iterator[Payload]:
     if layers > _MOST_LAYERS:
         raise Unreadable(f"more than {_MOST_LAYERS} layers of compression and aggregates")
     if is_compressed(payload.data):
-        yield from _unwrap(Payload(decompressed(payload.data), payload.partition_key), layers=layers + 1)
+        yield from _unwrap(
+            Payload(decompressed(payload.data, budget), payload.partition_key), budget, layers=layers + 1
+        )
     elif (records := user_records(payload.data)) is not None:
         for record in records:
-            yield from _unwrap(Payload(record.data, record.partition_key), layers=layers + 1)
+            yield from _unwrap(Payload(record.data, record.partition_key), budget, layers=layers + 1)
     else:
         yield payload

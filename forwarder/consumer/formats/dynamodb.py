@@ -16,6 +16,7 @@ from forwarder.consumer.change import Change, Operation, Row
 from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
+from forwarder.consumer.written_float import WrittenFloat
 
 _OPERATIONS: dict[str | None, Operation] = {"INSERT": "insert", "MODIFY": "update", "REMOVE": "delete"}
 # Our UUIDs are of version 8: a hash of where the change was captured, and its seq. Those of DynamoDB are of version 4.
@@ -124,4 +125,4 @@ def _number(text: Any, *, floats: bool) -> int | Decimal | float:
     digits = str(text)
     if len(digits) <= _MOST_DIGITS and digits.lstrip("-").isdecimal():
         return int(digits)
-    return float(digits) if floats else Decimal(digits)
+    return WrittenFloat(digits) if floats else Decimal(digits)

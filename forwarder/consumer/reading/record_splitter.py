@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forwarder.consumer.compression import MAGIC_BYTES, first_frame, is_compressed
+from forwarder.consumer.compression import MAGIC_BYTES, Budget, first_frame, is_compressed
 from forwarder.consumer.unreadable import Unreadable
 
 _LINE_BREAKS = b"\r\n"
@@ -41,7 +41,7 @@ def _record_at(data: bytes, start: int) -> tuple[bytes, int] | None:
 
 def _frame_at(data: bytes, start: int) -> tuple[bytes, int] | None:
     try:
-        frame = first_frame(data[start:])
+        frame = first_frame(data[start:], Budget())
     except Unreadable:
         # Where the next one begins cannot be told.
         return data[start:], len(data)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarder.consumer import Change, Deduplicator
+from forwarder.consumer import Change, Deduplicator, decode
 from forwarder.consumer.recent import Recent
 
 
@@ -91,3 +91,18 @@ def test_each_change_is_kept_once_when_a_consumer_begins_again_some_records_befo
     for place, (_, back) in enumerate(steps, 1):
         read += stream[max(0, place - back - 1) : place]
     assert [one.seq for one in Deduplicator().new(read)] == [one.seq for one in stream]
+
+
+def test_rows_whose_keys_are_one_float_are_two_rows() -> None:
+    records = [
+        f'{{"id":"1/2/{seq:016x}","seq":{seq},"op":"insert","schema":"public","table":"t","key":{{"id":{key}}},"txid":"1","tx":{{}}}}'
+        for seq, key in ((2, "12345678901234567.1"), (1, "12345678901234567.2"))
+    ]
+    for floats in (False, True):
+        changes = [change for record in records for change in decode(record.encode(), floats=floats)]
+        assert kept(changes) == [0, 1]
+    assert isinstance(changes[0].key and changes[0].key["id"], float)
+
+
+def test_events_of_one_key_that_two_transactions_make_at_a_time_are_both_new() -> None:
+    assert kept([change(2, op="event"), change(1, op="event"), change(2, op="event")]) == [0, 1]
