@@ -3,9 +3,10 @@
 A request holds records of one stream, and the streams take turns. A stream may be barred: it is missing, say. Then its records wait, and those
 of other streams do not. They must not wait for ever, since they would fill the memory and hold up the position. So a stream has a standing:
 
-    open ──barred for STRAND_SECONDS, or memory is full──► parked ──hold──► held ──release──► open
-                                                              ▲               │
-                                                              └──as above─────┘
+    open ──barred for STRAND_SECONDS, or while memory is full──► parked ──hold──► held ──release──► open
+                                                                   ▲                │
+                                                                   └──barred, or────┘
+                                                                      memory is full
 
 1. **open**: changes go into the stream's schedule.
 2. **parked**: changes are stranded: they become dead letters with the code ``no-stream``. So do those that are in the schedule, as long as
