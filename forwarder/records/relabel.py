@@ -6,7 +6,7 @@ into a class that has the old names, and encoded by one that has the new ones, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -49,7 +49,18 @@ class Relabel:
                 pass
         values = members(image)
         self._learn(values)
-        return written({self.name(name): value for name, value in values.items()})
+        return written(self._named(values))
+
+    def _named(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """The members under their new names. One that would get the name of a member before it keeps its own: no value is lost.
+
+        `forwarder migrate` refuses such names; but a column may have been added since.
+        """
+        named: dict[str, str] = {}
+        for name, value in values.items():
+            new_name = self.name(name)
+            named[name if new_name in named else new_name] = value
+        return named
 
     def _learn(self, names: Iterable[str]) -> None:
         """Make the classes for images with these members, besides those of before."""
@@ -60,7 +71,7 @@ class Relabel:
         try:
             row, renamed = _row_class(fields, forbid_unknown_fields=True), _row_class(map(self.name, fields))
         except ValueError:
-            # A name that JSON has to escape, which msgspec does not take.
+            # A name that JSON has to escape, which msgspec does not take; or two members would have one name.
             self._decode = None
             return
         self._decode, self._renamed = msgspec.json.Decoder(row).decode, renamed

@@ -73,7 +73,7 @@ def seq_of(sequence: str | None) -> int | None:
     try:
         last = json.loads(sequence or "[null]")[-1]
         return None if last is None else int(last)
-    except (ValueError, TypeError, LookupError, RecursionError):
+    except (ArithmeticError, ValueError, TypeError, LookupError, RecursionError):
         raise Unreadable("no debezium record: 'sequence' is no list of numbers") from None
 
 

@@ -206,6 +206,10 @@ def test_no_json_raises_anything_but_unreadable(document: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
+        (
+            b'{"op":"c","before":null,"after":{},"source":{"sequence":"[1e999999]"},"ts_ms":1}',
+            "'sequence' is no list of numbers",
+        ),
         (b'{"id":"a","seq":1,"op":"insert","after":{"secret":"hunter2"', "not JSON, at character"),
         (b'{"id":"a","seq":1,"op":"insert","after":"hunter2"}', "'after' is not an object"),
         (b'{"id":"a","seq":"hunter2","op":"insert"}', "'seq' is not a whole number"),

@@ -36,3 +36,9 @@ def test_a_name_that_was_asked_for_before_is_found_in_images_too() -> None:
     relabel.image('{"a":1}')
     assert relabel.name("b") == "B"
     assert [relabel.image('{"a":1,"b":2}') for _ in range(2)] == ['{"A":1,"B":2}'] * 2
+
+
+def test_a_member_that_would_get_the_name_of_another_keeps_its_own() -> None:
+    relabel = Relabel(str.lower)
+    for _ in range(2):
+        assert relabel.image('{"name":1,"Name":2}') == '{"name":1,"Name":2}'
