@@ -71,7 +71,7 @@ class WholeBody(msgspec.Struct):
         """Bytes of data, if it was measured and is not too large for that; else those of the images."""
         size = None
         if sizes := self.stored.sizes:
-            size = sizes.without_before if self.stored.before_bytes is None else sizes.whole
+            size = sizes.without_before if "before" in self.event.omitted else sizes.whole
         return self._image_bytes if size is None else size
 
     @property
