@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forwarder.config.formats import CloudEvents, Debezium, Dms, DynamoDb, Format, Lambda, Native
 from forwarder.config.sink_url import Framing
 from forwarder.records.formats import cloudevents, dynamodb, native, row_to_lambda
 from forwarder.records.formats.debezium import envelope as debezium
+from forwarder.records.formats.debezium.transactions import TableCounts
 from forwarder.records.formats.dms import encoder as dms
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.framing import framed
@@ -21,18 +22,21 @@ class RecordFormat:
     encode: Encoder
     # Whether the records hold the images as PostgreSQL wrote them, byte for byte. Then large ones need not be in memory whole.
     splices: bool
+    # What numbers the events before they are encoded, if the records tell `Event.table_index`.
+    table_counts: TableCounts | None = None
 
 
 def record_format(format: Format, framing: Framing, provenance: Provenance) -> RecordFormat:
     """The format that a sink's URL asks for."""
     bare = _bare(format, provenance)
     # A compressed record has to be in memory whole.
-    return RecordFormat(encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
+    return replace(bare, encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
 
 
 def renamed(format: RecordFormat, renames: Renames) -> RecordFormat:
     """The format, with the names that records are to have."""
-    return RecordFormat(
+    return replace(
+        format,
         encode=lambda events: format.encode([renames.event(event) for event in events]),
         splices=format.splices and not renames.change_rows,
     )
@@ -47,7 +51,12 @@ def _bare(format: Format, provenance: Provenance) -> RecordFormat:
         case CloudEvents():
             return RecordFormat(encode=cloudevents.encoder(provenance), splices=True)
         case Debezium():
-            return RecordFormat(encode=debezium.encoder(provenance, format), splices=False)
+            table_counts = TableCounts(whole_tables=format.publish_via_partition_root)
+            return RecordFormat(
+                encode=debezium.encoder(provenance, format),
+                splices=False,
+                table_counts=table_counts if format.provide_transaction_metadata else None,
+            )
         case Dms():
             return RecordFormat(encode=dms.encoder(provenance, format), splices=False)
         case DynamoDb():
