@@ -123,3 +123,5 @@ class Event(msgspec.Struct, gc=False):
     extra: str | None = None
     # When the transaction was committed, as `at`. None: nobody knows.
     committed_at: int | None = None
+    # This is change `table_index` of its table, or partition, in its transaction, from 1. None: not known, or no record is to tell it.
+    table_index: int | None = None

@@ -18,6 +18,7 @@ from forwarder.listen.whole_bodies import WholeBodies
 from forwarder.outbox.keys import member_reader
 from forwarder.records import object_mapping, partition_key, renamed_keys
 from forwarder.records.formats.catalogue import record_format, renamed
+from forwarder.records.formats.debezium.transactions import TableCounts
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.packing import HashKeyOf, Packed, Packer
 from forwarder.records.partition_key import Chooser
@@ -28,13 +29,20 @@ class RecordMaker:
     """A packer, and what finds out what it has to know: of large events the columns and the size, and of tables their streams."""
 
     def __init__(
-        self, packer: Packer, *, large_rows: LargeRows, bodies: Bodies, streams: Routing | None = None
+        self,
+        packer: Packer,
+        *,
+        large_rows: LargeRows,
+        bodies: Bodies,
+        streams: Routing | None = None,
+        table_counts: TableCounts | None = None,
     ) -> None:
-        """``streams``: None if the sink has but one."""
+        """``streams``: None if the sink has but one. ``table_counts``: None if the events need no numbers."""
         self._packer = packer
         self._large_rows = large_rows
         self._bodies = bodies
         self._streams = streams
+        self._table_counts = table_counts
 
     async def records(self, events: Sequence[Event], *, any_stored: bool) -> Packed:
         """The events as records. ``any_stored``: the images of some may be in the database.
@@ -46,10 +54,16 @@ class RecordMaker:
         """
         if self._streams:
             await self._streams.learn({event.table: None for event in events})
+        table_counts = self._table_counts
+        if table_counts:
+            events, table_counts = table_counts.number(events)
         if any_stored:
             # In this order: a record may tell its key, which is then a part of its size.
             events = await self._bodies.measured(await self._large_rows.completed(events))
-        return self._packer.pack(events, any_stored=any_stored)
+        packed = self._packer.pack(events, any_stored=any_stored)
+        # Not before: events that could not be made records come again.
+        self._table_counts = table_counts
+        return packed
 
     def for_letters(self, sink: str) -> RecordMaker:
         """The same for the dead letters of this sink (``Packer.for_letters``)."""
@@ -107,7 +121,7 @@ def record_maker(
         streams=streams,
         hash_key_of=hash_key_of,
     )
-    return RecordMaker(packer, large_rows=large_rows, bodies=bodies, streams=streams)
+    return RecordMaker(packer, large_rows=large_rows, bodies=bodies, streams=streams, table_counts=format.table_counts)
 
 
 def require_order(sink_url: SinkUrl, mappings: TableMappings) -> None:

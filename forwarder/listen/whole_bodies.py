@@ -101,7 +101,7 @@ class WholeBody(msgspec.Struct):
     def _measured(self) -> int | None:
         if (sizes := self.stored.sizes) is None:
             return None
-        return sizes.without_before if self.stored.before_bytes is None else sizes.whole
+        return sizes.without_before if "before" in self.event.omitted else sizes.whole
 
     @property
     def _image_bytes(self) -> int:

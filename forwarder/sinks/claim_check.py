@@ -1,6 +1,6 @@
 """Stores records that are too large for the stream in S3 (the claim check pattern: the stream gets a record that points to the object).
 
-An object is stored before the record that points to it is sent. Above 5 MiB it is stored in parts, so that no more than one part is in
+An object is stored before the record that points to it is sent. From 5 MiB on it is stored in parts, so that no more than one part is in
 memory; S3 shows it when all parts are there.
 """
 
@@ -23,7 +23,7 @@ from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.records.record import Attachment
 
-# An object larger than this is stored in parts of this size. S3 takes no smaller ones, and 10,000 of them: 50 GB.
+# An object of this size or more is stored in parts of this size. S3 takes no smaller ones, and 10,000 of them: 50 GB.
 PART_BYTES = 5 << 20
 # How long we try to delete the parts of an object that could not be stored whole.
 GIVE_UP_SECONDS = 5.0
@@ -69,11 +69,12 @@ class Attachments:
         _tag(answer, attachment.bucket)
 
     async def _put_parts(self, attachment: Attachment) -> None:
-        """Store an object, in parts if it is larger than one of them."""
+        """Store an object, in parts unless it is smaller than one of them."""
         body = attachment.body
         parts = _of_equal_size(body.parts())
         first = await anext(parts)
-        if body.size <= PART_BYTES:
+        # Only the last part may be smaller. The size that was measured may be another by now: a row that is gone leaves a small record.
+        if len(first) < PART_BYTES:
             await self._put_whole(attachment, first)
             return
         place: dict[str, Any] = {"Bucket": attachment.bucket, "Key": attachment.key}

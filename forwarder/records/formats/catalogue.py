@@ -8,6 +8,7 @@ from forwarder.config.formats import CloudEvents, Debezium, Dms, DynamoDb, Forma
 from forwarder.config.sink_url import Framing
 from forwarder.records.formats import cloudevents, dynamodb, native, row_to_lambda
 from forwarder.records.formats.debezium import envelope as debezium
+from forwarder.records.formats.debezium.transactions import TableCounts
 from forwarder.records.formats.dms import encoder as dms
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.framing import framed
@@ -23,6 +24,8 @@ class RecordFormat:
     splices: bool
     # Whether it looks at each value of a row, which takes memory for each.
     decodes: bool
+    # What numbers the events before they are encoded, if the records tell `Event.table_index`.
+    table_counts: TableCounts | None = None
 
 
 def record_format(format: Format, framing: Framing, provenance: Provenance) -> RecordFormat:
@@ -50,7 +53,13 @@ def _bare(format: Format, provenance: Provenance) -> RecordFormat:
         case CloudEvents():
             return RecordFormat(encode=cloudevents.encoder(provenance), splices=True, decodes=False)
         case Debezium():
-            return RecordFormat(encode=debezium.encoder(provenance, format), splices=False, decodes=True)
+            table_counts = TableCounts(whole_tables=format.publish_via_partition_root)
+            return RecordFormat(
+                encode=debezium.encoder(provenance, format),
+                splices=False,
+                decodes=True,
+                table_counts=table_counts if format.provide_transaction_metadata else None,
+            )
         case Dms():
             return RecordFormat(encode=dms.encoder(provenance, format), splices=False, decodes=True)
         case DynamoDb():

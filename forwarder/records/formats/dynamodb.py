@@ -116,10 +116,12 @@ def _ids(origins: Origins) -> Callable[[int], str]:
 
     It is one of version 8, whose content is up to the writer: 60 bits of a hash of the change's origin, and 62 bits of its seq.
     """
-    first_seq, last_seq, opening = 1, 0, ""
+    # The seqs whose ids begin alike, and that beginning. In one tuple, since large records are made in threads.
+    latest = 1, 0, ""
 
     def id_of(seq: int) -> str:
-        nonlocal first_seq, last_seq, opening
+        nonlocal latest
+        first_seq, last_seq, opening = latest
         if not first_seq <= seq <= last_seq:
             named = origins.around(seq)
             block = seq >> _ID_BITS
@@ -127,6 +129,7 @@ def _ids(origins: Origins) -> Callable[[int], str]:
             last_seq = min(named.last_seq, (block + 1 << _ID_BITS) - 1)
             origin = hashlib.sha256(named.name.encode()).hexdigest()
             opening = f"{origin[:8]}-{origin[8:12]}-8{origin[12:15]}-{block | 0x8000:04x}-"
+            latest = first_seq, last_seq, opening
         return f"{opening}{seq & _ID_MASK:012x}"
 
     return id_of

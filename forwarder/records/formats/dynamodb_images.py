@@ -93,9 +93,8 @@ class Images:
         self._columns = [column for column in columns if len(_label(column.name)) == len(column.name) + 2]
         self._decoder = _decoder_of(self._columns)
         self._layouts: dict[tuple[type, ...], _Layout] = {}
-        # Of the row before.
-        self._kinds: tuple[type, ...] = ()
-        self._layout = _Layout()
+        # Of the row before. In one tuple, since large records are made in threads.
+        self._latest: tuple[tuple[type, ...], _Layout] = (), _Layout()
         label = _label(columns[0].name) if columns else ""
         self._first_member, self._first_name_size = f"{{{label}:", string_size(label)
 
@@ -112,9 +111,11 @@ class Images:
         except (msgspec.DecodeError, RecursionError):
             return self._by_members(row)
         kinds = tuple(map(type, values))
-        if kinds != self._kinds:
-            self._kinds, self._layout = kinds, self._layouts.get(kinds) or self._learn(kinds)
-        layout, more = self._layout, 0
+        known, layout = self._latest
+        if kinds != known:
+            layout = self._layouts.get(kinds) or self._learn(kinds)
+            self._latest = kinds, layout
+        more = 0
         if "\\" in row:
             values, more = _escaped(values)
         return (layout.template and self._filled(layout, values, more)) or self._by_members(row)

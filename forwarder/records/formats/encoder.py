@@ -12,7 +12,7 @@ from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
 
 # From events to the bytes of their records, one each, in their order. Empty: the format has no record for such an event, which then counts as
-# delivered.
+# delivered. An event has the same bytes however often, in whatever order and from whichever thread they are asked for.
 Encoder = Callable[[Sequence[Event]], list[bytes]]
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from forwarder.config import sink_url
 from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Stored
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.records.formats.encoder import Provenance
@@ -43,8 +44,8 @@ def maker_of(url: str, mappings: TableMappings | None = None) -> RecordMaker:
 
 
 def completed(event: Event) -> Event:
-    assert event.stored
-    return replace(event, stored=replace(event.stored, after_columns='{"region":"eu"}'))
+    """The event with the columns of its partition key, if its row is large."""
+    return replace(event, stored=replace(event.stored, after_columns='{"region":"eu"}')) if event.stored else event
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,33 @@ async def test_a_large_row_tells_the_key_that_was_made_of_its_columns() -> None:
     data = await whole(record.body)
     assert json.loads(data)["metadata"]["partition-key-value"] == "public.orders.eu"
     assert len(data) == record.body.size
+
+
+async def test_large_rows_are_numbered_in_their_transaction_as_all_others() -> None:
+    maker = maker_of("file:changes.jsonl?format=debezium&provide.transaction.metadata=true")
+    rows = [replace(INSERT, seq=seq, index=seq, count=5) for seq in range(1, 6)]
+    page = [replace(row, after=None, stored=Stored(None, len(IMAGE))) if row.seq % 2 == 0 else row for row in rows]
+
+    records = (await maker.records(page, any_stored=True)).records
+    # Records of a later page, which are made before the large ones are read.
+    await maker.records([replace(INSERT, seq=6, txid=2)], any_stored=False)
+
+    sizes = [record.body.size for record in records if record.body]
+    data = [await whole(record.body) if record.body else record.data for record in records]
+    assert [json.loads(one)["transaction"]["data_collection_order"] for one in data] == [1, 2, 3, 4, 5]
+    assert sizes == [len(data[1]), len(data[3])]
+
+
+async def test_a_page_that_stops_at_a_large_row_keeps_its_numbers_when_it_comes_again() -> None:
+    maker = maker_of("kinesis://changes?format=debezium&provide.transaction.metadata=true&oversize=stop")
+    rows = [replace(INSERT, seq=seq, index=seq, count=3) for seq in range(1, 4)]
+    too_large = replace(rows[2], after=f'{{"note":"{"x" * (1 << 20)}"}}')
+    with pytest.raises(Oversized):
+        await maker.records([*rows[:2], too_large], any_stored=False)
+
+    found = [
+        *(await maker.records(rows[:2], any_stored=False)).records,
+        *(await maker.records(rows[2:], any_stored=False)).records,
+    ]
+
+    assert [json.loads(record.data)["transaction"]["data_collection_order"] for record in found] == [1, 2, 3]

@@ -51,7 +51,10 @@ class Shelf:
 
 
 def in_database(event: Event = CHANGE, *, letter_of: str | None = None) -> Event:
-    stored = Stored(len((event.before or "").encode()), len((event.after or "").encode()), letter_of)
+    before_bytes, after_bytes = (
+        None if image is None else len(image.encode()) for image in (event.before, event.after)
+    )
+    stored = Stored(before_bytes, after_bytes, letter_of)
     return replace(event, before=None, after=None, stored=stored)
 
 
@@ -82,6 +85,14 @@ async def test_without_its_old_row_it_is_as_large_as_was_measured_too() -> None:
     body = whole.body(without_before(event))
     assert not isinstance(body, bytes)
     assert await read(body) == ENCODE([without_before(CHANGE)])[0]
+    assert body.size == len(await read(body))
+
+
+async def test_an_insert_is_as_large_as_was_measured_too() -> None:
+    whole = bodies(Shelf())
+    [event] = await whole.measured([in_database(replace(CHANGE, op=b"I", before=None))])
+    body = whole.body(event)
+    assert not isinstance(body, bytes)
     assert body.size == len(await read(body))
 
 

@@ -67,10 +67,12 @@ class Scripted:
 
     texts: Sequence[str]
     error: Exception | None = None
+    # How many bytes fewer were measured than there are.
+    unmeasured: int = 0
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.texts))
+        return -self.unmeasured + sum(map(len, self.texts))
 
     async def parts(self) -> AsyncIterator[bytes]:
         for text in self.texts:
@@ -86,9 +88,15 @@ def attachment(body: Scripted) -> Attachment:
 
 @pytest.mark.parametrize(
     ("texts", "puts"),
-    [(["0123456789"], 1), (["0123456789", "a"], 0), (["0", "123456789abcdefghijklm", "nopqrstuvw"], 0), ([""], 1)],
+    [
+        (["012345678"], 1),
+        (["0123456789"], 0),
+        (["0123456789", "a"], 0),
+        (["0", "123456789abcdefghijklm", "nopqrstuvw"], 0),
+        ([""], 1),
+    ],
 )
-async def test_an_object_has_every_byte_and_is_put_by_parts_only_if_it_takes_several(
+async def test_an_object_has_every_byte_and_is_put_by_parts_unless_it_is_smaller_than_one(
     texts: Sequence[str], puts: int
 ) -> None:
     bucket = Bucket()
@@ -97,6 +105,14 @@ async def test_an_object_has_every_byte_and_is_put_by_parts_only_if_it_takes_sev
 
     assert bucket.objects == {"key": "".join(texts).encode()}
     assert bucket.calls["put_object"] == puts
+
+
+async def test_an_object_that_is_larger_than_was_measured_is_stored_whole() -> None:
+    bucket = Bucket()
+
+    await Attachments(bucket, bucket="large").put(attachment(Scripted(["x" * 25], unmeasured=20)))
+
+    assert bucket.objects == {"key": b"x" * 25}
 
 
 async def test_what_cannot_be_stored_as_a_whole_leaves_no_parts() -> None:

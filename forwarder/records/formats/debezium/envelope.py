@@ -18,7 +18,7 @@ from forwarder.records.formats.debezium.fields import Change, line
 from forwarder.records.formats.debezium.messages import Messages
 from forwarder.records.formats.debezium.rows import Rows
 from forwarder.records.formats.debezium.source import Sources
-from forwarder.records.formats.debezium.transactions import Transactions
+from forwarder.records.formats.debezium.transactions import transaction_of
 from forwarder.records.formats.encoder import Encoder, Provenance
 
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r", b"T": "t"}
@@ -32,7 +32,6 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
     """A function from events to the bytes of their records, one each; none for what is skipped."""
     sources = Sources(provenance, options)
     messages = Messages(sources, options)
-    transactions = Transactions(whole_tables=options.publish_via_partition_root)
     is_exact, has_transactions = options.exact, options.provide_transaction_metadata
 
     @lru_cache(_MOST_TABLES)
@@ -40,7 +39,7 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
         return Rows(table, options)
 
     def encode_one(event: Event) -> bytes:
-        transaction = transactions.of(event) if has_transactions else None
+        transaction = transaction_of(event) if has_transactions else None
         op, before, after = event.op, event.before, event.after
         if not after or op not in _OPERATIONS:
             if op not in _OPERATIONS or _is_incomplete(event):

@@ -15,6 +15,7 @@ from forwarder.config.formats import Debezium
 from forwarder.events import NO_DATA, CapturedTable, Column, ColumnType, Event
 from forwarder.records.formats.debezium.envelope import encoder
 from forwarder.records.formats.debezium.fields import Change, Message, Source, Transaction
+from forwarder.records.formats.debezium.transactions import TableCounts
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
 
@@ -184,28 +185,47 @@ def test_a_change_without_its_row_is_a_message_so_that_no_consumer_trips(
 
 
 def test_transactions_number_their_changes_and_those_of_each_table() -> None:
-    encode_all = encoder(PROVENANCE, Debezium(provide_transaction_metadata=True))
-    other = replace(ORDERS, id=3, name="items")
-    tables = [ORDERS, other, ORDERS]
-    told = encode_all([event(seq=10 + n, index=n, count=3, table=table) for n, table in enumerate(tables, 1)])
-    again = encode_all([event(seq=13, index=3, count=3, omitted=("before",))])
-    assert [json.loads(record)["transaction"] for record in [*told, *again]] == [
+    tables = [ORDERS, replace(ORDERS, id=3, name="items"), ORDERS]
+    events = [event(seq=10 + n, index=n, count=3, table=table) for n, table in enumerate(tables, 1)]
+    numbered, _ = TableCounts(whole_tables=False).number(events)
+    assert [encode(one, provide_transaction_metadata=True)["transaction"] for one in numbered] == [
         {"id": "1140:11", "total_order": 1, "data_collection_order": 1},
         {"id": "1140:12", "total_order": 2, "data_collection_order": 1},
-        {"id": "1140:13", "total_order": 3, "data_collection_order": 2},
         {"id": "1140:13", "total_order": 3, "data_collection_order": 2},
     ]
 
 
+def test_pages_that_come_again_have_the_numbers_that_they_had() -> None:
+    partitions = ["a", "b", "a", "b"]
+    events = [event(index=n, count=4, partition=partition) for n, partition in enumerate(partitions, 1)]
+    for whole_tables, expected in [(False, [1, 1, 2, 2]), (True, [1, 2, 3, 4])]:
+        first, after_first = TableCounts(whole_tables=whole_tables).number(events[:2])
+        for _ in range(2):
+            second, _ = after_first.number(events[2:])
+            assert [one.table_index for one in [*first, *second]] == expected
+    assert {one.table_index for one in events} == {None}
+
+
 def test_what_nobody_knows_of_a_transaction_is_null() -> None:
-    encode_all = encoder(PROVENANCE, Debezium(provide_transaction_metadata=True))
-    [from_the_middle, unknown] = encode_all([event(index=7), event(txid=1141, index=0, count=None)])
-    assert json.loads(from_the_middle)["transaction"]["data_collection_order"] is None
-    assert json.loads(unknown)["transaction"] == {
-        "id": "1141:267505",
-        "total_order": None,
-        "data_collection_order": None,
-    }
+    events = [
+        event(index=7),
+        event(txid=1141, index=0, count=None),
+        event(txid=1142, index=1),
+        event(txid=1142, index=3),
+    ]
+    numbered, _ = TableCounts(whole_tables=False).number(events)
+    told = [encode(one, provide_transaction_metadata=True)["transaction"] for one in numbered]
+    assert [(one["total_order"], one["data_collection_order"]) for one in told] == [
+        (7, None),
+        (None, None),
+        (1, 1),
+        (3, None),
+    ]
+
+
+def test_a_dead_letter_that_was_alone_in_its_transaction_is_the_first_of_its_table() -> None:
+    [record] = encoder(PROVENANCE, Debezium(provide_transaction_metadata=True))([event(index=1, count=1)])
+    assert json.loads(record)["transaction"]["data_collection_order"] == 1
 
 
 def test_line_breaks_of_json_are_spaces() -> None:
