@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 
+import anyio
 import asyncpg
 import pytest
 
@@ -13,7 +14,7 @@ from forwarder.database.sessions import Connection, session
 from forwarder.events import CapturedTable, ColumnType
 from forwarder.outbox.registry import Registry
 from tests.capture import capture
-from tests.databases import Database
+from tests.databases import Database, connected
 from tests.reading import BEGINNING, Reader
 
 
@@ -156,6 +157,30 @@ async def test_the_columns_of_a_table_that_was_captured_anew_under_its_id_are_kn
     await writer.execute("SELECT forwarder.install('item', 'full', '[]', $1)", table_id)
     [item] = await tables_of_page(reader)
     assert types_of(item) == {"id": "int8", "more": "date", "note": "text"}
+
+
+async def test_after_a_restore_that_gave_a_table_another_oid_its_columns_are_known_before_migrate_has_run(
+    writer: Connection, reader: Reader
+) -> None:
+    await writer.execute("CREATE TABLE item (id bigint PRIMARY KEY, note text); CREATE TABLE other (more date)")
+    table_id = await capture(writer, "item")
+    await keep_columns(writer)
+    await writer.execute("INSERT INTO item VALUES (1)")
+    # What pg_restore leaves: the registry as it was, and under its oids other tables, or none.
+    await writer.execute("UPDATE forwarder.captured_table SET relation = 'other'::regclass WHERE id = $1", table_id)
+    [item] = await tables_of_page(reader)
+    assert types_of(item) == {"id": "int8", "note": "text"}
+
+
+async def test_two_who_look_columns_up_at_once_are_both_done(writer: Connection, database: Database) -> None:
+    tables = [f"item{number}" for number in range(20)]
+    for table in tables:
+        await writer.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, note text)")
+        await capture(writer, table)
+    async with connected(database.url) as one, connected(database.url) as other, anyio.create_task_group() as group:
+        for connection in (one, other):
+            group.start_soon(keep_columns, connection)
+    assert await writer.fetchval("SELECT count(*) FROM forwarder.known_columns") == len(tables)
 
 
 async def test_of_names_that_are_gone_the_latest_1600_are_known(writer: Connection, reader: Reader) -> None:

@@ -32,12 +32,15 @@ WITH RECURSIVE resolved AS (
     JOIN pg_catalog.pg_type AS type ON type.oid = resolved.type
     WHERE type.typtype = 'd' OR type.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
 ),
+found AS MATERIALIZED (
+    SELECT DISTINCT ON (id, attnum) *, forwarder.legible(attname::text) AS name FROM resolved ORDER BY id, attnum, step DESC
+),
 present AS MATERIALIZED (
     SELECT
         found.id,
         jsonb_agg(
             jsonb_build_object(
-                'name', forwarder.legible(found.attname::text),
+                'name', found.name,
                 'type', jsonb_build_object(
                     'schema', forwarder.legible(namespace.nspname::text),
                     'name', forwarder.legible(type.typname::text),
@@ -48,7 +51,7 @@ present AS MATERIALIZED (
             )
             ORDER BY found.attnum
         ) AS columns
-    FROM (SELECT DISTINCT ON (id, attnum) * FROM resolved ORDER BY id, attnum, step DESC) AS found
+    FROM found
     JOIN pg_catalog.pg_type AS type ON type.oid = found.type
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = type.typnamespace
     GROUP BY found.id
@@ -67,8 +70,7 @@ gone AS (
         FROM known
         JOIN present ON present.id = known.table_id AND present.columns <> known.columns
         CROSS JOIN LATERAL jsonb_array_elements(known.columns) WITH ORDINALITY AS listed
-        WHERE (known.table_id, listed.value ->> 'name') NOT IN (
-            SELECT present.id, remaining.value ->> 'name' FROM present CROSS JOIN LATERAL jsonb_array_elements(present.columns) AS remaining)
+        WHERE NOT EXISTS (SELECT FROM found WHERE found.id = known.table_id AND found.name = listed.value ->> 'name')
     ) AS former
     WHERE former.place <= 1600
     GROUP BY former.table_id
@@ -78,7 +80,7 @@ all_of_them AS MATERIALIZED (
     FROM present
     LEFT JOIN gone ON gone.table_id = present.id
     UNION ALL
-    SELECT known.table_id, known.columns FROM known WHERE known.table_id NOT IN (SELECT id FROM present)
+    SELECT known.table_id, known.columns FROM known WHERE NOT EXISTS (SELECT FROM present WHERE present.id = known.table_id)
 ),
 kept AS (
     INSERT INTO forwarder.known_columns (table_id, columns)
