@@ -29,6 +29,8 @@ class Column(msgspec.Struct, frozen=True):
     name: str
     # None: nothing is known but the name, which the column had before.
     type: ColumnType | None = None
+    # Whether the table has no column of this name any more: it was renamed, or dropped.
+    is_gone: bool = False
 
 
 class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
@@ -41,7 +43,7 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     # For each column of the primary key, in its order, every name that the column has had, the newest first. Empty: there is no key.
     key_columns: tuple[tuple[str, ...], ...]
     before_image: str
-    # The columns in their order, and behind them those that are known under names of before. Empty, unless a sink's format asks for types.
+    # The columns in their order, and behind them names of before. Empty, unless a sink's format asks for types.
     columns: tuple[Column, ...] = ()
 
     @cached_property

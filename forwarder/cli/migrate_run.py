@@ -9,6 +9,7 @@ import typer
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
+from forwarder.capture.known_columns import keep_columns
 from forwarder.capture.plan import Difference
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.trigger_plan import Change, Keep
@@ -102,6 +103,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
     _tell_standing(found)
     await installation.carry_out(found.changes)
+    await keep_columns(connection)
     if installation.failures:
         count = len(found.mending) + len(found.changes)
         raise Refused(f"{installation.failures} of {count} changes failed, as said above; mend it and run again")

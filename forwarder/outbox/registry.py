@@ -48,7 +48,7 @@ class Registry:
         await connection.execute(query("refresh_keys"), chosen)
         columns = await _columns(connection, chosen) if self.with_columns else {}
         for row in await connection.fetch(query("tables"), chosen):
-            self._learn(_table(row, self._with_earlier(row["id"], columns.get(row["id"], ()))))
+            self._learn(_table(row, self._with_untyped(row["id"], columns.get(row["id"], ()))))
         if table_ids is None:
             # Partitions are left out, so that `learn` asks for their names again.
             self._places = {table.relation: (table.schema, table.name) for table, _ in self.tables.values()}
@@ -63,11 +63,13 @@ class Registry:
             self._places.pop(relation, None)
         await self.refresh(connection, {id for id, _, _ in changed})
 
-    def _with_earlier(self, id: int, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        """These columns of a table, and behind them those that it had before under other names: images of before a rename have these."""
+    def _with_untyped(self, id: int, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """These columns of a table, and behind them those that ``learn_columns`` has found in images alone."""
         names = {column.name for column in columns}
         known, _ = self.tables.get(id, (None, None))
-        return columns + tuple(column for column in (known.columns if known else ()) if column.name not in names)
+        return columns + tuple(
+            column for column in (known.columns if known else ()) if column.type is None and column.name not in names
+        )
 
     def _learn(self, table: CapturedTable) -> None:
         """A table of which nothing has changed stays the same object: tables are compared by identity, and what follows from one is cached."""
@@ -101,7 +103,7 @@ class Registry:
         for id, names in unknown.items():
             table, read_key = self.tables[id]
             known = {column.name for column in table.columns}
-            lost = tuple(Column(name) for name in sorted(names) if name not in known)
+            lost = tuple(Column(name, is_gone=True) for name in sorted(names) if name not in known)
             if lost:
                 self.tables[id] = msgspec.structs.replace(table, columns=table.columns + lost), read_key
 
@@ -115,7 +117,7 @@ class Registry:
 
 
 async def _columns(connection: Connection, table_ids: Sequence[int] | None) -> Mapping[int, tuple[Column, ...]]:
-    """The columns of these tables, or of all, by their ids."""
+    """The columns of these tables, or of all, by their ids, and what they were before. What is new of them is kept in the database."""
     return {id: _COLUMNS.decode(columns) for id, columns in await connection.fetch(query("columns"), table_ids)}
 
 

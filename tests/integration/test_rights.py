@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,7 +18,9 @@ from forwarder.capture.rights import Rights, images_role
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.rights_script import closing
 from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured, Refused
+from forwarder.outbox.registry import Registry
 from tests.databases import OWNER, WRITER, Database, connected, from_bare
 from tests.migrating import Outcome, captured, migrate
 
@@ -31,20 +34,20 @@ ORDERS = "CREATE TABLE public.orders (id integer PRIMARY KEY, note text)"
 @pytest.fixture
 async def owner(fresh_database: Database) -> AsyncIterator[Connection]:
     """The role that owns the tables and migrates."""
-    async with connected(fresh_database.url) as session:
-        yield session
+    async with connected(fresh_database.url) as connection:
+        yield connection
 
 
 @pytest.fixture
 async def writer(fresh_database: Database) -> AsyncIterator[Connection]:
-    async with connected(fresh_database.writer_url) as session:
-        yield session
+    async with connected(fresh_database.writer_url) as connection:
+        yield connection
 
 
 @pytest.fixture
 async def root(fresh_database: Database) -> AsyncIterator[Connection]:
-    async with connected(fresh_database.superuser_url) as session:
-        yield session
+    async with connected(fresh_database.superuser_url) as connection:
+        yield connection
 
 
 async def rights_of(connection: Connection, role: str) -> set[str]:
@@ -576,6 +579,21 @@ async def test_a_runtime_role_stays_one_and_is_given_what_is_missing_by_every_mi
     assert getattr(change, "roles", ()) == (runtime_role,)
     await owner.execute("SELECT forwarder.lay_out(2048)")
     assert await rights_of(owner, runtime_role) == rights
+
+
+async def test_a_runtime_role_keeps_what_it_reads_of_columns(
+    fresh_database: Database, owner: Connection, runtime_role: str
+) -> None:
+    await owner.execute(ORDERS)
+    await migrate(owner, "orders", runtime_role=runtime_role)
+    for name in ("words", "more"):
+        await owner.execute(f"ALTER TABLE public.orders ADD {name} text")
+        async with session(fresh_database.url.replace(OWNER, runtime_role), purpose="reader") as runtime:
+            await Registry(with_columns=True).refresh(runtime)
+    kept = await owner.fetchval(
+        "SELECT jsonb_path_query_array(columns, '$[*].name')::text FROM forwarder.known_columns"
+    )
+    assert json.loads(kept) == ["id", "note", "words", "more"]
 
 
 @pytest.mark.parametrize("is_there", [0, 1])

@@ -64,6 +64,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'TABLE', 'dead_letter', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'dropped', '{SELECT}'),
     ('runtime', 'TABLE', 'history', '{SELECT}'),
+    ('runtime', 'TABLE', 'known_columns', '{SELECT,INSERT,UPDATE}'),
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
     ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'sink', '{SELECT,INSERT,UPDATE,DELETE}'),

@@ -199,7 +199,7 @@ class _Records:
 
 def _columns(table: CapturedTable) -> Mapping[str, str]:
     """The columns of a table, as those of a row of which no more is known."""
-    return {column.name: "null" for column in table.columns if column.type}
+    return {column.name: "null" for column in table.columns if not column.is_gone}
 
 
 def _told(event: Event) -> Mapping[str, str]:

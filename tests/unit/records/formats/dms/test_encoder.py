@@ -205,6 +205,12 @@ def test_a_delete_whose_old_row_is_lost_still_has_the_key() -> None:
     assert (written["metadata"]["operation"], written["data"]) == ("delete", {"id": 42})
 
 
+def test_a_delete_whose_old_row_is_lost_has_no_nulls_for_columns_that_are_gone() -> None:
+    table = replace(FOO, columns=(*FOO.columns, replace(FOO.columns[-1], name="former", is_gone=True)))
+    delete = change(**DELETE | {"before": None, "fault": "54000", "table": table})
+    assert record(delete, IncludeNullAndEmpty=True)["data"].keys() == {column.name for column in FOO.columns}
+
+
 def test_an_event_of_the_application_is_a_row_of_a_table_of_ours() -> None:
     ours = replace(FOO, schema="forwarder", name="event", columns=(), key_columns=(("key",),))
     image = '{"key":"42","type":"order.placed","topic":null,"payload":"paid"}'

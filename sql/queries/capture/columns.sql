@@ -1,0 +1,95 @@
+-- The columns of captured tables, a JSON array for each table: names and types, for the formats of records that depend on types. What is new of them is
+-- also written to forwarder.known_columns, so that it is known when it is gone.
+--   * First the columns that the table has, in their order. Behind them the names that it had before, with "is_gone": true and the type that the column had
+--     last: of renamed and dropped columns, the latest first, at most 1,600. As many columns a table can have, so all may be renamed once.
+--   * Of a table that was dropped, the columns that it had when they were looked up last.
+--   * The type of a column of a domain is the one that the domain is made of, and that of an array is the type of its elements.
+--   * A table is looked at only if it has our trigger with its id: else the oid may be that of another table (after a restore).
+--   $1 the tables to look at, by their ids; null: all
+WITH RECURSIVE resolved AS (
+    SELECT
+        captured.id, attribute.attnum, attribute.attname, attribute.atttypid AS type, attribute.atttypmod AS modifier, false AS is_array, 0 AS step
+    FROM forwarder.captured_table AS captured
+    JOIN pg_catalog.pg_trigger AS trigger
+        ON trigger.tgrelid = captured.relation
+        AND trigger.tgname = '00_forwarder_capture'
+        AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
+    JOIN pg_catalog.pg_attribute AS attribute
+        ON attribute.attrelid = captured.relation
+        AND attribute.attnum > 0
+        AND NOT attribute.attisdropped
+    WHERE $1::integer[] IS NULL OR captured.id = ANY ($1)
+    UNION ALL
+    SELECT
+        resolved.id,
+        resolved.attnum,
+        resolved.attname,
+        CASE WHEN type.typtype = 'd' THEN type.typbasetype ELSE type.typelem END,
+        CASE WHEN type.typtype = 'd' AND resolved.modifier = -1 THEN type.typtypmod ELSE resolved.modifier END,
+        resolved.is_array OR type.typtype <> 'd',
+        resolved.step + 1
+    FROM resolved
+    JOIN pg_catalog.pg_type AS type ON type.oid = resolved.type
+    WHERE type.typtype = 'd' OR type.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
+),
+found AS MATERIALIZED (
+    SELECT DISTINCT ON (id, attnum) *, forwarder.legible(attname::text) AS name FROM resolved ORDER BY id, attnum, step DESC
+),
+present AS MATERIALIZED (
+    SELECT
+        found.id,
+        jsonb_agg(
+            jsonb_build_object(
+                'name', found.name,
+                'type', jsonb_build_object(
+                    'schema', forwarder.legible(namespace.nspname::text),
+                    'name', forwarder.legible(type.typname::text),
+                    'kind', type.typtype,
+                    'modifier', found.modifier,
+                    'is_array', found.is_array
+                )
+            )
+            ORDER BY found.attnum
+        ) AS columns
+    FROM found
+    JOIN pg_catalog.pg_type AS type ON type.oid = found.type
+    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = type.typnamespace
+    GROUP BY found.id
+),
+known AS MATERIALIZED (
+    SELECT table_id, columns FROM forwarder.known_columns WHERE $1 IS NULL OR table_id = ANY ($1)
+),
+-- What is known of columns that are not there now. Those that are gone since the last time were present then, and so come first.
+gone AS (
+    SELECT former.table_id, jsonb_agg(former.column ORDER BY former.place) AS columns
+    FROM (
+        SELECT
+            known.table_id,
+            listed.value || '{"is_gone": true}' AS "column",
+            row_number() OVER (PARTITION BY known.table_id ORDER BY listed.ordinality) AS place
+        FROM known
+        JOIN present ON present.id = known.table_id AND present.columns <> known.columns
+        CROSS JOIN LATERAL jsonb_array_elements(known.columns) WITH ORDINALITY AS listed
+        WHERE NOT EXISTS (SELECT FROM found WHERE found.id = known.table_id AND found.name = listed.value ->> 'name')
+    ) AS former
+    WHERE former.place <= 1600
+    GROUP BY former.table_id
+),
+all_of_them AS MATERIALIZED (
+    SELECT present.id, present.columns || coalesce(gone.columns, '[]') AS columns
+    FROM present
+    LEFT JOIN gone ON gone.table_id = present.id
+    UNION ALL
+    SELECT known.table_id, known.columns FROM known WHERE NOT EXISTS (SELECT FROM present WHERE present.id = known.table_id)
+),
+kept AS (
+    INSERT INTO forwarder.known_columns (table_id, columns)
+    SELECT looked_up.id, looked_up.columns
+    FROM all_of_them AS looked_up
+    LEFT JOIN known ON known.table_id = looked_up.id
+    WHERE known.columns IS DISTINCT FROM looked_up.columns
+    -- In one order, so that two who write at once do not wait for each other.
+    ORDER BY looked_up.id
+    ON CONFLICT (table_id) DO UPDATE SET columns = excluded.columns
+)
+SELECT id, columns::text AS columns FROM all_of_them
