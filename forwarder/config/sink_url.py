@@ -185,8 +185,10 @@ def _format(url: str, options: dict[str, str]) -> Format:
 
 
 def _dms_options(url: str, target: Target, format: Dms, options: dict[str, str]) -> dict[str, str]:
-    """The options, with what DMS calls PartitionIncludeSchemaTable under our name for it."""
-    if format.MessageFormat == "json" and not isinstance(target, KinesisTarget):
+    """The options as DMS has them: what it calls PartitionIncludeSchemaTable under our name for it, and a line break behind a record of one line."""
+    if isinstance(target, KinesisTarget):
+        options = {"newline": "true" if format.MessageFormat == "json-unformatted" else "false", **options}
+    elif format.MessageFormat == "json":
         raise Misconfigured(
             f"sink URL {url!r}: MessageFormat=json makes records of many lines, and here each is one; leave it out"
         )

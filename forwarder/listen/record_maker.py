@@ -90,7 +90,11 @@ def record_maker(
     format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:
         format, choose_key = renamed(format, renames), renames.choosing(choose_key)
-    bodies = SplicedBodies(format.encode, images) if format.splices else WholeBodies(format.encode, images)
+    bodies = (
+        SplicedBodies(format.encode, images)
+        if format.splices
+        else WholeBodies(format.encode, images, decodes=format.decodes)
+    )
     streams = destination.routes.streams if destination.routes else None
     packer = Packer(
         destination.sink,

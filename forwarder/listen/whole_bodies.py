@@ -6,6 +6,7 @@ to send it. In between it takes no memory.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -16,19 +17,27 @@ from forwarder.errors import Vanished
 from forwarder.events import NO_DATA, Event, Sizes, Stored
 from forwarder.listen.bodies import Images
 from forwarder.records.formats.encoder import Encoder
+from forwarder.records.guarded_encoding import complaint
 from forwarder.records.packing import without_before
 from forwarder.records.record import Body
 
+logger = logging.getLogger(__name__)
+
 # A record takes some five times as much memory as its images while it is made.
 MAX_IMAGE_BYTES = 16 << 20
+# And some 300 bytes for each value, element of an array or member of a document that has to be looked at: an array of small numbers would take a
+# hundred times as much as its text.
+MAX_VALUES = 200_000
 
 
 class WholeBodies:
     """Makes the bodies of events whose images are in the database."""
 
-    def __init__(self, encoder: Encoder, images: Images) -> None:
+    def __init__(self, encoder: Encoder, images: Images, *, decodes: bool) -> None:
+        """``decodes``: the format looks at each value of a row, and does not only compress it."""
         self._encoder = encoder
         self._images = images
+        self._max_values = MAX_VALUES if decodes else None
 
     async def measured(self, events: Sequence[Event]) -> Sequence[Event]:
         """The events, and of those whose images are in the database, how large their records will be.
@@ -53,9 +62,21 @@ class WholeBodies:
         return replace(event, stored=replace(_stored(event), sizes=sizes))
 
     async def _size(self, event: Event) -> int | None:
-        """The size of its record; None if that is too large to be made."""
+        """The size of its record; None if that cannot be made, since it is too large or its format fails."""
         body = WholeBody(self._images, self._encoder, event, _stored(event))
-        return None if body.is_too_large else len(await body.made())
+        if body.is_too_large:
+            return None
+        whole = await body.with_images()
+        if self._max_values and _values(whole) > self._max_values:
+            return None
+        try:
+            return len(await body.made(whole))
+        except Exception as error:  # noqa: BLE001 - as in guarded_encoding.py
+            logger.error(
+                "a change cannot be encoded and is set aside: please report this",
+                extra={"seq": event.seq, "table": event.table.qualified_name, "error": complaint(error)},
+            )
+            return None
 
 
 class WholeBody(msgspec.Struct):
@@ -68,16 +89,19 @@ class WholeBody(msgspec.Struct):
 
     @property
     def size(self) -> int:
-        """Bytes of data, if it was measured and is not too large for that; else those of the images."""
-        size = None
-        if sizes := self.stored.sizes:
-            size = sizes.without_before if self.stored.before_bytes is None else sizes.whole
-        return self._image_bytes if size is None else size
+        """Bytes of data, if it was measured and can be made; else those of the images."""
+        return self._image_bytes if self._measured is None else self._measured
 
     @property
     def is_too_large(self) -> bool:
-        """Whether its images are more than may be in memory for one record."""
-        return self._image_bytes > MAX_IMAGE_BYTES
+        """Whether its images are more than may be in memory for one record, or its record could not be made when it was measured."""
+        return self._image_bytes > MAX_IMAGE_BYTES or (self.stored.sizes is not None and self._measured is None)
+
+    @property
+    def _measured(self) -> int | None:
+        if (sizes := self.stored.sizes) is None:
+            return None
+        return sizes.without_before if self.stored.before_bytes is None else sizes.whole
 
     @property
     def _image_bytes(self) -> int:
@@ -85,10 +109,16 @@ class WholeBody(msgspec.Struct):
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Make it, as one part."""
-        yield await self.made()
+        yield await self.made(await self.with_images())
 
-    async def made(self) -> bytes:
-        """Read the images and make the record of them; without them, if somebody has taken the change out of the outbox.
+    async def made(self, event: Event) -> bytes:
+        """The record of the event with its images."""
+        # In a thread: it may take a second, in which the leader could not prove that it leads.
+        [data] = await to_thread.run_sync(self.encoder, [event])
+        return data
+
+    async def with_images(self) -> Event:
+        """Read the images; if somebody has taken the change out of the outbox, the event has none, and a fault that says so.
 
         Raises:
             Vanished: it is that of a dead letter, which somebody has discarded.
@@ -96,17 +126,12 @@ class WholeBody(msgspec.Struct):
         """
         before = await self._image(self.stored.before_bytes, is_before=True)
         after = await self._image(self.stored.after_bytes, is_before=False)
-        is_lost = len(before or b"") + len(after or b"") < self._image_bytes
-        if is_lost:
+        if len(before or b"") + len(after or b"") < self._image_bytes:
             if self.stored.letter_of is not None:
                 raise Vanished(f"change {self.event.seq} was discarded before it could be sent")
             self.images.lost(self.event.seq, self.event.table.qualified_name)
-            event = replace(self.event, fault=NO_DATA)
-        else:
-            event = replace(self.event, before=before and before.decode(), after=after and after.decode())
-        # In a thread: it may take a second, in which the leader could not prove that it leads.
-        [data] = await to_thread.run_sync(self.encoder, [event])
-        return data
+            return replace(self.event, fault=NO_DATA)
+        return replace(self.event, before=before and before.decode(), after=after and after.decode())
 
     async def _image(self, size: int | None, *, is_before: bool) -> bytes | None:
         """An image; a part of it if the change is gone from the outbox meanwhile."""
@@ -123,6 +148,11 @@ class WholeBody(msgspec.Struct):
             parts.append(part)
             offset += len(part)
         return b"".join(parts)
+
+
+def _values(event: Event) -> int:
+    """About how many values the images have: as many as they have commas, and those in strings on top."""
+    return sum(image.count(",") for image in (event.before, event.after) if image)
 
 
 def _stored(event: Event) -> Stored:

@@ -14,7 +14,7 @@ part. Its size is known before that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -26,6 +26,7 @@ from forwarder.config.sink_url import DEAD_LETTER, Oversize
 from forwarder.errors import Oversized
 from forwarder.events import CapturedTable, Event, Sizes, Stored
 from forwarder.records.formats.encoder import Encoder
+from forwarder.records.guarded_encoding import NOT_ENCODED, encoded
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
 from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
@@ -78,7 +79,7 @@ class Packed:
     # From the first record on that has a body, where the sink takes no bodies: it has to be read first. Whoever hands these records over takes
     # them out, so that what was read for one is not kept until the last of them has its turn.
     later: deque[Record] = field(default_factory=deque)
-    # Those that are too large.
+    # Those that are too large, or cannot be encoded.
     aside: Sequence[SetAside] = ()
     # How many events have no record in the sink's format.
     untold: int = 0
@@ -139,18 +140,18 @@ class Packer:
         """
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
-        encoded = self._encode(events)
+        data, failed = encoded(self._encode, events)
         places = map(_INDEX, events), map(_COUNT, events)
-        records = list(map(Record, seqs, self._choose_key(events), encoded, undelivered, *places))
+        records = list(map(Record, seqs, self._choose_key(events), data, undelivered, *places))
         if self._streams or self._hash_key_of:
             self._place(events, records)
         if any_stored:
             for event, record in zip(events, records, strict=True):
                 if event.stored:
                     self._fill(record, event)
-        elif all(encoded) and max(map(len, encoded), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
+        elif all(data) and max(map(len, data), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
-        return self._fit(events, records, stretches)
+        return self._fit(events, records, stretches, failed)
 
     def _place(self, events: Sequence[Event], records: Sequence[Record]) -> None:
         """Say which stream, and which part of it, the records are for."""
@@ -160,12 +161,22 @@ class Packer:
             if self._hash_key_of:
                 record.hash_key = self._hash_key_of(event.table)
 
-    def _fit(self, events: Sequence[Event], records: Sequence[Record], stretches: Sequence[Stretch]) -> Packed:
-        """Keep the records that there are, and that fit or can be made to."""
+    def _fit(
+        self,
+        events: Sequence[Event],
+        records: Sequence[Record],
+        stretches: Sequence[Stretch],
+        failed: Mapping[int, str],
+    ) -> Packed:
+        """Keep the records that there are, and that fit or can be made to. ``failed``: by seq, why an event could not be encoded."""
         fitting: list[Record] = []
         aside: list[SetAside] = []
         untold = 0
         for event, record in zip(events, records, strict=True):
+            if (reason := failed.get(record.seq)) and not record.body:
+                record.undelivered.remove(record.seq)
+                aside.append(record.set_aside(code=NOT_ENCODED, reason=reason))
+                continue
             if not record.data and not record.body:
                 record.undelivered.remove(record.seq)
                 untold += 1

@@ -10,7 +10,7 @@ The name of a partition stays as it is in the database, and so does what a recor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 
 import msgspec
@@ -19,7 +19,7 @@ from forwarder.config.table_mappings.naming import TableNames
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
-from forwarder.events import CapturedTable, Event, Stored
+from forwarder.events import CapturedTable, Column, Event, Stored
 from forwarder.json_members import members, written
 from forwarder.records.partition_key import Chooser
 from forwarder.records.relabel import Relabel
@@ -92,7 +92,7 @@ class _Renamed:
             schema=names.schema,
             name=names.table,
             key_columns=tuple(tuple(map(names.column, known)) for known in table.key_columns),
-            columns=tuple(msgspec.structs.replace(column, name=names.column(column.name)) for column in table.columns),
+            columns=_renamed_columns(table.columns, names.column),
         )
 
     def event(self, event: Event) -> Event:
@@ -138,6 +138,15 @@ def _relabelled(stored: Stored, relabel: Callable[[str], str]) -> Stored:
 def _joined(image: str, other: str) -> str:
     """The members of both objects in one."""
     return other if image == "{}" else image if other == "{}" else f"{image[:-1]},{other[1:]}"
+
+
+def _renamed_columns(columns: Sequence[Column], new_name: Callable[[str], str]) -> tuple[Column, ...]:
+    """The columns under their new names. A name that a column had before may become the one that it has now: then the present one counts."""
+    renamed: dict[str, Column] = {}
+    for column in columns:
+        name = new_name(column.name)
+        renamed.setdefault(name, msgspec.structs.replace(column, name=name))
+    return tuple(renamed.values())
 
 
 def _renamed(table: CapturedTable, mappings: TableMappings) -> _Renamed | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forwarder.config.formats import CloudEvents, Debezium, Dms, DynamoDb, Format, Lambda, Native
 from forwarder.config.sink_url import Framing
@@ -21,18 +21,21 @@ class RecordFormat:
     encode: Encoder
     # Whether the records hold the images as PostgreSQL wrote them, byte for byte. Then large ones need not be in memory whole.
     splices: bool
+    # Whether it looks at each value of a row, which takes memory for each.
+    decodes: bool
 
 
 def record_format(format: Format, framing: Framing, provenance: Provenance) -> RecordFormat:
     """The format that a sink's URL asks for."""
     bare = _bare(format, provenance)
     # A compressed record has to be in memory whole.
-    return RecordFormat(encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
+    return replace(bare, encode=framed(bare.encode, framing), splices=bare.splices and framing.compression == "none")
 
 
 def renamed(format: RecordFormat, renames: Renames) -> RecordFormat:
     """The format, with the names that records are to have."""
-    return RecordFormat(
+    return replace(
+        format,
         encode=lambda events: format.encode([renames.event(event) for event in events]),
         splices=format.splices and not renames.change_rows,
     )
@@ -41,17 +44,17 @@ def renamed(format: RecordFormat, renames: Renames) -> RecordFormat:
 def _bare(format: Format, provenance: Provenance) -> RecordFormat:
     match format:
         case Native():
-            return RecordFormat(encode=native.encoder(provenance), splices=True)
+            return RecordFormat(encode=native.encoder(provenance), splices=True, decodes=False)
         case Lambda():
-            return RecordFormat(encode=row_to_lambda.encoder(provenance, format), splices=True)
+            return RecordFormat(encode=row_to_lambda.encoder(provenance, format), splices=True, decodes=False)
         case CloudEvents():
-            return RecordFormat(encode=cloudevents.encoder(provenance), splices=True)
+            return RecordFormat(encode=cloudevents.encoder(provenance), splices=True, decodes=False)
         case Debezium():
-            return RecordFormat(encode=debezium.encoder(provenance, format), splices=False)
+            return RecordFormat(encode=debezium.encoder(provenance, format), splices=False, decodes=True)
         case Dms():
-            return RecordFormat(encode=dms.encoder(provenance, format), splices=False)
+            return RecordFormat(encode=dms.encoder(provenance, format), splices=False, decodes=True)
         case DynamoDb():
-            return RecordFormat(encode=dynamodb.encoder(provenance, format), splices=False)
+            return RecordFormat(encode=dynamodb.encoder(provenance, format), splices=False, decodes=True)
 
 
 def needs_columns(format: Format) -> bool:

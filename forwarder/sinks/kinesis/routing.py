@@ -22,6 +22,7 @@ from typing import Any
 import anyio
 
 from forwarder.aws.credentials_renewal import CredentialsRenewal
+from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.backoff import Backoff
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.config.stream_template import stream_of
@@ -35,7 +36,6 @@ from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.client import kinesis_client
 from forwarder.sinks.kinesis.sink import MAX_RECORDS, MAX_REQUEST_BYTES, KinesisSink
 from forwarder.sinks.kinesis.stream_watch import (
     LEAST_MAX_RECORD_KIB,

@@ -186,3 +186,17 @@ def test_an_option_of_another_kind_of_sink_is_unknown(url: str) -> None:
 @pytest.mark.parametrize("url", ["kinesis://changes?region=eu-west-1", "stdout:", "file:/tmp/x.jsonl"])
 def test_a_target_says_where_records_go(url: str) -> None:
     assert str(parse(url).target) == url.partition("?")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "newline"),
+    [
+        ("kinesis://changes?format=dms", True),
+        ("kinesis://changes?format=dms&newline=false", False),
+        ("kinesis://changes?format=dms&MessageFormat=json", False),
+        ("file:changes.jsonl?format=dms", False),
+        ("kinesis://changes", False),
+    ],
+)
+def test_records_of_dms_end_with_a_line_break_as_those_of_dms_do(url: str, newline: object) -> None:
+    assert parse(url).framing.newline is newline

@@ -55,9 +55,9 @@ def in_database(event: Event = CHANGE, *, letter_of: str | None = None) -> Event
     return replace(event, before=None, after=None, stored=stored)
 
 
-def bodies(shelf: Shelf, encode: Encoder = ENCODE) -> WholeBodies:
+def bodies(shelf: Shelf, encode: Encoder = ENCODE, *, decodes: bool = True) -> WholeBodies:
     images: Any = shelf
-    return WholeBodies(encode, images)
+    return WholeBodies(encode, images, decodes=decodes)
 
 
 async def read(body: bytes | Body) -> bytes:
@@ -127,3 +127,26 @@ async def test_an_event_that_the_format_has_no_record_for_has_no_body() -> None:
     whole = bodies(Shelf(), silent)
     [event] = await whole.measured([in_database()])
     assert whole.body(event) == b""
+
+
+async def test_a_row_of_too_many_values_is_not_made_where_each_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The images have one comma each.
+    monkeypatch.setattr(whole_bodies, "MAX_VALUES", 1)
+    for decodes in (True, False):
+        whole = bodies(Shelf(), decodes=decodes)
+        [event] = await whole.measured([in_database()])
+        body, lean = whole.body(event), whole.body(without_before(event))
+        assert not isinstance(body, bytes)
+        assert not isinstance(lean, bytes)
+        assert (body.is_too_large, lean.is_too_large) == (decodes, False)
+
+
+async def test_a_format_that_fails_leaves_the_row_aside() -> None:
+    def failing(events: Sequence[Event]) -> list[bytes]:
+        raise ZeroDivisionError
+
+    whole = bodies(Shelf(), failing)
+    [event] = await whole.measured([in_database()])
+    body = whole.body(event)
+    assert not isinstance(body, bytes)
+    assert body.is_too_large

@@ -330,3 +330,25 @@ def test_an_event_that_the_format_has_no_record_for_counts_as_delivered() -> Non
     assert packed.untold == 1
     assert [stretch.undelivered for stretch in packed.stretches] == [{1, 3}]
     assert quiet.pack([change(2)]).is_delivered
+
+
+def test_an_event_that_its_format_fails_at_is_set_aside_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def encode(events: Sequence[Event]) -> list[bytes]:
+        for event in events:
+            if event.seq == 2:
+                raise ValueError(f"a row {event.after} that nobody has thought of")
+        return encoder(PROVENANCE)(events)
+
+    failing = Packer(
+        Limits(),
+        origins=PROVENANCE.origins,
+        encode=encode,
+        encode_stored=NO_IMAGES,
+        choose_key=chooser(KeyRule(), reader_of=member_reader),
+    )
+    packed = failing.pack([change(1), change(2), change(3)])
+    assert [record.seq for record in packed.records] == [1, 3]
+    [aside] = packed.aside
+    assert (aside.seq, aside.code) == (2, "not-encoded")
+    assert aside.reason.startswith("its format fails with ValueError at encode, line ")
+    assert SMALL not in caplog.text

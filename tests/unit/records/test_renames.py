@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from forwarder.events import CapturedTable, Column, Event
+from forwarder.events import CapturedTable, Column, ColumnType, Event
 from forwarder.records.formats import catalogue
 from forwarder.records.formats.catalogue import RecordFormat
 from forwarder.records.formats.encoder import Provenance
@@ -33,7 +33,9 @@ UPDATE = Event(
     key='{"id":42}',
     key_values="42",
 )
-NATIVE = RecordFormat(encode=encoder(Provenance(origins=Origins([Origin(0, "7")]), database="app")), splices=True)
+NATIVE = RecordFormat(
+    encode=encoder(Provenance(origins=Origins([Origin(0, "7")]), database="app")), splices=True, decodes=False
+)
 RENAME_ALL = (
     transformation("convert-uppercase", "public.orders.%"),
     transformation("rename", "public.orders", "table", value="Sales"),
@@ -156,3 +158,11 @@ def test_an_object_mapping_is_found_under_the_new_names() -> None:
     assert found is not None
     assert found.exclude == {"PRICE"}
     assert found.attributes[0].value == {"a": ("", "ID", " of ", "PRICE", "")}
+
+
+def test_a_column_that_was_renamed_to_what_the_mappings_call_it_is_there_once() -> None:
+    int8, text = (ColumnType("pg_catalog", name, "b", -1, is_array=False) for name in ("int8", "text"))
+    # Behind the present columns are those that it had under other names.
+    table = replace(ORDERS, columns=(Column("ID", int8), Column("id", text)))
+    event = renamed(replace(UPDATE, table=table), *RENAME_ALL)
+    assert event.table.columns == (Column("ID", int8),)
