@@ -125,9 +125,7 @@ class KinesisShards:
         for place, refusal in answer.refused.items():
             named[place] = _shard_of(refusal)
         shard_of = self._map.shard_of
-        return any(
-            shard and shard != shard_of(record.shard_key) for record, shard in zip(records, named, strict=True)
-        )
+        return any(shard and shard != shard_of(record.shard_key) for record, shard in zip(records, named, strict=True))
 
     async def _list_shards(self) -> Sequence[Mapping[str, Any]]:
         """The stream's shards.
