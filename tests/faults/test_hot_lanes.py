@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 
 from forwarder.local.kinesis.faults import Delay, FailRecords, Hang, LoseResponse
-from forwarder.sinks.kinesis import shards, wire, wire_cbor
+from forwarder.sinks.kinesis import shards, wire_cbor
+from forwarder.sinks.kinesis.answer import Answer
 from forwarder.sinks.kinesis.shard_map import ShardMap
 from forwarder.sinks.kinesis.shards import THROTTLED
 from tests.databases import Database
@@ -19,7 +20,7 @@ from tests.ledger import Ledger, Missing, all_delivered, write, write_rows
 from tests.listening import STREAM, Served, impatient, kinesis_with_stream, leads, listening
 from tests.waiting import eventually
 
-Decode = Callable[[bytes], Sequence[wire.Result]]
+Decode = Callable[[bytes], Answer]
 
 
 def taken_apart(served: Served) -> list[bytes]:
@@ -68,11 +69,11 @@ async def test_a_shard_that_throttles_is_hardly_asked_for_more_than_it_takes(
 ) -> None:
     refused = refused_unpaced = 0
 
-    def count_refusals(answer: bytes, *, decode: Decode = wire_cbor.decode) -> Sequence[wire.Result]:
+    def count_refusals(answer: bytes, *, decode: Decode = wire_cbor.decode) -> Answer:
         nonlocal refused
-        results = decode(answer)
-        refused += sum(1 for result in results if result.error_code)
-        return results
+        told = decode(answer)
+        refused += len(told.refused)
+        return told
 
     class ListedShards(ShardMap):
         def __init__(self, shards: Sequence[Mapping[str, Any]]) -> None:

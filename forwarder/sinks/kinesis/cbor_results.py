@@ -1,72 +1,86 @@
-"""Reads the results of an answer in CBOR, at the speed at which msgspec reads those of one in JSON. Pure.
+"""Reads the results of an answer in CBOR, nearly at the speed at which msgspec reads those of one in JSON. Pure.
 
 The reader takes any form that CBOR allows, and 4 µs a record. But the results of stored records differ in their values alone: the members,
-their order, their lengths and the form of the map are the same. So one is read by the reader, and a pattern is made of what it looks like.
-The pattern finds those that follow, as far as they look alike, in 0.3 µs each. Then it is the reader's turn again.
+their order, their lengths and the form of the map are the same. So one is read by the reader, and a layout is made of what it looks like:
 
     a2 6e"SequenceNumber" 78 38 496…(56 digits) 67"ShardId" 74 shardId-000000000000
-    a2 6e"SequenceNumber" 78 38 (.{56})         67"ShardId" 74 (.{20})
+    a2 6e"SequenceNumber" 78 38 .{56}           67"ShardId" 74 .{20}
 
-The lengths of the values stand in the fixed part of the pattern, so it finds nothing that the reader would read otherwise.
+A pattern finds how many of those that follow look alike, and their values are cut out at fixed distances, all in 0.3 µs a record. Then it is the
+reader's turn again. The lengths of the values stand in the fixed part of the pattern, so it finds nothing that the reader would read otherwise.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
+from struct import Struct
 
 from forwarder.aws.cbor import Malformed, Reader
-from forwarder.sinks.kinesis.wire import Result, convert
+from forwarder.sinks.kinesis.answer import Answer, Result, convert
 
 # Stand for the values where only the rest of a result matters.
-_NUMBER, _SHARD = "\0number", "\0shard"
+_NUMBER, _SHARD = b"\0number", b"\0shard"
 
 # No answer of Kinesis has more than two; a pattern takes as long to make as a hundred results to read.
-_MAX_LOOKS = 8
+_MAX_LAYOUTS = 8
 
 
-def read_results(reader: Reader) -> Sequence[Result]:
+def read_answer(reader: Reader) -> Answer:
     """The results of the array that is next.
 
     Raises:
         Malformed, msgspec.ValidationError: it is no array of results.
     """
-    # Patterns are for text, since their groups are to be text: each byte is a character. That is right for ASCII, of which the numbers and
-    # the names of shards are.
-    text = reader.data.decode("latin-1")
-    results: list[Result] = []
-    looks: set[str] = set()
+    answer = Answer()
+    layouts: set[_Layout] = set()
     count = reader.array()
-    while not reader.is_over(count, len(results)):
+    while not reader.is_over(count, len(answer)):
         begin = reader.at
         [result] = convert([reader.value()])
-        results.append(result)
-        look = text[begin : reader.at].replace(result.sequence_number or _NUMBER, _NUMBER)
-        look = look.replace(result.shard_id or _SHARD, _SHARD)
-        if look.count(_NUMBER) == look.count(_SHARD) == 1 and len(looks) < _MAX_LOOKS:
-            looks.add(look)
-            results += _alike(look, len(result.sequence_number), len(result.shard_id), text, reader)
-    if count is not None and len(results) != count:
+        answer.extend([result])
+        if len(layouts) < _MAX_LAYOUTS and (layout := _layout_of(result, reader.data[begin : reader.at])):
+            layouts.add(layout)
+            layout.read(reader, answer)
+    if count is not None and len(answer) != count:
         raise Malformed("more results than it says")
-    return results
+    return answer
 
 
-def _alike(look: str, number_length: int, shard_length: int, text: str, reader: Reader) -> Sequence[Result]:
-    """The results that follow and look alike; the reader passes them over."""
-    one, row = _patterns(look, number_length, shard_length)
-    found = row.match(text, reader.at)
-    if not found:
-        return ()
-    reader.at = found.end()
-    if look.index(_SHARD) < look.index(_NUMBER):
-        return [Result(shard, number) for shard, number in one.findall(found[0])]
-    return [Result(shard, number) for number, shard in one.findall(found[0])]
+class _Layout:
+    """Where the values are in results that look alike."""
+
+    def __init__(self, look: bytes, number_length: int, shard_length: int) -> None:
+        self._has_shard_first = look.index(_SHARD) < look.index(_NUMBER)
+        lengths = {_NUMBER: number_length, _SHARD: shard_length}
+        # What stands before the first value, the first value, what stands between, the second value, and what follows it.
+        before, first, between, second, behind = re.split(b"(%b|%b)" % (_NUMBER, _SHARD), look)
+        one = re.escape(before) + b".{%d}" % lengths[first] + re.escape(between) + b".{%d}" % lengths[second]
+        self._row = re.compile(b"(?:%b%b)+" % (one, re.escape(behind)), re.DOTALL)
+        self._values = Struct(f"{len(before)}x{lengths[first]}s{len(between)}x{lengths[second]}s{len(behind)}x")
+
+    def read(self, reader: Reader, answer: Answer) -> None:
+        """Add the results that follow and look alike to the answer; the reader passes them over."""
+        found = self._row.match(reader.data, reader.at)
+        if not found:
+            return
+        firsts, seconds = zip(*self._values.iter_unpack(found[0]), strict=True)
+        shards, numbers = (firsts, seconds) if self._has_shard_first else (seconds, firsts)
+        try:
+            answer.shard_ids.extend(map(bytes.decode, shards))
+            answer.sequence_numbers.extend(map(bytes.decode, numbers))
+        except UnicodeDecodeError as error:
+            raise Malformed("a text that is no UTF-8") from error
+        reader.at = found.end()
 
 
-@lru_cache(maxsize=16)
-def _patterns(look: str, number_length: int, shard_length: int) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Of one result that looks so, with a group for each value; and of as many as stand in a row."""
-    one = re.escape(look).replace(re.escape(_NUMBER), f"(.{{{number_length}}})")
-    one = one.replace(re.escape(_SHARD), f"(.{{{shard_length}}})")
-    return re.compile(one, re.DOTALL), re.compile(f"(?:{one})+", re.DOTALL)
+_layout = lru_cache(maxsize=16)(_Layout)
+
+
+def _layout_of(result: Result, written: bytes) -> _Layout | None:
+    """The layout of a result; None if nothing was stored, or if it is not clear which bytes are its values."""
+    if result.error_code or not (result.sequence_number and result.shard_id):
+        return None
+    number, shard = result.sequence_number.encode(), result.shard_id.encode()
+    look = written.replace(number, _NUMBER).replace(shard, _SHARD)
+    return _layout(look, len(number), len(shard)) if look.count(_NUMBER) == look.count(_SHARD) == 1 else None

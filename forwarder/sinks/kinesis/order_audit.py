@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from forwarder.sinks.kinesis.wire import Result
+from forwarder.sinks.kinesis.answer import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class OrderAudit:
         """The marks now, by shard; to be taken before a request is sent."""
         return dict(self._highest)
 
-    def check(self, results: Sequence[Result], marks: Mapping[str, str]) -> Sequence[Regression]:
+    def check(self, answer: Answer, marks: Mapping[str, str]) -> Sequence[Regression]:
         """Compare the answer to a request with the marks of before it, and raise the marks; at most one regression a shard.
 
         The mark of a shard that went back is lowered to what the answer says. Else every later record would be one more regression.
         """
-        lowest, tops = _span(results)
+        lowest, tops = _span(answer)
         regressions = [
             Regression(shard_id=shard, before=marks[shard], after=number)
             for shard, number in lowest.items()
@@ -59,7 +59,7 @@ class OrderAudit:
         return regressions
 
 
-def _span(results: Sequence[Result]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _span(answer: Answer) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The lowest and the highest sequence number of each shard in an answer.
 
     A shard numbers the records of a request as they come, so this goes through an answer once, and compares each number with the one before it.
@@ -67,10 +67,9 @@ def _span(results: Sequence[Result]) -> tuple[Mapping[str, str], Mapping[str, st
     """
     lowest: dict[str, str] = {}
     tops: dict[str, str] = {}
-    for result in results:
-        if result.error_code:
+    for shard, number in zip(answer.shard_ids, answer.sequence_numbers, strict=True):
+        if not number:
             continue
-        shard, number = result.shard_id, result.sequence_number
         top = tops.get(shard)
         if top is None:
             lowest[shard] = tops[shard] = number

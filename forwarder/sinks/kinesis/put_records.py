@@ -27,8 +27,9 @@ from forwarder.config.sink_url import Protocol
 from forwarder.errors import ForwarderError, Invalid, Unavailable
 from forwarder.records.record import Record, data_bytes
 from forwarder.sinks.kinesis import wire, wire_cbor, wire_json
+from forwarder.sinks.kinesis.answer import Answer, answer_of, convert
 from forwarder.sinks.kinesis.protocol_choice import ProtocolChoice
-from forwarder.sinks.kinesis.wire import Result, Slices, Wire
+from forwarder.sinks.kinesis.wire import Slices, Wire
 
 # What a dry run may find that waiting cannot mend. Every other error is left to the first real request, which says more.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
@@ -38,9 +39,6 @@ _FORESEEN = (*PASSING, ClientError)
 
 # What it raises to read an odd answer: it is nested too deep, is no UTF-8, or is no answer of PutRecords.
 _ILLEGIBLE = (msgspec.DecodeError, cbor.Malformed, RecursionError, UnicodeDecodeError)
-
-# The code of a record of which the answer says neither that it is stored nor why it is not.
-NO_SEQUENCE_NUMBER = "NoSequenceNumber"
 
 # The body of a request with more data than this is made in slices while it is sent. Made whole, it would be in memory beside the data, and
 # again as what waits in its connection.
@@ -72,7 +70,7 @@ class PutRecords:
         # Empty: the plain call is used.
         self._posts: Posts = {}
 
-    async def send(self, records: Sequence[Record]) -> Sequence[Result]:
+    async def send(self, records: Sequence[Record]) -> Answer:
         """Make one request, and say what became of each record, in their order.
 
         Raises:
@@ -83,20 +81,16 @@ class PutRecords:
         size = data_bytes(records)
         with aws_call(f"stream {self._stream}", sent_bytes=size):
             try:
-                results = await (
+                answer = await (
                     self._send_by(self._posts, records, size) if self._posts else self._send_plainly(records)
                 )
             except _ILLEGIBLE as error:
                 raise Unavailable(
                     f"stream {self._stream}: cannot read the answer to PutRecords: {_named(error)}"
                 ) from error
-        if len(results) != len(records):
-            raise Unavailable(f"stream {self._stream}: {len(results)} results for {len(records)} records")
-        for result in results:
-            if not (result.sequence_number or result.error_code):
-                # Only a sequence number says that a record is stored.
-                result.error_code = NO_SEQUENCE_NUMBER
-        return results
+        if len(answer) != len(records):
+            raise Unavailable(f"stream {self._stream}: {len(answer)} results for {len(records)} records")
+        return answer
 
     async def lets_empty_pass(self) -> bool:
         """Whether a request without records gets as far as the stream, which stores nothing and refuses it as invalid."""
@@ -143,34 +137,32 @@ class PutRecords:
         """What the next request is made in."""
         return self._choice.wire(anyio.current_time()) if self._posts else wire_json
 
-    async def _send_by(self, posts: Posts, records: Sequence[Record], size: int) -> Sequence[Result]:
+    async def _send_by(self, posts: Posts, records: Sequence[Record], size: int) -> Answer:
         wire = self._wire
         try:
-            results = await self._request(posts, wire, records, size)
+            answer = await self._request(posts, wire, records, size)
         except (ClientError, *_ILLEGIBLE) as error:
             if wire is wire_json or not self._choice.doubts(error):
                 raise
             return await self._send_in_json(posts, records, size, error)
         if wire is wire_cbor:
             self._choice.prove()
-        return results
+        return answer
 
-    async def _send_in_json(
-        self, posts: Posts, records: Sequence[Record], size: int, error: Exception
-    ) -> Sequence[Result]:
+    async def _send_in_json(self, posts: Posts, records: Sequence[Record], size: int, error: Exception) -> Answer:
         """Send in JSON what has failed in CBOR, to see whether that is to blame."""
         reason = _named(error)
         if not self._choice.is_free:
             raise Unavailable(
                 f"stream {self._stream}: {reason}; if the endpoint takes no CBOR, take protocol out of the sink's URL"
             )
-        results = await self._request(posts, wire_json, records, size)
+        answer = await self._request(posts, wire_json, records, size)
         if self._choice.blame(anyio.current_time()) and reason != self._blamed_for:
             self._blamed_for = reason
             logger.info("the endpoint takes no CBOR: sending in JSON", extra={"reason": reason})
-        return results
+        return answer
 
-    async def _request(self, posts: Posts, wire: Wire, records: Sequence[Record], size: int) -> Sequence[Result]:
+    async def _request(self, posts: Posts, wire: Wire, records: Sequence[Record], size: int) -> Answer:
         body = wire.encode(self._stream, records) if size <= WHOLE_BYTES else Slices(wire, self._stream, records)
         await self._obtain_credentials()
         try:
@@ -195,14 +187,14 @@ class PutRecords:
         if self._reason != before:
             logger.warning(what, extra={"reason": self._reason})
 
-    async def _send_plainly(self, records: Sequence[Record]) -> Sequence[Result]:
+    async def _send_plainly(self, records: Sequence[Record]) -> Answer:
         entries = [
             {"Data": wire.payload(record), "PartitionKey": record.partition_key}
             | ({} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)})
             for record in records
         ]
         answer = await self._client.put_records(Records=entries, **self._naming)
-        return wire.convert(answer.get("Records"))
+        return answer_of(convert(answer.get("Records")))
 
     async def rehearse(self, *, endpoint_knows_dry_runs: bool) -> None:
         """Ask the stream whether it would let us write. Nothing is stored.

@@ -28,9 +28,9 @@ from forwarder.errors import ForwarderError, Unavailable
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire
+from forwarder.sinks.kinesis.answer import Answer, Refusal
 from forwarder.sinks.kinesis.pacing import Pacing
 from forwarder.sinks.kinesis.shard_map import ShardMap
-from forwarder.sinks.kinesis.wire import Result
 
 THROTTLED = "ProvisionedThroughputExceededException"
 
@@ -96,43 +96,36 @@ class KinesisShards:
                 await self._regroup(self._map)
             await anyio.sleep(backoff.next())
 
-    def learn(
-        self,
-        records: Sequence[Record],
-        results: Sequence[Result],
-        failed: Sequence[tuple[Record, Result]],
-        *,
-        sent: float,
-        now: float,
-    ) -> None:
-        """Take in what became of ``records``, which were sent in one request: ``failed`` are those of them that were not stored.
+    def learn(self, records: Sequence[Record], answer: Answer, *, sent: float, now: float) -> None:
+        """Take in what became of ``records``, which were sent in one request.
 
         ``sent`` and ``now`` are times of the event loop's clock.
         """
         if self._pacing.has_throttled_since(sent):
-            for record, result in zip(records, results, strict=True):
-                if result.shard_id:
-                    self._pacing.stored(result.shard_id, _size(record), now, sent=sent)
-        throttled = {shard for _, result in failed if result.error_code == THROTTLED and (shard := _shard_of(result))}
+            for record, shard in zip(records, answer.shard_ids, strict=True):
+                if shard:
+                    self._pacing.stored(shard, _size(record), now, sent=sent)
+        refused = answer.refused.values()
+        throttled = {_shard_of(refusal) for refusal in refused if refusal.code == THROTTLED} - {""}
         for shard in throttled:
             self._pacing.throttled(shard, now, sent=sent)
             self._metrics.throttled(shard)
         if self._map is None and not throttled:
             return
-        stored = {result.shard_id for result in results if result.shard_id}
-        for shard in stored - throttled:
+        for shard in {*answer.shard_ids} - {""} - throttled:
             self._pacing.succeeded(shard, now)
-        if not self._surprised.is_set() and self._is_surprised(records, results):
+        if not self._surprised.is_set() and self._is_surprised(records, answer):
             self._surprised.set()
 
-    def _is_surprised(self, records: Sequence[Record], results: Sequence[Result]) -> bool:
+    def _is_surprised(self, records: Sequence[Record], answer: Answer) -> bool:
         """Whether the answer names another shard for one of the records than the map does."""
         if self._map is None:
             return True
-        named = (
-            (record, result.shard_id or _shard_of(result)) for record, result in zip(records, results, strict=True)
-        )
-        return any(shard and shard != self._map.shard_of(record.shard_key) for record, shard in named)
+        named = [*answer.shard_ids]
+        for place, refusal in answer.refused.items():
+            named[place] = _shard_of(refusal)
+        shard_of = self._map.shard_of
+        return any(shard and shard != shard_of(record.shard_key) for record, shard in zip(records, named, strict=True))
 
     async def _list_shards(self) -> Sequence[Mapping[str, Any]]:
         """The stream's shards.
@@ -158,9 +151,10 @@ class KinesisShards:
                 await checkpoint()
 
 
-def _shard_of(refused: Result) -> str | None:
-    named = _NAMED_SHARD.search(refused.error_message)
-    return named.group() if named else None
+def _shard_of(refusal: Refusal) -> str:
+    """The shard that its message names; empty if it names none."""
+    named = _NAMED_SHARD.search(refusal.message)
+    return named.group() if named else ""
 
 
 def _size(record: Record) -> int:

@@ -164,7 +164,7 @@ class KinesisSink:
         marks = self._audit.marks() if self._audit else {}
         sent = anyio.current_time()
         try:
-            results = await self._put.send(records)
+            answer = await self._put.send(records)
         except TooLarge as error:
             return await self._refused(records, error)
         except Invalid:
@@ -175,18 +175,17 @@ class KinesisSink:
             raise (StreamBarred if is_of_stream(error) else Unavailable)(str(error)) from error
         if not self._limit.is_untried:
             self._limit.passed(_bytes(records), body_bytes=self._put.body_bytes(records), now=anyio.current_time())
-        if self._audit and (regressions := self._audit.check(results, marks)):
+        if self._audit and (regressions := self._audit.check(answer, marks)):
             self._report(regressions)
-        failed = [(record, result) for record, result in zip(records, results, strict=True) if result.error_code]
-        self._shards.learn(records, results, failed, sent=sent, now=anyio.current_time())
+        self._shards.learn(records, answer, sent=sent, now=anyio.current_time())
         return [
             Rejection(
-                record=record,
-                code=redaction.code(result.error_code),
-                reason=reason(result.error_message),
-                is_final=result.error_code in INVALID,
+                record=records[place],
+                code=redaction.code(refusal.code),
+                reason=reason(refusal.message),
+                is_final=refusal.code in INVALID,
             )
-            for record, result in failed
+            for place, refusal in answer.refused.items()
         ]
 
     async def _refused(self, records: Sequence[Record], error: TooLarge) -> Sequence[Rejection]:

@@ -10,33 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import msgspec
-
 from forwarder.records import kpl
 from forwarder.records.record import Record
-
-
-class Result(msgspec.Struct, rename="pascal", gc=False):
-    """What became of one record: stored if ``error_code`` is empty."""
-
-    shard_id: str = ""
-    sequence_number: str = ""
-    error_code: str = ""
-    error_message: str = ""
-
-
-class LooseResult(msgspec.Struct, rename="pascal", gc=False):
-    """A result as some endpoints write it: what does not apply is null, and not left out."""
-
-    shard_id: str | None = None
-    sequence_number: str | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-
-    @property
-    def result(self) -> Result:
-        return Result(self.shard_id or "", self.sequence_number or "", self.error_code or "", self.error_message or "")
-
+from forwarder.sinks.kinesis.answer import Answer
 
 # How much data a slice takes, where a body is not to be in memory whole. Base64 turns three bytes into four, so it must divide by three.
 SLICE_BYTES = 96 << 10
@@ -67,8 +43,8 @@ class Wire(Protocol):
     def after_data(self, record: Record) -> bytes:
         """A record from the end of its data on: its partition key and, if it has one, its explicit hash key."""
 
-    def decode(self, answer: bytes) -> Sequence[Result]:
-        """What became of each record, in the order of the request.
+    def decode(self, answer: bytes) -> Answer:
+        """What became of each record.
 
         Raises:
             ILLEGIBLE: the answer is not one of PutRecords.
@@ -131,12 +107,3 @@ def payload_bytes(record: Record) -> int:
         return len(record.data)
     entries = [kpl.entry_bytes(len(each.data), record.hash_key) for each in (record, *record.followers)]
     return kpl.overhead_bytes(record.partition_key, record.hash_key) + sum(entries)
-
-
-def convert(results: object) -> Sequence[Result]:
-    """The results of an answer that was read already: dictionaries, by botocore or ``forwarder.aws.cbor``.
-
-    Raises:
-        msgspec.ValidationError: they are not those of PutRecords.
-    """
-    return [loose.result for loose in msgspec.convert(results, list[LooseResult])]

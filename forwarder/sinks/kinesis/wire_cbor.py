@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from forwarder.aws import cbor
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.cbor_results import read_results
-from forwarder.sinks.kinesis.wire import Result, naming, payload, payload_bytes
+from forwarder.sinks.kinesis.answer import Answer
+from forwarder.sinks.kinesis.cbor_results import read_answer
+from forwarder.sinks.kinesis.wire import naming, payload, payload_bytes
 
 NAME = "CBOR"
 CONTENT_TYPE = "application/x-amz-cbor-1.1"
@@ -86,17 +87,17 @@ def after_data(record: Record) -> bytes:
     return _BEFORE_KEY[len(key)] + key + hash_key
 
 
-def decode(answer: bytes) -> Sequence[Result]:
+def decode(answer: bytes) -> Answer:
     reader = cbor.Reader(answer)
-    results: Sequence[Result] | None = None
+    told: Answer | None = None
     count, members = reader.map(), 0
     while not reader.is_over(count, members):
         if reader.value() == "Records":
-            results = read_results(reader)
+            told = read_answer(reader)
         else:
             reader.value()
         members += 1
     reader.end()
-    if results is None:
+    if told is None:
         raise cbor.Malformed("no Records")
-    return results
+    return told

@@ -12,15 +12,12 @@ import msgspec
 from pybase64 import b64encode
 
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis.wire import LooseResult, Result, naming, payload, payload_bytes
+from forwarder.sinks.kinesis.answer import Answer, Result, answer_of
+from forwarder.sinks.kinesis.wire import naming, payload, payload_bytes
 
 
-class _Answer(msgspec.Struct, rename="pascal", gc=False):
+class _Results(msgspec.Struct, rename="pascal", gc=False):
     records: list[Result]
-
-
-class _LooseAnswer(msgspec.Struct, rename="pascal", gc=False):
-    records: list[LooseResult]
 
 
 NAME = "JSON"
@@ -30,8 +27,7 @@ CLOSING = b"]}"
 _JSON = msgspec.json.Encoder()
 # What stands before the data of a record.
 _OPENING_BYTES = len('{"Data":"')
-_DECODER = msgspec.json.Decoder(_Answer)
-_LOOSE_DECODER = msgspec.json.Decoder(_LooseAnswer)
+_DECODER = msgspec.json.Decoder(_Results)
 
 
 def encode(stream: str, records: Sequence[Record]) -> bytes:
@@ -80,8 +76,5 @@ def _hash_key(hash_key: int) -> bytes:
     return b',"ExplicitHashKey":"%d"' % hash_key
 
 
-def decode(answer: bytes) -> Sequence[Result]:
-    try:
-        return _DECODER.decode(answer).records
-    except msgspec.ValidationError:
-        return [loose.result for loose in _LOOSE_DECODER.decode(answer).records]
+def decode(answer: bytes) -> Answer:
+    return answer_of(_DECODER.decode(answer).records)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from forwarder.sinks.kinesis.answer import Result, answer_of
 from forwarder.sinks.kinesis.order_audit import OrderAudit, Regression
-from forwarder.sinks.kinesis.wire import Result
 
 # As long as those of AWS, and alike but for the digits that count.
 BASE = 49_590_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000
@@ -21,7 +21,7 @@ def stored(sequence_number: str, *, shard: str = "shardId-0") -> Result:
 
 def check(audit: OrderAudit, *results: Result) -> Sequence[Regression]:
     """One request after the other."""
-    return audit.check(results, audit.marks())
+    return audit.check(answer_of(results), audit.marks())
 
 
 def test_a_shard_whose_numbers_rise_is_in_order() -> None:
@@ -54,16 +54,16 @@ def test_requests_that_are_under_way_together_may_be_stored_in_any_order() -> No
     check(audit, stored(number(1)))
     marks = audit.marks()
     assert not check(audit, stored(number(3)))
-    assert not audit.check([stored(number(2))], marks)
+    assert not audit.check(answer_of([stored(number(2))]), marks)
     # But not before what was acknowledged when they were sent.
-    assert len(audit.check([stored(number(0))], marks)) == 1
+    assert len(audit.check(answer_of([stored(number(0))]), marks)) == 1
 
 
 def test_what_is_answered_late_does_not_lower_the_mark() -> None:
     audit = OrderAudit()
     marks = audit.marks()
     check(audit, stored(number(3)))
-    audit.check([stored(number(1))], marks)
+    audit.check(answer_of([stored(number(1))]), marks)
     assert len(check(audit, stored(number(2)))) == 1
 
 

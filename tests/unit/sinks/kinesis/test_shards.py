@@ -14,9 +14,9 @@ from anyio.lowlevel import checkpoint
 from forwarder.metrics import Metrics
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis import shards as kinesis_shards
+from forwarder.sinks.kinesis.answer import Result, answer_of
 from forwarder.sinks.kinesis.shard_map import ShardMap
 from forwarder.sinks.kinesis.shards import KinesisShards
-from forwarder.sinks.kinesis.wire import Result
 from tests.waiting import eventually
 
 LIST = {
@@ -75,9 +75,8 @@ def throttle(shards: KinesisShards, sent: Sequence[Record], *, shard: str = "sha
     """An answer that refuses all of a request for this shard's sake."""
     message = f"Rate exceeded for shard {shard} in stream changes"
     result = Result(error_code=kinesis_shards.THROTTLED, error_message=message)
-    results = [result for _ in sent]
     now = anyio.current_time()
-    shards.learn(sent, results, list(zip(sent, results, strict=True)), sent=now, now=now)
+    shards.learn(sent, answer_of([result for _ in sent]), sent=now, now=now)
 
 
 ENDLESS = {"Shards": [{}] * (kinesis_shards.MAX_SHARDS + 1), "NextToken": "more"}

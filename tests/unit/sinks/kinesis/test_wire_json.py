@@ -13,6 +13,7 @@ from hypothesis import given
 
 from forwarder.records.record import Record
 from forwarder.sinks.kinesis import wire_json
+from forwarder.sinks.kinesis.answer import NO_SEQUENCE_NUMBER, Answer, Refusal
 from tests.support.put_records import HASH_KEYS, ROWS, records_of
 
 
@@ -73,11 +74,23 @@ def test_the_fields_of_an_answer_may_come_in_any_order_and_with_others() -> None
         b'{"ShardId":"shardId-1","SequenceNumber":"2"}],"FailedRecordCount":1}'
     )
 
-    results = wire_json.decode(answer)
+    assert wire_json.decode(answer) == Answer(
+        shard_ids=["shardId-0", "", "shardId-1"],
+        sequence_numbers=["1", "", "2"],
+        refused={1: Refusal("ProvisionedThroughputExceededException", "Rate exceeded")},
+    )
 
-    assert [result.error_code for result in results] == ["", "ProvisionedThroughputExceededException", ""]
-    assert [result.shard_id for result in results] == ["shardId-0", "", "shardId-1"]
-    assert results[1].error_message == "Rate exceeded"
+
+def test_what_does_not_apply_may_be_null() -> None:
+    answer = b'{"Records":[{"SequenceNumber":"1","ShardId":"shardId-0","ErrorCode":null,"ErrorMessage":null}]}'
+
+    assert wire_json.decode(answer) == Answer(["shardId-0"], ["1"])
+
+
+def test_only_a_sequence_number_says_that_a_record_is_stored() -> None:
+    answer = b'{"Records":[{"ShardId":"shardId-0"},{"ShardId":"shardId-0","SequenceNumber":"1"}]}'
+
+    assert wire_json.decode(answer) == Answer(["", "shardId-0"], ["", "1"], {0: Refusal(NO_SEQUENCE_NUMBER)})
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"{}", b'{"Records":{}}', b'{"Records":[1]}', b'{"Records":['])
