@@ -225,6 +225,18 @@ async def test_a_new_table_is_captured_from_its_creation(followed: Connection) -
     assert await gaps(followed) == []
 
 
+async def test_types_are_known_of_a_table_that_its_transaction_has_dropped_again(followed: Connection) -> None:
+    async with followed.transaction():
+        await followed.execute(f"{ITEM}; INSERT INTO public.item VALUES (1, 'a'); DROP TABLE public.item")
+    registry = Registry(with_columns=True)
+    await registry.refresh(followed)
+    [item] = [table for table, _ in registry.tables.values() if table.name == "item"]
+    assert [(column.name, column.type and column.type.name) for column in item.columns] == [
+        ("id", "int4"),
+        ("email", "text"),
+    ]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -238,18 +250,6 @@ async def test_a_new_table_is_captured_from_its_creation(followed: Connection) -
         "CREATE TABLE public.arrays (tags text[], id integer PRIMARY KEY)",
     ],
 )
-async def test_types_are_known_of_a_table_that_its_transaction_has_dropped_again(followed: Connection) -> None:
-    async with followed.transaction():
-        await followed.execute(f"{ITEM}; INSERT INTO public.item VALUES (1, 'a'); DROP TABLE public.item")
-    registry = Registry(with_columns=True)
-    await registry.refresh(followed)
-    [item] = [table for table, _ in registry.tables.values() if table.name == "item"]
-    assert [(column.name, column.type and column.type.name) for column in item.columns] == [
-        ("id", "int4"),
-        ("email", "text"),
-    ]
-
-
 async def test_migrate_finds_nothing_to_correct_in_what_an_event_trigger_has_captured(
     followed: Connection, statement: str
 ) -> None:
