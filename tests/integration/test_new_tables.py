@@ -19,6 +19,7 @@ from forwarder.config.settings import CAPTURE_ROLE, CaptureSettings, Settings, T
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.outbox.registry import Registry
 from tests.databases import OWNER, Database, connected
 from tests.dumps import dump, restored
 from tests.migrating import Outcome, captured
@@ -222,6 +223,18 @@ async def test_a_new_table_is_captured_from_its_creation(followed: Connection) -
     assert await look_at_triggers(followed) == []
     assert await look(followed) == ()
     assert await gaps(followed) == []
+
+
+async def test_types_are_known_of_a_table_that_its_transaction_has_dropped_again(followed: Connection) -> None:
+    async with followed.transaction():
+        await followed.execute(f"{ITEM}; INSERT INTO public.item VALUES (1, 'a'); DROP TABLE public.item")
+    registry = Registry(with_columns=True)
+    await registry.refresh(followed)
+    [item] = [table for table, _ in registry.tables.values() if table.name == "item"]
+    assert [(column.name, column.type and column.type.name) for column in item.columns] == [
+        ("id", "int4"),
+        ("email", "text"),
+    ]
 
 
 @pytest.mark.parametrize(

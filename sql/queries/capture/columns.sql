@@ -3,58 +3,12 @@
 --   * First the columns that the table has, in their order. Behind them the names that it had before, with "is_gone": true and the type that the column had
 --     last: of renamed and dropped columns, the latest first, at most 1,600. As many columns a table can have, so all may be renamed once.
 --   * Of a table that was dropped, the columns that it had when they were looked up last.
---   * The type of a column of a domain is the one that the domain is made of, and that of an array is the type of its elements.
---   * A table is looked at only if it has our trigger with its id: else the oid may be that of another table (after a restore).
 --   $1 the tables to look at, by their ids; null: all
-WITH RECURSIVE resolved AS (
-    SELECT
-        captured.id, attribute.attnum, attribute.attname, attribute.atttypid AS type, attribute.atttypmod AS modifier, false AS is_array, 0 AS step
-    FROM forwarder.captured_table AS captured
-    JOIN pg_catalog.pg_trigger AS trigger
-        ON trigger.tgrelid = captured.relation
-        AND trigger.tgname = '00_forwarder_capture'
-        AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
-    JOIN pg_catalog.pg_attribute AS attribute
-        ON attribute.attrelid = captured.relation
-        AND attribute.attnum > 0
-        AND NOT attribute.attisdropped
-    WHERE $1::integer[] IS NULL OR captured.id = ANY ($1)
-    UNION ALL
-    SELECT
-        resolved.id,
-        resolved.attnum,
-        resolved.attname,
-        CASE WHEN type.typtype = 'd' THEN type.typbasetype ELSE type.typelem END,
-        CASE WHEN type.typtype = 'd' AND resolved.modifier = -1 THEN type.typtypmod ELSE resolved.modifier END,
-        resolved.is_array OR type.typtype <> 'd',
-        resolved.step + 1
-    FROM resolved
-    JOIN pg_catalog.pg_type AS type ON type.oid = resolved.type
-    WHERE type.typtype = 'd' OR type.typsubscript = 'pg_catalog.array_subscript_handler'::regproc
+WITH present AS MATERIALIZED (
+    SELECT table_id AS id, columns FROM forwarder.present_columns($1::integer[])
 ),
 found AS MATERIALIZED (
-    SELECT DISTINCT ON (id, attnum) *, forwarder.legible(attname::text) AS name FROM resolved ORDER BY id, attnum, step DESC
-),
-present AS MATERIALIZED (
-    SELECT
-        found.id,
-        jsonb_agg(
-            jsonb_build_object(
-                'name', found.name,
-                'type', jsonb_build_object(
-                    'schema', forwarder.legible(namespace.nspname::text),
-                    'name', forwarder.legible(type.typname::text),
-                    'kind', type.typtype,
-                    'modifier', found.modifier,
-                    'is_array', found.is_array
-                )
-            )
-            ORDER BY found.attnum
-        ) AS columns
-    FROM found
-    JOIN pg_catalog.pg_type AS type ON type.oid = found.type
-    JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = type.typnamespace
-    GROUP BY found.id
+    SELECT present.id, listed.value ->> 'name' AS name FROM present CROSS JOIN LATERAL jsonb_array_elements(present.columns) AS listed
 ),
 known AS MATERIALIZED (
     SELECT table_id, columns FROM forwarder.known_columns WHERE $1 IS NULL OR table_id = ANY ($1)

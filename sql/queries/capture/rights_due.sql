@@ -81,6 +81,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'legible', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'origins', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'paused_tables', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'present_columns', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'read_floor', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'reclaim', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'sees', '{EXECUTE}'),
