@@ -1,8 +1,10 @@
-"""What PutRecords answers, column by column: most answers say of every record that it is stored, and then no object is made for any of them. Pure.
+"""What PutRecords answers, column by column. Most answers say of every record that it is stored; then no object is made for any record. Pure.
 
-{"SequenceNumber": "496…1", "ShardId": "shardId-0"}                   shard_ids         ["shardId-0", ""]
-{"ErrorCode": "InternalFailure", "ErrorMessage": "Internal…"}    ──►  sequence_numbers  ["496…1", ""]
-                                                                      refused           {1: Refusal("InternalFailure", "Internal…")}
+The answer to a request of two records, of which the second is refused:
+
+    {"SequenceNumber": "496…1", "ShardId": "shardId-0"}                   shard_ids         ["shardId-0", ""]
+    {"ErrorCode": "InternalFailure", "ErrorMessage": "Internal…"}    ──►  sequence_numbers  ["496…1", ""]
+                                                                          refused           {1: Refusal("InternalFailure", "Internal…")}
 """
 
 from __future__ import annotations

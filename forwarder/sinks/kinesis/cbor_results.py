@@ -53,7 +53,7 @@ class _Layout:
     def __init__(self, look: bytes, number_length: int, shard_length: int) -> None:
         self._has_shard_first = look.index(_SHARD) < look.index(_NUMBER)
         lengths = {_NUMBER: number_length, _SHARD: shard_length}
-        # What stands before the first value, the first value, what stands between, the second value, and what follows it.
+        # `first` and `second` are the marks of the values, the others what stands before, between and behind them.
         before, first, between, second, behind = re.split(b"(%b|%b)" % (_NUMBER, _SHARD), look)
         one = re.escape(before) + b".{%d}" % lengths[first] + re.escape(between) + b".{%d}" % lengths[second]
         self._row = re.compile(b"(?:%b%b)+" % (one, re.escape(behind)), re.DOTALL)
@@ -74,7 +74,7 @@ class _Layout:
         reader.at = found.end()
 
 
-_layout = lru_cache(maxsize=16)(_Layout)
+_remembered = lru_cache(maxsize=16)(_Layout)
 
 
 def _layout_of(result: Result, written: bytes) -> _Layout | None:
@@ -83,4 +83,4 @@ def _layout_of(result: Result, written: bytes) -> _Layout | None:
         return None
     number, shard = result.sequence_number.encode(), result.shard_id.encode()
     look = written.replace(number, _NUMBER).replace(shard, _SHARD)
-    return _layout(look, len(number), len(shard)) if look.count(_NUMBER) == look.count(_SHARD) == 1 else None
+    return _remembered(look, len(number), len(shard)) if look.count(_NUMBER) == look.count(_SHARD) == 1 else None
