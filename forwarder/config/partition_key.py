@@ -63,7 +63,7 @@ class KeyRule:
 
     @property
     def own(self) -> KeyRule:
-        """The rule by which an event that lacks what this one names has a key: its own."""
+        """By primary key, for events that lack what this rule, or a mapping of DMS, makes keys of."""
         return KeyRule(prefix=self.prefix, keyless=self.keyless)
 
     def renamed(self, column: Callable[[str], str]) -> KeyRule:

@@ -25,13 +25,15 @@ class LargeRows:
     """Completes the large events of one sink."""
 
     def __init__(self, session: LeaderSession, rule: KeyRule, mappings: TableMappings | None = None) -> None:
-        """``rule`` is the sink's, ``mappings`` may name other columns for some tables."""
+        """``rule`` is the sink's; ``mappings`` may make the keys of some tables of other columns."""
         self._session = session
         self._rule = rule
         self._mappings = mappings
 
     async def completed(self, events: Sequence[Event]) -> Sequence[Event]:
-        """The events, where large ones have the columns of their keys in ``stored``. The others, and the given ones, stay as they are: other sinks share them.
+        """The events, where large ones have the columns of their keys in ``stored``.
+
+        The others, and the given ones, stay as they are: other sinks share them.
 
         Raises:
             Unavailable: the database does not answer.

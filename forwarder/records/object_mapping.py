@@ -38,7 +38,10 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
 
 
 def key_of(mapping: ObjectMapping, event: Event) -> str | None:
-    """The partition key of an event by its table's mapping; None or empty: the event lacks what its key is taken from."""
+    """The partition key of an event by its table's mapping.
+
+    None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute. Empty: the attribute is null.
+    """
     match mapping.partition_key_type:
         case "schema-table":
             return event.table.qualified_name
@@ -57,7 +60,7 @@ def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Ch
 
     Args:
         find: the mapping of a table, whose columns are called as in the events.
-        own_keys: chooses the key of an event that lacks what the mapping names.
+        own_keys: chooses the keys of events whose attribute is null or missing.
     """
 
     def choose(events: Sequence[Event]) -> list[str]:
@@ -73,11 +76,11 @@ def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Ch
 
 
 def _attribute_of(mapping: ObjectMapping, event: Event) -> str | None:
-    """The text of the attribute that the key is taken from; None if a column that it is made of is not in the event, empty if it is null."""
+    """The text of the attribute that the key is taken from: empty if it is null, None if the event lacks a column that it is made of."""
     images = row_images(event)
     row: dict[str, str] = {}
     for image in images:
-        # What the new row's image has counts.
+        # The first image that has a column counts: with ``after = "changed"``, the new row's image lacks the columns that did not change.
         row = members(image) | row
         if row.keys() >= mapping.key_columns:
             break
