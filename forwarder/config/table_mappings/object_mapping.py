@@ -42,11 +42,6 @@ class ObjectMapping:
     attributes: Sequence[Attribute] = ()
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a record is as without a rule: each column a member."""
-        return self.shape == "record" and not self.exclude and not self.attributes
-
-    @property
     def key_attribute(self) -> Attribute | None:
         """The mapped attribute whose text is the partition key; None if it is a column's, or the key is made otherwise."""
         if self.partition_key_type != "attribute-name":
@@ -60,6 +55,11 @@ class ObjectMapping:
             return frozenset()
         attribute = self.key_attribute
         return columns_named(attribute.value) if attribute else frozenset((self.partition_key_name,))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a record is as without a rule: each column a member."""
+        return self.shape == "record" and not self.exclude and not self.attributes
 
     def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
         """The same for a table whose columns are called otherwise."""
