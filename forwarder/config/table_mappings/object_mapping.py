@@ -42,6 +42,20 @@ class ObjectMapping:
     attributes: Sequence[Attribute] = ()
 
     @property
+    def is_plain(self) -> bool:
+        """Whether a record is as without a rule: each column a member."""
+        return self.shape == "record" and not self.exclude and not self.attributes
+
+    def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
+        """The same for a table whose columns are called otherwise."""
+        attributes = [replace(attribute, value=_with_columns(attribute.value, column)) for attribute in self.attributes]
+        key_name = self.partition_key_name
+        if self.partition_key_type == "attribute-name" and key_name not in {attribute.name for attribute in attributes}:
+            key_name = column(key_name)
+        exclude = frozenset(map(column, self.exclude))
+        return replace(self, exclude=exclude, attributes=attributes, partition_key_name=key_name)
+
+    @property
     def key_attribute(self) -> Attribute | None:
         """The mapped attribute whose text is the partition key; None if it is a column's, or the key is made otherwise."""
         if self.partition_key_type != "attribute-name":
@@ -55,20 +69,6 @@ class ObjectMapping:
             return frozenset()
         attribute = self.key_attribute
         return columns_named(attribute.value) if attribute else frozenset((self.partition_key_name,))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a record is as without a rule: each column a member."""
-        return self.shape == "record" and not self.exclude and not self.attributes
-
-    def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
-        """The same for a table whose columns are called otherwise."""
-        attributes = [replace(attribute, value=_with_columns(attribute.value, column)) for attribute in self.attributes]
-        key_name = self.partition_key_name
-        if self.partition_key_type == "attribute-name" and key_name not in {attribute.name for attribute in attributes}:
-            key_name = column(key_name)
-        exclude = frozenset(map(column, self.exclude))
-        return replace(self, exclude=exclude, attributes=attributes, partition_key_name=key_name)
 
 
 def object_mapping(rule: ObjectMappingRule) -> ObjectMapping:
