@@ -16,6 +16,7 @@ from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, seq_of, settings, time_of
 from forwarder.cli.tail_output import Output
 from forwarder.cli.tail_selection import Selection
+from forwarder.cli.terminal_text import safe
 from forwarder.config.sink_url import FileTarget, KinesisTarget, parse
 from forwarder.consumer.reading.file_reader import read_file
 from forwarder.consumer.reading.start import Start
@@ -135,7 +136,7 @@ async def _run(
         # What is left in the buffer of standard output would be written at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
-        typer.echo(f"forwarder: {output.tally.summary()}", err=True)
+        typer.echo(f"forwarder: {safe(output.summary())}", err=True)
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

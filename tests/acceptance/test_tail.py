@@ -143,6 +143,21 @@ async def test_a_partition_key_chooses_too(served: Served, operator: Operator) -
     assert await operator.says("tail", served.sink, "--key", "public.orders.43") == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (["--table", "public.customers"], "tables seen were public.orders, public.items"),
+        (["--key", "public.customers.1"], "keys seen were 42, 43"),
+    ],
+)
+async def test_where_nothing_is_shown_the_summary_names_what_was_there(
+    file: Path, tmp_path: Path, option: list[str], hint: str
+) -> None:
+    async with command("tail", f"file:{file}", *option, env={}, directory=tmp_path / "tail") as run:
+        assert await run.ends() == 0
+        assert run.stderr.endswith(f"0 shown; {hint}\n")
+
+
 async def test_a_repeat_is_marked(file: Path, operator: Operator) -> None:
     lines = (await operator.says("tail", f"file:{file}")).splitlines()
     assert [line.endswith("  repeat") for line in lines] == [False, False, False, True, False]

@@ -50,6 +50,7 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
         schema=about.text("schema-name"),
         table=about.text("table-name"),
         key=ours.row("key"),
+        partition_key=about.text("partition-key-value"),
         before=data if op == "delete" else members.row("before-image"),
         after=None if op == "delete" else data,
         seq=_seq(about.text("stream-position")),

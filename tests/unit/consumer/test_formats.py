@@ -132,6 +132,12 @@ def test_dms_has_the_old_row_in_before_image() -> None:
     assert read({"before-image": OLD, **dms("update", data=NEW)}) == updated(DMS, before=OLD, after=NEW)
 
 
+def test_dms_tells_its_partition_key_where_that_is_included() -> None:
+    document = dms("insert", data=NEW)
+    document["metadata"]["partition-key-value"] = "public.orders.42"
+    assert read(document) == updated(DMS, op="insert", after=NEW, partition_key="public.orders.42")
+
+
 def test_dms_without_transaction_details_has_no_seq() -> None:
     document = dms("insert", data=NEW)
     for name in ("transaction-id", "transaction-record-id", "commit-timestamp", "stream-position"):
