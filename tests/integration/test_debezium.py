@@ -278,3 +278,24 @@ async def test_large_rows_are_numbered_in_their_transaction_as_all_others(databa
     records = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
     assert [record["after"]["id"] for record in records] == [1, 2, 3, 4, 5] * 2
     assert [record["transaction"]["data_collection_order"] for record in records] == [1, 2, 3, 4, 5] * 2
+
+
+async def test_changes_of_transactions_at_the_same_time_are_numbered_in_each(
+    database: Database, tmp_path: Path
+) -> None:
+    operator = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with connected(database.url) as one, connected(database.url) as other:
+        await one.execute("CREATE TABLE public.note (id integer PRIMARY KEY)")
+        await operator.says("migrate", "--table", "public.note")
+        for session in (one, other):
+            await session.execute("BEGIN")
+        for id in range(1, 7):
+            await (one if id % 2 else other).execute(f"INSERT INTO public.note VALUES ({id})")
+        for session in (one, other):
+            await session.execute("COMMIT")
+    options = "format=debezium&provide.transaction.metadata=true"
+    await operator.says("listen", "--once", "--sink", f"file:{tmp_path}/out?{options}")
+
+    records = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    orders = {record["after"]["id"]: record["transaction"]["data_collection_order"] for record in records}
+    assert orders == {1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3}
