@@ -18,6 +18,7 @@ from forwarder.cli.tail_output import Output
 from forwarder.cli.tail_selection import Selection
 from forwarder.cli.terminal_text import safe
 from forwarder.config.sink_url import FileTarget, KinesisTarget, parse
+from forwarder.config.stream_template import stream_of
 from forwarder.consumer.reading.file_reader import read_file
 from forwarder.consumer.reading.start import Start
 from forwarder.errors import Misconfigured, plain_errors
@@ -80,6 +81,11 @@ def tail(
     target = parse(url).target
     if not isinstance(target, KinesisTarget | FileTarget):
         raise Misconfigured(f"URL {url!r} cannot be read; write kinesis://STREAM?region=eu-west-1 or file:PATH")
+    if isinstance(target, KinesisTarget) and target.is_routed:
+        one = stream_of(target.stream, schema="public", table="orders")
+        raise Misconfigured(
+            f"{target} is a stream for each table; name the one to read, such as kinesis://{one}?region=eu-west-1"
+        )
     place = _place(start)
     if place == "latest" and not follow:
         raise Misconfigured(

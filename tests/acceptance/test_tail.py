@@ -291,6 +291,11 @@ WRONG = [
     (["tail", "changes"], 2, "unknown sink kind"),
     (["tail", "kinesis://changes?regoin=eu-west-1"], 2, "did you mean 'region'"),
     (["tail", "kinesis://changes?region=moon-1"], 2, "region 'moon-1' is unknown"),
+    (
+        ["tail", "kinesis://cdc-{schema}-{table}?region=eu-west-1"],
+        2,
+        "name the one to read, such as kinesis://cdc-public-orders?",
+    ),
     (["tail", "file:changes", "--from", "yesterday"], 2, "neither a time such as"),
     (["tail", "file:changes", "--from", "0"], 2, "a seq is a whole number"),
     (["tail", "file:changes", "--from", "2999-01-01"], 2, "in the future"),
