@@ -166,3 +166,35 @@ def test_a_column_that_was_renamed_to_what_the_mappings_call_it_is_there_once() 
     table = replace(ORDERS, columns=(Column("ID", int8), Column("id", text)))
     event = renamed(replace(UPDATE, table=table), *RENAME_ALL)
     assert event.table.columns == (Column("ID", int8),)
+
+
+def test_rules_that_contradict_each_other_leave_the_names_of_the_database_and_are_told() -> None:
+    """They may do so for a table or a column that came after `forwarder migrate`, and no sink may stand still for that."""
+    told: list[str] = []
+    rules = (
+        transformation("add-prefix", "public.o%", "table", value="x_"),
+        transformation("add-suffix", "public.%s", "table", value="_x"),
+        transformation("add-prefix", "public", "schema", value="x_"),
+        transformation("add-prefix", "%.%.p%", value="x_"),
+        transformation("add-suffix", "%.%.%e", value="_x"),
+        transformation("convert-uppercase", "%.%.id"),
+    )
+    found = Renames(mappings_of(selection(), *rules).telling(told.append)).event(
+        replace(UPDATE, after='{"id":1,"price":2}')
+    )
+    assert (found.table.schema, found.table.name, found.after) == ("x_public", "orders", '{"ID":1,"price":2}')
+    assert [line.partition(";")[0] for line in told] == [
+        "rule-ids 2 and 3 say different things of table public.orders",
+        "rule-ids 5 and 6 say different things of column price of public.orders",
+    ]
+
+
+def test_columns_that_any_of_contradictory_object_mappings_excludes_are_excluded() -> None:
+    rules = [
+        object_mapping(where, parameters={"exclude_columns": [column]})
+        for where, column in (("%.o%", "price"), ("%.%s", "doc"))
+    ]
+    renames = Renames(mappings_of(selection(), *rules).telling(lambda said: None))
+    found = renames.object_mapping(renames.event(UPDATE).table)
+    assert found
+    assert found.exclude == {"price", "doc"}
