@@ -189,6 +189,20 @@ def test_rules_that_contradict_each_other_leave_the_names_of_the_database_and_ar
     ]
 
 
+def test_the_old_value_of_an_excluded_column_is_excluded_under_the_name_that_it_is_added_by() -> None:
+    rules = (
+        object_mapping("public.orders", parameters={"exclude_columns": ["price"]}),
+        before_image(**{"column-filter": "all"}),
+        transformation("convert-uppercase", "public.orders.%"),
+    )
+    renames = Renames(mappings_of(selection(), *rules))
+    event = renames.event(replace(UPDATE, before='{"id":42,"price":1}', after='{"id":42,"price":2}'))
+    assert json.loads(event.after or "") == {"ID": 42, "PRICE": 2, "BI_ID": 42, "BI_PRICE": 1}
+    found = renames.object_mapping(event.table)
+    assert found
+    assert found.exclude == {"PRICE", "BI_PRICE"}
+
+
 def test_columns_that_any_of_contradictory_object_mappings_excludes_are_excluded() -> None:
     rules = [
         object_mapping(where, parameters={"exclude_columns": [column]})

@@ -140,7 +140,9 @@ class _Records:
 
     def _row_omitted(self, event: Event) -> str:
         """A row that is not in its record is no data record: a consumer would take what is missing for null."""
-        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": event.key or "null"}
+        excluded = self._excluded(event.table)
+        key = {name: value for name, value in members(event.key or "{}").items() if name not in excluded}
+        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": written(key) if event.key else "null"}
         return self._control(event, "row-omitted", {**told, **_told(event), **_partition(event)})
 
     def _control(self, event: Event, operation: str, told: Mapping[str, str]) -> str:
@@ -191,10 +193,20 @@ class _Records:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))
 
     def _row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options)
+        return RowEncoder(table, self._options, exclude=self._excluded(table))
 
     def _old_row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options, with_large_objects=self._options.ColumnFilter == "all")
+        return RowEncoder(
+            table,
+            self._options,
+            with_large_objects=self._options.ColumnFilter == "all",
+            exclude=self._excluded(table),
+        )
+
+    def _excluded(self, table: CapturedTable) -> frozenset[str]:
+        """The columns that an object-mapping rule keeps out of all parts of a record."""
+        mapping = self._mapping_of(table)
+        return mapping.exclude if mapping else frozenset()
 
 
 def _columns(table: CapturedTable) -> Mapping[str, str]:
