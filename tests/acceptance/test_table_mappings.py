@@ -155,3 +155,29 @@ async def test_the_mappings_of_one_of_several_tasks_get_a_file_of_their_own(tmp_
     assert 'table_mappings = "table-mappings.json"' in (written / "forwarder.toml").read_text()
     (rule,) = json.loads((written / "table-mappings.json").read_text())["rules"]
     assert rule["object-locator"]["table-name"] == "b"
+
+
+async def test_a_column_that_comes_later_and_that_rules_contradict_each_other_about_stops_no_sink(
+    database: Database, tmp_path: Path
+) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        transformation("add-prefix", "public.%.a%", value="x_"),
+        transformation("add-suffix", "public.%.%z", value="_x"),
+    ]
+    env = {"FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": f"file:{changes}"}
+    files = {"forwarder.toml": 'table_mappings = "mappings.json"\n', "mappings.json": numbered(*rules)}
+    operator = Operator(env, tmp_path, files)
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.page (id integer PRIMARY KEY, a text)")
+        await operator.says("migrate")
+        await owner.execute("ALTER TABLE public.page ADD az text")
+        await owner.execute("INSERT INTO public.page VALUES (1, 'a', 'az'), (2, 'b', 'bz')")
+    async with command("listen", "--once", env=env, directory=tmp_path / "listen", files=files) as listener:
+        assert await listener.ends() == 0
+    assert [record["after"] for record in records(changes)] == [
+        {"id": 1, "x_a": "a", "az": "az"},
+        {"id": 2, "x_a": "b", "az": "bz"},
+    ]
+    assert listener.stderr.count("rule-ids 2 and 3 say different things of column az of public.page") == 1

@@ -9,7 +9,14 @@ from forwarder.config.table_mappings.columns import MappedTable
 from forwarder.config.table_mappings.naming import TableNames, is_naming_columns, names_of
 from forwarder.config.table_mappings.object_mapping import ObjectMapping, columns_named, object_mapping
 from forwarder.config.table_mappings.parsing import parse
-from forwarder.config.table_mappings.precedence import ByTable, names_exactly, rank_of_table, the_one
+from forwarder.config.table_mappings.precedence import (
+    ByTable,
+    Contradicted,
+    names_exactly,
+    rank_of_table,
+    refuse,
+    the_one,
+)
 from forwarder.config.table_mappings.rules import (
     AnyRule,
     BeforeImageDefinition,
@@ -26,6 +33,8 @@ class TableMappings:
 
     source: str
     rules: Sequence[AnyRule]
+    # What becomes of rules that say different things of the records of a table.
+    contradicted: Contradicted = refuse
     includes: ByTable[SelectionRule] = field(init=False, repr=False)
     excludes: ByTable[SelectionRule] = field(init=False, repr=False)
     transformations: ByTable[TransformationRule] = field(init=False, repr=False)
@@ -47,6 +56,13 @@ class TableMappings:
             raise Misconfigured(
                 f'{self.source} selects no table; add a rule of "rule-type": "selection" with "rule-action": "include"'
             )
+
+    def telling(self, contradicted: Contradicted) -> TableMappings:
+        """The same for making records, which no contradiction may hold up: it is told, and the object has its name of the database.
+
+        A rule with wildcards is for tables and columns too that come after `forwarder migrate` has looked for contradictions.
+        """
+        return replace(self, contradicted=contradicted)
 
     def selects(self, schema: str, table: str) -> bool:
         """Whether a table is captured: an include or explicit rule is for it, and no exclude rule."""
@@ -78,7 +94,7 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        names = names_of(self.transforming(schema, table), schema, table)
+        names = names_of(self.transforming(schema, table), schema, table, contradicted=self.contradicted)
         mapping = self.object_mapping(schema, table)
         return replace(names, table=mapping.target_table) if mapping and mapping.target_table else names
 
@@ -107,6 +123,7 @@ class TableMappings:
             rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: rule.before_image_def,
             about=f"the old values of table {schema}.{table}",
+            contradicted=self.contradicted,
         )
 
     def object_mapping(self, schema: str, table: str) -> ObjectMapping | None:
@@ -115,8 +132,13 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        rule = self.object_mapping_rule(schema, table)
-        return object_mapping(rule) if rule else None
+        if rule := self.object_mapping_rule(schema, table):
+            return object_mapping(rule)
+        if contradictory := self.object_mappings.matching(schema, table):
+            # What any of them leaves out may not be sent.
+            exclude = frozenset().union(*(rule.mapping_parameters.exclude_columns for rule in contradictory))
+            return ObjectMapping(rule_id=contradictory[0].rule_id, shape="record", exclude=exclude)
+        return None
 
     def object_mapping_rule(self, schema: str, table: str) -> ObjectMappingRule | None:
         """The object-mapping rule of a table.
@@ -129,6 +151,7 @@ class TableMappings:
             rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: (rule.rule_action, rule.target_table_name, rule.mapping_parameters),
             about=f"the records of table {schema}.{table}",
+            contradicted=self.contradicted,
         )
 
     def require_distinct(self, tables: Iterable[MappedTable]) -> None:

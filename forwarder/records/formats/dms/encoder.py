@@ -142,7 +142,9 @@ class _Records:
 
     def _row_omitted(self, event: Event, key: str) -> str:
         """A row that is not in its record is no data record: a consumer would take what is missing for null."""
-        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": event.key or "null"}
+        excluded = self._excluded(event.table)
+        shown = {name: value for name, value in members(event.key or "{}").items() if name not in excluded}
+        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": written(shown) if event.key else "null"}
         return self._control(event, key, _ROW_OMITTED, {**told, **_told(event), **_partition(event)})
 
     def _control(self, event: Event, key: str, operation: str, told: Mapping[str, str]) -> str:
@@ -201,10 +203,20 @@ class _Records:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))
 
     def _row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options)
+        return RowEncoder(table, self._options, exclude=self._excluded(table))
 
     def _old_row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options, with_large_objects=self._options.ColumnFilter == "all")
+        return RowEncoder(
+            table,
+            self._options,
+            with_large_objects=self._options.ColumnFilter == "all",
+            exclude=self._excluded(table),
+        )
+
+    def _excluded(self, table: CapturedTable) -> frozenset[str]:
+        """The columns that an object-mapping rule keeps out of all parts of a record."""
+        mapping = self._mapping_of(table)
+        return mapping.exclude if mapping else frozenset()
 
 
 def _columns(table: CapturedTable) -> Mapping[str, str]:
