@@ -20,6 +20,7 @@ from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.leader import SinkSetup
+from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import require_order
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
@@ -52,6 +53,7 @@ class Service:
         """
         _check_files(sinks)
         self._mappings = load_mappings(settings.table_mappings)
+        mappings_check = self._mappings and MappingsCheck(self._mappings)
         self._settings = settings
         self._database_url = database_url
         # Whether the format of any sink asks for the types of columns.
@@ -72,6 +74,7 @@ class Service:
                     newcomers=newcomers,
                     survey=self._survey,
                     mappings=self._mappings,
+                    mappings_check=mappings_check,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
                         # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
