@@ -1,12 +1,20 @@
-"""What `forwarder migrate` says of a mapping file that `forwarder listen` would not read: that one takes it from the settings. Pure, but for paths."""
+"""What `migrate` says of a mapping file that `listen` would not read, since that one takes it from the settings. Pure, but for paths."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
-from forwarder.config.table_mappings.naming import is_renaming
-from forwarder.config.table_mappings.rules import ObjectMappingRule, TransformationRule
+from forwarder.config.table_mappings.rules import (
+    AnyRule,
+    MappingParameters,
+    NamingAction,
+    ObjectMappingRule,
+    TransformationRule,
+)
 from forwarder.config.table_mappings.table_mappings import TableMappings
+
+_OF_NAMES = get_args(NamingAction)
 
 
 def unlistened(mappings: TableMappings, *, path: Path, in_settings: Path | None) -> str | None:
@@ -25,3 +33,15 @@ def unlistened(mappings: TableMappings, *, path: Path, in_settings: Path | None)
         f"rule-id {ids[0]} of {mappings.source} is about records, for which `forwarder listen` takes table_mappings in the settings; they {named}:"
         f' write table_mappings = "{path}" in forwarder.toml, or set FORWARDER_TABLE_MAPPINGS'
     )
+
+
+def _is_about_records(rule: AnyRule) -> bool:
+    """Whether records would be others without it; all else that rules say is done by triggers."""
+    match rule:
+        case TransformationRule():
+            return rule.rule_action in _OF_NAMES or rule.before_image_def is not None
+        case ObjectMappingRule():
+            is_plain = rule.rule_action == "map-record-to-record" and rule.target_table_name is None
+            return not is_plain or rule.mapping_parameters != MappingParameters()
+        case _:
+            return False

@@ -53,7 +53,7 @@ class Service:
         """
         _check_files(sinks)
         self._mappings = load_mappings(settings.table_mappings)
-        mappings_check = self._mappings and MappingsCheck(self._mappings)
+        mappings_check = MappingsCheck(self._mappings) if self._mappings else None
         self._settings = settings
         self._database_url = database_url
         # Whether the format of any sink asks for the types of columns.

@@ -195,3 +195,15 @@ async def test_a_file_that_fits_is_not_warned_of(database: Database, tmp_path: P
     async with command("listen", "--once", env=env, directory=tmp_path / "listen", files=files) as run:
         assert await run.ends() == 0
     assert "warning" not in run.stderr
+
+
+async def test_migrate_warns_of_a_file_that_listen_would_not_read(database: Database, tmp_path: Path) -> None:
+    rename = transformation("rename", "public.people.nm", value="NM")
+    files = {"mappings.json": numbered(selection("public.people"), rename)}
+    env = {"FORWARDER_DATABASE_URL": database.url}
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.people (id integer PRIMARY KEY, nm text)")
+    arguments = ("migrate", "--table-mappings", "mappings.json")
+    async with command(*arguments, env=env, directory=tmp_path / "migrate", files=files) as run:
+        assert await run.ends() == 0
+    assert "forwarder: warning: rule-id 2 of mappings.json is about records" in run.stderr
