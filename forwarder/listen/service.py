@@ -21,6 +21,7 @@ from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.contradictions import Contradictions
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.leader import SinkSetup
+from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import require_order
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
@@ -54,6 +55,7 @@ class Service:
         _check_files(sinks)
         self._mappings = load_mappings(settings.table_mappings)
         of_records = self._mappings and self._mappings.telling(Contradictions(self._mappings.source).tell)
+        mappings_check = MappingsCheck(self._mappings) if self._mappings else None
         self._settings = settings
         self._database_url = database_url
         # Whether the format of any sink asks for the types of columns.
@@ -74,6 +76,7 @@ class Service:
                     newcomers=newcomers,
                     survey=self._survey,
                     mappings=of_records,
+                    mappings_check=mappings_check,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
                         # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.
