@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from forwarder.config.table_mappings.columns import MappedTable
+from forwarder.config.table_mappings.columns import MappedTable, not_sent
 from forwarder.config.table_mappings.naming import TableNames, is_naming_columns, names_of
 from forwarder.config.table_mappings.object_mapping import ObjectMapping, columns_named, object_mapping
 from forwarder.config.table_mappings.parsing import parse
@@ -172,11 +172,27 @@ class TableMappings:
         """See that the rules about the records of a table go together.
 
         Raises:
-            Misconfigured: two say different things, two columns would get one name, or a record is to be made of a column that is not there.
+            Misconfigured: two say different things, two columns would get one name, or a record is to be made of a column that is not there
+                or is not sent.
         """
-        self.names(table.schema, table.name).require_distinct(table.columns)
-        self.before_image(table.schema, table.name)
+        names = self.names(table.schema, table.name)
+        names.require_distinct(table.columns)
+        self._require_free_names(table, names)
         self._require_attributes(table)
+
+    def _require_free_names(self, table: MappedTable, names: TableNames) -> None:
+        """See that no column has the name under which an old value is to be added."""
+        rule = self.before_image_rule(table.schema, table.name)
+        if rule is None or rule.before_image_def is None:
+            return
+        taken = {names.column(name): name for name in table.columns}
+        for name in table.key if rule.before_image_def.column_filter == "pk-only" else table.columns:
+            added = rule.before_image_def.name(names.column(name))
+            if added in taken:
+                raise Misconfigured(
+                    f"rule-id {rule.rule_id} adds the old value of column {name} of {table} as {added}, which column {taken[added]} is called; give"
+                    " before-image-def another column-prefix"
+                )
 
     def _require_attributes(self, table: MappedTable) -> None:
         mapping = self.object_mapping(table.schema, table.name)
@@ -190,6 +206,21 @@ class TableMappings:
             raise Misconfigured(
                 f"rule-id {mapping.rule_id} takes the partition key from {mapping.partition_key_name!r}, which is neither an attribute"
                 f" that it maps nor a column of {table}"
+            )
+        self._require_sent(table, mapping)
+
+    def _require_sent(self, table: MappedTable, mapping: ObjectMapping) -> None:
+        """See that no attribute and no partition key is made of a column that the triggers leave out."""
+        used = set().union(*(columns_named(attribute.value) for attribute in mapping.attributes))
+        if mapping.partition_key_type == "attribute-name":
+            used |= {mapping.partition_key_name} - {attribute.name for attribute in mapping.attributes}
+        absent = not_sent(self.transforming(table.schema, table.name), table)
+        if removed := sorted(used & absent.keys()):
+            rule = absent[removed[0]]
+            by = f"rule-id {rule.rule_id} removes" if rule else "no include-column rule names"
+            raise Misconfigured(
+                f"rule-id {mapping.rule_id} makes a record or its partition key of column {removed[0]} of {table}, which {by}, so that it is not"
+                " sent; send it, or leave it out of the object mapping"
             )
 
 
