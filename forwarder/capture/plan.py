@@ -10,6 +10,7 @@ from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.columns import require_columns
+from forwarder.capture.filter_values import require_values
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
@@ -139,15 +140,16 @@ async def from_selection(
     settled = _settled(
         choose(tables, matching, exclude=exclude), rules if described is None else described, tables, registry
     )
+    if mappings := mappings_of(rules if described is None else described):
+        by_filter = {relation for relation, found in settled.items() if found.origins.get("where") == mappings.source}
+        await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     later = await later_tables(
         connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
     )
-    of_mappings, idle_rules = _in_words(
-        mappings_of(rules if described is None else described), [table for table in tables if table.relation in settled]
-    )
+    of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return Difference(
         mending=mending,
         pending=tuple(pending),

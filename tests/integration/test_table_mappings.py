@@ -109,6 +109,33 @@ async def test_every_operator_compares_by_the_type_of_the_column(
     assert [after and after["id"] for after in await sent(owner)] == ids
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("total", "abc", 'invalid input syntax for type numeric: "abc"'),
+        ("placed", "2026-02-30", "date/time field value out of range"),
+        ("state", "gone", "invalid input value for enum"),
+        ("note", "{}", "operator does not exist: json = unknown"),
+    ],
+)
+async def test_a_filter_by_a_value_of_another_type_is_refused_by_its_rule_before_anything_is_done(
+    owner: Connection, column: str, value: str, says: str
+) -> None:
+    await owner.execute("CREATE SCHEMA shop")
+    await owner.execute("CREATE TYPE shop.state AS ENUM ('open', 'closed')")
+    await owner.execute("CREATE DOMAIN shop.amount AS numeric NOT NULL")
+    await owner.execute(
+        'CREATE TABLE public."Order" (id integer PRIMARY KEY, total shop.amount, placed date, state shop.state, note json)'
+    )
+    sound = filtered("total", {"filter-operator": "between", "start-value": "1", "end-value": "1e3"})
+    await compared(owner, selection("public.Order", filters=[sound]))
+    rule = selection("public.Order", filters=[sound, filtered(column, {"filter-operator": "eq", "value": value})])
+    with pytest.raises(Misconfigured) as raised:
+        await compared(owner, rule)
+    assert str(raised.value).startswith(f'mappings.json: rule-id 1 cannot filter public."Order": {says}')
+    assert "\n" not in str(raised.value)
+
+
 async def test_columns_are_removed_and_covered_before_anything_is_written(
     database: Database, owner: Connection
 ) -> None:
