@@ -27,6 +27,7 @@ from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
+from forwarder.capture.unfit import unfit
 from forwarder.config.table_mappings import words
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
@@ -145,6 +146,7 @@ async def from_selection(
         await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
+    left = unfit(tables, registry, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     later = await later_tables(
         connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
@@ -157,13 +159,14 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(tables, registry, desired, prune=remove),
+            *plan(tables, registry, {one: desired[one] for one in desired if one not in left}, prune=remove),
             *later.changes,
         ),
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
             *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
+            *left.values(),
             *later.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),

@@ -136,6 +136,24 @@ async def test_a_filter_by_a_value_of_another_type_is_refused_by_its_rule_before
     assert "\n" not in str(raised.value)
 
 
+async def test_a_captured_table_that_its_rules_fit_no_more_holds_up_no_others_if_it_is_not_selected(
+    owner: Connection,
+) -> None:
+    await owner.execute("CREATE TABLE public.card (id integer PRIMARY KEY, number text)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    masked = transformation("data-masking-digits-mask", "public.card.number", value="#")
+    await captured_by(owner, selection("public.card"), masked)
+    await owner.execute("ALTER TABLE public.card ALTER number TYPE integer USING number::integer")
+    found = await captured_by(owner, selection("public.item"))
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "public.card: column number is no text, and cannot have its digits covered; mask or hash it; no rule selects the table any more"
+    )
+    assert await captured_tables(owner) == {"public.card", "public.item"}
+    with pytest.raises(Misconfigured, match="rule-id 2 covers digits of column number"):
+        await compared(owner, selection("public.%"), masked)
+
+
 async def test_columns_are_removed_and_covered_before_anything_is_written(
     database: Database, owner: Connection
 ) -> None:
