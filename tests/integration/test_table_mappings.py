@@ -248,6 +248,7 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
         "rule 4 calls its schema PUBLIC in records",
         "rule 5 calls column name the_name in records",
         "rule 6 adds the old value of each key column as BI_COLUMN",
+        "rule 9 leaves out column nothing, should the table get one",
         "rule 7 makes each column a member of a record, in records of format dms; its partition key is the primary key",
         """where = "(NEW.\\"born\\" >= '1900-01-01')" (by mappings.json)""",
         'columns.exclude = ["ssn", "nothing"] (by mappings.json)',
