@@ -351,6 +351,11 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
         await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")
         await set_aside(database, 100)
         await execute(database, "ALTER TABLE orders RENAME TO orders2", "UPDATE orders2 SET note = 'b'")
+
+        async def some_have_arrived() -> bool:
+            return len(stored(served, "orders2")) > 0
+
+        await eventually(some_have_arrived, within_seconds=30)
         await listener.kill()
     async with listening(database.url, routed(served)) as service:
         await leads(service)
