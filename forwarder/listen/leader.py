@@ -216,6 +216,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         maker=maker,
         relay=relay,
         checkpoints=checkpoints,
+        schedule=routes.schedule if routes else None,
     )
     moves = TableMoves(routes, relay) if routes else None
     intake = Intake(

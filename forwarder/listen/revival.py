@@ -118,7 +118,11 @@ class Revival:
                 # Once more from the first one: one that was being offered when others were set aside may have become a letter after them.
                 after_seq = 0
                 self._schedule.hold(stream)
+            before = self._schedule.letters_stranded
             await self._redelivery.round()
+            if self._schedule.letters_stranded != before:
+                # Some of these are letters again: they are the oldest, and later ones must not go before them.
+                after_seq = 0
             # A table that was renamed meanwhile has its letters sent to another stream.
             self._note_tables()
 

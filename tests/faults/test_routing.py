@@ -365,6 +365,32 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
 
 
 @pytest.mark.usefixtures("eager")
+async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overtaken_by_later_ones(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.store.stranded.PORTION", 200)
+    monkeypatch.setattr("forwarder.listen.revival.PORTION", 200)
+    # So that a portion is several batches.
+    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 60)
+    refused = Error(
+        operation="PutRecords", stream="public-orders", error_code="AccessDeniedException", every=3, times=3
+    )
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 20) AS id",
+            *[f"UPDATE orders SET note = 'b{number}'" for number in range(29)],
+        )
+        await set_aside(database, 600)
+        served.kinesis.faults.replace([refused])
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 600)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
 async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_opened_before_they_are_sent(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

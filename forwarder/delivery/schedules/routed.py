@@ -99,6 +99,8 @@ class Routed:
         self._look_at: float | None = None
         self.records = 0
         self.bytes = 0
+        # How many letters were being sent again, and have become letters once more.
+        self.letters_stranded = 0
 
     @property
     def ready(self) -> int:
@@ -244,7 +246,8 @@ class Routed:
             heads = stream.schedule.take(max_records=_ALL, max_bytes=_ALL, now=now)
             if not heads:
                 break
-            together = chain.from_iterable((head, *head.followers) for head in heads)
+            together = list(chain.from_iterable((head, *head.followers) for head in heads))
+            self.letters_stranded += sum([record.was_set_aside for record in together])
             stranded += [record.set_aside(code=NO_STREAM, reason=reason) for record in together]
             self._settle(stream, heads)
         for record in stream.held:
