@@ -33,6 +33,7 @@ from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.revival import Revival
 from forwarder.listen.table_filter import table_filter
+from forwarder.listen.table_moves import TableMoves
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
@@ -221,7 +222,9 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         maker=maker,
         relay=relay,
         checkpoints=checkpoints,
+        schedule=routes.schedule if routes else None,
     )
+    moves = TableMoves(routes, relay) if routes else None
     intake = Intake(
         inflow.feed,
         inflow.outbox,
@@ -231,15 +234,17 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         maker=maker,
         state=setup.state,
         wants=wants,
+        moves=moves,
     )
     revival: Revival | None = None
-    if routes:
+    if routes and moves:
         revival = Revival(
             session,
             routes,
             sink=setup.sink.name,
             registry=inflow.registry,
             wants=wants,
+            moves=moves,
             redelivery=redelivery,
             checkpoints=checkpoints,
         )
