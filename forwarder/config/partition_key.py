@@ -61,6 +61,11 @@ class KeyRule:
         """Whether all changes of a table have one key."""
         return self.kind in ("table", "constant")
 
+    @property
+    def own(self) -> KeyRule:
+        """By primary key, for events that lack what this rule, or a mapping of DMS, makes keys of."""
+        return KeyRule(prefix=self.prefix, keyless=self.keyless)
+
     def renamed(self, column: Callable[[str], str]) -> KeyRule:
         """The same for a table whose columns are called otherwise."""
         pieces = tuple(renamed(piece, column) for piece in self.pieces)

@@ -265,7 +265,7 @@ def _record_maker(setup: SinkSetup, destination: Destination, database: Database
         destination,
         provenance=database.provenance,
         images=Images(database.session, metrics=setup.metrics),
-        large_rows=LargeRows(database.session, setup.sink_url.partition_key.row_columns),
+        large_rows=LargeRows(database.session, setup.sink_url.partition_key, setup.mappings),
         absent_columns=database.absent_columns,
         mappings=setup.mappings,
         hash_key_of=hash_keys(setup.sink.shards),

@@ -99,7 +99,7 @@ def record_maker(
     if renames:
         # What makes a record, or tells its key in it, is given the events under their new names.
         by_rule = renamed_keys.chooser(rule, renames.columns, make)
-        choose_key = object_mapping.chooser(renames.object_mapping, by_rule)
+        choose_key = object_mapping.chooser(renames.object_mapping, by_rule, own_keys=make(rule.own))
         provenance = replace(provenance, object_mapping=renames.object_mapping)
     format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:

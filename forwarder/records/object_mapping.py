@@ -14,6 +14,7 @@ from forwarder.config.table_mappings.object_mapping import Attribute, ObjectMapp
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
 from forwarder.records.partition_key import Chooser, shortened
+from forwarder.records.row_columns import row_images
 
 _ANY = msgspec.json.Decoder()
 
@@ -37,7 +38,10 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
 
 
 def key_of(mapping: ObjectMapping, event: Event) -> str | None:
-    """The partition key of an event by its table's mapping; None if the mapping leaves it to the sink, as it does with the primary key."""
+    """The partition key of an event by its table's mapping.
+
+    None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute. Empty: the attribute is null.
+    """
     match mapping.partition_key_type:
         case "schema-table":
             return event.table.qualified_name
@@ -46,35 +50,44 @@ def key_of(mapping: ObjectMapping, event: Event) -> str | None:
         case "constant":
             return mapping.partition_key_name
         case "attribute-name":
-            return _attribute_of(mapping, event) or event.table.qualified_name
+            return _attribute_of(mapping, event)
         case _:
             return None
 
 
-def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Chooser) -> Chooser:
-    """A chooser of partition keys: by the mapping of each table, and ``otherwise`` for those that none is for.
+def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Chooser, *, own_keys: Chooser) -> Chooser:
+    """A chooser of partition keys: by the mapping of each table, and ``otherwise`` where none says anything of keys, or the primary key.
 
     Args:
         find: the mapping of a table, whose columns are called as in the events.
+        own_keys: chooses the keys of events whose attribute is null or missing.
     """
 
     def choose(events: Sequence[Event]) -> list[str]:
         keys = otherwise(events)
         for place, event in enumerate(events):
-            if (mapping := find(event.table)) and (key := key_of(mapping, event)):
-                keys[place] = shortened(key)
+            mapping = find(event.table)
+            if mapping and mapping.partition_key_type not in (None, "primary-key"):
+                key = key_of(mapping, event)
+                keys[place] = shortened(key) if key else own_keys([event])[0]
         return keys
 
     return choose
 
 
-def _attribute_of(mapping: ObjectMapping, event: Event) -> str:
-    """The text of the attribute that the key is taken from; empty if the event has no row, or no such value."""
-    row = members(event.after or event.before or "{}")
-    for attribute in mapping.attributes:
-        if attribute.name == mapping.partition_key_name:
-            return _bare(attribute_json(attribute, row))
-    return _bare(row.get(mapping.partition_key_name, "null"))
+def _attribute_of(mapping: ObjectMapping, event: Event) -> str | None:
+    """The text of the attribute that the key is taken from: empty if it is null, None if the event lacks a column that it is made of."""
+    images = row_images(event)
+    row: dict[str, str] = {}
+    for image in images:
+        # The first image that has a column counts: with ``after = "changed"``, the new row's image lacks the columns that did not change.
+        row = members(image) | row
+        if row.keys() >= mapping.key_columns:
+            break
+    if not images or not row.keys() >= mapping.key_columns:
+        return None
+    attribute = mapping.key_attribute
+    return _bare(attribute_json(attribute, row) if attribute else row[mapping.partition_key_name])
 
 
 def _json(value: Value, row: Mapping[str, str]) -> str:

@@ -20,6 +20,20 @@ Absent = Callable[[CapturedTable, str], None]
 EVENT = b"E"
 
 
+def row_images(event: Event, *, prefers_old: bool = False) -> Sequence[str]:
+    """The images of the event's row, the new one first; of a large change, the columns that were read of them.
+
+    ``prefers_old``: the old one first. What concerns a whole table has no image of a row.
+    """
+    if event.op in TABLE_WIDE:
+        return ()
+    old, new = event.before, event.after
+    if event.stored:
+        old, new = old or event.stored.before_columns, new or event.stored.after_columns
+    images = (old, new) if prefers_old else (new, old)
+    return [image for image in images if image]
+
+
 class RowColumns:
     """The values of some columns: of the new row or, of a delete, of the old one."""
 
@@ -32,15 +46,11 @@ class RowColumns:
     def values(self, event: Event, *, prefers_old: bool = False) -> str | None:
         """The values joined by commas; None if one of the columns is not there. ``prefers_old``: of an update, those of the old row."""
         if event.op in TABLE_WIDE:
-            # What they have is no image of a row.
             return None
-        old, new = event.before, event.after
-        if event.stored:
-            old, new = old or event.stored.before_columns, new or event.stored.after_columns
-        images = (old, new) if prefers_old else (new, old)
+        images = row_images(event, prefers_old=prefers_old)
         found: list[str] = []
         for name, read in self._readers:
-            value = next((value for image in images if image and (value := read(image)) is not None), None)
+            value = next((value for image in images if (value := read(image)) is not None), None)
             if value is None:
                 # An event of the application has no columns, which is not worth telling.
                 if event.op != EVENT:

@@ -11,6 +11,7 @@ import anyio
 import asyncpg
 import pytest
 
+from forwarder.config.partition_key import BY_PRIMARY_KEY
 from forwarder.database.queries import query
 from forwarder.database.sessions import session
 from forwarder.delivery.sink import Rejection
@@ -47,7 +48,7 @@ PROMPT_SECONDS = 5.0
 POLL_INTERVAL_SECONDS = 60.0
 # No row is large.
 NO_IMAGES = SplicedBodies(Mock(), Mock())
-NO_LARGE_ROWS = LargeRows(Mock(), ())
+NO_LARGE_ROWS = LargeRows(Mock(), BY_PRIMARY_KEY)
 
 IsolationLevel = Literal["read_committed", "repeatable_read", "serializable"]
 ISOLATION_LEVELS: tuple[IsolationLevel, ...] = ("read_committed", "repeatable_read", "serializable")

@@ -154,6 +154,11 @@ class TableMappings:
             contradicted=self.contradicted,
         )
 
+    def key_columns(self, schema: str, table: str) -> frozenset[str]:
+        """The columns, as the database calls them, that any object mapping of a table makes its partition keys of."""
+        rules = self.object_mappings.matching(schema, table)
+        return frozenset().union(*(object_mapping(rule).key_columns for rule in rules))
+
     def require_distinct(self, tables: Iterable[MappedTable]) -> None:
         """See that no two of these tables get one name by the transformations. Object mappings may have them share one: a stream has no tables.
 

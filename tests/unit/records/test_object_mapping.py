@@ -6,8 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from forwarder.events import CapturedTable, Event
+from forwarder.config.partition_key import BY_PRIMARY_KEY
+from forwarder.events import CapturedTable, Event, Stored
+from forwarder.outbox.keys import member_reader
+from forwarder.records import partition_key
 from forwarder.records.object_mapping import chooser, shaped
 from forwarder.records.partition_key import Chooser
 from forwarder.records.renames import Renames
@@ -86,7 +90,10 @@ def event(table: str, after: str | None = '{"id":7,"region":"eu"}') -> Event:
 def chosen(*rules: dict[str, Any]) -> Chooser:
     """The chooser of partition keys by these rules."""
     renames = Renames(mappings_of(selection(), *rules))
-    return renames.choosing(chooser(renames.object_mapping, lambda events: ["otherwise" for _ in events]))
+    own_keys = partition_key.chooser(BY_PRIMARY_KEY, reader_of=member_reader)
+    return renames.choosing(
+        chooser(renames.object_mapping, lambda events: ["otherwise" for _ in events], own_keys=own_keys)
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,7 @@ def chosen(*rules: dict[str, Any]) -> Chooser:
         ({"partition_key_type": "constant", "partition_key_name": "one"}, "one"),
         ({"partition_key": {"value": "one"}}, "one"),
         ({"partition_key_type": "attribute-name", "partition_key_name": "region"}, "eu"),
-        ({"partition_key_type": "attribute-name", "partition_key_name": "missing"}, "crm.orders"),
+        ({"partition_key_type": "attribute-name", "partition_key_name": "missing"}, "crm.orders.7"),
         (
             {
                 "partition_key_type": "attribute-name",
@@ -127,9 +134,56 @@ def test_an_attribute_is_named_as_in_the_database_whatever_it_is_called_in_recor
     assert choose([event("orders")]) == ["eu"]
 
 
-def test_an_event_without_a_row_has_the_names_of_its_table_for_a_key() -> None:
-    parameters = {"partition_key_type": "attribute-name", "partition_key_name": "region"}
-    assert chosen(object_mapping("public.orders", parameters=parameters))([event("orders", None)]) == ["public.orders"]
+BY_REGION = {"partition_key_type": "attribute-name", "partition_key_name": "region"}
+BY_PLACE = {
+    "partition_key_type": "attribute-name",
+    "partition_key_name": "place",
+    "attribute_mappings": [{"target-attribute-name": "place", "value": "${region}/${town}"}],
+}
+OLD = '{"id":7,"region":"eu","town":"Bern"}'
+LARGE = event("orders", None)
+
+
+@pytest.mark.parametrize(
+    ("images", "key"),
+    [
+        (("", OLD), "eu/Bern"),
+        ((OLD, '{"id":7}'), "eu/Bern"),
+        ((OLD, '{"id":7,"town":"Rome"}'), "eu/Rome"),
+        ((OLD, '{"id":7,"town":null}'), "eu/"),
+        ((OLD, ""), "eu/Bern"),
+        (("", '{"id":7,"town":"Rome"}'), "public.orders.7"),
+    ],
+)
+def test_a_column_that_the_new_row_lacks_is_taken_from_the_old_one(images: tuple[str, str], key: str) -> None:
+    before, after = (image or None for image in images)
+    choose = chosen(object_mapping("public.orders", parameters=BY_PLACE))
+    assert choose([replace(event("orders"), op=b"U", before=before, after=after)]) == [key]
+
+
+@pytest.mark.parametrize("renaming", [[], [transformation("convert-uppercase", "public.orders.%")]])
+def test_a_large_row_has_the_key_that_its_columns_make(renaming: list[dict[str, Any]]) -> None:
+    choose = chosen(object_mapping("public.orders", parameters=BY_PLACE), *renaming)
+    both = Stored(9, 9, before_columns='{ "region" : "eu", "town" : "Bern" }', after_columns='{ "town" : "Rome" }')
+    assert choose([replace(LARGE, op=b"U", stored=both)]) == ["eu/Rome"]
+    assert choose([replace(LARGE, op=b"D", stored=replace(both, after_columns=None))]) == ["eu/Bern"]
+
+
+def test_a_change_whose_attribute_is_null_goes_by_its_primary_key() -> None:
+    choose = chosen(object_mapping("public.orders", parameters=BY_REGION))
+    null = replace(event("orders", '{"id":7,"region":null}'), op=b"U", before=OLD)
+    assert choose([null]) == ["public.orders.7"]
+
+
+def test_an_event_without_a_row_goes_by_its_primary_key() -> None:
+    choose = chosen(object_mapping("public.orders", parameters=BY_REGION))
+    assert choose([event("orders", None)]) == ["public.orders.7"]
+
+
+@pytest.mark.parametrize("op", [b"T", b"G", b"S"])
+def test_what_concerns_a_whole_table_goes_by_its_name(op: bytes) -> None:
+    choose = chosen(object_mapping("public.orders", parameters=BY_REGION))
+    assert choose([replace(event("orders"), op=op, key=None, key_values=None)]) == ["public.orders"]
 
 
 def test_a_key_that_kinesis_does_not_take_is_hashed() -> None:
