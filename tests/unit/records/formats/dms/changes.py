@@ -73,12 +73,12 @@ def line(
 ) -> str:
     """The record as it is written; empty if there is none."""
     rule = key_rule or KeyRule(kind=key_kind)
-    by_rule = partition_key.chooser(rule, reader_of=member_reader)
+    by_rule, own_keys = (partition_key.chooser(each, reader_of=member_reader) for each in (rule, rule.own))
     provenance = Provenance(
         origins=Origins([Origin(0, "7312459")]),
         database="shop",
         key_rule=rule,
-        choose_key=object_mapping.chooser(lambda _: mapping, by_rule),
+        choose_key=object_mapping.chooser(lambda _: mapping, by_rule, own_keys=own_keys),
         object_mapping=lambda _: mapping,
     )
     [record] = encoder(provenance, Dms(**options))([event])
