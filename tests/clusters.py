@@ -13,7 +13,7 @@ import anyio
 
 from forwarder.local import launch
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres
-from tests.databases import create_templates
+from tests.databases import create_templates, forget
 
 _NOT_DURABLE: Mapping[str, str | int] = {"fsync": "off", "full_page_writes": "off"}
 
@@ -57,7 +57,10 @@ async def copy_of_files(server: EmbeddedPostgres, settings: Mapping[str, str | i
         # As root the files belong to somebody else, whom shutil would not keep.
         await anyio.run_process(["cp", "-Rp", str(data_of(server)), directory])
         try:
-            yield copy
+            try:
+                yield copy
+            finally:
+                forget(copy)
         finally:
             with anyio.CancelScope(shield=True):
                 await copy.stop(mode="immediate")

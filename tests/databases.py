@@ -123,6 +123,12 @@ async def _superuser(postgres: EmbeddedPostgres) -> Connection:
     return known
 
 
+def forget(postgres: EmbeddedPostgres) -> None:
+    """End the session that is kept for this server, which ends too."""
+    if session := _superusers.pop(postgres, None):
+        session.terminate()
+
+
 async def _migrate(url: str) -> None:
     async with session(url, purpose="tests") as connection:
         await migrate(connection)

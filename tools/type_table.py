@@ -29,9 +29,9 @@ Made by `make docs`, which inserts one row and has each format write it; a test 
 `lambda` and `cloudevents` hold rows as PostgreSQL writes them (`row_to_json`). *absent*: the column is not in the record.
 The PostgreSQL of the wheel lacks the types marked \\*: their values are given as other servers write them.
 
-What counts is the type of the column when a row is delivered. If the column has been renamed or dropped by then, or its table has been dropped, it is the
-last type that `forwarder migrate` or a listener with such a format has seen; a listener looks every 30 s. Values of a column that neither has seen are as
-PostgreSQL writes them to JSON.
+What counts is the type of the column when a row is delivered. If the column has been renamed or dropped by then, or its table has been
+dropped, it is the last type that `forwarder migrate` or a listener with such a format has seen; a listener looks every 30 s. Values of a
+column that neither has seen are as PostgreSQL writes them to JSON.
 
 """
 _TABLE = "public.every_type"

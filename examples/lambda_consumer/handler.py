@@ -50,7 +50,8 @@ def store(change: Change) -> None:
     """Store a change, if what is stored of its row is older.
 
     What concerns a whole table (truncate, gap, schema) is stored under its name: whoever reads a row counts it as gone if the last ``truncate`` of
-    its table has a higher seq. A change of a table without a key is stored under its id, so that each of them stays.
+    its table has a higher seq. An event of the application's own, and a change whose record has no key or no schema, is stored
+    under its id, so that each of them stays.
     """
     table = table_of_rows()
     item = {"row": _name(change), "seq": change.seq, "op": change.op, "record": change.raw}
@@ -76,6 +77,6 @@ def _name(change: Change) -> str:
     place = f"{change.schema}.{change.table}"
     if change.op in ("truncate", "gap", "schema"):
         return f"{place} {change.op}"
-    if change.key is None:
+    if change.key is None or change.schema is None or change.op == "event":
         return f"{place} id {change.id}"
     return f"{place} {dict(change.key)}"

@@ -23,6 +23,8 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, OTHER = range(8)
 
 # Answers of Kinesis have five levels.
 MAX_DEPTH = 32
+# Pieces that a string may be in. Millions of empty ones would take seconds to put together.
+MAX_CHUNKS = 10_000
 
 _TIME_TAG = 1
 _MILLIS = 1000
@@ -122,7 +124,7 @@ class Reader:
     """Reads items one after the other. ``at`` is where the next one begins.
 
     Every method raises ``Malformed`` for what is not well-formed: an item that ends too late, a length that is not there, a name that is no
-    text or comes twice, more than ``MAX_DEPTH`` levels.
+    text or comes twice, more than ``MAX_DEPTH`` levels, a string in more than ``MAX_CHUNKS`` pieces.
     """
 
     __slots__ = ("_depth", "at", "data")
@@ -235,6 +237,8 @@ class Reader:
             return taken if major == BYTES else _text(taken)
         chunks: list[Any] = []
         while not self.is_over(None, len(chunks)):
+            if len(chunks) >= MAX_CHUNKS:
+                raise Malformed("a string in too many pieces")
             kind, chunk_length = self._head()
             if kind != major or chunk_length is None:
                 raise Malformed("a string of something else")

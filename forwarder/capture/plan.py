@@ -10,6 +10,7 @@ from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.columns import require_columns
+from forwarder.capture.filter_values import require_values
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
@@ -26,6 +27,7 @@ from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
 from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
+from forwarder.capture.unfit import unfit
 from forwarder.config.table_mappings import words
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
@@ -139,15 +141,17 @@ async def from_selection(
     settled = _settled(
         choose(tables, matching, exclude=exclude), rules if described is None else described, tables, registry
     )
+    if mappings := mappings_of(rules if described is None else described):
+        by_filter = {relation for relation, found in settled.items() if found.origins.get("where") == mappings.source}
+        await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
     chosen = {relation: found.options for relation, found in settled.items()}
     desired = chosen if remove else with_unnamed(tables, registry, chosen)
+    left = unfit(tables, registry, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
     rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
     later = await later_tables(
         connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
     )
-    of_mappings, idle_rules = _in_words(
-        mappings_of(rules if described is None else described), [table for table in tables if table.relation in settled]
-    )
+    of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return Difference(
         mending=mending,
         pending=tuple(pending),
@@ -155,13 +159,14 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(tables, registry, desired, prune=remove),
+            *plan(tables, registry, {one: desired[one] for one in desired if one not in left}, prune=remove),
             *later.changes,
         ),
         remark="" if desired else NO_SELECTION,
         warnings=(
             *rights.warnings,
             *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
+            *left.values(),
             *later.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),

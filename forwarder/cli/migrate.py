@@ -21,6 +21,7 @@ from forwarder.capture.table_rules import rules_of
 from forwarder.capture.trigger_plan import Remove
 from forwarder.cli.migrate_run import Ask, Mode, carry_out
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.unlistened_mappings import unlistened
 from forwarder.config.settings import DatabaseSettings
 from forwarder.config.table_mappings.file import load_mappings
 from forwarder.database.sessions import Connection
@@ -116,7 +117,12 @@ def migrate(
     if down:
         _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
         return
-    rules = rules_of(loaded.table, load_mappings(table_mappings or loaded.table_mappings))
+    mappings = load_mappings(table_mappings or loaded.table_mappings)
+    if table_mappings and mappings:
+        warning = unlistened(mappings, path=table_mappings, in_settings=loaded.table_mappings)
+        if warning:
+            typer.echo(f"forwarder: warning: {warning}", err=True)
+    rules = rules_of(loaded.table, mappings)
     # The command line says which tables, the files say how. A mapping file that is named on it says both.
     named = [Rule(match=Pattern(pattern)) for pattern in table or ()]
     selected = [*named, *(rules[:1] if table_mappings else ())] if named else rules

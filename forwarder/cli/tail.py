@@ -16,7 +16,9 @@ from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, seq_of, settings, time_of
 from forwarder.cli.tail_output import Output
 from forwarder.cli.tail_selection import Selection
+from forwarder.cli.terminal_text import safe
 from forwarder.config.sink_url import FileTarget, KinesisTarget, parse
+from forwarder.config.stream_template import stream_of
 from forwarder.consumer.reading.file_reader import read_file
 from forwarder.consumer.reading.start import Start
 from forwarder.errors import Misconfigured, plain_errors
@@ -79,6 +81,11 @@ def tail(
     target = parse(url).target
     if not isinstance(target, KinesisTarget | FileTarget):
         raise Misconfigured(f"URL {url!r} cannot be read; write kinesis://STREAM?region=eu-west-1 or file:PATH")
+    if isinstance(target, KinesisTarget) and target.is_routed:
+        one = stream_of(target.stream, schema="public", table="orders")
+        raise Misconfigured(
+            f"{target} is a stream for each table; name the one to read, such as kinesis://{one}?region=eu-west-1"
+        )
     place = _place(start)
     if place == "latest" and not follow:
         raise Misconfigured(
@@ -135,7 +142,7 @@ async def _run(
         # What is left in the buffer of standard output would be written at exit, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     else:
-        typer.echo(f"forwarder: {output.tally.summary()}", err=True)
+        typer.echo(f"forwarder: {safe(output.summary())}", err=True)
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

@@ -76,11 +76,12 @@ def _details(change: Change) -> str:
     if change.stored_at:
         return f"stored at {change.stored_at}"
     moved = [f"moved {way} {_row(key, between='=')}" for way, key in _moves(change)]
-    row = change.after if change.after is not None else change.before
-    if change.before is not None and change.after is not None and change.op == "update":
-        told = _differences(change.before, change.after)
+    before, after = _columns(change, change.before), _columns(change, change.after)
+    if before is not None and after is not None and change.op == "update":
+        told = _differences(before, after)
     else:
-        told = _row({name: value for name, value in (row or {}).items() if name not in (change.key or {})}, between="=")
+        row = after if after is not None else before or {}
+        told = _row({name: value for name, value in row.items() if name not in (change.key or {})}, between="=")
     return ", ".join(filter(None, (*moved, told)))
 
 
@@ -91,10 +92,21 @@ def _moves(change: Change) -> Iterator[tuple[str, Row]]:
         yield "to", change.moved_to
 
 
+def _columns(change: Change, row: Row | None) -> Row | None:
+    """The row with its columns as members, where an object mapping of DMS has put them into ``_doc``."""
+    if change.format != "dms" or row is None or not isinstance(columns := row.get("_doc"), dict):
+        return row
+    return {**columns, **{name: value for name, value in row.items() if name != "_doc"}}
+
+
 def _differences(before: Row, after: Row) -> str:
-    changed = [name for name in after if name not in before or before[name] != after[name]]
-    told = [f"{name}: {_value(before.get(name))} → {_value(after[name])}" for name in changed[:_SHOWN_MEMBERS]]
-    return ", ".join(told)
+    """``a: 1 → 2`` for a column that has changed, ``b=3`` for one whose old value the record does not tell."""
+    told = (
+        f"{name}: {_value(before[name])} → {_value(value)}" if name in before else f"{name}={_value(value)}"
+        for name, value in after.items()
+        if name not in before or before[name] != value
+    )
+    return ", ".join(islice(told, _SHOWN_MEMBERS))
 
 
 def _row(row: Row, *, between: str) -> str:

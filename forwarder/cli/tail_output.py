@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from forwarder.cli.tail_lines import line
+from forwarder.cli.tail_seen import Seen
 from forwarder.cli.tail_selection import Selection
 from forwarder.cli.terminal_text import safe
 from forwarder.consumer import Change, Deduplicator, Unreadable, decode
@@ -62,6 +63,7 @@ class Output:
         self._stop = stop
         self._console = Console(highlight=False, markup=False)
         self._repeats = Deduplicator()
+        self._seen = Seen(tables=bool(selection.tables), keys=selection.key is not None)
 
     def take(self, records: Sequence[StoredRecord]) -> None:
         """Count these records, and show what there is to be shown."""
@@ -76,6 +78,11 @@ class Output:
             raise Refused(f"cannot write to standard output: {error.strerror}") from error
         if self.is_broken or self._is_full():
             self._stop()
+
+    def summary(self) -> str:
+        """How much was read; and if nothing of it was shown, what could have been."""
+        hint = self._seen.hint() if self.tally.changes and not self.tally.shown else ""
+        return f"{self.tally.summary()}; {hint}" if hint else self.tally.summary()
 
     def _is_full(self) -> bool:
         return self._count is not None and self.tally.shown >= self._count
@@ -102,6 +109,7 @@ class Output:
         self._repeats.handled(change)
         self.tally.changes += 1
         self.tally.repeats += is_repeat
+        self._seen.add(change, partition_key)
         if self._selection.takes(change, partition_key=partition_key):
             self.tally.shown += 1
             yield change.raw.translate(_ONE_LINE) if self._as_json else line(change, record, is_repeat=is_repeat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class Selection:
         """Whether this change is to be shown; ``partition_key`` is that of its record."""
         return (
             (not self.tables or self._is_of_tables(change))
-            and (self.key is None or self.key in (partition_key, _values(change)))
+            and (self.key is None or self.key in keys_of(change, partition_key))
             and (self.first_seq is None or (change.seq is not None and change.seq >= self.first_seq))
             and (self.first_at is None or change.at is None or change.at >= self.first_at)
         )
@@ -42,8 +42,22 @@ class Selection:
         return any(pattern.matches(name) for pattern in self.tables)
 
 
-def _values(change: Change) -> str | None:
-    return ",".join(map(_text, change.key.values())) if change.key else None
+def keys_of(change: Change, partition_key: str | None) -> Iterator[str]:
+    """What this change can be found by: the partition keys of its record, and the values of its primary key."""
+    if change.key:
+        yield ",".join(map(_text, change.key.values()))
+    for told in filter(None, (partition_key, change.partition_key)):
+        yield told
+        if not change.key and (values := _values_in(told, change)):
+            yield values
+
+
+def _values_in(partition_key: str, change: Change) -> str:
+    """The values of the primary key in a partition key, 42 in public.orders.42; empty if it is no such key."""
+    if change.schema and change.table:
+        prefix = f"{change.schema}.{change.table}."
+        return partition_key.removeprefix(prefix) if partition_key.startswith(prefix) else ""
+    return "".join(partition_key.split(".", 2)[2:])
 
 
 def _text(value: Any) -> str:

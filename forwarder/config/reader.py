@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from forwarder.config.section import Section
 from forwarder.config.settings import DEFAULT_SINK, SINK_NAME, Settings
 from forwarder.config.suggestions import nearest
+from forwarder.config.texts import unsound
 from forwarder.errors import Misconfigured
 
 DEFAULT_FILE = Path("forwarder.toml")
@@ -41,6 +42,8 @@ def load(
         values["table_mappings"] = source.parent / named_file
     _overlay(values, _from_environment(environment))
     _overlay(values, flags or {})
+    if problem := unsound(values):
+        raise Misconfigured(f"setting {problem}")
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

@@ -27,6 +27,8 @@ class Change:
     # The partition that was written, if the table has any.
     partition: str | None = None
     key: Row | None = None
+    # The partition key, where the record itself tells it.
+    partition_key: str | None = None
     before: Row | None = None
     after: Row | None = None
     # The same in every repeat of the record.

@@ -14,7 +14,6 @@ from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
 from forwarder.consumer.unreadable import Unreadable
-from forwarder.consumer.written_float import WrittenFloat
 
 # int() takes no more.
 _MOST_DIGITS = 4300
@@ -71,7 +70,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def _decoder(*, floats: bool, long: bool) -> JSONDecoder:
     return JSONDecoder(
-        parse_float=WrittenFloat if floats else Decimal,
+        parse_float=float if floats else Decimal,
         parse_int=_short_or_exact if long else int,
         parse_constant=_refuse,
     )

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from forwarder.consumer.change import Change
 
 
 def lane_of(change: Change) -> str | None:
-    """The row that the change is of, as one text; its seqs rise. None if there is no key, or no seq.
+    """The row that the change is of, as one text; its seqs rise. None if the record does not tell all of it, or nothing says that they rise.
 
-    Events of the application's own have none either: two transactions may make events of one key at a time, and the later one may have the lower seq.
+    ``["7312459/16384","public","orders","{'id': 42}"]``: where it was captured, schema, table, key. Two rows never have one text:
 
-    ``["7312459/16384","public","orders","{'id': 42}"]``: where it was captured, schema, table, key.
+    1. A table without its schema may be one of several.
+    2. Without an id (debezium, dms) the origin is a name that somebody has chosen, or nobody; two databases may have the same.
+    3. Two keys may be one float (``decode(…, floats=True)``).
+    4. Events of the application's own are no row. Two of one key may come in another order than that of their seqs.
     """
-    if change.seq is None or not change.key or change.op == "event":
+    told = change.id, change.origin, change.schema, change.table
+    if change.seq is None or not change.key or not all(told) or change.op == "event" or _has_floats(change.key):
         return None
     return json.dumps([change.origin, change.schema, change.table, repr(dict(change.key))], separators=(",", ":"))
+
+
+def _has_floats(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_floats, value.values()))
+    return any(map(_has_floats, value)) if isinstance(value, list) else isinstance(value, float)
 
 
 def identity_of(change: Change) -> str | None:

@@ -14,6 +14,7 @@ from forwarder.errors import Oversized, plain_errors
 from forwarder.health import ServiceState
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
+from forwarder.listen.table_moves import TableMoves
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
@@ -41,8 +42,12 @@ class Intake:
         state: ServiceState,
         wants: TableFilter | None = None,
         ahead: Ahead | None = None,
+        moves: TableMoves | None = None,
     ) -> None:
-        """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped."""
+        """``wants`` tells which tables the sink is for; None: for all. ``ahead``, what was delivered beyond the position, is skipped.
+
+        ``moves``: None if the sink has but one stream.
+        """
         self._feed = feed
         self._outbox = outbox
         # Up to `_position` pages are read, and up to `_taken` they are with the relay.
@@ -52,6 +57,7 @@ class Intake:
         self._state = state
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
+        self._moves = moves
         self._ahead = None if ahead and ahead.is_behind(position) else ahead
         # The transactions of which the next page may have more changes.
         self._transactions = Transactions()
@@ -128,6 +134,8 @@ class Intake:
         if ahead := self._ahead:
             events = [event for event in events if not ahead.has(event.txid, event.seq)]
         packed = await self._maker.records(events, any_stored=page.any_stored)
+        if self._moves:
+            self._moves.take({event.table for event in events}, page.position)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         self._taken = page.position
         if ahead and ahead.is_behind(page.position):

@@ -28,10 +28,12 @@ from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.revival import Revival
 from forwarder.listen.table_filter import table_filter
+from forwarder.listen.table_moves import TableMoves
 from forwarder.listen.watchdog import Watchdog
 from forwarder.metrics import SinkMetrics
 from forwarder.outbox.source import Inflow, Source
@@ -61,6 +63,8 @@ class SinkSetup:
     survey: Survey
     # The names that records have, if they are others than the database's.
     mappings: TableMappings | None = None
+    # Of the file that they are from; shared by all sinks.
+    mappings_check: MappingsCheck | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,10 @@ async def _database_side(
     )
     tenure = await _tenure(setup, positions)
     absent_columns = AbsentColumns(setup.sink.name, setup.sink_url.partition_key, table_filter(setup.sink.tables))
-    await absent_columns.look(session.connection, [table for table, _ in inflow.registry.tables.values()])
+    captured = [table for table, _ in inflow.registry.tables.values()]
+    await absent_columns.look(session.connection, captured)
+    if setup.mappings_check:
+        await setup.mappings_check.look(session.connection, captured)
     database = await database_name(session.connection)
     return DatabaseSide(
         session=session,
@@ -215,7 +222,9 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         maker=maker,
         relay=relay,
         checkpoints=checkpoints,
+        schedule=routes.schedule if routes else None,
     )
+    moves = TableMoves(routes, relay) if routes else None
     intake = Intake(
         inflow.feed,
         inflow.outbox,
@@ -225,15 +234,17 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         maker=maker,
         state=setup.state,
         wants=wants,
+        moves=moves,
     )
     revival: Revival | None = None
-    if routes:
+    if routes and moves:
         revival = Revival(
             session,
             routes,
             sink=setup.sink.name,
             registry=inflow.registry,
             wants=wants,
+            moves=moves,
             redelivery=redelivery,
             checkpoints=checkpoints,
         )

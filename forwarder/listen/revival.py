@@ -7,6 +7,9 @@ A stream is parked meanwhile (``forwarder.delivery.schedules.routed``): newer ch
 3. The last portion is not full: the stream is held, so that changes wait in memory. The letters so far are stored, and the last 530 are sent.
 4. No letter is left: the changes in memory go into the stream, and those that come.
 
+If the last portion is being sent when memory becomes full, the stream is parked again, and what was held becomes letters: so from 2. again.
+A stream that a renamed table has come to is held at first (``forwarder.listen.table_moves``), and goes through 3. and 4. in the same way.
+
 If the stream is lost on the way, all goes on from the letters that are left; so it does after a crash.
 """
 
@@ -23,6 +26,7 @@ from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.table_filter import TableFilter
+from forwarder.listen.table_moves import TableMoves
 from forwarder.outbox.registry import Registry
 from forwarder.store import stranded
 from forwarder.store.stranded import PORTION
@@ -43,6 +47,7 @@ class Revival:
         sink: str,
         registry: Registry,
         wants: TableFilter | None,
+        moves: TableMoves,
         redelivery: Redelivery,
         checkpoints: Checkpoints,
     ) -> None:
@@ -51,7 +56,8 @@ class Revival:
         self._streams, self._schedule = routes.streams, routes.schedule
         self._sink = sink
         self._registry = registry
-        self._wants = wants
+        self._wants = wants or (lambda _: True)
+        self._moves = moves
         self._redelivery = redelivery
         self._checkpoints = checkpoints
         self._turn = anyio.Lock()
@@ -62,13 +68,15 @@ class Revival:
         Raises:
             Unavailable: the database does not answer.
         """
-        wants = self._wants or (lambda _: True)
-        self._streams.expect(table for table in self._tables if wants(table) and not table.is_of_events)
+        self._streams.expect(table for table in self._tables if self._wants(table) and not table.is_of_events)
         async with self._session.turn:
             with_letters = await stranded.tables(self._session.connection, sink=self._sink, code=NO_STREAM)
+        self._note_tables()
         for table in self._tables:
             if table.id in with_letters:
+                self._moves.note([table])
                 self._schedule.park(self._streams.stream_of(table))
+        self._moves.expect_letters_of(with_letters)
 
     async def run(self) -> None:
         """Bring back what can be brought back, until cancelled.
@@ -83,13 +91,14 @@ class Revival:
     async def round(self) -> None:
         """Bring back every stream that can be written to again."""
         async with self._turn:
+            self._note_tables()
             for stream in self._schedule.revivable:
                 await self._revive(stream)
 
     async def _revive(self, stream: str) -> None:
-        table_ids = {table.id for table in self._tables if self._streams.stream_of(table) == stream}
         after_seq = letters = 0
-        while self._streams.objection(stream) is None:
+        while self._streams.objection(stream) is None and self._moves.may_revive(stream):
+            table_ids = self._moves.tables_of(stream)
             is_held = self._schedule.is_held(stream)
             # What was set aside so far is not a letter before it is stored.
             await self._checkpoints.save()
@@ -97,6 +106,8 @@ class Revival:
                 asked = await stranded.ask(
                     self._session.connection, sink=self._sink, code=NO_STREAM, table_ids=table_ids, after_seq=after_seq
                 )
+            # In between it may have been parked, since memory was full, and then what was held is set aside, and no letter yet.
+            is_held = is_held and self._schedule.is_held(stream)
             if is_held and not asked.letters and not after_seq:
                 self._schedule.release(stream)
                 logger.info("what was set aside for the stream is sent", extra={"stream": stream, "letters": letters})
@@ -107,7 +118,16 @@ class Revival:
                 # Once more from the first one: one that was being offered when others were set aside may have become a letter after them.
                 after_seq = 0
                 self._schedule.hold(stream)
+            before = self._schedule.letters_stranded
             await self._redelivery.round()
+            if self._schedule.letters_stranded != before:
+                # Some of these are letters again: they are the oldest, and later ones must not go before them.
+                after_seq = 0
+            # A table that was renamed meanwhile has its letters sent to another stream.
+            self._note_tables()
+
+    def _note_tables(self) -> None:
+        self._moves.note(table for table in self._tables if self._moves.knows(table) or self._wants(table))
 
     @property
     def _tables(self) -> list[CapturedTable]:

@@ -18,8 +18,10 @@ from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
+from forwarder.listen.contradictions import Contradictions
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.leader import SinkSetup
+from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import require_order
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
@@ -52,6 +54,8 @@ class Service:
         """
         _check_files(sinks)
         self._mappings = load_mappings(settings.table_mappings)
+        of_records = self._mappings and self._mappings.telling(Contradictions(self._mappings.source).tell)
+        mappings_check = MappingsCheck(self._mappings) if self._mappings else None
         self._settings = settings
         self._database_url = database_url
         # Whether the format of any sink asks for the types of columns.
@@ -71,7 +75,8 @@ class Service:
                     metrics=metrics.sink(sink.name),
                     newcomers=newcomers,
                     survey=self._survey,
-                    mappings=self._mappings,
+                    mappings=of_records,
+                    mappings_check=mappings_check,
                     memory=MemoryLimits(
                         max_events=settings.listen.max_events,
                         # In equal parts, whether a sink uses its part or not: so one that is stuck takes no memory from the others.

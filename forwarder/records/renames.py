@@ -71,7 +71,7 @@ class Renames:
             found = self._tables[table] = _renamed(table, self._mappings)
             mapping = self._mappings.object_mapping(table.schema, table.name)
             if found and mapping:
-                mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column)
+                mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column, found.old_names)
             self._object_mappings[found.table if found else table] = mapping
             if found and found.columns:
                 self._columns[found.table] = found.columns.name
@@ -83,9 +83,7 @@ class _Renamed:
 
     def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
         self.columns = Relabel(names.column) if names.renames_columns else None
-        self._old_values = before_image and Relabel(
-            lambda name: f"{before_image.column_prefix}{names.column(name)}{before_image.column_suffix}"
-        )
+        self._old_values = before_image and Relabel(lambda name: before_image.name(names.column(name)))
         self._only_key = before_image is not None and before_image.column_filter == "pk-only"
         self.table = msgspec.structs.replace(
             table,
@@ -94,6 +92,10 @@ class _Renamed:
             key_columns=tuple(tuple(map(names.column, known)) for known in table.key_columns),
             columns=_renamed_columns(table.columns, names.column),
         )
+
+    def old_names(self, column: str) -> tuple[str, ...]:
+        """The name under which the old value of a column may be beside the new one."""
+        return (self._old_values.name(column),) if self._old_values else ()
 
     def event(self, event: Event) -> Event:
         """The event under these names."""

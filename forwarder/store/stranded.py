@@ -39,3 +39,13 @@ async def ask(connection: Connection, *, sink: str, code: str, table_ids: Collec
         row = await connection.fetchrow(query("ask_stranded"), sink, code, list(table_ids), after_seq, PORTION)
     assert row is not None, "an aggregate has one row"
     return Asked(letters=row["letters"], last_seq=row["last_seq"])
+
+
+async def unask(connection: Connection, *, sink: str, code: str) -> None:
+    """Take back what was asked for, of all tables.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with database_errors("cannot change the dead letters"):
+        await connection.execute(query("unask_stranded"), sink, code)

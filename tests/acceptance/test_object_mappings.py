@@ -72,6 +72,36 @@ async def test_all_columns_are_in_a_document_under_the_names_of_the_records(data
     assert record["metadata"]["table-name"] == "CustomerData"
 
 
+@pytest.mark.parametrize("action", ["map-record-to-record", "map-record-to-document"])
+async def test_an_excluded_column_is_in_no_part_of_a_record(database: Database, tmp_path: Path, action: str) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        object_mapping("public.customers", action, parameters={"exclude_columns": ["phone", "id"]}),
+        transformation("convert-uppercase", "public.customers.phone"),
+        transformation("add-before-image-columns", "public.customers", before_image_def={"column-filter": "all"}),
+    ]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}?format=dms&EnableBeforeImage=true&ColumnFilter=all",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute(CUSTOMERS)
+        await operator.says("migrate")
+        await owner.execute("INSERT INTO public.customers VALUES (1777777712, 'Randy', 'Marsh', '7777777-34', true)")
+        await owner.execute("UPDATE public.customers SET first = 'Stan', phone = '7777777-56'")
+        await owner.execute("UPDATE public.customers SET id = 1777777713")
+        await owner.execute("DELETE FROM public.customers")
+    await operator.says("listen", "--once")
+    assert [json.loads(line)["metadata"]["operation"] for line in changes.read_text().splitlines()] == [
+        *("insert", "update", "delete", "update", "delete")
+    ]
+    assert "Randy" in changes.read_text()
+    assert "7777777" not in changes.read_text()
+
+
 @pytest.mark.parametrize(
     ("parameters", "key"),
     [

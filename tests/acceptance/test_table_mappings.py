@@ -155,3 +155,82 @@ async def test_the_mappings_of_one_of_several_tasks_get_a_file_of_their_own(tmp_
     assert 'table_mappings = "table-mappings.json"' in (written / "forwarder.toml").read_text()
     (rule,) = json.loads((written / "table-mappings.json").read_text())["rules"]
     assert rule["object-locator"]["table-name"] == "b"
+
+
+async def test_a_column_that_comes_later_and_that_rules_contradict_each_other_about_stops_no_sink(
+    database: Database, tmp_path: Path
+) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        transformation("add-prefix", "public.%.a%", value="x_"),
+        transformation("add-suffix", "public.%.%z", value="_x"),
+    ]
+    env = {"FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": f"file:{changes}"}
+    files = {"forwarder.toml": 'table_mappings = "mappings.json"\n', "mappings.json": numbered(*rules)}
+    operator = Operator(env, tmp_path, files)
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.page (id integer PRIMARY KEY, a text)")
+        await operator.says("migrate")
+        await owner.execute("ALTER TABLE public.page ADD az text")
+        await owner.execute("INSERT INTO public.page VALUES (1, 'a', 'az'), (2, 'b', 'bz')")
+    async with command("listen", "--once", env=env, directory=tmp_path / "listen", files=files) as listener:
+        assert await listener.ends() == 0
+    assert [record["after"] for record in records(changes)] == [
+        {"id": 1, "x_a": "a", "az": "az"},
+        {"id": 2, "x_a": "b", "az": "bz"},
+    ]
+    assert listener.stderr.count("rules contradict each other, and none of them counts") == 1
+    assert "rule-ids 2 and 3 say different things of column az of public.page" in listener.stderr
+
+
+async def test_a_file_that_migrate_has_not_seen_is_checked_when_listen_starts(
+    database: Database, tmp_path: Path
+) -> None:
+    both_called_id = transformation("rename", "public.people.nm", value="id")
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": "stdout:",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    before = Operator(env, tmp_path / "before", {"mappings.json": numbered(selection("public.people"))})
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.people (id integer PRIMARY KEY, nm text)")
+    await before.says("migrate")
+    changed = {"mappings.json": numbered(selection("public.people"), both_called_id)}
+
+    async with command("listen", "--once", env=env, directory=tmp_path / "after", files=changed) as run:
+        assert await run.ends() == 0
+
+    (warning,) = [line for line in run.stderr.splitlines() if "the table mappings do not fit" in line]
+    assert "rule-id 2: columns id and nm of public.people would both be called id" in warning
+    assert "run `forwarder migrate`" in warning
+
+
+async def test_a_file_that_fits_is_not_warned_of(database: Database, tmp_path: Path) -> None:
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": "stdout:",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    files = {
+        "mappings.json": numbered(selection("public.people"), transformation("rename", "public.people.nm", value="NM"))
+    }
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.people (id integer PRIMARY KEY, nm text)")
+    await Operator(env, tmp_path, files).says("migrate")
+    async with command("listen", "--once", env=env, directory=tmp_path / "listen", files=files) as run:
+        assert await run.ends() == 0
+    assert "warning" not in run.stderr
+
+
+async def test_migrate_warns_of_a_file_that_listen_would_not_read(database: Database, tmp_path: Path) -> None:
+    rename = transformation("rename", "public.people.nm", value="NM")
+    files = {"mappings.json": numbered(selection("public.people"), rename)}
+    env = {"FORWARDER_DATABASE_URL": database.url}
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.people (id integer PRIMARY KEY, nm text)")
+    arguments = ("migrate", "--table-mappings", "mappings.json")
+    async with command(*arguments, env=env, directory=tmp_path / "migrate", files=files) as run:
+        assert await run.ends() == 0
+    assert "forwarder: warning: rule-id 2 of mappings.json is about records" in run.stderr

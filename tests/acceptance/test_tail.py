@@ -143,6 +143,21 @@ async def test_a_partition_key_chooses_too(served: Served, operator: Operator) -
     assert await operator.says("tail", served.sink, "--key", "public.orders.43") == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (["--table", "public.customers"], "tables seen were public.orders, public.items"),
+        (["--key", "public.customers.1"], "keys seen were 42, 43"),
+    ],
+)
+async def test_where_nothing_is_shown_the_summary_names_what_was_there(
+    file: Path, tmp_path: Path, option: list[str], hint: str
+) -> None:
+    async with command("tail", f"file:{file}", *option, env={}, directory=tmp_path / "tail") as run:
+        assert await run.ends() == 0
+        assert run.stderr.endswith(f"0 shown; {hint}\n")
+
+
 async def test_a_repeat_is_marked(file: Path, operator: Operator) -> None:
     lines = (await operator.says("tail", f"file:{file}")).splitlines()
     assert [line.endswith("  repeat") for line in lines] == [False, False, False, True, False]
@@ -276,6 +291,11 @@ WRONG = [
     (["tail", "changes"], 2, "unknown sink kind"),
     (["tail", "kinesis://changes?regoin=eu-west-1"], 2, "did you mean 'region'"),
     (["tail", "kinesis://changes?region=moon-1"], 2, "region 'moon-1' is unknown"),
+    (
+        ["tail", "kinesis://cdc-{schema}-{table}?region=eu-west-1"],
+        2,
+        "name the one to read, such as kinesis://cdc-public-orders?",
+    ),
     (["tail", "file:changes", "--from", "yesterday"], 2, "neither a time such as"),
     (["tail", "file:changes", "--from", "0"], 2, "a seq is a whole number"),
     (["tail", "file:changes", "--from", "2999-01-01"], 2, "in the future"),

@@ -11,8 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
+from forwarder.delivery.schedules.routed import Routed
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
+from forwarder.store import stranded
+from forwarder.store.stranded import Asked
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.listening import (
@@ -100,6 +103,15 @@ async def letters(database: Database) -> Sequence[tuple[str, int]]:
     return [(code, count) for code, count in rows]
 
 
+async def set_aside(database: Database, count: int) -> None:
+    """Wait until there are so many letters, all for want of their stream."""
+
+    async def are_set_aside() -> bool:
+        return await letters(database) == [("no-stream", count)]
+
+    await eventually(are_set_aside, within_seconds=60)
+
+
 async def warned(service: Service, *streams: str) -> None:
     """Wait until these streams, and no others, are in the warnings."""
 
@@ -150,11 +162,7 @@ async def test_a_missing_stream_is_its_tables_trouble_alone_and_gets_all_in_orde
         )
         await arrived(served, "items", 300)
         assert service.states["default"].ready
-
-        async def are_set_aside() -> bool:
-            return await letters(database) == [("no-stream", 400)]
-
-        await eventually(are_set_aside)
+        await set_aside(database, 400)
         served.kinesis.create_stream("public-orders", shards=2)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(write_on, database)
@@ -287,4 +295,133 @@ async def test_a_listener_that_is_killed_while_a_stream_is_missing_loses_and_rev
     assert_in_order(served, "orders")
     assert_in_order(served, "items")
     await Operator(env, tmp_path).says("listen", "--once")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_renamed_tables_letters_are_sent_before_its_newer_changes(database: Database, served: Served) -> None:
+    served.kinesis.create_stream("public-orders2", shards=2)
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 5) AS id")
+        await set_aside(database, 5)
+        await execute(database, "ALTER TABLE orders RENAME TO orders2", "UPDATE orders2 SET note = 'b'")
+        await arrived(served, "orders2", 10)
+        assert_in_order(served, "orders2")
+        served.kinesis.create_stream("public-orders")
+        await execute(database, "ALTER TABLE orders2 RENAME TO orders", "UPDATE orders SET note = 'c'")
+        await arrived(served, "orders", 5)
+    assert await letters(database) == []
+
+
+async def test_a_renamed_tables_newer_changes_wait_for_those_that_wait_for_its_old_stream(
+    database: Database, served: Served, eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.delivery.schedules.routed.STRAND_SECONDS", 2.0)
+    served.kinesis.create_stream("public-orders2", shards=2)
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 5) AS id",
+            "INSERT INTO items VALUES (1)",
+        )
+        await arrived(served, "items", 1)
+        # What was inserted is in memory, and no letter yet.
+        await execute(database, "ALTER TABLE orders RENAME TO orders2", "UPDATE orders2 SET note = 'b'")
+        await arrived(served, "orders2", 10)
+    assert_in_order(served, "orders2")
+    assert await letters(database) == []
+
+
+async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before_its_newer_changes(
+    database: Database, served: Served, tmp_path: Path
+) -> None:
+    env = {
+        **CREDENTIALS,
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": routed(served),
+        "FORWARDER_LISTEN_MAX_EVENTS": "50",
+        "FORWARDER_LISTEN_PAGE_ROWS": "20",
+    }
+    served.kinesis.create_stream("public-orders2", shards=2)
+    async with command("listen", env=env, directory=tmp_path / "killed") as listener:
+        await listener.says("listening")
+        # More than the memory takes, so that they become letters at once.
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")
+        await set_aside(database, 100)
+        await execute(database, "ALTER TABLE orders RENAME TO orders2", "UPDATE orders2 SET note = 'b'")
+
+        async def some_have_arrived() -> bool:
+            return len(stored(served, "orders2")) > 0
+
+        await eventually(some_have_arrived, within_seconds=30)
+        await listener.kill()
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await arrived(served, "orders2", 200)
+    assert_in_order(served, "orders2")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overtaken_by_later_ones(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.store.stranded.PORTION", 200)
+    monkeypatch.setattr("forwarder.listen.revival.PORTION", 200)
+    # So that a portion is several batches.
+    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 60)
+    refused = Error(
+        operation="PutRecords", stream="public-orders", error_code="AccessDeniedException", every=3, times=3
+    )
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 20) AS id",
+            *[f"UPDATE orders SET note = 'b{number}'" for number in range(29)],
+        )
+        await set_aside(database, 600)
+        served.kinesis.faults.replace([refused])
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 600)
+    assert_in_order(served, "orders")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_opened_before_they_are_sent(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, hold = stranded.ask, Routed.hold
+    schedules: list[Routed] = []
+    has_filled = False
+
+    def noted_hold(schedule: Routed, stream: str) -> None:
+        schedules.append(schedule)
+        hold(schedule, stream)
+
+    async def is_parked() -> bool:
+        return not schedules[0].is_held("public-orders")
+
+    async def ask_while_memory_fills(*arguments: Any, **options: Any) -> Asked:
+        nonlocal has_filled
+        asked = await ask(*arguments, **options)
+        if schedules and not asked.letters and not has_filled:
+            has_filled = True
+            await execute(database, "UPDATE orders SET note = 'b'")
+            await eventually(is_parked)
+        return asked
+
+    monkeypatch.setattr(Routed, "hold", noted_hold)
+    monkeypatch.setattr(stranded, "ask", ask_while_memory_fills)
+    async with listening(database.url, routed(served), page_rows=20, max_events=50) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")
+        await set_aside(database, 100)
+        served.kinesis.create_stream("public-orders", shards=2)
+        await arrived(served, "orders", 200)
+        assert has_filled
+    assert_in_order(served, "orders")
     assert await letters(database) == []

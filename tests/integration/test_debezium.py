@@ -261,3 +261,41 @@ async def test_every_type_of_postgresql_has_a_record_in_every_mode(database: Dat
         row = loaded(line)["after"]
         for name, kind in KINDS.items():
             assert row.get(name) is None or isinstance(row[name], kind), (name, row[name])
+
+
+async def test_large_rows_are_numbered_in_their_transaction_as_all_others(database: Database, tmp_path: Path) -> None:
+    operator = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.note (id integer PRIMARY KEY, text text)")
+        await operator.says("migrate", "--table", "public.note")
+        # Every second one is left in the database until it is sent.
+        rows = "SELECT id, repeat('x', CASE WHEN id % 2 = 0 THEN 1200000 ELSE 1 END) FROM generate_series(1, 5) AS id"
+        await owner.execute(f"INSERT INTO public.note {rows}")
+        await owner.execute("UPDATE public.note SET text = text || 'y'")
+    options = "format=debezium&provide.transaction.metadata=true"
+    await operator.says("listen", "--once", "--sink", f"file:{tmp_path}/out?{options}")
+
+    records = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    assert [record["after"]["id"] for record in records] == [1, 2, 3, 4, 5] * 2
+    assert [record["transaction"]["data_collection_order"] for record in records] == [1, 2, 3, 4, 5] * 2
+
+
+async def test_changes_of_transactions_at_the_same_time_are_numbered_in_each(
+    database: Database, tmp_path: Path
+) -> None:
+    operator = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with connected(database.url) as one, connected(database.url) as other:
+        await one.execute("CREATE TABLE public.note (id integer PRIMARY KEY)")
+        await operator.says("migrate", "--table", "public.note")
+        for session in (one, other):
+            await session.execute("BEGIN")
+        for id in range(1, 7):
+            await (one if id % 2 else other).execute(f"INSERT INTO public.note VALUES ({id})")
+        for session in (one, other):
+            await session.execute("COMMIT")
+    options = "format=debezium&provide.transaction.metadata=true"
+    await operator.says("listen", "--once", "--sink", f"file:{tmp_path}/out?{options}")
+
+    records = [json.loads(line) for line in (tmp_path / "out").read_bytes().splitlines()]
+    orders = {record["after"]["id"]: record["transaction"]["data_collection_order"] for record in records}
+    assert orders == {1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3}

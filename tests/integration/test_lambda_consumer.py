@@ -96,6 +96,14 @@ def test_tables_without_a_key_keep_all_of_their_changes(table: Any) -> None:
     assert sorted(stored(table).values()) == [1, 2, 3]
 
 
+def test_of_events_of_the_application_each_is_kept(table: Any) -> None:
+    key = {"key": "42"}
+    handler(
+        event(record(2, "event", key=key, table="outboxevent"), record(1, "event", key=key, table="outboxevent")), None
+    )
+    assert stored(table) == {f"public.outboxevent id 7/1/{seq:016x}": seq for seq in (1, 2)}
+
+
 def test_an_aggregate_is_taken_apart(table: Any) -> None:
     handler(event(kpl.encode("public.orders.42", [record(1, key=ROW), record(2, key=ROW)])), None)
     assert stored(table) == {NAME: 2}

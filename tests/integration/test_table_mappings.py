@@ -109,6 +109,51 @@ async def test_every_operator_compares_by_the_type_of_the_column(
     assert [after and after["id"] for after in await sent(owner)] == ids
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("total", "abc", 'invalid input syntax for type numeric: "abc"'),
+        ("placed", "2026-02-30", "date/time field value out of range"),
+        ("state", "gone", "invalid input value for enum"),
+        ("note", "{}", "operator does not exist: json = unknown"),
+    ],
+)
+async def test_a_filter_by_a_value_of_another_type_is_refused_by_its_rule_before_anything_is_done(
+    owner: Connection, column: str, value: str, says: str
+) -> None:
+    await owner.execute("CREATE SCHEMA shop")
+    await owner.execute("CREATE TYPE shop.state AS ENUM ('open', 'closed')")
+    await owner.execute("CREATE DOMAIN shop.amount AS numeric NOT NULL")
+    await owner.execute(
+        'CREATE TABLE public."Order" (id integer PRIMARY KEY, total shop.amount, placed date, state shop.state, note json)'
+    )
+    sound = filtered("total", {"filter-operator": "between", "start-value": "1", "end-value": "1e3"})
+    await compared(owner, selection("public.Order", filters=[sound]))
+    rule = selection("public.Order", filters=[sound, filtered(column, {"filter-operator": "eq", "value": value})])
+    with pytest.raises(Misconfigured) as raised:
+        await compared(owner, rule)
+    assert str(raised.value).startswith(f'mappings.json: rule-id 1 cannot filter public."Order": {says}')
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_captured_table_that_its_rules_fit_no_more_holds_up_no_others_if_it_is_not_selected(
+    owner: Connection,
+) -> None:
+    await owner.execute("CREATE TABLE public.card (id integer PRIMARY KEY, number text)")
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+    masked = transformation("data-masking-digits-mask", "public.card.number", value="#")
+    await captured_by(owner, selection("public.card"), masked)
+    await owner.execute("ALTER TABLE public.card ALTER number TYPE integer USING number::integer")
+    found = await captured_by(owner, selection("public.item"))
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "public.card: column number is no text, and cannot have its digits covered; mask or hash it; no rule selects the table any more"
+    )
+    assert await captured_tables(owner) == {"public.card", "public.item"}
+    with pytest.raises(Misconfigured, match="rule-id 2 covers digits of column number"):
+        await compared(owner, selection("public.%"), masked)
+
+
 async def test_columns_are_removed_and_covered_before_anything_is_written(
     database: Database, owner: Connection
 ) -> None:
@@ -203,6 +248,7 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
         "rule 4 calls its schema PUBLIC in records",
         "rule 5 calls column name the_name in records",
         "rule 6 adds the old value of each key column as BI_COLUMN",
+        "rule 9 leaves out column nothing, should the table get one",
         "rule 7 makes each column a member of a record, in records of format dms; its partition key is the primary key",
         """where = "(NEW.\\"born\\" >= '1900-01-01')" (by mappings.json)""",
         'columns.exclude = ["ssn", "nothing"] (by mappings.json)',

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from forwarder.config.texts import unsound
 from forwarder.errors import Misconfigured
 
 _ENDPOINTS = ("Endpoints", "Endpoint")
@@ -58,6 +59,9 @@ def described(texts: Mapping[str, str], *, task: str | None = None) -> Descripti
         found = list(_members(document, _TASKS))
         for endpoint in _members(document, _ENDPOINTS):
             _require_objects(endpoint, ("KinesisSettings", "PostgreSQLSettings"), name)
+        for members in (*found, *_members(document, _ENDPOINTS)):
+            if problem := unsound(members):
+                raise Misconfigured(f"{name}: {problem}")
         tasks.extend(_task(members, name, is_alone=len(found) == 1) for members in found)
         endpoints.extend(_members(document, _ENDPOINTS))
         if isinstance(document, list) or "rules" in document or "TableMappings" in document:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from forwarder.config.dms_import.findings import Findings
+from forwarder.config.dms_import.spelling import is_true, word
 from forwarder.config.dms_import.target import SOURCE_SWITCHES
 
 _NO_SLOT = (
@@ -91,7 +92,7 @@ def database_url(endpoint: Mapping[str, Any], findings: Findings) -> str:
         f"{host}/{where['DatabaseName']}",
         "the url; the password is not told: see below",
     )
-    mode = str(endpoint.get("SslMode") or "none")
+    mode = word(endpoint.get("SslMode") or "none")
     if mode != "none":
         findings.is_now("SslMode", mode, "sslmode")
         url += f"?sslmode={quote(mode)}"
@@ -112,7 +113,7 @@ def source_switches(endpoint: Mapping[str, Any], findings: Findings) -> dict[str
     found: dict[str, str] = {}
     for name, means in SOURCE_SWITCHES.items():
         if name in settings:
-            is_on = str(settings[name]).lower() == "true"
+            is_on = is_true(settings[name])
             findings.is_now(
                 name, is_on, f"an option of the sink: {means}" if is_on else 'as it is without it: "t" and "f"'
             )

@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from forwarder.config.dms_import.findings import Findings
+from forwarder.config.dms_import.spelling import is_true, word
+from forwarder.errors import Misconfigured
 
 # Settings of the endpoint that are options of a sink's URL under the same name.
 SWITCHES: Mapping[str, str] = {
@@ -19,6 +21,8 @@ SWITCHES: Mapping[str, str] = {
     "NoHexPrefix": "bytea without 0x",
     "UseLargeIntegerValue": "whole numbers of up to 18 digits as they are",
 }
+# What each MessageFormat makes of a record.
+_LAYOUTS = {"json": "indented, as it is without it", "json-unformatted": "one line a record"}
 # They are in the settings of the source, and concern the record.
 SOURCE_SWITCHES: Mapping[str, str] = {"MapBooleanAsBoolean": 'true and false in place of "t" and "f"'}
 # As a DMS endpoint has them besides.
@@ -42,7 +46,11 @@ def kinesis_settings(endpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sink_url(endpoint: Mapping[str, Any], findings: Findings, *, options: Mapping[str, str]) -> str:
-    """The URL of the sink; ``options`` go behind those of the endpoint."""
+    """The URL of the sink; ``options`` go behind those of the endpoint.
+
+    Raises:
+        Misconfigured: the endpoint has a MessageFormat that DMS does not know.
+    """
     settings = kinesis_settings(endpoint)
     arn = str(settings.pop("StreamArn", None) or endpoint.get("StreamArn") or "STREAM")
     role = settings.pop("ServiceAccessRoleArn", None) or endpoint.get("ServiceAccessRoleArn")
@@ -69,16 +77,16 @@ def sink_url(endpoint: Mapping[str, Any], findings: Findings, *, options: Mappin
 
 def _switches(settings: dict[str, Any], findings: Findings) -> dict[str, str]:
     """The options that the endpoint's settings become; these settings are taken out."""
-    message_format = str(settings.pop("MessageFormat", None) or "json").lower()
-    findings.is_now(
-        "MessageFormat",
-        message_format,
-        "one line a record" if message_format == "json-unformatted" else "indented, as it is without it",
-    )
+    message_format = word(settings.pop("MessageFormat", None) or "json")
+    if message_format not in _LAYOUTS:
+        raise Misconfigured(
+            f"MessageFormat {message_format!r} is none of DMS; write {' or '.join(_LAYOUTS)} in its place"
+        )
+    findings.is_now("MessageFormat", message_format, _LAYOUTS[message_format])
     found = {"MessageFormat": message_format}
     for name, means in SWITCHES.items():
         if name in settings:
-            is_on = str(settings.pop(name)).lower() == "true"
+            is_on = is_true(settings.pop(name))
             findings.is_now(name, is_on, means if is_on else "off, as it is without it")
             if is_on:
                 found[name] = "true"

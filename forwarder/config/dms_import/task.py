@@ -7,6 +7,7 @@ from typing import Any
 
 from forwarder.config.dms_import.description import Task
 from forwarder.config.dms_import.findings import Findings
+from forwarder.config.dms_import.spelling import is_true, word
 
 _STOPS = ("STOP_TASK",)
 # Settings of ErrorBehavior: what becomes of a record that the target refuses, and of one that is too large for it.
@@ -118,10 +119,14 @@ def _explain_before_image(settings: Any, findings: Findings) -> None:
 
 def _before_image(settings: Any) -> dict[str, str]:
     """The options of the sink's URL by which records have the old row; none if they do not."""
-    if not isinstance(settings, Mapping) or not settings.get("EnableBeforeImage"):
+    if not isinstance(settings, Mapping) or not is_true(settings.get("EnableBeforeImage")):
         return {}
-    given = {name: str(settings[name]) for name in ("FieldName", "ColumnFilter") if settings.get(name)}
-    return {"EnableBeforeImage": "true", **given}
+    found = {"EnableBeforeImage": "true"}
+    if name := settings.get("FieldName"):
+        found["FieldName"] = str(name)
+    if columns := settings.get("ColumnFilter"):
+        found["ColumnFilter"] = word(columns)
+    return found
 
 
 def _explain_errors(settings: Mapping[str, Any], findings: Findings) -> None:

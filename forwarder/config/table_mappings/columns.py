@@ -63,6 +63,16 @@ def columns_of(rules: Iterable[TransformationRule], table: MappedTable) -> dict[
     return found
 
 
+def not_sent(rules: Iterable[TransformationRule], table: MappedTable) -> dict[str, TransformationRule | None]:
+    """The columns of a table that are not sent, each with the rule that removes it; None: no rule includes it, where others are included.
+
+    Raises:
+        Misconfigured: as ``columns_of``.
+    """
+    treating = [rule for rule in rules if rule.rule_action in ("remove-column", "include-column")]
+    return {name: _choice_of(treating, name, table) for name in table.columns if not _is_sent(treating, name, table)}
+
+
 def _names_what_is_sent(rules: Sequence[TransformationRule]) -> bool:
     """Whether a column that is added later must not be sent unseen."""
     return any(rule.rule_action == "include-column" or _literal(rule) is None for rule in rules)

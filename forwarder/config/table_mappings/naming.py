@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from forwarder.config.table_mappings.precedence import rank_of_table, the_one
+from forwarder.config.table_mappings.precedence import Contradicted, rank_of_table, refuse, the_one
 from forwarder.config.table_mappings.rules import NamingAction, TransformationRule
 from forwarder.config.table_mappings.wildcard import Wildcard
 from forwarder.errors import Misconfigured
@@ -50,6 +50,8 @@ class TableNames:
     rule_of_table: TransformationRule | None = None
     # The rules that rename columns, each with which ones.
     of_columns: Sequence[tuple[TransformationRule, Wildcard]] = ()
+    # What becomes of rules that say different things of a column.
+    contradicted: Contradicted = refuse
 
     @property
     def renames_columns(self) -> bool:
@@ -78,6 +80,7 @@ class TableNames:
             rank=lambda rule: (literals[id(rule)] == name, *rank_of_table(rule, self.of_schema, self.of_table)),
             says=_says,
             about=f"column {name} of {self.of_schema}.{self.of_table}",
+            contradicted=self.contradicted,
         )
 
     def require_distinct(self, columns: Iterable[str]) -> None:
@@ -96,7 +99,9 @@ class TableNames:
                 )
 
 
-def names_of(rules: Iterable[TransformationRule], schema: str, table: str) -> TableNames:
+def names_of(
+    rules: Iterable[TransformationRule], schema: str, table: str, *, contradicted: Contradicted = refuse
+) -> TableNames:
     """The names of a table, by those of the rules that rename; ``rules`` are for this table.
 
     Raises:
@@ -108,12 +113,14 @@ def names_of(rules: Iterable[TransformationRule], schema: str, table: str) -> Ta
         rank=lambda rule: (rule.object_locator.schema_name.literal == schema,),
         says=_says,
         about=f"schema {schema}",
+        contradicted=contradicted,
     )
     of_table = the_one(
         (rule for rule in naming if rule.rule_target == "table"),
         rank=lambda rule: rank_of_table(rule, schema, table),
         says=_says,
         about=f"table {schema}.{table}",
+        contradicted=contradicted,
     )
     of_columns = [
         (rule, column)
@@ -128,6 +135,7 @@ def names_of(rules: Iterable[TransformationRule], schema: str, table: str) -> Ta
         rule_of_schema=of_schema,
         rule_of_table=of_table,
         of_columns=of_columns,
+        contradicted=contradicted,
     )
 
 

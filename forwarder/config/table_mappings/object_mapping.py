@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from forwarder.config.table_mappings.rules import AttributeMapping, ObjectMappingRule, PartitionKeyType
@@ -46,13 +47,33 @@ class ObjectMapping:
         """Whether a record is as without a rule: each column a member."""
         return self.shape == "record" and not self.exclude and not self.attributes
 
-    def renamed(self, column: Callable[[str], str]) -> ObjectMapping:
-        """The same for a table whose columns are called otherwise."""
+    @property
+    def key_attribute(self) -> Attribute | None:
+        """The mapped attribute whose text is the partition key; None if it is a column's, or the key is made otherwise."""
+        if self.partition_key_type != "attribute-name":
+            return None
+        return next((each for each in self.attributes if each.name == self.partition_key_name), None)
+
+    @property
+    def key_columns(self) -> frozenset[str]:
+        """The columns that the partition key is made of: of ``attribute-name`` that column, or those in the attribute's template."""
+        if self.partition_key_type != "attribute-name":
+            return frozenset()
+        attribute = self.key_attribute
+        return columns_named(attribute.value) if attribute else frozenset((self.partition_key_name,))
+
+    def renamed(self, column: Callable[[str], str], added: Callable[[str], Iterable[str]]) -> ObjectMapping:
+        """The same for a table whose columns are called otherwise.
+
+        Args:
+            column: from a column's name to the one that it has in the record.
+            added: the names of further columns that hold values of a column. They are excluded with it.
+        """
         attributes = [replace(attribute, value=_with_columns(attribute.value, column)) for attribute in self.attributes]
         key_name = self.partition_key_name
         if self.partition_key_type == "attribute-name" and key_name not in {attribute.name for attribute in attributes}:
             key_name = column(key_name)
-        exclude = frozenset(map(column, self.exclude))
+        exclude = frozenset(chain(map(column, self.exclude), *map(added, self.exclude)))
         return replace(self, exclude=exclude, attributes=attributes, partition_key_name=key_name)
 
     @property

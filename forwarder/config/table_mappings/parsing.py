@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from forwarder.config.suggestions import nearest
 from forwarder.config.table_mappings.refusals import refusal
 from forwarder.config.table_mappings.rules import RULE_TYPES, AnyRule
+from forwarder.config.texts import printable, unsound
 from forwarder.errors import Misconfigured
 
 _LISTS = ("ReplicationTasks", "ReplicationConfigs")
@@ -109,10 +110,12 @@ def _rule(found: Any, place: int, source: str) -> AnyRule:
     if not isinstance(found, dict):
         raise Misconfigured(f"{source}: rule {place} of the list is {_kind(found)}, and should be an object")
     named = (
-        f"{source}: rule-id {found['rule-id']}"
+        f"{source}: rule-id {printable(str(found['rule-id']))}"
         if "rule-id" in found
         else f"{source}: rule {place} of the list (without a rule-id)"
     )
+    if problem := unsound(found):
+        raise Misconfigured(f"{named}: {problem}")
     kind = found.get("rule-type")
     model = RULE_TYPES.get(str(kind))
     if model is None:

@@ -37,6 +37,18 @@ class Located(Protocol):
 
 _Rule = TypeVar("_Rule", bound=Located)
 
+# Is told what two rules contradict each other about, and the remedy. If it returns, neither of them counts.
+Contradicted = Callable[[str], None]
+
+
+def refuse(said: str) -> None:
+    """Have a contradiction be an error.
+
+    Raises:
+        Misconfigured: always.
+    """
+    raise Misconfigured(said)
+
 
 @dataclass(frozen=True, slots=True)
 class ByTable(Generic[_Rule]):
@@ -88,8 +100,9 @@ def the_one(
     rank: Callable[[_Rule], tuple[bool, ...]],
     says: Callable[[_Rule], object],
     about: str,
+    contradicted: Contradicted = refuse,
 ) -> _Rule | None:
-    """The rule that counts; None if there is none.
+    """The rule that counts; None if there is none, or if two contradict each other and ``contradicted`` lets that pass.
 
     Args:
         rank: which of the names of the object a rule is written for, the most important one first.
@@ -104,7 +117,8 @@ def the_one(
     candidates = [rule for place, rule in ranked if place == highest]
     if other := next((rule for rule in candidates if says(rule) != says(candidates[0])), None):
         ids = f"{candidates[0].rule_id} and {other.rule_id}"
-        raise Misconfigured(
+        contradicted(
             f"rule-ids {ids} say different things of {about}; leave one of them out, or name {about} itself in the one that is to count"
         )
+        return None
     return candidates[0] if candidates else None

@@ -64,8 +64,6 @@ def _needed_locators(rule: TransformationRule) -> Sequence[str]:
 def _of_value(rule: TransformationRule) -> str | None:
     if rule.before_image_def and rule.before_image_def.column_filter == "non-lob":
         return "column-filter non-lob: records do not tell which columns are large objects; write all, or pk-only"
-    if "\0" in f"{rule.value}{rule.old_value}":
-        return "value has the character NUL in it, which PostgreSQL has in no name and no text"
     if rule.rule_action == "data-masking-digits-mask" and not _is_mask(rule.value or ""):
         return "value is one printable ASCII character such as '#', which stands for each digit"
     return None

@@ -164,6 +164,10 @@ class BeforeImageDefinition(Member):
             )
         return self
 
+    def name(self, column: str) -> str:
+        """What the column with the old value of a column is called."""
+        return f"{self.column_prefix}{column}{self.column_suffix}"
+
 
 class TransformationRule(Rule):
     """What becomes of the names of a schema, a table or a column, or of a column's values."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from forwarder.config.table_mappings.columns import MappedTable
+from forwarder.config.table_mappings.columns import MappedTable, not_sent
 from forwarder.config.table_mappings.naming import TableNames, is_naming_columns, names_of
 from forwarder.config.table_mappings.object_mapping import ObjectMapping, columns_named, object_mapping
 from forwarder.config.table_mappings.parsing import parse
-from forwarder.config.table_mappings.precedence import ByTable, names_exactly, rank_of_table, the_one
+from forwarder.config.table_mappings.precedence import (
+    ByTable,
+    Contradicted,
+    names_exactly,
+    rank_of_table,
+    refuse,
+    the_one,
+)
 from forwarder.config.table_mappings.rules import (
     AnyRule,
     BeforeImageDefinition,
@@ -26,6 +33,8 @@ class TableMappings:
 
     source: str
     rules: Sequence[AnyRule]
+    # What becomes of rules that say different things of the records of a table.
+    contradicted: Contradicted = refuse
     includes: ByTable[SelectionRule] = field(init=False, repr=False)
     excludes: ByTable[SelectionRule] = field(init=False, repr=False)
     transformations: ByTable[TransformationRule] = field(init=False, repr=False)
@@ -47,6 +56,13 @@ class TableMappings:
             raise Misconfigured(
                 f'{self.source} selects no table; add a rule of "rule-type": "selection" with "rule-action": "include"'
             )
+
+    def telling(self, contradicted: Contradicted) -> TableMappings:
+        """The same for making records, which no contradiction may hold up: it is told, and the object has its name of the database.
+
+        A rule with wildcards is for tables and columns too that come after `forwarder migrate` has looked for contradictions.
+        """
+        return replace(self, contradicted=contradicted)
 
     def selects(self, schema: str, table: str) -> bool:
         """Whether a table is captured: an include or explicit rule is for it, and no exclude rule."""
@@ -78,7 +94,7 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        names = names_of(self.transforming(schema, table), schema, table)
+        names = names_of(self.transforming(schema, table), schema, table, contradicted=self.contradicted)
         mapping = self.object_mapping(schema, table)
         return replace(names, table=mapping.target_table) if mapping and mapping.target_table else names
 
@@ -107,6 +123,7 @@ class TableMappings:
             rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: rule.before_image_def,
             about=f"the old values of table {schema}.{table}",
+            contradicted=self.contradicted,
         )
 
     def object_mapping(self, schema: str, table: str) -> ObjectMapping | None:
@@ -115,8 +132,13 @@ class TableMappings:
         Raises:
             Misconfigured: two rules say different things of it.
         """
-        rule = self.object_mapping_rule(schema, table)
-        return object_mapping(rule) if rule else None
+        if rule := self.object_mapping_rule(schema, table):
+            return object_mapping(rule)
+        if contradictory := self.object_mappings.matching(schema, table):
+            # What any of them leaves out may not be sent.
+            exclude = frozenset().union(*(rule.mapping_parameters.exclude_columns for rule in contradictory))
+            return ObjectMapping(rule_id=contradictory[0].rule_id, shape="record", exclude=exclude)
+        return None
 
     def object_mapping_rule(self, schema: str, table: str) -> ObjectMappingRule | None:
         """The object-mapping rule of a table.
@@ -129,6 +151,7 @@ class TableMappings:
             rank=lambda rule: rank_of_table(rule, schema, table),
             says=lambda rule: (rule.rule_action, rule.target_table_name, rule.mapping_parameters),
             about=f"the records of table {schema}.{table}",
+            contradicted=self.contradicted,
         )
 
     def key_columns(self, schema: str, table: str) -> frozenset[str]:
@@ -154,11 +177,27 @@ class TableMappings:
         """See that the rules about the records of a table go together.
 
         Raises:
-            Misconfigured: two say different things, two columns would get one name, or a record is to be made of a column that is not there.
+            Misconfigured: two say different things, two columns would get one name, or a record is to be made of a column that is not there
+                or is not sent.
         """
-        self.names(table.schema, table.name).require_distinct(table.columns)
-        self.before_image(table.schema, table.name)
+        names = self.names(table.schema, table.name)
+        names.require_distinct(table.columns)
+        self._require_free_names(table, names)
         self._require_attributes(table)
+
+    def _require_free_names(self, table: MappedTable, names: TableNames) -> None:
+        """See that no column has the name under which an old value is to be added."""
+        rule = self.before_image_rule(table.schema, table.name)
+        if rule is None or rule.before_image_def is None:
+            return
+        taken = {names.column(name): name for name in table.columns}
+        for name in table.key if rule.before_image_def.column_filter == "pk-only" else table.columns:
+            added = rule.before_image_def.name(names.column(name))
+            if added in taken:
+                raise Misconfigured(
+                    f"rule-id {rule.rule_id} adds the old value of column {name} of {table} as {added}, which column {taken[added]} is called; give"
+                    " before-image-def another column-prefix"
+                )
 
     def _require_attributes(self, table: MappedTable) -> None:
         mapping = self.object_mapping(table.schema, table.name)
@@ -172,6 +211,21 @@ class TableMappings:
             raise Misconfigured(
                 f"rule-id {mapping.rule_id} takes the partition key from {mapping.partition_key_name!r}, which is neither an attribute"
                 f" that it maps nor a column of {table}"
+            )
+        self._require_sent(table, mapping)
+
+    def _require_sent(self, table: MappedTable, mapping: ObjectMapping) -> None:
+        """See that no attribute and no partition key is made of a column that the triggers leave out."""
+        used = set().union(*(columns_named(attribute.value) for attribute in mapping.attributes))
+        if mapping.partition_key_type == "attribute-name":
+            used |= {mapping.partition_key_name} - {attribute.name for attribute in mapping.attributes}
+        absent = not_sent(self.transforming(table.schema, table.name), table)
+        if removed := sorted(used & absent.keys()):
+            rule = absent[removed[0]]
+            by = f"rule-id {rule.rule_id} removes" if rule else "no include-column rule names"
+            raise Misconfigured(
+                f"rule-id {mapping.rule_id} makes a record or its partition key of column {removed[0]} of {table}, which {by}, so that it is not"
+                " sent; send it, or leave it out of the object mapping"
             )
 
 

@@ -58,6 +58,8 @@ def of_table(mappings: TableMappings, table: MappedTable) -> Iterator[str]:
     for rule in mappings.transforming(table.schema, table.name):
         if rule.object_locator.column_name is None or any(matched_columns(rule, table)):
             yield _line(mappings, rule, effects.of(rule) or "gives way to rules that name it")
+        elif (said := _OF_COLUMNS.get(rule.rule_action)) and (column := rule.object_locator.column_name.literal):
+            yield _line(mappings, rule, f"{said.format(value=rule.value)} column {column}, should the table get one")
     if mapping := mappings.object_mapping_rule(table.schema, table.name):
         yield _line(mappings, mapping, _records(mapping))
 

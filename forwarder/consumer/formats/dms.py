@@ -50,6 +50,7 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
         schema=about.text("schema-name"),
         table=about.text("table-name"),
         key=ours.row("key"),
+        partition_key=about.text("partition-key-value"),
         before=data if op == "delete" else members.row("before-image"),
         after=None if op == "delete" else data,
         seq=_seq(about.text("stream-position")),
@@ -64,7 +65,7 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
 def _operation(about: Members, ours: Members) -> Operation:
     operation = about.text("operation")
     if operation == _ROW_OMITTED:
-        return _OF_ROWS.get(ours.text("operation"), "gap")
+        return "event" if _is_event(about) else _OF_ROWS.get(ours.text("operation"), "gap")
     return _OF_TABLES.get(operation, "schema")
 
 
@@ -72,8 +73,11 @@ def _operation_on_row(about: Members) -> Operation:
     op = _OF_ROWS.get(about.text("operation"))
     if op is None:
         raise Unreadable("no dms record: 'operation' is none of its")
-    is_event = (about.text("schema-name"), about.text("table-name")) == _EVENTS
-    return "event" if is_event else op
+    return "event" if _is_event(about) else op
+
+
+def _is_event(about: Members) -> bool:
+    return (about.text("schema-name"), about.text("table-name")) == _EVENTS
 
 
 def _seq(position: str | None) -> int | None:

@@ -16,11 +16,12 @@ from forwarder.consumer.change import Change, Operation, Row
 from forwarder.consumer.formats.rare_members import rare_members
 from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
-from forwarder.consumer.written_float import WrittenFloat
 
 _OPERATIONS: dict[str | None, Operation] = {"INSERT": "insert", "MODIFY": "update", "REMOVE": "delete"}
-# Our UUIDs are of version 8: a hash of where the change was captured, and its seq. Those of DynamoDB are of version 4.
-_OURS = re.compile(r"(?P<origin>[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3})-(?P<seq>[0-9a-f]{4}-[0-9a-f]{12})")
+# Our UUIDs are of version 8: a hash of where the change was captured, and its seq. Those of DynamoDB are of version 4, in its streams of any.
+_OURS = re.compile(
+    r"(?P<first>[0-9a-f]{8})-?(?P<second>[0-9a-f]{4})-?(?P<third>8[0-9a-f]{3})-?(?P<seq>[89ab][0-9a-f]{3}-?[0-9a-f]{12})"
+)
 # A number of DynamoDB has at most 38. Many more would take int() a long time.
 _MOST_DIGITS = 100
 _MICROSECONDS = 1_000_000
@@ -42,26 +43,23 @@ def change(document: Mapping[str, Any], *, raw: str, floats: bool = False) -> Ch
     """
     members = Members(document, format="dynamodb")
     stream = members.inner("dynamodb")
-    op = _OPERATIONS.get(members.text("eventName"))
-    if op is None:
-        raise Unreadable("no dynamodb record: 'eventName' is none of its")
-    id = members.text("eventID")
-    ours = _OURS.fullmatch(id or "")
-    schema, table = _names(members, is_ours=ours is not None)
+    id, seq, ours = members.text("eventID"), stream.number("SequenceNumber"), members.inner("forwarder")
+    origin, own_seq = _origin_and_seq(id, seq)
+    schema, table = _names(members, ours, is_ours=origin is not None)
     return Change(
         format="dynamodb",
-        op=op,
+        op=_operation(members, ours),
         schema=schema,
         table=table,
         key=_row(stream.row("Keys"), floats=floats),
         before=_row(stream.row("OldImage"), floats=floats),
         after=_row(stream.row("NewImage"), floats=floats),
         id=id,
-        origin=ours["origin"] if ours else None,
-        seq=stream.number("SequenceNumber") or (_seq(ours["seq"]) if ours else None),
+        origin=origin,
+        seq=seq or own_seq,
         at=stream.time_since_1970("ApproximateCreationDateTime", units_a_second=_units(stream)),
         raw=raw,
-        **rare_members(members.inner("forwarder")),
+        **rare_members(ours),
     )
 
 
@@ -73,16 +71,34 @@ def _units(stream: Members) -> int:
     return _MILLISECONDS if isinstance(value, int) and value > _LEAST_MILLISECONDS else 1
 
 
-def _names(members: Members, *, is_ours: bool) -> tuple[str | None, str | None]:
+def _operation(members: Members, ours: Members) -> Operation:
+    op = _OPERATIONS.get(members.text("eventName"))
+    if op is None:
+        raise Unreadable("no dynamodb record: 'eventName' is none of its")
+    # An event of the application's own has the name of an insert.
+    return "event" if ours.text("op") == "event" else op
+
+
+def _origin_and_seq(id: str | None, number: int | None) -> tuple[str | None, int | None]:
+    """What an id of ours tells: ``20d9130d-ae3e-8ac6`` and 267505 of ``20d9130d-ae3e-8ac6-8000-0000000414f1``, with hyphens or without.
+
+    An id of DynamoDB Streams may look alike. It does not end with its record's ``SequenceNumber``, and ours does.
+    """
+    found = _OURS.fullmatch(id or "")
+    # The last 62 bits of a UUID.
+    seq = int(found["seq"].replace("-", ""), 16) & ((1 << 62) - 1) if found else None
+    if not found or number not in (None, seq):
+        return None, None
+    return f"{found['first']}-{found['second']}-{found['third']}", seq
+
+
+def _names(members: Members, ours: Members, *, is_ours: bool) -> tuple[str | None, str | None]:
     """Schema and table. Ours may be ``public.orders``; in a name of DynamoDB's a dot is a character like others."""
+    if ours.text("schema"):
+        return ours.text("schema"), ours.text("table")
     name = members.text("tableName") or _table_of(members.text("eventSourceARN"))
     schema, _, table = (name or "").rpartition(".")
     return (schema, table) if is_ours and schema else (None, name)
-
-
-def _seq(digits: str) -> int:
-    """The last 62 bits of a UUID."""
-    return int(digits.replace("-", ""), 16) & ((1 << 62) - 1)
 
 
 def _table_of(arn: str | None) -> str | None:
@@ -125,4 +141,4 @@ def _number(text: Any, *, floats: bool) -> int | Decimal | float:
     digits = str(text)
     if len(digits) <= _MOST_DIGITS and digits.lstrip("-").isdecimal():
         return int(digits)
-    return WrittenFloat(digits) if floats else Decimal(digits)
+    return float(digits) if floats else Decimal(digits)

@@ -8,10 +8,12 @@ of other streams do not. They must not wait for ever, since they would fill the 
                                                                    └──barred, or────┘
                                                                       memory is full
 
+    open ──a renamed table comes to it──► held
+
 1. **open**: changes go into the stream's schedule.
 2. **parked**: changes are stranded: they become dead letters with the code ``no-stream``. So do those that are in the schedule, as long as
    the stream is barred. ``forwarder.listen.revival`` sends the letters again, in order of seq, when the stream is barred no more.
-3. **held**: the last letters are being sent. Changes wait for them here, in memory.
+3. **held**: the last letters are being sent, or a renamed table has earlier changes elsewhere. Changes wait here, in memory.
 
 Letters that are sent again go into the schedule in every standing. So of each key all letters are in the stream before any later change.
 """
@@ -97,6 +99,8 @@ class Routed:
         self._look_at: float | None = None
         self.records = 0
         self.bytes = 0
+        # How many letters were being sent again, and have become letters once more.
+        self.letters_stranded = 0
 
     @property
     def ready(self) -> int:
@@ -172,9 +176,27 @@ class Routed:
         """Keep the changes that come for a parked stream, until ``release``."""
         self._stream(name).standing = Standing.HELD
 
-    def release(self, name: str) -> None:
-        """Open a stream whose letters are sent."""
+    def await_earlier(self, name: str) -> None:
+        """Keep changes from this stream, from now on and until ``release``, since a table with earlier changes for another one comes to it.
+
+        A stream that is held is parked: whoever is about to release it does not know of this table.
+        """
         stream = self._stream(name)
+        if stream.standing is Standing.OPEN:
+            stream.standing = Standing.HELD
+        else:
+            stream.standing = Standing.PARKED
+
+    def park_if_held(self, name: str) -> None:
+        """Strand what is held for this stream, since some of it may be of a table that goes to another one now."""
+        stream = self._stream(name)
+        if stream.standing is Standing.HELD:
+            stream.standing = Standing.PARKED
+
+    def release(self, name: str) -> None:
+        """Open a held stream whose letters are sent. One that was parked meanwhile may have new ones."""
+        stream = self._stream(name)
+        assert stream.standing is Standing.HELD, f"{name} is released, and is not held"
         stream.standing = Standing.OPEN
         stream.schedule.extend(list(stream.held))
         stream.held.clear()
@@ -224,7 +246,8 @@ class Routed:
             heads = stream.schedule.take(max_records=_ALL, max_bytes=_ALL, now=now)
             if not heads:
                 break
-            together = chain.from_iterable((head, *head.followers) for head in heads)
+            together = list(chain.from_iterable((head, *head.followers) for head in heads))
+            self.letters_stranded += sum([record.was_set_aside for record in together])
             stranded += [record.set_aside(code=NO_STREAM, reason=reason) for record in together]
             self._settle(stream, heads)
         for record in stream.held:

@@ -18,7 +18,8 @@ from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.rare_members import rare_members
 from forwarder.records.origins import Origins
 
-# An event of the application's own is an item of a table of events.
+# An event of the application's own is an item of a table of events. A member tells it from a row, whose changes come in the order of their seqs.
+_OF_EVENTS = ',"op":"event"'
 _NAMES = {b"I": "INSERT", b"R": "INSERT", b"E": "INSERT", b"U": "MODIFY", b"D": "REMOVE"}
 # Microseconds from 1970 to 2000.
 _SINCE_1970 = 946_684_800_000_000
@@ -50,6 +51,7 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
                 has_before = table.before_image != "none"
                 table_name = _json(table.qualified_name if options.tableName == "schema.table" else table.name)
                 of_keys, of_rows = _images_of(table)
+                names = _further_names(table)
             name, before, after = _NAMES.get(event.op), event.before if has_before else None, event.after
             if name is None or (name == "MODIFY" and ((after and after == before) or _has_no_change(event.extra))):
                 encoded.append(b"")
@@ -63,8 +65,11 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
                 image, image_size = of_rows.image(before)
                 images, size = f'{images},"OldImage":{image}', size + image_size
             record = write(event, name, table_name, images, size)
+            more = names if event.op != b"E" else names + _OF_EVENTS
             if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at:
-                record = _with_more(record, event)
+                more += rare_members(event)
+            if more:
+                record = _with_more(record, more)
             encoded.append(record.encode())
         return encoded
 
@@ -143,9 +148,19 @@ def _images_of(table: CapturedTable) -> tuple[Images, Images]:
     return Images(keys), Images(table.columns)
 
 
-def _with_more(record: str, event: Event) -> str:
+@lru_cache(maxsize=4096)
+def _further_names(table: CapturedTable) -> str:
+    """``,"schema":"public","table":"order.items"`` of a table whose name alone could be read in two ways: as the table items, too. Else empty.
+
+    A dot may stand between schema and table, and a slash ends the table's name in an ARN.
+    """
+    names = f',"schema":{_json(table.schema)},"table":{_json(table.name)}'
+    return names if "." in names or "/" in names else ""
+
+
+def _with_more(record: str, members: str) -> str:
     """The record with a last member, ``"forwarder":{"fault":"54000"}``, for what DynamoDB has no place for."""
-    more = rare_members(event)[1:].replace("\n", " ").replace("\r", " ")
+    more = members[1:].replace("\n", " ").replace("\r", " ")
     return f'{record[:-1]},"forwarder":{{{more}}}}}'
 
 

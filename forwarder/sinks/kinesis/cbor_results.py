@@ -22,6 +22,8 @@ from forwarder.sinks.kinesis.answer import Answer, Result, convert
 # Stand for the values where only the rest of a result matters.
 _NUMBER, _SHARD = b"\0number", b"\0shard"
 
+# As many as PutRecords takes records.
+MAX_RESULTS = 500
 # No answer of Kinesis has more than two; a pattern takes as long to make as a hundred results to read.
 _MAX_LAYOUTS = 8
 
@@ -36,6 +38,8 @@ def read_answer(reader: Reader) -> Answer:
     layouts: set[_Layout] = set()
     count = reader.array()
     while not reader.is_over(count, len(answer)):
+        if len(answer) >= MAX_RESULTS:
+            raise Malformed("more results than any request has records")
         begin = reader.at
         [result] = convert([reader.value()])
         answer.extend([result])

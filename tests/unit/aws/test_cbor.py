@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forwarder.aws import cbor
-from forwarder.aws.cbor import MAX_DEPTH, Malformed, Reader, decode, encode
+from forwarder.aws.cbor import MAX_CHUNKS, MAX_DEPTH, Malformed, Reader, decode, encode
 
 VALUES = st.recursive(
     st.none()
@@ -163,3 +163,12 @@ def test_an_integer_of_more_than_64_bits_is_not_written() -> None:
     with pytest.raises(OverflowError):
         encode(1 << 64)
     assert cbor.head(cbor.UNSIGNED, 23) == b"\x17"
+
+
+def test_a_string_may_be_in_pieces_but_not_in_any_number_of_them() -> None:
+    def pieces(count: int) -> bytes:
+        return b"\x5f" + b"\x41x" * count + b"\xff"
+
+    assert decode(pieces(3)) == b"xxx"
+    with pytest.raises(Malformed, match="pieces"):
+        decode(pieces(MAX_CHUNKS + 1))

@@ -50,7 +50,14 @@ def test_a_repeat_says_so() -> None:
     ("members", "expected"),
     [
         ({"before": {"id": 42, "a": 1, "b": 2}, "after": {"id": 42, "a": 1, "b": 3}}, "b: 2 → 3"),
-        ({"before": {"id": 42}, "after": {"id": 42, "a": None}}, "a: null → null"),
+        ({"before": {"id": 42}, "after": {"id": 42, "a": None, "b": 2}}, "a=null, b=2"),
+        ({"before": {"id": 42, "a": None}, "after": {"id": 42, "a": 1}}, "a: null → 1"),
+        (
+            {"format": "dms", "before": {"id": 1, "a": 2}, "after": {"_doc": {"id": 1, "a": 3}, "t": "x"}},
+            'a: 2 → 3, t="x"',
+        ),
+        ({"format": "dms", "op": "insert", "after": {"_doc": {"a": 3}, "t": "x"}}, 'a=3, t="x"'),
+        ({"format": "native", "op": "insert", "after": {"_doc": {"a": 3}}}, "_doc={a: 3}"),
         ({"after": {"id": 42, "a": "x", "b": Decimal("1.10")}}, 'a="x", b=1.10'),
         ({"op": "insert", "after": {"id": 42, "a": True, "d": {"x": [1, {}]}}}, "a=true, d={x: [1, {}]}"),
         ({"op": "delete", "before": {"id": 42, "a": 1}, "moved_to": {"id": 43}}, "moved to id=43, a=1"),

@@ -45,3 +45,27 @@ def test_a_seq_is_the_first_that_is_shown() -> None:
 def test_a_time_is_the_first_that_is_shown() -> None:
     moments = (AT - timedelta(seconds=1), AT, None)
     assert [takes(Selection(first_at=AT), at=at) for at in moments] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("key", "members", "partition_key"),
+    [
+        ("100", {"schema": "crm", "table": "clients"}, "crm.clients.100"),
+        ("eu,100", {"schema": "crm", "table": "clients", "partition_key": "crm.clients.eu,100"}, None),
+        ("crm.clients.1", {"schema": "crm", "table": "clients", "partition_key": "crm.clients.1"}, None),
+        ("1.5", {"schema": "a.b", "table": "c.d"}, "a.b.c.d.1.5"),
+        # Format lambda names no table.
+        ("1.5", {"schema": None, "table": None}, "public.orders.1.5"),
+    ],
+)
+def test_the_key_of_a_change_that_does_not_tell_it_is_found_in_its_partition_key(
+    key: str, members: dict[str, Any], partition_key: str | None
+) -> None:
+    change = Change(format="dms", op="insert", **members)
+    assert Selection(key=key).takes(change, partition_key=partition_key)
+
+
+def test_a_part_of_a_key_is_not_the_key() -> None:
+    assert not takes(Selection(key="5"), partition_key="public.orders.1.5")
+    assert not takes(Selection(key="5"), partition_key="public.orders.5", key={"id": 6})
+    assert not takes(Selection(key="5"), partition_key="5.public.orders")

@@ -212,3 +212,8 @@ def test_every_setting_says_what_it_means() -> None:
         assert isinstance(section, type)
         for field in section.model_fields.values():
             assert field.description
+
+
+def test_a_value_that_is_no_utf_8_is_an_error_that_does_not_tell_it() -> None:
+    said = problem({"FORWARDER_DATABASE_URL": f"postgresql://user:{SECRET}\udcff@db/app"})
+    assert said == "setting database.url has a character in it that is none of Unicode; write it in UTF-8"

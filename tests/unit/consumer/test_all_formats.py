@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from forwarder.config.formats import FORMATS, format_of
 from forwarder.config.sink_url import Framing
@@ -92,3 +94,20 @@ def test_a_row_arrives_as_it_was(
 def test_what_is_told_of_no_row_is_read_as_what_it_is(name: str, operation: str, told: Event) -> None:
     found = change(name, told, Framing())
     assert found is None or found.op == operation
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_event_of_the_application_is_read_as_one(name: str) -> None:
+    emitted = {"key": "42", "type": "order.placed", "topic": None, "payload": {"total": 10}}
+    told = event(b"E", None, json.dumps(emitted), key='{"key":"42"}')
+    found = change(name, replace(told, table=replace(ORDERS, id=0, schema="forwarder", name="event")), Framing())
+    assert found is not None
+    assert (found.op, found.table) == ("event", None if name == "lambda" else "event")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_row_that_is_loaded_is_read_as_one(name: str) -> None:
+    found = change(name, event(b"R", None, NEW_TEXT), Framing())
+    assert found is not None
+    # DynamoDB has no other word for it.
+    assert (found.op, found.after) == ("insert" if name == "dynamodb" else "read", NEW)

@@ -43,6 +43,19 @@ def test_a_table_without_a_key_goes_by_id() -> None:
     assert kept([change(5, key=None), change(4, key=None), change(5, key=None)]) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "unsure",
+    [{"schema": None}, {"table": None}, {"origin": None}, {"key": 0.1}, {"key": [{"of": 0.1}]}, {"op": "event"}],
+    ids=str,
+)
+def test_what_may_be_another_row_goes_by_id(unsure: dict[str, Any]) -> None:
+    assert kept([change(5, **unsure), change(4, **unsure), change(5, **unsure)]) == [0, 1]
+
+
+def test_a_consumer_that_wants_each_change_goes_by_id() -> None:
+    assert kept([change(5), change(4), change(5)], Deduplicator(by_id=True)) == [0, 1]
+
+
 def test_a_format_without_ids_goes_by_seq() -> None:
     def debezium(seq: int, op: str, row: int = 1) -> Change:
         return change(seq, key=None, id=None, op=op, format="debezium", after={"id": row, "note": "\ud800"})

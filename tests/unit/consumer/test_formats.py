@@ -132,6 +132,12 @@ def test_dms_has_the_old_row_in_before_image() -> None:
     assert read({"before-image": OLD, **dms("update", data=NEW)}) == updated(DMS, before=OLD, after=NEW)
 
 
+def test_dms_tells_its_partition_key_where_that_is_included() -> None:
+    document = dms("insert", data=NEW)
+    document["metadata"]["partition-key-value"] = "public.orders.42"
+    assert read(document) == updated(DMS, op="insert", after=NEW, partition_key="public.orders.42")
+
+
 def test_dms_without_transaction_details_has_no_seq() -> None:
     document = dms("insert", data=NEW)
     for name in ("transaction-id", "transaction-record-id", "commit-timestamp", "stream-position"):
@@ -171,8 +177,12 @@ def test_what_dms_does_not_tell_of_is_a_control_record_of_ours(
 
 def test_a_row_of_the_table_of_events_is_an_event() -> None:
     document = dms("insert", data={"key": "42", "type": "order.placed"})
-    document["metadata"] |= {"schema-name": "forwarder", "table-name": "event"}
+    event = {"schema-name": "forwarder", "table-name": "event"}
+    document["metadata"] |= event
     assert read(document).op == "event"
+    omitted = control("row-omitted", forwarder={"operation": "insert", "key": {"key": "42"}})
+    omitted["metadata"] |= event
+    assert read(omitted).op == "event"
 
 
 def debezium(op: str, **members: Any) -> dict[str, Any]:
@@ -354,6 +364,16 @@ def test_a_record_of_ours_for_dynamodb_has_its_seq_in_its_id() -> None:
     document |= {"eventID": "875eb6d1-7d13-804a-8000-0000000414f1", "forwarder": {"context": {"user": "ada"}}}
     place = {"id": document["eventID"], "origin": "875eb6d1-7d13-804a", "schema": "public"}
     assert read(document) == updated(DYNAMODB, after=NEW, context={"user": "ada"}, **place)
+
+
+def test_an_id_of_dynamodb_streams_that_looks_like_ours_is_not_ours() -> None:
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/shop.orders/stream/2024-01-01T00:00:00.000"
+    document = dynamodb("MODIFY", about={"eventSourceARN": arn})
+    for id, place in [
+        ("f07f8ca4b0b28cb9a4e5e77e69f274ee", {"table": "shop.orders"}),
+        ("20d9130dae3e8ac680000000000414f1", {"schema": "shop", "table": "orders", "origin": "20d9130d-ae3e-8ac6"}),
+    ]:
+        assert read({**document, "eventID": id}) == updated(DYNAMODB, id=id, **{"schema": None, **place})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ def change(seq: int, key: int | None = 1) -> Change:
         table="orders",
         key=None if key is None else {"id": key},
         id=f"1/2/{seq:016x}",
+        origin="1/2",
         seq=seq,
     )
 

@@ -166,3 +166,49 @@ def test_a_column_that_was_renamed_to_what_the_mappings_call_it_is_there_once() 
     table = replace(ORDERS, columns=(Column("ID", int8), Column("id", text)))
     event = renamed(replace(UPDATE, table=table), *RENAME_ALL)
     assert event.table.columns == (Column("ID", int8),)
+
+
+def test_rules_that_contradict_each_other_leave_the_names_of_the_database_and_are_told() -> None:
+    """They may do so for a table or a column that came after `forwarder migrate`, and no sink may stand still for that."""
+    told: list[str] = []
+    rules = (
+        transformation("add-prefix", "public.o%", "table", value="x_"),
+        transformation("add-suffix", "public.%s", "table", value="_x"),
+        transformation("add-prefix", "public", "schema", value="x_"),
+        transformation("add-prefix", "%.%.p%", value="x_"),
+        transformation("add-suffix", "%.%.%e", value="_x"),
+        transformation("convert-uppercase", "%.%.id"),
+    )
+    found = Renames(mappings_of(selection(), *rules).telling(told.append)).event(
+        replace(UPDATE, after='{"id":1,"price":2}')
+    )
+    assert (found.table.schema, found.table.name, found.after) == ("x_public", "orders", '{"ID":1,"price":2}')
+    assert [line.partition(";")[0] for line in told] == [
+        "rule-ids 2 and 3 say different things of table public.orders",
+        "rule-ids 5 and 6 say different things of column price of public.orders",
+    ]
+
+
+def test_the_old_value_of_an_excluded_column_is_excluded_under_the_name_that_it_is_added_by() -> None:
+    rules = (
+        object_mapping("public.orders", parameters={"exclude_columns": ["price"]}),
+        before_image(**{"column-filter": "all"}),
+        transformation("convert-uppercase", "public.orders.%"),
+    )
+    renames = Renames(mappings_of(selection(), *rules))
+    event = renames.event(replace(UPDATE, before='{"id":42,"price":1}', after='{"id":42,"price":2}'))
+    assert json.loads(event.after or "") == {"ID": 42, "PRICE": 2, "BI_ID": 42, "BI_PRICE": 1}
+    found = renames.object_mapping(event.table)
+    assert found
+    assert found.exclude == {"PRICE", "BI_PRICE"}
+
+
+def test_columns_that_any_of_contradictory_object_mappings_excludes_are_excluded() -> None:
+    rules = [
+        object_mapping(where, parameters={"exclude_columns": [column]})
+        for where, column in (("%.o%", "price"), ("%.%s", "doc"))
+    ]
+    renames = Renames(mappings_of(selection(), *rules).telling(lambda said: None))
+    found = renames.object_mapping(renames.event(UPDATE).table)
+    assert found
+    assert found.exclude == {"price", "doc"}

@@ -12,41 +12,43 @@ from forwarder.records.formats.debezium.fields import Transaction
 
 # A table by its id, and its partition; None: its partitions are not told apart, or it has none.
 _Place = tuple[int, str | None]
+# As many transactions may write at once, each of whose changes stand between those of others.
+_MOST_OPEN = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCounts:
-    """How many changes each table, or partition, has had in the transaction of the last event.
+    """How many changes each table, or partition, has had in each transaction that is not at its end.
 
     It never changes: ``number`` gives the counts after the events. So whoever has a page again goes on from the counts before it.
     """
 
     # Partitions are not told apart.
     whole_tables: bool
-    txid: int = 0
-    # Of the last event that was counted, in its transaction.
-    index: int = 0
-    counts: Mapping[_Place, int] = field(default_factory=dict)
+    # By transaction: the index of its last change that was counted, and the counts.
+    open: Mapping[int, tuple[int, Mapping[_Place, int]]] = field(default_factory=dict)
 
     def number(self, events: Sequence[Event]) -> tuple[list[Event], TableCounts]:
         """The next events, each with its ``table_index``; and the counts after them.
 
         It stays None where an event before it in its transaction was not seen: after a start in the middle, or where a sink leaves tables out.
         """
-        txid, index, counts = self.txid, self.index, dict(self.counts)
+        open = {txid: (index, dict(counts)) for txid, (index, counts) in self.open.items()}
         numbered: list[Event] = []
         for event in events:
-            if event.index == 1:
-                txid, index = event.txid, 0
-                counts.clear()
-            if event.txid == txid and event.index == index + 1:
-                index = event.index
+            found = open.pop(event.txid, None)
+            index, counts = found if found and event.index != 1 else (0, {})
+            if event.index == index + 1:
                 place = event.table.id, None if self.whole_tables else event.partition
                 counts[place] = counts.get(place, 0) + 1
+                if event.index != event.count:
+                    open[event.txid] = event.index, counts
                 # A copy: other sinks have the same event.
                 event = replace(event, table_index=counts[place])
             numbered.append(event)
-        return numbered, TableCounts(whole_tables=self.whole_tables, txid=txid, index=index, counts=counts)
+        # Of a transaction whose last changes are of a table that the sink leaves out, the end is never seen.
+        latest = dict(list(open.items())[-_MOST_OPEN:])
+        return numbered, TableCounts(whole_tables=self.whole_tables, open=latest)
 
 
 def transaction_of(event: Event) -> Transaction:

@@ -19,6 +19,7 @@ from forwarder.records.formats.dms.layout import indented
 from forwarder.records.formats.dms.rows import RowEncoder
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.times import time_of
+from forwarder.records.stretches import TABLE_WIDE
 
 # Of rows. An event of the application's own, which DMS has none of, is a row that is inserted into the table forwarder.event.
 _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E": "insert"}
@@ -26,6 +27,8 @@ _OPERATIONS = {b"I": "insert", b"U": "update", b"D": "delete", b"R": "load", b"E
 _KEY_TYPES = {"primary-key": "primary-key", "transaction": "transaction-id", "constant": "constant"}
 # Kinds of partition keys by which what concerns a whole table has the table's name for a key.
 _WITH_TABLE_NAMES = ("table", "primary-key", "column", "template")
+# Our word for the control record of a row that is not in it.
+_ROW_OMITTED = "row-omitted"
 _MAX_TABLES = 4096
 
 
@@ -57,17 +60,17 @@ class _Records:
         self._data_of: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._data_encoder)
         self._rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._row_encoder)
         self._old_rows: Callable[[CapturedTable], RowEncoder] = lru_cache(_MAX_TABLES)(self._old_row_encoder)
-        self._heads: Callable[[CapturedTable, str, bool], tuple[str, str]] = lru_cache(_MAX_TABLES)(self._head)
+        self._kinds: Callable[[CapturedTable, str, bool], str] = lru_cache(_MAX_TABLES)(self._kind_of)
 
     def line(self, event: Event, key: str) -> str:
         """The record; empty if there is none. ``key``: its partition key, if that is to be told."""
         op = event.op
         if op not in _OPERATIONS:
-            return self._of_table(event)
+            return self._of_table(event, key)
         if event.moved and (told := self._half_of_a_move(event, key)) is not None:
             return told
         row = self._row(event)
-        return self._data(event, key, _OPERATIONS[op], row) if row else self._row_omitted(event)
+        return self._data(event, key, _OPERATIONS[op], row) if row else self._row_omitted(event, key)
 
     def _row(self, event: Event) -> str | None:
         """The value of ``data``; None if the row is not known, of a delete not even its key."""
@@ -114,45 +117,50 @@ class _Records:
         row = self._row(event)
         return self._data(event, key, "update", row) if row else None
 
-    def _of_table(self, event: Event) -> str:
+    def _of_table(self, event: Event, key: str) -> str:
         """The record of what concerns a whole table or partition."""
         if event.op == b"S":
-            return self._schema(event)
+            return self._schema(event, key)
         if event.op == b"T" and not self._options.exact:
             operation = "truncate-partition" if event.partition else "truncate-table"
-            return self._control(event, operation, _partition(event))
+            return self._control(event, key, operation, _partition(event))
         if event.op == b"G" and not self._options.exact:
-            return self._control(event, "gap", {"fault": _json(event.fault), **_partition(event)})
+            return self._control(event, key, "gap", {"fault": _json(event.fault), **_partition(event)})
         return ""
 
-    def _schema(self, event: Event) -> str:
+    def _schema(self, event: Event, key: str) -> str:
         options = self._options
         if not options.IncludeTableAlterOperations:
             return ""
         change = table_change(event, options)
         control = f'"control":{change.definition},' if options.IncludeControlDetails else ""
-        names = _names(change.schema, change.table)
-        head = f'"record-type":"control","operation":"{change.operation}","partition-key-type":"schema-table"'
+        kind, names = self._kind(event, key, change.operation), _names(change.schema, change.table)
         ours = ""
         if change.renamed_from:
             ours = f',"forwarder":{{"renamed-from":{{{_names(*change.renamed_from)}}}}}'
-        return f'{{{control}"metadata":{{"timestamp":"{time_of(event.at)}",{head},{names}}}{ours}}}'
+        return f'{{{control}"metadata":{{"timestamp":"{time_of(event.at)}",{kind},{names}}}{ours}}}'
 
-    def _row_omitted(self, event: Event) -> str:
+    def _row_omitted(self, event: Event, key: str) -> str:
         """A row that is not in its record is no data record: a consumer would take what is missing for null."""
-        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": event.key or "null"}
-        return self._control(event, "row-omitted", {**told, **_told(event), **_partition(event)})
+        excluded = self._excluded(event.table)
+        shown = {name: value for name, value in members(event.key or "{}").items() if name not in excluded}
+        told = {"operation": f'"{_OPERATIONS[event.op]}"', "key": written(shown) if event.key else "null"}
+        return self._control(event, key, _ROW_OMITTED, {**told, **_told(event), **_partition(event)})
 
-    def _control(self, event: Event, operation: str, told: Mapping[str, str]) -> str:
+    def _control(self, event: Event, key: str, operation: str, told: Mapping[str, str]) -> str:
         control = '"control":{},' if self._options.IncludeControlDetails else ""
         ours = f',"forwarder":{written(told)}' if told else ""
-        return f'{{{control}"metadata":{self._metadata(event, "", operation, is_control=True)}{ours}}}'
+        return f'{{{control}"metadata":{self._metadata(event, key, operation)}{ours}}}'
 
-    def _metadata(self, event: Event, key: str, operation: str, *, is_control: bool = False) -> str:
-        kind, names = self._heads(event.table, operation, self._goes_by_table(event, is_control=is_control))
-        value = f',"partition-key-value":{_json(key)}' if key and not kind.endswith('"schema-table"') else ""
+    def _metadata(self, event: Event, key: str, operation: str) -> str:
+        names = _names(event.table.schema, event.table.name)
         transaction = "" if event.op == b"R" else self._transaction(event)
-        return f'{{"timestamp":"{time_of(event.at)}",{kind}{value},{names}{transaction}}}'
+        return f'{{"timestamp":"{time_of(event.at)}",{self._kind(event, key, operation)},{names}{transaction}}}'
+
+    def _kind(self, event: Event, key: str, operation: str) -> str:
+        """The members that tell the kind of the record, and its partition key."""
+        kind = self._kinds(event.table, operation, self._goes_by_table(event))
+        return f'{kind},"partition-key-value":{_json(key)}' if key and not kind.endswith('"schema-table"') else kind
 
     def _transaction(self, event: Event) -> str:
         if not self._options.IncludeTransactionDetails:
@@ -165,36 +173,50 @@ class _Records:
             f'"stream-position":"{position}.1.{position}"'
         )
 
-    def _goes_by_table(self, event: Event, *, is_control: bool) -> bool:
+    def _goes_by_table(self, event: Event) -> bool:
         """Whether its table's name is its partition key, if no mapping chooses that."""
         rule = self._key_rule
-        if is_control:
+        if event.op in TABLE_WIDE:
             return rule.kind in _WITH_TABLE_NAMES
         is_keyless = event.key_values is None and rule.keyless == "table"
         return rule.kind == "table" or (rule.kind == "primary-key" and is_keyless)
 
-    def _head(self, table: CapturedTable, operation: str, goes_by_table: bool) -> tuple[str, str]:  # noqa: FBT001
-        """The members around ``partition-key-value``."""
-        record_type = "data" if operation in _OPERATIONS.values() else "control"
-        key_type = self._key_type(table, goes_by_table=goes_by_table)
-        kind = f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
-        return kind, _names(table.schema, table.name)
+    def _kind_of(self, table: CapturedTable, operation: str, goes_by_table: bool) -> str:  # noqa: FBT001
+        """The members before ``partition-key-value``."""
+        is_data = operation in _OPERATIONS.values()
+        key_type = self._key_type(table, is_of_row=is_data or operation == _ROW_OMITTED, goes_by_table=goes_by_table)
+        record_type = "data" if is_data else "control"
+        return f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
 
-    def _key_type(self, table: CapturedTable, *, goes_by_table: bool) -> str:
+    def _key_type(self, table: CapturedTable, *, is_of_row: bool, goes_by_table: bool) -> str:
         """The word of DMS for what the partition keys of a table are made of."""
         mapping = self._mapping_of(table)
-        if mapping and mapping.partition_key_type and mapping.partition_key_type != "primary-key":
-            return mapping.partition_key_type
+        mapped = mapping.partition_key_type if mapping else None
+        if mapped == "attribute-name" and not is_of_row:
+            # There is no row to take the attribute from.
+            return "schema-table"
+        if mapped and mapped != "primary-key":
+            return mapped
         return "schema-table" if goes_by_table else _KEY_TYPES.get(self._key_rule.kind, "attribute-name")
 
     def _data_encoder(self, table: CapturedTable) -> RowEncoder:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))
 
     def _row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options)
+        return RowEncoder(table, self._options, exclude=self._excluded(table))
 
     def _old_row_encoder(self, table: CapturedTable) -> RowEncoder:
-        return RowEncoder(table, self._options, with_large_objects=self._options.ColumnFilter == "all")
+        return RowEncoder(
+            table,
+            self._options,
+            with_large_objects=self._options.ColumnFilter == "all",
+            exclude=self._excluded(table),
+        )
+
+    def _excluded(self, table: CapturedTable) -> frozenset[str]:
+        """The columns that an object-mapping rule keeps out of all parts of a record."""
+        mapping = self._mapping_of(table)
+        return mapping.exclude if mapping else frozenset()
 
 
 def _columns(table: CapturedTable) -> Mapping[str, str]:

@@ -36,8 +36,14 @@ class RowEncoder:
         *,
         with_large_objects: bool = True,
         mapping: ObjectMapping | None = None,
+        exclude: Collection[str] = (),
     ) -> None:
-        """``mapping``: what an object-mapping rule says of the rows; None: each column is a member."""
+        """Make it for one table.
+
+        Args:
+            mapping: what an object-mapping rule says of the rows; None: each column is a member.
+            exclude: columns that have no member.
+        """
         self._options = options
         is_event = (table.schema, table.name) == ("forwarder", "event")
         types = _EVENT if is_event else {column.name: column.type for column in table.columns}
@@ -45,7 +51,8 @@ class RowEncoder:
         self._unknown = treatment(None, options)
         # DMS leaves large objects out where it has no key to look them up by.
         leaves_out = not with_large_objects or (options.exact and not table.key_columns)
-        self._left_out = frozenset(name for name, type in types.items() if leaves_out and is_large_object(type))
+        large_objects = (name for name, type in types.items() if leaves_out and is_large_object(type))
+        self._left_out = frozenset((*large_objects, *exclude))
         # What has no member: nulls, and with ``exact`` empty strings, too.
         self._absent = () if options.IncludeNullAndEmpty else ("null", '""') if options.exact else ("null",)
         self._mapping = None if mapping is None or mapping.is_plain else mapping

@@ -84,10 +84,48 @@ def test_every_switch_of_a_kinesis_endpoint_is_an_option_of_the_sink_under_its_n
     assert f"* {name} = false: off, as it is without it" in text
 
 
-@pytest.mark.parametrize("format", ["json", "json-unformatted"])
-def test_the_message_format_is_said_in_any_case(format: str) -> None:
-    assert options(written(endpoints=endpoints(target({"MessageFormat": format}))))["MessageFormat"] == format
-    assert options(written(endpoints=endpoints(target({"MessageFormat": None}))))["MessageFormat"] == "json"
+@pytest.mark.parametrize(
+    ("spelled", "format", "layout"),
+    [
+        (None, "json", "indented"),
+        ("json", "json", "indented"),
+        ("JSON", "json", "indented"),
+        ("json-unformatted", "json-unformatted", "one line a record"),
+        ("JSON_UNFORMATTED", "json-unformatted", "one line a record"),
+        ("json_unformatted ", "json-unformatted", "one line a record"),
+    ],
+)
+def test_the_message_format_is_known_in_every_spelling(spelled: str | None, format: str, layout: str) -> None:
+    text = written(endpoints=endpoints(target({"MessageFormat": spelled})))
+    assert options(text)["MessageFormat"] == format
+    assert f"* MessageFormat = {format}: {layout}" in text
+    sink_url.parse(tomllib.loads(text)["sink"][0]["url"])
+
+
+def test_a_message_format_that_dms_does_not_have_is_refused_with_those_that_it_has() -> None:
+    with pytest.raises(Misconfigured, match="MessageFormat 'parquet' is none of DMS; write json or json-unformatted"):
+        written(endpoints=endpoints(target({"MessageFormat": "PARQUET"})))
+
+
+def test_other_values_are_known_in_every_spelling_too() -> None:
+    before_image = {"EnableBeforeImage": "True", "FieldName": "Old_Row", "ColumnFilter": "NON_LOB"}
+    text = written(
+        endpoints=endpoints(
+            source(SslMode="VERIFY_FULL"),
+            target(KinesisSettings=None, ExtraConnectionAttributes="includeNullAndEmpty=Y;noHexPrefix=no"),
+        ),
+        tasks=tasks(task({"BeforeImageSettings": before_image})),
+    )
+    found = options(text)
+    assert (found["FieldName"], found["ColumnFilter"]) == ("Old_Row", "non-lob")
+    assert (found["IncludeNullAndEmpty"], found.get("NoHexPrefix")) == ("true", None)
+    assert tomllib.loads(text)["database"]["url"].endswith("sslmode=verify-full")
+
+
+def test_a_before_image_that_is_switched_off_by_a_text_is_off() -> None:
+    settings = {"BeforeImageSettings": {"EnableBeforeImage": "false", "ColumnFilter": "all"}}
+    text = written(endpoints=endpoints(source(), target()), tasks=tasks(task(settings)))
+    assert "EnableBeforeImage" not in options(text)
 
 
 def test_the_settings_may_stand_in_the_extra_connection_attributes() -> None:

@@ -135,7 +135,21 @@ def test_a_file_that_is_none_is_told_so(text: str, says: str) -> None:
             transformation("replace-prefix", "a.b", "table", value="x"),
             "old-value is missing, which replace-prefix needs",
         ),
-        (transformation("rename", "a.b", "table", value="x\0"), "NUL"),
+        (transformation("rename", "a.b", "table", value="x\0"), "value has the character NUL in it, which PostgreSQL"),
+        (
+            transformation("rename", "a.b.c", value="x\ud800"),
+            "value has a character in it that is none of Unicode; write it in UTF-8",
+        ),
+        (
+            selection("a.b", filters=[filtered("c", {"filter-operator": "eq", "value": "\ud800"})]),
+            "filters.0.filter-conditions.0.value has a character in it",
+        ),
+        (
+            object_mapping(
+                "a.b", parameters={"attribute_mappings": [{"target-attribute-name": "\udc80", "value": ""}]}
+            ),
+            "mapping-parameters.attribute-mappings.0.target-attribute-name has a character in it",
+        ),
         (
             transformation("rename", "a.b", "table-tablespace", value="x"),
             "a stream has no tablespaces; leave the rule out",

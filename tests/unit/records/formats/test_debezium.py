@@ -206,6 +206,13 @@ def test_pages_that_come_again_have_the_numbers_that_they_had() -> None:
     assert {one.table_index for one in events} == {None}
 
 
+def test_transactions_whose_changes_stand_between_each_other_are_counted_apart() -> None:
+    events = [event(txid=txid, index=index, count=2) for index in (1, 2) for txid in (7, 8, 9)]
+    numbered, after = TableCounts(whole_tables=False).number(events)
+    assert [one.table_index for one in numbered] == [1, 1, 1, 2, 2, 2]
+    assert after == TableCounts(whole_tables=False)
+
+
 def test_what_nobody_knows_of_a_transaction_is_null() -> None:
     events = [
         event(index=7),

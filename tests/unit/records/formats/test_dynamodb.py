@@ -166,6 +166,14 @@ def test_an_event_of_the_application_is_an_item_of_a_table_of_events() -> None:
     assert (record["eventName"], record["tableName"]) == ("INSERT", "event")
     assert record["dynamodb"]["Keys"] == {"key": {"S": "42"}}
     assert record["dynamodb"]["NewImage"]["payload"] == {"M": {"total": {"N": "10.5"}}}
+    assert record["forwarder"] == {"op": "event"}
+
+
+@pytest.mark.parametrize(("schema", "name"), [("public", "order.items"), ("my.shop", "orders"), ("public", "a/b")])
+def test_a_name_that_could_be_read_in_two_ways_is_told_in_parts_too(schema: str, name: str) -> None:
+    table = CapturedTable(id=2, relation=1, schema=schema, name=name, key_columns=(("id",),), before_image="full")
+    record = encode(event(table=table, fault="54000"))
+    assert record["forwarder"] == {"schema": schema, "table": name, "fault": "54000"}
 
 
 def test_the_id_is_a_uuid_that_is_the_same_over_every_resend_and_of_each_change_its_own() -> None:

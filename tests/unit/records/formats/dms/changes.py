@@ -7,9 +7,10 @@ from typing import Any
 
 from forwarder.config.formats import Dms
 from forwarder.config.partition_key import KeyKind, KeyRule
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.events import CapturedTable, Column, ColumnType, Event
 from forwarder.outbox.keys import member_reader
-from forwarder.records import partition_key
+from forwarder.records import object_mapping, partition_key
 from forwarder.records.formats.dms.encoder import encoder
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
@@ -62,20 +63,29 @@ INSERT = {"op": b"I", "before": None}
 DELETE = {"op": b"D", "after": None}
 
 
-def line(event: Event, *, key_kind: KeyKind = "primary-key", **options: Any) -> str:
+def line(
+    event: Event,
+    *,
+    key_kind: KeyKind = "primary-key",
+    key_rule: KeyRule | None = None,
+    mapping: ObjectMapping | None = None,
+    **options: Any,
+) -> str:
     """The record as it is written; empty if there is none."""
-    rule = KeyRule(kind=key_kind)
+    rule = key_rule or KeyRule(kind=key_kind)
+    by_rule, own_keys = (partition_key.chooser(each, reader_of=member_reader) for each in (rule, rule.own))
     provenance = Provenance(
         origins=Origins([Origin(0, "7312459")]),
         database="shop",
         key_rule=rule,
-        choose_key=partition_key.chooser(rule, reader_of=member_reader),
+        choose_key=object_mapping.chooser(lambda _: mapping, by_rule, own_keys=own_keys),
+        object_mapping=lambda _: mapping,
     )
     [record] = encoder(provenance, Dms(**options))([event])
     return record.decode()
 
 
-def record(event: Event, *, key_kind: KeyKind = "primary-key", **options: Any) -> Any:
-    """The record; None if there is none."""
-    written = line(event, key_kind=key_kind, **options)
+def record(event: Event, **options: Any) -> Any:
+    """The record; None if there is none. The options are those of ``line``."""
+    written = line(event, **options)
     return json.loads(written) if written else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
-from forwarder.config.partition_key import KeyKind
+from forwarder.config.partition_key import KeyKind, KeyRule
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
 BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
@@ -83,6 +84,49 @@ def test_what_concerns_a_whole_table_goes_by_the_table_where_rows_go_by_columns(
     truncate = change(op=b"T", after=None, before=None, key=None, key_values=None)
 
     assert record(truncate, key_kind=kind)["metadata"]["partition-key-type"] == type
+
+
+@pytest.mark.parametrize(
+    ("op", "kind", "told"),
+    [
+        (op, kind, told)
+        for op in (b"T", b"S")
+        for kind, told in (
+            ("constant", ("constant", "all")),
+            ("transaction", ("transaction-id", "1140")),
+            ("primary-key", ("schema-table", None)),
+        )
+    ],
+)
+def test_a_control_record_tells_the_partition_key_that_it_has(
+    op: bytes, kind: KeyKind, told: tuple[str, str | None]
+) -> None:
+    of_table = change(op=op, after=None, before=None, key=None, key_values=None)
+    options = {"IncludePartitionValue": True, "IncludeTableAlterOperations": True}
+
+    metadata = record(of_table, key_rule=KeyRule(kind=kind, constant="all"), **options)["metadata"]
+
+    assert (metadata["partition-key-type"], metadata.get("partition-key-value")) == told
+
+
+@pytest.mark.parametrize(
+    ("type", "told"), [("constant", ("constant", "all")), ("attribute-name", ("schema-table", None))]
+)
+def test_a_control_record_tells_the_partition_key_that_a_mapping_gives_it(
+    type: Literal["constant", "attribute-name"], told: tuple[str, str | None]
+) -> None:
+    truncate = change(op=b"T", after=None, before=None, key=None, key_values=None)
+    mapping = ObjectMapping(rule_id="1", shape="record", partition_key_type=type, partition_key_name="all")
+
+    metadata = record(truncate, mapping=mapping, IncludePartitionValue=True)["metadata"]
+
+    assert (metadata["partition-key-type"], metadata.get("partition-key-value")) == told
+
+
+def test_a_row_that_is_not_in_its_record_goes_by_its_key() -> None:
+    metadata = record(change(after=None, omitted=("after",)), IncludePartitionValue=True)["metadata"]
+    assert metadata["operation"] == "row-omitted"
+    assert (metadata["partition-key-type"], metadata["partition-key-value"]) == ("primary-key", "public.foo.42")
 
 
 def test_nulls_are_left_out_unless_they_are_asked_for() -> None:
