@@ -76,21 +76,6 @@ class ObjectMapping:
         exclude = frozenset(chain(map(column, self.exclude), *map(added, self.exclude)))
         return replace(self, exclude=exclude, attributes=attributes, partition_key_name=key_name)
 
-    @property
-    def key_attribute(self) -> Attribute | None:
-        """The mapped attribute whose text is the partition key; None if it is a column's, or the key is made otherwise."""
-        if self.partition_key_type != "attribute-name":
-            return None
-        return next((each for each in self.attributes if each.name == self.partition_key_name), None)
-
-    @property
-    def key_columns(self) -> frozenset[str]:
-        """The columns that the partition key is made of: of ``attribute-name`` that column, or those in the attribute's template."""
-        if self.partition_key_type != "attribute-name":
-            return frozenset()
-        attribute = self.key_attribute
-        return columns_named(attribute.value) if attribute else frozenset((self.partition_key_name,))
-
 
 def object_mapping(rule: ObjectMappingRule) -> ObjectMapping:
     """What a rule says."""
