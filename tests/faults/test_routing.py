@@ -362,8 +362,12 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
     async with listening(database.url, routed(served)) as service:
         await leads(service)
         await arrived(served, "orders2", 200)
+
+        async def are_dropped() -> bool:
+            return await letters(database) == []
+
+        await eventually(are_dropped)
     assert_in_order(served, "orders2")
-    assert await letters(database) == []
 
 
 @pytest.mark.usefixtures("eager")
