@@ -59,6 +59,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forwarder.sinks.kinesis.routing.LOOK_SECONDS", 0.1)
     monkeypatch.setattr("forwarder.sinks.kinesis.routing.SECONDS_A_STREAM", 0.0)
     monkeypatch.setattr("forwarder.listen.revival.INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("forwarder.outbox.source.NAMES_SECONDS", 0.5)
 
 
 def routed(served: Served, options: str = "") -> str:
@@ -355,13 +356,18 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
         async def some_have_arrived() -> bool:
             return len(stored(served, "orders2")) > 0
 
-        await eventually(some_have_arrived, within_seconds=30)
+        # Names are looked up every 30 s.
+        await eventually(some_have_arrived, within_seconds=60)
         await listener.kill()
     async with listening(database.url, routed(served)) as service:
         await leads(service)
         await arrived(served, "orders2", 200)
+
+        async def are_dropped() -> bool:
+            return await letters(database) == []
+
+        await eventually(are_dropped)
     assert_in_order(served, "orders2")
-    assert await letters(database) == []
 
 
 @pytest.mark.usefixtures("eager")
