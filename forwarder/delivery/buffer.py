@@ -170,6 +170,11 @@ class Buffer:
         self._isolate(packed.aside)
         self.schedule.extend(self._barriers_again.admit(packed))
 
+    def enter_read(self, packed: Packed) -> None:
+        """Take over rows that a load has read. They have a place among the changes of their table, but none in the position."""
+        self._isolate(packed.aside)
+        self.schedule.extend(self._barriers.admit(packed))
+
     def follow(self, record: Record) -> None:
         """Take over the next record of ``later``, of a page or of dead letters."""
         barriers = self._barriers_again if record.was_set_aside else self._barriers

@@ -140,6 +140,15 @@ class Relay:
         self._buffer.enter_again(packed)
         self._notify()
         await self.follow(packed.later)
+        await self.delivered(packed)
+
+    def offer_read(self, packed: Packed) -> None:
+        """Take over rows that a load has read, behind all that was offered. Ask ``packed`` when they are delivered."""
+        self._buffer.enter_read(packed)
+        self._notify()
+
+    async def delivered(self, packed: Packed) -> None:
+        """Wait until all of these are delivered or set aside."""
         while not packed.is_delivered:
             await self._changed.wait()
 

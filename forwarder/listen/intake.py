@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import anyio
@@ -15,11 +16,12 @@ from forwarder.health import ServiceState
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
 from forwarder.listen.table_moves import TableMoves
+from forwarder.load.window import Window
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
-from forwarder.outbox.position import Position
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.transactions import Transactions
 
 # A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
@@ -63,6 +65,34 @@ class Intake:
         self._transactions = Transactions()
         # Whether a page is being read for this sink alone.
         self._is_reading = False
+        # Held while a page is handed to the relay, and by whoever puts something of their own between two pages.
+        self.turn = anyio.Lock()
+        self._windows: list[Window] = []
+        self._has_taken = anyio.Event()
+
+    @property
+    def taken(self) -> Position:
+        """Up to here all changes are with the relay."""
+        return self._taken
+
+    @property
+    def is_at_head(self) -> bool:
+        """Whether nothing that was read is still to be taken."""
+        return self._feed.is_head(self._taken)
+
+    @contextmanager
+    def watching(self, window: Window) -> Iterator[None]:
+        """Tell the window what is taken, for the length of a block."""
+        self._windows.append(window)
+        try:
+            yield
+        finally:
+            self._windows = [other for other in self._windows if other is not window]
+
+    async def reaches(self, snapshot: Snapshot) -> None:
+        """Wait until every change that the snapshot sees is taken."""
+        while snapshot.is_after(self._taken.delivered):
+            await self._has_taken.wait()
 
     async def run(self) -> None:
         """Take changes as they come, until cancelled. Where one is too large, and the policy is to stop, try it again every few seconds.
@@ -129,6 +159,14 @@ class Intake:
         Raises:
             Oversized: a change is too large, and the policy is to stop. Nothing of the page is taken.
         """
+        async with self.turn:
+            for window in self._windows:
+                window.see(page.events)
+            await self._hand_over(page)
+        self._has_taken.set()
+        self._has_taken = anyio.Event()
+
+    async def _hand_over(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:
