@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
@@ -69,30 +68,36 @@ class Intake:
         self.turn = anyio.Lock()
         self._windows: list[Window] = []
         self._has_taken = anyio.Event()
+        # When everything that was read was taken, the last time that somebody has asked.
+        self._at_head = anyio.current_time()
 
     @property
     def taken(self) -> Position:
         """Up to here all changes are with the relay."""
         return self._taken
 
-    @property
-    def is_at_head(self) -> bool:
-        """Whether nothing that was read is still to be taken."""
-        return self._feed.is_head(self._taken)
+    def behind_seconds(self) -> float:
+        """How long there have been changes that were read, or can be, and are not taken."""
+        if self._feed.is_head(self._taken):
+            self._at_head = anyio.current_time()
+        return anyio.current_time() - self._at_head
 
-    @contextmanager
-    def watching(self, window: Window) -> Iterator[None]:
-        """Tell the window what is taken, for the length of a block."""
+    def watch(self, window: Window) -> None:
+        """Tell the window what is taken from now on."""
         self._windows.append(window)
-        try:
-            yield
-        finally:
-            self._windows = [other for other in self._windows if other is not window]
+
+    def unwatch(self, window: Window) -> None:
+        """Tell it no more."""
+        self._windows = [other for other in self._windows if other is not window]
 
     async def reaches(self, snapshot: Snapshot) -> None:
         """Wait until every change that the snapshot sees is taken."""
         while snapshot.is_after(self._taken.delivered):
             await self._has_taken.wait()
+
+    async def moved(self) -> None:
+        """Wait until another page is taken."""
+        await self._has_taken.wait()
 
     async def run(self) -> None:
         """Take changes as they come, until cancelled. Where one is too large, and the policy is to stop, try it again every few seconds.
@@ -165,6 +170,7 @@ class Intake:
             await self._hand_over(page)
         self._has_taken.set()
         self._has_taken = anyio.Event()
+        self.behind_seconds()
 
     async def _hand_over(self, page: Page) -> None:
         wants = self._wants

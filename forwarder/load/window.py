@@ -40,6 +40,8 @@ class Window:
     has_whole_rows: bool = True
     # By what a row is known by, and the transaction that has changed it.
     _changed: list[tuple[str, int]] = field(default_factory=list)
+    # Of a table without a key: the images of rows that were left out.
+    _left_out: Counter[str] = field(default_factory=Counter)
     # The transactions that have done what cannot be told row by row.
     _wholesale: set[int] = field(default_factory=set)
 
@@ -53,9 +55,23 @@ class Window:
         """Whether a chunk that was read with this snapshot cannot be told any more, and has to be read again."""
         return len(self._changed) > MAX_CHANGES or any(not snapshot.sees(txid) for txid in self._wholesale)
 
-    def changed_since(self, snapshot: Snapshot) -> Counter[str]:
-        """What the rows are known by that were changed after this snapshot, and how often: keys, or images of rows that are no more."""
-        return Counter(known_by for known_by, txid in self._changed if not snapshot.sees(txid))
+    def left(self, snapshot: Snapshot, images: Sequence[str | None]) -> Sequence[bool]:
+        """Of rows that were read with this snapshot, whether each is still to be sent; ``images``: theirs, or the key alone; None: nothing is known.
+
+        Rows of a table without a key may be equal. So each of them that is gone is left out once.
+        """
+        changed = Counter(name for name, txid in self._changed if not snapshot.sees(txid)) - self._left_out
+        if not changed:
+            return [True] * len(images)
+        answers: list[bool] = []
+        for image in images:
+            name = image if self.read_key is None else (self.read_key(image) or (None, None))[0] if image else None
+            is_left = name is None or not changed[name]
+            if not is_left and self.read_key is None:
+                changed[name] -= 1
+                self._left_out[name] += 1
+            answers.append(is_left)
+        return answers
 
     def _note(self, event: Event) -> None:
         names = self._names(event)

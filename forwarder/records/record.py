@@ -128,7 +128,7 @@ class Stretch(msgspec.Struct, gc=False):
     table: int
     # The seqs of its changes that are not delivered yet.
     undelivered: set[int]
-    # True of TRUNCATE, gap and schema: these keep their place among the changes of the table's rows.
+    # True of TRUNCATE, gap, schema, and a load's beginning and end: these keep their place among the changes of the table's rows.
     is_barrier: bool = False
 
 
