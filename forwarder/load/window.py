@@ -67,7 +67,7 @@ class Window:
         for image in images:
             name = image if self.read_key is None else (self.read_key(image) or (None, None))[0] if image else None
             is_left = name is None or not changed[name]
-            if not is_left and self.read_key is None:
+            if name and not is_left and self.read_key is None:
                 changed[name] -= 1
                 self._left_out[name] += 1
             answers.append(is_left)
