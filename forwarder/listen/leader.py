@@ -28,6 +28,7 @@ from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.loader import Loader, loader
 from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
@@ -79,6 +80,7 @@ class Leader:
     redelivery: Redelivery
     # None, if the sink has but one stream.
     revival: Revival | None
+    loader: Loader
 
     async def serve(self) -> None:
         """Send what is in memory, save the position and look after the sink, until cancelled.
@@ -98,9 +100,14 @@ class Leader:
             if self.revival:
                 tasks.start_soon(self.revival.run)
 
-    async def listen(self) -> None:
-        """Move changes into memory as they come, until cancelled."""
-        await self.intake.run()
+    async def listen(self, *, until_loaded: bool = False) -> None:
+        """Move changes into memory as they come, and load rows, until cancelled; with ``until_loaded``, until no load is left to be done."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.intake.run)
+            tasks.start_soon(self.loader.run)
+            if until_loaded:
+                await self.loader.idle()
+                tasks.cancel_scope.cancel()
 
     async def deliver_all(self) -> None:
         """Move the changes there are now, dead letters that are due too, and wait until they are delivered."""
@@ -256,6 +263,19 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         checkpoints=checkpoints,
         redelivery=redelivery,
         revival=revival,
+        loader=loader(
+            setup.settings,
+            session,
+            inflow,
+            database.positions,
+            database_url=setup.database_url,
+            sink=setup.sink,
+            intake=intake,
+            relay=relay,
+            maker=maker,
+            checkpoints=checkpoints,
+            quarantine=tenure.quarantine,
+        ),
     )
 
 
