@@ -20,7 +20,7 @@ async def request(
     """Ask for a load of each table for each sink: for all of them, or for none. Returns the new loads.
 
     Args:
-        part: what of each table is to be loaded, as JSON: forwarder.load.part.Part.
+        part: what of each table is to be loaded, as JSON that `load/part.py` writes.
         restart: a load of such a table that is under way is given up.
 
     Raises:

@@ -54,12 +54,12 @@ class Load:
     # The name of the table, as ``forwarder.captured_table`` has it.
     schema: str
     name: str
-    # What of the table is to be loaded, as JSON: forwarder.load.part.Part.
+    # What of the table is to be loaded, as JSON that `load/part.py` writes.
     part: str
     state: LoadState
     # The snapshot that was taken when it began; None: it has not begun.
     begun: Snapshot | None
-    # Where the next chunk begins, as JSON: forwarder.load.chunk.Place. None: at the beginning of the table; or the load has ended.
+    # Where the next chunk begins, as JSON that `load/chunk.py` writes. None: at the beginning of the table; or the load has ended.
     place: str | None
     # Rows that were read and delivered so far, and bytes of their images.
     rows: int
@@ -86,7 +86,7 @@ _LOAD = msgspec.json.Decoder(Load)
 class Loads:
     """The loads of one sink, on the session of its leader. Only the leader of the present epoch changes any.
 
-    ``begin``, ``advance``, ``finish`` and ``fail`` return False, and change nothing, if the load is not any more as it was when it was read: it was
+    ``begin``, ``advance``, ``finish`` and ``fail`` return False, and change nothing, if the load is not the leader's to move on any more: it was
     paused, cancelled, asked for anew or removed meanwhile. Then ``due`` tells what is to be done.
 
     All methods raise ``Unavailable`` if the database does not answer or another epoch has begun, and ``Refused`` if the schema is older than
@@ -120,12 +120,12 @@ class Loads:
         return await self._change("begin_load", load.number, begun, estimated_rows)
 
     async def advance(self, load: Load, *, place: str, rows: int, bytes: int) -> bool:
-        """Note that a running load has come from ``load.place`` to ``place``. ``rows`` and ``bytes`` are those of the whole load so far."""
-        return await self._change("advance_load", load.number, load.place, place, rows, bytes)
+        """Note that a running load has come to ``place``. ``rows`` and ``bytes`` are those of the whole load so far, not of a chunk."""
+        return await self._change("advance_load", load.number, place, rows, bytes)
 
     async def finish(self, load: Load, *, rows: int, bytes: int) -> bool:
-        """Note that a running load has come from ``load.place`` to the end. ``rows`` and ``bytes`` are those of the whole load."""
-        return await self._change("finish_load", load.number, load.place, rows, bytes)
+        """Note that a running load has come to the end of its table. ``rows`` and ``bytes`` are those of the whole load."""
+        return await self._change("finish_load", load.number, rows, bytes)
 
     async def fail(self, load: Load, error: str) -> bool:
         """End a load that cannot go on. ``error`` says why, in one line with the remedy."""

@@ -104,18 +104,18 @@ async def test_a_leader_goes_on_where_the_one_before_was(
     assert load == before
 
 
-async def test_a_load_is_advanced_only_from_the_place_where_it_is(
+async def test_a_load_that_runs_does_not_begin_and_one_that_waits_does_not_advance(
     loads: Loads, connection: Connection, item: int
 ) -> None:
-    load = await running(loads, connection, item)
-    assert await loads.advance(replace(load, place=FIRST), place=SECOND, rows=2, bytes=20)
+    waiting = await request(connection, item)
+    assert not await loads.advance(waiting, place=FIRST, rows=1, bytes=10)
+    assert not await loads.finish(waiting, rows=1, bytes=10)
+    assert await loads.begin(waiting, begun=BEGUN, estimated_rows=None)
 
-    assert not await loads.advance(load, place=SECOND, rows=2, bytes=20)
-    assert not await loads.finish(load, rows=2, bytes=20)
-    assert not await loads.begin(load, begun=BEGUN, estimated_rows=None)
+    assert not await loads.begin(waiting, begun=Snapshot(4, 4), estimated_rows=None)
 
-    [found] = await loads.due()
-    assert (found.rows, found.begun) == (2, BEGUN)
+    [running] = await loads.due()
+    assert (running.begun, running.place, running.rows) == (BEGUN, None, 0)
 
 
 @pytest.mark.parametrize("intervention", ["pause", "cancel", "restart", "removal"])

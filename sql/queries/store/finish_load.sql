@@ -1,5 +1,5 @@
 -- Notes that a running load has come to the end of its table, in the epoch of a leader. Returns as advance_load.sql does.
---   $1 the sink, $2 the epoch; $3 the number of the load, $4 the place before; $5 rows and $6 bytes of the load
+--   $1 the sink, $2 the epoch; $3 the number of the load, $4 rows and $5 bytes of the load
 WITH tenure AS MATERIALIZED (
     SELECT FROM forwarder.sink WHERE name = $1 AND epoch = $2 AND xmin = saved_txid::xid FOR SHARE
 ),
@@ -8,13 +8,14 @@ changed AS (
     SET
         state = 'finished',
         place = NULL,
-        rows = $5,
-        bytes = $6,
+        rows = $4,
+        bytes = $5,
         finished_at = now(),
         updated_at = now(),
         saved_txid = pg_current_xact_id()
     FROM tenure
-    WHERE load.number = $3 AND load.state = 'running' AND load.place IS NOT DISTINCT FROM $4::jsonb
+    WHERE load.number = $3 AND load.state = 'running'
+      -- Else a dump was restored meanwhile.
       AND load.xmin = load.saved_txid::xid
     RETURNING load.number
 )
