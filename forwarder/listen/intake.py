@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
+from forwarder.events import Event
 from forwarder.health import ServiceState
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
 from forwarder.listen.table_moves import TableMoves
-from forwarder.load.window import Window
 from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
@@ -27,6 +28,13 @@ from forwarder.outbox.transactions import Transactions
 OVERSIZED_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Somebody who is shown all changes of the pages that are taken, before they are handed to the relay."""
+
+    def see(self, events: Iterable[Event]) -> None:
+        """The sink takes these."""
 
 
 class Intake:
@@ -66,7 +74,7 @@ class Intake:
         self._is_reading = False
         # Held while a page is handed to the relay, and by whoever puts something of their own between two pages.
         self.turn = anyio.Lock()
-        self._windows: list[Window] = []
+        self._observers: list[Observer] = []
         self._has_taken = anyio.Event()
         # When everything that was read was taken, the last time that somebody has asked.
         self._at_head = anyio.current_time()
@@ -82,13 +90,13 @@ class Intake:
             self._at_head = anyio.current_time()
         return anyio.current_time() - self._at_head
 
-    def watch(self, window: Window) -> None:
-        """Tell the window what is taken from now on."""
-        self._windows.append(window)
+    def show(self, observer: Observer) -> None:
+        """Show what is taken from now on."""
+        self._observers.append(observer)
 
-    def unwatch(self, window: Window) -> None:
-        """Tell it no more."""
-        self._windows = [other for other in self._windows if other is not window]
+    def hide(self, observer: Observer) -> None:
+        """Show it no more."""
+        self._observers = [other for other in self._observers if other is not observer]
 
     async def reaches(self, snapshot: Snapshot) -> None:
         """Wait until every change that the snapshot sees is taken."""
@@ -165,8 +173,8 @@ class Intake:
             Oversized: a change is too large, and the policy is to stop. Nothing of the page is taken.
         """
         async with self.turn:
-            for window in self._windows:
-                window.see(page.events)
+            for observer in self._observers:
+                observer.see(page.events)
             await self._hand_over(page)
         self._has_taken.set()
         self._has_taken = anyio.Event()

@@ -20,7 +20,6 @@ from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
 from forwarder.listen.table_load import LoadingParts, TableLoad
 from forwarder.load.pacing import RateLimit
-from forwarder.load.reader import ChunkReader
 from forwarder.logs import Throttled
 from forwarder.outbox.source import Inflow
 from forwarder.store.loads import Load, Loads
@@ -127,7 +126,7 @@ class Loader:
         logger.info("load goes on" if load.begun else "load begins", extra=facts)
         try:
             async with session(self._database_url, purpose="load") as connection:
-                await TableLoad(self._parts, load, ChunkReader(connection)).run()
+                await TableLoad(self._parts, load, connection).run()
         except Unavailable as error:
             # If it is the leader's session that is lost, others notice, and end the tenure.
             if self._complaints.due(str(error)):

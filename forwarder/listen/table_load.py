@@ -22,6 +22,7 @@ import msgspec
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.config.settings import LoadSettings
+from forwarder.database.sessions import Connection
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.errors import LoadFailed
@@ -30,8 +31,9 @@ from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.record_maker import RecordMaker
+from forwarder.load import past
 from forwarder.load.chunk import Chunk, Place, ReadRow
-from forwarder.load.floors import SeqFloors
+from forwarder.load.floors import SeqFloors, Truncations
 from forwarder.load.pacing import ChunkSize, RateLimit
 from forwarder.load.part import Part
 from forwarder.load.reader import ChunkReader
@@ -79,11 +81,12 @@ class _Overtaken(Exception):
 class TableLoad:
     """One load, from where it stands to its end, unless somebody pauses or cancels it."""
 
-    def __init__(self, parts: LoadingParts, load: Load, reader: ChunkReader) -> None:
-        """``reader`` is on a session of its own."""
+    def __init__(self, parts: LoadingParts, load: Load, connection: Connection) -> None:
+        """``connection`` is for this load alone."""
         self._parts = parts
         self._load = load
-        self._reader = reader
+        self._connection = connection
+        self._reader = ChunkReader(connection)
         self._size = ChunkSize(seconds=parts.settings.chunk_seconds)
         self._begun = load.begun
         # The windows of chunks that are being read or sent, in order.
@@ -101,8 +104,17 @@ class TableLoad:
             Oversized: a row is too large for the sink, and the policy is to stop.
         """
         plan = await self._plan()
-        if self._begun is None and not await self._begin(plan):
-            return
+        self._truncations = Truncations((await self._table())[0])
+        self._parts.intake.show(self._truncations)
+        try:
+            if self._begun or await self._begin(plan):
+                await self._send_rows(plan)
+        finally:
+            self._parts.intake.hide(self._truncations)
+
+    async def _send_rows(self, plan: TablePlan) -> None:
+        """Send the rows that are left, whatever has to be read again."""
+        await self._recall_truncations()
         while True:
             try:
                 await self._send_chunks(plan)
@@ -111,12 +123,21 @@ class TableLoad:
                 self._size.overtaken()
                 plan = await self._plan()
 
+    async def _recall_truncations(self) -> None:
+        """Learn of every TRUNCATE that came before we were shown any, and that the present floor is below."""
+        snapshot, _ = await past.now(self._connection)
+        await self._catch_up(snapshot)
+        since = self._parts.floors.below(snapshot)
+        for relation, seq in await past.truncations(self._connection, self._load.table_id, since_seq=since):
+            table, _ = await self._table()
+            self._truncations.note(await self._parts.inflow.outbox.partition(table, relation), seq)
+
     async def _begin(self, plan: TablePlan) -> bool:
         """Tell the sink that the load begins, in its place among the changes, and save with which snapshot that was.
 
         False: the load is not ours any more.
         """
-        snapshot, here_at = await self._reader.now()
+        snapshot, at = await past.now(self._connection)
         await self._catch_up(snapshot)
         while True:
             async with self._parts.intake.turn:
@@ -125,7 +146,8 @@ class TableLoad:
                 if position.batch is None:
                     table, _ = await self._table()
                     seq = self._parts.floors.below(position.delivered)
-                    packed = await self._offer([began(self._load.number, table=table, seq=seq, at=here_at)])
+                    mark = began(self._load.number, begun=position.delivered, table=table, seq=seq, at=at)
+                    packed = await self._offer([mark])
                     break
             await self._parts.intake.moved()
         await self._parts.relay.delivered(packed)
@@ -151,7 +173,7 @@ class TableLoad:
                 tasks.cancel_scope.cancel()
         finally:
             while self._open:
-                self._parts.intake.unwatch(self._open.popleft())
+                self._parts.intake.hide(self._open.popleft())
         if overtaken:
             raise overtaken
 
@@ -168,7 +190,7 @@ class TableLoad:
             )
             # Before the chunk's snapshot is taken, and until the chunk is sent. By then the window of the next one is open too.
             self._open.append(window)
-            self._parts.intake.watch(window)
+            self._parts.intake.show(window)
             rows, most_bytes = self._size.rows, self._parts.settings.chunk_bytes
             chunk = await self._reader.read(plan, place, rows=rows, bytes=most_bytes, begun=self._begun)
             self._size.took(chunk.seconds, rows=len(chunk.rows))
@@ -179,7 +201,7 @@ class TableLoad:
         while True:
             window, chunk = await out_of.receive()
             await self._send(window, chunk)
-            self._parts.intake.unwatch(self._open.popleft())
+            self._parts.intake.hide(self._open.popleft())
             self._rows += len(chunk.rows)
             self._bytes += chunk.bytes
             if chunk.place is None:
@@ -255,9 +277,10 @@ class TableLoad:
 
     async def _events(self, rows: Sequence[ReadRow], chunk: Chunk) -> Sequence[Event]:
         table, read_key = await self._table()
-        seq = self._parts.floors.below(chunk.snapshot)
+        floor_seq = self._parts.floors.below(chunk.snapshot)
         outbox = self._parts.inflow.outbox
         partitions = {relation: await outbox.partition(table, relation) for relation in {row.relation for row in rows}}
+        seqs = {name: max(floor_seq, self._truncations.last_of(name)) for name in partitions.values()}
         events = [
             row_event(
                 row,
@@ -265,7 +288,7 @@ class TableLoad:
                 table=table,
                 partition=partitions[row.relation],
                 read_key=read_key,
-                seq=seq,
+                seq=seqs[partitions[row.relation]],
                 at=chunk.at,
             )
             for row in rows

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from forwarder.events import CapturedTable, Event, Reading
 from forwarder.load.chunk import ReadRow
 from forwarder.outbox.keys import ReadKey
+from forwarder.outbox.position import Snapshot
 
 _READ, _LOAD = b"R", b"L"
 # Not of a transaction.
@@ -44,17 +45,18 @@ def row_event(
     )
 
 
-def began(load: int, *, table: CapturedTable, seq: int, at: int) -> Event:
-    """The event before all rows of a load."""
-    return _mark(Reading(load, "began"), table=table, seq=seq, at=at)
+def began(load: int, *, begun: Snapshot, table: CapturedTable, seq: int, at: int) -> Event:
+    """The event before all rows of a load. ``begun``: what it sees has been told; its id has this, since a load may begin more than once."""
+    name = f"began-{blake2b(str(begun).encode(), digest_size=_NAME_BYTES).hexdigest()}"
+    return _mark(Reading(load, name), "began", table=table, seq=seq, at=at)
 
 
 def finished(load: int, *, rows: int, table: CapturedTable, seq: int, at: int) -> Event:
     """The event after them. ``rows``: how many the load has read."""
-    return _mark(Reading(load, "finished"), table=table, seq=seq, at=at, facts=f',"rows":{rows}')
+    return _mark(Reading(load, "finished"), "finished", table=table, seq=seq, at=at, facts=f',"rows":{rows}')
 
 
-def _mark(reading: Reading, *, table: CapturedTable, seq: int, at: int, facts: str = "") -> Event:
+def _mark(reading: Reading, state: str, *, table: CapturedTable, seq: int, at: int, facts: str = "") -> Event:
     return Event(
         seq=seq,
         txid=_NO_TXID,
@@ -69,6 +71,6 @@ def _mark(reading: Reading, *, table: CapturedTable, seq: int, at: int, facts: s
         count=None,
         key=None,
         key_values=None,
-        extra=f'"load":{{"number":{reading.load},"state":"{reading.name}"{facts}}}',
+        extra=f'"load":{{"number":{reading.load},"state":"{state}"{facts}}}',
         reading=reading,
     )
