@@ -57,7 +57,7 @@ class TableRule(TableOptions):
     exclude: list[str] = Field(default=[], description="Tables or globs to leave out of this rule's match.")
     load: Literal["none", "initial"] = Field(
         default="none",
-        description="initial: the rows that a table has are sent once to each sink, as soon as it is served: docs/load.md.",
+        description="initial: the rows that the table has already are sent to each sink, once, as soon as the sink is served.",
     )
 
     @property
@@ -181,7 +181,7 @@ class LoadSettings(Section):
         description="Bytes of row images in a chunk at most; each table that is being loaded may have two chunks in memory.",
     )
     max_rows_per_second: float | None = Field(
-        default=None, gt=0, description="Rows read in a second at most, of each table; not given: as fast as it goes."
+        default=None, gt=0, description="Rows read in a second at most, for each sink; not given: as fast as it goes."
     )
     max_bytes_per_second: float | None = Field(default=None, gt=0, description="The same in bytes of row images.")
     yield_seconds: Seconds = Field(
