@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,11 +13,12 @@ from forwarder.database.sessions import session
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.errors import ForwarderError, Unavailable
+from forwarder.events import CapturedTable
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.initial_loads import initial_tables
 from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.record_maker import RecordMaker
-from forwarder.listen.table_filter import TableFilter
 from forwarder.listen.table_load import LoadingParts, TableLoad
 from forwarder.load.pacing import RateLimit
 from forwarder.logs import Throttled
@@ -29,6 +30,9 @@ from forwarder.store.positions import Positions
 LOOK_SECONDS = 1.0
 # A load that the database has interrupted is tried again after so long.
 RETRY_SECONDS = 2.0
+
+# From captured tables to the ids of some of them.
+ChooseTables = Callable[[Iterable[CapturedTable]], list[int]]
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +65,17 @@ def loader(
         row_rate=RateLimit(settings.load.max_rows_per_second),
         byte_rate=RateLimit(settings.load.max_bytes_per_second),
     )
-    return Loader(parts, database_url=database_url, wants_initial=initial_loads(settings.table, sink.tables))
+    return Loader(parts, database_url=database_url, initial_tables=initial_tables(settings.table, sink.tables))
 
 
 class Loader:
     """Does the loads of one sink, each on a session of its own."""
 
-    def __init__(self, parts: LoadingParts, *, database_url: str, wants_initial: TableFilter) -> None:
-        """``wants_initial`` tells of which tables the settings want the rows to be loaded once."""
+    def __init__(self, parts: LoadingParts, *, database_url: str, initial_tables: ChooseTables) -> None:
+        """``initial_tables`` chooses, among the captured tables, those of which the settings want the rows to be loaded once."""
         self._parts = parts
         self._database_url = database_url
-        self._wants_initial = wants_initial
+        self._initial_tables = initial_tables
         # The tables that were asked for since this process leads, by id.
         self._asked: set[int] = set()
         # By number.
@@ -107,7 +111,7 @@ class Loader:
 
     async def _due(self) -> Sequence[Load]:
         tables = [table for table, _ in self._parts.inflow.registry.tables.values()]
-        wanted = {table.id for table in tables if self._wants_initial(table)} - self._asked
+        wanted = set(self._initial_tables(tables)) - self._asked
         async with self._parts.session.turn:
             if wanted:
                 await self._parts.loads.request_initial(wanted)
