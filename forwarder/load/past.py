@@ -16,7 +16,7 @@ async def now(connection: Connection) -> tuple[Snapshot, int]:
         Unavailable: the database does not answer.
     """
     with database_errors("cannot take a snapshot"):
-        row = await connection.fetchrow(query("now"))
+        row = await connection.fetchrow(query("load_now"))
     assert row is not None
     return Snapshot(*row["snapshot"]), row["at"]
 
@@ -29,5 +29,5 @@ async def truncations(connection: Connection, table_id: int, *, since_seq: int) 
     """
     with database_errors("cannot look for truncations"):
         return [
-            (row["relation"], row["seq"]) for row in await connection.fetch(query("truncations"), table_id, since_seq)
+            (row["relation"], row["seq"]) for row in await connection.fetch(query("load_truncations"), table_id, since_seq)
         ]
