@@ -12,7 +12,7 @@ from forwarder.config.settings import Settings, SinkSettings
 from forwarder.database.sessions import session
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.errors import ForwarderError, Unavailable
+from forwarder.errors import ForwarderError, Unavailable, plain_errors
 from forwarder.events import CapturedTable
 from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.initial_loads import initial_tables
@@ -129,8 +129,9 @@ class Loader:
         facts = {"sink": load.sink, "table": load.qualified_name, "load": load.number}
         logger.info("load goes on" if load.begun else "load begins", extra=facts)
         try:
-            async with session(self._database_url, purpose="load") as connection:
-                await TableLoad(self._parts, load, connection).run()
+            with plain_errors():
+                async with session(self._database_url, purpose="load") as connection:
+                    await TableLoad(self._parts, load, connection).run()
         except Unavailable as error:
             # If it is the leader's session that is lost, others notice, and end the tenure.
             if self._complaints.due(str(error)):
