@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # The first chunk of a table.
 FIRST_ROWS = 1000
 MOST_ROWS = 50_000
+# Below this a chunk takes as long as its statements do, however few its rows are.
+LEAST_ROWS = 100
 # A chunk may have so many times the rows of the one before it.
 GROWTH = 4.0
 # What is not used of a limit can be made up for within so long.
@@ -24,14 +26,12 @@ class ChunkSize:
     def took(self, seconds: float, *, rows: int) -> None:
         """A chunk of so many rows was read in this time. One that was cut short, at the end of a table or for its bytes, tells little."""
         if rows:
-            self._aim_at(min(rows * self._seconds / max(seconds, 1e-6), self.rows * GROWTH))
+            aim = min(rows * self._seconds / max(seconds, 1e-6), self.rows * GROWTH)
+            self.rows = int(max(LEAST_ROWS, min(aim, MOST_ROWS)))
 
     def overtaken(self) -> None:
         """A chunk has to be read again, since the table has changed meanwhile: a smaller one is less likely to."""
-        self._aim_at(self.rows / 4)
-
-    def _aim_at(self, rows: float) -> None:
-        self.rows = max(1, min(int(rows), MOST_ROWS))
+        self.rows = max(1, self.rows // 4)
 
 
 @dataclass(slots=True)

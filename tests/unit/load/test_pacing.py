@@ -2,7 +2,7 @@
 
 import pytest
 
-from forwarder.load.pacing import FIRST_ROWS, GROWTH, MOST_ROWS, ChunkSize, RateLimit
+from forwarder.load.pacing import FIRST_ROWS, GROWTH, LEAST_ROWS, MOST_ROWS, ChunkSize, RateLimit
 
 
 def test_a_chunk_has_as_many_rows_as_can_be_read_in_the_time_it_should_take() -> None:
@@ -18,6 +18,13 @@ def test_chunks_grow_step_by_step_and_not_without_end() -> None:
     for _ in range(10):
         size.took(0.000_001, rows=size.rows)
     assert size.rows == MOST_ROWS
+
+
+def test_a_slow_database_does_not_make_chunks_smaller_than_is_of_use() -> None:
+    size = ChunkSize(seconds=0.05)
+    for _ in range(10):
+        size.took(5.0, rows=size.rows)
+    assert size.rows == LEAST_ROWS
 
 
 def test_an_empty_chunk_says_nothing() -> None:
