@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 
 import asyncpg
 
 from forwarder.database.sessions import Connection
 from forwarder.load.chunk import ReadRow
+from forwarder.load.making import Making
 
 # A row may have as many bytes as the images of a change, 64 MiB by default.
 FIRST_PORTION = 16
 GROWTH = 4
 # What is not read by then is left to the next chunk, so that no transaction of ours gets old.
 MAX_SECONDS = 0.5
-
-# Makes of a row of the result what was read; None: it does not meet the conditions.
-Make = Callable[[asyncpg.Record], ReadRow | None]
 
 
 class Portions:
@@ -35,14 +34,14 @@ class Portions:
         self._max_bytes = bytes
         self._next = self._fitting(FIRST_PORTION if largest_bytes is None else FIRST_PORTION * GROWTH)
 
-    async def fetch(self, connection: Connection, statement: str, make: Make) -> None:
+    async def fetch(self, connection: Connection, statement: str, making: Making) -> None:
         """Run the statement in the transaction that is open, and take its rows until there are enough."""
         deadline = time.perf_counter() + MAX_SECONDS
         cursor = await (await connection.prepare(statement)).cursor()
         while not self.is_end and not self._is_full and (not self.records or time.perf_counter() < deadline):
             asked = min(self._next, self._max_rows - len(self.records))
             portion = await cursor.fetch(asked)
-            self._take(portion, make)
+            self._take(portion, making)
             self.is_end = len(portion) < asked and not self._is_full
             self._next = self._fitting(asked * GROWTH)
 
@@ -55,15 +54,15 @@ class Portions:
         left = self._max_bytes - self.bytes
         return max(1, min(wanted, left // self.largest_bytes if self.largest_bytes else wanted))
 
-    def _take(self, portion: Sequence[asyncpg.Record], make: Make) -> None:
-        for record in portion:
-            if self.bytes >= self._max_bytes:
-                return
-            self.records.append(record)
-            if (row := make(record)) is None:
-                continue
-            self.rows.append(row)
-            if image := row.after:
-                size = len(image) if image.isascii() else len(image.encode())
-                self.bytes += size
-                self.largest_bytes = max(self.largest_bytes, size)
+    def _take(self, portion: Sequence[asyncpg.Record], making: Making) -> None:
+        rows, sizes = making.rows(portion), making.sizes(portion)
+        if self.bytes + sum(sizes) > self._max_bytes:
+            # With the row by which there are enough.
+            count = next(
+                count for count, total in enumerate(accumulate(sizes, initial=self.bytes)) if total >= self._max_bytes
+            )
+            portion, rows, sizes = portion[:count], rows[:count], sizes[:count]
+        self.records.extend(portion)
+        self.rows.extend(filter(None, rows))
+        self.bytes += sum(sizes)
+        self.largest_bytes = max(self.largest_bytes, max(sizes, default=0))

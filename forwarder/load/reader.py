@@ -12,10 +12,11 @@ import asyncpg
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection, database_errors
 from forwarder.errors import LoadFailed, TableBusy
-from forwarder.load.chunk import Chunk, Place, ReadRow
+from forwarder.load.chunk import Chunk, Place
+from forwarder.load.making import Making
 from forwarder.load.part import Part
 from forwarder.load.planning import plan_table
-from forwarder.load.portions import Make, Portions
+from forwarder.load.portions import Portions
 from forwarder.load.relations import Relation, look_up
 from forwarder.load.table_plan import TablePlan
 from forwarder.outbox.position import Snapshot
@@ -24,13 +25,14 @@ from forwarder.outbox.position import Snapshot
 ATTEMPTS = 5
 
 # Errors of the images of single rows, for which forwarder.row_image() leaves out the image.
-_OF_A_ROW = (
+_OF_A_ROW: tuple[type[Exception], ...] = (
     *ILLEGIBLE,
     asyncpg.DataError,
     asyncpg.ProgramLimitExceededError,
     asyncpg.OutOfMemoryError,
     asyncpg.InternalServerError,
 )
+_OF_THE_TABLE: tuple[type[Exception], ...] = (asyncpg.SyntaxOrAccessError, *_OF_A_ROW)
 
 
 class _Changed(Exception):
@@ -148,11 +150,12 @@ class ChunkReader:
                 raise _Changed
             found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
             statement = relation.query.by_key(place.after, rows=rows)
-            await found.fetch(self._connection, statement, _maker(relation))
+            making = Making(relation.query)
+            await found.fetch(self._connection, statement, making)
             if found.is_end:
                 following = await self._next(plan, place.relation)
             else:
-                following = Place(place.relation, _key(relation, found.records[-1]))
+                following = Place(place.relation, making.key(found.records[-1]))
         relation.largest_bytes = found.largest_bytes or relation.largest_bytes
         return Chunk(
             rows=found.rows,
@@ -173,26 +176,6 @@ class ChunkReader:
         )
 
 
-def _maker(relation: Relation) -> Make:
-    oid = relation.query.relation
-
-    def make(record: asyncpg.Record) -> ReadRow | None:
-        image, key = record[0], record[1]
-        if image is not None:
-            return ReadRow(oid, image, None, None, None, None)
-        return None if key is None else ReadRow(oid, None, "54000", None, key or None, None)
-
-    def make_carefully(record: asyncpg.Record) -> ReadRow | None:
-        image, fault, extra, key = record[0], record[1], record[2], record[3]
-        return None if image is None and fault is None else ReadRow(oid, image, fault, extra, key, None)
-
-    return make_carefully if relation.query.is_careful else make
-
-
-def _key(relation: Relation, record: asyncpg.Record) -> tuple[str, ...]:
-    return tuple(record)[4 if relation.query.is_careful else 2 :]
-
-
 @contextmanager
 def _errors(table: str) -> Iterator[None]:
     """Raise the errors of reading a table as those of this program."""
@@ -203,7 +186,7 @@ def _errors(table: str) -> Iterator[None]:
             raise TableBusy(f"{table} is locked; it is read later") from None
         except asyncpg.InsufficientPrivilegeError as error:
             raise LoadFailed(f"{table}: {error.args[0]}; grant it to the role of the listener") from None
-        except (asyncpg.SyntaxOrAccessError, *_OF_A_ROW) as error:
+        except _OF_THE_TABLE as error:
             raise LoadFailed(
                 f"{table} cannot be read: {' '.join(str(error).split())}; correct the condition, or the table"
             ) from error
