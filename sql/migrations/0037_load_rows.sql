@@ -8,7 +8,8 @@
 --   * `type`, of which that value has to be: the one that the operators compare, and for a domain what it is made of, whose checks are not run then;
 --   * `collation`, null if there is none; the operators `less`, `equal`, `at_least` and `greater`, as OPERATOR(schema.name);
 --   * `is_descending` and `is_nulls_first`; `is_of_postgres`: the type comes with PostgreSQL;
---   * `has_checks`: a part of the type is a domain with a check, which would run wherever a text becomes such a value.
+--   * `has_checks`: a part of the type is a domain with a check, of somebody who is neither a superuser nor the owner of our schema. It would run wherever
+--     a text becomes such a value.
 CREATE FUNCTION forwarder.index_columns(index_oid oid) RETURNS TABLE (place integer, name text, facts json)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -81,7 +82,13 @@ AS $$
                 SELECT range.rngsubtype FROM pg_range AS range WHERE whole.oid IN (range.rngtypid, range.rngmultitypid)
             ) AS next (type)
         )
-        SELECT EXISTS (SELECT FROM part JOIN pg_constraint ON contypid = part.type) AS have_checks
+        SELECT EXISTS (
+            SELECT FROM part
+            JOIN pg_constraint ON contypid = part.type
+            JOIN pg_type AS domain ON domain.oid = part.type
+            JOIN pg_roles AS role ON role.oid = domain.typowner
+            WHERE NOT role.rolsuper AND role.oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'forwarder')
+        ) AS have_checks
     ) AS parts
     WHERE index.indexrelid = $1
 $$;
