@@ -68,7 +68,9 @@ def load(
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait until it is done.")] = False,
     pause: Annotated[bool, typer.Option("--pause", help="Have the loads of these tables wait.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Have paused loads go on where they are.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Give up the loads of these tables.")] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Give up the loads of these tables, failed ones too.")
+    ] = False,
     status: Annotated[
         bool, typer.Option("--status", help="Show the last load of these tables, or of all if none is named.")
     ] = False,
@@ -217,7 +219,7 @@ async def _follow(connection: Connection, loads: Sequence[Load]) -> bool:
 
 _PAUSE = ("paused", "nothing to pause: no load of {} is waiting or running", load_requests.pause)
 _RESUME = ("goes on", "nothing to resume: no load of {} is paused", load_requests.resume)
-_CANCEL = ("cancelled", "nothing to cancel: no load of {} is under way", load_requests.cancel)
+_CANCEL = ("cancelled", "nothing to cancel: no load of {} is under way or has failed", load_requests.cancel)
 
 
 async def _change(
