@@ -244,6 +244,14 @@ async def test_a_table_that_is_not_captured_any_more_gets_no_initial_load(
     assert await loads.request_initial([item, item + 1]) == 0
 
 
+async def test_an_outbox_of_the_application_gets_no_initial_load(
+    loads: Loads, connection: Connection, item: int
+) -> None:
+    await connection.execute("""UPDATE forwarder.captured_table SET options = '{"outbox": true}'""")
+
+    assert await loads.request_initial([item]) == 0
+
+
 async def test_an_initial_load_comes_after_one_that_was_asked_for_by_hand(
     loads: Loads, connection: Connection, item: int
 ) -> None:
