@@ -1,0 +1,113 @@
+"""What has to be known of a table or partition to read its rows, looked up once and again when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+import msgspec
+
+from forwarder.database.queries import query
+from forwarder.database.quoting import identifier
+from forwarder.database.sessions import Connection
+from forwarder.errors import LoadFailed
+from forwarder.load.chunk_query import ChunkQuery
+from forwarder.load.images import Needs
+from forwarder.load.key_column import KeyColumn
+from forwarder.load.table_plan import TablePlan
+
+_COLUMN = msgspec.json.Decoder(KeyColumn)
+_COLUMNS = msgspec.json.Decoder(tuple[KeyColumn, ...])
+
+
+@dataclass(slots=True, kw_only=True)
+class Relation:
+    """A table or partition, as it was when it was looked up; ``stamp`` is another one as soon as it is not."""
+
+    stamp: str
+    query: ChunkQuery
+    # How many bytes the images of the last chunk had on average, and the largest: None: nothing was read yet.
+    largest_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As SQL writes it, with its schema."""
+        return self.query.name
+
+
+async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation | None:
+    """Learn how to read a table or partition; None: it is gone, or captured no longer as a part of this table.
+
+    Raises:
+        LoadFailed: it cannot be read.
+    """
+    order = plan.part.order
+    found = await connection.fetchrow(
+        query("load_relation"), oid, plan.table_id, list(plan.key), order.column if order else None
+    )
+    if found is None:
+        return None
+    name: str = found["name"]
+    if not found["may_select"]:
+        schema, _, _ = name.partition(".")
+        role = await connection.fetchval("SELECT quote_ident(current_user)")
+        raise LoadFailed(
+            f"{role} may not read {name}; GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
+        )
+    if found["hides_rows"]:
+        raise LoadFailed(
+            f"row-level security hides rows of {name} from us; load as a role with BYPASSRLS, or as the owner of a table without FORCE"
+        )
+    paging = _COLUMNS.decode(found["key_paging"]) if plan.key and found["key_paging"] else ()
+    if plan.key and not paging:
+        raise LoadFailed(
+            f"{name} has no index to read it by its key ({', '.join(plan.key)}); create a unique index on these columns"
+        )
+    key = {column.name: column for column in paging}
+    if order:
+        paging = _ordered(found, name, order.column, paging)
+    if hazard := next((column for column in paging if column.has_checks), None):
+        raise LoadFailed(f"{name} cannot be read by column {hazard.name}: a domain within its type has a check")
+    needs = await _needs(connection, plan, name, found["columns"])
+    return Relation(
+        stamp=found["stamp"],
+        query=ChunkQuery(
+            name=name,
+            relation=oid,
+            needs=needs,
+            key=tuple(key[column] for column in plan.key),
+            paging=paging,
+            conditions=plan.conditions,
+            least=order.least if order else None,
+            is_careful=not needs.is_simple,
+        ),
+    )
+
+
+def _ordered(found: asyncpg.Record, name: str, column: str, paging: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+    if column not in found["columns"]:
+        raise LoadFailed(f"order by {column}: {name} has no such column")
+    if not paging:
+        raise LoadFailed(f"order by {column}: {name} has no key, so that its rows cannot be told apart; load all of it")
+    if found["order_paging"] is None:
+        raise LoadFailed(
+            f"order by {column}: {name} has no index that begins with it; CREATE INDEX CONCURRENTLY ON {name} ({identifier(column)})"
+        )
+    if found["order_may_be_null"]:
+        raise LoadFailed(f"order by {column}: it may be null in {name}; write {column}>=VALUE, or make it NOT NULL")
+    first = _COLUMN.decode(found["order_paging"])
+    return (first, *(other for other in paging if other.name != column))
+
+
+async def _needs(connection: Connection, plan: TablePlan, name: str, columns: Sequence[str]) -> Needs:
+    found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+    assert found is not None
+    needs = Needs(
+        is_plain=found["is_plain"],
+        strange_types=found["strange_types"],
+        rules=found["rules"] and msgspec.json.decode(found["rules"]),
+        max_bytes=found["max_bytes"],
+    )
+    chosen = plan.part.columns
+    return needs if chosen is None else needs.of_columns(chosen, plan.key, columns)

@@ -1,0 +1,32 @@
+"""What is to be read of a table. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forwarder.load.part import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlan:
+    """A captured table, and which of its rows are to be read."""
+
+    table_id: int
+    # Under its present names, not quoted.
+    schema: str
+    name: str
+    # Its oid.
+    relation: int
+    is_partitioned: bool
+    part: Part
+    # The present names of the key's columns. Empty: there is no key.
+    key: tuple[str, ...]
+    # What a row has to meet, in SQL: the `where` of the table's rule, and that of the part.
+    conditions: tuple[str, ...]
+    # How many rows that is, as PostgreSQL's planner estimates it.
+    estimated_rows: int
+
+    @property
+    def qualified_name(self) -> str:
+        """``public.orders``; not quoted, so not for SQL."""
+        return f"{self.schema}.{self.name}"
