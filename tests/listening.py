@@ -167,6 +167,16 @@ class Command:
 
         await eventually(said, within_seconds=within_seconds)
 
+    async def prints(self, text: str, *, within_seconds: float = 30.0) -> None:
+        """As ``says``, of standard output."""
+
+        async def printed() -> bool:
+            ended = self.process.returncode is not None
+            assert text.encode() in self.stdout or not ended, f"ended with {self.process.returncode}: {self.stderr}"
+            return text.encode() in self.stdout
+
+        await eventually(printed, within_seconds=within_seconds)
+
     async def ends(self, *, within_seconds: float = 30.0) -> int:
         """Wait for its end; its exit status."""
 

@@ -55,7 +55,7 @@ async def resume(
 async def cancel(
     connection: Connection, *, sinks: Sequence[str] | None = None, table_ids: Sequence[int] | None = None
 ) -> Sequence[Load]:
-    """Give up the loads that have not ended. Returns them."""
+    """Give up the loads that have not ended, and those that have failed. Returns them."""
     return await _change(connection, "cancel_loads", sinks, table_ids)
 
 

@@ -13,7 +13,7 @@ If a crash forgets the last write, a chunk is read once more, and none is left o
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -93,11 +93,19 @@ class Loads:
     this program.
     """
 
-    def __init__(self, connection: Connection, *, sink: str, epoch: int) -> None:
-        """``epoch`` is ``Positions.epoch`` of the same session."""
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        sink: str,
+        epoch: int,
+        tell: Callable[[Sequence[Load]], None] = lambda _: None,
+    ) -> None:
+        """``epoch`` is ``Positions.epoch`` of the same session. ``tell`` is called by ``due`` with the newest load of each table of the sink."""
         self._connection = connection
         self._sink = sink
         self._epoch = epoch
+        self._tell = tell
 
     async def due(self) -> Sequence[Load]:
         """The loads that wait to begin and those that run, the oldest first.
@@ -113,6 +121,7 @@ class Loads:
             logger.warning(
                 "the database was restored or copied: loads begin anew", extra={"sink": self._sink, "tables": names}
             )
+        self._tell(loads)
         return [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
 
     async def begin(self, load: Load, *, begun: Snapshot, estimated_rows: int | None) -> bool:

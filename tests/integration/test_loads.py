@@ -63,11 +63,6 @@ async def running(loads: Loads, connection: Connection, table_id: int) -> Load:
     return load
 
 
-async def state_of(connection: Connection, load: Load) -> LoadState:
-    found = {one.number: one.state for one in await load_requests.find(connection)}
-    return found[load.number]
-
-
 async def test_a_load_waits_begins_advances_and_finishes(loads: Loads, connection: Connection, item: int) -> None:
     [asked] = await load_requests.request(
         connection, sinks=["default"], table_ids=[item], part='{"where": "id > 5", "limit": 3}'
@@ -179,6 +174,34 @@ async def test_a_failed_load_says_why_and_the_table_can_be_loaded_again(
     assert await load_requests.find(connection) == [again]
 
 
+async def test_a_failed_load_can_be_given_up_and_an_older_one_stays_as_it_is(
+    loads: Loads, connection: Connection, item: int
+) -> None:
+    older = await request(connection, item)
+    await loads.fail(older, "broken")
+    newer = await request(connection, item)
+    await loads.fail(newer, "broken again")
+
+    assert [load.number for load in await load_requests.cancel(connection)] == [newer.number]
+
+    states = await connection.fetch("SELECT state FROM forwarder.load ORDER BY number")
+    assert [state for (state,) in states] == ["failed", "cancelled"]
+
+
+async def test_whoever_asks_what_is_due_tells_how_all_loads_are(
+    leader: Connection, connection: Connection, item: int
+) -> None:
+    told: list[Load] = []
+    positions = Positions(leader, sink="default")
+    await positions.load()
+    loads = Loads(leader, sink="default", epoch=positions.epoch, tell=told.extend)
+    await loads.fail(await request(connection, item), "broken")
+
+    assert await loads.due() == []
+
+    assert [load.state for load in told] == [LoadState.FAILED]
+
+
 # Asking for loads.
 
 
@@ -219,6 +242,14 @@ async def test_a_table_that_is_not_captured_any_more_gets_no_initial_load(
     await connection.execute("UPDATE forwarder.captured_table SET removed_at = now()")
 
     assert await loads.request_initial([item, item + 1]) == 0
+
+
+async def test_an_outbox_of_the_application_gets_no_initial_load(
+    loads: Loads, connection: Connection, item: int
+) -> None:
+    await connection.execute("""UPDATE forwarder.captured_table SET options = '{"outbox": true}'""")
+
+    assert await loads.request_initial([item]) == 0
 
 
 async def test_an_initial_load_comes_after_one_that_was_asked_for_by_hand(

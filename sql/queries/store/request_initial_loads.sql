@@ -4,6 +4,8 @@ INSERT INTO forwarder.load (sink, table_id, is_initial)
 SELECT $1, captured.id, true
 FROM forwarder.captured_table AS captured
 WHERE captured.id = ANY ($2) AND captured.removed_at IS NULL
+  -- What is in an outbox of the application was told when it was inserted.
+  AND NOT coalesce((captured.options ->> 'outbox')::boolean, false)
   AND NOT EXISTS (SELECT FROM forwarder.load AS known WHERE known.sink = $1 AND known.table_id = captured.id AND known.is_initial)
 ORDER BY captured.id
 ON CONFLICT DO NOTHING
