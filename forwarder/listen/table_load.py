@@ -186,7 +186,8 @@ class TableLoad:
             window = Window(
                 table=table,
                 read_key=read_key if table.key_columns else None,
-                has_whole_rows=plan.updates_have_whole_rows,
+                tells_new_rows=plan.tells_new_rows,
+                tells_old_rows=plan.tells_old_rows,
             )
             # Before the chunk's snapshot is taken, and until the chunk is sent. By then the window of the next one is open too.
             self._open.append(window)

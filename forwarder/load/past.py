@@ -29,5 +29,6 @@ async def truncations(connection: Connection, table_id: int, *, since_seq: int) 
     """
     with database_errors("cannot look for truncations"):
         return [
-            (row["relation"], row["seq"]) for row in await connection.fetch(query("load_truncations"), table_id, since_seq)
+            (row["relation"], row["seq"])
+            for row in await connection.fetch(query("load_truncations"), table_id, since_seq)
         ]

@@ -36,8 +36,10 @@ class Window:
     table: CapturedTable
     # Reads the key out of an image; None: the table has no key, and its rows are known by their images.
     read_key: ReadKey | None
-    # Whether updates tell rows whole. Else a row that was updated has not been told by that, and must be read again.
-    has_whole_rows: bool = True
+    # Whether updates tell the new row whole. Else it has not been told by that, and must be read again.
+    tells_new_rows: bool = True
+    # Whether updates and deletes tell the old row whole, so that it is known by that.
+    tells_old_rows: bool = True
     # By what a row is known by, and the transaction that has changed it.
     _changed: list[tuple[str, int]] = field(default_factory=list)
     # Of a table without a key: the images of rows that were left out.
@@ -82,12 +84,12 @@ class Window:
 
     def _names(self, event: Event) -> Sequence[str] | None:
         """What the rows are known by of which a change tells; None if it concerns all rows, or one that nobody knows."""
-        if event.op not in _OF_ROWS or event.table is not self.table or (event.op == b"U" and not self.has_whole_rows):
+        if event.op not in _OF_ROWS or event.table is not self.table or (event.op == b"U" and not self.tells_new_rows):
             return None
         if self.read_key is None:
             if event.op == b"I":
                 return ()
-            return None if event.before is None else (event.before,)
+            return (event.before,) if event.before and self.tells_old_rows else None
         if event.key is None:
             return None
         # PostgreSQL may take two texts for one key (1.0 and 1.00): an update then has one before, and the other after.

@@ -96,9 +96,13 @@ def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
 def _of_load(event: Event, origins: Origins) -> str:
     """The record of a row that was read, or of the beginning or end of a load. It belongs to no transaction."""
     return (
-        f'{{"id":"{origins.id_of(event)}","seq":{event.seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
-        f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
-    ).replace("\n", " ").replace("\r", " ")
+        (
+            f'{{"id":"{origins.id_of(event)}","seq":{event.seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
+            f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
+        )
+        .replace("\n", " ")
+        .replace("\r", " ")
+    )
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:

@@ -31,14 +31,14 @@ def change(
     return Event(1, txid, 0, table, None, op, before, after, None, 1, 1, key, values)
 
 
-def keyed(*changes: Event, has_whole_rows: bool = True) -> Window:
-    window = Window(table=ORDERS, read_key=key_reader(ORDERS), has_whole_rows=has_whole_rows)
+def keyed(*changes: Event, tells_new_rows: bool = True) -> Window:
+    window = Window(table=ORDERS, read_key=key_reader(ORDERS), tells_new_rows=tells_new_rows)
     window.see(changes)
     return window
 
 
-def keyless(*changes: Event) -> Window:
-    window = Window(table=NOTES, read_key=None)
+def keyless(*changes: Event, tells_old_rows: bool = True) -> Window:
+    window = Window(table=NOTES, read_key=None, tells_old_rows=tells_old_rows)
     window.see(changes)
     return window
 
@@ -91,9 +91,9 @@ def test_a_change_under_another_shape_of_the_table_voids_the_chunk() -> None:
 
 
 def test_an_update_that_does_not_tell_its_row_whole_voids_the_chunk() -> None:
-    window = keyed(change(b"U", LATER, after='{"id":1}'), has_whole_rows=False)
+    window = keyed(change(b"U", LATER, after='{"id":1}'), tells_new_rows=False)
     assert window.is_void(SNAPSHOT)
-    assert not keyed(change(b"I", LATER, after='{"id":1}'), has_whole_rows=False).is_void(SNAPSHOT)
+    assert not keyed(change(b"I", LATER, after='{"id":1}'), tells_new_rows=False).is_void(SNAPSHOT)
 
 
 def test_a_row_whose_image_is_missing_is_known_by_its_key() -> None:
@@ -118,6 +118,7 @@ def test_a_row_without_a_key_is_left_out_of_one_portion_alone() -> None:
 
 def test_a_delete_without_an_old_row_voids_a_chunk_of_a_table_without_a_key() -> None:
     assert keyless(change(b"D", LATER, table=NOTES)).is_void(SNAPSHOT)
+    assert keyless(change(b"D", LATER, table=NOTES, before='{"v":1}'), tells_old_rows=False).is_void(SNAPSHOT)
 
 
 def test_rows_that_were_inserted_since_are_not_in_a_chunk_and_take_none_out_of_it() -> None:
