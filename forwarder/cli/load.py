@@ -1,7 +1,8 @@
 """``forwarder load``: has rows sent that tables have already, and says how far that has come."""
 
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,7 +22,9 @@ from forwarder.config.settings import SinkSettings
 from forwarder.config.texts import unsound
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import Connection, session
-from forwarder.errors import Misconfigured, Refused, plain_errors
+from forwarder.errors import Misconfigured, Refused, TableBusy, plain_errors
+from forwarder.load.part import Part
+from forwarder.load.reader import ChunkReader
 from forwarder.store import load_requests
 from forwarder.store.loads import Load
 
@@ -115,7 +118,9 @@ def load(
     ):
         work = partial(_change, patterns, loaded.sink, sinks, change)
     else:
-        work = partial(_load, patterns, loaded.sink, sinks, part, restart=restart, detach=detach)
+        work = partial(
+            _load, patterns, loaded.sink, sinks, part, url=database_url(loaded), restart=restart, detach=detach
+        )
     if not anyio.run(partial(_run, database_url(loaded), work), backend_options={"use_uvloop": True}):
         raise typer.Exit(1)
 
@@ -164,11 +169,13 @@ async def _load(
     part: Mapping[str, Any],
     connection: Connection,
     *,
+    url: str,
     restart: bool,
     detach: bool,
 ) -> bool:
     tables = await read_captured(connection, patterns)
     wanted = await tables_by_sink(connection, known, tables, names=names)
+    await _require_readable(url, {table_id for table_ids in wanted.values() for table_id in table_ids}, part)
     loads = await past_conflicts(partial(_request, connection, wanted, part, restart=restart))
     if not detach:
         return await _follow(connection, loads)
@@ -178,6 +185,20 @@ async def _load(
         if line := await waiting_for_leader(connection, sink):
             typer.echo(line, err=True)
     return True
+
+
+async def _require_readable(url: str, table_ids: Collection[int], part: Mapping[str, Any]) -> None:
+    """See that this part of each table can be read, as the listener would find out later.
+
+    Raises:
+        LoadFailed: one cannot.
+    """
+    async with session(url, purpose="load") as connection:
+        reader = ChunkReader(connection)
+        for table_id in sorted(table_ids):
+            # Somebody has it locked: nothing is known to be wrong with it.
+            with suppress(TableBusy):
+                await reader.plan(table_id, msgspec.convert(part, Part))
 
 
 async def _request(

@@ -18,6 +18,7 @@ from forwarder.listen.database_side import DatabaseSide, database_side
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
+from forwarder.listen.load_report import LoadReport
 from forwarder.listen.loader import Loader, loader
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
@@ -183,6 +184,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             database.positions,
             database_url=setup.database_url,
             sink=setup.sink,
+            report=LoadReport(setup.state, setup.metrics),
             intake=intake,
             relay=relay,
             maker=maker,

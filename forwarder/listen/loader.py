@@ -18,6 +18,7 @@ from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.initial_loads import initial_tables
 from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.load_report import LoadReport
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_load import LoadingParts, TableLoad
 from forwarder.load.pacing import RateLimit
@@ -45,6 +46,7 @@ def loader(
     *,
     database_url: str,
     sink: SinkSettings,
+    report: LoadReport,
     intake: Intake,
     relay: Relay,
     maker: RecordMaker,
@@ -54,7 +56,7 @@ def loader(
     """What does the loads of this sink, made of the parts of its leader."""
     parts = LoadingParts(
         session=leader_session,
-        loads=Loads(leader_session.connection, sink=sink.name, epoch=positions.epoch),
+        loads=Loads(leader_session.connection, sink=sink.name, epoch=positions.epoch, tell=report.see),
         settings=settings.load,
         inflow=inflow,
         intake=intake,

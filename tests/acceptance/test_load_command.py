@@ -40,7 +40,7 @@ def operator(env: Mapping[str, str], tmp_path: Path) -> Operator:
 @pytest.fixture(autouse=True)
 async def _tables(connection: Connection) -> None:
     await connection.execute(
-        "CREATE TABLE public.orders (id bigint PRIMARY KEY); CREATE TABLE public.items (id bigint PRIMARY KEY);"
+        "CREATE TABLE public.orders (id bigint PRIMARY KEY, total numeric); CREATE TABLE public.items (id bigint PRIMARY KEY);"
         " CREATE TABLE public.notes (id bigint PRIMARY KEY)"
     )
     for table in ("orders", "items"):
@@ -247,6 +247,10 @@ async def test_without_settings_a_load_is_for_each_sink_that_was_served(database
         (("orders", "--json"), 2, "--json is for --status"),
         (("orders", "--columns", "id,,total"), 2, "has an empty name"),
         (("orders", "--limit", "0"), 2, "--limit"),
+        (("orders", "--where", "totl > 5"), 1, 'public.orders: column "totl" does not exist'),
+        (("orders", "--columns", "id,totl"), 1, "totl"),
+        (("orders", "--order-by", "total"), 1, "CREATE INDEX CONCURRENTLY ON"),
+        (("items", "--order-by", ">=5"), 1, "write COLUMN, or COLUMN>=VALUE"),
         (("order", "--status"), 1, "no captured table is like that"),
     ],
 )
@@ -257,6 +261,16 @@ async def test_what_cannot_be_done_ends_in_one_line_with_the_remedy(
 
     assert says in error
     assert len(error.splitlines()) == 1
+
+
+async def test_a_table_without_a_key_has_no_order(operator: Operator, connection: Connection) -> None:
+    await connection.execute("CREATE TABLE public.bag (id bigint)")
+    await capture(connection, "public.bag")
+
+    error = await operator.says("load", "orders", "bag", "--order-by", "id", status=1)
+
+    assert "order by: public.bag has no key; give it a primary key, or load all of it" in error
+    assert await listed(operator) == []
 
 
 async def test_a_partition_is_loaded_with_its_table(operator: Operator, connection: Connection) -> None:

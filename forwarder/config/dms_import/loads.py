@@ -32,8 +32,8 @@ def loaded_tables(task: Task | None, rules: Sequence[AnyRule], findings: Finding
         if pattern is None or None in excluded:
             locator = rule.object_locator
             findings.lack(
-                f"rows of {locator.schema_name}.{locator.table_name}, which rule-id {rule.rule_id} selects, are not loaded by themselves: this"
-                " rule, or one that excludes, has a choice of characters, which [[table]] knows not; run `forwarder load`, or name tables in [[table]]"
+                f"rows of {locator.schema_name}.{locator.table_name}, which rule-id {rule.rule_id} selects, are not loaded by themselves:"
+                " [[table]] knows no choice of characters, which this rule has or one that excludes; run `forwarder load`, or name the tables"
             )
     if None in excluded:
         return ()
