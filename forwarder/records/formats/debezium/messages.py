@@ -2,7 +2,8 @@
 
 1. An event of the application's own: its topic, or else its type, is the prefix, and its payload the content.
 2. A gap, a change of the table itself, the beginning and end of a load, and a change whose row is not in the record: the prefixes ``forwarder.gap``,
-   ``forwarder.schema``, ``forwarder.load`` and ``forwarder.incomplete``, and the content is a JSON object that tells of it. So consumers that know rows alone pass over them, and none is lost.
+   ``forwarder.schema``, ``forwarder.load`` and ``forwarder.incomplete``, and the content is a JSON object that tells of it. So consumers that know
+   rows alone pass over them, and none is lost.
 """
 
 from __future__ import annotations
