@@ -15,6 +15,7 @@ from forwarder.errors import LoadFailed
 from forwarder.load.chunk_query import ChunkQuery
 from forwarder.load.images import Needs
 from forwarder.load.key_column import KeyColumn
+from forwarder.load.part import OrderBy
 from forwarder.load.table_plan import TablePlan
 
 _COLUMN = msgspec.json.Decoder(KeyColumn)
@@ -66,7 +67,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
         )
     key = {column.name: column for column in paging}
     if order:
-        paging = _ordered(found, name, order.column, paging)
+        paging = _ordered(found, name, order, paging)
     if hazard := next((column for column in paging if column.has_checks), None):
         raise LoadFailed(f"{name} cannot be read by column {hazard.name}: a domain within its type has a check")
     needs = await _needs(connection, plan, name, found["columns"])
@@ -85,7 +86,8 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
     )
 
 
-def _ordered(found: asyncpg.Record, name: str, column: str, paging: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+def _ordered(found: asyncpg.Record, name: str, order: OrderBy, paging: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+    column = order.column
     if column not in found["columns"]:
         raise LoadFailed(f"order by {column}: {name} has no such column")
     if not paging:
@@ -94,7 +96,7 @@ def _ordered(found: asyncpg.Record, name: str, column: str, paging: Sequence[Key
         raise LoadFailed(
             f"order by {column}: {name} has no index that begins with it; CREATE INDEX CONCURRENTLY ON {name} ({identifier(column)})"
         )
-    if found["order_may_be_null"]:
+    if found["order_may_be_null"] and order.least is None:
         raise LoadFailed(f"order by {column}: it may be null in {name}; write {column}>=VALUE, or make it NOT NULL")
     first = _COLUMN.decode(found["order_paging"])
     return (first, *(other for other in paging if other.name != column))

@@ -6,7 +6,7 @@ SELECT
     forwarder.legible(coalesce(found.nspname, captured.schema_name)::text) AS schema,
     forwarder.legible(coalesce(found.relname, captured.table_name)::text) AS name,
     found.oid AS relation,
-    format('%I.%I', found.nspname, found.relname) AS quoted,
+    quote_ident(found.nspname) || '.' || quote_ident(found.relname) AS quoted,
     found.relkind = 'p' AS is_partitioned,
     captured.options ->> 'where' AS condition,
     coalesce((captured.options ->> 'outbox')::boolean, false) AS is_outbox,
