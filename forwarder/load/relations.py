@@ -12,6 +12,7 @@ from forwarder.database.queries import query
 from forwarder.database.quoting import identifier
 from forwarder.database.sessions import Connection
 from forwarder.errors import LoadFailed
+from forwarder.load.access import require_access
 from forwarder.load.chunk_query import ChunkQuery
 from forwarder.load.images import Needs
 from forwarder.load.key_column import KeyColumn
@@ -49,17 +50,8 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
     )
     if found is None:
         return None
-    name: str = found["name"]
-    if not found["may_select"]:
-        schema, _, _ = name.partition(".")
-        role = await connection.fetchval("SELECT quote_ident(current_user)")
-        raise LoadFailed(
-            f"{role} may not read {name}; GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
-        )
-    if found["hides_rows"]:
-        raise LoadFailed(
-            f"row-level security hides rows of {name} from us; load as a role with BYPASSRLS, or as the owner of a table without FORCE"
-        )
+    await require_access(connection, found)
+    name: str = found["quoted"]
     paging = _COLUMNS.decode(found["key_paging"]) if plan.key and found["key_paging"] else ()
     if plan.key and not paging:
         raise LoadFailed(

@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import anyio
+import asyncpg
 import pytest
 
 from forwarder.database.sessions import session
+from forwarder.errors import LoadFailed, TableBusy
+from forwarder.load.making import Making
+from forwarder.load.part import Part
+from forwarder.load.portions import Portions
 from forwarder.load.reader import ChunkReader
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected, encoded
@@ -100,10 +105,9 @@ async def test_a_key_of_every_type_leads_from_row_to_row(
 async def test_keys_are_read_in_the_order_of_their_index_whatever_that_is(owner: Connection, loading: Loading) -> None:
     await owner.execute(
         """
-        CREATE COLLATION public.ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
         CREATE TABLE public.mixed (a integer NOT NULL, b text NOT NULL, c integer NOT NULL);
         CREATE UNIQUE INDEX ON public.mixed (a DESC, b, c DESC NULLS LAST);
-        CREATE TABLE public.cased (a text COLLATE public.ignores_case, b text COLLATE "C", PRIMARY KEY (a, b));
+        CREATE TABLE public.cased (a text COLLATE "POSIX", b text COLLATE "C", PRIMARY KEY (a, b));
         CREATE TABLE public.patterned (a text NOT NULL);
         CREATE UNIQUE INDEX ON public.patterned (a text_pattern_ops);
         INSERT INTO public.mixed SELECT a, b, c FROM generate_series(1, 3) AS a, unnest('{ä,A,b}'::text[]) AS b, generate_series(1, 3) AS c;
@@ -121,6 +125,23 @@ async def test_keys_are_read_in_the_order_of_their_index_whatever_that_is(owner:
         for rows in (1, 2, 5):
             assert await loading.images(name, rows=rows) == [image for (image,) in in_order]
         assert len(in_order) == count
+
+
+async def test_keys_of_a_collation_that_ignores_case_are_told_apart_as_it_does(
+    owner: Connection, loading: Loading
+) -> None:
+    try:
+        await owner.execute(
+            "CREATE COLLATION public.ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL was built without ICU")
+    await owner.execute("CREATE TABLE public.item (a text COLLATE public.ignores_case, b integer, PRIMARY KEY (a, b))")
+    await owner.execute("INSERT INTO public.item VALUES ('a', 1), ('A', 2), ('b', 1), ('B', 2), ('a', 3)")
+    await migrate(owner, "item")
+    expected = [f'{{"a":"{a}","b":{b}}}' for a, b in (("a", 1), ("A", 2), ("a", 3), ("b", 1), ("B", 2))]
+    for rows in (1, 2, 5):
+        assert await loading.images(rows=rows) == expected
 
 
 async def test_a_chunk_is_a_walk_along_an_index_and_sorts_nothing(

@@ -3,7 +3,8 @@
 --     value is compared, with the operators of the index.
 --   $1 its oid, $2 forwarder.captured_table.id, $3 names of the key's columns, $4 the name of the column to read by, or null: then by the key alone
 SELECT
-    format('%I.%I', namespace.nspname, class.relname) AS name,
+    format('%I.%I', namespace.nspname, class.relname) AS quoted,
+    quote_ident(namespace.nspname) AS quoted_schema,
     forwarder.relation_stamp(class.oid) AS stamp,
     has_schema_privilege(class.relnamespace, 'USAGE') AND has_table_privilege(class.oid, 'SELECT') AS may_select,
     row_security_active(class.oid) AS hides_rows,
