@@ -22,6 +22,9 @@ from forwarder.outbox.position import Snapshot
 # So that a table of empty blocks does not take a chunk longer than one that is full.
 MAX_BLOCKS = 2048
 
+# Of a place: the row, the end and the file. A table that has lost its key since has other places.
+_PARTS = 3
+
 
 class FileRange(NamedTuple):
     """The part of a table's file that a chunk is of."""
@@ -58,7 +61,7 @@ async def file_range(
         is_altered = not begun.sees(maker(found["class_maker"], now)) and begun.sees(maker(found["type_maker"], now))
         after, end, file = "(0,0)", found["blocks"], str(found["file"])
     else:
-        after, end_text, file = place.after
+        after, end_text, file = place.after if len(place.after) == _PARTS else ("(0,0)", "0", "")
         end, is_altered = int(end_text), file != str(found["file"])
     if is_altered:
         raise Rewritten(
@@ -73,26 +76,29 @@ async def leave_out_told(
     connection: Connection, plan: TablePlan, found: Portions, making: KeylessMaking, begun: Snapshot
 ) -> None:
     """Ask the outbox which of the rows that may be new are told as changes, and leave these out of a chunk."""
-    by_age = {
-        wanted: [(txid, row) for made, txid, row in making.seeming if made is wanted]
-        for wanted in (Age.SEEMS_OLD, Age.SEEMS_NEW)
-    }
-    told: set[str | None] = set()
-    if nested := [row for _, row in by_age[Age.SEEMS_OLD] if row.after is not None]:
-        images = {
-            image
-            for (image,) in await connection.fetch(
-                query("load_told_images"), list(begun.running), plan.table_id, [row.after for row in nested]
-            )
-        }
-        told |= {row.identity for row in nested if row.after in images}
-    if turned := by_age[Age.SEEMS_NEW]:
-        txids = {
-            txid
-            for (txid,) in await connection.fetch(
-                query("load_told_transactions"), list({txid for txid, _ in turned}), plan.table_id
-            )
-        }
-        told |= {row.identity for txid, row in turned if txid in txids}
+    told = await _nested(connection, plan, making, begun) | await _turned(connection, plan, making)
     if told:
         found.rows = [row for row in found.rows if row.identity not in told]
+
+
+async def _nested(connection: Connection, plan: TablePlan, making: KeylessMaking, begun: Snapshot) -> set[str | None]:
+    """The rows that a transaction has made which was running when the load began."""
+    rows = [row for made, _, row in making.seeming if made is Age.SEEMS_OLD and row.after is not None]
+    if not rows:
+        return set()
+    told = await connection.fetch(
+        query("load_told_images"), list(begun.running), plan.table_id, [row.after for row in rows]
+    )
+    images = {image for (image,) in told}
+    return {row.identity for row in rows if row.after in images}
+
+
+async def _turned(connection: Connection, plan: TablePlan, making: KeylessMaking) -> set[str | None]:
+    """The rows that are new indeed, and not as old as the ids that have come round."""
+    rows = [(txid, row) for made, txid, row in making.seeming if made is Age.SEEMS_NEW]
+    if not rows:
+        return set()
+    told = await connection.fetch(
+        query("load_told"), [txid for txid, _ in rows], [row.after for _, row in rows], plan.table_id
+    )
+    return {rows[number - 1][1].identity for (number,) in told}

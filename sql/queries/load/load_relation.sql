@@ -27,6 +27,9 @@ SELECT
         ) AS paging
         WHERE index.indrelid = class.oid AND index.indisvalid AND index.indpred IS NULL AND index.indexprs IS NULL AND index.indisunique
           AND paging.names @> $3::text[] AND paging.names <@ $3::text[]
+          AND NOT EXISTS (
+              SELECT FROM pg_catalog.pg_attribute AS attribute
+              WHERE attribute.attrelid = class.oid AND attribute.attname = ANY (paging.names) AND NOT attribute.attnotnull)
         ORDER BY index.indisprimary DESC, index_class.relname
         LIMIT 1
     ) AS key_paging,
