@@ -56,6 +56,10 @@ class LoadFailed(ForwarderError):
     """A table cannot be loaded, for a reason that is its own. Reaction: say so of this load, and go on with the others."""
 
 
+class Rewritten(LoadFailed):
+    """A table without a key has been written anew (VACUUM FULL, say), so that nobody knows which rows were read. Reaction: begin its load again."""
+
+
 class Unavailable(ForwarderError):
     """The database or the sink does not answer, or refuses for now. Reaction: try again later."""
 

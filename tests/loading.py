@@ -58,9 +58,11 @@ class Loading(NamedTuple):
         """All rows of a table, in the order in which they are read."""
         return rows_of(await self.chunks(name, rows=rows, part=part, begun=begun))
 
-    async def images(self, name: str = "item", *, rows: int = 2, part: Part = ALL) -> list[str | None]:
+    async def images(
+        self, name: str = "item", *, rows: int = 2, part: Part = ALL, begun: Snapshot | None = None
+    ) -> list[str | None]:
         """The images of these rows."""
-        return [row.after for row in await self.rows(name, rows=rows, part=part)]
+        return [row.after for row in await self.rows(name, rows=rows, part=part, begun=begun)]
 
     async def captured(self, name: str, update: str) -> list[str | None]:
         """The images that the trigger makes of the rows of a table when all of them are updated, sorted."""

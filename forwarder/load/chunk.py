@@ -17,8 +17,9 @@ class Place(msgspec.Struct, frozen=True):
     # The oid of the table or partition that is being read.
     relation: int
     # None: its beginning. Else
-    #   * of a table with a key: the key that was read last, each value as text, in the order of `TablePlan.paging`;
-    #   * of one without: the next block, the block before which the load ends there, and the file (pg_class.relfilenode) that these are of.
+    #   * of a table with a key: the key that was read last, each value as text, in the order of the index that is walked;
+    #   * of one without: where the row is that was read last (its ctid, `(12,3)`), the block before which the load ends, and the file that these are
+    #     of (pg_class.relfilenode).
     after: tuple[str, ...] | None = None
 
 

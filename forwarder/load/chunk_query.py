@@ -11,6 +11,8 @@ Each of these is a branch of the statement, a walk of its own that begins at the
         UNION ALL
         (SELECT … WHERE a > 1 ORDER BY a, b LIMIT 1000)
     ) AS page LIMIT 1000
+
+Without a key, it reads a range of the table's file, in the order in which the rows are there.
 """
 
 from __future__ import annotations
@@ -50,12 +52,11 @@ class ChunkQuery:
         branches = "\nUNION ALL\n".join(f"({self._branch(after or (), depth, rows)})" for depth in depths)
         return f"{self._selection([column.text(f'page.k{place}') for place, column in self._places])}\nFROM (\n{branches}\n) AS page LIMIT {rows}"
 
-    def by_block(self, first: int, end: int) -> str:
-        """The statement for the rows in the blocks from ``first`` on, up to but not with ``end``."""
+    def by_place(self, after: str, *, end: int, rows: int) -> str:
+        """The statement for the rows behind a place in the file of the table (a ctid), before block ``end``."""
         inner = f"SELECT {self._image} AS image, NEW.ctid AS place, NEW.xmin AS maker\nFROM ONLY {self.name} AS new"
-        where = f"NEW.ctid >= '({first},0)'::tid AND NEW.ctid < '({end},0)'::tid"
-        # OFFSET 0: so that an image is made once.
-        return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}\nWHERE {where} OFFSET 0) AS page"
+        where = f"NEW.ctid > '{after}'::tid AND NEW.ctid < '({end},0)'::tid"
+        return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}\nWHERE {where} LIMIT {rows}) AS page"
 
     @property
     def _places(self) -> Sequence[tuple[int, KeyColumn]]:

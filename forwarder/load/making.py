@@ -11,10 +11,13 @@ import asyncpg
 
 from forwarder.load.chunk import ReadRow
 from forwarder.load.chunk_query import ChunkQuery
+from forwarder.load.makers import Age, age, maker
+from forwarder.outbox.position import Snapshot
 
 TOO_LARGE = "54000"
 
 _image = itemgetter(0)
+_maker = itemgetter(-1)
 # For each row of millions, a third of the time that the class itself takes.
 _row = partial(tuple.__new__, ReadRow)
 
@@ -56,3 +59,37 @@ class Making:
 
     def _careful(self, image: str | None, fault: str | None, extra: str | None, key: str | None) -> ReadRow | None:
         return None if image is None and fault is None else ReadRow(self._relation, image, fault, extra, key, None)
+
+
+class KeylessMaking(Making):
+    """The same of a table without a key: rows that were made since the beginning of the load are left out, since they are told as changes."""
+
+    __slots__ = ("_begun", "_now", "seeming")
+
+    def __init__(self, of: ChunkQuery, *, begun: Snapshot, now: Snapshot) -> None:
+        """``now``: the snapshot of the chunk."""
+        super().__init__(of)
+        self._begun = begun
+        self._now = now
+        # Rows of which this cannot be told by their xmin alone. They are not left out.
+        self.seeming: list[tuple[Age, int, ReadRow]] = []
+
+    def rows(self, records: Sequence[asyncpg.Record]) -> Sequence[ReadRow | None]:
+        """A row for each; None: it does not meet the conditions, or is new."""
+        found: list[ReadRow | None] = []
+        for record, row in zip(records, super().rows(records), strict=True):
+            made = age(_maker(record), self._begun, self._now) if row else Age.NEW
+            if row is None or made is Age.NEW:
+                found.append(None)
+                continue
+            block, number = record[-2]
+            identified = row._replace(identity=f"({block},{number})/{_maker(record)}")
+            found.append(identified)
+            if made is not Age.OLD:
+                self.seeming.append((made, maker(_maker(record), self._now), identified))
+        return found
+
+    def place(self, record: asyncpg.Record) -> str:
+        """Where the row is in the file."""
+        block, number = record[-2]
+        return f"({block},{number})"

@@ -11,6 +11,7 @@ from forwarder.database.queries import query
 from forwarder.database.quoting import identifier, literal
 from forwarder.database.sessions import Connection
 from forwarder.errors import LoadFailed
+from forwarder.load.access import require_access
 from forwarder.load.part import Part
 from forwarder.load.table_plan import TablePlan
 
@@ -24,6 +25,7 @@ async def plan_table(connection: Connection, table_id: int, part: Part) -> Table
         raise LoadFailed(f"table {table_id} is not captured; {_CAPTURE_IT}")
     name = f"{found['schema']}.{found['name']}"
     _require_rows(name, found, part)
+    await require_access(connection, found)
     conditions = tuple(condition for condition in (found["condition"], part.where) if condition)
     return TablePlan(
         table_id=table_id,
@@ -65,11 +67,6 @@ async def _estimate(connection: Connection, found: asyncpg.Record, part: Part, c
         text = await connection.fetchval(
             f"EXPLAIN (FORMAT JSON) SELECT {columns} FROM {only} {found['quoted']} AS new WHERE {where}"  # noqa: S608
         )
-    except asyncpg.InsufficientPrivilegeError as error:
-        role = await connection.fetchval("SELECT quote_ident(current_user)")
-        raise LoadFailed(
-            f"{role} may not read {found['quoted']}: {error.args[0]}; GRANT SELECT ON {found['quoted']} TO {role}"
-        ) from None
     except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.FeatureNotSupportedError) as error:
         said = " ".join(str(error.args[0]).split())
         raise LoadFailed(f"{found['quoted']}: {said}; correct the condition, the columns or the order") from None

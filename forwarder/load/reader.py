@@ -13,7 +13,8 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection, database_errors
 from forwarder.errors import LoadFailed, TableBusy
 from forwarder.load.chunk import Chunk, Place
-from forwarder.load.making import Making
+from forwarder.load.keyless import file_range, leave_out_told
+from forwarder.load.making import KeylessMaking, Making
 from forwarder.load.part import Part
 from forwarder.load.planning import plan_table
 from forwarder.load.portions import Portions
@@ -77,6 +78,7 @@ class ChunkReader:
             begun: the snapshot at the beginning of the load. Of a table without a key only rows are returned that were written by what it sees.
 
         Raises:
+            Rewritten: a table without a key was written anew, or altered; its load has to begin again, with another ``begun``.
             LoadFailed: the table was dropped, or altered so that this part of it cannot be read any more.
             TableBusy: somebody has it locked, or waits to alter it. It should be read again after a while.
             Unavailable: the database does not answer.
@@ -149,22 +151,45 @@ class ChunkReader:
             if head["stamp"] != relation.stamp:
                 raise _Changed
             found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
-            statement = relation.query.by_key(place.after, rows=rows)
-            making = Making(relation.query)
-            await found.fetch(self._connection, statement, making)
-            if found.is_end:
-                following = await self._next(plan, place.relation)
+            now = Snapshot.parse(head["snapshot"])
+            if relation.query.paging:
+                following = await self._read_by_key(relation, place, found, rows=rows)
             else:
-                following = Place(place.relation, making.key(found.records[-1]))
+                following = await self._read_by_place(plan, relation, place, found, rows=rows, begun=begun, now=now)
+            following = following or await self._next(plan, place.relation)
         relation.largest_bytes = found.largest_bytes or relation.largest_bytes
         return Chunk(
             rows=found.rows,
             place=following,
-            snapshot=Snapshot.parse(head["snapshot"]),
+            snapshot=now,
             at=head["at"],
             seconds=time.perf_counter() - started,
             bytes=found.bytes,
         )
+
+    async def _read_by_key(self, relation: Relation, place: Place, found: Portions, *, rows: int) -> Place | None:
+        if place.after is not None and len(place.after) != len(relation.query.paging):
+            raise LoadFailed(f"{relation.name} has another key than when its load began; `forwarder load --restart`")
+        making = Making(relation.query)
+        await found.fetch(self._connection, relation.query.by_key(place.after, rows=rows), making)
+        return None if found.is_end else Place(place.relation, making.key(found.records[-1]))
+
+    async def _read_by_place(
+        self,
+        plan: TablePlan,
+        relation: Relation,
+        place: Place,
+        found: Portions,
+        *,
+        rows: int,
+        begun: Snapshot,
+        now: Snapshot,
+    ) -> Place | None:
+        part = await file_range(self._connection, plan, place, begun=begun, now=now)
+        making = KeylessMaking(relation.query, begun=begun, now=now)
+        await found.fetch(self._connection, relation.query.by_place(part.after, end=part.until, rows=rows), making)
+        await leave_out_told(self._connection, plan, found, making, begun)
+        return part.following(found, making, place.relation)
 
     async def _end(self, plan: TablePlan) -> Chunk:
         """What is read where there is nothing left to read."""

@@ -12,9 +12,11 @@ from forwarder.database.queries import query
 from forwarder.database.quoting import identifier
 from forwarder.database.sessions import Connection
 from forwarder.errors import LoadFailed
+from forwarder.load.access import require_access
 from forwarder.load.chunk_query import ChunkQuery
 from forwarder.load.images import Needs
 from forwarder.load.key_column import KeyColumn
+from forwarder.load.part import OrderBy
 from forwarder.load.table_plan import TablePlan
 
 _COLUMN = msgspec.json.Decoder(KeyColumn)
@@ -48,17 +50,8 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
     )
     if found is None:
         return None
-    name: str = found["name"]
-    if not found["may_select"]:
-        schema, _, _ = name.partition(".")
-        role = await connection.fetchval("SELECT quote_ident(current_user)")
-        raise LoadFailed(
-            f"{role} may not read {name}; GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role}"
-        )
-    if found["hides_rows"]:
-        raise LoadFailed(
-            f"row-level security hides rows of {name} from us; load as a role with BYPASSRLS, or as the owner of a table without FORCE"
-        )
+    await require_access(connection, found)
+    name: str = found["quoted"]
     paging = _COLUMNS.decode(found["key_paging"]) if plan.key and found["key_paging"] else ()
     if plan.key and not paging:
         raise LoadFailed(
@@ -66,7 +59,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
         )
     key = {column.name: column for column in paging}
     if order:
-        paging = _ordered(found, name, order.column, paging)
+        paging = _ordered(found, name, order, paging)
     if hazard := next((column for column in paging if column.has_checks), None):
         raise LoadFailed(f"{name} cannot be read by column {hazard.name}: a domain within its type has a check")
     needs = await _needs(connection, plan, name, found["columns"])
@@ -85,7 +78,8 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
     )
 
 
-def _ordered(found: asyncpg.Record, name: str, column: str, paging: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+def _ordered(found: asyncpg.Record, name: str, order: OrderBy, paging: Sequence[KeyColumn]) -> tuple[KeyColumn, ...]:
+    column = order.column
     if column not in found["columns"]:
         raise LoadFailed(f"order by {column}: {name} has no such column")
     if not paging:
@@ -94,7 +88,7 @@ def _ordered(found: asyncpg.Record, name: str, column: str, paging: Sequence[Key
         raise LoadFailed(
             f"order by {column}: {name} has no index that begins with it; CREATE INDEX CONCURRENTLY ON {name} ({identifier(column)})"
         )
-    if found["order_may_be_null"]:
+    if found["order_may_be_null"] and order.least is None:
         raise LoadFailed(f"order by {column}: it may be null in {name}; write {column}>=VALUE, or make it NOT NULL")
     first = _COLUMN.decode(found["order_paging"])
     return (first, *(other for other in paging if other.name != column))

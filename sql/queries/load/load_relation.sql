@@ -3,7 +3,8 @@
 --     value is compared, with the operators of the index.
 --   $1 its oid, $2 forwarder.captured_table.id, $3 names of the key's columns, $4 the name of the column to read by, or null: then by the key alone
 SELECT
-    format('%I.%I', namespace.nspname, class.relname) AS name,
+    format('%I.%I', namespace.nspname, class.relname) AS quoted,
+    quote_ident(namespace.nspname) AS quoted_schema,
     forwarder.relation_stamp(class.oid) AS stamp,
     has_schema_privilege(class.relnamespace, 'USAGE') AND has_table_privilege(class.oid, 'SELECT') AS may_select,
     row_security_active(class.oid) AS hides_rows,
@@ -26,6 +27,9 @@ SELECT
         ) AS paging
         WHERE index.indrelid = class.oid AND index.indisvalid AND index.indpred IS NULL AND index.indexprs IS NULL AND index.indisunique
           AND paging.names @> $3::text[] AND paging.names <@ $3::text[]
+          AND NOT EXISTS (
+              SELECT FROM pg_catalog.pg_attribute AS attribute
+              WHERE attribute.attrelid = class.oid AND attribute.attname = ANY (paging.names) AND NOT attribute.attnotnull)
         ORDER BY index.indisprimary DESC, index_class.relname
         LIMIT 1
     ) AS key_paging,

@@ -6,7 +6,10 @@ SELECT
     forwarder.legible(coalesce(found.nspname, captured.schema_name)::text) AS schema,
     forwarder.legible(coalesce(found.relname, captured.table_name)::text) AS name,
     found.oid AS relation,
-    format('%I.%I', found.nspname, found.relname) AS quoted,
+    quote_ident(found.nspname) || '.' || quote_ident(found.relname) AS quoted,
+    quote_ident(found.nspname) AS quoted_schema,
+    has_schema_privilege(found.relnamespace, 'USAGE') AND has_table_privilege(found.oid, 'SELECT') AS may_select,
+    row_security_active(found.oid) AS hides_rows,
     found.relkind = 'p' AS is_partitioned,
     captured.options ->> 'where' AS condition,
     coalesce((captured.options ->> 'outbox')::boolean, false) AS is_outbox,
@@ -16,14 +19,14 @@ SELECT
     jsonb_array_length(captured.key_columns) AS key_length
 FROM forwarder.captured_table AS captured
 LEFT JOIN LATERAL (
-    SELECT class.oid, class.relkind, class.relname, namespace.nspname
+    SELECT class.oid, class.relkind, class.relname, class.relnamespace, namespace.nspname
     FROM pg_catalog.pg_class AS class
     JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
     JOIN pg_catalog.pg_trigger AS trigger
         ON trigger.tgrelid = class.oid
         AND trigger.tgname = '00_forwarder_capture'
         AND split_part(encode(trigger.tgargs, 'escape'), '\000', 1) = captured.id::text
-    WHERE class.oid IN (captured.relation, to_regclass(format('%I.%I', captured.schema_name, captured.table_name)))
+    WHERE class.oid = captured.relation OR (namespace.nspname, class.relname) = (captured.schema_name, captured.table_name)
     ORDER BY class.oid = captured.relation DESC
     LIMIT 1
 ) AS found ON true
