@@ -83,7 +83,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
     # forwarder.load.number.
     load: int
-    # The same whenever the load reads this row again, after a crash say, and that of no other row: hexadecimal digits. Or `began`, `finished`.
+    # The same whenever the load reads this row again, after a crash say, and that of no other row: hexadecimal digits. Of the beginning `began-`
+    # and such digits, which are others if it begins again; of the end `finished`.
     name: str
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -34,6 +35,13 @@ def listen(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, and exit.")] = False,
+    load_only: Annotated[
+        bool,
+        typer.Option(
+            "--load-only",
+            help='Do the loads that `forwarder load` and load = "initial" ask for, with the changes meanwhile, and exit.',
+        ),
+    ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -48,6 +56,8 @@ def listen(
       forwarder listen --sink 'kinesis://changes?region=eu-west-1'
       forwarder listen --sink stdout: --once
     """
+    if once and load_only:
+        raise Misconfigured("--once and --load-only exclude each other: give one of them")
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
     metrics = Metrics()
@@ -56,7 +66,8 @@ def listen(
     # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
-    anyio.run(partial(_run, service, metrics, bind=bind, once=once), backend_options={"use_uvloop": True})
+    run = partial(service.run, once=once, load_only=load_only)
+    anyio.run(partial(_run, service, run, metrics, bind=bind), backend_options={"use_uvloop": True})
 
 
 def _service(loaded: Settings, metrics: Metrics) -> Service:
@@ -65,7 +76,7 @@ def _service(loaded: Settings, metrics: Metrics) -> Service:
     return Service(loaded, loaded.sink, database_url=database_url(loaded), metrics=metrics)
 
 
-async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> None:
+async def _run(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, *, bind: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
@@ -73,6 +84,6 @@ async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> 
         from forwarder.status.server import http_server
 
         async with http_server(bind, service.states, service.outbox_state, metrics):
-            await service.run(once=once)
+            await run()
     else:
-        await service.run(once=once)
+        await run()

@@ -73,6 +73,11 @@ class Quarantine:
                 self.isolate([record.set_aside(code=rejection.code, reason=rejection.reason)])
         return waiting
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether something was set aside that is not stored."""
+        return bool(self._waiting)
+
     def take(self) -> Sequence[SetAside]:
         """What was set aside since the last call. Whoever saves a position stores it first, or in the same transaction."""
         waiting, self._waiting = self._waiting, []

@@ -55,7 +55,8 @@ class RecordMaker:
         if self._streams:
             await self._streams.learn({event.table: None for event in events})
         table_counts = self._table_counts
-        if table_counts:
+        # Rows that a load has read are of no transaction.
+        if table_counts and events and not events[0].reading:
             events, table_counts = table_counts.number(events)
         if any_stored:
             # In this order: a record may tell its key, which is then a part of its size.

@@ -33,6 +33,8 @@ async def plan_table(connection: Connection, table_id: int, part: Part) -> Table
         is_partitioned=found["is_partitioned"],
         part=part,
         key=tuple(found["key_names"]),
+        tells_old_rows=found["tells_old_rows"],
+        tells_new_rows=found["tells_new_rows"],
         conditions=conditions,
         estimated_rows=await _estimate(connection, found, part, conditions),
     )

@@ -33,7 +33,7 @@ _ONLY_CHANGE = 1, 1
 # A change whose images have more bytes together is large. Few sinks take it: Kinesis takes records of 1 MiB by default.
 LARGE_BYTES = 1 << 20
 # The operations that change one row, or make an event, and so have a key.
-_OF_ROWS = frozenset((b"I", b"U", b"D", b"E"))
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"E", b"R"))
 # The change of a table itself; its images are descriptions of the table.
 _SCHEMA = b"S"
 # Each of these changes has an image, or a fault that says why not.

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from forwarder.errors import Torn
+from forwarder.events import Event
 
 
 class Body(Protocol):
@@ -37,6 +38,26 @@ class Body(Protocol):
         """
 
 
+class HeldBody(msgspec.Struct, frozen=True, gc=False):
+    """Data that is in memory, where a ``Body`` is asked for."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.data)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Never."""
+        return False
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """All of it, as one part."""
+        yield self.data
+
+
 class Attachment(msgspec.Struct, frozen=True, gc=False):
     """An object that has to be in S3 before the record that points to it is sent: the whole of a record that was too large."""
 
@@ -47,8 +68,9 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, gc=False):
-    """One change as a sink is given it."""
+    """One change, or one row that was read, as a sink is given it."""
 
+    # Of a row that was read: a number below 0, of its own.
     seq: int
     # Decides its shard, and with which other records it is kept in order.
     partition_key: str
@@ -72,6 +94,8 @@ class Record(msgspec.Struct, gc=False):
     stream: str = ""
     # What decides its shard in place of the partition key (`ExplicitHashKey`), where the sink's `shards` name its table.
     hash_key: int | None = None
+    # Of a row that a load has read: the event. No outbox has it, so the dead letter that it may become is made of this.
+    read: Event | None = None
 
     @property
     def size(self) -> int:
@@ -93,6 +117,7 @@ class Record(msgspec.Struct, gc=False):
             reason=reason,
             index=self.index,
             count=self.count,
+            read=self.read,
         )
 
 
@@ -103,7 +128,7 @@ class Stretch(msgspec.Struct, gc=False):
     table: int
     # The seqs of its changes that are not delivered yet.
     undelivered: set[int]
-    # True of TRUNCATE, gap and schema: these keep their place among the changes of the table's rows.
+    # True of TRUNCATE, gap, schema, and a load's beginning and end: these keep their place among the changes of the table's rows.
     is_barrier: bool = False
 
 
@@ -135,6 +160,8 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # Its place in its transaction, as in its record.
     index: int = 1
     count: int | None = 1
+    # The row, if a load has read it.
+    read: Event | None = None
 
 
 async def whole(body: Body) -> bytes:

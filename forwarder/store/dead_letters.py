@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap) or E(vent).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap), E(vent) or R(ead).
     op: str
     code: str
     record_bytes: int
@@ -57,6 +57,9 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
     Returns:
         How many could not be stored: somebody has taken the change out of the outbox, or discarded the letter that was sent again.
     """
+    if rows_read := [change for change in changes if change.read]:
+        await _keep_rows(connection, rows_read, sink=sink)
+        changes = [change for change in changes if not change.read]
     rows = await connection.fetch(
         query("set_aside"),
         sink,
@@ -76,6 +79,26 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
             extra={"sink": sink, "seq": seq},
         )
     return len(lost)
+
+
+async def _keep_rows(connection: Connection, rows: Sequence[SetAside], *, sink: str) -> None:
+    """Store rows that a load has read: they are in memory only."""
+    events = [row.read for row in rows if row.read]
+    await connection.execute(
+        query("set_aside_rows"),
+        sink,
+        [event.table.id for event in events],
+        [event.partition for event in events],
+        [event.at for event in events],
+        [event.after for event in events],
+        [event.fault for event in events],
+        [event.extra for event in events],
+        [_storable(row.partition_key, connection) for row in rows],
+        [row.size for row in rows],
+        [row.code for row in rows],
+        [_storable(row.reason, connection) for row in rows],
+        [event.op.decode() for event in events],
+    )
 
 
 class Due(NamedTuple):

@@ -17,7 +17,7 @@ import msgspec
 from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.rare_members import rare_members
-from forwarder.records.formats.times import clock_of
+from forwarder.records.formats.times import clock_of, time_of
 from forwarder.records.operations import OPERATIONS
 from forwarder.records.origins import Origins
 
@@ -57,6 +57,9 @@ def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
         first_seq, last_seq, id_of_block = 1, 0, ""
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
+            if event.reading:
+                written.append(_of_load(event, origins))
+                continue
             seq, count = event.seq, event.count
             if not first_seq <= seq <= last_seq:
                 first_seq, last_seq, id_of_block = _block(origins, seq)
@@ -88,6 +91,18 @@ def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
         return written
 
     return write
+
+
+def _of_load(event: Event, origins: Origins) -> str:
+    """The record of a row that was read, or of the beginning or end of a load. It belongs to no transaction."""
+    return (
+        (
+            f'{{"id":"{origins.id_of(event)}","seq":{event.seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
+            f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
+        )
+        .replace("\n", " ")
+        .replace("\r", " ")
+    )
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:

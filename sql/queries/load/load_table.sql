@@ -10,6 +10,8 @@ SELECT
     found.relkind = 'p' AS is_partitioned,
     captured.options ->> 'where' AS condition,
     coalesce((captured.options ->> 'outbox')::boolean, false) AS is_outbox,
+    captured.before_image = 'full' AS tells_old_rows,
+    coalesce(captured.options ->> 'after', 'full') = 'full' AS tells_new_rows,
     key.names AS key_names,
     jsonb_array_length(captured.key_columns) AS key_length
 FROM forwarder.captured_table AS captured
