@@ -9,6 +9,7 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.position import Snapshot
 from forwarder.store import load_requests
 from forwarder.store.loads import Load, Loads, LoadState
@@ -17,6 +18,7 @@ from forwarder.store.replay import Replay
 from forwarder.store.sink_status import remove_sink
 from tests.capture import capture
 from tests.databases import Database
+from tests.dumps import dump, restored
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -383,6 +385,20 @@ async def test_a_load_of_another_database_begins_anew(
     assert await loads.begin(renewed, begun=BEGUN, estimated_rows=None)
     [begun] = await loads.due()
     assert begun.state == LoadState.RUNNING
+
+
+async def test_a_load_that_came_in_a_dump_begins_anew_and_the_original_goes_on(
+    loads: Loads, connection: Connection, database: Database, postgres: EmbeddedPostgres, item: int
+) -> None:
+    load = await running(loads, connection, item)
+    async with (
+        restored(await dump(postgres, database.name), postgres) as copy,
+        session(copy.url, purpose="leader") as leader,
+    ):
+        [renewed] = await (await led(leader)).due()
+
+    assert (renewed.state, renewed.begun, renewed.place) == (LoadState.WAITING, None, None)
+    assert await loads.due() == [load]
 
 
 async def test_a_load_is_not_advanced_in_a_row_that_was_restored_meanwhile(
