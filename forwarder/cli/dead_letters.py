@@ -26,10 +26,9 @@ from forwarder.cli.letter_filters import (
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
+from forwarder.records.operations import OPERATIONS
 from forwarder.store import dead_letters as store
 from forwarder.store.dead_letters import Letter
-
-_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap", "E": "event", "S": "schema"}
 
 Act = Callable[[Connection, Sequence[Letter]], Awaitable[None]]
 Work = Callable[[Connection, Filters], Awaitable[None]]
@@ -213,7 +212,7 @@ def _table(letters: Sequence[Letter]) -> Table:
             str(letter.seq),
             letter.sink,
             f"{letter.schema}.{letter.name}",
-            _OPERATIONS[letter.op],
+            OPERATIONS[letter.op.encode()],
             letter.code,
             f"{letter.record_bytes:,}",
             str(letter.attempts),

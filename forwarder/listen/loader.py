@@ -133,13 +133,16 @@ class Loader:
         try:
             with plain_errors():
                 async with session(self._database_url, purpose="load") as connection:
-                    await TableLoad(self._parts, load, connection).run()
+                    is_finished = await TableLoad(self._parts, load, connection).run()
+            logger.info(
+                "load finished" if is_finished else "load stopped: somebody has paused it or given it up", extra=facts
+            )
         except Unavailable as error:
             # If it is the leader's session that is lost, others notice, and end the tenure.
             if self._complaints.due(str(error)):
                 logger.warning("load interrupted, trying again", extra={**facts, "reason": str(error)})
             await anyio.sleep(RETRY_SECONDS)
         except ForwarderError as error:
-            logger.error("load failed", extra={**facts, "reason": str(error)})
             async with self._parts.session.turn:
                 await self._parts.loads.fail(load, str(error))
+            logger.error("load failed", extra={**facts, "reason": str(error)})

@@ -95,8 +95,8 @@ class TableLoad:
         self._bytes = load.bytes
         self._place = msgspec.json.decode(load.place, type=Place) if load.place else None
 
-    async def run(self) -> None:
-        """Send the rows that are left.
+    async def run(self) -> bool:
+        """Send the rows that are left. False: somebody has paused it or given it up meanwhile.
 
         Raises:
             LoadFailed: it cannot go on; why, in one line.
@@ -107,18 +107,16 @@ class TableLoad:
         self._truncations = Truncations((await self._table())[0])
         self._parts.intake.show(self._truncations)
         try:
-            if self._begun or await self._begin(plan):
-                await self._send_rows(plan)
+            return (self._begun is not None or await self._begin(plan)) and await self._send_rows(plan)
         finally:
             self._parts.intake.hide(self._truncations)
 
-    async def _send_rows(self, plan: TablePlan) -> None:
-        """Send the rows that are left, whatever has to be read again."""
+    async def _send_rows(self, plan: TablePlan) -> bool:
+        """Send the rows that are left, whatever has to be read again. False: the load is not ours any more."""
         await self._recall_truncations()
         while True:
             try:
-                await self._send_chunks(plan)
-                return
+                return await self._send_chunks(plan)
             except _Overtaken:
                 self._size.overtaken()
                 plan = await self._plan()
@@ -155,19 +153,20 @@ class TableLoad:
         async with self._parts.session.turn:
             return await self._parts.loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows)
 
-    async def _send_chunks(self, plan: TablePlan) -> None:
-        """Send chunks up to the end of the table, and save that it is done; or until the load is not ours any more.
+    async def _send_chunks(self, plan: TablePlan) -> bool:
+        """Send chunks up to the end of the table, and save that it is done. False: the load is not ours any more.
 
         Raises:
             _Overtaken: a chunk has to be read again.
         """
         into, out_of = anyio.create_memory_object_stream[tuple[Window, Chunk]](0)
         overtaken: _Overtaken | None = None
+        is_finished = False
         try:
             async with into, out_of, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read_ahead, plan, into)
                 try:
-                    await self._send_all(out_of)
+                    is_finished = await self._send_all(out_of)
                 except _Overtaken as error:
                     overtaken = error
                 tasks.cancel_scope.cancel()
@@ -176,6 +175,7 @@ class TableLoad:
                 self._parts.intake.hide(self._open.popleft())
         if overtaken:
             raise overtaken
+        return is_finished
 
     async def _read_ahead(self, plan: TablePlan, into: ObjectSendStream[tuple[Window, Chunk]]) -> None:
         """Read one chunk after the other, each while the one before it is being sent."""
@@ -198,7 +198,7 @@ class TableLoad:
             await into.send((window, chunk))
             place, is_begun = chunk.place, True
 
-    async def _send_all(self, out_of: ObjectReceiveStream[tuple[Window, Chunk]]) -> None:
+    async def _send_all(self, out_of: ObjectReceiveStream[tuple[Window, Chunk]]) -> bool:
         while True:
             window, chunk = await out_of.receive()
             await self._send(window, chunk)
@@ -206,10 +206,9 @@ class TableLoad:
             self._rows += len(chunk.rows)
             self._bytes += chunk.bytes
             if chunk.place is None:
-                await self._finish(chunk)
-                return
+                return await self._finish(chunk)
             if not await self._advance(chunk.place):
-                return
+                return False
 
     async def _send(self, window: Window, chunk: Chunk) -> None:
         """Send the rows of a chunk that have not changed since, and wait until they are delivered.
@@ -237,8 +236,8 @@ class TableLoad:
             # Else, if we stopped now, rows that were set aside would be nowhere.
             await parts.checkpoints.save()
 
-    async def _finish(self, chunk: Chunk) -> None:
-        """Tell the sink that all rows were read, and save that."""
+    async def _finish(self, chunk: Chunk) -> bool:
+        """Tell the sink that all rows were read, and save that. False: the load is not ours any more."""
         table, _ = await self._table()
         seq = self._parts.floors.below(chunk.snapshot)
         async with self._parts.intake.turn:
@@ -247,7 +246,7 @@ class TableLoad:
             )
         await self._parts.relay.delivered(packed)
         async with self._parts.session.turn:
-            await self._parts.loads.finish(self._load, rows=self._rows, bytes=self._bytes)
+            return await self._parts.loads.finish(self._load, rows=self._rows, bytes=self._bytes)
 
     async def _advance(self, place: Place) -> bool:
         """Save how far the load has come. False: it is not ours any more."""

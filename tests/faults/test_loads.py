@@ -132,7 +132,8 @@ async def ended(listener, database: Database, tables: Sequence[str]) -> None:
         try:
             await eventually(is_ended, within_seconds=60)
         except TimeoutError:
-            for row in await looking.fetch("SELECT * FROM forwarder.load"): print(dict(row))
+            for row in await looking.fetch("SELECT * FROM forwarder.load"):
+                print(dict(row))
             print((listener.stderr)[-3000:])
             raise
 
