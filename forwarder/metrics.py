@@ -91,7 +91,7 @@ class SinkMetrics:
         self._load_bytes.inc(size)
 
     def loads(self, tables: Mapping[str, int], *, remaining_rows: int) -> None:
-        """How many tables have a load in each state now, and how many rows are left by the planner's estimate."""
+        """How many tables have a load in each of these states now, and how many rows are left by the planner's estimate."""
         for state, count in tables.items():
             self._families.loads.labels(self._sink, state).set(count)
         self._families.load_remaining_rows.labels(self._sink).set(remaining_rows)
@@ -207,7 +207,10 @@ class _Families(Collector):
             "forwarder_load_bytes", "Bytes of the images of these rows.", ["sink"], registry=registry
         )
         self.loads = Gauge(
-            "forwarder_loads", "Tables by the state of their newest load.", ["sink", "state"], registry=registry
+            "forwarder_loads",
+            "Tables whose load has not ended or has failed, by its state.",
+            ["sink", "state"],
+            registry=registry,
         )
         self.load_remaining_rows = Gauge(
             "forwarder_load_remaining_rows",

@@ -13,7 +13,7 @@ import typer
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings
-from forwarder.errors import Misconfigured
+from forwarder.errors import Misconfigured, Refused
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
 
@@ -55,6 +55,7 @@ def listen(
     Example:
       forwarder listen --sink 'kinesis://changes?region=eu-west-1'
       forwarder listen --sink stdout: --once
+      forwarder listen --load-only
     """
     if once and load_only:
         raise Misconfigured("--once and --load-only exclude each other: give one of them")
@@ -68,6 +69,8 @@ def listen(
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     run = partial(service.run, once=once, load_only=load_only)
     anyio.run(partial(_run, service, run, metrics, bind=bind), backend_options={"use_uvloop": True})
+    if load_only:
+        _require_loaded(service)
 
 
 def _service(loaded: Settings, metrics: Metrics) -> Service:
@@ -87,3 +90,14 @@ async def _run(service: Service, run: Callable[[], Awaitable[None]], metrics: Me
             await run()
     else:
         await run()
+
+
+def _require_loaded(service: Service) -> None:
+    """See that no load has failed.
+
+    Raises:
+        Refused: one has.
+    """
+    failed = [warning for state in service.states.values() for warning in state.load_warnings]
+    if failed:
+        raise Refused(f"{failed[0]} ({len(failed) - 1} more have failed)" if failed[1:] else failed[0])

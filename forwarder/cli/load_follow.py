@@ -71,7 +71,8 @@ class LoadFollower:
 
     def _show(self, load: Load) -> None:
         pace = self._paces[load.number]
-        pace.note(load.rows, now=time.monotonic())
+        if load.begun:
+            pace.note(load.rows, now=time.monotonic())
         is_news = self._told.get(load.number) is not load.state
         self._told[load.number] = load.state
         if not load.state.is_final:

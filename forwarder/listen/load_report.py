@@ -11,19 +11,21 @@ from forwarder.store.loads import Load, LoadState
 
 # So many failed loads are named; the others are counted.
 MOST_WARNINGS = 10
+# A load that has finished or was cancelled is nothing to look after.
+_SHOWN = (LoadState.WAITING, LoadState.RUNNING, LoadState.PAUSED, LoadState.FAILED)
 
 
 class LoadReport:
-    """Looks at the loads of one sink whenever its leader does, and says how they are."""
+    """Is told of the loads of one sink by its leader: ``forwarder.store.loads.LoadReport``."""
 
     def __init__(self, state: ServiceState, metrics: SinkMetrics) -> None:
         self._state = state
         self._metrics = metrics
-        # By number, the rows and bytes that were read when it was seen last.
-        self._seen: dict[int, tuple[int, int]] = {}
+        # By number, the rows and bytes that are counted already, or were read by another leader.
+        self._counted: dict[int, tuple[int, int]] = {}
 
     def see(self, loads: Sequence[Load]) -> None:
-        """Show these: the newest load of each table. What they have read before they were seen first was another tenure's, and is not counted."""
+        """Show these. They are all that have not ended, and those that have failed."""
         under_way = [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
         self._state.loads = [
             LoadProgress(
@@ -36,19 +38,19 @@ class LoadReport:
             for load in under_way
         ]
         self._state.load_warnings = _warnings(loads)
-        counted = Counter(load.state.value for load in loads)
+        states = Counter(load.state for load in loads)
         self._metrics.loads(
-            {state.value: counted[state.value] for state in LoadState},
+            {state.value: states[state] for state in _SHOWN},
             remaining_rows=sum(max(0, (load.estimated_rows or 0) - load.rows) for load in under_way),
         )
-        self._count(loads)
+        self._counted = {load.number: self._counted.get(load.number, (load.rows, load.bytes)) for load in under_way}
 
-    def _count(self, loads: Sequence[Load]) -> None:
-        for load in loads:
-            rows, size = self._seen.get(load.number, (load.rows, load.bytes))
-            # It has fewer than before if it has begun anew.
-            self._metrics.loaded(rows=max(0, load.rows - rows), size=max(0, load.bytes - size))
-        self._seen = {load.number: (load.rows, load.bytes) for load in loads}
+    def moved(self, load: Load, *, rows: int, bytes: int) -> None:
+        """Count what a load has read and delivered since it was seen first."""
+        rows_before, bytes_before = self._counted.get(load.number, (load.rows, load.bytes))
+        # It has fewer than before if it has begun anew.
+        self._metrics.loaded(rows=max(0, rows - rows_before), size=max(0, bytes - bytes_before))
+        self._counted[load.number] = rows, bytes
 
 
 def _warnings(loads: Sequence[Load]) -> Sequence[str]:

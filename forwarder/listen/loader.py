@@ -56,7 +56,7 @@ def loader(
     """What does the loads of this sink, made of the parts of its leader."""
     parts = LoadingParts(
         session=leader_session,
-        loads=Loads(leader_session.connection, sink=sink.name, epoch=positions.epoch, tell=report.see),
+        loads=Loads(leader_session.connection, sink=sink.name, epoch=positions.epoch, report=report),
         settings=settings.load,
         inflow=inflow,
         intake=intake,

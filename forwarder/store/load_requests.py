@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
-from forwarder.errors import Refused
+from forwarder.errors import Conflict, Refused
 from forwarder.store.loads import Load, newest
 
 
@@ -25,6 +25,7 @@ async def request(
 
     Raises:
         Refused: a load of one of the tables is under way for one of the sinks.
+        Conflict: it was until this moment; ask again.
     """
     with database_errors("cannot ask for the load"):
         async with connection.transaction():
@@ -35,6 +36,8 @@ async def request(
             numbers = {row["number"] for row in rows}
             if under_way := [load for load in loads if load.number not in numbers and not load.state.is_final]:
                 raise Refused(_under_way(under_way[0]))
+            if len(numbers) < len(sinks) * len(table_ids):
+                raise Conflict("a load that was under way has ended in this moment")
     return [load for load in loads if load.number in numbers]
 
 

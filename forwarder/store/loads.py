@@ -13,10 +13,11 @@ If a crash forgets the last write, a chunk is read once more, and none is left o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -80,6 +81,16 @@ class Load:
         return f"{self.schema}.{self.name}"
 
 
+class LoadReport(Protocol):
+    """Is told how the loads of a sink are."""
+
+    def see(self, loads: Sequence[Load]) -> None:
+        """These are all loads that have not ended, and those that have failed and were not begun again."""
+
+    def moved(self, load: Load, *, rows: int, bytes: int) -> None:
+        """A load has delivered so many rows by now."""
+
+
 _LOAD = msgspec.json.Decoder(Load)
 
 
@@ -99,13 +110,13 @@ class Loads:
         *,
         sink: str,
         epoch: int,
-        tell: Callable[[Sequence[Load]], None] = lambda _: None,
+        report: LoadReport | None = None,
     ) -> None:
-        """``epoch`` is ``Positions.epoch`` of the same session. ``tell`` is called by ``due`` with the newest load of each table of the sink."""
+        """``epoch`` is ``Positions.epoch`` of the same session."""
         self._connection = connection
         self._sink = sink
         self._epoch = epoch
-        self._tell = tell
+        self._report = report
 
     async def due(self) -> Sequence[Load]:
         """The loads that wait to begin and those that run, the oldest first.
@@ -113,15 +124,19 @@ class Loads:
         In a copy of the database, or after a dump was restored, snapshots and places mean nothing: what was unfinished there begins anew.
         """
         with database_errors(f"cannot read the loads of sink {self._sink!r}"):
-            renewed = await self._connection.fetch(query("renew_foreign_loads"), self._sink)
-            loads = await newest(self._connection, sinks=[self._sink])
-        if renewed:
-            numbers = {row["number"] for row in renewed}
-            names = ", ".join(load.qualified_name for load in loads if load.number in numbers)
+            rows = await self._connection.fetch(query("tables_with_loads"), self._sink, timeout=ANSWER_SECONDS)
+            if foreign := [row["table_id"] for row in rows if row["is_foreign"]]:
+                await self._connection.execute(query("renew_loads"), self._sink, foreign)
+            table_ids = list({row["table_id"] for row in rows})
+            loads = await newest(self._connection, sinks=[self._sink], table_ids=table_ids) if table_ids else []
+        if foreign:
+            names = ", ".join(load.qualified_name for load in loads if load.table_id in foreign)
             logger.warning(
                 "the database was restored or copied: loads begin anew", extra={"sink": self._sink, "tables": names}
             )
-        self._tell(loads)
+        loads = [load for load in loads if load.state is LoadState.FAILED or not load.state.is_final]
+        if self._report:
+            self._report.see(loads)
         return [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
 
     async def begin(self, load: Load, *, begun: Snapshot, estimated_rows: int | None) -> bool:
@@ -130,11 +145,13 @@ class Loads:
 
     async def advance(self, load: Load, *, place: str, rows: int, bytes: int) -> bool:
         """Note that a running load has come to ``place``. ``rows`` and ``bytes`` are those of the whole load so far, not of a chunk."""
-        return await self._change("advance_load", load.number, place, rows, bytes)
+        return self._moved(
+            load, rows, bytes, is_done=await self._change("advance_load", load.number, place, rows, bytes)
+        )
 
     async def finish(self, load: Load, *, rows: int, bytes: int) -> bool:
         """Note that a running load has come to the end of its table. ``rows`` and ``bytes`` are those of the whole load."""
-        return await self._change("finish_load", load.number, rows, bytes)
+        return self._moved(load, rows, bytes, is_done=await self._change("finish_load", load.number, rows, bytes))
 
     async def fail(self, load: Load, error: str) -> bool:
         """End a load that cannot go on. ``error`` says why, in one line with the remedy."""
@@ -147,6 +164,11 @@ class Loads:
         """
         with database_errors(f"cannot ask for loads for sink {self._sink!r}"):
             return len(await self._connection.fetch(query("request_initial_loads"), self._sink, sorted(table_ids)))
+
+    def _moved(self, load: Load, rows: int, bytes: int, *, is_done: bool) -> bool:
+        if is_done and self._report:
+            self._report.moved(load, rows=rows, bytes=bytes)
+        return is_done
 
     async def _change(self, name: str, *arguments: object) -> bool:
         with database_errors(f"cannot note how a load of sink {self._sink!r} stands"):

@@ -38,3 +38,6 @@ CREATE TABLE forwarder.load (
 -- One load of a table at a time for a sink.
 CREATE UNIQUE INDEX load_unfinished_key ON forwarder.load (sink, table_id) WHERE finished_at IS NULL;
 CREATE UNIQUE INDEX load_initial_key ON forwarder.load (sink, table_id) WHERE is_initial;
+CREATE INDEX load_table_idx ON forwarder.load (sink, table_id, number);
+-- What a leader looks at every second.
+CREATE INDEX load_open_idx ON forwarder.load (sink) WHERE finished_at IS NULL OR state = 'failed';

@@ -283,3 +283,72 @@ async def test_a_partition_is_loaded_with_its_table(operator: Operator, connecti
     error = await operator.says("load", "log_1", status=1)
 
     assert "public.log_1 is a partition of public.log; name that table" in error
+
+
+# With a listener.
+
+
+async def stock(connection: Connection) -> None:
+    """A captured table that had five rows before it was captured."""
+    await connection.execute(
+        "CREATE TABLE stock AS SELECT id FROM generate_series(1, 5) AS id; ALTER TABLE stock ADD PRIMARY KEY (id)"
+    )
+    await capture(connection, "public.stock")
+
+
+def told(path: Path) -> Sequence[tuple[str, Any]]:
+    """Of each record its kind, and the number of the row or how the load stands."""
+    records = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [(record["op"], record["after"]["id"] if record["after"] else record["load"]["state"]) for record in records]
+
+
+LOADED = [("load", "began"), *(("read", number) for number in range(1, 6)), ("load", "finished")]
+
+
+async def test_a_listener_loads_the_table_and_the_command_ends(
+    connection: Connection, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await stock(connection)
+    async with (
+        command("listen", env=env, directory=tmp_path / "listen") as listener,
+        command("load", "stock", env=env, directory=tmp_path / "load") as run,
+    ):
+        assert await run.ends() == 0
+        assert await listener.stop() == 0
+
+    assert "default: public.stock: 5 rows (" in run.stdout.decode()
+    assert told(tmp_path / "listen" / "changes.jsonl") == LOADED
+
+
+async def test_an_initial_load_is_done_once_and_load_only_ends_with_it(
+    connection: Connection, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    await stock(connection)
+    env = {**env, "FORWARDER_SINK": f"file:{tmp_path}/changes.jsonl"}
+    operator = Operator(env, tmp_path, {"forwarder.toml": '[[table]]\nmatch = "stock"\nload = "initial"\n'})
+
+    await operator.says("listen", "--load-only")
+    await operator.says("listen", "--load-only")
+
+    assert told(tmp_path / "changes.jsonl") == LOADED
+    (load,) = await listed(operator)
+    assert (load["state"], load["rows"]) == ("finished", 5)
+
+
+async def test_load_only_says_which_load_has_failed(
+    connection: Connection, env: Mapping[str, str], tmp_path: Path
+) -> None:
+    operator = Operator({**env, "FORWARDER_SINK": f"file:{tmp_path}/changes.jsonl"}, tmp_path)
+    await operator.says("load", "orders", "--detach", "--where", "total > 5")
+    await connection.execute("ALTER TABLE orders DROP COLUMN total")
+
+    error = await operator.says("listen", "--load-only", status=1)
+
+    assert "the load of public.orders for sink default has failed" in error.splitlines()[-1]
+    assert "total" in error.splitlines()[-1]
+
+
+async def test_load_only_and_once_exclude_each_other(operator: Operator) -> None:
+    assert "--once and --load-only exclude each other" in await operator.says(
+        "listen", "--once", "--load-only", status=2
+    )

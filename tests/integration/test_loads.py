@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, Unavailable
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.position import Snapshot
 from forwarder.store import load_requests
 from forwarder.store.loads import Load, Loads, LoadState
@@ -17,6 +18,7 @@ from forwarder.store.replay import Replay
 from forwarder.store.sink_status import remove_sink
 from tests.capture import capture
 from tests.databases import Database
+from tests.dumps import dump, restored
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -188,18 +190,41 @@ async def test_a_failed_load_can_be_given_up_and_an_older_one_stays_as_it_is(
     assert [state for (state,) in states] == ["failed", "cancelled"]
 
 
-async def test_whoever_asks_what_is_due_tells_how_all_loads_are(
+class Told:
+    """What is told of loads."""
+
+    def __init__(self) -> None:
+        self.seen: Sequence[Load] = ()
+        self.moves: list[int] = []
+
+    def see(self, loads: Sequence[Load]) -> None:
+        self.seen = loads
+
+    def moved(self, load: Load, *, rows: int, bytes: int) -> None:
+        self.moves.append(rows)
+
+
+async def test_whoever_leads_tells_how_loads_are_and_what_they_have_delivered(
     leader: Connection, connection: Connection, item: int
 ) -> None:
-    told: list[Load] = []
     positions = Positions(leader, sink="default")
     await positions.load()
-    loads = Loads(leader, sink="default", epoch=positions.epoch, tell=told.extend)
-    await loads.fail(await request(connection, item), "broken")
-
+    told = Told()
+    loads = Loads(leader, sink="default", epoch=positions.epoch, report=told)
+    load = await running(loads, connection, item)
+    await load_requests.pause(connection)
+    assert not await loads.advance(load, place=SECOND, rows=2, bytes=20)
     assert await loads.due() == []
+    assert [one.state for one in told.seen] == [LoadState.PAUSED]
+    await load_requests.resume(connection)
+    await loads.finish(load, rows=3, bytes=30)
+    await loads.due()
+    assert list(told.seen) == []
+    await loads.fail(await request(connection, item), "broken")
+    await loads.due()
 
-    assert [load.state for load in told] == [LoadState.FAILED]
+    assert [one.state for one in told.seen] == [LoadState.FAILED]
+    assert told.moves == [1, 3]
 
 
 # Asking for loads.
@@ -360,6 +385,20 @@ async def test_a_load_of_another_database_begins_anew(
     assert await loads.begin(renewed, begun=BEGUN, estimated_rows=None)
     [begun] = await loads.due()
     assert begun.state == LoadState.RUNNING
+
+
+async def test_a_load_that_came_in_a_dump_begins_anew_and_the_original_goes_on(
+    loads: Loads, connection: Connection, database: Database, postgres: EmbeddedPostgres, item: int
+) -> None:
+    load = await running(loads, connection, item)
+    async with (
+        restored(await dump(postgres, database.name), postgres) as copy,
+        session(copy.url, purpose="leader") as leader,
+    ):
+        [renewed] = await (await led(leader)).due()
+
+    assert (renewed.state, renewed.begun, renewed.place) == (LoadState.WAITING, None, None)
+    assert await loads.due() == [load]
 
 
 async def test_a_load_is_not_advanced_in_a_row_that_was_restored_meanwhile(
