@@ -102,6 +102,37 @@ async def test_an_excluded_column_is_in_no_part_of_a_record(database: Database, 
     assert "7777777" not in changes.read_text()
 
 
+async def test_an_excluded_column_stays_so_when_it_or_its_table_is_renamed_without_migrate(
+    database: Database, tmp_path: Path
+) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        object_mapping("public.customers", parameters={"exclude_columns": ["phone"]}),
+        transformation("add-before-image-columns", "public.customers", before_image_def={"column-filter": "all"}),
+    ]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}?format=dms&EnableBeforeImage=true&ColumnFilter=all",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute(CUSTOMERS)
+        await operator.says("migrate")
+        await owner.execute("INSERT INTO public.customers VALUES (1, 'Randy', 'Marsh', '7777777', true)")
+        await owner.execute("ALTER TABLE public.customers RENAME phone TO tel")
+        await owner.execute("ALTER TABLE public.customers ADD phone text")
+        await owner.execute("UPDATE public.customers SET first = 'Stan', phone = '77777778'")
+        await operator.says("listen", "--once")
+        await owner.execute("ALTER TABLE public.customers RENAME TO clients")
+        await owner.execute("UPDATE public.clients SET first = 'Kyle'")
+    await operator.says("listen", "--once")
+    found = [json.loads(line) for line in changes.read_text().splitlines()]
+    assert [record["data"]["first"] for record in found] == ["Randy", "Stan", "Kyle"]
+    assert "7777777" not in changes.read_text()
+
+
 @pytest.mark.parametrize(
     ("parameters", "key"),
     [
