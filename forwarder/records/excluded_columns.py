@@ -10,7 +10,6 @@ A mapping names tables and columns as they were when `forwarder migrate` saw the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from forwarder.config.table_mappings.table_mappings import TableMappings
@@ -25,7 +24,12 @@ def mapping_of(mappings: TableMappings, table: CapturedTable) -> ObjectMapping |
     if not exclude:
         return found
     mapping = found or (former and ObjectMapping(rule_id=former.rule_id, shape="record"))
-    return mapping and replace(mapping, exclude=exclude.union(_other_names(table.columns, exclude)))
+    return mapping and mapping.excluding(names_of_excluded(table.columns, exclude))
+
+
+def names_of_excluded(columns: Sequence[Column], exclude: frozenset[str]) -> frozenset[str]:
+    """All names by which images of a table may call the columns that ``exclude`` names."""
+    return exclude.union(_other_names(columns, exclude))
 
 
 def _other_names(columns: Sequence[Column], exclude: frozenset[str]) -> Iterator[str]:

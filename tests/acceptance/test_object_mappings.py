@@ -133,6 +133,36 @@ async def test_an_excluded_column_stays_so_when_it_or_its_table_is_renamed_witho
     assert "7777777" not in changes.read_text()
 
 
+@pytest.mark.parametrize(("format", "is_shown"), [("dms", False), ("native", True)])
+async def test_dead_letters_show_has_the_columns_that_a_record_has(
+    database: Database, tmp_path: Path, format: str, *, is_shown: bool
+) -> None:
+    rules = [
+        selection("public.%"),
+        object_mapping("public.customers", parameters={"exclude_columns": ["phone"]}),
+    ]
+    async with kinesis_with_stream() as served:
+        env = {
+            **CREDENTIALS,
+            "FORWARDER_DATABASE_URL": database.url,
+            "FORWARDER_SINK": f"{served.sink}&format={format}",
+            "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+        }
+        operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+        async with connected(database.url) as owner:
+            await owner.execute(CUSTOMERS)
+            await operator.says("migrate")
+            await owner.execute("ALTER TABLE public.customers RENAME phone TO tel")
+            await owner.execute(
+                "INSERT INTO public.customers VALUES (1, repeat('x', 1 << 20), 'Marsh', '7777777', true)"
+            )
+        await operator.says("listen", "--once")
+        shown = json.loads(await operator.says("dead-letters", "show"))
+    assert (shown["after"]["last"], shown["before"]) == ("Marsh", None)
+    # The records of other formats have the columns that the mapping excludes.
+    assert ("7777777" in json.dumps(shown)) is ("tel" in shown["after"]) is is_shown
+
+
 @pytest.mark.parametrize(
     ("parameters", "key"),
     [

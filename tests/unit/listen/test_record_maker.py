@@ -82,6 +82,16 @@ async def test_a_large_row_tells_the_key_that_was_made_of_its_columns() -> None:
     assert len(data) == record.body.size
 
 
+@pytest.mark.parametrize("row", [INSERT, replace(INSERT, after=None, stored=Stored(None, len(IMAGE)))])
+async def test_a_record_tells_the_random_key_that_it_has(row: Event) -> None:
+    maker = maker_of("kinesis://changes?format=dms&IncludePartitionValue=true&partition_key=random&ordering=none")
+
+    [record] = (await maker.records([row], any_stored=row.stored is not None)).records
+
+    data = await whole(record.body) if record.body else record.data
+    assert json.loads(data)["metadata"]["partition-key-value"] == record.partition_key
+
+
 async def test_large_rows_are_numbered_in_their_transaction_as_all_others() -> None:
     maker = maker_of("file:changes.jsonl?format=debezium&provide.transaction.metadata=true")
     rows = [replace(INSERT, seq=seq, index=seq, count=5) for seq in range(1, 6)]
