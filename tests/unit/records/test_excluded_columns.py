@@ -6,18 +6,11 @@ from msgspec.structs import replace
 from forwarder.events import CapturedTable, Column, ColumnType
 from forwarder.records.excluded_columns import mapping_of
 from tests.mapped import mappings_of, object_mapping, selection
+from tests.support import events
 
 TEXT = ColumnType("pg_catalog", "text", "b", -1, is_array=False)
 EXCLUDES_PHONE = object_mapping("public.person", parameters={"exclude_columns": ["phone"]})
-PERSON = CapturedTable(
-    id=1,
-    relation=16400,
-    schema="public",
-    name="person",
-    key_columns=(("id",),),
-    before_image="full",
-    columns=(Column("id", TEXT), Column("phone", TEXT)),
-)
+PERSON = events.table("person", Column("id", TEXT), Column("phone", TEXT))
 
 
 def excluded(table: CapturedTable) -> set[str]:
