@@ -48,7 +48,7 @@ async def fit(
         try:
             found = settle(table, rules, standing.get(table.relation))
             require_cover(table, row, found)
-            require_fit(table, row, found.options)
+            require_fit(table, row, found.options, mappings)
             await require_condition(connection, table, found, mappings)
         except Misconfigured as error:
             is_captured = bool(row and row.active)

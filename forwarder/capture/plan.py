@@ -145,13 +145,12 @@ async def from_selection(
     fitting = held_back(tables, registry, found.unfit)
     chosen = {relation: one.options for relation, one in settled.items()}
     desired = chosen if remove else with_unnamed(*fitting, chosen)
-    left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
+    mappings = mappings_of(described)
+    left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()}, mappings)
     held = found.unfit.keys() & registered(tables, registry).keys()
     rights = await protection(connection, roles, tables=[*desired, *held], is_pending=bool(mending or pending))
     later = await later_tables(connection, described, auto_attach=auto_attach, schema_events=schema_events)
-    of_mappings, idle_rules = _in_words(
-        mappings_of(described), [table for table in tables if table.relation in settled]
-    )
+    of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return Difference(
         mending=mending,
         pending=tuple(pending),
