@@ -31,6 +31,8 @@ class Column(msgspec.Struct, frozen=True):
     type: ColumnType | None = None
     # Whether the table has no column of this name any more: it was renamed, or dropped.
     is_gone: bool = False
+    # Other names that this column is known to have had. Another column may have one of them now.
+    former: tuple[str, ...] = ()
 
 
 class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
@@ -45,6 +47,8 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     before_image: str
     # The columns in their order, and behind them names of before. Empty, unless a sink's format asks for types.
     columns: tuple[Column, ...] = ()
+    # Schema and name when `forwarder migrate` saw the table last; None: as now.
+    migrated_as: tuple[str, str] | None = None
 
     @cached_property
     def qualified_name(self) -> str:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
+from forwarder.capture.plan import Difference
 from forwarder.capture.rights import Rights
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.trigger_plan import Change
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.config.table_options import BeforeImage
+from forwarder.errors import Misconfigured
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -67,7 +69,18 @@ async def migrate(
     outcome = Outcome()
     installation = Installation(connection, outcome, patience_seconds=patience_seconds)
     await installation.carry_out([*found.mending, *found.changes])
+    require_fit(found)
     return outcome
+
+
+def require_fit(found: Difference) -> None:
+    """End as `forwarder migrate` does, when all else is done, if the rules do not fit a selected table.
+
+    Raises:
+        Misconfigured: they do not.
+    """
+    for table, problem in found.unfit.items():
+        raise Misconfigured(f"{table}: {problem}")
 
 
 class Captured(NamedTuple):

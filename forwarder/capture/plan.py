@@ -9,8 +9,7 @@ from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
-from forwarder.capture.columns import require_columns
-from forwarder.capture.filter_values import require_values
+from forwarder.capture.fit import fit
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
@@ -20,12 +19,11 @@ from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
 from forwarder.capture.mapping_rule import mapped, mappings_of
 from forwarder.capture.migrations import Migration
-from forwarder.capture.options import Settled, require_cover, require_own, settle
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
+from forwarder.capture.tables import Table, held_back, registered, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
 from forwarder.capture.unfit import unfit
 from forwarder.config.table_mappings import words
@@ -69,6 +67,8 @@ class Difference:
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # One line each, for those rules of a mapping file that are for none of the captured tables.
     idle_rules: tuple[str, ...] = ()
+    # By selected table, as SQL writes it: why its rules do not fit it. Nothing is done to it.
+    unfit: Mapping[str, str] = field(default_factory=dict)
     # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
 
@@ -128,7 +128,7 @@ async def from_selection(
     ``roles``: who shall have which rights.
 
     Raises:
-        Misconfigured: the rules do not fit the tables, or a role cannot have its part.
+        Misconfigured: a rule fits no table, rules contradict each other about several, or a role cannot have its part.
         Refused: the schema is somebody else's or newer, or there is no such role.
         Unavailable: the database does not answer.
     """
@@ -138,19 +138,18 @@ async def from_selection(
     # With auto_attach, what a rule is for may come later.
     idle = [rule for rule in rules if auto_attach and not any(map(rule.match.matches, tables))]
     matching = [rule for rule in rules if rule not in idle]
-    settled = _settled(
-        choose(tables, matching, exclude=exclude), rules if described is None else described, tables, registry
-    )
-    if mappings := mappings_of(rules if described is None else described):
-        by_filter = {relation for relation, found in settled.items() if found.origins.get("where") == mappings.source}
-        await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
-    chosen = {relation: found.options for relation, found in settled.items()}
-    desired = chosen if remove else with_unnamed(tables, registry, chosen)
-    left = unfit(tables, registry, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
-    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
-    later = await later_tables(
-        connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
-    )
+    described = rules if described is None else described
+    selected = choose(tables, matching, exclude=exclude)
+    found = await fit(connection, selected, described, tables, registry)
+    settled = found.settled
+    fitting = held_back(tables, registry, found.unfit)
+    chosen = {relation: one.options for relation, one in settled.items()}
+    desired = chosen if remove else with_unnamed(*fitting, chosen)
+    mappings = mappings_of(described)
+    left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()}, mappings)
+    held = found.unfit.keys() & registered(tables, registry).keys()
+    rights = await protection(connection, roles, tables=[*desired, *held], is_pending=bool(mending or pending))
+    later = await later_tables(connection, described, auto_attach=auto_attach, schema_events=schema_events)
     of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return Difference(
         mending=mending,
@@ -159,10 +158,11 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(tables, registry, {one: desired[one] for one in desired if one not in left}, prune=remove),
+            *plan(*fitting, {one: desired[one] for one in desired if one not in left}, prune=remove),
             *later.changes,
         ),
-        remark="" if desired else NO_SELECTION,
+        unfit={table.quoted: found.unfit[table.relation] for table in selected if table.relation in found.unfit},
+        remark="" if desired or found.unfit else NO_SELECTION,
         warnings=(
             *rights.warnings,
             *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
@@ -173,7 +173,7 @@ async def from_selection(
             *key_warnings(table for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
-        unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
+        unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),
         options={
             table.quoted: [*of_mappings.get(table.relation, ()), *settled[table.relation].words]
             for table in tables
@@ -205,29 +205,6 @@ async def from_nothing(connection: Connection) -> Difference:
         has_sinks=not undelivered or await _has_sinks(connection),
         roles=roles.droppable,
     )
-
-
-def _settled(
-    chosen: Sequence[Table], rules: Sequence[Rule], tables: Sequence[Table], registry: Sequence[Registered]
-) -> dict[int, Settled]:
-    """The options of the chosen tables, by oid. Those of which no rule says anything keep what they have."""
-    for rule in rules:
-        require_own(rule, chosen, tables)
-        options = rule.options or {}
-        require_columns(
-            [table for table in chosen if rule.applies(table)],
-            {
-                **{f"columns.{member}": list(names or ()) for member, names in options.get("columns", {}).items()},
-                "only_when": options.get("only_when", []),
-            },
-            is_exact=rule.match.is_exact,
-            pattern=rule.match.text,
-        )
-    standing, rows = registered(tables, registry), rows_of(tables, registry)
-    found = {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
-    for table in chosen:
-        require_cover(table, rows.get(table.relation), found[table.relation])
-    return found
 
 
 def _in_words(

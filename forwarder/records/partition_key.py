@@ -1,4 +1,4 @@
-"""Chooses the partition key of an event. Events of one key go to one shard, and in order. Pure, but for the kind ``random``.
+"""Chooses the partition key of an event. Events of one key go to one shard, and in order. Pure.
 
 An event has its **own key**: ``public.orders.42``, or for a table without a key ``public.orders`` (or, by ``keyless=row-hash``, that and
 a hash of the row). It is what ``partition_key=primary-key`` chooses, and what the kinds ``column`` and ``template`` fall back to for an event
@@ -8,7 +8,6 @@ that lacks what they name. What concerns a whole table, such as a TRUNCATE, name
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -20,6 +19,11 @@ from forwarder.records.stretches import TABLE_WIDE
 
 # Unicode characters, as the Kinesis API counts them.
 MAX_CHARACTERS = 256
+
+# A random key is made of the seq, so that whoever makes it again, such as a record that tells its key, makes the same one. Times this number
+# (2^64 over the golden ratio), seqs that follow each other lie far apart. It is odd, so no two seqs have one key.
+_ODD = 0x9E3779B97F4A7C15
+_64_BITS = (1 << 64) - 1
 
 Chooser = Callable[[Sequence[Event]], list[str]]
 # From an event to a key; None or empty: it has none of that kind.
@@ -62,7 +66,7 @@ def _of_events(rule: KeyRule, reader_of: Callable[[str], ReadMember], tell_absen
         case "transaction":
             return lambda events: [str(event.txid) for event in events]
         case "random":
-            return lambda events: [f"{random.getrandbits(64):016x}" for _ in events]
+            return lambda events: [f"{event.seq * _ODD & _64_BITS:016x}" for event in events]
         case "column":
             columns = RowColumns(rule.columns, reader_of, tell_absent)
             return partial(_or_own, partial(_of_columns, columns, prefix=rule.prefix), own_keys)

@@ -14,7 +14,7 @@ import msgspec
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
-from forwarder.events import Event
+from forwarder.events import Column, Event
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.records.record import SetAside
 from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
@@ -39,6 +39,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LETTER = msgspec.json.Decoder(Letter)
+_COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 
 # A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
 _OUTBOX_COLUMNS = 11
@@ -172,6 +173,13 @@ async def read(connection: Connection, letter: Letter) -> str:
     with database_errors("cannot read a dead letter"):
         found: str | None = await connection.fetchval(query("dead_letter"), letter.sink, letter.seq)
         return found or "null"
+
+
+async def columns(connection: Connection, letter: Letter) -> Sequence[Column]:
+    """The columns that a letter's table has and had; none if nobody has looked them up."""
+    with database_errors("cannot read the columns of a dead letter's table"):
+        found: str | None = await connection.fetchval(query("columns_of_letter"), letter.sink, letter.seq)
+        return _COLUMNS.decode(found or "[]")
 
 
 async def retry(connection: Connection, letters: Sequence[Letter]) -> None:

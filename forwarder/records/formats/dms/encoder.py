@@ -132,7 +132,8 @@ class _Records:
         options = self._options
         if not options.IncludeTableAlterOperations:
             return ""
-        change = table_change(event, options)
+        mapping = self._mapping_of(event.table)
+        change = table_change(event, options, exclude=mapping.excluded_there if mapping else ())
         control = f'"control":{change.definition},' if options.IncludeControlDetails else ""
         kind, names = self._kind(event, key, change.operation), _names(change.schema, change.table)
         ours = ""
