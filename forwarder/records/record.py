@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -140,8 +139,9 @@ class Lane(msgspec.Struct, gc=False):
 
     # The shard that its records are predicted to go to; None until somebody has looked.
     shard: str | None
-    # The records behind the head, in order; None until there was one.
-    behind: deque[Record] | None = None
+    # The records behind the head, in order; None until there was one. No deque: most lanes are short, and a deque takes 760 bytes and 0.6 µs to make
+    # and free. The first record of a list is taken out in 2 µs where 20,000 are behind it.
+    behind: list[Record] | None = None
     # The explicit hash key of its first record. Where two tables share a partition key, others may have another.
     hash_key: int | None = None
 

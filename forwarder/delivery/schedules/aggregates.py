@@ -34,7 +34,7 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
        The first to stay behind is one with an attachment, one that was offered before, one that is too large, or one of another table
        that is to go to another shard.
     """
-    behind = lane_of(head).behind
+    behind = lane_of(head).behind or []
     if not head.followers and (head.attempts or not behind):
         return size, ()
     # Data and partition key, as an aggregate of the head alone would have them.
@@ -45,13 +45,13 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
         return total + sum(kpl.entry_bytes(len(record.data), hash_key) for record in head.followers), head.followers
     limit = min(room, limit)
     followers: list[Record] = []
-    while behind:
-        record = behind[0]
+    for record in behind:
         more = total + kpl.entry_bytes(len(record.data), hash_key)
         if more > limit or record.attachment or record.attempts or record.hash_key != hash_key:
             break
-        followers.append(behind.popleft())
+        followers.append(record)
         total = more
+    del behind[: len(followers)]
     return (total, followers) if followers else (size, ())
 
 
@@ -66,11 +66,11 @@ def part(head: Record) -> None:
     assert behind is not None, "followers have waited in it"
     head.followers, second.followers = together[1:middle], together[middle + 1 :]
     head.attempts = second.attempts = max(1, head.attempts)
-    behind.appendleft(second)
+    behind.insert(0, second)
 
 
 def send_back(head: Record, followers: Sequence[Record]) -> None:
     """Put ``followers`` back into the lane that a head has just gathered and was not offered with. Those of before it keeps."""
     behind = lane_of(head).behind
     if not head.followers and behind is not None:
-        behind.extendleft(reversed(followers))
+        behind[:0] = followers

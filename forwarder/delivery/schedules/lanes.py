@@ -1,4 +1,6 @@
-"""Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument, O(1) work a record.
+"""Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument.
+
+The work is O(1) a record, but for one thing: a record that leaves a long lane moves those behind it up (``Lane.behind``).
 
 PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key form a lane,
 in order of arrival. Its first record is the head: the only one of the lane that may be offered. Lanes do not wait for each other.
@@ -99,7 +101,7 @@ class Lanes:
                 record.lane = lanes[key] = Lane(shard, None, record.hash_key)
                 heads.append(record)
             elif lane.behind is None:
-                lane.behind = deque((record,))
+                lane.behind = [record]
             else:
                 lane.behind.append(record)
         self._make_ready(heads)
@@ -130,7 +132,7 @@ class Lanes:
                 self._drop_followers(record)
             lane = record.lane
             if lane and lane.behind:
-                head = lane.behind.popleft()
+                head = lane.behind.pop(0)
                 head.lane = lane
                 heads.append(head)
             else:

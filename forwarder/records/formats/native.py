@@ -9,7 +9,7 @@ the listener spends 14 µs of CPU on an event (``python -m bench drain``). Three
 3. The line is one f-string, without a call for what most events do not have.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -42,7 +42,7 @@ def encoder(provenance: Provenance) -> Encoder:
     return encode
 
 
-def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
+def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]:
     """A function from events to their records as text, one each.
 
     ``id`` is the name of the change's origin and ``seq`` in 16 hexadecimal digits: the same over every re-send.
@@ -50,8 +50,7 @@ def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
 
     origins = provenance.origins
 
-    def write(events: Sequence[Event]) -> list[str]:
-        written: list[str] = []
+    def write(events: Iterable[Event]) -> Iterator[str]:
         # Of the event before: its second and that as text; the seqs whose ids begin alike and that beginning; what it changed and that as text.
         second, clock = 0, clock_of(0)
         first_seq, last_seq, id_of_block = 1, 0, ""
@@ -87,8 +86,7 @@ def writer(provenance: Provenance) -> Callable[[Sequence[Event]], list[str]]:
             if "\n" in line or "\r" in line:
                 # A column of type json keeps the line breaks that it was written with. They stand between tokens, where a space means the same.
                 line = line.replace("\n", " ").replace("\r", " ")
-            written.append(line)
-        return written
+            yield line
 
     return write
 
