@@ -160,8 +160,7 @@ class TableChunks:
         there = iter(self._tell([row["image"] for row in found if row["image"] is not None]))
         wanted = self._tell([row["key"] for row in found])
         rows = [
-            (key.key, next(there) if row["image"] is not None else None)
-            for key, row in zip(wanted, found, strict=True)
+            (key.key, next(there) if row["image"] is not None else None) for key, row in zip(wanted, found, strict=True)
         ]
         return Found(snapshot, rows)
 

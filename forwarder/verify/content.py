@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 # Columns of `_doc`, where an object mapping of DMS has put them there, are columns of the row.
 _DOCUMENT = "_doc"
+# The member that marks a decimal number.
+_NUMBER = "number"
 
 
 class Content(NamedTuple):
@@ -42,7 +44,9 @@ class Digester:
         """What the row holds of the columns that are compared."""
         if self._filled:
             row = {**self._filled, **row}
-        names = tuple(row) if self._ignored.isdisjoint(row) else tuple(name for name in row if name not in self._ignored)
+        names = (
+            tuple(row) if self._ignored.isdisjoint(row) else tuple(name for name in row if name not in self._ignored)
+        )
         return Content(names, array("q", [digest(row[name]) for name in names]).tobytes())
 
 
@@ -97,6 +101,11 @@ def key_text(values: Iterable[Any]) -> str:
     return canonical([_canonical_number(value) for value in values])
 
 
+def parsed(text: str) -> Any:
+    """What ``canonical`` has written, with its decimal numbers."""
+    return json.loads(text, object_hook=_unmarked)
+
+
 def flat(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """The row with its columns as members, where an object mapping of DMS has put them into ``_doc``."""
     columns = row.get(_DOCUMENT)
@@ -115,7 +124,7 @@ def _plain(value: object) -> Any:
     """The value without what JSON has no type for. A decimal number is marked, so that it is never equal to a string."""
     match value:
         case Decimal():
-            return {"number": str(value)}
+            return {_NUMBER: str(value)}
         case bytes():
             return f"\\x{value.hex()}"
         case dict():
@@ -123,6 +132,10 @@ def _plain(value: object) -> Any:
         case list():
             return [_plain(item) for item in value]
     return value
+
+
+def _unmarked(members: dict[str, Any]) -> Any:
+    return Decimal(members[_NUMBER]) if members.keys() == {_NUMBER} else members
 
 
 def _canonical_number(value: Any) -> Any:

@@ -62,9 +62,7 @@ class Copy:
     def _state(self, key: str, told: Told | None) -> State:
         if told is None:
             return State(key, self._version, "deleted")
-        return State(
-            key, self._version, "row", told.content, told=canonical(told.row) if self._keeps_rows else None
-        )
+        return State(key, self._version, "row", told.content, told=canonical(told.row) if self._keeps_rows else None)
 
     def _put(self, states: Sequence[State]) -> None:
         self._states.put(states)

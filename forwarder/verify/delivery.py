@@ -49,4 +49,4 @@ class Delivery:
         """A text that changes when the sink moves, and whether it has something to deliver still; None: no such sink."""
         with database_errors(f"cannot read the position of sink {self._sink!r}"):
             row = await self._connection.fetchrow(query("delivered_up_to"), self._sink, self._table_id, snapshot)
-        return row and (row["place"], row["is_waiting"])
+        return None if row is None else (row["place"], row["is_waiting"])

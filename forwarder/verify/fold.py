@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from forwarder.consumer import Change, Unreadable, decode
 from forwarder.consumer.reading.stored_record import StoredRecord
@@ -45,6 +46,8 @@ class Expected:
     table: str | None
     # What the ids of changes of this database begin with.
     origins: Collection[str] = ()
+    # Changes that were captured before are passed over.
+    first_at: datetime | None = None
     # Whether an update may tell only the columns that it changes.
     tells_changed_columns: bool = False
     # Whether the rows themselves are kept, to be shown.
@@ -81,7 +84,7 @@ class Fold:
     def _see(self, change: Change, record: StoredRecord) -> None:
         at = record.arrived_at or change.at
         self.coverage.see(at, change.seq)
-        if not self._is_expected(change):
+        if not self._is_expected(change) or not self._is_recent(change):
             return
         self.counts.changes += 1
         version = change.seq if change.seq is not None else self._arrival(record)
@@ -105,6 +108,10 @@ class Fold:
             self.counts.foreign += 1
             return False
         return True
+
+    def _is_recent(self, change: Change) -> bool:
+        first_at = self.expected.first_at
+        return first_at is None or change.at is None or change.at >= first_at
 
     def _arrival(self, record: StoredRecord) -> int:
         return int(record.arrived_at.timestamp() * 1000) if record.arrived_at else self.counts.records

@@ -34,4 +34,6 @@ class Reading:
     def told(self, change: Change) -> Told | None:
         """All of it; None if it does not tell the key or the row."""
         key = self.key(change)
-        return None if key is None or change.after is None else Told(key, self.content(change.after), flat(change.after))
+        return (
+            None if key is None or change.after is None else Told(key, self.content(change.after), flat(change.after))
+        )

@@ -77,7 +77,9 @@ class RowStates:
             self._database.executemany(_PUT, map(self._row, states))
             self._database.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise Refused(f"cannot keep the states of rows: {error}; make room in the folder that TMPDIR names") from error
+            raise Refused(
+                f"cannot keep the states of rows: {error}; make room in the folder that TMPDIR names"
+            ) from error
 
     def truncate(self, version: int, *, partition: str | None) -> None:
         """All rows with a lower version, of this partition if there is one, are gone."""

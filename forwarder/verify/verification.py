@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple, Protocol
 
 from forwarder.errors import Misconfigured
 from forwarder.outbox.position import Snapshot
 from forwarder.verify.chunks import KeyTexts, TableChunks
-from forwarder.verify.content import Told, differences
+from forwarder.verify.content import Told, differences, parsed
 from forwarder.verify.states import RowStates, State
 from forwarder.verify.watch import Watch
 
@@ -30,6 +31,13 @@ class Other(Protocol):
 
     async def catch_up(self, snapshot: Snapshot, keys: Sequence[KeyTexts]) -> None:
         """Return when all is read that the snapshot sees, at least of these rows."""
+
+
+class Suspect(NamedTuple):
+    """A row that is to be looked at again: its key as PostgreSQL writes it, and as the states have it."""
+
+    key: KeyTexts
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +107,19 @@ class Verification:
         await self._other.begin()
         if keys:
             self.tally.rows = len(keys)
-            await self._settle(keys)
+            found = await self._chunks.of(keys)
+            await self._settle([Suspect(key, name) for key, (name, _) in zip(keys, found.rows, strict=True)])
             return
-        suspects: list[KeyTexts] = []
+        suspects: list[Suspect] = []
         async for chunk in self._chunks.all():
             self.tally.rows += len(chunk.rows)
             states = self._states.get([row.told.key for row in chunk.rows])
             self._states.meet(states)
-            suspects += [row.key for row in chunk.rows if self._is_suspect(row.told, states.get(row.told.key))]
+            suspects += [
+                Suspect(row.key, row.told.key)
+                for row in chunk.rows
+                if self._is_suspect(row.told, states.get(row.told.key))
+            ]
             if len(suspects) >= MOST_SUSPECTS:
                 await self._settle(suspects)
                 suspects = []
@@ -135,7 +148,7 @@ class Verification:
 
     async def _settle_unmet(self, unmet: Sequence[str]) -> None:
         """As ``_settle``, of keys as the records have them."""
-        keys = [tuple(map(_text, json.loads(key))) for key in unmet]
+        keys = [tuple(map(_text, parsed(key))) for key in unmet]
         try:
             found = await self._chunks.of(keys)
         except Misconfigured:
@@ -143,32 +156,34 @@ class Verification:
             self.tally.unreadable_keys += len(keys)
             return
         readable = [
-            key for key, wanted, (read, _) in zip(keys, unmet, found.rows, strict=True) if read == wanted
+            Suspect(key, wanted)
+            for key, wanted, (read, _) in zip(keys, unmet, found.rows, strict=True)
+            if read == wanted
         ]
         self.tally.unreadable_keys += len(keys) - len(readable)
         if readable:
             await self._settle(readable)
 
-    async def _settle(self, keys: Sequence[KeyTexts]) -> None:
+    async def _settle(self, suspects: Sequence[Suspect]) -> None:
         """Look at these rows until they are found to be the same, and tell of those that are not."""
         for round in range(1, ROUNDS + 1):
-            before = await self._chunks.of(keys)
-            names = [name for name, _ in before.rows]
+            names = [suspect.name for suspect in suspects]
+            # Before the snapshot: then each state that is not among these, and that the snapshot sees, is noted as it comes.
             self._watch.begin(names, self._states.get(names))
-            # After the states: whatever they lack of this snapshot is noted from now on.
-            found = await self._chunks.of(keys)
-            await self._other.catch_up(found.snapshot, keys)
+            found = await self._chunks.of([suspect.key for suspect in suspects])
+            await self._other.catch_up(found.snapshot, [suspect.key for suspect in suspects])
+            self._states.meet(name for name, told in found.rows if told)
             differing = [
-                (key, name, told)
-                for key, (name, told) in zip(keys, found.rows, strict=True)
-                if all(not self._is_same(told, state) for state in self._watch.passed(name))
+                (suspect, told)
+                for suspect, (_, told) in zip(suspects, found.rows, strict=True)
+                if not any(self._is_same(told, state) for state in self._watch.passed(suspect.name))
             ]
-            keys = [key for key, _, _ in differing]
-            if not keys:
+            suspects = [suspect for suspect, _ in differing]
+            if not suspects:
                 return
             if round == ROUNDS:
-                for _, name, told in differing:
-                    self._tell_of(name, told)
+                for suspect, told in differing:
+                    self._tell_of(suspect.name, told)
 
     def _is_same(self, ours: Told | None, theirs: State | None) -> bool:
         if theirs is None or theirs.kind == "deleted":
@@ -182,8 +197,8 @@ class Verification:
         if theirs is None and not self._is_complete():
             self.tally.untold += 1
             return
-        key = dict(zip(self._key_names, json.loads(name), strict=True))
-        told = json.loads(theirs.told) if theirs and theirs.told else None
+        key = dict(zip(self._key_names, parsed(name), strict=True))
+        told = parsed(theirs.told) if theirs and theirs.told else None
         if ours is None:
             self.tally.extra += 1
             self._tell(Difference(kind="extra", key=key, theirs=told))
@@ -200,6 +215,4 @@ def _text(value: Any) -> str:
     """A value of a key as PostgreSQL reads it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dict) and value.keys() == {"number"}:
-        return str(value["number"])
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, str | Decimal) else json.dumps(value, ensure_ascii=False)
