@@ -8,14 +8,18 @@ import anyio
 import typer
 
 from forwarder.cli.options import TIMES, ConfigOption, LogFormatOption, database_url, settings, time_of
+from forwarder.cli.verify_copy import verify_copy
 from forwarder.cli.verify_lines import Lines
-from forwarder.cli.verify_run import Outcome, Wanted, WantedSink, verify_copy, verify_records
+from forwarder.cli.verify_outcome import Outcome
+from forwarder.cli.verify_records import RecordsRequest, verify_records
+from forwarder.cli.verify_request import Request
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import parse
 from forwarder.config.suggestions import nearest
 from forwarder.config.table_mappings.file import load_mappings
 from forwarder.consumer.reading.start import Start
 from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.verify.recorded_table import ReadSink
 
 # As `diff` has them.
 DIFFERENT, FAILED = 1, 2
@@ -116,19 +120,19 @@ def _verify(
     loaded: Settings,
 ) -> bool:
     """Do what is asked for. Returns whether there are differences."""
-    wanted = Wanted(table=table, keys=keys, keeps_rows=lines.values, tell=lines.tell)
+    request = Request(table=table, keys=keys, keeps_rows=lines.values, tell=lines.tell)
     url = database_url(loaded)
     if against is not None:
         if sink is not None or start != "oldest" or complete:
             raise Misconfigured("--against reads no records; leave out --sink, --from and --complete")
         if not against.startswith(("postgresql://", "postgres://")):
             raise Misconfigured("--against is no URL of PostgreSQL; write postgresql://USER@HOST/DATABASE")
-        run = partial(verify_copy, url, wanted, against=against, against_table=against_table or table)
+        run = partial(verify_copy, url, request, against=against, against_table=against_table or table)
     elif against_table is not None:
         raise Misconfigured("--against-table is the name of a table in another database; add --against URL")
     else:
-        of = _wanted_sink(loaded, sink, start=_start(start), is_complete=complete)
-        run = partial(verify_records, url, wanted, of)
+        of = _records(loaded, sink, start=_start(start), is_complete=complete)
+        run = partial(verify_records, url, request, of)
     outcome: Outcome = anyio.run(run, backend_options={"use_uvloop": True})
     lines.end(outcome)
     return outcome.tally.differences > 0
@@ -143,16 +147,11 @@ def _is_url(sink: str) -> bool:
     return ":" in sink
 
 
-def _wanted_sink(loaded: Settings, name: str | None, *, start: Start, is_complete: bool) -> WantedSink:
+def _records(loaded: Settings, name: str | None, *, start: Start, is_complete: bool) -> RecordsRequest:
     found = _sink(loaded.sink, name)
-    return WantedSink(
-        sink=found,
-        sink_url=parse(found.url),
-        mappings=load_mappings(loaded.table_mappings),
-        start=start,
-        is_complete=is_complete,
-        is_by_url=name is not None and _is_url(name),
-    )
+    sink = ReadSink(settings=found, url=parse(found.url), mappings=load_mappings(loaded.table_mappings))
+    is_by_url = name is not None and _is_url(name)
+    return RecordsRequest(sink=sink, start=start, is_complete=is_complete, is_by_url=is_by_url)
 
 
 def _sink(sinks: list[SinkSettings], name: str | None) -> SinkSettings:

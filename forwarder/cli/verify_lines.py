@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from forwarder.cli.terminal_text import safe
-from forwarder.cli.verify_run import Outcome
+from forwarder.cli.verify_outcome import Outcome, counted, remarks
 from forwarder.verify.verification import Difference
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -72,47 +72,14 @@ class Lines:
             yield f"{tally.differences - self._shown:,} more differences are not shown; see --limit"
         found = f"{tally.missing:,} missing, {tally.stale:,} stale, {tally.extra:,} extra"
         verdict = "no difference" if not tally.differences else found
-        yield f"{outcome.table}: {_counted(tally.rows, 'row')} compared with {_other_side(outcome)} in {seconds:.1f} s: {verdict}"
-        yield from _remarks(outcome)
+        yield f"{outcome.table}: {counted(tally.rows, 'row')} compared with {_other_side(outcome)} in {seconds:.1f} s: {verdict}"
+        yield from remarks(outcome)
 
 
 def _other_side(outcome: Outcome) -> str:
     if outcome.counts is None:
-        return _counted(outcome.copied or 0, "row")
-    return f"{_counted(outcome.counts.changes, 'change')} in {_counted(outcome.counts.records, 'record')}"
-
-
-def _remarks(outcome: Outcome) -> Iterator[str]:
-    tally, counts, coverage = outcome.tally, outcome.counts, outcome.coverage
-    if tally.untold:
-        since = (
-            f"the records go back to {coverage.oldest_at:%Y-%m-%d %H:%M:%S} UTC"
-            if coverage.oldest_at
-            else "there are no records"
-        )
-        yield (
-            f"{_counted(tally.untold, 'row')} not judged: {since}, and nothing says that they tell of every row; with --complete"
-            " such rows are missing"
-        )
-    if tally.unknown:
-        yield f"{_counted(tally.unknown, 'row')} not judged: the record says that the row is there, and does not hold it"
-    if tally.unreadable_keys:
-        yield f"{_counted(tally.unreadable_keys, 'record')} not judged: the table has no row with its key, which this format writes in another way than PostgreSQL reads it"
-    if coverage.gaps:
-        yield f"the records say that changes of the table were not captured: {', '.join(sorted(coverage.gaps))}"
-    if counts and counts.without_row:
-        yield f"{_counted(counts.without_row, 'change')} of the table without a row in it (fault)"
-    if counts and counts.foreign:
-        yield f"{_counted(counts.foreign, 'change')} passed over that another database has sent"
-    if counts and counts.other_format:
-        yield f"{_counted(counts.other_format, 'change')} passed over in another format than the sink's"
-    if counts and counts.unreadable:
-        yield f"{_counted(counts.unreadable, 'record')} that cannot be read"
-    if tally.only_ours:
-        yield f"not compared, since only the table has them: {', '.join(sorted(tally.only_ours))}"
-    if tally.only_theirs:
-        yield f"not compared, since the table does not have them: {', '.join(sorted(tally.only_theirs))}"
-    yield from outcome.remarks
+        return counted(outcome.copied or 0, "row")
+    return f"{counted(outcome.counts.changes, 'change')} in {counted(outcome.counts.records, 'record')}"
 
 
 def _summary(outcome: Outcome) -> Mapping[str, Any]:
@@ -129,7 +96,7 @@ def _summary(outcome: Outcome) -> Mapping[str, Any]:
         "records": counts.records if counts else None,
         "changes": counts.changes if counts else None,
         "copied_rows": outcome.copied,
-        "remarks": list(_remarks(outcome)),
+        "remarks": list(remarks(outcome)),
     }
 
 
@@ -144,7 +111,3 @@ def _value(value: Any) -> str:
     else:
         text = _ENCODER.encode(value).decode()
     return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -2,13 +2,14 @@
 
 1. What is in the records is folded: of each row the last state.
 2. The table is read chunk by chunk, each at a snapshot, and compared with that.
-3. Rows that differ may only be on their way. They are read again, the records are read until they are past that snapshot, and what differs then, does.
+3. Rows that differ may only be on their way: they are read again, and then the records, until they are past that snapshot.
 
 * ``Verification`` in ``verification``: the whole of it
 * ``Subject`` in ``subject``: the table
 * ``TableChunks`` in ``chunks``: reads rows of a table
 * ``Content``, ``Digester`` in ``content``: what a row holds, and in what two rows differ
 * ``Encoding`` in ``encoding``: what the records of a sink would say of a row
+* ``RecordedTable``, ``ReadSink`` in ``recorded_table``: how the records of a sink tell of a table
 * ``Fold`` in ``fold``: from records to states
 * ``RowStates`` in ``states``: the states, on disk
 * ``Watch`` in ``watch``: the states that a row passes through

@@ -67,8 +67,8 @@ class Encoding:
         told = [row for row in found if row is not None]
         if len(told) < len(images):
             raise Refused(
-                f"the records of this sink do not have the rows of {self._table.qualified_name} and their keys, by which they could be compared; see its"
-                " options and table mappings"
+                f"the records of this sink do not have the rows of {self._table.qualified_name} with their keys, by which they could be compared;"
+                " see its options and table mappings"
             )
         return told
 

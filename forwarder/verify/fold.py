@@ -1,8 +1,10 @@
 """Folds the changes of a table into the last state of each of its rows, in whatever order the shards of a stream are read. Pure but for its states.
 
-Of two changes of a row the one with the higher version counts. A TRUNCATE has its place among the versions: rows with a lower one are gone. The
-version is the ``seq``, where the format has it. Else it is the millisecond in which the record arrived, or in a file its number; of equal ones the one
-that is read later counts, since a row's records are in one shard and in order.
+Of two changes of a row the one with the higher version counts. A TRUNCATE has its place among the versions: rows with a lower one are gone.
+
+1. Where the format has the ``seq``, that is the version.
+2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts: the
+   records of a row are in one shard, in order.
 """
 
 from __future__ import annotations

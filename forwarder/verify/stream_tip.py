@@ -16,7 +16,10 @@ from forwarder.consumer.reading.stream_reader import READ_AGAIN_SECONDS
 
 
 class StreamTip:
-    """Where a reader of a stream is. Unlike ``StreamReader`` it comes to an end whenever it has read all that there is, and then goes on from there."""
+    """Where a reader of a stream is.
+
+    Unlike ``StreamReader`` it can be asked again and again for what has come since: it returns when it has read that.
+    """
 
     def __init__(self, calls: KinesisCalls, *, start: Start, deliver: Callable[[Sequence[StoredRecord]], None]) -> None:
         self._calls = calls
