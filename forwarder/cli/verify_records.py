@@ -63,7 +63,7 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
 
             def is_complete() -> bool:
                 return of.is_complete or fold.coverage.is_complete(
-                    captured_at=recorded.captured_at, sink_created_at=recorded.sink_created_at
+                    attached_at=recorded.attached_at, sink_created_at=recorded.sink_created_at
                 )
 
             chunks = TableChunks(connection, subject, recorded.encoding.told)

@@ -85,7 +85,7 @@ class Fold:
 
     def _see(self, change: Change, record: StoredRecord) -> None:
         at = record.arrived_at or change.at
-        self.coverage.see(at, change.seq)
+        self.coverage.see(at)
         if not self._is_expected(change) or not self._is_recent(change):
             return
         self.counts.changes += 1

@@ -53,8 +53,9 @@ class RecordedTable:
     names: tuple[str | None, str | None]
     # What the ids of its changes begin with; empty: the format has no such ids.
     origins: frozenset[str]
-    # When its capture began, and when the sink did; None: the database knows no such sink.
-    captured_at: datetime
+    # When it was captured by itself; None: by `forwarder migrate`.
+    attached_at: datetime | None
+    # When the sink began; None: the database knows no such sink.
     sink_created_at: datetime | None
     # How many of its changes the sink has set aside.
     dead_letters: int
@@ -76,14 +77,13 @@ async def read_recorded_table(connection: Connection, subject: Subject, sink: Re
     encoding = Encoding(table, subject, sink.url, mappings=sink.mappings, origins=Origins(origins))
     names = encoding.names("{}")
     await _require_own_records(connection, subject, sink, names)
-    created_at = history["sink_created_at"]
     return RecordedTable(
         table=table,
         encoding=encoding,
         names=names,
         origins=frozenset(origin.name for origin in origins) if sink.format in _WITH_ORIGINS else frozenset(),
-        captured_at=_time(history["installed_at"]),
-        sink_created_at=None if created_at is None else _time(created_at),
+        attached_at=_time(history["attached_at"]),
+        sink_created_at=_time(history["sink_created_at"]),
         dead_letters=history["dead_letters"],
     )
 
@@ -127,5 +127,5 @@ def _wants(patterns: Sequence[str], table: Named) -> bool:
     return not patterns or any(Pattern(pattern).matches(table) for pattern in patterns)
 
 
-def _time(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)

@@ -1,7 +1,7 @@
 """The last state of every row of a table that the records tell of, in a database of SQLite that nobody else sees.
 
-It is a temporary file, which SQLite deletes at the end. Some 64 MiB of it are in memory, the rest in the folder for temporary files (``SQLITE_TMPDIR``,
-``TMPDIR``). A row takes some 40 bytes, its key, and 8 bytes a column: 100 to 150 bytes for a row of seven columns.
+It is a temporary file, which SQLite deletes at the end. Some 64 MiB are in memory, the rest in the folder for temporary files (``TMPDIR``). A row
+takes some 40 bytes, its key, and 8 bytes a column: 100 to 150 bytes for a row of seven columns.
 """
 
 from __future__ import annotations
