@@ -60,8 +60,8 @@ def _not_judged(outcome: Outcome) -> Iterator[str]:
         yield f"{counted(tally.unknown, 'row')} not judged: the record says that the row is there, and does not hold it"
     if tally.unreadable_keys:
         yield (
-            f"{counted(tally.unreadable_keys, 'record')} not judged: no such row was met, and the table cannot be asked for it again, since this format"
-            " writes the key otherwise than PostgreSQL"
+            f"{counted(tally.unreadable_keys, 'record')} not judged: no such row was met, and the table cannot be asked for it again, since this"
+            " format writes the key otherwise than PostgreSQL"
         )
 
 

@@ -32,7 +32,7 @@ _PREPARE = f"""
     ) WITHOUT ROWID;
 """
 _PUT = """
-    INSERT INTO state (key, version, kind, shape, digests, partition, told) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO state (key, version, kind, shape, digests, partition, told, met) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
         version = excluded.version, kind = excluded.kind, shape = excluded.shape, digests = excluded.digests, partition = excluded.partition,
         told = excluded.told
@@ -61,6 +61,7 @@ class RowStates:
         # Rows of one table have the same columns, so these are kept once.
         self._shapes: list[tuple[str, ...]] = []
         self._numbers: dict[tuple[str, ...], int] = {}
+        self._newcomers_are_met = False
 
     def close(self) -> None:
         """Forget all, and delete the file."""
@@ -106,6 +107,10 @@ class RowStates:
         self._database.executemany("UPDATE state SET met = 1 WHERE key = ?", ((key,) for key in keys))
         self._database.execute("COMMIT")
 
+    def meet_newcomers(self) -> None:
+        """From now on rows that there was no state of count as met: the table has got them since it was begun to be read."""
+        self._newcomers_are_met = True
+
     def unmet(self, *, at_once: int) -> Iterator[list[str]]:
         """The keys of rows that are there by the records, and that the table was not met to have."""
         last = ""
@@ -124,7 +129,16 @@ class RowStates:
     def _row(self, state: State) -> tuple[object, ...]:
         names, digests = state.content or (None, None)
         shape = None if names is None else self._number(names)
-        return state.key, state.version, _KINDS.index(state.kind), shape, digests, state.partition, state.told
+        return (
+            state.key,
+            state.version,
+            _KINDS.index(state.kind),
+            shape,
+            digests,
+            state.partition,
+            state.told,
+            self._newcomers_are_met,
+        )
 
     def _number(self, names: tuple[str, ...]) -> int:
         if names not in self._numbers:

@@ -110,6 +110,7 @@ class Verification:
             found = await self._chunks.of(keys)
             await self._settle([Suspect(key, name) for key, (name, _) in zip(keys, found.rows, strict=True)])
             return
+        self._states.meet_newcomers()
         suspects: list[Suspect] = []
         async for chunk in self._chunks.all():
             self.tally.rows += len(chunk.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,7 @@ from forwarder.verify import delivery
 from forwarder.verify.recorded_table import ReadSink
 from forwarder.verify.verification import Difference, Tally
 from tests.databases import Database, connected
-from tests.listening import CREDENTIALS, Served, leads, listening
+from tests.listening import CREDENTIALS, STREAM, Served, client_of, leads, listening
 from tests.migrating import migrate
 
 pytestmark = pytest.mark.slow
@@ -54,12 +55,15 @@ async def write(database: Database, random: Random, stop: anyio.Event) -> int:
                 case 0:
                     await connection.execute("DELETE FROM public.accounts WHERE id = $1", id)
                 case 1:
-                    moved = "UPDATE public.accounts SET id = -id WHERE id = $1 AND NOT EXISTS (SELECT FROM public.accounts WHERE id = -$1)"
-                    await connection.execute(moved, id)
+                    moved = "UPDATE public.accounts SET id = -id WHERE id = $1"
+                    with suppress(asyncpg.UniqueViolationError):
+                        await connection.execute(moved, id)
                 case _:
                     upsert = "INSERT INTO public.accounts VALUES ($1, 0) ON CONFLICT (id) DO UPDATE SET version = accounts.version + 1"
                     await connection.execute(upsert, id)
             written += 1
+            # So that the listener, which is in this process too, keeps up.
+            await anyio.sleep(0.005)
     return written
 
 
@@ -89,8 +93,6 @@ async def test_nothing_that_is_only_on_its_way_is_told(
             tally, found = await verified(database, url)
             assert (found, tally.untold, tally.unknown) == ([], 0, 0)
             assert tally.rows > ROWS / 2
-        await accounts.execute("ALTER TABLE public.accounts DISABLE TRIGGER ALL")
-        await accounts.execute("ALTER TABLE public.accounts ENABLE TRIGGER ALL")
         stop.set()
 
 
@@ -129,21 +131,15 @@ async def test_the_stream_is_followed_through_a_reshard(
 ) -> None:
     async with listening(database.url, served.sink) as service:
         await leads(service)
-        for count in (8, 3):
-            served.kinesis.stream("changes")
+        for count in (8, 5):
             await accounts.execute("UPDATE public.accounts SET version = version + 1")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_reshard, served, count)
+            async with client_of(served) as client:
+                await client.update_shard_count(
+                    StreamName=STREAM, TargetShardCount=count, ScalingType="UNIFORM_SCALING"
+                )
             await accounts.execute("UPDATE public.accounts SET version = version + 1 WHERE id % 2 = 0")
         tally, found = await verified(database, served.sink)
     assert (found, tally.rows) == ([], ROWS)
-
-
-async def _reshard(served: Served, count: int) -> None:
-    from tests.listening import STREAM, client_of
-
-    async with client_of(served) as client:
-        await client.update_shard_count(StreamName=STREAM, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
 
 
 async def test_a_sink_that_does_not_move_is_not_waited_for_for_ever(
