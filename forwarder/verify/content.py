@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 _DOCUMENT = "_doc"
 # The member that marks a decimal number.
 _NUMBER = "number"
+# Made once: `json.dumps` would make one for each value.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+# Of these types, two values that are equal are the same.
+_SIMPLE = (int, bool, type(None))
 
 
 class Content(NamedTuple):
@@ -82,18 +86,23 @@ def merged(older: Content, newer: Content) -> Content:
 
 def digest(value: object) -> int:
     """Of a value as ``forwarder.consumer`` decodes it. Numbers count as they are written: 1.0 is another value than 1.00."""
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return hash(value)
+    if kind in _SIMPLE:
+        return hash((kind, value))
+    if kind is Decimal:
+        return hash((kind, str(value)))
     try:
-        return hash((type(value), canonical(value)))
+        return hash((kind, canonical(value)))
     except RecursionError:
         # Documents of several hundred levels count as equal to one another.
-        return hash(type(value))
+        return hash(kind)
 
 
 def canonical(value: object) -> str:
     """A value as JSON text, whatever the order of the members of objects. Bytes are as PostgreSQL writes them."""
-    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODE(_plain(value))
 
 
 def key_text(values: Iterable[Any]) -> str:
