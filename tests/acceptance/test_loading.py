@@ -12,7 +12,7 @@ import pytest
 from forwarder.local.kinesis.faults import Error
 from tests.capture import capture
 from tests.databases import Database
-from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, command
+from tests.listening import CREDENTIALS, Operator, Served, command
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -172,9 +172,7 @@ async def test_a_row_that_is_too_large_is_set_aside_and_holds_up_nothing(
     ]
 
 
-async def test_each_sink_is_loaded_by_itself(
-    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
-) -> None:
+async def test_each_sink_is_loaded_by_itself(env: Mapping[str, str], served: Served, tmp_path: Path) -> None:
     config = (
         f'[[sink]]\nname = "one"\nurl = "{served.sink}"\n[[sink]]\nname = "two"\nurl = "file:{tmp_path}/two.jsonl"\n'
     )
