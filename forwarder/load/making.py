@@ -25,11 +25,12 @@ _row = partial(tuple.__new__, ReadRow)
 class Making:
     """What the columns of a result mean: those that ``ChunkQuery`` says."""
 
-    __slots__ = ("_is_careful", "_relation")
+    __slots__ = ("_extra", "_is_careful", "_relation")
 
     def __init__(self, of: ChunkQuery) -> None:
         self._relation = of.relation
         self._is_careful = of.is_careful
+        self._extra = of.needs.extra
 
     def sizes(self, records: Sequence[asyncpg.Record]) -> Sequence[int]:
         """The bytes of each image, as UTF-8; 0: there is none."""
@@ -44,7 +45,14 @@ class Making:
             images = list(map(_image, records))
             if None not in images:
                 nothing = repeat(None)
-                return list(map(_row, zip(repeat(self._relation), images, *repeat(nothing, 4), strict=False)))
+                return list(
+                    map(
+                        _row,
+                        zip(
+                            repeat(self._relation), images, nothing, repeat(self._extra), nothing, nothing, strict=False
+                        ),
+                    )
+                )
             return [self._simple(record[0], record[1]) for record in records]
         return [self._careful(*tuple(record)[:4]) for record in records]
 
@@ -54,7 +62,7 @@ class Making:
 
     def _simple(self, image: str | None, key: str | None) -> ReadRow | None:
         if image is not None:
-            return ReadRow(self._relation, image, None, None, None, None)
+            return ReadRow(self._relation, image, None, self._extra, None, None)
         return None if key is None else ReadRow(self._relation, None, TOO_LARGE, None, key or None, None)
 
     def _careful(self, image: str | None, fault: str | None, extra: str | None, key: str | None) -> ReadRow | None:
