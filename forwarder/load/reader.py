@@ -29,6 +29,7 @@ ATTEMPTS = 5
 _OF_A_ROW: tuple[type[Exception], ...] = (
     *ILLEGIBLE,
     asyncpg.DataError,
+    asyncpg.PLPGSQLError,
     asyncpg.ProgramLimitExceededError,
     asyncpg.OutOfMemoryError,
     asyncpg.InternalServerError,
@@ -119,8 +120,8 @@ class ChunkReader:
 
     async def _relation(self, plan: TablePlan, oid: int) -> Relation | None:
         known = self._relations.get((plan, oid))
-        # Whose the types are of rows that are not plain may change, and the table does not.
-        if known is None or not known.query.needs.is_plain:
+        # A type may be given a cast, or go to somebody else, without a change of the table.
+        if known is None or not known.query.needs.lasts:
             found = await look_up(self._connection, plan, oid)
             if found is None:
                 return None

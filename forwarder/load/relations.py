@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -29,7 +30,7 @@ class Relation:
 
     stamp: str
     query: ChunkQuery
-    # How many bytes the images of the last chunk had on average, and the largest: None: nothing was read yet.
+    # How many bytes the largest image had that was read; None: nothing was.
     largest_bytes: int | None = None
 
     @property
@@ -73,7 +74,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             paging=paging,
             conditions=plan.conditions,
             least=order.least if order else None,
-            is_careful=not needs.is_simple,
+            is_careful=not needs.is_plain,
         ),
     )
 
@@ -99,9 +100,19 @@ async def _needs(connection: Connection, plan: TablePlan, name: str, columns: Se
     assert found is not None
     needs = Needs(
         is_plain=found["is_plain"],
+        enums=found["enums"],
         strange_types=found["strange_types"],
-        rules=found["rules"] and msgspec.json.decode(found["rules"]),
+        rules=_rules(found["rules"]),
         max_bytes=found["max_bytes"],
+        columns=columns,
     )
     chosen = plan.part.columns
-    return needs if chosen is None else needs.of_columns(chosen, plan.key, columns)
+    return needs if chosen is None else needs.of_columns(chosen, plan.key)
+
+
+def _rules(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    rules: dict[str, Any] = msgspec.json.decode(text)
+    # Null: nothing is known of any column.
+    return {**rules, "columns": rules["columns"] or {}}
