@@ -38,10 +38,10 @@ class Row(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Rows, as they were at a snapshot."""
+    """Rows, as they were at one snapshot. ``row_bytes``: how large an image of them is on average."""
 
-    snapshot: Snapshot
     rows: Sequence[Row]
+    row_bytes: int
 
 
 class Found(NamedTuple):
@@ -118,7 +118,6 @@ class TableChunks:
         """Set up the session."""
         schemas = dict.fromkeys(["pg_catalog", *(column.schema for column in self.subject.key)])
         with database_errors(self._what):
-            await self._connection.execute("SET row_security = off")
             await self._connection.fetchrow(query("reading"), ", ".join(schemas))
 
     async def all(self) -> AsyncIterator[Chunk]:
@@ -133,16 +132,15 @@ class TableChunks:
             parameters = (count,) if last is None else (count, *last)
             text = self._queries.first if last is None else self._queries.next
             with self._errors():
-                snapshot, found = await self._fetch(text, *parameters)
+                _, found = await self._fetch(text, *parameters)
             if not found:
                 return
             last = tuple(found[-1]["key"])
             images = [row["image"] for row in found]
-            yield Chunk(
-                snapshot,
-                [Row(tuple(row["key"]), told) for row, told in zip(found, self._tell(images), strict=True)],
-            )
-            count = max(1, min(MAX_ROWS, 2 * count, _CHUNK_BYTES * len(found) // max(1, sum(map(len, images)))))
+            row_bytes = max(1, sum(map(len, images)) // len(images))
+            rows = [Row(tuple(row["key"]), told) for row, told in zip(found, self._tell(images), strict=True)]
+            yield Chunk(rows, row_bytes)
+            count = max(1, min(MAX_ROWS, 2 * count, _CHUNK_BYTES // row_bytes))
 
     async def of(self, keys: Sequence[KeyTexts]) -> Found:
         """The rows with these keys, in this order.

@@ -22,10 +22,6 @@ class Delivery:
         self._sink = sink
         self._table_id = table_id
 
-    async def is_known(self) -> bool:
-        """Whether the database knows the sink."""
-        return await self._place(Snapshot(1, 1)) is not None
-
     async def reaches(self, snapshot: Snapshot) -> None:
         """Return when the changes are delivered, or set aside.
 

@@ -72,10 +72,10 @@ class Encoding:
             )
         return told
 
-    def names(self, image: str) -> tuple[str | None, str | None]:
-        """Schema and table as records call them. What their format has no place for is None."""
-        [change] = self._changes([image])
-        return change.schema, change.table
+    def sample(self) -> Change:
+        """A change of the table without a row, as its records tell it: what they call the table, and whether they have a ``seq``."""
+        [change] = self._changes(["{}"])
+        return change
 
     def _changes(self, images: Sequence[str]) -> list[Change]:
         return [change for data in self._encode(list(map(self._event, images))) for change in decode(data)]

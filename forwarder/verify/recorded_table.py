@@ -10,7 +10,7 @@ from forwarder.capture.catalog import read_registry
 from forwarder.capture.selection import Named, Pattern
 from forwarder.config.formats import FORMATS
 from forwarder.config.settings import SinkSettings
-from forwarder.config.sink_url import SinkUrl
+from forwarder.config.sink_url import KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
@@ -41,6 +41,11 @@ class ReadSink:
     def format(self) -> str:
         """The name of its format."""
         return next(name for name, format in FORMATS.items() if isinstance(self.url.format, format))
+
+    @property
+    def is_unordered(self) -> bool:
+        """Whether the records of a row may come in another order than its changes."""
+        return isinstance(self.url.target, KinesisTarget) and not self.url.is_ordered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,13 @@ async def read_recorded_table(connection: Connection, subject: Subject, sink: Re
         history = await connection.fetchrow(query("table_history"), table.id, sink.settings.name)
     assert history is not None
     encoding = Encoding(table, subject, sink.url, mappings=sink.mappings, origins=Origins(origins))
-    names = encoding.names("{}")
+    sample = encoding.sample()
+    names = sample.schema, sample.table
+    if sample.seq is None and sink.is_unordered:
+        raise Refused(
+            f"the records of sink {sink.settings.name!r} are in no order and have no seq, so which one of a row is the last cannot be told; leave out"
+            " ordering=none, or have them tell it (IncludeTransactionDetails=true with format=dms, id=true with format=lambda)"
+        )
     await _require_own_records(connection, subject, sink, names)
     return RecordedTable(
         table=table,

@@ -18,7 +18,7 @@ _EVERY_ROW = "true"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyColumn:
-    """A column of the key. ``type`` is SQL, ``schema`` that of the type, quoted."""
+    """A column of the key. ``type`` is SQL, and ``schema`` has the operators of the type; it is quoted."""
 
     name: str
     type: str
@@ -70,10 +70,14 @@ async def read_subject(connection: Connection, text: str) -> Subject:
     registry = await read_registry(connection)
     row = rows_of(tables, registry).get(table.relation)
     with database_errors(f"cannot read the columns of {table.quoted}"):
-        types = {
-            attnum: (type, schema)
-            for attnum, type, schema in await connection.fetch(query("key_types"), table.relation)
-        }
+        columns = await connection.fetch(query("verified_columns"), table.relation)
+    types = {column["attnum"]: (column["type"], column["schema"]) for column in columns}
+    if table.strange_casts or (strange := [column["type"] for column in columns if column["is_strange"]]):
+        type = table.strange_casts[0].type if table.strange_casts else strange[0]
+        raise Refused(
+            f"{table.quoted} has a column of type {type}, for which there is a cast whose function belongs neither to a superuser nor to the table's"
+            " owner; it is not run with our rights, so the table cannot be read"
+        )
     return _subject(table, row if row and row.active else None, types)
 
 

@@ -10,13 +10,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from forwarder.errors import Misconfigured
 from forwarder.outbox.position import Snapshot
-from forwarder.verify.chunks import KeyTexts, TableChunks
+from forwarder.verify.chunks import Chunk, KeyTexts, TableChunks
 from forwarder.verify.content import Told, differences, parsed
 from forwarder.verify.states import RowStates, State
 from forwarder.verify.watch import Watch
 
 # How many rows that differ are read again together.
 MOST_SUSPECTS = 5000
+_MOST_BYTES = 64 << 20
 # A row differs if it does so in each of these rounds. One would do where records come in order; a dead letter that is sent again comes late.
 ROUNDS = 2
 
@@ -107,27 +108,31 @@ class Verification:
         await self._other.begin()
         if keys:
             self.tally.rows = len(keys)
-            found = await self._chunks.of(keys)
-            await self._settle([Suspect(key, name) for key, (name, _) in zip(keys, found.rows, strict=True)])
+            named = await self._chunks.of(keys)
+            await self._settle([Suspect(key, name) for key, (name, _) in zip(keys, named.rows, strict=True)])
             return
         self._states.meet_newcomers()
         suspects: list[Suspect] = []
+        size = 0
         async for chunk in self._chunks.all():
-            self.tally.rows += len(chunk.rows)
-            states = self._states.get([row.told.key for row in chunk.rows])
-            self._states.meet(states)
-            suspects += [
-                Suspect(row.key, row.told.key)
-                for row in chunk.rows
-                if self._is_suspect(row.told, states.get(row.told.key))
-            ]
-            if len(suspects) >= MOST_SUSPECTS:
+            found = self._suspects(chunk)
+            suspects += found
+            size += len(found) * chunk.row_bytes
+            if len(suspects) >= MOST_SUSPECTS or size >= _MOST_BYTES:
                 await self._settle(suspects)
-                suspects = []
+                suspects, size = [], 0
         if suspects:
             await self._settle(suspects)
         for unmet in self._states.unmet(at_once=MOST_SUSPECTS):
             await self._settle_unmet(unmet)
+
+    def _suspects(self, chunk: Chunk) -> list[Suspect]:
+        self.tally.rows += len(chunk.rows)
+        states = self._states.get([row.told.key for row in chunk.rows])
+        self._states.meet(states)
+        return [
+            Suspect(row.key, row.told.key) for row in chunk.rows if self._is_suspect(row.told, states.get(row.told.key))
+        ]
 
     def _is_suspect(self, ours: Told, theirs: State | None) -> bool:
         """Whether a row has to be looked at again."""

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from forwarder.config.formats import FORMATS
-from tests.databases import Database
+from tests.databases import WRITER, Database, connected
 from tests.listening import CREDENTIALS, Operator, Served
 from tests.migrating import migrate
 
@@ -110,7 +110,7 @@ async def test_a_file_is_compared_as_a_stream_is(
     await operator.says("listen", "--once")
     assert await operator.says("verify", "public.orders") == ""
     await silently(orders, *PLANTED)
-    lines = (await operator.finds("verify", "public.orders")).splitlines()
+    lines = (await operator.finds("verify", "public.orders", "--complete")).splitlines()
     assert sorted(map(str.split, lines)) == [
         ["extra", "id=4"],
         ["missing", "id=99"],
@@ -283,6 +283,10 @@ async def test_keys_of_many_types_are_followed_in_their_order(
             ["orders", "--sink", "file:empty?format=dynamodb&view=KEYS_ONLY&tableName=schema.table"],
             "do not have the rows",
         ),
+        (
+            ["orders", "--sink", "kinesis://x?region=us-east-1&format=dms&ordering=none"],
+            "are in no order and have no seq",
+        ),
         (["orders", "--limit", "x"], "--limit"),
     ],
 )
@@ -302,6 +306,25 @@ async def test_what_cannot_be_done_is_said_in_one_line(
     line = await operator.says("verify", *arguments, status=2)
     assert said in line
     assert len(line.splitlines()) == 1
+
+
+async def test_no_code_of_others_is_run(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await orders.execute("CREATE TYPE public.mood AS ENUM ('good')")
+    await orders.execute("ALTER TABLE public.orders ADD COLUMN mood public.mood")
+    async with connected(database.superuser_url) as superuser:
+        await superuser.execute(
+            f"""
+            GRANT CREATE ON SCHEMA public TO {WRITER};
+            ALTER TYPE public.mood OWNER TO {WRITER};
+            SET ROLE {WRITER};
+            CREATE FUNCTION public.told(public.mood) RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN current_user; END$$;
+            CREATE CAST (public.mood AS text) WITH FUNCTION public.told;
+            """
+        )
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    assert "belongs neither to a superuser" in await operator.says("verify", "orders", status=2)
 
 
 async def test_who_may_not_read_the_table_is_told_what_to_grant(
