@@ -57,7 +57,7 @@ def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
             if event.reading:
-                written.append(_of_load(event, origins))
+                yield _of_load(event, origins)
                 continue
             seq, count = event.seq, event.count
             if not first_seq <= seq <= last_seq:
