@@ -96,6 +96,6 @@ def _message(members: Members) -> dict[str, Any]:
     told = debezium_messages.told(members.inner("message"), members.inner("source").inner("forwarder"))
     # Of a change whose row is not in its record, the operation is one of Debezium's letters.
     op = OPERATIONS.get(told["op"], told["op"])
-    if op not in ("gap", "schema", "event", *OPERATIONS.values()):
+    if op not in ("gap", "schema", "load", "event", *OPERATIONS.values()):
         raise Unreadable("no debezium record: a message of forwarder that is not known here")
     return {**told, "op": op}
