@@ -82,6 +82,8 @@ def _row(members: Members) -> dict[str, Any]:
     ours = source.inner("forwarder")
     return {
         **rare_members(ours),
+        # Of rows that a load has read, many of which have one position.
+        "id": ours.text("id"),
         "schema": source.text("schema"),
         # Debezium names the partition, where there is one.
         "table": ours.text("table") or source.text("table"),
