@@ -41,10 +41,9 @@ def identity_of(change: Change) -> str | None:
         return None
     # Debezium gives one position to all rows of a snapshot, and to the delete and the insert that it makes of a changed key.
     told = (change.origin, change.seq, change.op, change.schema, change.table, change.before, change.after)
-    if change.load:
-        # Beginning and end of a load have one, too.
-        told += (change.load,)
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()
+    # Beginning and end of a load have one, too.
+    of_load = repr(change.load) if change.load else ""
+    return hashlib.sha256(f"{told!r}{of_load}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def transaction_of(change: Change) -> str | None:
