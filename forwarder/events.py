@@ -147,5 +147,5 @@ class Event(msgspec.Struct, gc=False):
 
     @property
     def told_seq(self) -> int:
-        """``seq`` in the record. A row that was read and set aside has a seq of its own by now, which newer changes may not exceed: 0 is told of it."""
+        """``seq`` in the record: 0 of a row that was read and set aside. It has a seq of its own by now, which newer changes need not exceed."""
         return 0 if self.op == b"R" and not self.reading else self.seq

@@ -50,8 +50,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 def store(change: Change) -> None:
     """Store a change, if what is stored of its row is older.
 
-    What concerns a whole table (truncate, gap, schema, load) is stored under its name: whoever reads a row counts it as gone if the last ``truncate`` of
-    its table has a higher seq. An event of the application's own, and a change whose record has no key or no schema, is stored
+    What concerns a whole table (truncate, gap, schema, load) is stored under its name: whoever reads a row counts it as gone if the last ``truncate``
+    of its table has a higher seq. An event of the application's own, and a change whose record has no key or no schema, is stored
     under its id, so that each of them stays.
     """
     table = table_of_rows()
