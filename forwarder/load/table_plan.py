@@ -21,8 +21,6 @@ class TablePlan:
     part: Part
     # The present names of the key's columns. Empty: there is no key.
     key: tuple[str, ...]
-    # What a row has to meet, in SQL: the `where` of the table's rule, and that of the part.
-    conditions: tuple[str, ...]
     # How many rows that is, as PostgreSQL's planner estimates it.
     estimated_rows: int
 
