@@ -37,6 +37,7 @@ def encoder(provenance: Provenance) -> Encoder:
     write = writer(provenance)
 
     def encode(events: Sequence[Event]) -> list[bytes]:
+        # Each as soon as it is written: the text is in the processor's cache then, and is freed before the next one.
         return list(map(str.encode, write(events)))
 
     return encode
