@@ -9,27 +9,18 @@ from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
-from forwarder.capture.columns import require_columns
-from forwarder.capture.filter_values import require_values
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
 from forwarder.capture.image_limit import image_limit
-from forwarder.capture.image_warnings import image_warnings
-from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
-from forwarder.capture.mapping_rule import mapped, mappings_of
 from forwarder.capture.migrations import Migration
-from forwarder.capture.options import Settled, require_cover, require_own, settle
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
-from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.table_decisions import decide
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
-from forwarder.capture.unfit import unfit
-from forwarder.config.table_mappings import words
-from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 
@@ -134,24 +125,12 @@ async def from_selection(
     """
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
-    tables, registry = await read_tables(connection), await read_registry(connection)
-    # With auto_attach, what a rule is for may come later.
-    idle = [rule for rule in rules if auto_attach and not any(map(rule.match.matches, tables))]
-    matching = [rule for rule in rules if rule not in idle]
-    settled = _settled(
-        choose(tables, matching, exclude=exclude), rules if described is None else described, tables, registry
+    described = rules if described is None else described
+    found = await decide(
+        connection, rules, exclude=exclude, described=described, remove=remove, may_come_later=bool(auto_attach)
     )
-    if mappings := mappings_of(rules if described is None else described):
-        by_filter = {relation for relation, found in settled.items() if found.origins.get("where") == mappings.source}
-        await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
-    chosen = {relation: found.options for relation, found in settled.items()}
-    desired = chosen if remove else with_unnamed(tables, registry, chosen)
-    left = unfit(tables, registry, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
-    rights = await protection(connection, roles, tables=list(desired), is_pending=bool(mending or pending))
-    later = await later_tables(
-        connection, rules if described is None else described, auto_attach=auto_attach, schema_events=schema_events
-    )
-    of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
+    rights = await protection(connection, roles, tables=found.captured, is_pending=bool(mending or pending))
+    later = await later_tables(connection, described, auto_attach=auto_attach, schema_events=schema_events)
     return Difference(
         mending=mending,
         pending=tuple(pending),
@@ -159,27 +138,21 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(tables, registry, {one: desired[one] for one in desired if one not in left}, prune=remove),
+            *found.decisions,
             *later.changes,
         ),
-        remark="" if desired else NO_SELECTION,
+        remark="" if found.captured else NO_SELECTION,
         warnings=(
             *rights.warnings,
-            *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
-            *left.values(),
+            *found.misfits,
             *later.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
-            *key_warnings(table for table in tables if table.relation in desired),
-            *image_warnings(table for table in tables if table.relation in desired),
+            *found.shortcomings,
         ),
-        unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
-        options={
-            table.quoted: [*of_mappings.get(table.relation, ()), *settled[table.relation].words]
-            for table in tables
-            if table.relation in settled
-        },
-        idle_rules=idle_rules,
+        unnamed=found.unnamed,
+        options=found.options,
+        idle_rules=found.idle_rules,
         preparation=rights.preparation,
     )
 
@@ -207,55 +180,10 @@ async def from_nothing(connection: Connection) -> Difference:
     )
 
 
-def _settled(
-    chosen: Sequence[Table], rules: Sequence[Rule], tables: Sequence[Table], registry: Sequence[Registered]
-) -> dict[int, Settled]:
-    """The options of the chosen tables, by oid. Those of which no rule says anything keep what they have."""
-    for rule in rules:
-        require_own(rule, chosen, tables)
-        options = rule.options or {}
-        require_columns(
-            [table for table in chosen if rule.applies(table)],
-            {
-                **{f"columns.{member}": list(names or ()) for member, names in options.get("columns", {}).items()},
-                "only_when": options.get("only_when", []),
-            },
-            is_exact=rule.match.is_exact,
-            pattern=rule.match.text,
-        )
-    standing, rows = registered(tables, registry), rows_of(tables, registry)
-    found = {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
-    for table in chosen:
-        require_cover(table, rows.get(table.relation), found[table.relation])
-    return found
-
-
-def _in_words(
-    mappings: TableMappings | None, chosen: Sequence[Table]
-) -> tuple[Mapping[int, Sequence[str]], tuple[str, ...]]:
-    """By table, what the rules of a mapping file made of it; and of the other rules, that they made nothing of any.
-
-    Raises:
-        Misconfigured: the rules do not go together for these tables.
-    """
-    if mappings is None:
-        return {}, ()
-    tables = {table.relation: mapped(table) for table in chosen if mappings.selects(table.schema, table.name)}
-    mappings.require_distinct(tables.values())
-    lines = {relation: list(words.of_table(mappings, table)) for relation, table in tables.items()}
-    return lines, tuple(words.of_others(mappings, tables.values()))
-
-
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:
     texts = {migration.version: migration.text for migration in migrations.shipped()}
     to_come = {migration.version: texts.pop(migration.version) for migration in pending}
     return await drift(connection, applied=texts, pending=to_come)
-
-
-def _topmost(tables: Sequence[Table]) -> tuple[str, ...]:
-    """The names of those that are no partitions of others among them: what is said of a table holds for its partitions."""
-    relations = {table.relation for table in tables}
-    return tuple(table.quoted for table in tables if relations.isdisjoint(table.ancestors))
 
 
 async def _read_number(connection: Connection, statement: str) -> int | None:

@@ -13,7 +13,7 @@ from forwarder.capture import plan
 from forwarder.capture.selection import Pattern, Rule
 from tests.cases import each_value_once
 from tests.databases import Database
-from tests.migrating import Captured, captured, migrate
+from tests.migrating import Captured, captured, migrate_tables
 from tests.row_programs import Program, programs
 from tests.ruled import changes, create, newest, rule
 
@@ -149,7 +149,7 @@ async def test_where_is_checked_by_migrate_and_leaves_what_there_was(owner: Conn
         *("NEW.state = 1", "NEW.status = ", "status <> ''", "NEW.status = 1", "NEW.status", "NEW.id = 'x'"),
         *("(SELECT true)", "pg_catalog.count(*) > 1", "gone(NEW.id)", "NEW.id > OLD.id"),
     ):
-        outcome = await migrate(owner, "public.*", options={"where": condition})
+        outcome = await migrate_tables(owner, "public.*", options={"where": condition})
         assert outcome.problems, condition
     await owner.execute("INSERT INTO public.item VALUES (1, 'draft'), (2, 'new')")
     assert await short(owner) == [("I", 2, "new")]
