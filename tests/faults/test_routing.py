@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from forwarder.delivery.schedules.routed import Routed
+from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
 from forwarder.store import stranded
@@ -249,6 +250,36 @@ async def test_with_once_what_has_no_stream_is_set_aside_and_sent_by_the_next_ru
     await arrived(served, "orders", 20)
     assert_in_order(served, "orders")
     assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_what_is_held_while_the_last_letters_are_sent_goes_behind_them_at_once(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, changed = Redelivery.round, anyio.Event()
+
+    async def send_and_change(redelivery: Redelivery) -> None:
+        await send(redelivery)
+        schedule = redelivery._schedule
+        assert schedule is not None
+        if not schedule.is_held("public-orders") or changed.is_set():
+            return
+        changed.set()
+        await execute(database, "UPDATE orders SET note = 'b'")
+
+        async def are_held() -> bool:
+            return len(schedule._stream("public-orders").held) == 5
+
+        await eventually(are_held)
+
+    async with listening(database.url, routed(served), poll_interval_seconds=600) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 5) AS id")
+        await set_aside(database, 5)
+        monkeypatch.setattr(Redelivery, "round", send_and_change)
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 10)
+    assert_in_order(served, "orders")
 
 
 async def test_a_stop_does_not_wait_for_a_stream_that_is_missing(database: Database, served: Served) -> None:
