@@ -168,6 +168,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             registry=inflow.registry,
             wants=wants,
             moves=moves,
+            relay=relay,
             redelivery=redelivery,
             checkpoints=checkpoints,
         )

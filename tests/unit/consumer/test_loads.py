@@ -30,7 +30,9 @@ def read(name: str, *events: Event, framing: Framing = Framing()) -> list[Change
 
 def update(seq: int) -> Event:
     image = '{"id":42,"status":"paid"}'
-    return replace(row(), op=b"U", seq=seq, txid=9, index=1, count=1, before=image, after=image, extra=None, reading=None)
+    return replace(
+        row(), op=b"U", seq=seq, txid=9, index=1, count=1, before=image, after=image, extra=None, reading=None
+    )
 
 
 @pytest.mark.parametrize("framing", [Framing(), Framing(newline=True, compression="gzip"), Framing(compression="zstd")])
