@@ -44,7 +44,7 @@ class Portions:
             now = time.perf_counter()
             self._take(portion, making)
             self.is_end = len(portion) < asked and not self._is_full
-            in_time = int(asked * (started + MAX_SECONDS - now) / (now - begun))
+            in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
             self._next = self._fitting(min(asked * GROWTH, in_time))
             begun = now
 

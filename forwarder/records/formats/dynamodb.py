@@ -109,7 +109,7 @@ def _as_streams(provenance: Provenance, options: DynamoDb) -> _Write:
         time = (event.at + _SINCE_1970) // _SECOND
         return (
             f'{{"eventID":"{id_of(event).replace("-", "")}","eventName":"{name}",{constant}"ApproximateCreationDateTime":{time},'
-            f'{images},"SequenceNumber":"{event.seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
+            f'{images},"SequenceNumber":"{event.told_seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
             f'"eventSourceARN":"arn:aws:dynamodb:{region}::table/{table[1:-1]}/stream/forwarder"}}'
         )
 

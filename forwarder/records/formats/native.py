@@ -56,7 +56,7 @@ def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]
         first_seq, last_seq, id_of_block = 1, 0, ""
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
-            if event.reading:
+            if not event.txid:
                 yield _of_load(event, origins)
                 continue
             seq, count = event.seq, event.count
@@ -93,14 +93,12 @@ def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]
 
 def _of_load(event: Event, origins: Origins) -> str:
     """The record of a row that was read, or of the beginning or end of a load. It belongs to no transaction."""
-    return (
-        (
-            f'{{"id":"{origins.id_of(event)}","seq":{event.seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
-            f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
-        )
-        .replace("\n", " ")
-        .replace("\r", " ")
+    line = (
+        f'{{"id":"{origins.id_of(event)}","seq":{event.told_seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
+        f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
     )
+    # As in `write`.
+    return line.replace("\n", " ").replace("\r", " ")
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:
