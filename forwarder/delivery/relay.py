@@ -143,7 +143,7 @@ class Relay:
     def offer_read(self, packed: Packed) -> None:
         """Take over rows that a load has read, behind all that was offered. Ask ``packed`` when they are delivered."""
         self._buffer.enter_read(packed)
-        self._notify()
+        self.notify()
 
     async def delivered(self, packed: Packed) -> None:
         """Wait until all of these are delivered or set aside."""
