@@ -66,13 +66,15 @@ class ChunkReader:
         """
         with _errors(f"table {table_id}"):
             await self._set_up()
-            plan = await plan_table(self._connection, table_id, part)
-            if place := await self._next(plan, 0):
+            for _ in range(ATTEMPTS):
                 try:
-                    await look_up(self._connection, plan, place.relation)
+                    plan = await plan_table(self._connection, table_id, part)
+                    if place := await self._next(plan, 0):
+                        await look_up(self._connection, plan, place.relation)
+                    return plan
                 except Changed:
-                    raise _being_altered(plan) from None
-            return plan
+                    continue
+            raise _being_altered(f"table {table_id}")
 
     async def read(self, plan: TablePlan, place: Place | None, *, rows: int, bytes: int, begun: Snapshot) -> Chunk:
         """Read the rows that follow a place, in the order of the key, all of one snapshot.
@@ -103,7 +105,7 @@ class ChunkReader:
                     self._relations.pop((plan, here.relation), None)
                     attempts += 1
                     if attempts == ATTEMPTS:
-                        raise _being_altered(plan) from None
+                        raise _being_altered(plan.qualified_name) from None
             return await self._end(plan)
 
     async def _head(self, oid: int) -> asyncpg.Record:
@@ -215,8 +217,8 @@ class ChunkReader:
         )
 
 
-def _being_altered(plan: TablePlan) -> TableBusy:
-    return TableBusy(f"{plan.qualified_name} is being altered; it is read later")
+def _being_altered(table: str) -> TableBusy:
+    return TableBusy(f"{table} is being altered; it is read later")
 
 
 @contextmanager

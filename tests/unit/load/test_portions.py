@@ -51,7 +51,7 @@ async def fetched(
 
 async def test_portions_grow_until_the_chunk_has_its_rows() -> None:
     found, asked = await fetched(["x"] * 2000)
-    assert asked[:2] == [16, 64]
+    assert asked[:2] == [16, 128]
     assert sum(asked) == len(found.rows) == 1000
     assert not found.is_end
 
