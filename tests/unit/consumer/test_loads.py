@@ -12,7 +12,7 @@ from forwarder.events import Event
 from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
-from tests.loaded import LOG, SEQ, beginning, end, row
+from tests.support.loads import LOG, SEQ, beginning, end, row
 
 PROVENANCE = Provenance(origins=Origins([Origin(0, "7312459/16384")]), database="shop")
 NEW = {"id": 42, "status": "new"}
@@ -30,7 +30,9 @@ def read(name: str, *events: Event, framing: Framing = Framing()) -> list[Change
 
 def update(seq: int) -> Event:
     image = '{"id":42,"status":"paid"}'
-    return replace(row(), op=b"U", seq=seq, txid=9, index=1, count=1, before=image, after=image, extra=None, reading=None)
+    return replace(
+        row(), op=b"U", seq=seq, txid=9, index=1, count=1, before=image, after=image, extra=None, reading=None
+    )
 
 
 @pytest.mark.parametrize("framing", [Framing(), Framing(newline=True, compression="gzip"), Framing(compression="zstd")])
@@ -62,7 +64,7 @@ def test_a_chunk_that_comes_again_is_dropped_and_a_later_load_is_not(name: str) 
 @pytest.mark.parametrize("name", WITH_REPEATS)
 def test_equal_rows_of_a_table_without_a_key_all_count(name: str) -> None:
     image = '{"id":1,"status":"new"}'
-    stream = read(name, row(1, table=LOG, after=image), row(2, table=LOG, after=image))
+    stream = read(name, row(1, of=LOG, after=image), row(2, of=LOG, after=image))
     assert list(Deduplicator().new([*stream, *stream])) == stream
 
 

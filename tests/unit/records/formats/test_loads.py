@@ -16,7 +16,7 @@ from forwarder.events import Event
 from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
-from tests.loaded import LOAD, LOG, SEQ, beginning, end, row
+from tests.support.loads import LOAD, LOG, SEQ, beginning, end, row
 
 ORIGIN = "7312459/16384"
 PROVENANCE = Provenance(origins=Origins([Origin(0, ORIGIN)]), database="shop", region="eu-west-1")
@@ -65,7 +65,7 @@ def test_line_breaks_of_json_in_a_row_become_blanks() -> None:
 
 def test_a_row_that_is_read_again_has_the_id_that_it_had_and_no_other_row_has_it() -> None:
     again = row(seq=SEQ + 7, after='{"id":42,"status":"paid"}')
-    others = [row(43), row(load=8), row(table=LOG), row(43, table=LOG), beginning(), beginning(begun=10), end()]
+    others = [row(43), row(load=8), row(of=LOG), row(43, of=LOG), beginning(), beginning(begun=10), end()]
     for name, member in (("native", "id"), ("cloudevents", "id"), ("dynamodb", "eventID"), ("lambda", "id")):
         options = {"id": "true"} if name == "lambda" else {}
         ids = [record(name, event, **options)[member] for event in others if name != "dynamodb" or event.op == b"R"]
@@ -75,8 +75,8 @@ def test_a_row_that_is_read_again_has_the_id_that_it_had_and_no_other_row_has_it
 
 
 def test_rows_of_two_partitions_that_lie_at_one_place_have_two_ids() -> None:
-    of_other = row(table=replace(LOG, relation=16402))
-    assert record("native", row(table=LOG))["id"] != record("native", of_other)["id"]
+    of_other = row(of=replace(LOG, relation=16402))
+    assert record("native", row(of=LOG))["id"] != record("native", of_other)["id"]
 
 
 def test_changes_beside_rows_are_as_they_would_be_alone() -> None:
