@@ -17,6 +17,7 @@ from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
 from tests.support.loads import LOAD, LOG, SEQ, beginning, end, row
+from tests.support.peer_samples import lines_of, needs_samples
 
 ORIGIN = "7312459/16384"
 PROVENANCE = Provenance(origins=Origins([Origin(0, ORIGIN)]), database="shop", region="eu-west-1")
@@ -104,6 +105,17 @@ def test_debezium_tells_rows_as_its_incremental_snapshots_do() -> None:
     # Many rows have one position, so the id tells them apart.
     assert source["forwarder"] == {"load": {"number": 7}, "id": ROW_ID}
     assert "forwarder" not in record("debezium", row(), exact="true")["source"]
+
+
+@needs_samples
+def test_a_row_has_the_members_that_debezium_gives_to_one_of_a_snapshot() -> None:
+    snapshot = next(json.loads(line)["value"] for line in lines_of("debezium-default") if '"op":"r"' in line)
+    told = record("debezium", row(), exact="true")
+    assert list(told) == list(snapshot)
+    assert list(told["source"]) == list(snapshot["source"])
+    assert told["transaction"] == snapshot["transaction"] is None
+    # The schema of its records has our word among those that `source.snapshot` may be.
+    assert any(",incremental" in line for line in lines_of("debezium-schemas"))
 
 
 @pytest.mark.parametrize(
