@@ -282,6 +282,15 @@ class Operator:
             assert await run.ends() == status, run.stderr
             return run.stderr if status else run.stdout.decode()
 
+    async def finds(self, *arguments: str) -> str:
+        """What a command prints on standard output that ends with status 1, since it has found something."""
+        self._runs += 1
+        async with command(
+            *arguments, env=self._env, directory=self._directory / f"run{self._runs}", files=self._files
+        ) as run:
+            assert await run.ends() == 1, run.stderr
+            return run.stdout.decode()
+
 
 def environment(**own: str) -> dict[str, str]:
     """The environment without anybody's settings and credentials, and these variables."""

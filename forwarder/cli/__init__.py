@@ -41,6 +41,7 @@ COMMANDS = (
     "sinks",
     "dead-letters",
     "tail",
+    "verify",
     "import-dms",
     "local-kinesis",
 )

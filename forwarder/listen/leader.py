@@ -18,6 +18,7 @@ from forwarder.listen.database_side import DatabaseSide, database_side
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
+from forwarder.listen.load_channel import LoadChannel
 from forwarder.listen.load_report import LoadReport
 from forwarder.listen.loader import Loader, loader
 from forwarder.listen.record_maker import RecordMaker, record_maker
@@ -27,6 +28,7 @@ from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.table_filter import table_filter
 from forwarder.listen.table_moves import TableMoves
 from forwarder.listen.watchdog import Watchdog
+from forwarder.load.pacing import RateLimit
 from forwarder.outbox.source import Source
 from forwarder.records.formats.catalogue import leaves_out
 
@@ -166,9 +168,22 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             registry=inflow.registry,
             wants=wants,
             moves=moves,
+            relay=relay,
             redelivery=redelivery,
             checkpoints=checkpoints,
         )
+    channel = LoadChannel(
+        settings=setup.settings.load,
+        inflow=inflow,
+        intake=intake,
+        relay=relay,
+        maker=maker,
+        checkpoints=checkpoints,
+        quarantine=tenure.quarantine,
+        state=setup.state,
+        row_rate=RateLimit(setup.settings.load.max_rows_per_second),
+        byte_rate=RateLimit(setup.settings.load.max_bytes_per_second),
+    )
     return Leader(
         setup=setup,
         destination=destination,
@@ -180,16 +195,11 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         loader=loader(
             setup.settings,
             session,
-            inflow,
             database.positions,
+            channel,
             database_url=setup.database_url,
             sink=setup.sink,
             report=LoadReport(setup.state, setup.metrics),
-            intake=intake,
-            relay=relay,
-            maker=maker,
-            checkpoints=checkpoints,
-            quarantine=tenure.quarantine,
         ),
     )
 

@@ -20,6 +20,7 @@ import logging
 import anyio
 
 from forwarder.delivery.destination import Routes
+from forwarder.delivery.relay import Relay
 from forwarder.delivery.schedules.routed import NO_STREAM
 from forwarder.events import CapturedTable
 from forwarder.listen.checkpoints import Checkpoints
@@ -48,6 +49,7 @@ class Revival:
         registry: Registry,
         wants: TableFilter | None,
         moves: TableMoves,
+        relay: Relay,
         redelivery: Redelivery,
         checkpoints: Checkpoints,
     ) -> None:
@@ -58,6 +60,7 @@ class Revival:
         self._registry = registry
         self._wants = wants or (lambda _: True)
         self._moves = moves
+        self._relay = relay
         self._redelivery = redelivery
         self._checkpoints = checkpoints
         self._turn = anyio.Lock()
@@ -110,6 +113,7 @@ class Revival:
             is_held = is_held and self._schedule.is_held(stream)
             if is_held and not asked.letters and not after_seq:
                 self._schedule.release(stream)
+                self._relay.notify()
                 logger.info("what was set aside for the stream is sent", extra={"stream": stream, "letters": letters})
                 return
             letters += asked.letters

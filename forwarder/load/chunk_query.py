@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forwarder.load.images import Needs, careful_image, key_image
+from forwarder.load.images import Needs, careful_image, image, key_image
 from forwarder.load.key_column import KeyColumn
 
 
@@ -28,8 +28,9 @@ from forwarder.load.key_column import KeyColumn
 class ChunkQuery:
     """How the rows of one table or partition are read.
 
-    The columns of the result are the image and, if it is too large, the key (empty: there is none). If ``is_careful``, they are the image, the fault,
-    further members and the key. Behind them is, as text, the row's value of each column of ``paging``; without a key, its ctid and xmin.
+    The columns of the result are the image and, if that is too large, the key (empty: there is none). If ``is_careful``, they are the image,
+    the fault, further members and the key. Behind them is, as text, the row's value of each column of ``paging``; without a key, its ctid
+    and xmin.
     """
 
     # As SQL writes it, with its schema.
@@ -64,8 +65,8 @@ class ChunkQuery:
 
     @property
     def _image(self) -> str:
-        image = careful_image(self.needs, self.relation, self.key) if self.is_careful else "row_to_json(NEW.*)::text"
-        return f"CASE WHEN {self._conditions} THEN {image} END" if self.conditions else image
+        made = careful_image(self.needs, self.relation, self.key) if self.is_careful else image(self.needs)
+        return f"CASE WHEN {self._conditions} THEN {made} END" if self.conditions else made
 
     @property
     def _conditions(self) -> str:
@@ -77,7 +78,7 @@ class ChunkQuery:
             made = [f"page.image[{number}]" for number in (1, 2, 3, 4)]
         else:
             number = {column.name: place for place, column in self._places}
-            key = key_image([f"page.k{number[column.name]}" for column in self.key], self.key)
+            key = key_image({column.name: f"page.k{number[column.name]}" for column in self.key}, self.needs)
             limit = self.needs.max_bytes
             made = [
                 f"CASE WHEN octet_length(page.image) <= {limit} THEN page.image END",

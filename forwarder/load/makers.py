@@ -11,7 +11,8 @@ from enum import Enum, auto
 
 from forwarder.outbox.position import Snapshot
 
-_TURN = 1 << 32
+# How many numbers an xmin can have.
+TURN = 1 << 32
 # Below are numbers that PostgreSQL has for rows that everybody sees: 1 and 2.
 _FIRST = 3
 
@@ -32,12 +33,12 @@ def maker(xmin: int, now: Snapshot) -> int:
     if xmin < _FIRST:
         return xmin
     newest = now.xmax - 1
-    return newest - (newest - xmin) % _TURN
+    return newest - (newest - xmin) % TURN
 
 
 def age(xmin: int, begun: Snapshot, now: Snapshot) -> Age:
     """When a row that ``now`` sees was made, seen from the snapshot at the beginning of a load."""
     txid = maker(xmin, now)
     if not begun.sees(txid):
-        return Age.SEEMS_NEW if now.xmax > _TURN else Age.NEW
+        return Age.SEEMS_NEW if now.xmax > TURN else Age.NEW
     return Age.SEEMS_OLD if begun.running and txid >= begun.xmin else Age.OLD

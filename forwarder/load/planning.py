@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import asyncpg
 import msgspec
 
@@ -26,7 +24,6 @@ async def plan_table(connection: Connection, table_id: int, part: Part) -> Table
     name = f"{found['schema']}.{found['name']}"
     _require_rows(name, found, part)
     await require_access(connection, found)
-    conditions = tuple(condition for condition in (found["condition"], part.where) if condition)
     return TablePlan(
         table_id=table_id,
         schema=found["schema"],
@@ -37,8 +34,7 @@ async def plan_table(connection: Connection, table_id: int, part: Part) -> Table
         key=tuple(found["key_names"]),
         tells_old_rows=found["tells_old_rows"],
         tells_new_rows=found["tells_new_rows"],
-        conditions=conditions,
-        estimated_rows=await _estimate(connection, found, part, conditions),
+        estimated_rows=await _estimate(connection, found, part),
     )
 
 
@@ -55,11 +51,12 @@ def _require_rows(name: str, found: asyncpg.Record, part: Part) -> None:
                 raise LoadFailed(f"{option}: {name} has no key; give it a primary key, or load all of it")
 
 
-async def _estimate(connection: Connection, found: asyncpg.Record, part: Part, conditions: Sequence[str]) -> int:
+async def _estimate(connection: Connection, found: asyncpg.Record, part: Part) -> int:
     """How many rows there are to be read. No row is looked at, but the conditions are parsed, and the columns of the part."""
     order = part.order
     least = [f"NEW.{identifier(order.column)} >= {literal(order.least)}"] if order and order.least is not None else []
-    where = " AND ".join(f"({condition}\n)" for condition in (*conditions, *least)) or "true"
+    conditions = [condition for condition in (found["condition"], part.where, *least) if condition]
+    where = " AND ".join(f"({condition}\n)" for condition in conditions) or "true"
     named = [*(part.columns or ()), *([order.column] if order else [])]
     columns = ", ".join(f"NEW.{identifier(column)}" for column in named)
     only = "" if found["is_partitioned"] else "ONLY"

@@ -36,21 +36,24 @@ class Portions:
 
     async def fetch(self, connection: Connection, statement: str, making: Making) -> None:
         """Run the statement in the transaction that is open, and take its rows until there are enough."""
-        deadline = time.perf_counter() + MAX_SECONDS
         cursor = await (await connection.prepare(statement)).cursor()
-        while not self.is_end and not self._is_full and (not self.records or time.perf_counter() < deadline):
+        started = begun = time.perf_counter()
+        while not self.is_end and not self._is_full and (not self.records or begun < started + MAX_SECONDS):
             asked = min(self._next, self._max_rows - len(self.records))
             portion = await cursor.fetch(asked)
+            now = time.perf_counter()
             self._take(portion, making)
             self.is_end = len(portion) < asked and not self._is_full
-            self._next = self._fitting(asked * GROWTH)
+            in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
+            self._next = self._fitting(min(asked * GROWTH, in_time))
+            begun = now
 
     @property
     def _is_full(self) -> bool:
         return self.bytes >= self._max_bytes or len(self.records) >= self._max_rows
 
     def _fitting(self, wanted: int) -> int:
-        """So many rows, or as many as surely have no more bytes than are left."""
+        """So many rows, or as many as have no more bytes than are left, if none is larger than the largest so far."""
         left = self._max_bytes - self.bytes
         return max(1, min(wanted, left // self.largest_bytes if self.largest_bytes else wanted))
 

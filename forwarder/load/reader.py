@@ -18,7 +18,7 @@ from forwarder.load.making import KeylessMaking, Making
 from forwarder.load.part import Part
 from forwarder.load.planning import plan_table
 from forwarder.load.portions import Portions
-from forwarder.load.relations import Relation, look_up
+from forwarder.load.relations import Changed, Relation, look_up
 from forwarder.load.table_plan import TablePlan
 from forwarder.outbox.position import Snapshot
 
@@ -29,15 +29,18 @@ ATTEMPTS = 5
 _OF_A_ROW: tuple[type[Exception], ...] = (
     *ILLEGIBLE,
     asyncpg.DataError,
+    asyncpg.PLPGSQLError,
     asyncpg.ProgramLimitExceededError,
     asyncpg.OutOfMemoryError,
     asyncpg.InternalServerError,
 )
 _OF_THE_TABLE: tuple[type[Exception], ...] = (asyncpg.SyntaxOrAccessError, *_OF_A_ROW)
-
-
-class _Changed(Exception):
-    """The table is not what it was when it was looked up."""
+# Errors of locking a table by the name that it had when it was looked up: it has been renamed or dropped since, or another one has its name.
+_OF_THE_NAME: tuple[type[Exception], ...] = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 
 
 class ChunkReader:
@@ -65,7 +68,10 @@ class ChunkReader:
             await self._set_up()
             plan = await plan_table(self._connection, table_id, part)
             if place := await self._next(plan, 0):
-                await look_up(self._connection, plan, place.relation)
+                try:
+                    await look_up(self._connection, plan, place.relation)
+                except Changed:
+                    raise _being_altered(plan) from None
             return plan
 
     async def read(self, plan: TablePlan, place: Place | None, *, rows: int, bytes: int, begun: Snapshot) -> Chunk:
@@ -88,17 +94,16 @@ class ChunkReader:
             place = place or await self._next(plan, 0)
             attempts = 0
             while place is not None:
-                relation = await self._relation(plan, place.relation)
-                if relation is None:
-                    place = await self._next(plan, place.relation)
-                    continue
+                here = place
                 try:
-                    return await self._chunk(plan, relation, place, rows=rows, bytes=bytes, begun=begun)
-                except (_Changed, asyncpg.UndefinedTableError):
-                    del self._relations[plan, place.relation]
+                    if relation := await self._relation(plan, here.relation):
+                        return await self._chunk(plan, relation, here, rows=rows, bytes=bytes, begun=begun)
+                    place = await self._next(plan, here.relation)
+                except Changed:
+                    self._relations.pop((plan, here.relation), None)
                     attempts += 1
                     if attempts == ATTEMPTS:
-                        raise TableBusy(f"{plan.qualified_name} is being altered; it is read later") from None
+                        raise _being_altered(plan) from None
             return await self._end(plan)
 
     async def _head(self, oid: int) -> asyncpg.Record:
@@ -119,8 +124,8 @@ class ChunkReader:
 
     async def _relation(self, plan: TablePlan, oid: int) -> Relation | None:
         known = self._relations.get((plan, oid))
-        # Whose the types are of rows that are not plain may change, and the table does not.
-        if known is None or not known.query.needs.is_plain:
+        # A type may be given a cast, or go to somebody else, without a change of the table.
+        if known is None or not known.query.needs.lasts:
             found = await look_up(self._connection, plan, oid)
             if found is None:
                 return None
@@ -146,17 +151,22 @@ class ChunkReader:
         started = time.perf_counter()
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             # Before the snapshot is taken: one that is older than a TRUNCATE, or an ALTER TABLE that writes the table anew, sees no rows at all.
-            await self._connection.execute(f"LOCK TABLE ONLY {relation.name} IN ACCESS SHARE MODE")
+            try:
+                await self._connection.execute(f"LOCK TABLE ONLY {relation.name} IN ACCESS SHARE MODE")
+            except _OF_THE_NAME as error:
+                raise Changed from error
             head = await self._head(place.relation)
             if head["stamp"] != relation.stamp:
-                raise _Changed
+                raise Changed
             found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
             now = Snapshot.parse(head["snapshot"])
             if relation.query.paging:
                 following = await self._read_by_key(relation, place, found, rows=rows)
             else:
                 following = await self._read_by_place(plan, relation, place, found, rows=rows, begun=begun, now=now)
-            following = following or await self._next(plan, place.relation)
+            if following is None:
+                following = await self._next(plan, place.relation)
+                self._relations.pop((plan, place.relation), None)
         relation.largest_bytes = found.largest_bytes or relation.largest_bytes
         return Chunk(
             rows=found.rows,
@@ -201,6 +211,10 @@ class ChunkReader:
         )
 
 
+def _being_altered(plan: TablePlan) -> TableBusy:
+    return TableBusy(f"{plan.qualified_name} is being altered; it is read later")
+
+
 @contextmanager
 def _errors(table: str) -> Iterator[None]:
     """Raise the errors of reading a table as those of this program."""
@@ -210,7 +224,9 @@ def _errors(table: str) -> Iterator[None]:
         except asyncpg.LockNotAvailableError:
             raise TableBusy(f"{table} is locked; it is read later") from None
         except asyncpg.InsufficientPrivilegeError as error:
-            raise LoadFailed(f"{table}: {error.args[0]}; grant it to the role of the listener") from None
+            raise LoadFailed(
+                f"{table}: {error.args[0]}; grant it to the role of the listener, or run `forwarder migrate --runtime-role`"
+            ) from None
         except _OF_THE_TABLE as error:
             raise LoadFailed(
                 f"{table} cannot be read: {' '.join(str(error).split())}; correct the condition, or the table"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -23,13 +24,17 @@ _COLUMN = msgspec.json.Decoder(KeyColumn)
 _COLUMNS = msgspec.json.Decoder(tuple[KeyColumn, ...])
 
 
+class Changed(Exception):
+    """A table or partition is not what it was a moment ago. Reaction: look it up again."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Relation:
     """A table or partition, as it was when it was looked up; ``stamp`` is another one as soon as it is not."""
 
     stamp: str
     query: ChunkQuery
-    # How many bytes the images of the last chunk had on average, and the largest: None: nothing was read yet.
+    # How many bytes the largest image had that was read; None: nothing was.
     largest_bytes: int | None = None
 
     @property
@@ -43,6 +48,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
 
     Raises:
         LoadFailed: it cannot be read.
+        Changed: it was altered while it was looked up.
     """
     order = plan.part.order
     found = await connection.fetchrow(
@@ -71,9 +77,9 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             needs=needs,
             key=tuple(key[column] for column in plan.key),
             paging=paging,
-            conditions=plan.conditions,
+            conditions=[condition for condition in (found["condition"], plan.part.where) if condition],
             least=order.least if order else None,
-            is_careful=not needs.is_simple,
+            is_careful=not needs.is_plain,
         ),
     )
 
@@ -95,13 +101,27 @@ def _ordered(found: asyncpg.Record, name: str, order: OrderBy, paging: Sequence[
 
 
 async def _needs(connection: Connection, plan: TablePlan, name: str, columns: Sequence[str]) -> Needs:
-    found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+    try:
+        found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+    except (asyncpg.UndefinedObjectError, asyncpg.InvalidSchemaNameError) as error:
+        # Renamed or dropped.
+        raise Changed from error
     assert found is not None
     needs = Needs(
         is_plain=found["is_plain"],
+        enums=found["enums"],
         strange_types=found["strange_types"],
-        rules=found["rules"] and msgspec.json.decode(found["rules"]),
+        rules=_rules(found["rules"]),
         max_bytes=found["max_bytes"],
+        columns=columns,
     )
     chosen = plan.part.columns
-    return needs if chosen is None else needs.of_columns(chosen, plan.key, columns)
+    return needs if chosen is None else needs.of_columns(chosen, plan.key)
+
+
+def _rules(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    rules: dict[str, Any] = msgspec.json.decode(text)
+    # Null: nothing is known of any column.
+    return {**rules, "columns": rules["columns"] or {}}

@@ -1,7 +1,8 @@
 -- What reads the rows that a captured table has already, for a load: forwarder/load/.
 --
 -- The reader's session makes the images of plain rows itself (0020_plain_rows.sql), since a call for each row would cost more than all the rest. It leaves to
--- forwarder.row_image() the rows of tables with rules about columns, and those whose types may run somebody's code on their way to JSON.
+-- forwarder.treated_value() the values that a rule covers, and to forwarder.row_image() the rows whose types may run somebody's code on their way to JSON,
+-- and those of which one could not be made into JSON.
 
 -- The columns of an index in their order: the name of each, null if it is an expression, and what a statement needs to walk along the index from a
 -- value on, as JSON:
@@ -107,11 +108,12 @@ AS $$
 $$;
 
 -- What it takes to make the images of a table's rows, told from a null of their type: NULL::public.orders.
---   * `is_plain`: row_to_json() in a session that is set up for it does, see forwarder.needs_of().
+--   * `is_plain`: row_to_json() in a session that is set up for it does, see forwarder.needs_of(); or would, if
+--   * `enums`, these columns, were texts: they are enums without a cast to json.
 --   * `strange_types`: if not, the types that somebody may give a cast to json who is not trusted with rows of the table, see forwarder.parts_of().
 --   * `rules`: those of its triggers about columns and images, as forwarder.shaped() takes them; null: there are none.
 CREATE FUNCTION forwarder.image_needs(
-    row_value anyelement, captured_id integer, OUT is_plain boolean, OUT strange_types oid[], OUT rules jsonb, OUT max_bytes bigint
+    row_value anyelement, captured_id integer, OUT is_plain boolean, OUT enums text[], OUT strange_types oid[], OUT rules jsonb, OUT max_bytes bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -120,7 +122,21 @@ DECLARE
     target oid := forwarder.table_of(row_value);
     needs integer := forwarder.needs_of(row_value);
 BEGIN
-    is_plain := needs IS NOT NULL AND needs & 16 = 0;
+    is_plain := needs IS NOT NULL;
+    enums := '{}';
+    IF needs & 16 <> 0 THEN
+        enums := ARRAY(
+            WITH RECURSIVE base AS (
+                SELECT attribute.attname, type.typtype, type.typbasetype
+                FROM pg_attribute AS attribute
+                JOIN pg_type AS type ON type.oid = attribute.atttypid
+                WHERE attribute.attrelid = target AND attribute.attnum > 0 AND NOT attribute.attisdropped
+                UNION ALL
+                SELECT base.attname, type.typtype, type.typbasetype FROM base JOIN pg_type AS type ON type.oid = base.typbasetype
+            )
+            SELECT base.attname::text FROM base WHERE base.typtype = 'e'
+        );
+    END IF;
     IF NOT is_plain THEN
         strange_types := coalesce((forwarder.parts_of(row_value))[9:], '{0}');
     END IF;
@@ -137,6 +153,12 @@ BEGIN
     max_bytes := forwarder.max_image_bytes();
 END
 $$;
+
+-- A value as its column is treated, see forwarder.treated(), for the images that the reader makes.
+CREATE FUNCTION forwarder.treated_value(value json, treatment jsonb) RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$BEGIN RETURN forwarder.treated(coalesce(value, 'null'), treatment)::json; END$$;
 
 -- The image of a row as the trigger would make it of an insert, for those of which the reader cannot: see the beginning. Four texts:
 --   1. the image;
@@ -227,7 +249,7 @@ BEGIN
         SELECT oid FROM pg_proc
         WHERE pronamespace = 'forwarder'::regnamespace
           AND proname IN (
-              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'row_image')
+              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'row_image', 'treated_value')
     LOOP
         IF role_name <> (SELECT pg_get_userbyid(proowner) FROM pg_proc WHERE oid = routine) THEN
             EXECUTE format('GRANT CREATE ON SCHEMA forwarder TO %I', role_name);
@@ -262,10 +284,10 @@ BEGIN
     END IF;
     FOR routine IN
         SELECT oid FROM pg_catalog.pg_proc
-        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace AND proname IN ('image_needs', 'index_columns', 'relation_stamp', 'row_image')
+        WHERE pronamespace = 'forwarder'::pg_catalog.regnamespace AND proname IN ('image_needs', 'index_columns', 'relation_stamp', 'row_image', 'treated_value')
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', routine);
-        IF routine::text ~ 'image' THEN
+        IF routine IN (SELECT oid FROM pg_catalog.pg_proc WHERE oid = routine AND prosecdef) THEN
             EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', routine, capture_owner);
         END IF;
     END LOOP;

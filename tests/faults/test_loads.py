@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,21 +14,21 @@ import pytest
 from forwarder.database.sessions import Connection
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import BARE_TEMPLATE, Database, connected, copy_of
-from tests.listening import CREDENTIALS, STREAM, Command, Operator, Served, command
+from tests.listening import CREDENTIALS, STREAM, Operator, Served, command
 from tests.support.consumer import at_different_speeds
 from tests.support.rebuilt import Rebuilt
 from tests.support.rows import compare
 from tests.support.versions import steps_back
 from tests.waiting import eventually
 
-ROWS = 3000
+ROWS = 1500
 WRITERS = 3
-LOADED = ("items", "pairs", "parts")
 TABLES = """
     CREATE SEQUENCE versions;
     CREATE TABLE items (id integer PRIMARY KEY, v bigint NOT NULL DEFAULT nextval('versions'), note text);
     CREATE TABLE pairs (a text COLLATE "C", b uuid, v bigint NOT NULL DEFAULT nextval('versions'), PRIMARY KEY (a, b));
-    CREATE TABLE parts (id integer, region integer, v bigint NOT NULL DEFAULT nextval('versions'), PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+    CREATE TABLE parts (id integer, region integer, v bigint NOT NULL DEFAULT nextval('versions'), PRIMARY KEY (region, id))
+        PARTITION BY LIST (region);
     CREATE TABLE parts_0 PARTITION OF parts FOR VALUES IN (0);
     CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
     CREATE TABLE notes (v bigint NOT NULL DEFAULT nextval('versions'), note text)
@@ -67,7 +67,6 @@ class Workload:
         self._seed = seed
         self._truncates = truncates
         self._stops = False
-        self.changes = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -91,7 +90,6 @@ class Workload:
                                 await anyio.sleep(0.002 * choice.random())
                 except (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError):
                     continue
-                self.changes += many
                 await anyio.sleep(0.02 * choice.random())
 
     async def _change(self, writer: Connection, choice: random.Random) -> None:
@@ -119,23 +117,16 @@ def env(database: Database, served: Served) -> Mapping[str, str]:
     }
 
 
-async def ended(listener, database: Database, tables: Sequence[str]) -> None:
-    """Wait until these tables are loaded."""
-
+async def all_are_loaded(database: Database) -> None:
+    """Wait until all tables are loaded."""
     async with connected(database.superuser_url) as looking:
 
-        async def is_ended() -> bool:
-            rows = await looking.fetch("SELECT state, error FROM forwarder.load")
-            assert all(row["state"] != "failed" for row in rows), rows
-            return len([row for row in rows if row["state"] == "finished"]) >= len(tables)
+        async def are_finished() -> bool:
+            loads = await looking.fetch("SELECT state, error FROM forwarder.load")
+            assert all(load["state"] != "failed" for load in loads), loads
+            return all(load["state"] == "finished" for load in loads)
 
-        try:
-            await eventually(is_ended, within_seconds=60)
-        except TimeoutError:
-            for row in await looking.fetch("SELECT * FROM forwarder.load"):
-                print(dict(row))
-            print((listener.stderr)[-3000:])
-            raise
+        await eventually(are_finished, within_seconds=180)
 
 
 async def all_is_told(database: Database, env: Mapping[str, str], directory: Path) -> None:
@@ -148,7 +139,7 @@ def shards_of(served: Served) -> list[list[bytes]]:
     return [[record.data for record in stream.records(shard.shard_id)] for shard in stream.shards]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 31))])
 async def test_whoever_applies_the_stream_ends_with_the_tables_and_never_goes_back(
     seed: int, env: Mapping[str, str], database: Database, copy_database: Database, served: Served, tmp_path: Path
 ) -> None:
@@ -161,20 +152,18 @@ async def test_whoever_applies_the_stream_ends_with_the_tables_and_never_goes_ba
     await operator.says("migrate", "--table", "public.*")
     workload, choice = Workload(database, seed, truncates=seed % 2 == 1), random.Random(seed)
     async with workload.running():
-        await operator.says("load", *LOADED, "--detach")
+        await operator.says("load", "public.*", "--detach")
         for kill in range(4):
             async with command("listen", env=env, directory=tmp_path / f"listener {kill}") as listener:
                 await listener.says("load ")
                 await anyio.sleep(0.3 * choice.random())
                 await listener.kill()
         async with command("listen", env=env, directory=tmp_path / "listener") as listener:
-            await ended(listener, database, LOADED)
+            await all_are_loaded(database)
             assert await listener.stop() == 0, listener.stderr
     await all_is_told(database, env, tmp_path)
     shards = shards_of(served)
-    print("changes", workload.changes, "records", sum(map(len, shards)))
-    found = [step for shard in shards for step in steps_back(shard) if '"table":"notes"' not in step]
-    assert not found, found[:3]
+    assert [step for shard in shards for step in steps_back(shard)] == []
     async with connected(copy_database.superuser_url) as copy:
         rebuilt = Rebuilt(copy)
         await rebuilt.prepare()

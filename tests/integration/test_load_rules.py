@@ -86,6 +86,9 @@ async def test_a_rule_holds_from_the_next_chunk_on(owner: Connection, loading: L
     await rule(owner, columns={"exclude": ["note", "phone", "mood"]})
     second = await loading.reader.read(plan, first.place, rows=1, bytes=1, begun=await loading.now())
     assert [row.after for row in second.rows] == ['{"id":2.10,"name":"name 2"}']
+    await rule(owner, where="NEW.id > 5", columns={"exclude": ["note", "phone", "mood"]})
+    third = await loading.reader.read(plan, second.place, rows=100, bytes=1 << 20, begun=await loading.now())
+    assert [row.after for row in third.rows] == [f'{{"id":{n}.10,"name":"name {n}"}}' for n in range(5, 10)]
 
 
 async def test_rows_that_do_not_meet_the_condition_are_not_read(owner: Connection, loading: Loading) -> None:

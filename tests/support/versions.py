@@ -27,14 +27,15 @@ _OF_ROWS = frozenset(("insert", "update", "delete", "read"))
 def steps_back(records: Iterable[bytes]) -> list[str]:
     """What is told behind a newer state of its row, of records in the order of their shard; repeats are left out.
 
-    Each row has a column ``v``, which rises with every change of it; and a row that comes again under a key has a higher one than the last.
+    Each row has a column ``v``, which rises with every change of it; and a row that comes again under a key has a higher one than the last. Rows
+    without a key are not looked at: nothing tells them apart.
     """
     known: set[str] = set()
     newest: dict[tuple[str, str], int] = {}
     found: list[str] = []
     for data in records:
         record = _RECORD.decode(data)
-        if record.op not in _OF_ROWS or record.id in known:
+        if record.op not in _OF_ROWS or record.id in known or bytes(record.key) == b"null":
             continue
         known.add(record.id)
         name = record.table, bytes(record.key).decode()

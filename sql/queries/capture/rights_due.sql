@@ -54,6 +54,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'strange_types', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'treated', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'treated_value', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'treatments', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
@@ -96,6 +97,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'standings', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'tell_schemas', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'treated_value', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'trim_ahead', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'twin_of', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
@@ -293,7 +295,7 @@ due (place, part, role_name, statement) AS (
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
           OR object.owner = ours.installer AND object.name NOT IN (
-              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'images', 'row_image')
+              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'images', 'row_image', 'treated_value')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer

@@ -31,7 +31,7 @@ B = KeyColumn(
 QUERY = ChunkQuery(
     name="public.item",
     relation=4711,
-    needs=Needs(is_plain=True, strange_types=None, rules=None, max_bytes=100),
+    needs=Needs(is_plain=True, max_bytes=100, columns=("a", 'b"', "c")),
     key=(A, B),
     paging=(A, B),
     conditions=(),
