@@ -42,8 +42,7 @@ def test_a_row_that_is_loaded_is_read_as_one(name: str, framing: Framing) -> Non
     assert (found.op, found.table, found.before, found.after) == ("read", "orders", None, NEW)
     assert (found.txid, found.tx_index, found.tx_count) == (None, None, None)
     assert found.load == (None if name == "dms" else {"number": 7})
-    # The ids of DynamoDB's records have no place for the seq of a row that was read.
-    assert found.seq == (None if name in ("dms", "dynamodb") else SEQ)
+    assert found.seq == (None if name == "dms" else SEQ)
 
 
 @pytest.mark.parametrize("name", WITH_MARKS)

@@ -165,7 +165,7 @@ def test_dynamodb_has_rows_as_inserts_and_neither_beginning_nor_end(style: str) 
     told = record("dynamodb", row(), style=style)
     assert told["eventName"] == "INSERT"
     assert told["dynamodb"]["NewImage"] == {"id": {"N": "42"}, "status": {"S": "new"}}
-    assert told["forwarder"] == {"load": {"number": 7}}
+    assert told["forwarder"] == {"load": {"number": 7}, "seq": SEQ}
     assert lines("dynamodb", [beginning(), end()], style=style) == ["", ""]
 
 
@@ -188,3 +188,4 @@ def test_a_row_that_was_set_aside_claims_no_seq_that_newer_changes_may_not_excee
     assert record("lambda", LETTER, id="true")["seq"] == 0
     assert record("debezium", LETTER)["source"]["sequence"] == '[null,"0"]'
     assert record("dynamodb", LETTER, style="streams")["dynamodb"]["SequenceNumber"] == "0" * 21
+    assert record("dynamodb", LETTER)["forwarder"]["seq"] == 0
