@@ -180,6 +180,8 @@ class ChunkReader:
     async def _read_by_key(self, relation: Relation, place: Place, found: Portions, *, rows: int) -> Place | None:
         if place.after is not None and len(place.after) != len(relation.query.paging):
             raise LoadFailed(f"{relation.name} has another key than when its load began; `forwarder load --restart`")
+        if not relation.query.is_index_order:
+            await self._connection.execute("SET LOCAL enable_sort = on")
         making = Making(relation.query)
         await found.fetch(self._connection, relation.query.by_key(place.after, rows=rows), making)
         return None if found.is_end else Place(place.relation, making.key(found.records[-1]))

@@ -64,6 +64,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             f"{name} has no index to read it by its key ({', '.join(plan.key)}); create a unique index on these columns"
         )
     key = {column.name: column for column in paging}
+    of_index = [column.name for column in paging]
     if order:
         paging = _ordered(found, name, order, paging)
     if hazard := next((column for column in paging if column.has_checks), None):
@@ -77,6 +78,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             needs=needs,
             key=tuple(key[column] for column in plan.key),
             paging=paging,
+            is_index_order=[column.name for column in paging] == of_index,
             conditions=[condition for condition in (found["condition"], plan.part.where) if condition],
             least=order.least if order else None,
             is_careful=not needs.is_plain,

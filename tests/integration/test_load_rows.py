@@ -144,6 +144,47 @@ async def test_keys_of_a_collation_that_ignores_case_are_told_apart_as_it_does(
         assert await loading.images(rows=rows) == expected
 
 
+async def test_keys_of_a_type_with_operators_of_its_own_are_read_beside_others(
+    database: Database, owner: Connection, loading: Loading
+) -> None:
+    async with connected(database.superuser_url) as root:
+        try:
+            await root.execute("CREATE EXTENSION citext SCHEMA public")
+        except (asyncpg.UndefinedFileError, asyncpg.FeatureNotSupportedError):
+            pytest.skip("this PostgreSQL has no citext")
+    await owner.execute("CREATE TABLE public.item (name public.citext, n integer, PRIMARY KEY (n, name))")
+    await owner.execute("INSERT INTO public.item VALUES ('b', 1), ('A', 1), ('c', 1), ('B', 2), ('a', 2)")
+    await migrate(owner, "item")
+    for rows in (1, 2, 5):
+        assert await loading.images(rows=rows) == [
+            f'{{"name":"{name}","n":{n}}}' for name, n in (("A", 1), ("b", 1), ("c", 1), ("a", 2), ("B", 2))
+        ]
+
+
+async def test_enums_are_written_as_the_trigger_does_with_a_cast_and_without(
+    owner: Connection, loading: Loading
+) -> None:
+    await owner.execute(
+        """
+        CREATE TYPE public.mood AS ENUM ('good', 'it"s', '');
+        CREATE DOMAIN public.temper AS public.mood CHECK (value <> 'it"s');
+        CREATE TABLE public.item (id public.mood PRIMARY KEY, temper public.temper, moods public.mood[], other public.mood);
+        CREATE TABLE public.thing (id public.temper PRIMARY KEY, other public.mood);
+        INSERT INTO public.item VALUES ('good', 'good', '{good}', NULL), ('it"s', NULL, NULL, 'good'), ('', 'good', '{}', '');
+        INSERT INTO public.thing VALUES ('good', NULL), ('', 'it"s');
+        """
+    )
+    await migrate(owner, "public.*")
+    function = "CREATE FUNCTION public.as_json(public.mood) RETURNS json LANGUAGE sql AS $$ SELECT '1'::json $$"
+    for cast in ("SELECT", f"{function}; CREATE CAST (public.mood AS json) WITH FUNCTION public.as_json(public.mood)"):
+        await owner.execute(cast)
+        for name in ("item", "thing"):
+            # A session that has captured rows of the table before may not know of the cast.
+            await owner.execute(f"ALTER TABLE public.{name} SET (fillfactor = 90)")
+            read = await loading.images(name, rows=1)
+            assert sorted(map(str, read)) == await loading.captured(name, f"UPDATE public.{name} SET other = other")
+
+
 async def test_a_chunk_is_a_walk_along_an_index_and_sorts_nothing(
     owner: Connection, loading: Loading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
