@@ -45,8 +45,8 @@ def change(document: Mapping[str, Any], *, raw: str, floats: bool = False) -> Ch
     stream = members.inner("dynamodb")
     id, seq, ours = members.text("eventID"), stream.number("SequenceNumber"), members.inner("forwarder")
     is_read = ours.row("load") is not None
-    # The id of a row that was read is a hash of all that it is.
-    origin, own_seq = (None, None) if is_read else _origin_and_seq(id, seq)
+    # The id of a row that was read is a hash, so its record tells the seq beside it.
+    origin, own_seq = (None, ours.number("seq")) if is_read else _origin_and_seq(id, seq)
     schema, table = _names(members, ours, is_ours=is_read or origin is not None)
     return Change(
         format="dynamodb",

@@ -68,6 +68,9 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
             more = names if event.op != b"E" else names + _OF_EVENTS
             if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at:
                 more += rare_members(event)
+            if event.op == b"R":
+                # Its id has no place for this.
+                more += f',"seq":{event.told_seq}'
             if more:
                 record = _with_more(record, more)
             encoded.append(record.encode())

@@ -12,7 +12,7 @@ from forwarder.events import Event
 from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
-from tests.loaded import LOG, SEQ, beginning, end, row
+from tests.support.loads import LOG, SEQ, beginning, end, row
 
 PROVENANCE = Provenance(origins=Origins([Origin(0, "7312459/16384")]), database="shop")
 NEW = {"id": 42, "status": "new"}
@@ -42,8 +42,7 @@ def test_a_row_that_is_loaded_is_read_as_one(name: str, framing: Framing) -> Non
     assert (found.op, found.table, found.before, found.after) == ("read", "orders", None, NEW)
     assert (found.txid, found.tx_index, found.tx_count) == (None, None, None)
     assert found.load == (None if name == "dms" else {"number": 7})
-    # The ids of DynamoDB's records have no place for the seq of a row that was read.
-    assert found.seq == (None if name in ("dms", "dynamodb") else SEQ)
+    assert found.seq == (None if name == "dms" else SEQ)
 
 
 @pytest.mark.parametrize("name", WITH_MARKS)
@@ -64,7 +63,7 @@ def test_a_chunk_that_comes_again_is_dropped_and_a_later_load_is_not(name: str) 
 @pytest.mark.parametrize("name", WITH_REPEATS)
 def test_equal_rows_of_a_table_without_a_key_all_count(name: str) -> None:
     image = '{"id":1,"status":"new"}'
-    stream = read(name, row(1, table=LOG, after=image), row(2, table=LOG, after=image))
+    stream = read(name, row(1, of=LOG, after=image), row(2, of=LOG, after=image))
     assert list(Deduplicator().new([*stream, *stream])) == stream
 
 

@@ -16,7 +16,8 @@ from forwarder.events import Event
 from forwarder.records.formats.catalogue import record_format
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
-from tests.loaded import LOAD, LOG, SEQ, beginning, end, row
+from tests.support.loads import LOAD, LOG, SEQ, beginning, end, row
+from tests.support.peer_samples import lines_of, needs_samples
 
 ORIGIN = "7312459/16384"
 PROVENANCE = Provenance(origins=Origins([Origin(0, ORIGIN)]), database="shop", region="eu-west-1")
@@ -65,7 +66,7 @@ def test_line_breaks_of_json_in_a_row_become_blanks() -> None:
 
 def test_a_row_that_is_read_again_has_the_id_that_it_had_and_no_other_row_has_it() -> None:
     again = row(seq=SEQ + 7, after='{"id":42,"status":"paid"}')
-    others = [row(43), row(load=8), row(table=LOG), row(43, table=LOG), beginning(), beginning(begun=10), end()]
+    others = [row(43), row(load=8), row(of=LOG), row(43, of=LOG), beginning(), beginning(begun=10), end()]
     for name, member in (("native", "id"), ("cloudevents", "id"), ("dynamodb", "eventID"), ("lambda", "id")):
         options = {"id": "true"} if name == "lambda" else {}
         ids = [record(name, event, **options)[member] for event in others if name != "dynamodb" or event.op == b"R"]
@@ -75,8 +76,8 @@ def test_a_row_that_is_read_again_has_the_id_that_it_had_and_no_other_row_has_it
 
 
 def test_rows_of_two_partitions_that_lie_at_one_place_have_two_ids() -> None:
-    of_other = row(table=replace(LOG, relation=16402))
-    assert record("native", row(table=LOG))["id"] != record("native", of_other)["id"]
+    of_other = row(of=replace(LOG, relation=16402))
+    assert record("native", row(of=LOG))["id"] != record("native", of_other)["id"]
 
 
 def test_changes_beside_rows_are_as_they_would_be_alone() -> None:
@@ -104,6 +105,17 @@ def test_debezium_tells_rows_as_its_incremental_snapshots_do() -> None:
     # Many rows have one position, so the id tells them apart.
     assert source["forwarder"] == {"load": {"number": 7}, "id": ROW_ID}
     assert "forwarder" not in record("debezium", row(), exact="true")["source"]
+
+
+@needs_samples
+def test_a_row_has_the_members_that_debezium_gives_to_one_of_a_snapshot() -> None:
+    snapshot = next(json.loads(line)["value"] for line in lines_of("debezium-default") if '"op":"r"' in line)
+    told = record("debezium", row(), exact="true")
+    assert list(told) == list(snapshot)
+    assert list(told["source"]) == list(snapshot["source"])
+    assert told["transaction"] == snapshot["transaction"] is None
+    # The schema of its records has our word among those that `source.snapshot` may be.
+    assert any(",incremental" in line for line in lines_of("debezium-schemas"))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +165,7 @@ def test_dynamodb_has_rows_as_inserts_and_neither_beginning_nor_end(style: str) 
     told = record("dynamodb", row(), style=style)
     assert told["eventName"] == "INSERT"
     assert told["dynamodb"]["NewImage"] == {"id": {"N": "42"}, "status": {"S": "new"}}
-    assert told["forwarder"] == {"load": {"number": 7}}
+    assert told["forwarder"] == {"load": {"number": 7}, "seq": SEQ}
     assert lines("dynamodb", [beginning(), end()], style=style) == ["", ""]
 
 
@@ -176,3 +188,4 @@ def test_a_row_that_was_set_aside_claims_no_seq_that_newer_changes_may_not_excee
     assert record("lambda", LETTER, id="true")["seq"] == 0
     assert record("debezium", LETTER)["source"]["sequence"] == '[null,"0"]'
     assert record("dynamodb", LETTER, style="streams")["dynamodb"]["SequenceNumber"] == "0" * 21
+    assert record("dynamodb", LETTER)["forwarder"]["seq"] == 0

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from forwarder.config.partition_key import KeyKind, KeyRule
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
+from tests.support.loads import LOG, row
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
 BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
@@ -42,6 +43,13 @@ def test_each_operation_on_a_row_has_the_word_of_dms(changes: dict[str, Any], op
     metadata = record(change(**changes))["metadata"]
     assert (metadata["record-type"], metadata["operation"]) == ("data", operation)
     assert ("transaction-id" in metadata) is (operation != "load")
+
+
+def test_a_row_that_is_loaded_goes_by_its_own_key_where_changes_go_by_their_transaction() -> None:
+    metadata = record(row(), key_kind="transaction", IncludePartitionValue=True)["metadata"]
+    assert (metadata["partition-key-type"], metadata["partition-key-value"]) == ("primary-key", "public.orders.42")
+    of_table = record(row(of=LOG), key_kind="transaction", IncludePartitionValue=True)["metadata"]
+    assert of_table["partition-key-type"] == "schema-table"
 
 
 def test_a_place_in_the_transaction_that_nobody_knows_is_left_out() -> None:
