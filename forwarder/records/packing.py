@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -36,9 +35,6 @@ from forwarder.records.stretches import by_table, whole
 MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
-
-_INDEX = attrgetter("index")
-_COUNT = attrgetter("count")
 
 # From an event whose images are in the database to the data of its record, or to the body by which the data can be read.
 EncodeStored = Callable[[Event], "bytes | Body"]
@@ -141,7 +137,7 @@ class Packer:
         seqs = [event.seq for event in events]
         stretches, undelivered = self._cut(events, seqs)
         data, failed = encoded(self._encode, events)
-        places = map(_INDEX, events), map(_COUNT, events)
+        places = [event.index for event in events], [event.count for event in events]
         records = list(map(Record, seqs, self._choose_key(events), data, undelivered, *places))
         if self._streams or self._hash_key_of:
             self._place(events, records)
