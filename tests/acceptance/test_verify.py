@@ -12,6 +12,7 @@ import pytest
 
 from forwarder.config.formats import FORMATS
 from tests.databases import WRITER, Database, connected
+from tests.helps import EXAMPLES
 from tests.listening import CREDENTIALS, Operator, Served
 from tests.mapped import numbered, object_mapping, selection, transformation
 from tests.migrating import migrate
@@ -118,6 +119,19 @@ async def test_a_file_is_compared_as_a_stream_is(
         ["stale", "id=3", "status,", "total"],
         ["stale", "id=5", "note"],
     ]
+
+
+async def test_an_example_runs_as_it_stands(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    changes = (tmp_path / "changes.jsonl").read_text()
+    operator = operator_of(
+        database, tmp_path / "again", f"changes=file:{tmp_path}/changes.jsonl", files={"changes.jsonl": changes}
+    )
+    for example in EXAMPLES["verify",]:
+        await operator.says(*example)
 
 
 async def test_values_are_shown_only_if_asked_for(
