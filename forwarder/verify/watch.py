@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from forwarder.verify.states import State
+from forwarder.verify.states import UNNUMBERED, State
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
         """A record says this; if it is of a watched row, and not older than what is known of it, it is remembered."""
         if (states := self._passed.get(state.key)) is not None:
             last = states[-1]
-            if last is None or state.version >= last.version:
+            if last is None or state.version == UNNUMBERED or state.version >= last.version:
                 states.append(state)
 
     def truncate(self, version: int, *, partition: str | None) -> None:
