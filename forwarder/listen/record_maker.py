@@ -117,7 +117,9 @@ def record_maker(
     if renames:
         # What makes a record, or tells its key in it, is given the events under their new names.
         by_rule = renamed_keys.chooser(rule, renames.columns, make)
-        choose_key = object_mapping.chooser(renames.object_mapping, by_rule, own_keys=make(rule.own))
+        choose_key = object_mapping.chooser(
+            renames.object_mapping, by_rule, own_keys=make(rule.own), tell_absent=absent_columns.tell
+        )
         provenance = replace(provenance, object_mapping=renames.object_mapping)
     format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:
