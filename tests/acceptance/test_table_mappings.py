@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from tests.databases import Database, connected
 from tests.described import task, tasks
@@ -324,4 +325,4 @@ async def test_a_column_and_a_table_that_come_later_take_no_name_of_others_and_a
 
 
 async def _has(changes: Path, count: int) -> bool:
-    return os.path.exists(changes) and len(records(changes)) == count
+    return await anyio.Path(changes).exists() and len(records(changes)) == count
