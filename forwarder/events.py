@@ -49,6 +49,8 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     columns: tuple[Column, ...] = ()
     # Schema and name when `forwarder migrate` saw the table last; None: as now.
     migrated_as: tuple[str, str] | None = None
+    # Whether it is there and has our trigger. The outbox may hold changes of one that is not.
+    is_live: bool = True
 
     @cached_property
     def qualified_name(self) -> str:

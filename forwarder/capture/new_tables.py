@@ -20,6 +20,8 @@ import anyio
 
 from forwarder.capture.apply import Installation
 from forwarder.capture.catalog import read_registry, read_tables
+from forwarder.capture.mapped_keys import require_mapped_key
+from forwarder.capture.mapping_rule import mappings_of
 from forwarder.capture.options import settle
 from forwarder.capture.rights_due import Roles, protection
 from forwarder.capture.selection import choose
@@ -190,6 +192,8 @@ class NewTables:
         """Capture a table as `forwarder migrate` does."""
         try:
             options = settle(table, self._rules, None).options
+            if mappings := mappings_of(self._rules):
+                require_mapped_key(table, options, mappings)
             rows = _about(table, registry)
             decisions = plan([*_of(rows, tables), table], rows, {table.relation: options}, prune=False)
         except (Misconfigured, Refused) as error:

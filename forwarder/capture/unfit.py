@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from forwarder.capture.mapped_keys import require_mapped_key
 from forwarder.capture.tables import Registered, Table, rows_of
 from forwarder.capture.trigger_plan import plan
 from forwarder.config.table_mappings.table_mappings import TableMappings
@@ -41,12 +42,14 @@ def unfit(
 
 
 def require_fit(table: Table, row: Registered | None, options: TableOptions, mappings: TableMappings | None) -> None:
-    """See that the table can have triggers by these options, and that no column of it is sent because no rule knows its new name.
+    """See that the table can have triggers by these options.
 
     Raises:
-        Misconfigured: it cannot, or something would be.
+        Misconfigured: it cannot; or a column would be sent because no rule knows its new name; or changes of a row would not be in order.
     """
     plan([table], [row] if row else [], {table.relation: options}, prune=False)
+    if mappings:
+        require_mapped_key(table, options, mappings)
     if row and mappings:
         _require_excluded(table, row, mappings)
 

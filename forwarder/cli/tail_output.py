@@ -57,6 +57,7 @@ class Output:
         """``stop`` is called when ``count`` changes are shown, or when nobody reads them any more."""
         self.tally = Tally()
         self.is_broken = False
+        self._warnings = 0
         self._selection = selection
         self._as_json = as_json
         self._count = count
@@ -92,15 +93,23 @@ class Output:
             return
         self.tally.records += 1
         self.tally.bytes += len(record.data)
+        for payload in payloads(record.data, lambda error: self._warn(error, record)):
+            for change in self._changes(payload.data, record):
+                yield from self._show(change, record, payload.partition_key or record.partition_key)
+
+    def _changes(self, data: bytes, record: StoredRecord) -> Sequence[Change]:
         try:
-            for payload in payloads(record.data):
-                for change in decode(payload.data):
-                    yield from self._show(change, record, payload.partition_key or record.partition_key)
+            return decode(data)
         except Unreadable as error:
-            self.tally.unreadable += 1
-            if self.tally.unreadable <= _WARNINGS:
-                place = f" {record.shard} {record.sequence_number}" if record.shard else ""
-                sys.stderr.write(f"forwarder: warning: record{place}: {error}\n")
+            self._warn(error, record)
+            return error.changes
+
+    def _warn(self, error: Unreadable, record: StoredRecord) -> None:
+        self.tally.unreadable += error.count
+        self._warnings += 1
+        if self._warnings <= _WARNINGS:
+            place = f" {record.shard} {record.sequence_number}" if record.shard else ""
+            sys.stderr.write(f"forwarder: warning: record{place}: {error}\n")
 
     def _show(self, change: Change, record: StoredRecord, partition_key: str | None) -> Iterator[str | Text]:
         if self._is_full():

@@ -47,6 +47,7 @@ class Budget:
             Unreadable: that is more than was left.
         """
         self.left -= size
+        # Where others go on behind an error, nothing more is decompressed.
         if self.left < 0:
             raise Unreadable(f"compressed data of more than {MAX_BYTES >> 20} MiB")
 
@@ -58,6 +59,7 @@ def first_frame(data: bytes, budget: Budget) -> tuple[bytes, bytes] | None:
         Unreadable: it is damaged, or becomes too large; or it is of zstd, and there is no library for that.
     """
     decompressor = _decompressor(data)
+    budget.spend(0)
     try:
         content = decompressor.decompress(data, budget.left + 1)
     except Exception as error:

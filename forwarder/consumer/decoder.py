@@ -38,14 +38,20 @@ def decode(data: bytes, *, format: Format | None = None, floats: bool = False) -
         floats: read numbers with a point or an exponent as float, which is faster and not exact, and not as Decimal.
 
     Raises:
-        Unreadable: it is no record of the format, or of any.
+        Unreadable: a part of it is no record of the format, or of any. The error has the changes of all other parts.
     """
     found: list[Change] = []
-    for payload in payloads(data):
-        for raw, document in values(payload.data, floats=floats):
-            change = None if document is None else _change(document, raw, format=format, floats=floats)
-            if change is not None:
-                found.append(change)
+    unreadable: list[Unreadable] = []
+    for payload in payloads(data, unreadable.append):
+        for raw, document in values(payload.data, unreadable.append, floats=floats):
+            try:
+                change = None if document is None else _change(document, raw, format=format, floats=floats)
+            except Unreadable as error:
+                unreadable.append(error)
+            else:
+                found += [change] if change else []
+    if unreadable:
+        raise Unreadable(str(unreadable[0]), changes=found, count=len(unreadable))
     return found
 
 

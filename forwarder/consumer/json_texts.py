@@ -13,31 +13,44 @@ from decimal import Decimal
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
-from forwarder.consumer.unreadable import Unreadable
+from forwarder.consumer.json_end import end_of_value
+from forwarder.consumer.unreadable import Tell, Unreadable
 
 # int() takes no more.
 _MOST_DIGITS = 4300
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
-def values(payload: bytes, *, floats: bool = False) -> Iterator[tuple[str, Any]]:
+def values(payload: bytes, tell: Tell, *, floats: bool = False) -> Iterator[tuple[str, Any]]:
     """Each value with the text that it was read from.
 
     Numbers are int; Decimal, or float if ``floats``, where they have a point or an exponent; Decimal where they have more than 4,300 digits.
 
-    Raises:
-        Unreadable: the payload is not UTF-8, or not JSON.
+    ``tell`` is told of what cannot be read: a payload that is not UTF-8; all behind what is not JSON; and single values that are beyond bounds.
     """
     try:
         text = payload.decode()
     except UnicodeDecodeError as error:
-        raise Unreadable(f"not UTF-8, at byte {error.start}") from None
+        tell(Unreadable(f"not UTF-8, at byte {error.start}"))
+        return
     end = _after_blanks(text, 0)
     while end < len(text):
         start = end
-        value, end = _decode(text, start, floats=floats)
-        yield text[start:end], value
+        try:
+            value, end = _decode(text, start, floats=floats)
+        except _NotJson as error:
+            tell(error)
+            return
+        except Unreadable as error:
+            tell(error)
+            end = end_of_value(text, start)
+        else:
+            yield text[start:end], value
         end = _after_blanks(text, end)
+
+
+class _NotJson(Unreadable):
+    """Where the next value begins cannot be told."""
 
 
 def _after_blanks(text: str, start: int) -> int:
@@ -50,7 +63,7 @@ def _decode(text: str, start: int, *, floats: bool) -> tuple[Any, int]:
         return _DECODERS[floats].raw_decode(text, start)
     except JSONDecodeError as error:
         # The error's own text would do, but its line is that of a record, which has one.
-        raise Unreadable(f"not JSON, at character {error.pos}") from None
+        raise _NotJson(f"not JSON, at character {error.pos}") from None
     except RecursionError:
         raise Unreadable("too many levels of arrays and objects") from None
     except ValueError:

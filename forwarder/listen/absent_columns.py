@@ -18,7 +18,7 @@ from forwarder.listen.table_filter import TableFilter
 # So many tables are named in a line.
 MOST_NAMED = 10
 
-_REMEDY = "correct partition_key in the sink's URL, or give these tables a sink of their own by `tables`"
+_REMEDY = "correct partition_key in the sink's URL, or the rule of the mapping file, or give these tables a sink of their own by `tables`"
 
 logger = logging.getLogger(__name__)
 

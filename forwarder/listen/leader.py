@@ -213,6 +213,9 @@ def _record_maker(setup: SinkSetup, destination: Destination, database: Database
         large_rows=LargeRows(database.session, setup.sink_url.partition_key, setup.mappings),
         absent_columns=database.absent_columns,
         mappings=setup.mappings,
+        # A copy, since records may be made in a thread.
+        captured=lambda: [table for table, _ in list(database.inflow.registry.tables.values())],
+        tell_misfit=setup.mappings_check.tell if setup.mappings_check else None,
         hash_key_of=hash_keys(setup.sink.shards),
     )
 

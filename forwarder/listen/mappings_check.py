@@ -1,7 +1,7 @@
 """Warns of captured tables that the mapping file of the settings does not fit: `forwarder migrate` refuses such a file, and it may not have seen it.
 
 1. The file was changed, and the listener started again without `migrate`.
-2. A table got a column, or a table came, after `migrate` had looked.
+2. A table got a column, or a table came, after `migrate` had looked: at the next start, or with the first change that shows it.
 
 A sink goes on all the same: what has come in the night may not stop it.
 """
@@ -62,6 +62,12 @@ class MappingsCheck:
         new = [problem for problem in _problems(self._mappings, mapped) if problem not in self._told]
         self._told.update(new)
         self._warn(new)
+
+    def tell(self, problem: str) -> None:
+        """Warn of what a sink has met, unless that was told."""
+        if problem not in self._told:
+            self._told.add(problem)
+            self._warn_of(problem)
 
     def _warn(self, problems: list[str]) -> None:
         for problem in problems[:MOST_TOLD]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from forwarder.config.sink_url import DEAD_LETTER, KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.destination import Destination, Routing
 from forwarder.errors import Misconfigured
-from forwarder.events import Event
+from forwarder.events import CapturedTable, Event
 from forwarder.listen.absent_columns import AbsentColumns
 from forwarder.listen.bodies import Bodies, Images, SplicedBodies
 from forwarder.listen.large_rows import LargeRows
@@ -98,6 +98,8 @@ def record_maker(
     large_rows: LargeRows,
     absent_columns: AbsentColumns,
     mappings: TableMappings | None = None,
+    captured: Callable[[], Iterable[CapturedTable]] = tuple,
+    tell_misfit: Callable[[str], None] | None = None,
     hash_key_of: HashKeyOf | None = None,
 ) -> RecordMaker:
     """What makes the records that this URL asks for.
@@ -107,17 +109,21 @@ def record_maker(
         large_rows: reads from there the columns that make partition keys.
         absent_columns: is told which of these columns a table lacks.
         mappings: what tables and columns are called in the records; None: as in the database.
+        captured: the tables that there are, whose names in the records are decided together.
+        tell_misfit: is told what of them the mappings do not fit.
         hash_key_of: as the ``Packer`` has it.
     """
     rule = sink_url.partition_key
     make = partial(partition_key.chooser, reader_of=member_reader, tell_absent=absent_columns.tell)
     choose_key: Chooser = make(rule)
     provenance = replace(provenance, key_rule=rule)
-    renames = Renames(mappings) if mappings else None
+    renames = Renames(mappings, captured=captured, tell=tell_misfit) if mappings else None
     if renames:
         # What makes a record, or tells its key in it, is given the events under their new names.
         by_rule = renamed_keys.chooser(rule, renames.columns, make)
-        choose_key = object_mapping.chooser(renames.object_mapping, by_rule, own_keys=make(rule.own))
+        choose_key = object_mapping.chooser(
+            renames.object_mapping, by_rule, own_keys=make(rule.own), tell_absent=absent_columns.tell
+        )
         provenance = replace(provenance, object_mapping=renames.object_mapping)
     format = record_format(sink_url.format, sink_url.framing, replace(provenance, choose_key=choose_key))
     if renames:

@@ -58,8 +58,9 @@ class Service:
         mappings_check = MappingsCheck(self._mappings) if self._mappings else None
         self._settings = settings
         self._database_url = database_url
-        # Whether the format of any sink asks for the types of columns.
-        self._with_columns = any(needs_columns(sink_url.parse(sink.url).format) for sink in sinks)
+        # Whether the format of any sink asks for the types of columns, or the mappings give columns other names.
+        changes_rows = self._mappings is not None and self._mappings.change_rows
+        self._with_columns = changes_rows or any(needs_columns(sink_url.parse(sink.url).format) for sink in sinks)
         self._outbox_metrics = metrics.outbox
         self.outbox_state = OutboxState()
         self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)

@@ -131,4 +131,5 @@ def _table(row: asyncpg.Record, columns: tuple[Column, ...]) -> CapturedTable:
         before_image=row["before_image"],
         columns=columns,
         migrated_as=None if migrated_as == (row["schema"], row["name"]) else migrated_as,
+        is_live=row["is_live"],
     )

@@ -14,7 +14,7 @@ from forwarder.config.table_mappings.object_mapping import Attribute, ObjectMapp
 from forwarder.events import CapturedTable, Event
 from forwarder.json_members import members, written
 from forwarder.records.partition_key import Chooser, shortened
-from forwarder.records.row_columns import row_images
+from forwarder.records.row_columns import Absent, row_images
 
 _ANY = msgspec.json.Decoder()
 
@@ -37,7 +37,7 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
     return _json(attribute.value, row)
 
 
-def key_of(mapping: ObjectMapping, event: Event) -> str | None:
+def key_of(mapping: ObjectMapping, event: Event, tell_absent: Absent) -> str | None:
     """The partition key of an event by its table's mapping.
 
     None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute, or is of no transaction, as what a
@@ -51,17 +51,24 @@ def key_of(mapping: ObjectMapping, event: Event) -> str | None:
         case "constant":
             return mapping.partition_key_name
         case "attribute-name":
-            return _attribute_of(mapping, event)
+            return _attribute_of(mapping, event, tell_absent)
         case _:
             return None
 
 
-def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Chooser, *, own_keys: Chooser) -> Chooser:
+def chooser(
+    find: Callable[[CapturedTable], ObjectMapping | None],
+    otherwise: Chooser,
+    *,
+    own_keys: Chooser,
+    tell_absent: Absent = lambda *_: None,
+) -> Chooser:
     """A chooser of partition keys: by the mapping of each table, and ``otherwise`` where none says anything of keys, or the primary key.
 
     Args:
         find: the mapping of a table, whose columns are called as in the events.
         own_keys: chooses the keys of events whose attribute is null or missing.
+        tell_absent: is told which table's change lacks which column that the attribute is made of.
     """
 
     def choose(events: Sequence[Event]) -> list[str]:
@@ -69,14 +76,14 @@ def chooser(find: Callable[[CapturedTable], ObjectMapping | None], otherwise: Ch
         for place, event in enumerate(events):
             mapping = find(event.table)
             if mapping and mapping.partition_key_type not in (None, "primary-key"):
-                key = key_of(mapping, event)
+                key = key_of(mapping, event, tell_absent)
                 keys[place] = shortened(key) if key else own_keys([event])[0]
         return keys
 
     return choose
 
 
-def _attribute_of(mapping: ObjectMapping, event: Event) -> str | None:
+def _attribute_of(mapping: ObjectMapping, event: Event, tell_absent: Absent) -> str | None:
     """The text of the attribute that the key is taken from: empty if it is null, None if the event lacks a column that it is made of."""
     images = row_images(event)
     row: dict[str, str] = {}
@@ -85,7 +92,11 @@ def _attribute_of(mapping: ObjectMapping, event: Event) -> str | None:
         row = members(image) | row
         if row.keys() >= mapping.key_columns:
             break
-    if not images or not row.keys() >= mapping.key_columns:
+    if absent := mapping.key_columns - row.keys():
+        for column in sorted(absent) if images else ():
+            tell_absent(event.table, column)
+        return None
+    if not images:
         return None
     attribute = mapping.key_attribute
     return _bare(attribute_json(attribute, row) if attribute else row[mapping.partition_key_name])

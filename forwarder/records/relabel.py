@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
 from forwarder.json_members import members, written
+from forwarder.records.distinct_names import distinct_names
 
 _ENCODE = msgspec.json.Encoder().encode
 # A table has 1,600 columns at most; names of all images that have more come from columns that were renamed again and again.
@@ -52,15 +53,9 @@ class Relabel:
         return written(self._named(values))
 
     def _named(self, values: Mapping[str, str]) -> Mapping[str, str]:
-        """The members under their new names. One that would get the name of a member before it keeps its own: no value is lost.
-
-        `forwarder migrate` refuses such names; but a column may have been added since.
-        """
-        named: dict[str, str] = {}
-        for name, value in values.items():
-            new_name = self.name(name)
-            named[name if new_name in named else new_name] = value
-        return named
+        """The members under their new names. Where two would get one, one of them keeps its own: no value is lost."""
+        names = distinct_names({name: self.name(name) for name in values})
+        return {names[name]: value for name, value in values.items()}
 
     def _learn(self, names: Iterable[str]) -> None:
         """Make the classes for images with these members, besides those of before."""

@@ -4,14 +4,16 @@
 2. In the record and its partition key it has the names of the mappings: the table, the members of its images and of its key, and the columns that
    ``changed`` and ``withheld`` name. Values stay as PostgreSQL wrote them.
 3. ``add-before-image-columns`` adds to the new row of an update the old values, under names of their own.
+4. No two columns of a table get one name, and no two tables, whatever has come since `forwarder migrate` looked (``distinct_names``).
 
 The name of a partition stays as it is in the database, and so does what a record of kind schema tells, which is about the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from dataclasses import replace
 
 import msgspec
 
@@ -21,13 +23,14 @@ from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Column, Event, Stored
 from forwarder.json_members import members, written
+from forwarder.records.column_names import ColumnNames
 from forwarder.records.excluded_columns import mapping_of
 from forwarder.records.partition_key import Chooser
 from forwarder.records.relabel import Relabel
+from forwarder.records.table_names import TablesNames
 
-_OF_ROWS = frozenset((b"I", b"U", b"D", b"R"))
-# The application's own event, whose table is ours.
-_EMITTED = b"E"
+# An event of the application's own has no row, unless it is one that was inserted into its outbox.
+_OF_ROWS = frozenset((b"I", b"U", b"D", b"R", b"E"))
 # Further members of a record that name columns.
 _NAMING = ("changed", "withheld")
 
@@ -35,8 +38,22 @@ _NAMING = ("changed", "withheld")
 class Renames:
     """The names of all tables, worked out when a table is first seen."""
 
-    def __init__(self, mappings: TableMappings) -> None:
+    def __init__(
+        self,
+        mappings: TableMappings,
+        *,
+        captured: Callable[[], Iterable[CapturedTable]] = tuple,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """Take the rules.
+
+        Args:
+            mappings: the rules.
+            captured: all tables that there are, for which names are decided together.
+            tell: is told which columns or tables would get one name by the rules, as `forwarder migrate` says it.
+        """
         self._mappings = mappings
+        self._names = TablesNames(mappings, captured, tell)
         # Whether rows are taken apart for it, so that they have to be in memory whole.
         self.change_rows = mappings.change_rows
         self._tables: dict[CapturedTable, _Renamed | None] = {}
@@ -50,7 +67,7 @@ class Renames:
         Raises:
             Misconfigured: two rules say different things of its table.
         """
-        if event.op == _EMITTED:
+        if event.table.is_of_events:
             return event
         found = self._of(event.table)
         return event if found is None else found.event(event)
@@ -69,10 +86,12 @@ class Renames:
 
     def _of(self, table: CapturedTable) -> _Renamed | None:
         if table not in self._tables:
-            found = self._tables[table] = _renamed(table, self._mappings)
+            if self._names.learn(table):
+                self._tables.clear()
+            found = self._tables[table] = _renamed(table, self._names.of(table), self._mappings)
             mapping = mapping_of(self._mappings, table)
             if found and mapping:
-                mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column, found.old_names)
+                mapping = found.mapping(mapping)
             self._object_mappings[found.table if found else table] = mapping
             if found and found.columns:
                 self._columns[found.table] = found.columns.name
@@ -83,8 +102,10 @@ class _Renamed:
     """One table under its new names."""
 
     def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
-        self.columns = Relabel(names.column) if names.renames_columns else None
-        self._old_values = before_image and Relabel(lambda name: before_image.name(names.column(name)))
+        self._names = ColumnNames(table.columns, names.column)
+        name = self._names.name
+        self.columns = Relabel(name) if names.renames_columns else None
+        self._old_values = before_image and Relabel(lambda column: before_image.name(name(column)))
         # In each image that has a column of such a name, and in few others.
         self._sign = before_image.sign if before_image else ""
         self._only_key = before_image is not None and before_image.column_filter == "pk-only"
@@ -92,13 +113,34 @@ class _Renamed:
             table,
             schema=names.schema,
             name=names.table,
-            key_columns=tuple(tuple(map(names.column, known)) for known in table.key_columns),
-            columns=_renamed_columns(table.columns, names.column),
+            key_columns=tuple(tuple(map(name, known)) for known in table.key_columns),
+            columns=tuple(self._columns(table)),
         )
 
-    def old_names(self, column: str) -> tuple[str, ...]:
+    def mapping(self, mapping: ObjectMapping) -> ObjectMapping:
+        """An object mapping of the table, for records with these names."""
+        found = mapping.renamed(self._names.name, self._old_names)
+        # Where a member keeps its name of the database, that is excluded as well.
+        unrenamed = {name for name in mapping.exclude if not self._names.is_another(name)}
+        return replace(found, exclude=found.exclude | unrenamed)
+
+    def _old_names(self, column: str) -> tuple[str, ...]:
         """The name under which the old value of a column may be beside the new one."""
         return (self._old_values.name(column),) if self._old_values else ()
+
+    def _columns(self, table: CapturedTable) -> Iterator[Column]:
+        """The columns under their names in records; behind them, those of old values, which the table itself has not.
+
+        A name that a column had before may become the one that it has now: then the present one counts.
+        """
+        found: dict[str, Column] = {}
+        for column in table.columns:
+            name = self._names.name(column.name)
+            found.setdefault(name, msgspec.structs.replace(column, name=name))
+        for column in table.columns if self._old_values else ():
+            for name in self._old_names(column.name):
+                found.setdefault(name, Column(name, column.type, is_gone=True))
+        return iter(found.values())
 
     def event(self, event: Event) -> Event:
         """The event under these names."""
@@ -152,18 +194,8 @@ def _relabelled(stored: Stored, relabel: Callable[[str], str]) -> Stored:
     )
 
 
-def _renamed_columns(columns: Sequence[Column], new_name: Callable[[str], str]) -> tuple[Column, ...]:
-    """The columns under their new names. A name that a column had before may become the one that it has now: then the present one counts."""
-    renamed: dict[str, Column] = {}
-    for column in columns:
-        name = new_name(column.name)
-        renamed.setdefault(name, msgspec.structs.replace(column, name=name))
-    return tuple(renamed.values())
-
-
-def _renamed(table: CapturedTable, mappings: TableMappings) -> _Renamed | None:
-    """The table under the names that the mappings have for it; None if they leave them as they are."""
-    names = mappings.names(table.schema, table.name)
+def _renamed(table: CapturedTable, names: TableNames, mappings: TableMappings) -> _Renamed | None:
+    """The table under these names; None if they and the mappings leave it as it is."""
     before_image = mappings.before_image(table.schema, table.name)
     is_same = (names.schema, names.table) == (table.schema, table.name) and not names.renames_columns
     return None if is_same and before_image is None else _Renamed(table, names, before_image)

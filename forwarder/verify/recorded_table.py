@@ -112,7 +112,9 @@ async def _captured(connection: Connection, subject: Subject, sink: ReadSink) ->
             f"sink {sink.settings.name!r} is not for {subject.qualified_name}, by its tables; name another"
         )
     id = subject.registered.id
-    registry = Registry(with_columns=needs_columns(sink.url.format))
+    registry = Registry(
+        with_columns=needs_columns(sink.url.format) or bool(sink.mappings and sink.mappings.change_rows)
+    )
     with database_errors(f"cannot read the columns of {subject.qualified_name}"):
         await registry.refresh(connection, [id])
     table, _ = registry.tables[id]

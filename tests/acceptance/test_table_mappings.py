@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from tests.databases import Database, connected
 from tests.described import task, tasks
 from tests.listening import Operator, command
 from tests.mapped import filtered, numbered, object_mapping, selection, transformation
+from tests.waiting import eventually
 
 RULES = [
     selection("public.%", filters=[filtered("id", {"filter-operator": "gte", "value": 1})]),
@@ -282,3 +286,43 @@ async def test_a_condition_of_a_table_rule_that_does_not_fit_its_types_is_told_b
         ' "yesterda"; correct it; it is not captured until then' in said
     )
     assert "the rules do not fit 1 of 2 selected tables" in said
+
+
+async def test_a_column_and_a_table_that_come_later_take_no_name_of_others_and_are_warned_of(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        transformation("rename", "%.%.name", value="full_name"),
+        transformation("convert-lowercase", "%.%", "table"),
+    ]
+    env = {"FORWARDER_DATABASE_URL": fresh_database.url, "FORWARDER_SINK": f"file:{changes}"}
+    files = {"forwarder.toml": SETTINGS, "mappings.json": numbered(*rules)}
+    async with connected(fresh_database.url) as owner:
+        await owner.execute("CREATE TABLE public.people (id integer PRIMARY KEY, name text)")
+        await Operator(env, tmp_path, files).says("migrate")
+        async with command("listen", env=env, directory=tmp_path / "listen", files=files) as listener:
+            await owner.execute("INSERT INTO public.people VALUES (1, 'N1')")
+            await eventually(partial(_has, changes, 1))
+            await owner.execute('CREATE TABLE public."People" (id integer PRIMARY KEY)')
+            await listener.says("captured from now on")
+            await owner.execute("ALTER TABLE public.people ADD full_name text")
+            await owner.execute("""INSERT INTO public."People" VALUES (1)""")
+            await owner.execute("INSERT INTO public.people VALUES (2, 'N2', 'own')")
+            await owner.execute("UPDATE public.people SET name = 'N3' WHERE id = 2")
+            await eventually(partial(_has, changes, 4))
+            await listener.stop()
+    found = [(record["table"], record["after"]) for record in records(changes)]
+    assert found == [
+        ("people", {"id": 1, "full_name": "N1"}),
+        ("People", {"id": 1}),
+        ("people", {"id": 2, "name": "N2", "full_name": "own"}),
+        ("people", {"id": 2, "name": "N3", "full_name": "own"}),
+    ]
+    assert listener.stderr.count("would both be called full_name") == 1
+    assert listener.stderr.count("would both be called public.people") == 1
+
+
+async def _has(changes: Path, count: int) -> bool:
+    return await anyio.Path(changes).exists() and len(records(changes)) == count

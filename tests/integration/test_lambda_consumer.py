@@ -74,13 +74,19 @@ def stored(table: Any) -> dict[str, int]:
 
 
 ROW = {"id": 42}
-NAME = "public.orders {'id': 42}"
+
+
+def name(id: int = 42) -> str:
+    return json.dumps(["7/1", "public", "orders", f"{{'id': {id}}}"])
+
+
+NAME = name()
 
 
 def test_the_last_state_of_each_row_is_stored(table: Any) -> None:
     changes = [record(1, key=ROW), record(2, key={"id": 43}), record(3, "delete", key=ROW)]
     assert handler(event(*changes), None) == {"batchItemFailures": []}
-    assert stored(table) == {NAME: 3, "public.orders {'id': 43}": 2}
+    assert stored(table) == {NAME: 3, name(43): 2}
 
 
 def test_what_comes_again_changes_nothing(table: Any) -> None:
@@ -124,7 +130,9 @@ def test_of_events_of_the_application_each_is_kept(table: Any) -> None:
     handler(
         event(record(2, "event", key=key, table="outboxevent"), record(1, "event", key=key, table="outboxevent")), None
     )
-    assert stored(table) == {f"public.outboxevent id 7/1/{seq:016x}": seq for seq in (1, 2)}
+    assert stored(table) == {
+        json.dumps(["7/1", "public", "outboxevent", None, "id", f"7/1/{seq:016x}"]): seq for seq in (1, 2)
+    }
 
 
 def test_an_aggregate_is_taken_apart(table: Any) -> None:
@@ -145,10 +153,10 @@ def test_the_batch_ends_at_the_first_failure_and_goes_on_from_there(
 
 
 def failing_at(seq: int) -> Any:
-    def failing(change: Any) -> None:
+    def failing(change: Any, sequence_number: str) -> None:
         if change.seq == seq:
             raise TimeoutError
-        store(change)
+        store(change, sequence_number)
 
     return failing
 
@@ -159,3 +167,36 @@ def test_what_cannot_be_read_is_passed_over_and_told_of(table: Any, caplog: pyte
     assert stored(table) == {NAME: 1}
     assert number(0) in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_what_else_is_in_a_record_that_cannot_be_read_whole_is_stored(table: Any) -> None:
+    damaged = kpl.encode("k", [record(1, key=ROW), b"hunter2", record(2, key={"id": 43})])
+    assert handler(event(damaged), None) == {"batchItemFailures": []}
+    assert stored(table) == {NAME: 1, name(43): 2}
+
+
+def test_a_row_that_dynamodb_does_not_take_holds_up_no_shard(table: Any) -> None:
+    large = json.loads(record(2, key=ROW))
+    large["after"]["text"] = "x" * 450_000
+    long_key = {"id": "k" * 3000}
+    batch = event(json.dumps(large).encode(), record(3, key=long_key), record(4, key={"id": 43}))
+    assert handler(batch, None) == {"batchItemFailures": []}
+    assert sorted(stored(table).values()) == [2, 3, 4]
+    item = table.get_item(Key={"row": NAME})["Item"]
+    assert (item["sequence_number"], "record" in item) == (number(0), False)
+
+
+def test_rows_of_two_databases_or_of_tables_with_dots_in_their_names_are_kept_apart(table: Any) -> None:
+    first, other = json.loads(record(900, key=ROW)), json.loads(record(20, key=ROW))
+    other["id"] = f"8/1/{20:016x}"
+    dotted = [{**first, "schema": schema, "table": name} for schema, name in (("a.b", "c"), ("a", "b.c"))]
+    handler(event(*(json.dumps(change).encode() for change in (first, other, *dotted))), None)
+    assert sorted(stored(table).values()) == [20, 900, 900, 900]
+
+
+def test_a_truncate_of_a_partition_is_not_one_of_its_table(table: Any) -> None:
+    rows = [{**json.loads(record(seq, key={"id": seq})), "partition": f"p{seq}"} for seq in (1, 2)]
+    truncate = {**json.loads(record(3, "truncate", key=None)), "partition": "p1"}
+    handler(event(*(json.dumps(change).encode() for change in (*rows, truncate))), None)
+    items = {item["row"]: item["partition"] for item in table.scan()["Items"]}
+    assert items == {name(1): "p1", name(2): "p2", json.dumps(["7/1", "public", "orders", "p1", "truncate"]): "p1"}

@@ -358,6 +358,28 @@ async def test_rules_that_do_not_fit_the_tables_are_named(
         await compared(owner, *rules)
 
 
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_images_cut_down_to_the_key_are_refused_where_the_partition_key_is_made_of_another_column(
+    owner: Connection, cut: str
+) -> None:
+    """A delete would go by the primary key, and updates of its row by that column."""
+    await owner.execute(PERSON)
+
+    def by(column: str) -> dict[str, Any]:
+        keyed = {"partition_key_type": "attribute-name", "partition_key_name": column}
+        return object_mapping("public.person", parameters=keyed)
+
+    rule = TableRule.model_validate({"match": "public.person", cut: "key"})
+    with pytest.raises(
+        Misconfigured, match=f'{cut} = "key" leaves out column name of public.person, of which rule-id 2'
+    ):
+        await compared(owner, selection(), by("name"), tables=[rule])
+    await compared(owner, selection(), by("id"), tables=[rule])
+    await compared(
+        owner, selection(), by("name"), tables=[TableRule.model_validate({"match": "person", cut: "changed"})]
+    )
+
+
 async def test_two_tables_do_not_get_one_name(owner: Connection) -> None:
     await owner.execute(f"{PERSON}; CREATE TABLE public.person_old (id integer PRIMARY KEY)")
     with pytest.raises(

@@ -98,6 +98,15 @@ class TableMappings:
         mapping = self.object_mapping(schema, table)
         return replace(names, table=mapping.target_table) if mapping and mapping.target_table else names
 
+    def transformed_names(self, schema: str, table: str) -> tuple[str, str]:
+        """What the transformations call a schema and a table, whatever an object mapping says.
+
+        Raises:
+            Misconfigured: two rules say different things of it.
+        """
+        names = names_of(self.transforming(schema, table), schema, table, contradicted=self.contradicted)
+        return names.schema, names.table
+
     @property
     def change_rows(self) -> bool:
         """Whether any rule gives columns other names, or adds some."""

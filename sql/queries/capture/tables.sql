@@ -11,7 +11,8 @@ SELECT
     CASE WHEN forwarder.utf8_fault(captured.key_columns::text) IS NULL THEN captured.key_columns::text ELSE '[]' END AS key_columns,
     captured.before_image,
     forwarder.legible(captured.schema_name) AS migrated_schema,
-    forwarder.legible(captured.table_name) AS migrated_name
+    forwarder.legible(captured.table_name) AS migrated_name,
+    trigger.oid IS NOT NULL AS is_live
 FROM forwarder.captured_table AS captured
 LEFT JOIN pg_catalog.pg_trigger AS trigger
     ON trigger.tgrelid = captured.relation

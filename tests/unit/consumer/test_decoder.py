@@ -229,6 +229,44 @@ def test_what_is_no_record_is_refused_without_a_value_of_it(data: bytes, says: s
     assert "hunter2" not in str(refusal.value)
 
 
+FORGED = '{"id":"forged","seq":9,"op":"delete"}'
+BEYOND_BOUNDS = [
+    '{"id":"b","seq":1,"op":"insert","after":{"n":1e9999999999999999999}}',
+    # What a row holds is no record, whatever line it stands on.
+    f'{{"id":"b","seq":1,"op":"insert","after":{{"j":[1e9999999999999999999,\n{FORGED}\n]}}}}',
+    '{"id":"b","after":{"}\\"":"{[","n":' + "[" * 100_000 + "]" * 100_000 + "}}",
+    '{"hunter2":1}',
+    "1e9999999999999999999",
+    "[NaN]",
+]
+
+
+@pytest.mark.parametrize("bad", BEYOND_BOUNDS)
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_one_change_that_cannot_be_read_takes_no_others_along(bad: str, between: str) -> None:
+    together = between.encode().join([record("a"), bad.encode(), record("c")])
+    alone = [record("a"), gzip.compress(bad.encode()), gzip.compress(NATIVE)[:-1], bad.encode(), record("c")]
+    for data, count in ((together, 1), (kpl.encode("k", alone), 3)):
+        with pytest.raises(Unreadable) as refusal:
+            decode(data)
+        assert [change.id for change in refusal.value.changes] == ["a", "c"]
+        assert refusal.value.count == count
+
+
+def test_behind_what_is_no_json_nothing_is_guessed() -> None:
+    with pytest.raises(Unreadable, match="not JSON") as refusal:
+        decode(record("a") + b'\n{"n":,\n' + FORGED.encode())
+    assert [change.id for change in refusal.value.changes] == ["a"]
+
+
+def test_nothing_is_decompressed_beyond_the_bound_where_others_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forwarder.consumer.compression.MAX_BYTES", 1000)
+    bomb = gzip.compress(b" " * 100_000)
+    with pytest.raises(Unreadable, match="more than") as refusal:
+        decode(kpl.encode("k", [bomb, bomb, record("c")]))
+    assert ([change.id for change in refusal.value.changes], refusal.value.count) == (["c"], 2)
+
+
 def test_a_format_that_is_named_takes_no_other() -> None:
     assert the_change(NATIVE, format="native").format == "native"
     with pytest.raises(Unreadable, match="no dms record"):

@@ -175,6 +175,22 @@ def test_a_large_row_has_the_key_that_its_columns_make(renaming: list[dict[str, 
     assert choose([replace(LARGE, op=b"D", stored=replace(both, after_columns=None))]) == ["eu/Bern"]
 
 
+def test_a_change_that_lacks_a_column_of_the_attribute_is_told() -> None:
+    told: list[str] = []
+    renames = Renames(mappings_of(selection(), object_mapping("public.orders", parameters=BY_PLACE)))
+    own_keys = partition_key.chooser(BY_PRIMARY_KEY, reader_of=member_reader)
+    choose = chooser(
+        renames.object_mapping,
+        own_keys,
+        own_keys=own_keys,
+        tell_absent=lambda table, column: told.append(f"{column} of {table.qualified_name}"),
+    )
+    without_row = event("orders", None)
+    complete = event("orders", '{"id":7,"region":null,"town":null}')
+    renames.choosing(choose)([event("orders"), without_row, complete])
+    assert told == ["town of public.orders"]
+
+
 def test_a_change_whose_attribute_is_null_goes_by_its_primary_key() -> None:
     choose = chosen(object_mapping("public.orders", parameters=BY_REGION))
     null = replace(event("orders", '{"id":7,"region":null}'), op=b"U", before=OLD)

@@ -118,7 +118,7 @@ def test_what_concerns_the_whole_table_has_its_name_alone(op: bytes) -> None:
 
 
 def test_an_event_of_the_application_has_no_table_to_rename() -> None:
-    event = replace(UPDATE, op=b"E")
+    event = replace(UPDATE, op=b"E", table=replace(ORDERS, id=0, schema="forwarder", name="event"))
     assert renamed(event, transformation("convert-uppercase", "%.%", "table")) is event
 
 
@@ -180,16 +180,16 @@ def test_an_object_mapping_is_found_under_the_new_names() -> None:
     assert renames.object_mapping(ORDERS) is None
     found = renames.object_mapping(renames.event(UPDATE).table)
     assert found is not None
-    assert found.exclude == {"PRICE"}
+    assert found.exclude == {"PRICE", "price"}
     assert found.attributes[0].value == {"a": ("", "ID", " of ", "PRICE", "")}
 
 
 def test_a_column_that_was_renamed_to_what_the_mappings_call_it_is_there_once() -> None:
     int8, text = (ColumnType("pg_catalog", name, "b", -1, is_array=False) for name in ("int8", "text"))
     # Behind the present columns are those that it had under other names.
-    table = replace(ORDERS, columns=(Column("ID", int8), Column("id", text)))
+    table = replace(ORDERS, columns=(Column("ID", int8, former=("id",)), Column("id", text, is_gone=True)))
     event = renamed(replace(UPDATE, table=table), *RENAME_ALL)
-    assert event.table.columns == (Column("ID", int8),)
+    assert event.table.columns == (Column("ID", int8, former=("id",)),)
 
 
 def test_rules_that_contradict_each_other_leave_the_names_of_the_database_and_are_told() -> None:
@@ -207,7 +207,7 @@ def test_rules_that_contradict_each_other_leave_the_names_of_the_database_and_ar
         replace(UPDATE, after='{"id":1,"price":2}')
     )
     assert (found.table.schema, found.table.name, found.after) == ("x_public", "orders", '{"ID":1,"price":2}')
-    assert [line.partition(";")[0] for line in told] == [
+    assert [line.partition(";")[0] for line in dict.fromkeys(told)] == [
         "rule-ids 2 and 3 say different things of table public.orders",
         "rule-ids 5 and 6 say different things of column price of public.orders",
     ]
@@ -224,7 +224,7 @@ def test_the_old_value_of_an_excluded_column_is_excluded_under_the_name_that_it_
     assert json.loads(event.after or "") == {"ID": 42, "PRICE": 2, "BI_ID": 42, "BI_PRICE": 1}
     found = renames.object_mapping(event.table)
     assert found
-    assert found.exclude == {"PRICE", "BI_PRICE"}
+    assert found.exclude == {"PRICE", "BI_PRICE", "price"}
 
 
 def test_columns_that_any_of_contradictory_object_mappings_excludes_are_excluded() -> None:
@@ -236,3 +236,106 @@ def test_columns_that_any_of_contradictory_object_mappings_excludes_are_excluded
     found = renames.object_mapping(renames.event(UPDATE).table)
     assert found
     assert found.exclude == {"price", "doc"}
+
+
+NAME_IS_FULL_NAME = transformation("rename", "public.orders.name", value="full_name")
+LATER = replace(ORDERS, columns=(Column("id"), Column("name"), Column("full_name")))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ('{"id":1,"name":"N","full_name":"own"}', '{"id":1,"name":"N","full_name":"own"}'),
+        ('{"id":1,"full_name":"own","name":"N"}', '{"id":1,"full_name":"own","name":"N"}'),
+        # Of an update with `after = "changed"`.
+        ('{"id":1,"name":"N"}', '{"id":1,"name":"N"}'),
+    ],
+)
+def test_a_column_that_comes_later_under_the_name_of_a_renamed_one_overwrites_no_value(
+    image: str, expected: str
+) -> None:
+    event = replace(UPDATE, table=LATER, before=image, after=image, extra='"changed":["name"]')
+    found = renamed(event, NAME_IS_FULL_NAME)
+    assert (found.before, found.after, found.extra) == (expected, expected, '"changed":["name"]')
+
+
+def test_a_key_that_is_renamed_is_not_taken_for_a_column_that_comes_later() -> None:
+    table = replace(ORDERS, key_columns=(("id",),), columns=(Column("id"), Column("order_id"), Column("BI_a")))
+    event = replace(UPDATE, table=table, before='{"id":2,"order_id":"old"}', after='{"id":2,"order_id":"new"}')
+    rules = (transformation("rename", "public.orders.id", value="order_id"), before_image(**{"column-filter": "all"}))
+    found = renamed(replace(event, key='{"id":2}'), *rules)
+    assert (found.key, found.table.key_columns) == ('{"id":2}', (("id",),))
+    assert found.after == '{"id":2,"order_id":"new","BI_id":2,"BI_order_id":"old"}'
+
+
+def test_a_rule_that_exchanges_two_names_does_so_and_a_name_of_before_is_followed() -> None:
+    rules = (transformation("rename", "%.%.a", value="b"), transformation("rename", "%.%.b", value="a"))
+    columns = (Column("a"), Column("b"), Column("ID", former=("id",)), Column("id", is_gone=True))
+    event = replace(UPDATE, table=replace(ORDERS, columns=columns), before=None)
+    assert renamed(replace(event, after='{"a":1,"b":2}'), *rules).after == '{"b":1,"a":2}'
+    upper = transformation("convert-uppercase", "%.%.id")
+    assert renamed(replace(event, after='{"id":1}'), *rules, upper).after == '{"ID":1}'
+
+
+def test_columns_and_tables_that_would_get_one_name_are_told_once_each_is_seen() -> None:
+    told: list[str] = []
+    lower = replace(ORDERS, id=2, name="Orders")
+    rules = mappings_of(selection(), NAME_IS_FULL_NAME, transformation("convert-lowercase", "%.%", "table"))
+    renames = Renames(rules, captured=lambda: [LATER, lower], tell=told.append)
+    for table in (LATER, lower, LATER):
+        renames.event(replace(UPDATE, table=table))
+    assert told == [
+        "rule-id 2: columns name and full_name of public.orders would both be called full_name; give one of them another name",
+        "public.orders and public.Orders would both be called public.orders in records; rename one of them otherwise",
+    ]
+
+
+@pytest.mark.parametrize("seen_first", ["orders", "Orders"])
+@pytest.mark.parametrize("captured_first", ["orders", "Orders"])
+def test_two_tables_never_have_one_name_whichever_comes_later(seen_first: str, captured_first: str) -> None:
+    tables = {name: replace(ORDERS, id=1 if name == captured_first else 2, name=name) for name in ("orders", "Orders")}
+    captured = [tables[seen_first]]
+    renames = Renames(
+        mappings_of(selection(), transformation("convert-lowercase", "%.%", "table")), captured=lambda: captured
+    )
+    alone = renames.event(replace(UPDATE, table=tables[seen_first])).table.name
+    captured[:] = tables.values()
+    names = {name: renames.event(replace(UPDATE, table=tables[name])).table.name for name in reversed(tables)}
+    again = {name: renames.event(replace(UPDATE, table=tables[name])).table.name for name in tables}
+    assert alone == "orders"
+    assert again == {"orders": "orders", "Orders": "Orders"}
+    assert names["orders"] == "orders"
+
+
+def test_a_table_that_is_gone_keeps_no_name_from_one_that_is_there() -> None:
+    gone, there = replace(ORDERS, name="Orders", is_live=False), replace(ORDERS, id=2, name="ORDERS")
+    renames = Renames(
+        mappings_of(selection(), transformation("convert-lowercase", "%.%", "table")), captured=lambda: [gone, there]
+    )
+    assert [renames.event(replace(UPDATE, table=table)).table.name for table in (there, gone)] == ["orders", "Orders"]
+
+
+def test_an_event_of_an_outbox_has_the_names_of_the_mappings_and_its_object_mapping() -> None:
+    outbox = replace(ORDERS, key_columns=(("aggregateid",),))
+    event = replace(
+        UPDATE, op=b"E", table=outbox, before=None, after='{"aggregateid":"4","secret":1}', key='{"aggregateid":"4"}'
+    )
+    mapping = object_mapping("public.orders", parameters={"exclude_columns": ["secret"]})
+    renames = Renames(mappings_of(selection(), mapping, *RENAME_ALL))
+    found = renames.event(event)
+    assert (found.table.name, found.after, found.key) == (
+        "Sales",
+        '{"AGGREGATEID":"4","SECRET":1}',
+        '{"AGGREGATEID":"4"}',
+    )
+    mapped = renames.object_mapping(found.table)
+    assert mapped
+    assert "SECRET" in mapped.exclude
+
+
+def test_an_old_value_is_of_its_column_s_type() -> None:
+    """So that each format writes it as the new one."""
+    int8 = ColumnType("pg_catalog", "int8", "b", -1, is_array=False)
+    table = replace(ORDERS, columns=(Column("id", int8),))
+    found = renamed(replace(UPDATE, table=table), before_image(**{"column-filter": "all"}))
+    assert found.table.columns == (Column("id", int8), Column("BI_id", int8, is_gone=True))
