@@ -133,12 +133,11 @@ class Relay:
         self._buffer.enter(packed, position, skipped=skipped, now=anyio.current_time())
         self.notify()
 
-    async def deliver_again(self, packed: Packed) -> None:
-        """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
+    async def offer_again(self, packed: Packed) -> None:
+        """Take over dead letters, which the position passed long ago. Ask ``packed`` when each is delivered or set aside again."""
         self._buffer.enter_again(packed)
         self.notify()
         await self.follow(packed.later)
-        await self.delivered(packed)
 
     def offer_read(self, packed: Packed) -> None:
         """Take over rows that a load has read, behind all that was offered. Ask ``packed`` when they are delivered."""

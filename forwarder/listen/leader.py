@@ -23,6 +23,7 @@ from forwarder.listen.load_report import LoadReport
 from forwarder.listen.loader import Loader, loader
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
+from forwarder.listen.resending import Resending
 from forwarder.listen.revival import Revival
 from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.table_filter import table_filter
@@ -120,7 +121,7 @@ async def begin(
     database = await database_side(stack, setup, session, source, region=destination.region)
     leader = _assemble(setup, destination, database)
     if leader.revival:
-        await leader.revival.prepare()
+        await leader.revival.prepare(database.tenure.position)
     _announce(setup, database, once=once)
     return leader
 
@@ -138,16 +139,19 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
     )
-    redelivery = Redelivery(
+    moves = TableMoves(routes, relay) if routes else None
+    resending = Resending(
         session,
         sink=setup.sink.name,
         registry=inflow.registry,
         maker=maker,
         relay=relay,
         checkpoints=checkpoints,
-        schedule=routes.schedule if routes else None,
+        streams=routes.streams if routes else None,
     )
-    moves = TableMoves(routes, relay) if routes else None
+    redelivery = Redelivery(
+        session, sink=setup.sink.name, registry=inflow.registry, resending=resending, routes=routes, moves=moves
+    )
     intake = Intake(
         inflow.feed,
         inflow.outbox,
@@ -165,11 +169,11 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             session,
             routes,
             sink=setup.sink.name,
-            registry=inflow.registry,
+            inflow=inflow,
             wants=wants,
             moves=moves,
             relay=relay,
-            redelivery=redelivery,
+            resending=resending,
             checkpoints=checkpoints,
         )
     channel = LoadChannel(

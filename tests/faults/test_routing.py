@@ -16,7 +16,6 @@ from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
 from forwarder.store import stranded
-from forwarder.store.stranded import Asked
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.listening import (
@@ -439,10 +438,8 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
 async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overtaken_by_later_ones(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.store.stranded.PORTION", 200)
-    monkeypatch.setattr("forwarder.listen.revival.PORTION", 200)
-    # So that a portion is several batches.
-    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 60)
+    for user in ("store.dead_letters", "store.stranded", "listen.revival"):
+        monkeypatch.setattr(f"forwarder.{user}.BATCH_LETTERS", 60)
     refused = Error(
         operation="PutRecords", stream="public-orders", error_code="AccessDeniedException", every=3, times=3
     )
@@ -465,7 +462,7 @@ async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overta
 async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_opened_before_they_are_sent(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, hold = stranded.ask, Routed.hold
+    waiting, hold = stranded.waiting, Routed.hold
     schedules: list[Routed] = []
     has_filled = False
 
@@ -476,17 +473,17 @@ async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_op
     async def is_parked() -> bool:
         return not schedules[0].is_held("public-orders")
 
-    async def ask_while_memory_fills(*arguments: Any, **options: Any) -> Asked:
+    async def look_while_memory_fills(*arguments: Any, **options: Any) -> Sequence[int]:
         nonlocal has_filled
-        asked = await ask(*arguments, **options)
-        if schedules and not asked.letters and not has_filled:
+        seqs = await waiting(*arguments, **options)
+        if schedules and not seqs and not has_filled:
             has_filled = True
             await execute(database, "UPDATE orders SET note = 'b'")
             await eventually(is_parked)
-        return asked
+        return seqs
 
     monkeypatch.setattr(Routed, "hold", noted_hold)
-    monkeypatch.setattr(stranded, "ask", ask_while_memory_fills)
+    monkeypatch.setattr(stranded, "waiting", look_while_memory_fills)
     async with listening(database.url, routed(served), page_rows=20, max_events=50) as service:
         await leads(service)
         await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")
