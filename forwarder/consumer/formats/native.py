@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
@@ -12,8 +11,8 @@ from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
 
 _OPERATIONS = frozenset(get_args(Operation))
-# 7312459/16384/00000000000414f1 of a change, 7312459/16384/load/7/9f86d081884c7d65 of a row that load 7 has read.
-_ID = re.compile(r"(?P<origin>.*?)/(?:[0-9a-f]{16}|load/[0-9]+/[^/]+)")
+_SEQ_DIGITS = 16
+_OF_LOAD = "/load/"
 
 
 def matches(document: Mapping[str, Any]) -> bool:
@@ -50,9 +49,10 @@ def change(document: Mapping[str, Any], *, raw: str, format: Format = "native") 
 
 
 def origin_of(id: str | None) -> str | None:
-    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq; None if the id is none of ours."""
-    found = _ID.fullmatch(id or "")
-    return found["origin"] if found else None
+    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq, and of ``7312459/16384/load/7/9f86d081884c7d65``."""
+    origin, _, last = (id or "").rpartition("/")
+    origin, of_load, _ = origin.partition(_OF_LOAD)
+    return origin if of_load or len(last) == _SEQ_DIGITS else None
 
 
 def _operation(op: str | None) -> Operation:

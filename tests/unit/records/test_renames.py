@@ -149,6 +149,7 @@ def test_the_old_values_of_an_update_stand_beside_the_new_ones(defined: dict[str
     assert json.loads(found.after or "") == {"id": 42, "price": 2, **added}
     inserted = replace(event, op=b"I", before=None)
     assert renamed(inserted, before_image(**defined)).after == inserted.after
+    assert renamed(row(), before_image(**defined)).after == row().after
 
 
 @pytest.mark.parametrize("defined", [{}, {"column-prefix": "", "column-suffix": "_old"}])

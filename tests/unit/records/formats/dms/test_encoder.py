@@ -252,6 +252,11 @@ def test_no_excluded_column_is_in_the_key_of_a_row_that_is_not_in_its_record() -
         assert "777777" not in json.dumps(record(moved, mapping=mapping, **options))
 
 
+def test_an_object_mapping_shapes_rows_that_are_loaded_as_others() -> None:
+    mapping = ObjectMapping(rule_id="1", shape="document").excluding(frozenset(("status",)))
+    assert record(row(), mapping=mapping)["data"] == {"_doc": {"id": 42}}
+
+
 def test_a_row_that_was_stored_elsewhere_is_named() -> None:
     stored = change(before=None, after=None, omitted=("before", "after"), stored_at="s3://b/k.json")
     told = record(stored)["forwarder"]
