@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from forwarder.config.settings import LoadSettings
-from forwarder.delivery.quarantine import Quarantine
+from forwarder.delivery.quarantine import Dropped, Quarantine
 from forwarder.delivery.relay import Relay
 from forwarder.errors import LoadFailed, Unavailable
 from forwarder.events import CapturedTable, Event
@@ -73,15 +73,21 @@ class LoadChannel:
         self.relay.offer_read(packed)
         return packed
 
-    async def delivered(self, several: Sequence[Packed], *, stranded_before: int) -> None:
-        """Wait until all of these are delivered, or set aside and stored. ``stranded_before``: ``quarantine.rows_stranded`` when they were offered.
+    async def delivered(self, several: Sequence[Packed], *, dropped_before: Dropped) -> None:
+        """Wait until all of these are delivered, or set aside and stored. ``dropped_before``: ``quarantine.dropped`` when they were offered.
 
         Raises:
+            LoadFailed: the sink refuses the record of the beginning or end of a load.
             Unavailable: rows were dropped since, perhaps of these, for a stream that cannot be written to: they have to be read again.
         """
         for packed in several:
             await self.relay.delivered(packed)
-        if self.quarantine.rows_stranded > stranded_before:
+        dropped = self.quarantine.dropped
+        if dropped.marks_refused > dropped_before.marks_refused:
+            raise LoadFailed(
+                "the sink refuses the record that says where the load begins or ends; the log has its code"
+            )
+        if dropped.rows_stranded > dropped_before.rows_stranded:
             raise Unavailable("a stream cannot be written to; the rows for it are read again")
         if self.quarantine.holds_any:
             # Else, if we stopped now, rows that were set aside would be nowhere.

@@ -115,7 +115,7 @@ class TableLoad:
         snapshot, at = await past.now(self._connection)
         await channel.catch_up(snapshot)
         table, _ = await channel.table(self._load)
-        stranded, packed = channel.quarantine.rows_stranded, None
+        dropped, packed = channel.quarantine.dropped, None
         while packed is None:
             await channel.give_way_to_halted()
             async with channel.intake.turn:
@@ -128,7 +128,7 @@ class TableLoad:
                     )
             if packed is None:
                 await channel.intake.moved()
-        await channel.delivered([packed], stranded_before=stranded)
+        await channel.delivered([packed], dropped_before=dropped)
         self._begun = position.delivered
         async with self._session.turn:
             return await self._loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows)
@@ -160,7 +160,7 @@ class TableLoad:
     async def _read_ahead(self, plan: TablePlan, into: ObjectSendStream[tuple[Window, Chunk]]) -> None:
         """Read one chunk after the other, each while the one before it is being sent."""
         assert self._begun
-        place, is_begun = self._place, False
+        place, read, is_begun = self._place, self._rows, False
         while place or not is_begun:
             table, read_key = await self._channel.table(self._load)
             window = Window(
@@ -172,9 +172,13 @@ class TableLoad:
             # Before the chunk's snapshot is taken, and until the chunk is sent. By then the window of the next one is open too.
             self._open.append(window)
             self._channel.intake.show(window)
-            rows, most_bytes = self._size.rows, self._channel.settings.chunk_bytes
+            rows = self._size.rows if plan.part.limit is None else min(self._size.rows, plan.part.limit - read)
+            most_bytes = self._channel.settings.chunk_bytes
             chunk = await self._reader.read(plan, place, rows=rows, bytes=most_bytes, begun=self._begun)
             self._size.took(chunk.seconds, rows=len(chunk.rows))
+            read += len(chunk.rows)
+            if read == plan.part.limit:
+                chunk = replace(chunk, place=None)
             await into.send((window, chunk))
             place, is_begun = chunk.place, True
 
@@ -197,13 +201,13 @@ class TableLoad:
             _Overtaken: it cannot be told any more.
         """
         channel, under_way = self._channel, deque[Packed]()
-        stranded = channel.quarantine.rows_stranded
+        dropped = channel.quarantine.dropped
         await channel.catch_up(chunk.snapshot)
         for first in range(0, len(chunk.rows), PORTION_ROWS):
             rows = chunk.rows[first : first + PORTION_ROWS]
             await channel.give_way()
             while len(under_way) >= MOST_PORTIONS:
-                await channel.delivered([under_way.popleft()], stranded_before=stranded)
+                await channel.delivered([under_way.popleft()], dropped_before=dropped)
             async with channel.intake.turn:
                 if window.is_void(chunk.snapshot):
                     raise _Overtaken
@@ -211,7 +215,7 @@ class TableLoad:
                 left = [row for row, is_left in zip(rows, is_left, strict=True) if is_left]
                 under_way.append(await channel.offer(await self._events(left, chunk)))
             await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
-        await channel.delivered(under_way, stranded_before=stranded)
+        await channel.delivered(under_way, dropped_before=dropped)
 
     async def _finish(self, chunk: Chunk) -> bool:
         """Tell the sink that all rows were read, and save that. False: the load is not ours any more."""
@@ -220,11 +224,11 @@ class TableLoad:
         mark = finished(
             self._load.number, rows=self._rows, table=table, seq=channel.floors.below(chunk.snapshot), at=chunk.at
         )
-        stranded = channel.quarantine.rows_stranded
+        dropped = channel.quarantine.dropped
         await channel.give_way_to_halted()
         async with channel.intake.turn:
             packed = await channel.offer([mark])
-        await channel.delivered([packed], stranded_before=stranded)
+        await channel.delivered([packed], dropped_before=dropped)
         async with self._session.turn:
             return await self._loads.finish(self._load, rows=self._rows, bytes=self._bytes)
 

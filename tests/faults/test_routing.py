@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from forwarder.delivery.schedules.routed import Routed
-from forwarder.listen.redelivery import Redelivery
+from forwarder.listen.resending import Resending
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
 from forwarder.store import stranded
@@ -290,14 +290,17 @@ async def test_nobody_is_warned_of_a_stream_whose_table_has_another_name(databas
 async def test_what_is_held_while_the_last_letters_are_sent_goes_behind_them_at_once(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send, changed = Redelivery.round, anyio.Event()
+    send, hold, holding, changed = Resending.send, Routed.hold, list[Routed](), anyio.Event()
 
-    async def send_and_change(redelivery: Redelivery) -> None:
-        await send(redelivery)
-        schedule = redelivery._schedule
-        assert schedule is not None
-        if not schedule.is_held("public-orders") or changed.is_set():
-            return
+    def hold_and_tell(schedule: Routed, stream: str) -> None:
+        hold(schedule, stream)
+        holding.append(schedule)
+
+    async def send_and_change(resending: Resending, seqs: Sequence[int], *, stream: str) -> int:
+        last_seq = await send(resending, seqs, stream=stream)
+        if not holding or changed.is_set():
+            return last_seq
+        [schedule, *_] = holding
         changed.set()
         await execute(database, "UPDATE orders SET note = 'b'")
 
@@ -305,12 +308,14 @@ async def test_what_is_held_while_the_last_letters_are_sent_goes_behind_them_at_
             return len(schedule._stream("public-orders").held) == 5
 
         await eventually(are_held)
+        return last_seq
 
+    monkeypatch.setattr(Routed, "hold", hold_and_tell)
     async with listening(database.url, routed(served), poll_interval_seconds=600) as service:
         await leads(service)
         await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 5) AS id")
         await set_aside(database, 5)
-        monkeypatch.setattr(Redelivery, "round", send_and_change)
+        monkeypatch.setattr(Resending, "send", send_and_change)
         served.kinesis.create_stream("public-orders")
         await arrived(served, "orders", 10)
     assert_in_order(served, "orders")
