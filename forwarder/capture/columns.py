@@ -45,7 +45,7 @@ def treatments(
     The numbers are those of table ``relation``.
 
     Left out are names that are treated as ``others`` are, and numbers that are sent as they are, where others are too. Where others are not sent,
-    a number says so: its column may be given a name that is.
+    a number says so: its column may be given a name that is. So does a name that is excluded: a column that is sent may be given it.
 
     Raises:
         Misconfigured: the key could not be told any more, or a column that is cut short is no text.
@@ -68,7 +68,7 @@ def treatments(
     names = {name: _treatment((name,), rules) for name in rules.named} | names
     return {
         "relation": table.relation,
-        "names": {name: treatment for name, treatment in names.items() if treatment != others},
+        "names": {name: treatment for name, treatment in names.items() if treatment != others or name in rules.exclude},
         "numbers": {number: treatment for number, treatment in numbers.items() if treatment or others},
         "others": others,
     }

@@ -21,7 +21,7 @@ from forwarder.database.quoting import literal
 from forwarder.errors import Misconfigured
 
 # What Debezium's outbox event router reads by default.
-_OUTBOX_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
+OUTBOX_COLUMNS = ("id", "aggregatetype", "aggregateid", "type", "payload")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,10 +217,10 @@ def _decision(table: Table, row: Registered | None, options: TableOptions) -> De
 
 def _aggregate(table: Table) -> tuple[KeyColumn, ...]:
     """The column of an application's outbox that says what its events are about."""
-    lacking = [name for name in _OUTBOX_COLUMNS if name not in table.columns.values()]
+    lacking = [name for name in OUTBOX_COLUMNS if name not in table.columns.values()]
     if lacking:
         raise Misconfigured(
-            f"{table.quoted}: outbox = true is for a table with the columns {', '.join(_OUTBOX_COLUMNS)}; it does not have {lacking[0]}"
+            f"{table.quoted}: outbox = true is for a table with the columns {', '.join(OUTBOX_COLUMNS)}; it does not have {lacking[0]}"
         )
     return tuple(
         KeyColumn(attnum=attnum, names=(name,)) for attnum, name in table.columns.items() if name == "aggregateid"

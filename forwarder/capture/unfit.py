@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from forwarder.capture.mapped_keys import require_mapped_key
 from forwarder.capture.tables import Registered, Table, rows_of
-from forwarder.capture.trigger_plan import plan
+from forwarder.capture.trigger_plan import OUTBOX_COLUMNS, plan
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.config.table_options import TableOptions
 from forwarder.errors import Misconfigured
@@ -50,8 +50,21 @@ def require_fit(table: Table, row: Registered | None, options: TableOptions, map
     plan([table], [row] if row else [], {table.relation: options}, prune=False)
     if mappings:
         require_mapped_key(table, options, mappings)
+        if options.outbox:
+            _require_outbox_names(table, mappings)
     if row and mappings:
         _require_excluded(table, row, mappings)
+
+
+def _require_outbox_names(table: Table, mappings: TableMappings) -> None:
+    """See that the columns of an application's outbox keep the names by which consumers, and our format debezium, know them."""
+    names = mappings.names(table.schema, table.name)
+    for column in OUTBOX_COLUMNS:
+        if (name := names.column(column)) != column and (rule := names.rule_of_column(column)):
+            raise Misconfigured(
+                f"rule-id {rule.rule_id} of {mappings.source} calls column {column} of {table.quoted} {name}, and with outbox = true it has to be"
+                f" {column} in records; add a rule that renames {table.schema}.{table.name}.{column} to {column}"
+            )
 
 
 def _require_excluded(table: Table, row: Registered, mappings: TableMappings) -> None:

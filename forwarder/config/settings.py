@@ -3,9 +3,9 @@
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from forwarder.config.section import Section
@@ -59,6 +59,12 @@ class TableRule(TableOptions):
         default="none",
         description="initial: the rows that the table has already are sent to each sink, once, as soon as the sink is served.",
     )
+
+    @model_validator(mode="after")
+    def _includes_or_excludes(self) -> Self:
+        if self.columns.include is not None and self.columns.exclude:
+            raise ValueError("columns: include and exclude exclude each other: give one of them")
+        return self
 
     @property
     def options(self) -> dict[str, Any]:

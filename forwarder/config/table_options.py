@@ -34,6 +34,7 @@ class ColumnRules(Section):
     include: list[str] | None = Field(
         default=None, description="Only these are sent, and those of the key; a column that is added later is not."
     )
+    # Beside `include`, which table mappings alone may have: names that are not sent even if an included column is renamed to one of them.
     exclude: list[str] = Field(default=[], description="These are not sent; a column that is added later is.")
     mask: dict[str, SqlText] = Field(default={}, description="Sent as this text, unless null.")
     hash: list[str] = Field(
@@ -54,8 +55,6 @@ class ColumnRules(Section):
 
     @model_validator(mode="after")
     def _one_form_each(self) -> Self:
-        if self.include is not None and self.exclude:
-            raise ValueError("include and exclude exclude each other: give one of them")
         covered = [*self.exclude, *self._treated]
         if twice := sorted({name for name in covered if covered.count(name) > 1}):
             raise ValueError(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from forwarder.capture import migrations
+from forwarder.config.settings import TableRule
 from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
+from tests.mapped import compared, selection, transformation
 from tests.migrating import migrate_tables
 from tests.reading import records
 from tests.ruled import create
@@ -89,3 +92,20 @@ async def test_a_table_of_another_layout_is_refused_by_the_column_that_it_lacks(
         )
         with pytest.raises(Misconfigured, match=r"public\.outboxevent: outbox = true .* it does not have aggregateid"):
             await migrate_tables(owner, "public.outboxevent", options={"outbox": True})
+
+
+async def test_the_columns_that_make_it_an_outbox_are_not_renamed_by_table_mappings(url: str) -> None:
+    upper = transformation("convert-uppercase", "public.outboxevent.%")
+    kept = [
+        transformation("rename", f"public.outboxevent.{name}", value=name)
+        for name in ("id", "aggregatetype", "aggregateid", "type", "payload")
+    ]
+    outbox = [TableRule(match="public.outboxevent", outbox=True)]
+    async with connected(url) as owner:
+        await migrations.apply(owner)
+        await owner.execute(OUTBOX)
+        with pytest.raises(
+            Misconfigured, match=r"rule-id 2 of mappings\.json calls column id of public\.outboxevent ID"
+        ):
+            await compared(owner, selection(), upper, tables=outbox)
+        await compared(owner, selection(), upper, *kept, tables=outbox)

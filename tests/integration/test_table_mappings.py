@@ -203,6 +203,29 @@ async def test_a_column_that_comes_later_is_withheld_where_a_wildcard_may_mean_i
     assert after.keys() == {"id", "name", "email", "born", "note"}
 
 
+async def test_a_column_that_is_given_the_name_of_a_removed_one_is_withheld(owner: Connection) -> None:
+    """Whether a rule with a wildcard is for its table too, or not."""
+    names = ("lone", "wild")
+    for name in names:
+        await owner.execute(f"CREATE TABLE public.{name} (id integer PRIMARY KEY, ssn text, pr1 text, d text)")
+    rules = [
+        selection("public.%"),
+        transformation("remove-column", "public.%.ssn"),
+        transformation("remove-column", "public.w%.pr%"),
+    ]
+    await captured_by(owner, *rules)
+    for taken in ("ssn", "pr1"):
+        await owner.execute(f"ALTER TABLE public.wild RENAME {taken} TO {taken}_old")
+        await owner.execute(f"ALTER TABLE public.wild RENAME d TO {taken}")
+        await owner.execute(f"INSERT INTO public.wild VALUES ({ord(taken[0])}, 'a', 'b', 'secret')")
+        await owner.execute(f"ALTER TABLE public.wild RENAME {taken} TO d")
+        await owner.execute(f"ALTER TABLE public.wild RENAME {taken}_old TO {taken}")
+    await owner.execute("ALTER TABLE public.lone RENAME ssn TO old")
+    await owner.execute("ALTER TABLE public.lone RENAME d TO ssn")
+    await owner.execute("INSERT INTO public.lone VALUES (1, 'a', 'b', 'secret')")
+    assert await sent(owner) == [{"id": ord("s")}, {"id": ord("p")}, {"id": 1, "pr1": "b"}]
+
+
 async def test_a_table_rule_of_the_settings_counts_over_the_mappings(owner: Connection) -> None:
     await owner.execute(f"{PERSON}; CREATE TABLE public.item (id integer PRIMARY KEY)")
     await captured_by(

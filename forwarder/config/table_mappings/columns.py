@@ -37,7 +37,8 @@ def columns_of(rules: Iterable[TransformationRule], table: MappedTable) -> dict[
     """The members of ``ColumnRules`` for a table; ``rules`` are for this table.
 
     A rule with a wildcard is for the columns that the table has now. One that is added later might be meant too, so it is not sent until
-    `forwarder migrate` has seen it: ``include`` names those that are sent.
+    `forwarder migrate` has seen it: ``include`` names those that are sent. ``exclude`` names those that a rule removes: a column that is sent may be
+    given such a name.
 
     Raises:
         Misconfigured: rules contradict each other, or one names a column that is not there, or leaves out a part of the key.
@@ -53,8 +54,8 @@ def columns_of(rules: Iterable[TransformationRule], table: MappedTable) -> dict[
     found: dict[str, Any] = {}
     if _names_what_is_sent(treating):
         found["include"] = sent
-    elif left_out := [name for name in names if name not in sent]:
-        found["exclude"] = left_out
+    if removed := [name for name in names if name not in sent and _choice_of(treating, name, table)]:
+        found["exclude"] = removed
     for name, rule in masks.items():
         if rule.rule_action == "data-masking-digits-mask":
             found.setdefault("mask_digits", {})[name] = rule.value

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from forwarder.config.settings import TableRule
 from forwarder.config.table_options import ColumnRules, TableOptions, merged
 
 
@@ -35,7 +36,6 @@ def test_what_differs_from_its_default_is_told_and_read_again() -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"include": ["a"], "exclude": ["b"]}, "include and exclude exclude each other"),
         ({"exclude": ["a"], "mask": {"a": ""}}, "column a is named twice"),
         ({"hash": ["a", "a"]}, "column a is named twice"),
         ({"hash": ["b"], "truncate": {"b": 1}}, "column b is named twice"),
@@ -125,5 +125,10 @@ def test_members_of_columns_are_options_of_their_own(
 
 
 def test_rules_that_do_not_go_together_are_refused_together() -> None:
+    with pytest.raises(ValidationError, match="named twice"):
+        merged([{"columns": {"hash": ["a"], "exclude": ["a"]}}])
+
+
+def test_of_columns_either_those_that_are_sent_are_named_or_those_that_are_not() -> None:
     with pytest.raises(ValidationError, match="exclude each other"):
-        merged([{"columns": {"include": ["a"], "exclude": ["b"]}}])
+        TableRule.model_validate({"match": "orders", "columns": {"include": ["a"], "exclude": ["b"]}})

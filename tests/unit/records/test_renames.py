@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from forwarder.config.formats import Debezium, Dms, DynamoDb, Format
+from forwarder.config.sink_url import Framing
 from forwarder.events import CapturedTable, Column, ColumnType, Event
+from forwarder.json_members import written
 from forwarder.records.formats import catalogue
 from forwarder.records.formats.catalogue import RecordFormat
 from forwarder.records.formats.encoder import Provenance
@@ -340,3 +343,29 @@ def test_an_old_value_is_of_its_column_s_type() -> None:
     table = replace(ORDERS, columns=(Column("id", int8),))
     found = renamed(replace(UPDATE, table=table), before_image(**{"column-filter": "all"}))
     assert found.table.columns == (Column("id", int8), Column("BI_id", int8, is_gone=True))
+
+
+@pytest.mark.parametrize("format", [Debezium(), Dms(), DynamoDb()])
+def test_every_format_writes_an_old_value_as_it_writes_the_new_one(format: Format) -> None:
+    names = ("timestamp", "bytea", "bpchar", "money", "numeric", "date", "jsonb")
+    values = '"2024-02-29T13:14:15.5"', '"\\\\xdead"', '"ab   "', '"$1,234.56"', "1.50", '"2024-02-29"', '{"a": 1}'
+    columns = [Column("id"), *(Column(name, ColumnType("pg_catalog", name, "b", -1, is_array=False)) for name in names)]
+    image = written({"id": "42", **dict(zip(names, values, strict=True))})
+    event = replace(
+        UPDATE, table=replace(ORDERS, columns=tuple(columns)), before=image, after=image.replace("42", "43")
+    )
+    renames = Renames(mappings_of(selection(), before_image(**{"column-filter": "all"})))
+    provenance = Provenance(origins=Origins([Origin(0, "7/1")]), database="app")
+    [data] = catalogue.renamed(catalogue.record_format(format, Framing(), provenance), renames).encode([event])
+    record = json.loads(data)
+    new = record.get("data") or record.get("after") or record["dynamodb"]["NewImage"]
+    assert [new[f"BI_{name}"] for name in names] == [new[name] for name in names]
+
+
+def test_a_delete_has_no_old_values_in_the_format_dms() -> None:
+    event = replace(UPDATE, op=b"D", table=replace(ORDERS, columns=(Column("id"), Column("note"))), after=None)
+    renames = Renames(mappings_of(selection(), before_image(**{"column-filter": "all"})))
+    provenance = Provenance(origins=Origins([Origin(0, "7/1")]), database="app")
+    format = catalogue.record_format(Dms(IncludeNullAndEmpty=True, exact=True), Framing(), provenance)
+    [data] = catalogue.renamed(format, renames).encode([replace(event, before=None)])
+    assert json.loads(data)["data"] == {"id": 42, "note": None}

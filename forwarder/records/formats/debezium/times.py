@@ -137,7 +137,7 @@ def _timestamp(raw: bytes) -> re.Match[bytes]:
 def _since_1970(raw: bytes) -> int:
     """Microseconds from a timestamp."""
     fraction = raw[21:-1]
-    if raw[11:12] == b"T" and (raw[20:21] == b"." or raw[20:] == b'"') and len(fraction) <= 6:
+    if raw[11:12] == b"T" and (raw[20:] == b'"' or (raw[20:21] == b"." and fraction.isdigit())) and len(fraction) <= 6:
         clock = (int(raw[12:14]) * 60 + int(raw[15:17])) * 60 + int(raw[18:20])
         return _midnight(raw[1:11]) + clock * SECOND + int(fraction.ljust(6, b"0"))
     found = _timestamp(raw)

@@ -117,6 +117,8 @@ def test_types_of_extensions_are_those_of_debeziums_own_engine(run: str, options
         ('"24:00:00"', type_of("time"), {"time_precision_mode": "isostring"}, "00:00:00Z"),
         ('"294276-12-31T23:59:59"', type_of("timestamp"), {}, None),
         ('"294276-12-31T23:59:59"', type_of("timestamp", 3), {}, 9224318015999000),
+        ('"1066-07-28T07:59:48.1 BC"', type_of("timestamp"), {}, -95_757_350_411_900_000),
+        ('"1066-07-28T07:59:48.123 BC"', type_of("timestamp", 3), {}, -95_757_350_411_877),
         ('"0001-01-01T00:00:00+00:00 BC"', type_of("timestamptz", 0), {}, "0000-01-01T00:00:00Z"),
         ('"-00:00:00.25"', type_of("interval"), {"interval_handling_mode": "string"}, "P0Y0M0DT0H0M-0.25S"),
         ('"-1 days +02:03:00"', type_of("interval"), {}, -79_020_000_000),
