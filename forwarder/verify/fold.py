@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from forwarder.consumer import Change, Unreadable, decode
 from forwarder.consumer.reading.stored_record import StoredRecord
@@ -23,6 +23,8 @@ from forwarder.verify.states import UNNUMBERED, RowStates, State
 from forwarder.verify.watch import Watch
 
 _NEVER = UNNUMBERED, None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIT = timedelta(milliseconds=1)
 _OF_ROWS = frozenset(("insert", "update", "delete", "read"))
 
 
@@ -123,7 +125,7 @@ class Fold:
         return first_at is None or change.at is None or change.at >= first_at
 
     def _arrival(self, record: StoredRecord) -> int:
-        return int(record.arrived_at.timestamp() * 1000) if record.arrived_at else self.counts.records
+        return (record.arrived_at - _EPOCH) // _UNIT if record.arrived_at else self.counts.records
 
     def _truncate(self, change: Change, version: int, at: datetime | None) -> None:
         self._flush()
