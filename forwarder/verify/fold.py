@@ -105,8 +105,7 @@ class Fold:
         elif change.op in _OF_ROWS:
             if change.op == "read":
                 self.coverage.see_read(at)
-            if not self._is_truncated(change, version, at):
-                self._apply(change, version)
+            self._apply(change, version, at)
 
     def _is_expected(self, change: Change) -> bool:
         expected = self.expected
@@ -148,12 +147,15 @@ class Fold:
                 return True
         return False
 
-    def _apply(self, change: Change, version: int) -> None:
+    def _apply(self, change: Change, version: int, at: datetime | None) -> None:
         key = self.reading.key(change)
         if key is None:
             self.counts.without_row += 1
             return
         state = self._state(change, key, version)
+        if self._is_truncated(change, version, at):
+            self.watch.note_truncated(state)
+            return
         self._waiting.append(state)
         self.watch.note(state)
 
