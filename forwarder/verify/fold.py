@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from forwarder.consumer import Change, Unreadable, decode
 from forwarder.consumer.reading.stored_record import StoredRecord
@@ -23,6 +23,8 @@ from forwarder.verify.states import UNNUMBERED, RowStates, State
 from forwarder.verify.watch import Watch
 
 _NEVER = UNNUMBERED, None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIT = timedelta(milliseconds=1)
 _OF_ROWS = frozenset(("insert", "update", "delete", "read"))
 
 
@@ -103,8 +105,7 @@ class Fold:
         elif change.op in _OF_ROWS:
             if change.op == "read":
                 self.coverage.see_read(at)
-            if not self._is_truncated(change, version, at):
-                self._apply(change, version)
+            self._apply(change, version, at)
 
     def _is_expected(self, change: Change) -> bool:
         expected = self.expected
@@ -123,7 +124,7 @@ class Fold:
         return first_at is None or change.at is None or change.at >= first_at
 
     def _arrival(self, record: StoredRecord) -> int:
-        return int(record.arrived_at.timestamp() * 1000) if record.arrived_at else self.counts.records
+        return (record.arrived_at - _EPOCH) // _UNIT if record.arrived_at else self.counts.records
 
     def _truncate(self, change: Change, version: int, at: datetime | None) -> None:
         self._flush()
@@ -146,12 +147,15 @@ class Fold:
                 return True
         return False
 
-    def _apply(self, change: Change, version: int) -> None:
+    def _apply(self, change: Change, version: int, at: datetime | None) -> None:
         key = self.reading.key(change)
         if key is None:
             self.counts.without_row += 1
             return
         state = self._state(change, key, version)
+        if self._is_truncated(change, version, at):
+            self.watch.note_truncated(state)
+            return
         self._waiting.append(state)
         self.watch.note(state)
 

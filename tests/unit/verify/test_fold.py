@@ -176,3 +176,21 @@ def test_each_state_of_a_watched_row_is_noted(states: RowStates) -> None:
     fold.take([record(7, "truncate", id=None)])
     assert [state and state.version for state in fold.watch.passed("[1]")] == [1, 3, 4, 7]
     assert [state and state.kind for state in fold.watch.passed("[2]")] == [None, "row", "deleted"]
+
+
+def test_shards_may_tell_of_a_truncate_and_of_rows_in_any_order(states: RowStates) -> None:
+    fold = fold_of(states)
+    fold.take([record(1), record(1, id=2)])
+    fold.watch.begin(["[1]", "[2]"], states.get(["[1]", "[2]"]))
+    # One shard is ahead of the truncate, another one behind it.
+    fold.take([record(5), record(3, "truncate", id=None), record(2, "update", id=2)])
+    assert [state and (state.version, state.kind) for state in fold.watch.passed("[1]")] == [
+        (1, "row"),
+        (3, "deleted"),
+        (5, "row"),
+    ]
+    assert [state and (state.version, state.kind) for state in fold.watch.passed("[2]")] == [
+        (1, "row"),
+        (2, "row"),
+        (3, "deleted"),
+    ]
