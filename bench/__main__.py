@@ -8,7 +8,21 @@ from functools import partial
 import anyio
 from rich.console import Console
 
-from bench import backlog, drain, formats, giant, held_xmin, lanes, latency, memory, reclaim, start, trigger, writers
+from bench import (
+    backlog,
+    drain,
+    formats,
+    giant,
+    held_xmin,
+    lanes,
+    latency,
+    load,
+    memory,
+    reclaim,
+    start,
+    trigger,
+    writers,
+)
 from bench.figures import Figure, table
 from bench.rig import ENVIRONMENT, machine
 from bench.size import FULL, QUICK, Size
@@ -20,6 +34,7 @@ BENCHES: dict[str, Bench] = {
     "trigger": trigger.measure,
     "drain": drain.measure,
     "formats": formats.measure,
+    "load": load.measure,
     "lanes": lanes.measure,
     "latency": latency.measure,
     "memory": memory.measure,

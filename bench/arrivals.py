@@ -18,7 +18,8 @@ class _Row(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    after: _Row
+    op: str
+    after: _Row | None
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -37,8 +38,9 @@ class Arrivals(LocalKinesis):
         if isinstance(call.request, PutRecordsRequest):
             now = time.time()
             for entry in call.request.records:
-                row = _EVENT.decode(entry.data).after
-                self._noted.setdefault((row.sender, row.sent), now)
+                event = _EVENT.decode(entry.data)
+                if event.op == "update" and event.after:
+                    self._noted.setdefault((event.after.sender, event.after.sent), now)
         return body
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
     kinesis = Arrivals()
     kinesis.create_stream(STREAM, shards=SHARDS)
     async with rig() as ready, serve(kinesis) as endpoint, ready.listener(sink_url(endpoint.url)):
-        measured = [await _latencies(ready, kinesis, seconds=size.latency_seconds) for _ in range(runs)]
+        measured = [await latencies(ready, kinesis, seconds=size.latency_seconds) for _ in range(runs)]
     return [
         _figure("half of the changes within", measured, share=0.5, at_most=10),
         _figure("99 % within", measured, share=0.99, at_most=50),
@@ -29,7 +29,7 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
     ]
 
 
-async def _latencies(ready: Rig, kinesis: Arrivals, *, seconds: int) -> Sequence[float]:
+async def latencies(ready: Rig, kinesis: Arrivals, *, seconds: int) -> Sequence[float]:
     log = ready.directory / "commits"
     await pgbench(ready, f"--time={seconds}", f"--rate={RATE}", "--log", f"--log-prefix={log}", clients=_CLIENTS)
     commits = {transaction.send: transaction.committed_at for transaction in take_log(log)}

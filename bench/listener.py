@@ -30,7 +30,7 @@ class Drained:
 
 async def listen_once(rig: Rig, sink_url: str) -> Drained:
     """Deliver all there is, as a user would."""
-    cpu_before, began = _cpu_of_children(), time.perf_counter()
+    cpu_before, began = cpu_of_children(), time.perf_counter()
     async with rig.forwarder("listen", "--once", f"--sink={sink_url}") as listener, anyio.create_task_group() as tasks:
         peak = Peak(listener.pid)
         tasks.start_soon(peak.watch)
@@ -41,7 +41,7 @@ async def listen_once(rig: Rig, sink_url: str) -> Drained:
     return Drained(
         drain_seconds=_at(last) - _at(first),
         wall_seconds=wall_seconds,
-        cpu_seconds=_cpu_of_children() - cpu_before,
+        cpu_seconds=cpu_of_children() - cpu_before,
         peak_rss_bytes=peak.rss_bytes,
     )
 
@@ -73,7 +73,7 @@ class Peak:
         return True
 
 
-def _cpu_of_children() -> float:
+def cpu_of_children() -> float:
     """Of those that have ended. Between two calls nothing ends but the listener."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

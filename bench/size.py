@@ -15,6 +15,7 @@ class Size:
     reclaim_seconds: int
     backlog_events: int
     giant_rows: int
+    load_rows: int
 
 
 FULL = Size(
@@ -28,6 +29,7 @@ FULL = Size(
     reclaim_seconds=30,
     backlog_events=10_000_000,
     giant_rows=5_000_000,
+    load_rows=500_000,
 )
 QUICK = Size(
     round_seconds=1,
@@ -40,4 +42,5 @@ QUICK = Size(
     reclaim_seconds=8,
     backlog_events=1_000_000,
     giant_rows=500_000,
+    load_rows=50_000,
 )

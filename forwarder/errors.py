@@ -52,12 +52,24 @@ class Vanished(Refused):
     """A dead letter that was to be sent again has been discarded meanwhile. Reaction: do not send it."""
 
 
+class LoadFailed(ForwarderError):
+    """A table cannot be loaded, for a reason that is its own. Reaction: say so of this load, and go on with the others."""
+
+
+class Rewritten(LoadFailed):
+    """A table without a key has been written anew (VACUUM FULL, say), so that nobody knows which rows were read. Reaction: begin its load again."""
+
+
 class Unavailable(ForwarderError):
     """The database or the sink does not answer, or refuses for now. Reaction: try again later."""
 
 
 class Torn(Unavailable):
     """An image was taken out of the outbox while it was being read. Reaction: read it from its beginning, to learn what is there now."""
+
+
+class TableBusy(Unavailable):
+    """Somebody has a table locked, or waits for a lock that excludes us. Reaction: read others, and this one later."""
 
 
 class TooLarge(Unavailable):

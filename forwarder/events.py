@@ -31,6 +31,8 @@ class Column(msgspec.Struct, frozen=True):
     type: ColumnType | None = None
     # Whether the table has no column of this name any more: it was renamed, or dropped.
     is_gone: bool = False
+    # Other names that this column is known to have had. Another column may have one of them now.
+    former: tuple[str, ...] = ()
 
 
 class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=True):
@@ -45,6 +47,8 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     before_image: str
     # The columns in their order, and behind them names of before. Empty, unless a sink's format asks for types.
     columns: tuple[Column, ...] = ()
+    # Schema and name when `forwarder migrate` saw the table last; None: as now.
+    migrated_as: tuple[str, str] | None = None
 
     @cached_property
     def qualified_name(self) -> str:
@@ -78,8 +82,18 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     after_columns: str | None = None
 
 
+class Reading(msgspec.Struct, frozen=True, gc=False):
+    """What identifies a row that was read by a load, or the beginning or end of a load."""
+
+    # forwarder.load.number.
+    load: int
+    # The same whenever the load reads this row again, after a crash say, and that of no other row: hexadecimal digits. Of the beginning `began-`
+    # and such digits, which are others if it begins again; of the end `finished`.
+    name: str
+
+
 class Event(msgspec.Struct, gc=False):
-    """One change of one row (or a TRUNCATE, a gap, or a change of the table itself), as the trigger captured it.
+    """One change of one row (or a TRUNCATE, a gap, or a change of the table itself), as the trigger captured it; or a row that was read.
 
     ``before`` and ``after`` are JSON texts that PostgreSQL wrote. They are never parsed and written again. Those of a large change are
     None, and ``stored`` says how large they are.
@@ -94,7 +108,8 @@ class Event(msgspec.Struct, gc=False):
     partition: str | None
     # b"I"nsert, b"U"pdate, b"D"elete, b"T"runcate; b"G"ap: from here on, or up to here, changes of the table may not be captured; b"S"chema: the
     # table itself has changed, and ``before`` and ``after`` are descriptions of it; or b"E"vent of the application's own (forwarder.emit): `table` is
-    # forwarder.event, and `after` is the event.
+    # forwarder.event, and `after` is the event. Not captured, but made by a load: b"R"ead, a row as it was, in `after`; and b"L"oad, its beginning or
+    # end, of which `extra` tells. Of both `seq` is one that all changes of the row exceed which come after it, and many have the same.
     op: bytes
     before: str | None
     after: str | None
@@ -127,3 +142,10 @@ class Event(msgspec.Struct, gc=False):
     committed_at: int | None = None
     # This is change `table_index` of its table, or partition, in its transaction, from 1. None: not known, or no record is to tell it.
     table_index: int | None = None
+    # Of a row that was read, and of the beginning and end of a load. None where such a one was set aside, and is sent again as a dead letter.
+    reading: Reading | None = None
+
+    @property
+    def told_seq(self) -> int:
+        """``seq`` in the record: 0 of a row that was read and set aside. It has a seq of its own by now, which newer changes need not exceed."""
+        return 0 if self.op == b"R" and not self.reading else self.seq

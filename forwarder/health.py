@@ -15,6 +15,21 @@ class Phase(StrEnum):
     STOPPING = "stopping"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadProgress:
+    """How far the load of a table has come."""
+
+    # public.orders
+    table: str
+    # waiting or running
+    state: str
+    rows: int
+    # Of their images.
+    bytes: int
+    # What the planner expected; None: not known.
+    estimated_rows: int | None
+
+
 @dataclass(slots=True)
 class ServiceState:
     """The state of one sink. Each text is None while there is nothing to say."""
@@ -36,9 +51,15 @@ class ServiceState:
     # The streams that cannot be written to, of a sink that has one for each table, and why. All others are delivered to.
     stream_warnings: Sequence[str] = ()
 
+    # The tables whose rows are being loaded, or wait for that, as far as this process leads.
+    loads: Sequence[LoadProgress] = ()
+    # The loads that have failed, each with the remedy. Changes are delivered all the same.
+    load_warnings: Sequence[str] = ()
+
     def enter(self, phase: Phase) -> None:
         """Begin a phase in which nothing is known to be wrong."""
         self.phase, self.trouble, self.standstill, self.halt = phase, None, None, None
+        self.loads, self.load_warnings = (), ()
 
     @property
     def reason(self) -> str | None:

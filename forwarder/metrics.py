@@ -45,6 +45,8 @@ class SinkMetrics:
         self._records = families.records.labels(sink)
         self._bytes = families.bytes.labels(sink)
         self._lost = families.lost.labels(sink)
+        self._load_rows = families.load_rows.labels(sink)
+        self._load_bytes = families.load_bytes.labels(sink)
 
     def request(self, *, seconds: float, records: int, size: int) -> None:
         """A request was answered after ``seconds``; ``records`` were stored, with ``size`` bytes of data."""
@@ -82,6 +84,17 @@ class SinkMetrics:
     def out_of_order(self) -> None:
         """A shard has given a record a sequence number below one that it had acknowledged before."""
         self._families.out_of_order.labels(self._sink).inc()
+
+    def loaded(self, *, rows: int, size: int) -> None:
+        """So many rows were read by loads and delivered, with so many bytes of images."""
+        self._load_rows.inc(rows)
+        self._load_bytes.inc(size)
+
+    def loads(self, tables: Mapping[str, int], *, remaining_rows: int) -> None:
+        """How many tables have a load in each of these states now, and how many rows are left by the planner's estimate."""
+        for state, count in tables.items():
+            self._families.loads.labels(self._sink, state).set(count)
+        self._families.load_remaining_rows.labels(self._sink).set(remaining_rows)
 
     def watch(self, holder: InMemory) -> None:
         """From now on, report at each scrape what ``holder`` has in memory."""
@@ -184,6 +197,25 @@ class _Families(Collector):
             "forwarder_sink_barred_streams",
             "1 for each stream that cannot be written to, of a sink that has one for each table.",
             ["sink", "stream"],
+            registry=registry,
+        )
+        # By sink alone: there may be thousands of tables.
+        self.load_rows = Counter(
+            "forwarder_load_rows", "Rows that loads have read and delivered.", ["sink"], registry=registry
+        )
+        self.load_bytes = Counter(
+            "forwarder_load_bytes", "Bytes of the images of these rows.", ["sink"], registry=registry
+        )
+        self.loads = Gauge(
+            "forwarder_loads",
+            "Tables whose load has not ended or has failed, by its state.",
+            ["sink", "state"],
+            registry=registry,
+        )
+        self.load_remaining_rows = Gauge(
+            "forwarder_load_remaining_rows",
+            "Rows that loads under way have still to read, by the planner's estimate.",
+            ["sink"],
             registry=registry,
         )
         registry.register(self)

@@ -167,6 +167,16 @@ class Command:
 
         await eventually(said, within_seconds=within_seconds)
 
+    async def prints(self, text: str, *, within_seconds: float = 30.0) -> None:
+        """As ``says``, of standard output."""
+
+        async def printed() -> bool:
+            ended = self.process.returncode is not None
+            assert text.encode() in self.stdout or not ended, f"ended with {self.process.returncode}: {self.stderr}"
+            return text.encode() in self.stdout
+
+        await eventually(printed, within_seconds=within_seconds)
+
     async def ends(self, *, within_seconds: float = 30.0) -> int:
         """Wait for its end; its exit status."""
 
@@ -271,6 +281,15 @@ class Operator:
         ) as run:
             assert await run.ends() == status, run.stderr
             return run.stderr if status else run.stdout.decode()
+
+    async def finds(self, *arguments: str) -> str:
+        """What a command prints on standard output that ends with status 1, since it has found something."""
+        self._runs += 1
+        async with command(
+            *arguments, env=self._env, directory=self._directory / f"run{self._runs}", files=self._files
+        ) as run:
+            assert await run.ends() == 1, run.stderr
+            return run.stdout.decode()
 
 
 def environment(**own: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from forwarder.capture.plan import Difference
 from forwarder.capture.table_rules import rules_of
 from forwarder.config.settings import TableRule
 from forwarder.config.table_mappings.table_mappings import TableMappings, read
-from tests.migrating import Outcome
+from tests.migrating import Outcome, require_fit
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -78,8 +78,14 @@ def mappings_of(*rules: dict[str, Any]) -> TableMappings:
 async def compared(
     connection: Connection, *rules: dict[str, Any], tables: list[TableRule] | None = None, **asked: Any
 ) -> Difference:
-    """What `forwarder migrate` would do by these rules, and by these [[table]]."""
-    return await plan.from_selection(connection, rules_of(tables or [], mappings_of(*rules)), **asked)
+    """What `forwarder migrate` would do by these rules, and by these [[table]].
+
+    Raises:
+        Misconfigured: they do not fit a table.
+    """
+    found = await plan.from_selection(connection, rules_of(tables or [], mappings_of(*rules)), **asked)
+    require_fit(found)
+    return found
 
 
 async def captured_by(

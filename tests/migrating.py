@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
+from forwarder.capture.plan import Difference
 from forwarder.capture.rights import Rights
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
-from forwarder.capture.table_decisions import decide
+from forwarder.capture.table_decisions import TableDecisions, decide
 from forwarder.capture.trigger_plan import Change, Keep
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.config.table_options import BeforeImage
+from forwarder.errors import Misconfigured
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -64,7 +66,9 @@ async def migrate(
         remove=remove,
         roles=Roles(capture=capture_role, runtime=runtime_role),
     )
-    return await _carried_out(connection, [*found.mending, *found.changes], patience_seconds=patience_seconds)
+    outcome = await _carried_out(connection, [*found.mending, *found.changes], patience_seconds=patience_seconds)
+    require_fit(found)
+    return outcome
 
 
 async def migrate_tables(
@@ -87,7 +91,9 @@ async def migrate_tables(
         may_come_later=False,
     )
     changes = [decision for decision in found.decisions if not isinstance(decision, Keep)]
-    return await _carried_out(connection, changes, patience_seconds=patience_seconds)
+    outcome = await _carried_out(connection, changes, patience_seconds=patience_seconds)
+    require_fit(found)
+    return outcome
 
 
 def _rules(patterns: Sequence[str], *, before: BeforeImage, options: Mapping[str, Any] | None) -> list[Rule]:
@@ -98,6 +104,16 @@ async def _carried_out(connection: Connection, changes: Sequence[Change], *, pat
     outcome = Outcome()
     await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(changes)
     return outcome
+
+
+def require_fit(found: Difference | TableDecisions) -> None:
+    """End as `forwarder migrate` does, when all else is done, if the rules do not fit a selected table.
+
+    Raises:
+        Misconfigured: they do not.
+    """
+    for table, problem in found.unfit.items():
+        raise Misconfigured(f"{table}: {problem}")
 
 
 class Captured(NamedTuple):

@@ -330,7 +330,17 @@ class Session:
 def tables(_ids: Sequence[int] | None) -> list[dict[str, Any]]:
     key_columns = '[{"attnum": 1, "names": ["id"]}]'
     common = {"schema": "public", "key_columns": key_columns, "before_image": "full"}
-    return [{"id": number, "relation": 1000 * number, "name": f"t{number}", **common} for number in (1, 2)]
+    return [
+        {
+            "id": number,
+            "relation": 1000 * number,
+            "name": f"t{number}",
+            "migrated_schema": "public",
+            "migrated_name": f"t{number}",
+            **common,
+        }
+        for number in (1, 2)
+    ]
 
 
 def without_large_images(rows: Iterable[Row], large_bytes: int) -> list[Row]:

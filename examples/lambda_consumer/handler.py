@@ -8,7 +8,8 @@ It relies on three rules:
 
 1. Lambda hands over the records of a shard in their order. So at the first failure the batch ends, and is tried again from there on: to go on
    behind it would be out of order.
-2. Records come again, after such a failure for one. So a write says "if what is there is older", by ``seq``.
+2. Records come again, after such a failure for one. So a write says "if what is there is older", by ``seq``. A row that a load has read is newer
+   than a change of the same ``seq``.
 3. What cannot be read does not become readable: it is logged, and passed over.
 """
 
@@ -49,8 +50,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[dict[str, 
 def store(change: Change) -> None:
     """Store a change, if what is stored of its row is older.
 
-    What concerns a whole table (truncate, gap, schema) is stored under its name: whoever reads a row counts it as gone if the last ``truncate`` of
-    its table has a higher seq. An event of the application's own, and a change whose record has no key or no schema, is stored
+    What concerns a whole table (truncate, gap, schema, load) is stored under its name: whoever reads a row counts it as gone if the last ``truncate``
+    of its table has a higher seq. An event of the application's own, and a change whose record has no key or no schema, is stored
     under its id, so that each of them stays.
     """
     table = table_of_rows()
@@ -60,7 +61,7 @@ def store(change: Change) -> None:
     try:
         table.put_item(
             Item=item,
-            ConditionExpression="attribute_not_exists(seq) OR seq < :seq",
+            ConditionExpression=f"attribute_not_exists(seq) OR seq {'<=' if change.load else '<'} :seq",
             ExpressionAttributeValues={":seq": change.seq},
         )
     except table.meta.client.exceptions.ConditionalCheckFailedException:
@@ -75,7 +76,7 @@ def table_of_rows() -> Any:
 
 def _name(change: Change) -> str:
     place = f"{change.schema}.{change.table}"
-    if change.op in ("truncate", "gap", "schema"):
+    if change.op in ("truncate", "gap", "schema", "load"):
         return f"{place} {change.op}"
     if change.key is None or change.schema is None or change.op == "event":
         return f"{place} id {change.id}"

@@ -30,8 +30,10 @@ MAX_ANSWER_BYTES = 1 << 20
 MAX_READ_BYTES = 20 << 20
 # An error is told by the status of the answer. The body is for people, and is cut off here.
 MAX_ERROR_BYTES = 1 << 16
-# A body that is larger is handed to its connection in slices of this size.
+# A body is handed to its connection in slices of this size.
 SLICE_BYTES = 1 << 20
+# aiohttp copies a body to the end of the headers, to send both at once. A larger one is sent after them.
+WITH_HEADERS_BYTES = 1 << 15
 # How long all connections together may take to close at the end.
 CLOSE_SECONDS = 2.0
 # Linger for 0 seconds: a connection that is closed is reset, and the system drops what it has not sent.
@@ -93,7 +95,7 @@ class _Straight:
 
     async def request(self, method: str, **options: Any) -> _Answer:
         data = options["data"]
-        if isinstance(data, bytes) and len(data) > SLICE_BYTES:
+        if isinstance(data, bytes) and len(data) > WITH_HEADERS_BYTES:
             options["data"] = Sliced(_SlicesOfBytes(data))
         response = await self._session.request(method, allow_redirects=False, **options)
         return _Answer(response, max_bytes=self._max_answer_bytes)
@@ -124,7 +126,7 @@ class _SlicesOfBytes:
 
 
 class Sliced(aiohttp.Payload):
-    """A body that is sent slice by slice: the next one is taken when the connection has room."""
+    """A body that is sent after the headers, slice by slice: the next one is taken when the connection has room."""
 
     _autoclose = True
 
@@ -138,6 +140,7 @@ class Sliced(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write all of it."""
+        writer.send_headers()
         for part in self._value:
             await writer.write(part)
 

@@ -60,6 +60,8 @@ class Difference:
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # One line each, for those rules of a mapping file that are for none of the captured tables.
     idle_rules: tuple[str, ...] = ()
+    # By selected table, as SQL writes it: why its rules do not fit it. Nothing is done to it.
+    unfit: Mapping[str, str] = field(default_factory=dict)
     # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
 
@@ -119,7 +121,7 @@ async def from_selection(
     ``roles``: who shall have which rights.
 
     Raises:
-        Misconfigured: the rules do not fit the tables, or a role cannot have its part.
+        Misconfigured: a rule fits no table, rules contradict each other about several, or a role cannot have its part.
         Refused: the schema is somebody else's or newer, or there is no such role.
         Unavailable: the database does not answer.
     """
@@ -141,7 +143,8 @@ async def from_selection(
             *found.decisions,
             *later.changes,
         ),
-        remark="" if found.captured else NO_SELECTION,
+        unfit=found.unfit,
+        remark="" if found.captured or found.unfit else NO_SELECTION,
         warnings=(
             *rights.warnings,
             *found.misfits,

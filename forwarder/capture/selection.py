@@ -116,7 +116,7 @@ class Rule:
         if not any(map(self.match.matches, tables)):
             raise Misconfigured(f"table pattern {self.match.text!r} matches no table; {_known(self.match, tables)}")
 
-    def applies(self, table: Candidate) -> bool:
+    def applies(self, table: Named) -> bool:
         """Whether this rule chooses the table."""
         return self.match.matches(table) and not _any_matches(self.exclude, table)
 
@@ -163,7 +163,7 @@ def _escaped(text: str) -> str:
     return "".join(character if character.isalnum() else f"\\{character}" for character in text)
 
 
-def _any_matches(patterns: Iterable[Pattern], table: Candidate) -> bool:
+def _any_matches(patterns: Iterable[Pattern], table: Named) -> bool:
     return any(pattern.matches(table) for pattern in patterns)
 
 

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from forwarder.capture.catalog import read_registry, read_tables
-from forwarder.capture.columns import require_columns
-from forwarder.capture.filter_values import require_values
+from forwarder.capture.fit import fit
 from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.mapping_rule import mapped, mappings_of
-from forwarder.capture.options import Settled, require_cover, require_own, settle
 from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Registered, Table, registered, rows_of, unnamed, with_unnamed
+from forwarder.capture.tables import Table, held_back, registered, unnamed, with_unnamed
 from forwarder.capture.trigger_plan import Decision, plan
 from forwarder.capture.unfit import unfit
 from forwarder.config.table_mappings import words
@@ -25,10 +23,11 @@ from forwarder.database.sessions import Connection
 class TableDecisions:
     """What has to change in the tables, and what is said of them; ``plan.Difference`` has the members of the same names."""
 
-    # The oids of the tables that will be captured.
+    # The oids of the tables that will be captured, or stay so although their rules do not fit them.
     captured: tuple[int, ...]
     decisions: tuple[Decision, ...]
-    # Warnings, one line each: patterns without a table yet, and captured tables that do not fit their options any more.
+    unfit: Mapping[str, str]
+    # Warnings, one line each: patterns without a table yet, and captured tables that do not fit their options and that no rule selects.
     misfits: tuple[str, ...]
     # Warnings, one line each: of what will be captured, but not as well as it is promised.
     shortcomings: tuple[str, ...]
@@ -53,31 +52,31 @@ async def decide(
     ``may_come_later``: a rule may select no table, since one that it is for is captured by itself when it is created.
 
     Raises:
-        Misconfigured: the rules do not fit the tables.
+        Misconfigured: a rule fits none of its tables, or the rules do not go together.
         Unavailable: the database does not answer.
     """
     tables, registry = await read_tables(connection), await read_registry(connection)
     idle = [rule for rule in rules if may_come_later and not any(map(rule.match.matches, tables))]
-    matching = [rule for rule in rules if rule not in idle]
-    settled = _settled(choose(tables, matching, exclude=exclude), described, tables, registry)
-    if mappings := mappings_of(described):
-        by_filter = {relation for relation, found in settled.items() if found.origins.get("where") == mappings.source}
-        await require_values(connection, mappings, (table for table in tables if table.relation in by_filter))
-    chosen = {relation: found.options for relation, found in settled.items()}
-    desired = chosen if remove else with_unnamed(tables, registry, chosen)
-    left = unfit(tables, registry, {relation: desired[relation] for relation in desired.keys() - chosen.keys()})
+    selected = choose(tables, [rule for rule in rules if rule not in idle], exclude=exclude)
+    found = await fit(connection, selected, described, tables, registry)
+    settled = found.settled
+    fitting = held_back(tables, registry, found.unfit)
+    chosen = {relation: one.options for relation, one in settled.items()}
+    desired = chosen if remove else with_unnamed(*fitting, chosen)
+    mappings = mappings_of(described)
+    left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()}, mappings)
+    held = found.unfit.keys() & registered(tables, registry).keys()
     of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return TableDecisions(
-        captured=tuple(desired),
-        decisions=tuple(
-            plan(tables, registry, {one: desired[one] for one in desired if one not in left}, prune=remove)
-        ),
+        captured=(*desired, *held),
+        decisions=tuple(plan(*fitting, {one: desired[one] for one in desired if one not in left}, prune=remove)),
+        unfit={table.quoted: found.unfit[table.relation] for table in selected if table.relation in found.unfit},
         misfits=(*(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle), *left.values()),
         shortcomings=(
             *key_warnings(table for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
-        unnamed=() if remove or not rules else _topmost(unnamed(tables, registry, chosen)),
+        unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),
         options={
             table.quoted: [*of_mappings.get(table.relation, ()), *settled[table.relation].words]
             for table in tables
@@ -85,29 +84,6 @@ async def decide(
         },
         idle_rules=idle_rules,
     )
-
-
-def _settled(
-    chosen: Sequence[Table], rules: Sequence[Rule], tables: Sequence[Table], registry: Sequence[Registered]
-) -> dict[int, Settled]:
-    """The options of the chosen tables, by oid. Those of which no rule says anything keep what they have."""
-    for rule in rules:
-        require_own(rule, chosen, tables)
-        options = rule.options or {}
-        require_columns(
-            [table for table in chosen if rule.applies(table)],
-            {
-                **{f"columns.{member}": list(names or ()) for member, names in options.get("columns", {}).items()},
-                "only_when": options.get("only_when", []),
-            },
-            is_exact=rule.match.is_exact,
-            pattern=rule.match.text,
-        )
-    standing, rows = registered(tables, registry), rows_of(tables, registry)
-    found = {table.relation: settle(table, rules, standing.get(table.relation)) for table in chosen}
-    for table in chosen:
-        require_cover(table, rows.get(table.relation), found[table.relation])
-    return found
 
 
 def _in_words(

@@ -1,7 +1,7 @@
 """Tables as found in the catalog and in the registry, and which of these are the same table. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -191,6 +191,19 @@ def with_unnamed(
         relation: options for relation, options in registered(tables, registry).items() if relation in others - covered
     }
     return staying | {relation: options for relation, options in desired.items() if relation not in covered}
+
+
+def held_back(
+    tables: Sequence[Table], registry: Sequence[Registered], relations: Iterable[int]
+) -> tuple[list[Table], list[Registered]]:
+    """The tables and the registry without these tables, by oid, their partitions and their rows: as if nobody had to do with them."""
+    without = set(relations)
+    rows = rows_of(tables, registry)
+    ids = {rows[relation].id for relation in without & rows.keys()}
+    return (
+        [table for table in tables if table.relation not in without and without.isdisjoint(table.ancestors)],
+        [row for row in registry if row.id not in ids],
+    )
 
 
 def key_columns(table: Table, row: Registered | None) -> tuple[KeyColumn, ...]:

@@ -32,7 +32,19 @@ INTERRUPTED = 130
 COMPLETION = "_FORWARDER_COMPLETE"
 TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
-COMMANDS = ("demo", "migrate", "listen", "replay", "sinks", "dead-letters", "tail", "import-dms", "local-kinesis")
+COMMANDS = (
+    "demo",
+    "migrate",
+    "listen",
+    "load",
+    "replay",
+    "sinks",
+    "dead-letters",
+    "tail",
+    "verify",
+    "import-dms",
+    "local-kinesis",
+)
 
 # Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
 # docstring is their help.

@@ -24,12 +24,12 @@ from forwarder.cli.letter_filters import (
     filters_of,
 )
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.shown_letters import ShownLetters
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
+from forwarder.records.operations import OPERATIONS
 from forwarder.store import dead_letters as store
 from forwarder.store.dead_letters import Letter
-
-_OPERATIONS = {"I": "insert", "U": "update", "D": "delete", "T": "truncate", "G": "gap", "E": "event", "S": "schema"}
 
 Act = Callable[[Connection, Sequence[Letter]], Awaitable[None]]
 Work = Callable[[Connection, Filters], Awaitable[None]]
@@ -89,13 +89,15 @@ def show(
 ) -> None:
     """Print dead letters with their row images, one JSON object a line.
 
-    All there are, or those that are given by SEQ; the options narrow that down. Rows may hold what is not for everybody's eyes.
+    All there are, or those that are given by SEQ; the options narrow that down. Rows may hold what is not for everybody's eyes. Columns
+    that an object mapping excludes are not shown.
 
     \b
     Example:
       forwarder dead-letters show --sink default
     """
-    _run(_show, filters_of(seqs, sink, table, code, since), config, log_format)
+    letters = ShownLetters(settings(config, log_format))
+    _run(partial(_show, letters), filters_of(seqs, sink, table, code, since), config, log_format)
 
 
 @app.command("retry", cls=Command)
@@ -177,12 +179,12 @@ async def _list(connection: Connection, filters: Filters, *, as_json: bool) -> N
     typer.echo(f"dead letters: {len(letters)}")
 
 
-async def _show(connection: Connection, filters: Filters) -> None:
+async def _show(letters: ShownLetters, connection: Connection, filters: Filters) -> None:
     count = 0
     async for page in filters.find(connection):
         count += len(page)
         for letter in page:
-            typer.echo(await store.read(connection, letter))
+            typer.echo(await letters.text(connection, letter))
     _refuse_none(filters, count)
 
 
@@ -213,7 +215,7 @@ def _table(letters: Sequence[Letter]) -> Table:
             str(letter.seq),
             letter.sink,
             f"{letter.schema}.{letter.name}",
-            _OPERATIONS[letter.op],
+            OPERATIONS[letter.op.encode()],
             letter.code,
             f"{letter.record_bytes:,}",
             str(letter.attempts),

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings
-from forwarder.errors import Misconfigured
+from forwarder.errors import Misconfigured, Refused
 from forwarder.listen.service import Service
 from forwarder.metrics import Metrics
 
@@ -34,6 +35,13 @@ def listen(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Deliver what is there now, and exit.")] = False,
+    load_only: Annotated[
+        bool,
+        typer.Option(
+            "--load-only",
+            help='Do the loads that `forwarder load` and load = "initial" ask for, with the changes meanwhile, and exit.',
+        ),
+    ] = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -47,7 +55,10 @@ def listen(
     Example:
       forwarder listen --sink 'kinesis://changes?region=eu-west-1'
       forwarder listen --sink stdout: --once
+      forwarder listen --load-only
     """
+    if once and load_only:
+        raise Misconfigured("--once and --load-only exclude each other: give one of them")
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
     metrics = Metrics()
@@ -56,7 +67,10 @@ def listen(
     # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
-    anyio.run(partial(_run, service, metrics, bind=bind, once=once), backend_options={"use_uvloop": True})
+    run = partial(service.run, once=once, load_only=load_only)
+    anyio.run(partial(_run, service, run, metrics, bind=bind), backend_options={"use_uvloop": True})
+    if load_only:
+        _require_loaded(service)
 
 
 def _service(loaded: Settings, metrics: Metrics) -> Service:
@@ -65,7 +79,7 @@ def _service(loaded: Settings, metrics: Metrics) -> Service:
     return Service(loaded, loaded.sink, database_url=database_url(loaded), metrics=metrics)
 
 
-async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> None:
+async def _run(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, *, bind: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
@@ -73,6 +87,17 @@ async def _run(service: Service, metrics: Metrics, *, bind: str, once: bool) -> 
         from forwarder.status.server import http_server
 
         async with http_server(bind, service.states, service.outbox_state, metrics):
-            await service.run(once=once)
+            await run()
     else:
-        await service.run(once=once)
+        await run()
+
+
+def _require_loaded(service: Service) -> None:
+    """See that no load has failed.
+
+    Raises:
+        Refused: one has.
+    """
+    failed = [warning for state in service.states.values() for warning in state.load_warnings]
+    if failed:
+        raise Refused(f"{failed[0]} ({len(failed) - 1} more have failed)" if failed[1:] else failed[0])

@@ -96,6 +96,14 @@ def unnamed(table: str) -> str:
     return f"{table}: captured, though the selection does not name it; it stays so without --remove"
 
 
+def unfit(found: Difference) -> str:
+    """The error that ends a run with selected tables that the rules do not fit."""
+    return (
+        f"the rules do not fit {len(found.unfit)} of {len(found.unfit) + len(found.options)} selected tables, as said above; no other table waits for"
+        " them; correct the rules, or leave such tables out of the selection, and run again"
+    )
+
+
 def farewell(role: CaptureRole, *, would: bool = False) -> str:
     """The line for a role that the schema needed, when the schema is dropped."""
     if role.can_go:

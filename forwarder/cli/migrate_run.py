@@ -20,7 +20,7 @@ from forwarder.database.conflicts import past_conflicts
 from forwarder.database.read_only import require_writable
 from forwarder.database.server_identity import max_prepared_transactions
 from forwarder.database.sessions import Connection, database_errors, session
-from forwarder.errors import Refused
+from forwarder.errors import Misconfigured, Refused
 
 Mode = Literal["apply", "plan", "check", "sql"]
 Ask = Callable[[Connection], Awaitable[Difference]]
@@ -52,7 +52,12 @@ async def carry_out(
             for table in found.unnamed:
                 typer.echo(f"forwarder: {migrate_lines.unnamed(table)}", err=True)
         else:
-            _show(found, mode)
+            _show(found)
+        _tell_unfit(found)
+        if found.unfit:
+            raise Misconfigured(migrate_lines.unfit(found))
+        if mode == "check" and found.exists:
+            raise typer.Exit(1)
         return found.unnamed
 
 
@@ -74,7 +79,7 @@ def _told(found: Difference) -> Difference:
     return found
 
 
-def _show(found: Difference, mode: Mode) -> None:
+def _show(found: Difference) -> None:
     """Print a line for each thing that would be done."""
     for mending in found.mending:
         typer.echo(migrate_lines.line(mending, would=True))
@@ -90,8 +95,6 @@ def _show(found: Difference, mode: Mode) -> None:
     for role in found.roles:
         typer.echo(migrate_lines.farewell(role, would=True))
     typer.echo(migrate_lines.summary(found, would=True))
-    if mode == "check" and found.exists:
-        raise typer.Exit(1)
 
 
 async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
@@ -104,9 +107,12 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
     _tell_standing(found)
     await installation.carry_out(found.changes)
     await keep_columns(connection)
+    _tell_unfit(found)
     if installation.failures:
         count = len(found.mending) + len(found.changes)
         raise Refused(f"{installation.failures} of {count} changes failed, as said above; mend it and run again")
+    if found.unfit:
+        raise Misconfigured(migrate_lines.unfit(found))
     if found.drops_schema:
         await _drop_schema(connection, discard=discard)
     for role in found.roles:
@@ -150,6 +156,11 @@ def _tell_standing(found: Difference) -> None:
             typer.echo(f"{decision.table}: unchanged")
     for table in found.unnamed:
         typer.echo(migrate_lines.unnamed(table))
+
+
+def _tell_unfit(found: Difference) -> None:
+    for table, problem in found.unfit.items():
+        typer.echo(f"forwarder: {table}: {problem}", err=True)
 
 
 def _report(change: Change, *, problem: str | None = None) -> None:

@@ -55,11 +55,15 @@ class TableRule(TableOptions):
 
     match: str = Field(min_length=1, description="A table, or a glob such as public.*; schema public if it names none.")
     exclude: list[str] = Field(default=[], description="Tables or globs to leave out of this rule's match.")
+    load: Literal["none", "initial"] = Field(
+        default="none",
+        description="initial: the rows that the table has already are sent to each sink, once, as soon as the sink is served.",
+    )
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that this rule sets, by name."""
-        return self.model_dump(exclude_unset=True, exclude={"match", "exclude"})
+        """What this rule says of how a table is captured: the options that it sets, by name."""
+        return self.model_dump(exclude_unset=True, exclude={"match", "exclude", "load"})
 
 
 class SinkSettings(Section):
@@ -160,6 +164,31 @@ class OutboxSettings(Section):
         return value
 
 
+class LoadSettings(Section):
+    """``[load]``: how rows are read that tables have already, while changes flow."""
+
+    parallel: int = Field(default=2, ge=1, le=32, description="Tables loaded at once, for each sink.")
+    chunk_seconds: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="How long the query of a chunk should take: its rows follow from that. No transaction of a load is open for longer.",
+    )
+    chunk_bytes: int = Field(
+        default=4 << 20,
+        ge=1 << 16,
+        le=1 << 28,
+        description="Bytes of row images in a chunk at most; each table that is being loaded may have two chunks in memory.",
+    )
+    max_rows_per_second: float | None = Field(
+        default=None, gt=0, description="Rows read in a second at most, for each sink; not given: as fast as it goes."
+    )
+    max_bytes_per_second: float | None = Field(default=None, gt=0, description="The same in bytes of row images.")
+    yield_seconds: Seconds = Field(
+        default=1.0, description="Loads pause while a change waits for longer than this to be delivered."
+    )
+
+
 class CaptureSettings(Section):
     """``[capture]``: what is captured besides the tables that ``forwarder migrate`` finds, and what the triggers keep of a change."""
 
@@ -211,6 +240,7 @@ class Settings(Section):
     capture: CaptureSettings = CaptureSettings()
     sink: list[SinkSettings] = Field(default=[])
     listen: ListenSettings = ListenSettings()
+    load: LoadSettings = LoadSettings()
     outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from forwarder.delivery.barriers import Barriers
@@ -167,8 +168,15 @@ class Buffer:
 
     def enter_again(self, packed: Packed) -> None:
         """Take over dead letters that are to be sent again. The position has passed them already."""
+        for record in chain(packed.records, packed.later):
+            record.was_set_aside = True
         self._isolate(packed.aside)
         self.schedule.extend(self._barriers_again.admit(packed))
+
+    def enter_read(self, packed: Packed) -> None:
+        """Take over rows that a load has read. They have a place among the changes of their table, but none in the position."""
+        self._isolate(packed.aside)
+        self.schedule.extend(self._barriers.admit(packed))
 
     def follow(self, record: Record) -> None:
         """Take over the next record of ``later``, of a page or of dead letters."""

@@ -23,6 +23,9 @@ class Routing(Streams, Protocol):
     def expect(self, tables: Iterable[CapturedTable]) -> None:
         """Look for the streams of these tables soon, so that a missing one is told before it is needed."""
 
+    def leave_all_but(self, tables: Iterable[CapturedTable]) -> None:
+        """Miss no streams but those of these tables: others had their names from tables that were renamed."""
+
     async def learn(self, tables: Iterable[CapturedTable]) -> None:
         """Look for the streams of these tables now, as far as they are not known. One that is missing is known then, too.
 

@@ -1,4 +1,4 @@
-"""The lanes that wait because the sink refuses their first record for good, and the operator wants no dead letters."""
+"""The lanes that wait because the sink refuses their first record for good, and the operator wants no dead letters; and what the state says of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ class HaltedLanes:
         # By `id()`, since a change and a dead letter made of it have the same seq.
         self._heads: dict[int, Record] = {}
 
-    def halt(self, heads: Sequence[Record]) -> None:
-        """The sink refuses these records for good."""
-        self._heads.update((id(head), head) for head in heads)
+    def refused(self, records: Sequence[Record], *, are_heads: bool) -> None:
+        """The sink refuses these records for good, and they wait: to keep their lanes in order (``are_heads``), or since it refuses all."""
+        if not are_heads:
+            self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
+            return
+        self._heads.update((id(head), head) for head in records)
         self._state.halt = self._reason
 
     def settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:

@@ -34,6 +34,8 @@ class Quarantine:
         self._metrics = metrics
         self.halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
+        # Of rows that a load has read, how many were dropped for their stream.
+        self.rows_stranded = 0
         self._in_a_row = 0
         # When the sink first accepted a record again after the last time it had refused so many.
         self._accepts_since = 0.0
@@ -47,9 +49,14 @@ class Quarantine:
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
     def strand(self, changes: Sequence[SetAside]) -> None:
-        """Set changes aside whose stream cannot be written to. They may be many, and the log has named the stream."""
-        self._waiting += changes
-        for change in changes:
+        """Set changes aside whose stream cannot be written to. They may be many, and the log has named the stream.
+
+        Rows that a load has read are dropped: as dead letters they would come behind changes that are newer. The load reads them again.
+        """
+        kept = [change for change in changes if not change.read]
+        self.rows_stranded += len(changes) - len(kept)
+        self._waiting += kept
+        for change in kept:
             self._metrics.set_aside(change.code)
 
     def admit(self, refused: Sequence[Rejection], *, accepted: int, began: float, now: float) -> Sequence[Record]:
@@ -72,6 +79,11 @@ class Quarantine:
                 self._in_a_row += not record.was_set_aside
                 self.isolate([record.set_aside(code=rejection.code, reason=rejection.reason)])
         return waiting
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether something was set aside that is not stored."""
+        return bool(self._waiting)
 
     def take(self) -> Sequence[SetAside]:
         """What was set aside since the last call. Whoever saves a position stores it first, or in the same transaction."""

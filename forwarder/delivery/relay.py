@@ -135,11 +135,18 @@ class Relay:
 
     async def deliver_again(self, packed: Packed) -> None:
         """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
-        for record in chain(packed.records, packed.later):
-            record.was_set_aside = True
         self._buffer.enter_again(packed)
         self.notify()
         await self.follow(packed.later)
+        await self.delivered(packed)
+
+    def offer_read(self, packed: Packed) -> None:
+        """Take over rows that a load has read, behind all that was offered. Ask ``packed`` when they are delivered."""
+        self._buffer.enter_read(packed)
+        self.notify()
+
+    async def delivered(self, packed: Packed) -> None:
+        """Wait until all of these are delivered or set aside."""
         while not packed.is_delivered:
             await self._changed.wait()
 
@@ -263,7 +270,7 @@ class Relay:
         accepted, now = len(records) - len(rejections), anyio.current_time()
         refused = self._quarantine.admit(sorted_out.final, accepted=accepted, began=began, now=now)
         if refused:
-            self._tell_refused(refused)
+            self._halted_lanes.refused(refused, are_heads=self._quarantine.halts_lanes)
         kept = chain(sorted_out.again, refused, sorted_out.divisible, *sorted_out.timed.values())
         self._settle(records, unsettled={id(record) for record in kept})
         for record in sorted_out.divisible:
@@ -272,13 +279,6 @@ class Relay:
         pauses = self._retries.pauses(sorted_out, refused=refused, offered=len(records), began=began, now=now)
         for seconds, waiting in pauses:
             tasks.start_soon(self._put_back_after, seconds, waiting)
-
-    def _tell_refused(self, records: Sequence[Record]) -> None:
-        """Show that these records are refused for good, and are not set aside."""
-        if self._quarantine.halts_lanes:
-            self._halted_lanes.halt(records)
-        else:
-            self._state.trouble = "the sink refuses records for good; see the log, and `forwarder dead-letters --help`"
 
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)

@@ -1,7 +1,8 @@
-"""The consumer: reads every shard of the stream with an ordinary AWS client."""
+"""The consumer: reads every shard of the stream with an ordinary AWS client. Latency is taken from the arrival times in the records."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,12 +12,13 @@ import anyio
 import msgspec
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from anyio.abc import TaskGroup
 
+from forwarder.consumer.reading.kinesis_calls import KinesisCalls
+from forwarder.consumer.reading.stored_record import StoredRecord
+from forwarder.consumer.reading.stream_reader import StreamReader
 from forwarder.demo.ledger import Arrival, Change
 
-# Kinesis allows five reads a second of one shard. Latency does not count this pause: it is taken from the arrival times in the records.
-_READ_INTERVAL_SECONDS = 0.25
+logger = logging.getLogger(__name__)
 
 # Keeps what the user has set up for AWS from the client of the demo.
 _NO_PROFILE = {
@@ -43,86 +45,58 @@ class _Record(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Record).decode
 
 
-def arrival(data: bytes, *, at: float, shard: str) -> Arrival:
+def arrival(stored: StoredRecord) -> Arrival:
     """What the audit needs of a record in the native format."""
-    record = _decode(data)
+    assert stored.arrived_at is not None
+    assert stored.shard is not None
+    record = _decode(stored.data)
     version = record.after.version if record.after else record.before.version + 1 if record.before else 0
     change = Change(record.table, tuple((record.key or {}).values()), record.op, version)
-    return Arrival(id=record.id, seq=record.seq, change=change, at=at, shard=shard, data=data)
+    return Arrival(
+        id=record.id,
+        seq=record.seq,
+        change=change,
+        at=stored.arrived_at.timestamp(),
+        shard=stored.shard,
+        data=stored.data,
+    )
 
 
 class Consumer:
     """Follows every shard of a stream from its first record on, and those into which it is split or merged."""
 
     def __init__(self, client: Any, stream: str, *, deliver: Callable[[Arrival], None]) -> None:
-        self._client = client
-        self._stream = stream
+        self._calls = KinesisCalls(client, stream, attempts=None, report=logger.warning)
         self._deliver = deliver
-        self._open: set[str] = set()
-        self._started: set[str] = set()
-        self._behind: set[str] = set()
+        self._delivered = 0
         self._arrived = anyio.Event()
-        self._caught_up = anyio.Event()
 
     async def run(self) -> None:
         """Read until cancelled."""
-        answer = await self._client.list_shards(StreamName=self._stream)
-        async with anyio.create_task_group() as tasks:
-            for shard in answer["Shards"]:
-                self._start(tasks, shard["ShardId"])
+        await StreamReader(self._calls, start="oldest", follow=True, deliver=self._take).run()
 
     async def next_arrivals(self) -> None:
         """Return when more records have come out."""
-        self._arrived = anyio.Event()
         await self._arrived.wait()
 
     async def caught_up(self) -> None:
-        """Return when every shard was read to its end, by a request that began after this call."""
-        self._behind = set(self._open)
-        self._caught_up = anyio.Event()
-        await self._caught_up.wait()
+        """Return when everything that the stream holds at the time of this call was read."""
+        held = 0
 
-    def _start(self, tasks: TaskGroup, shard: str) -> None:
-        if shard not in self._started:
-            self._started.add(shard)
-            self._open.add(shard)
-            tasks.start_soon(self._follow, tasks, shard)
+        def count(records: Sequence[StoredRecord]) -> None:
+            nonlocal held
+            held += len(records)
 
-    async def _follow(self, tasks: TaskGroup, shard: str) -> None:
-        iterator = await self._first_iterator(shard)
-        children: Sequence[dict[str, Any]] = ()
-        while iterator:
-            behind = self._behind
-            answer = await self._client.get_records(ShardIterator=iterator)
-            self._take(shard, answer["Records"])
-            if answer["MillisBehindLatest"] == 0:
-                self._at_end(shard, behind)
-            iterator, children = answer.get("NextShardIterator"), answer.get("ChildShards", ())
-            await anyio.sleep(_READ_INTERVAL_SECONDS)
-        self._open.discard(shard)
-        for child in children:
-            # A child of a merge is begun when both of its parents have been read to the end: older records of a key are in one of them.
-            if self._open.isdisjoint(child["ParentShards"]):
-                self._start(tasks, child["ShardId"])
+        await StreamReader(self._calls, start="oldest", follow=False, deliver=count).run()
+        while self._delivered < held:
+            await self.next_arrivals()
 
-    async def _first_iterator(self, shard: str) -> str | None:
-        answer = await self._client.get_shard_iterator(
-            StreamName=self._stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-        )
-        iterator: str | None = answer["ShardIterator"]
-        return iterator
-
-    def _take(self, shard: str, records: Sequence[dict[str, Any]]) -> None:
+    def _take(self, records: Sequence[StoredRecord]) -> None:
         for record in records:
-            at = record["ApproximateArrivalTimestamp"].timestamp()
-            self._deliver(arrival(record["Data"], at=at, shard=shard))
-        if records:
-            self._arrived.set()
-
-    def _at_end(self, shard: str, behind: set[str]) -> None:
-        behind.discard(shard)
-        if not behind and behind is self._behind:
-            self._caught_up.set()
+            self._deliver(arrival(record))
+        self._delivered += len(records)
+        self._arrived.set()
+        self._arrived = anyio.Event()
 
 
 @asynccontextmanager

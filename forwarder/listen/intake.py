@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
+from forwarder.events import Event
 from forwarder.health import ServiceState
 from forwarder.listen.record_maker import RecordMaker
 from forwarder.listen.table_filter import TableFilter
@@ -19,13 +21,20 @@ from forwarder.logs import Throttled
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
-from forwarder.outbox.position import Position
+from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.transactions import Transactions
 
 # A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
 OVERSIZED_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Somebody who is shown all changes of the pages that are taken, before they are handed to the relay."""
+
+    def see(self, events: Iterable[Event]) -> None:
+        """The sink takes these."""
 
 
 class Intake:
@@ -63,6 +72,40 @@ class Intake:
         self._transactions = Transactions()
         # Whether a page is being read for this sink alone.
         self._is_reading = False
+        # Held while a page is handed to the relay, and by whoever puts something of their own between two pages.
+        self.turn = anyio.Lock()
+        self._observers: list[Observer] = []
+        self._has_taken = anyio.Event()
+        # When everything that was read was taken, the last time that somebody has asked.
+        self._at_head = anyio.current_time()
+
+    @property
+    def taken(self) -> Position:
+        """Up to here all changes are with the relay."""
+        return self._taken
+
+    def behind_seconds(self) -> float:
+        """How long there have been changes that were read, or can be, and are not taken."""
+        if self._feed.is_head(self._taken):
+            self._at_head = anyio.current_time()
+        return anyio.current_time() - self._at_head
+
+    def show(self, observer: Observer) -> None:
+        """Show what is taken from now on."""
+        self._observers.append(observer)
+
+    def hide(self, observer: Observer) -> None:
+        """Show it no more."""
+        self._observers = [other for other in self._observers if other is not observer]
+
+    async def reaches(self, snapshot: Snapshot) -> None:
+        """Wait until every change that the snapshot sees is taken."""
+        while snapshot.is_after(self._taken.delivered):
+            await self._has_taken.wait()
+
+    async def moved(self) -> None:
+        """Wait until another page is taken."""
+        await self._has_taken.wait()
 
     async def run(self) -> None:
         """Take changes as they come, until cancelled. Where one is too large, and the policy is to stop, try it again every few seconds.
@@ -129,6 +172,15 @@ class Intake:
         Raises:
             Oversized: a change is too large, and the policy is to stop. Nothing of the page is taken.
         """
+        async with self.turn:
+            for observer in self._observers:
+                observer.see(page.events)
+            await self._hand_over(page)
+        self._has_taken.set()
+        self._has_taken = anyio.Event()
+        self.behind_seconds()
+
+    async def _hand_over(self, page: Page) -> None:
         wants = self._wants
         events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:

@@ -8,63 +8,31 @@ from dataclasses import dataclass
 
 import anyio
 
-from forwarder.config.settings import Settings, SinkSettings
-from forwarder.config.sink_url import KinesisTarget, SinkUrl
-from forwarder.config.table_mappings.table_mappings import TableMappings
-from forwarder.database.server_identity import database_name, server_of
-from forwarder.delivery.buffer import MemoryLimits
 from forwarder.delivery.destination import Destination
-from forwarder.delivery.lease import Lease
-from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.relay import Relay
-from forwarder.delivery.tenure import Tenure
-from forwarder.delivery.uptime import uptime_seconds
-from forwarder.health import Phase, ServiceState
-from forwarder.listen.absent_columns import AbsentColumns
+from forwarder.health import Phase
 from forwarder.listen.bodies import Images
 from forwarder.listen.candidacy import lead
 from forwarder.listen.checkpoints import Checkpoints
+from forwarder.listen.database_side import DatabaseSide, database_side
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
-from forwarder.listen.leader_session import LeaderSession
-from forwarder.listen.mappings_check import MappingsCheck
+from forwarder.listen.load_channel import LoadChannel
+from forwarder.listen.load_report import LoadReport
+from forwarder.listen.loader import Loader, loader
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
 from forwarder.listen.revival import Revival
+from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.table_filter import table_filter
 from forwarder.listen.table_moves import TableMoves
 from forwarder.listen.watchdog import Watchdog
-from forwarder.metrics import SinkMetrics
-from forwarder.outbox.source import Inflow, Source
-from forwarder.outbox.survey import Survey
+from forwarder.load.pacing import RateLimit
+from forwarder.outbox.source import Source
 from forwarder.records.formats.catalogue import leaves_out
-from forwarder.records.formats.encoder import Provenance
-from forwarder.store import history
-from forwarder.store.positions import Newcomers, Positions
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkSetup:
-    """What is the same for every tenure of one sink in this process."""
-
-    database_url: str
-    sink: SinkSettings
-    # Its URL, parsed.
-    sink_url: SinkUrl
-    settings: Settings
-    # The sink's part of what the process may have in memory.
-    memory: MemoryLimits
-    state: ServiceState
-    metrics: SinkMetrics
-    newcomers: Newcomers
-    survey: Survey
-    # The names that records have, if they are others than the database's.
-    mappings: TableMappings | None = None
-    # Of the file that they are from; shared by all sinks.
-    mappings_check: MappingsCheck | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +47,7 @@ class Leader:
     redelivery: Redelivery
     # None, if the sink has but one stream.
     revival: Revival | None
+    loader: Loader
 
     async def serve(self) -> None:
         """Send what is in memory, save the position and look after the sink, until cancelled.
@@ -98,9 +67,14 @@ class Leader:
             if self.revival:
                 tasks.start_soon(self.revival.run)
 
-    async def listen(self) -> None:
-        """Move changes into memory as they come, until cancelled."""
-        await self.intake.run()
+    async def listen(self, *, until_loaded: bool = False) -> None:
+        """Move changes into memory as they come, and load rows, until cancelled; with ``until_loaded``, until no load is left to be done."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.intake.run)
+            tasks.start_soon(self.loader.run)
+            if until_loaded:
+                await self.loader.idle()
+                tasks.cancel_scope.cancel()
 
     async def deliver_all(self) -> None:
         """Move the changes there are now, dead letters that are due too, and wait until they are delivered."""
@@ -119,19 +93,6 @@ class Leader:
             logger.warning("stopped before all was delivered; the rest will be sent after the next start")
         await self.checkpoints.save()
         logger.info("stopped", extra={"last_seq": self.relay.position.last_seq})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSide:
-    """The database's side of a leader: its own session, and what it shares with the leaders of other sinks."""
-
-    session: LeaderSession
-    # Where changes are read from; shared.
-    inflow: Inflow
-    provenance: Provenance
-    positions: Positions
-    tenure: Tenure
-    absent_columns: AbsentColumns
 
 
 async def begin(
@@ -156,50 +117,12 @@ async def begin(
         stands_by=not once,
     )
     await stack.enter_async_context(destination.sink.opened())
-    database = await _database_side(stack, setup, session, source, region=destination.region)
+    database = await database_side(stack, setup, session, source, region=destination.region)
     leader = _assemble(setup, destination, database)
     if leader.revival:
         await leader.revival.prepare()
     _announce(setup, database, once=once)
     return leader
-
-
-async def _database_side(
-    stack: AsyncExitStack, setup: SinkSetup, session: LeaderSession, source: Source, *, region: str | None
-) -> DatabaseSide:
-    server = await server_of(session.connection, url=setup.database_url)
-    entered = await history.identify(session.connection, server)
-    inflow = await stack.enter_async_context(source.joined(server, history_stamp=entered.stamp))
-    positions = Positions(
-        session.connection,
-        sink=setup.sink.name,
-        history_stamp=entered.stamp,
-        newcomers=setup.newcomers,
-        tell_lost=setup.metrics.lost,
-    )
-    tenure = await _tenure(setup, positions)
-    absent_columns = AbsentColumns(setup.sink.name, setup.sink_url.partition_key, table_filter(setup.sink.tables))
-    captured = [table for table, _ in inflow.registry.tables.values()]
-    await absent_columns.look(session.connection, captured)
-    if setup.mappings_check:
-        await setup.mappings_check.look(session.connection, captured)
-    database = await database_name(session.connection)
-    return DatabaseSide(
-        session=session,
-        inflow=inflow,
-        provenance=Provenance(origins=entered.origins, database=database, region=region),
-        positions=positions,
-        tenure=tenure,
-        absent_columns=absent_columns,
-    )
-
-
-async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
-    # Loading the position is the first proof of the leadership. The lease counts from before it is asked for.
-    lease = Lease(asked_at=uptime_seconds())
-    position = await positions.load(start=setup.sink.start)
-    quarantine = Quarantine(setup.metrics, halts_lanes=_halts_lanes(setup.sink_url))
-    return Tenure(position=position, ahead=positions.ahead, lease=lease, quarantine=quarantine)
 
 
 def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide) -> Leader:
@@ -249,6 +172,18 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             redelivery=redelivery,
             checkpoints=checkpoints,
         )
+    channel = LoadChannel(
+        settings=setup.settings.load,
+        inflow=inflow,
+        intake=intake,
+        relay=relay,
+        maker=maker,
+        checkpoints=checkpoints,
+        quarantine=tenure.quarantine,
+        state=setup.state,
+        row_rate=RateLimit(setup.settings.load.max_rows_per_second),
+        byte_rate=RateLimit(setup.settings.load.max_bytes_per_second),
+    )
     return Leader(
         setup=setup,
         destination=destination,
@@ -257,6 +192,15 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         checkpoints=checkpoints,
         redelivery=redelivery,
         revival=revival,
+        loader=loader(
+            setup.settings,
+            session,
+            database.positions,
+            channel,
+            database_url=setup.database_url,
+            sink=setup.sink,
+            report=LoadReport(setup.state, setup.metrics),
+        ),
     )
 
 
@@ -271,10 +215,6 @@ def _record_maker(setup: SinkSetup, destination: Destination, database: Database
         mappings=setup.mappings,
         hash_key_of=hash_keys(setup.sink.shards),
     )
-
-
-def _halts_lanes(sink_url: SinkUrl) -> bool:
-    return isinstance(sink_url.target, KinesisTarget) and sink_url.target.on_poison == "halt-lane"
 
 
 def _announce(setup: SinkSetup, database: DatabaseSide, *, once: bool) -> None:

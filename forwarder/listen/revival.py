@@ -131,7 +131,9 @@ class Revival:
             self._note_tables()
 
     def _note_tables(self) -> None:
-        self._moves.note(table for table in self._tables if self._moves.knows(table) or self._wants(table))
+        tables = [table for table in self._tables if self._moves.knows(table) or self._wants(table)]
+        self._moves.note(tables)
+        self._streams.leave_all_but(tables)
 
     @property
     def _tables(self) -> list[CapturedTable]:

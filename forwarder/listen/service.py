@@ -20,9 +20,9 @@ from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
 from forwarder.listen.contradictions import Contradictions
 from forwarder.listen.hash_keys import hash_keys
-from forwarder.listen.leader import SinkSetup
 from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import require_order
+from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
@@ -99,8 +99,8 @@ class Service:
         for worker in self._workers:
             worker.stop()
 
-    async def run(self, *, once: bool = False) -> None:
-        """Deliver until stopped; with ``once``, until all there is now is delivered.
+    async def run(self, *, once: bool = False, load_only: bool = False) -> None:
+        """Deliver until stopped; with ``once``, until all there is now is delivered; with ``load_only``, until no load is left to be done.
 
         Raises:
             Refused, Misconfigured: something that waiting cannot mend; of several sinks, only if it is so for all, or with ``once``.
@@ -125,15 +125,15 @@ class Service:
                 )
                 async with anyio.create_task_group() as tasks:
                     for worker in self._workers:
-                        tasks.start_soon(self._deliver, worker, source, once)
+                        tasks.start_soon(self._deliver, worker, source, once, load_only)
         if once and self._refused:
             raise next(iter(self._refused.values()))
 
-    async def _deliver(self, worker: SinkWorker, source: Source, once: bool) -> None:  # noqa: FBT001 - start_soon
+    async def _deliver(self, worker: SinkWorker, source: Source, once: bool, load_only: bool) -> None:  # noqa: FBT001 - start_soon
         """Keep one sink going. Whatever is wrong with it, it is tried again as long as another sink is served."""
         while True:
             try:
-                await worker.run(source, once=once)
+                await worker.run(source, once=once, load_only=load_only)
                 return
             except ForwarderError as error:
                 self._refused[worker.sink_name] = error

@@ -13,7 +13,7 @@ from forwarder.delivery.destination import Destination
 from forwarder.errors import ForwarderError, Gone, Refused, Unavailable, plain_errors
 from forwarder.health import Phase
 from forwarder.listen import leader
-from forwarder.listen.leader import SinkSetup
+from forwarder.listen.sink_setup import SinkSetup
 from forwarder.outbox.source import Source
 from forwarder.sinks.factory import NewDestination, open_sink
 
@@ -43,8 +43,8 @@ class SinkWorker:
         if self._interruptible_scope:
             self._interruptible_scope.cancel()
 
-    async def run(self, source: Source, *, once: bool = False) -> None:
-        """Deliver until stopped; with ``once``, until all there is now is delivered.
+    async def run(self, source: Source, *, once: bool = False, load_only: bool = False) -> None:
+        """Deliver until stopped; with ``once``, until all there is now is delivered; with ``load_only``, until no load is left to be done.
 
         Waits for a database and a stream that do not answer yet. Once it has been delivering, it retries everything, until stopped: if the
         position cannot be saved then, the log says so, and the next leader goes on from the one before.
@@ -59,7 +59,7 @@ class SinkWorker:
                 began = anyio.current_time()
                 try:
                     with plain_errors():
-                        await self._serve(source, new_destination(), once=once)
+                        await self._serve(source, new_destination(), once=once, load_only=load_only)
                     return
                 except ForwarderError as error:
                     self._report_lost_tenure(str(error))
@@ -103,8 +103,8 @@ class SinkWorker:
         # many new objects, however many megabytes the circles hold, and in a quiet hour there are no new ones.
         gc.collect()
 
-    async def _serve(self, source: Source, destination: Destination, *, once: bool) -> None:
-        """Lead until stopped, or until all is delivered with ``once``.
+    async def _serve(self, source: Source, destination: Destination, *, once: bool, load_only: bool) -> None:
+        """Lead until stopped, or until all is delivered with ``once``, or loaded with ``load_only``.
 
         Raises:
             Unavailable: a connection is lost, and the leadership with it; what is in memory will be read again.
@@ -119,7 +119,7 @@ class SinkWorker:
                 tasks.start_soon(current.serve)
                 try:
                     with self._interruptible(), plain_errors():
-                        await (current.deliver_all() if once else current.listen())
+                        await (current.deliver_all() if once else current.listen(until_loaded=load_only))
                 except Refused:
                     # Delivery stops before a change that cannot be sent. What is before it is delivered and saved.
                     await current.finish()

@@ -67,7 +67,7 @@ class WholeBodies:
         if body.is_too_large:
             return None
         whole = await body.with_images()
-        if self._max_values and _values(whole) > self._max_values:
+        if self._max_values and values_of(whole) > self._max_values:
             return None
         try:
             return len(await body.made(whole))
@@ -150,7 +150,7 @@ class WholeBody(msgspec.Struct):
         return b"".join(parts)
 
 
-def _values(event: Event) -> int:
+def values_of(event: Event) -> int:
     """About how many values the images have: as many as they have commas, and those in strings on top."""
     return sum(image.count(",") for image in (event.before, event.after) if image)
 

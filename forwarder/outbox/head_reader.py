@@ -29,6 +29,7 @@ class HeadReader:
         self._outbox = outbox
         self._feed = feed
         self._floor_seq = feed.head.floor_seq
+        self._reading = anyio.Lock()
 
     def raise_floor(self, floor_seq: int) -> None:
         """Use this floor for the snapshots that are taken from now on, if it is higher than the one before."""
@@ -69,8 +70,20 @@ class HeadReader:
             await doorbell.wait(seconds)
         await doorbell.disarm()
 
+    async def look(self) -> None:
+        """Read what is new without waiting for the doorbell: somebody needs the head to be beyond what is committed now.
+
+        Raises:
+            Unavailable: the connection is lost.
+        """
+        await self._read()
+
     async def _read(self) -> int:
         """Read what is new. Returns how many changes that was; ``MANY_CHANGES`` if they were more than a page."""
+        async with self._reading:
+            return await self._read_alone()
+
+    async def _read_alone(self) -> int:
         head = self._feed.head
         page = await self._outbox.drain(head, floor_seq=self._floor_seq)
         if page is None:

@@ -19,11 +19,13 @@ import msgspec
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Unavailable
-from forwarder.events import Event
+from forwarder.events import CapturedTable, Event
 from forwarder.outbox import transaction_counts
+from forwarder.outbox.columns import unknown_columns
 from forwarder.outbox.commit_times import CommitTimes
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.outbox.floors import read_floor
+from forwarder.outbox.keys import ReadKey
 from forwarder.outbox.position import NOTHING, Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.outbox.transactions import Count, Transactions
@@ -148,6 +150,28 @@ class Outbox:
         """Notice which tables were renamed. Changes that were read before keep the old name."""
         async with self._our_turn() as connection:
             await self._registry.refresh(connection)
+
+    async def table(self, table_id: int) -> tuple[CapturedTable, ReadKey] | None:
+        """A captured table as it is called now, and what reads the key out of an image of its rows; None if it is not captured any more."""
+        if table_id not in self._registry.tables:
+            await self.look_up_names()
+        return self._registry.tables.get(table_id)
+
+    async def partition(self, table: CapturedTable, relation: int) -> str | None:
+        """The name of the partition with this oid; None if it is the table itself, or was dropped."""
+        if relation == table.relation:
+            return None
+        async with self._our_turn() as connection:
+            await self._registry.learn(connection, [(None, None, None, table.id, relation)])
+        return self._registry.partition(table, relation)
+
+    async def learn_columns(self, rows: Sequence[Event]) -> None:
+        """Look up columns that the images of these rows of a table have and the registry does not know, if a format asks for columns."""
+        if self._registry.with_columns and (unknown := unknown_columns(rows)):
+            async with self._our_turn() as connection:
+                await self._registry.learn_columns(connection, unknown)
+            for event in rows:
+                event.table, _ = self._registry.tables[event.table.id]
 
     async def here(self) -> Position:
         """A position that sees everything that is committed now."""

@@ -122,6 +122,7 @@ async def _columns(connection: Connection, table_ids: Sequence[int] | None) -> M
 
 
 def _table(row: asyncpg.Record, columns: tuple[Column, ...]) -> CapturedTable:
+    migrated_as = row["migrated_schema"], row["migrated_name"]
     return CapturedTable(
         id=row["id"],
         relation=row["relation"],
@@ -130,4 +131,5 @@ def _table(row: asyncpg.Record, columns: tuple[Column, ...]) -> CapturedTable:
         key_columns=tuple(column.names for column in _KEY_COLUMNS.decode(row["key_columns"])),
         before_image=row["before_image"],
         columns=columns,
+        migrated_as=None if migrated_as == (row["schema"], row["name"]) else migrated_as,
     )

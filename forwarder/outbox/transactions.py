@@ -61,6 +61,8 @@ class Transactions:
 
     def unknown(self, txids: Iterable[int]) -> list[int]:
         """Which of these have to be counted before their changes can be numbered, each once."""
+        if not self:
+            return list(set(txids))
         return [txid for txid in set(txids) - self._counts.keys() if txid > self._doubtful_txid]
 
     def doubt(self, newest_txid: int) -> None:

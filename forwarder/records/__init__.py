@@ -1,6 +1,6 @@
 """From a change to the bytes of a record and its partition key.
 
-* ``Record``, ``SetAside``, ``Attachment``, ``Body``, ``Lane`` in ``record``: what a sink is given
+* ``Record``, ``SetAside``, ``Attachment``, ``Body``, ``Stretch`` in ``record``: what a sink is given
 * ``Packer``, ``Packed`` in ``packing``: turns events into records that fit
 * ``chooser`` in ``partition_key``: the partition keys of events
 * ``Origins`` in ``origins``: what the ids of changes begin with

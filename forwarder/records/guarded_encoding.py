@@ -19,22 +19,22 @@ logger = logging.getLogger(__name__)
 
 
 def encoded(encode: Encoder, events: Sequence[Event]) -> tuple[list[bytes], Mapping[int, str]]:
-    """The bytes of all events, in their order; and by the seqs of those that cannot be encoded, whose bytes are empty, why not."""
+    """The bytes of all events, in their order; and by the places of those that cannot be encoded, whose bytes are empty, why not."""
     try:
         return encode(events), {}
     except Exception:  # noqa: BLE001 - whatever it is, only one of the events is at fault
         failed: dict[int, str] = {}
-        return [_one(encode, event, failed) for event in events], failed
+        return [_one(encode, event, place, failed) for place, event in enumerate(events)], failed
 
 
-def _one(encode: Encoder, event: Event, failed: dict[int, str]) -> bytes:
+def _one(encode: Encoder, event: Event, place: int, failed: dict[int, str]) -> bytes:
     try:
         [data] = encode([event])
     except Exception as error:  # noqa: BLE001
-        failed[event.seq] = complaint(error)
+        failed[place] = complaint(error)
         logger.error(
             "a change cannot be encoded and is set aside: please report this",
-            extra={"seq": event.seq, "table": event.table.qualified_name, "error": failed[event.seq]},
+            extra={"seq": event.seq, "table": event.table.qualified_name, "error": failed[place]},
         )
         return b""
     return data

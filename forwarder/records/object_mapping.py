@@ -40,13 +40,14 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
 def key_of(mapping: ObjectMapping, event: Event) -> str | None:
     """The partition key of an event by its table's mapping.
 
-    None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute. Empty: the attribute is null.
+    None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute, or is of no transaction, as what a
+    load has read. Empty: the attribute is null.
     """
     match mapping.partition_key_type:
         case "schema-table":
             return event.table.qualified_name
         case "transaction-id":
-            return f"{event.txid}"
+            return f"{event.txid}" if event.txid else None
         case "constant":
             return mapping.partition_key_name
         case "attribute-name":

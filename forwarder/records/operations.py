@@ -5,6 +5,7 @@ OPERATIONS = {
     b"U": "update",
     b"D": "delete",
     b"R": "read",
+    b"L": "load",
     b"T": "truncate",
     b"G": "gap",
     b"E": "event",

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from forwarder.events import Event
+
 _LAST_SEQ = (1 << 63) - 1
 
 
@@ -47,3 +49,12 @@ class Origins:
     def name_of(self, seq: int) -> str:
         """What the id of this change begins with."""
         return self.around(seq).name
+
+    def id_of(self, event: Event) -> str:
+        """The id of a record: the same over every re-send, and that of no other.
+
+        ``7301…-16384/0000000000000384`` of a change, with its seq; ``7301…-16384/load/7/9f86d081884c7d65`` of a row that load 7 has read.
+        """
+        if reading := event.reading:
+            return f"{self.newest_first[0].name}/load/{reading.load}/{reading.name}"
+        return f"{self.name_of(event.seq)}/{event.seq:016x}"

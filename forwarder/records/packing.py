@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import count
 from operator import attrgetter
 from typing import Protocol
 
@@ -29,7 +30,7 @@ from forwarder.records.formats.encoder import Encoder
 from forwarder.records.guarded_encoding import NOT_ENCODED, encoded
 from forwarder.records.origins import Origins
 from forwarder.records.partition_key import Chooser
-from forwarder.records.record import Attachment, Body, Record, SetAside, Stretch
+from forwarder.records.record import Attachment, Body, HeldBody, Record, SetAside, Stretch
 from forwarder.records.stretches import by_table, whole
 
 # A partition key has 256 characters at most, of up to four bytes.
@@ -121,6 +122,7 @@ class Packer:
         self._streams = streams
         self._hash_key_of = hash_key_of
         self._cut = by_table if has_barriers else whole
+        self._rows_read = count(1)
         # The sink whose dead letters the events are; None: they are in the outbox.
         self._letters_of: str | None = None
 
@@ -138,11 +140,14 @@ class Packer:
         Raises:
             Oversized: an event is too large, and the policy is to stop; it is the first such one.
         """
-        seqs = [event.seq for event in events]
+        seqs = self._numbers_of(events)
         stretches, undelivered = self._cut(events, seqs)
         data, failed = encoded(self._encode, events)
         places = map(_INDEX, events), map(_COUNT, events)
         records = list(map(Record, seqs, self._choose_key(events), data, undelivered, *places))
+        if events and events[0].reading:
+            for event, record in zip(events, records, strict=True):
+                record.read = event
         if self._streams or self._hash_key_of:
             self._place(events, records)
         if any_stored:
@@ -152,6 +157,12 @@ class Packer:
         elif all(data) and max(map(len, data), default=0) <= self._limits.max_record_bytes - MAX_KEY_BYTES:
             return Packed(records=records, stretches=stretches)
         return self._fit(events, records, stretches, failed)
+
+    def _numbers_of(self, events: Sequence[Event]) -> Sequence[int]:
+        """What the records are known by until they are delivered: the seqs of changes; of rows that were read, which share one, numbers below 0."""
+        if events and events[0].reading:
+            return [-next(self._rows_read) for _ in events]
+        return [event.seq for event in events]
 
     def _place(self, events: Sequence[Event], records: Sequence[Record]) -> None:
         """Say which stream, and which part of it, the records are for."""
@@ -168,12 +179,12 @@ class Packer:
         stretches: Sequence[Stretch],
         failed: Mapping[int, str],
     ) -> Packed:
-        """Keep the records that there are, and that fit or can be made to. ``failed``: by seq, why an event could not be encoded."""
+        """Keep the records that there are, and that fit or can be made to. ``failed``: by place, why an event could not be encoded."""
         fitting: list[Record] = []
         aside: list[SetAside] = []
         untold = 0
-        for event, record in zip(events, records, strict=True):
-            if (reason := failed.get(record.seq)) and not record.body:
+        for place, (event, record) in enumerate(zip(events, records, strict=True)):
+            if (reason := failed.get(place)) and not record.body:
                 record.undelivered.remove(record.seq)
                 aside.append(record.set_aside(code=NOT_ENCODED, reason=reason))
                 continue
@@ -224,8 +235,7 @@ class Packer:
             and (body := record.body or self._left_behind(event, record))
             and not body.is_too_large
         ):
-            origin = self._origins.name_of(event.seq)
-            key = f"{self._oversize.prefix}{event.table.qualified_name}/{origin}/{event.seq:016x}.json"
+            key = f"{self._oversize.prefix}{event.table.qualified_name}/{self._origins.id_of(event)}.json"
             attachment = Attachment(self._oversize.bucket, key, body)
             stored_at = f"s3://{self._oversize.bucket}/{key}"
             pointer = self._again(
@@ -244,7 +254,12 @@ class Packer:
         return record
 
     def _left_behind(self, event: Event, record: Record) -> Body | None:
-        """A body for a record that is in memory whole: its images can be read from the database again. None if it has no images."""
+        """A body for a record that is in memory whole: its images can be read from the database again. None if it has no images.
+
+        Not so those of a row that a load has read, which is in no outbox: that one stays in memory.
+        """
+        if event.reading:
+            return HeldBody(record.data)
         sizes = Sizes(len(record.data), len(record.data))
         stored = Stored(_bytes(event.before), _bytes(event.after), self._letters_of, sizes)
         data = self._encode_stored(replace(event, before=None, after=None, stored=stored))
@@ -253,7 +268,7 @@ class Packer:
     def _again(self, record: Record, event: Event) -> Record:
         """The record anew, after its event was changed by the policy."""
         again = Record(record.seq, record.partition_key, b"", record.undelivered, record.index, record.count)
-        again.stream, again.hash_key = record.stream, record.hash_key
+        again.stream, again.hash_key, again.read = record.stream, record.hash_key, record.read
         self._fill(again, event)
         return again
 

@@ -1,8 +1,7 @@
-"""What a sink is given of a change, a ``Record``; and what it belongs to: a stretch of its page, and the lane of its partition key."""
+"""What a sink is given of a change, a ``Record``; and the stretch of its page that it belongs to, a ``Stretch``."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -11,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from forwarder.errors import Torn
+from forwarder.events import Event
 
 
 class Body(Protocol):
@@ -37,6 +37,26 @@ class Body(Protocol):
         """
 
 
+class HeldBody(msgspec.Struct, frozen=True, gc=False):
+    """Data that is in memory, where a ``Body`` is asked for."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of it."""
+        return len(self.data)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Never."""
+        return False
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """All of it, as one part."""
+        yield self.data
+
+
 class Attachment(msgspec.Struct, frozen=True, gc=False):
     """An object that has to be in S3 before the record that points to it is sent: the whole of a record that was too large."""
 
@@ -47,8 +67,9 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, gc=False):
-    """One change as a sink is given it."""
+    """One change, or one row that was read, as a sink is given it."""
 
+    # Of a row that was read: a number below 0, of its own.
     seq: int
     # Decides its shard, and with which other records it is kept in order.
     partition_key: str
@@ -66,12 +87,15 @@ class Record(msgspec.Struct, gc=False):
     body: Body | None = None
     # Whether it is a dead letter that is sent again.
     was_set_aside: bool = False
-    # Its lane, while it is at the head of that.
-    lane: Lane | None = None
+    # While it is at the head of its lane: the records behind it, in order; None until there was one. No deque: most lanes are short, and a deque
+    # takes 760 bytes and 0.6 µs to make and free. The first record of a list is taken out in 2 µs where 20,000 are behind it.
+    behind: list[Record] | None = None
     # The stream it is for, where the sink has one for each table.
     stream: str = ""
     # What decides its shard in place of the partition key (`ExplicitHashKey`), where the sink's `shards` name its table.
     hash_key: int | None = None
+    # Of a row that a load has read: the event. No outbox has it, so the dead letter that it may become is made of this.
+    read: Event | None = None
 
     @property
     def size(self) -> int:
@@ -93,6 +117,7 @@ class Record(msgspec.Struct, gc=False):
             reason=reason,
             index=self.index,
             count=self.count,
+            read=self.read,
         )
 
 
@@ -103,22 +128,8 @@ class Stretch(msgspec.Struct, gc=False):
     table: int
     # The seqs of its changes that are not delivered yet.
     undelivered: set[int]
-    # True of TRUNCATE, gap and schema: these keep their place among the changes of the table's rows.
+    # True of TRUNCATE, gap, schema, and a load's beginning and end: these keep their place among the changes of the table's rows.
     is_barrier: bool = False
-
-
-class Lane(msgspec.Struct, gc=False):
-    """The records of one partition key that are kept in order (``forwarder.delivery.schedules.lanes``).
-
-    It does not refer to its head, which refers to it: there are no cycles, so the garbage collector need not track it (``gc=False``).
-    """
-
-    # The shard that its records are predicted to go to; None until somebody has looked.
-    shard: str | None
-    # The records behind the head, in order; None until there was one.
-    behind: deque[Record] | None = None
-    # The explicit hash key of its first record. Where two tables share a partition key, others may have another.
-    hash_key: int | None = None
 
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -135,6 +146,8 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # Its place in its transaction, as in its record.
     index: int = 1
     count: int | None = 1
+    # The row, if a load has read it.
+    read: Event | None = None
 
 
 async def whole(body: Body) -> bytes:

@@ -21,6 +21,7 @@ from forwarder.config.table_mappings.rules import BeforeImageDefinition
 from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.events import CapturedTable, Column, Event, Stored
 from forwarder.json_members import members, written
+from forwarder.records.excluded_columns import mapping_of
 from forwarder.records.partition_key import Chooser
 from forwarder.records.relabel import Relabel
 
@@ -69,7 +70,7 @@ class Renames:
     def _of(self, table: CapturedTable) -> _Renamed | None:
         if table not in self._tables:
             found = self._tables[table] = _renamed(table, self._mappings)
-            mapping = self._mappings.object_mapping(table.schema, table.name)
+            mapping = mapping_of(self._mappings, table)
             if found and mapping:
                 mapping = mapping.renamed(self._mappings.names(table.schema, table.name).column, found.old_names)
             self._object_mappings[found.table if found else table] = mapping
@@ -84,6 +85,8 @@ class _Renamed:
     def __init__(self, table: CapturedTable, names: TableNames, before_image: BeforeImageDefinition | None) -> None:
         self.columns = Relabel(names.column) if names.renames_columns else None
         self._old_values = before_image and Relabel(lambda name: before_image.name(names.column(name)))
+        # In each image that has a column of such a name, and in few others.
+        self._sign = before_image.sign if before_image else ""
         self._only_key = before_image is not None and before_image.column_filter == "pk-only"
         self.table = msgspec.structs.replace(
             table,
@@ -112,7 +115,7 @@ class _Renamed:
             named.extra = event.extra and self._extra(event.extra, self.columns.name)
             named.stored = event.stored and _relabelled(event.stored, relabel)
         if self._old_values and named.after and (old := self._old(event)):
-            named.after = _joined(named.after, self._old_values.image(old))
+            named.after = self._joined(named.after, self._old_values.image(old))
         return named
 
     def _old(self, event: Event) -> str | None:
@@ -120,6 +123,18 @@ class _Renamed:
         if event.op == b"I":
             return event.moved
         return (event.key if self._only_key else event.before) if event.op == b"U" else None
+
+    def _joined(self, image: str, old_values: str) -> str:
+        """The members of both objects in one.
+
+        A column counts over an old value that would get its name: it was added since `forwarder migrate`, which refuses such names.
+        """
+        if self._sign in image:
+            row = members(image)
+            old_values = written({name: value for name, value in members(old_values).items() if name not in row})
+        if "{}" in (image, old_values):
+            return old_values if image == "{}" else image
+        return f"{image[:-1]},{old_values[1:]}"
 
     def _extra(self, extra: str, column: Callable[[str], str]) -> str:
         found = members(f"{{{extra}}}")
@@ -135,11 +150,6 @@ def _relabelled(stored: Stored, relabel: Callable[[str], str]) -> Stored:
     return msgspec.structs.replace(
         stored, before_columns=before and relabel(before), after_columns=after and relabel(after)
     )
-
-
-def _joined(image: str, other: str) -> str:
-    """The members of both objects in one."""
-    return other if image == "{}" else image if other == "{}" else f"{image[:-1]},{other[1:]}"
 
 
 def _renamed_columns(columns: Sequence[Column], new_name: Callable[[str], str]) -> tuple[Column, ...]:

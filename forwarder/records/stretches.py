@@ -1,7 +1,8 @@
 """Cuts the changes of a page into stretches, so that a TRUNCATE can be kept in its place among the changes of its table. Pure.
 
-A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap, schema), a barrier. Example: a page has, in
-order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an insert into a and an update of b. That makes four:
+A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap, schema, a load's beginning or end), a
+barrier. Example: a page has, in order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an insert into a and an update of
+b. That makes four:
 
 1. of a: both updates
 2. of b: the insert and the update
@@ -22,7 +23,7 @@ from forwarder.events import CapturedTable, Event
 from forwarder.records.record import Stretch
 
 # The operations that concern every row of their table: see `Event.op`.
-TABLE_WIDE = frozenset((b"T", b"G", b"S"))
+TABLE_WIDE = frozenset((b"T", b"G", b"S", b"L"))
 
 # The stretches in the order of their first changes; and for each change the `undelivered` of its stretch.
 Cut = tuple[Sequence[Stretch], Iterable[set[int]]]
@@ -43,7 +44,7 @@ def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     """The stretches as the head of this module says."""
     # This runs for every event. Most pages have no barrier, and many are of one table: a page of both kinds needs no loop in Python.
     if not TABLE_WIDE.isdisjoint(map(_OP, events)):
-        return _around_barriers(events)
+        return _around_barriers(events, seqs)
     tables = list(map(_TABLE, events))
     of_table: dict[CapturedTable, set[int]] = {table: set() for table in dict.fromkeys(tables)}
     if len(of_table) <= 1:
@@ -54,15 +55,15 @@ def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     return [Stretch(table.id, seqs_of_table) for table, seqs_of_table in of_table.items()], undelivered
 
 
-def _around_barriers(events: Sequence[Event]) -> Cut:
+def _around_barriers(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     stretches: list[Stretch] = []
     undelivered: list[set[int]] = []
     last: dict[int, Stretch] = {}
-    for event in events:
+    for event, seq in zip(events, seqs, strict=True):
         stretch, is_barrier = last.get(event.table.id), event.op in TABLE_WIDE
         if stretch is None or stretch.is_barrier is not is_barrier:
             stretch = last[event.table.id] = Stretch(event.table.id, set(), is_barrier)
             stretches.append(stretch)
-        stretch.undelivered.add(event.seq)
+        stretch.undelivered.add(seq)
         undelivered.append(stretch.undelivered)
     return stretches, undelivered

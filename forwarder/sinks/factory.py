@@ -58,10 +58,11 @@ async def _open_kinesis(
     takes_attachments = target.oversize.kind == "s3"
     bucket = await stack.enter_async_context(attachments_of(target)) if takes_attachments else None
     if target.is_routed:
-        from forwarder.sinks.kinesis.routing import routed_sink
+        from forwarder.aws.kinesis_client import kinesis_client
+        from forwarder.sinks.kinesis.routing import RoutedSink
 
-        routed = routed_sink(target, max_in_flight=max_in_flight, metrics=metrics, report=report)
-        streams = await stack.enter_async_context(routed)
+        client = await stack.enter_async_context(kinesis_client(target, max_connections=max_in_flight))
+        streams = RoutedSink(client, target, max_in_flight=max_in_flight, metrics=metrics, report=report)
 
         def routed_destination() -> Destination:
             schedule = streams.new_schedules()

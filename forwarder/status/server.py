@@ -10,6 +10,8 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
 
 from aiohttp import web
 
@@ -60,15 +62,20 @@ async def _bound(request: web.Request, _: web.StreamResponse) -> None:
         request.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
+def _shown(state: ServiceState) -> dict[str, Any]:
+    loads = {"loads": [asdict(load) for load in state.loads]} if state.loads else {}
+    return {"phase": state.phase.value, "trouble": state.reason, **loads}
+
+
 def _application(states: Mapping[str, ServiceState], outbox: OutboxState, metrics: Metrics) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         is_ready = all(state.ready for state in states.values())
-        sinks = {name: {"phase": state.phase.value, "trouble": state.reason} for name, state in states.items()}
+        sinks = {name: _shown(state) for name, state in states.items()}
         warnings = [*outbox.warnings, *(state.warning for state in states.values() if state.warning)]
-        warnings += [warning for state in states.values() for warning in state.stream_warnings]
+        warnings += [warning for state in states.values() for warning in (*state.stream_warnings, *state.load_warnings)]
         body = {"status": "ready" if is_ready else "not ready", "sinks": sinks, "warnings": warnings}
         return web.json_response(body, status=200 if is_ready else 503)
 

@@ -14,7 +14,7 @@ import msgspec
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
-from forwarder.events import Event
+from forwarder.events import Column, Event
 from forwarder.outbox.event_reader import EventReader, fetch_rows
 from forwarder.records.record import SetAside
 from forwarder.store.portions import MAX_BYTES, MAX_ROWS, portions
@@ -27,7 +27,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     schema: str
     name: str
-    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap) or E(vent).
+    # As `Event.op`: I(nsert), U(pdate), D(elete), T(runcate), G(ap), E(vent) or R(ead).
     op: str
     code: str
     record_bytes: int
@@ -39,6 +39,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LETTER = msgspec.json.Decoder(Letter)
+_COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 
 # A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
 _OUTBOX_COLUMNS = 11
@@ -57,6 +58,9 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
     Returns:
         How many could not be stored: somebody has taken the change out of the outbox, or discarded the letter that was sent again.
     """
+    if rows_read := [change for change in changes if change.read]:
+        await _keep_rows(connection, rows_read, sink=sink)
+        changes = [change for change in changes if not change.read]
     rows = await connection.fetch(
         query("set_aside"),
         sink,
@@ -76,6 +80,26 @@ async def keep(connection: Connection, changes: Sequence[SetAside], *, sink: str
             extra={"sink": sink, "seq": seq},
         )
     return len(lost)
+
+
+async def _keep_rows(connection: Connection, rows: Sequence[SetAside], *, sink: str) -> None:
+    """Store rows that a load has read: they are in memory only."""
+    events = [row.read for row in rows if row.read]
+    await connection.execute(
+        query("set_aside_rows"),
+        sink,
+        [event.table.id for event in events],
+        [event.partition for event in events],
+        [event.at for event in events],
+        [event.after for event in events],
+        [event.fault for event in events],
+        [event.extra for event in events],
+        [_storable(row.partition_key, connection) for row in rows],
+        [row.size for row in rows],
+        [row.code for row in rows],
+        [_storable(row.reason, connection) for row in rows],
+        [event.op.decode() for event in events],
+    )
 
 
 class Due(NamedTuple):
@@ -149,6 +173,13 @@ async def read(connection: Connection, letter: Letter) -> str:
     with database_errors("cannot read a dead letter"):
         found: str | None = await connection.fetchval(query("dead_letter"), letter.sink, letter.seq)
         return found or "null"
+
+
+async def columns(connection: Connection, letter: Letter) -> Sequence[Column]:
+    """The columns that a letter's table has and had; none if nobody has looked them up."""
+    with database_errors("cannot read the columns of a dead letter's table"):
+        found: str | None = await connection.fetchval(query("columns_of_letter"), letter.sink, letter.seq)
+        return _COLUMNS.decode(found or "[]")
 
 
 async def retry(connection: Connection, letters: Sequence[Letter]) -> None:

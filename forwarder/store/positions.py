@@ -67,6 +67,11 @@ class Positions:
         # What was delivered beyond the position that was loaded.
         self.ahead: Ahead | None = None
 
+    @property
+    def epoch(self) -> int:
+        """The epoch in which the position was loaded."""
+        return self._epoch
+
     async def load(self, *, start: Start | None = None) -> Position:
         """The stored position. From now on only whoever has loaded it last can save one.
 
@@ -141,7 +146,7 @@ class Positions:
             async with self._connection.transaction():
                 epoch = await self._connection.fetchval(query("hold_epoch"), self._sink, timeout=ANSWER_SECONDS)
                 if epoch != self._epoch:
-                    raise self._lost()
+                    raise deposed(self._sink)
                 await self._keep(aside)
 
     async def prove(self) -> None:
@@ -153,7 +158,7 @@ class Positions:
         with database_errors("cannot prove the leadership"):
             epoch = await self._connection.fetchval(query("epoch"), self._sink, timeout=ANSWER_SECONDS)
         if epoch != self._epoch:
-            raise self._lost()
+            raise deposed(self._sink)
 
     async def _load(self) -> asyncpg.Record | None:
         return await self._connection.fetchrow(query("load_position"), self._sink, self._history_stamp)
@@ -180,13 +185,8 @@ class Positions:
             timeout=ANSWER_SECONDS,
         )
         if floor_seq is None:
-            raise self._lost()
+            raise deposed(self._sink)
         return floor_seq
-
-    def _lost(self) -> Unavailable:
-        return Unavailable(
-            f"somebody else leads sink {self._sink!r} now, has set it back or removed it, or a dump was restored"
-        )
 
     async def _adopt(self, foreign: Position) -> Position:
         """Turn the position of another cluster or database into one of this one, and save it. It passes over nothing that was not delivered:
@@ -211,6 +211,11 @@ class Positions:
             extra={"sink": self._sink, "after_seq": after_seq, "up_to_seq": row["last_seq"]},
         )
         return position
+
+
+def deposed(sink: str) -> Unavailable:
+    """The error of a leader that may not write any more, since the sink is in another epoch."""
+    return Unavailable(f"somebody else leads sink {sink!r} now, has set it back or removed it, or a dump was restored")
 
 
 async def first_undelivered(connection: Connection, position: Position) -> int | None:

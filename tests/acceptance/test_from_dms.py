@@ -11,7 +11,7 @@ import botocore.session
 
 from tests.databases import Database, connected
 from tests.described import endpoints, source, target, task, tasks
-from tests.listening import CREDENTIALS, Served, command, kinesis_with_stream
+from tests.listening import CREDENTIALS, Operator, Served, command, kinesis_with_stream
 from tests.mapped import ARTICLE
 from tests.packaging import ROOT
 
@@ -92,3 +92,27 @@ def test_the_commands_of_aws_are_some() -> None:
     named = re.findall(r"aws dms ([a-z-]+)", TEXT)
     known = {re.sub(r"(?<!^)([A-Z])", r"-\1", name).lower() for name in model.operation_names}
     assert set(named) <= known
+
+
+async def test_what_becomes_of_a_full_load_captures_the_same_tables_and_loads_them(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    async with connected(fresh_database.url) as owner:
+        await owner.execute(
+            "CREATE TABLE public.table_a (id bigint PRIMARY KEY, name text); CREATE TABLE public.table_b (id bigint PRIMARY KEY);"
+            " INSERT INTO table_a VALUES (1, 'first'), (2, 'second'); INSERT INTO table_b VALUES (1)"
+        )
+    env = {
+        "FORWARDER_DATABASE_URL": fresh_database.url,
+        "FORWARDER_SINK": f"file:{tmp_path}/changes.jsonl?format=native",
+    }
+    description = {"tasks.json": tasks(task(MigrationType="full-load"))}
+    operator = Operator(env, tmp_path, description)
+    settings = await operator.says("import-dms", "tasks.json")
+    operator = Operator(env, tmp_path / "settings", description | {"forwarder.toml": settings})
+
+    assert "table_b" not in await operator.says("migrate")
+    await operator.says("listen", "--load-only")
+
+    rows = [json.loads(line)["after"] for line in (tmp_path / "changes.jsonl").read_text().splitlines()]
+    assert [row for row in rows if row] == [{"id": 1, "name": "first"}, {"id": 2, "name": "second"}]

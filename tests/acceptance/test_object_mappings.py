@@ -102,6 +102,72 @@ async def test_an_excluded_column_is_in_no_part_of_a_record(database: Database, 
     assert "7777777" not in changes.read_text()
 
 
+async def test_an_excluded_column_stays_so_when_it_or_its_table_is_renamed(database: Database, tmp_path: Path) -> None:
+    changes = tmp_path / "changes"
+    rules = [
+        selection("public.%"),
+        object_mapping("public.customers", parameters={"exclude_columns": ["phone"]}),
+        transformation("add-before-image-columns", "public.customers", before_image_def={"column-filter": "all"}),
+    ]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}?format=dms&EnableBeforeImage=true&ColumnFilter=all",
+        "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+    }
+    operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute(CUSTOMERS)
+        await operator.says("migrate")
+        await owner.execute("INSERT INTO public.customers VALUES (1, 'Randy', 'Marsh', '7777777', true)")
+        await owner.execute("ALTER TABLE public.customers RENAME phone TO tel")
+        await owner.execute("ALTER TABLE public.customers ADD phone text")
+        await owner.execute("UPDATE public.customers SET first = 'Stan', phone = '77777778'")
+        await operator.says("listen", "--once")
+        await owner.execute("ALTER TABLE public.customers RENAME TO clients")
+        await owner.execute("UPDATE public.clients SET first = 'Kyle'")
+        await operator.says("listen", "--once")
+        said = await operator.says("migrate", status=2)
+        assert (
+            "public.clients was public.customers, of which rule-id 2 of mappings.json excludes phone, and no object mapping"
+            in said
+        )
+        await owner.execute("UPDATE public.clients SET first = 'Eric'")
+    await operator.says("listen", "--once")
+    found = [json.loads(line) for line in changes.read_text().splitlines()]
+    assert [record["data"]["first"] for record in found] == ["Randy", "Stan", "Kyle", "Eric"]
+    assert "7777777" not in changes.read_text()
+
+
+@pytest.mark.parametrize(("format", "is_shown"), [("dms", False), ("native", True)])
+async def test_dead_letters_show_has_the_columns_that_a_record_has(
+    database: Database, tmp_path: Path, format: str, *, is_shown: bool
+) -> None:
+    rules = [
+        selection("public.%"),
+        object_mapping("public.customers", parameters={"exclude_columns": ["phone"]}),
+    ]
+    async with kinesis_with_stream() as served:
+        env = {
+            **CREDENTIALS,
+            "FORWARDER_DATABASE_URL": database.url,
+            "FORWARDER_SINK": f"{served.sink}&format={format}",
+            "FORWARDER_TABLE_MAPPINGS": "mappings.json",
+        }
+        operator = Operator(env, tmp_path, {"mappings.json": numbered(*rules)})
+        async with connected(database.url) as owner:
+            await owner.execute(CUSTOMERS)
+            await operator.says("migrate")
+            await owner.execute("ALTER TABLE public.customers RENAME phone TO tel")
+            await owner.execute(
+                "INSERT INTO public.customers VALUES (1, repeat('x', 1 << 20), 'Marsh', '7777777', true)"
+            )
+        await operator.says("listen", "--once")
+        shown = json.loads(await operator.says("dead-letters", "show"))
+    assert (shown["after"]["last"], shown["before"]) == ("Marsh", None)
+    # The records of other formats have the columns that the mapping excludes.
+    assert ("7777777" in json.dumps(shown)) is ("tel" in shown["after"]) is is_shown
+
+
 @pytest.mark.parametrize(
     ("parameters", "key"),
     [

@@ -234,3 +234,51 @@ async def test_migrate_warns_of_a_file_that_listen_would_not_read(database: Data
     async with command(*arguments, env=env, directory=tmp_path / "migrate", files=files) as run:
         assert await run.ends() == 0
     assert "forwarder: warning: rule-id 2 of mappings.json is about records" in run.stderr
+
+
+async def test_a_table_that_a_rule_does_not_fit_is_held_back_and_no_other_waits_for_it(
+    fresh_database: Database, tmp_path: Path
+) -> None:
+    rules = [selection("public.%"), transformation("data-masking-digits-mask", "public.%.card", value="#")]
+    operator = Operator({"FORWARDER_DATABASE_URL": fresh_database.url}, tmp_path, {"mappings.json": numbered(*rules)})
+    migrate = ("migrate", "--table-mappings", "mappings.json")
+    rule = "mappings.json: rule-id 2 covers digits of column card of"
+    ending = "the rules do not fit 1 of 2 selected tables, as said above; no other table waits for them;"
+    async with connected(fresh_database.url) as owner:
+        await owner.execute("CREATE TABLE public.person (id integer PRIMARY KEY, card text)")
+        await operator.says(*migrate)
+        await owner.execute("ALTER TABLE public.person ALTER card TYPE integer USING card::integer")
+        await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
+        for mode in (["--plan"], ["--check"], ["--sql"], [], ["--remove"]):
+            said = await operator.says(*migrate, *mode, status=2)
+            assert f"forwarder: public.person: {rule} public.person, which is no text;" in said, mode
+            assert "write data-masking-hash-mask instead" in said
+            assert "; its capture is left as it is until then" in said
+            assert ending in said
+        await owner.execute("CREATE TABLE public.other (id integer PRIMARY KEY, card bigint)")
+        said = await operator.says(*migrate, status=2)
+        assert f"forwarder: public.other: {rule} public.other, which is no text;" in said
+        assert "; it is not captured until then" in said
+        for table in ("person", "item", "other"):
+            await owner.execute(f"INSERT INTO public.{table} (id) VALUES (1)")
+        rows = await owner.fetch("SELECT relation::regclass::text AS name FROM forwarder.outbox ORDER BY seq")
+        assert [row["name"] for row in rows] == ["person", "item"]
+
+
+async def test_a_condition_of_a_table_rule_that_does_not_fit_its_types_is_told_by_the_plan(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = "[[table]]\nmatch = 'item'\nwhere = \"NEW.placed > 'yesterda'\"\n[[table]]\nmatch = 'other'\n"
+    operator = Operator({"FORWARDER_DATABASE_URL": database.url}, tmp_path, {"forwarder.toml": settings})
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, placed date)")
+        await owner.execute("CREATE TABLE public.other (id integer PRIMARY KEY)")
+        # Whoever has a table locked keeps nobody from reading the types of its columns.
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE public.other")
+            said = await operator.says("migrate", "--plan", status=2)
+    assert (
+        "forwarder: public.item: where of [[table]] 'item' is no condition for rows of public.item: invalid input syntax for type date:"
+        ' "yesterda"; correct it; it is not captured until then' in said
+    )
+    assert "the rules do not fit 1 of 2 selected tables" in said

@@ -282,6 +282,42 @@ async def test_what_is_held_while_the_last_letters_are_sent_goes_behind_them_at_
     assert_in_order(served, "orders")
 
 
+@pytest.mark.usefixtures("eager")
+async def test_a_large_change_whose_stream_is_missing_is_made_smaller_when_the_stream_is_there(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it takes is not known before. Until then the change is a letter, although the stream comes before the others would be."""
+    monkeypatch.setattr("forwarder.delivery.schedules.routed.STRAND_SECONDS", 60.0)
+    async with listening(database.url, routed(served, "&oversize=drop-before")) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders VALUES (1, 'a'), (2, repeat('x', 700000))",
+            "UPDATE orders SET note = repeat('y', 700000) WHERE id = 2",
+            "UPDATE orders SET note = 'b'",
+        )
+        await set_aside(database, 5)
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 5)
+        assert_in_order(served, "orders")
+    [smaller] = [record for _, record in stored(served, "orders") if record.get("omitted")]
+    assert (smaller["op"], smaller["omitted"], smaller["after"]["note"][:1]) == ("update", ["before"], "y")
+    assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_nobody_is_warned_of_a_stream_whose_table_has_another_name(database: Database, served: Served) -> None:
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await warned(service, "public-orders")
+        served.kinesis.create_stream("public-orders2")
+        await execute(database, "ALTER TABLE orders RENAME TO orders2", "INSERT INTO orders2 VALUES (1)")
+        await arrived(served, "orders2", 1)
+        await warned(service)
+        await execute(database, "ALTER TABLE orders2 RENAME TO orders", "INSERT INTO orders VALUES (2)")
+        await warned(service, "public-orders")
+
+
 async def test_a_stop_does_not_wait_for_a_stream_that_is_missing(database: Database, served: Served) -> None:
     async with listening(database.url, routed(served)) as service:
         await leads(service)

@@ -202,6 +202,25 @@ async def test_of_names_that_are_gone_the_latest_1600_are_known(writer: Connecti
     ]
 
 
+async def test_a_column_is_known_by_all_names_that_it_had_even_if_another_has_one_of_them(
+    writer: Connection, reader: Reader
+) -> None:
+    await writer.execute("CREATE TABLE item (id bigint PRIMARY KEY, phone text, note text)")
+    await capture(writer, "item")
+    for change in ("RENAME phone TO tel", "RENAME tel TO number", "ADD phone integer", "DROP note", "ADD note text"):
+        await keep_columns(writer)
+        await writer.execute(f"ALTER TABLE item {change}")
+    await writer.execute("INSERT INTO item VALUES (1)")
+    [item] = await tables_of_page(reader)
+    assert [(column.name, column.former, column.is_gone) for column in item.columns] == [
+        ("id", (), False),
+        ("number", ("phone", "tel"), False),
+        ("phone", (), False),
+        ("note", (), False),
+        ("tel", ("phone",), True),
+    ]
+
+
 async def test_nothing_is_written_where_no_column_has_changed(writer: Connection) -> None:
     await writer.execute("CREATE TABLE item (id bigint PRIMARY KEY, note text)")
     await capture(writer, "item")

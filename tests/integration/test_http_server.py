@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from forwarder.errors import Misconfigured, Refused
-from forwarder.health import OutboxState, Phase, ServiceState
+from forwarder.health import LoadProgress, OutboxState, Phase, ServiceState
 from forwarder.metrics import Metrics
 from forwarder.status.server import http_server
 from tests.waiting import eventually
@@ -78,6 +78,16 @@ async def test_the_warnings_of_the_outbox_and_of_every_sink_show(bind: str) -> N
     async with http_server(bind, states, OutboxState(warnings=("large",)), Metrics()):
         status, body = await get(bind, "/readyz")
     assert (status, body["warnings"]) == (200, ["large", "stuck", "stream public-orders: not found"])
+
+
+async def test_loads_show_and_a_failed_one_is_warned_of(bind: str) -> None:
+    load = LoadProgress(table="public.orders", state="running", rows=5, bytes=50, estimated_rows=9)
+    state = ServiceState(phase=Phase.LEADING, loads=[load], load_warnings=["the load of public.items has failed"])
+    async with http_server(bind, {"default": state}, OutboxState(), Metrics()):
+        status, body = await get(bind, "/readyz")
+    assert (status, body["warnings"]) == (200, ["the load of public.items has failed"])
+    loads = [{"table": "public.orders", "state": "running", "rows": 5, "bytes": 50, "estimated_rows": 9}]
+    assert body["sinks"] == {"default": {"phase": "leading", "trouble": None, "loads": loads}}
 
 
 async def test_a_change_of_state_shows_at_once(bind: str) -> None:

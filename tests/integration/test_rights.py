@@ -153,7 +153,10 @@ async def test_the_role_of_capture_may_call_what_its_functions_call_and_nothing_
     found = await functions(owner)
     # What the capture() of the previous release calls is for statements that have begun under it.
     former = {"capture_with_care", "is_utc", "needs_setting"}
-    own = {"capture", "capture_by_rules", "capture_in_statement", "capture_statement", "capture_truncate", "emit"}
+    own = {
+        *("capture", "capture_by_rules", "capture_in_statement", "capture_statement", "capture_truncate", "emit"),
+        *("image_needs", "row_image", "treated_value"),
+    }
     called = own | former | set[str]().union(*(called_by(name, found) for name in own | {"capture_with_care"}))
     assert {name for name, row in found.items() if row["is_for_capture"]} == called
 
@@ -563,7 +566,10 @@ async def test_the_installer_owns_all_but_what_has_a_role_of_its_own(owner: Conn
         ("capture_statement", CAPTURE_ROLE),
         ("capture_truncate", CAPTURE_ROLE),
         ("emit", CAPTURE_ROLE),
+        ("image_needs", CAPTURE_ROLE),
         ("images", IMAGES_ROLE),
+        ("row_image", CAPTURE_ROLE),
+        ("treated_value", CAPTURE_ROLE),
     }
 
 

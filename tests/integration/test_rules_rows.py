@@ -11,6 +11,7 @@ import pytest
 
 from forwarder.capture import plan
 from forwarder.capture.selection import Pattern, Rule
+from forwarder.errors import Misconfigured
 from tests.cases import each_value_once
 from tests.databases import Database
 from tests.migrating import Captured, captured, migrate_tables
@@ -147,10 +148,25 @@ async def test_where_is_checked_by_migrate_and_leaves_what_there_was(owner: Conn
     await create(owner, ITEM, where=DRAFT)
     for condition in (
         *("NEW.state = 1", "NEW.status = ", "status <> ''", "NEW.status = 1", "NEW.status", "NEW.id = 'x'"),
-        *("(SELECT true)", "pg_catalog.count(*) > 1", "gone(NEW.id)", "NEW.id > OLD.id"),
+        *("pg_catalog.count(*) > 1", "gone(NEW.id)", "NEW.id > OLD.id", "true GROUP BY 1"),
     ):
-        outcome = await migrate_tables(owner, "public.*", options={"where": condition})
-        assert outcome.problems, condition
+        # Before any trigger is made, so that --plan says it too.
+        with pytest.raises(
+            Misconfigured, match=r"^public\.item: where of \[\[table\]\] 'public\.\*' is no condition .*left as it is"
+        ):
+            await migrate_tables(owner, "public.*", options={"where": condition})
+    # Only a trigger may not have a query in its condition.
+    assert (await migrate_tables(owner, "public.*", options={"where": "(SELECT true)"})).problems
+    await owner.execute("INSERT INTO public.item VALUES (1, 'draft'), (2, 'new')")
+    assert await short(owner) == [("I", 2, "new")]
+
+
+async def test_where_may_take_the_whole_row_and_a_system_column(owner: Connection) -> None:
+    await owner.execute(ITEM)
+    await owner.execute(
+        "CREATE FUNCTION public.is_new(public.item) RETURNS boolean LANGUAGE sql AS $$ SELECT $1.status = 'new' $$"
+    )
+    await rule(owner, where="public.is_new(NEW) AND NEW.tableoid = 'public.item'::pg_catalog.regclass -- as it is")
     await owner.execute("INSERT INTO public.item VALUES (1, 'draft'), (2, 'new')")
     assert await short(owner) == [("I", 2, "new")]
 

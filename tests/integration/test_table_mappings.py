@@ -132,7 +132,9 @@ async def test_a_filter_by_a_value_of_another_type_is_refused_by_its_rule_before
     rule = selection("public.Order", filters=[sound, filtered(column, {"filter-operator": "eq", "value": value})])
     with pytest.raises(Misconfigured) as raised:
         await compared(owner, rule)
-    assert str(raised.value).startswith(f'mappings.json: rule-id 1 cannot filter public."Order": {says}')
+    assert str(raised.value).startswith(
+        f'public."Order": mappings.json: rule-id 1 cannot filter public."Order": {says}'
+    )
     assert "\n" not in str(raised.value)
 
 

@@ -10,18 +10,28 @@ from typing import Literal, NamedTuple
 import msgspec
 
 
+class Load(msgspec.Struct):
+    """What a record says of the load that it belongs to."""
+
+    number: int
+    # Of its beginning or end.
+    state: Literal["began", "finished"] | None = None
+    rows: int | None = None
+
+
 class Record(msgspec.Struct, kw_only=True):
     """A record of the native format, its key and its images as they are written."""
 
     id: str
     seq: int
-    op: Literal["insert", "update", "delete", "truncate", "gap", "event"]
+    op: Literal["insert", "update", "delete", "truncate", "gap", "event", "read", "load"]
     table: str
     partition: str | None = None
     key: msgspec.Raw
     before: msgspec.Raw
     after: msgspec.Raw
     fault: str | None = None
+    load: Load | None = None
 
 
 class Change(NamedTuple):
@@ -69,6 +79,10 @@ class Consumer:
             return
         if record.op == "gap":
             self.gaps.append(record)
+        elif record.op == "load":
+            # Rows without a key cannot be told from those that are held, so these go before they are told anew.
+            if not is_known and record.load and record.load.state == "began":
+                yield Emptied(record.table, None)
         elif record.op == "truncate":
             yield from self._truncate(record)
         elif not self._was_truncated(record):

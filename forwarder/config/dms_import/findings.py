@@ -30,6 +30,10 @@ class Findings:
         """A setting without a counterpart."""
         self.lacking.append(f"{name} = {shown(name, value)}: {remedy}")
 
+    def lack(self, what: str) -> None:
+        """What DMS does without a setting, and nothing here does by itself."""
+        self.lacking.append(what)
+
     def explain(
         self, settings: Mapping[str, Any], became: Mapping[str, str], lacking: Mapping[str, str], *, group: str = ""
     ) -> None:

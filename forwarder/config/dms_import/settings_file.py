@@ -9,6 +9,7 @@ from textwrap import wrap
 
 from forwarder.config.dms_import.description import Description
 from forwarder.config.dms_import.findings import Findings
+from forwarder.config.dms_import.loads import LoadedTables, loaded_tables
 from forwarder.config.dms_import.source import database_url, source_switches
 from forwarder.config.dms_import.target import kinesis_settings, sink_url
 from forwarder.config.dms_import.task import explain, sink_options
@@ -38,12 +39,14 @@ def settings_file(found: Description, *, sources: Sequence[str], mappings_path: 
     _explain_key(options, sink, has_keys=has_keys)
     if found.task:
         explain(found.task, task)
+    loaded = loaded_tables(found.task, rules, task)
     lacking = [*database.lacking, *sink.lacking, *task.lacking, *problems]
     sections = [
         _comment(
             f"Made by `forwarder import-dms` of {', '.join(sources)}. Above each setting stands what it was in DMS."
         ),
         _mappings(mappings_path),
+        *_loaded(loaded),
         ["[database]", *_notes(database.became), *_database(url)],
         ["[capture]", *_comment("For IncludeTableAlterOperations:"), "schema_events = true"]
         if _tells_schemas(found)
@@ -73,6 +76,17 @@ def _mappings(path: str | None) -> list[str]:
         *_comment("TableMappings: `forwarder migrate --plan` says what each rule became."),
         f"table_mappings = {_text(path)}",
     ]
+
+
+def _loaded(tables: Sequence[LoadedTables]) -> Iterator[list[str]]:
+    for place, table in enumerate(tables):
+        yield [
+            *(_comment("The rows that these tables have already are sent too, once:") if place == 0 else []),
+            "[[table]]",
+            f"match = {_text(table.match)}",
+            *([f"exclude = [{', '.join(map(_text, table.exclude))}]"] if table.exclude else []),
+            'load = "initial"',
+        ]
 
 
 def _database(url: str) -> list[str]:

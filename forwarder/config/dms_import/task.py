@@ -18,7 +18,7 @@ _BECAME = {
     "Logging": "logs go to standard error; [log] format",
     "StreamBufferSettings": "max_bytes in [listen]; it is enough as it is",
     "ChangeProcessingTuning": "nothing: records are sent as they are committed, and requests in flight follow the stream",
-    "FullLoadSettings": "nothing: existing rows are not loaded",
+    "FullLoadSettings": "nothing; [load] says how many tables are loaded at once, and how gently",
     "ValidationSettings": "nothing: DMS does not validate a Kinesis target either",
     "FailTaskWhenCleanTaskResourceFailed": "nothing: there are no such resources",
     "TargetMetadata": "nothing: values are sent whole, and threads follow the stream",
@@ -74,16 +74,16 @@ def _explain_type(task: Task, findings: Findings) -> None:
         case "cdc":
             findings.is_now("MigrationType", "cdc", "changes from the moment on in which `forwarder migrate` has run")
         case "full-load":
-            findings.is_lacking(
+            findings.is_now(
                 "MigrationType",
                 "full-load",
-                "existing rows: not loaded; changes are sent from now on, which this task did not do",
+                'load = "initial" in each [[table]]; run `forwarder listen --load-only`, which ends when all is loaded',
             )
         case "full-load-and-cdc":
-            findings.is_lacking(
+            findings.is_now(
                 "MigrationType",
                 "full-load-and-cdc",
-                "existing rows: not loaded; let DMS end its load, and switch while only changes are under way",
+                'load = "initial" in each [[table]]: rows are sent once, while changes flow, so take it out if DMS has loaded them',
             )
         case other:
             findings.is_lacking(

@@ -40,6 +40,8 @@ class ObjectMapping:
     partition_key_name: str = ""
     target_table: str | None = None
     exclude: frozenset[str] = frozenset()
+    # The same columns as the database calls them: ``renamed`` leaves these names.
+    excluded_there: frozenset[str] = frozenset()
     attributes: Sequence[Attribute] = ()
 
     @property
@@ -62,6 +64,10 @@ class ObjectMapping:
         attribute = self.key_attribute
         return columns_named(attribute.value) if attribute else frozenset((self.partition_key_name,))
 
+    def excluding(self, columns: frozenset[str]) -> ObjectMapping:
+        """The same without these columns, which have the names of the database."""
+        return replace(self, exclude=columns, excluded_there=columns)
+
     def renamed(self, column: Callable[[str], str], added: Callable[[str], Iterable[str]]) -> ObjectMapping:
         """The same for a table whose columns are called otherwise.
 
@@ -81,13 +87,15 @@ def object_mapping(rule: ObjectMappingRule) -> ObjectMapping:
     """What a rule says."""
     said = rule.mapping_parameters
     constant = said.partition_key.value if said.partition_key else None
+    exclude = frozenset(said.exclude_columns)
     return ObjectMapping(
         rule_id=rule.rule_id,
         shape="document" if rule.rule_action == "map-record-to-document" else "record",
         partition_key_type="constant" if constant is not None else said.partition_key_type,
         partition_key_name=constant if constant is not None else said.partition_key_name or "",
         target_table=rule.target_table_name,
-        exclude=frozenset(said.exclude_columns),
+        exclude=exclude,
+        excluded_there=exclude,
         attributes=tuple(map(_attribute, said.attribute_mappings)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -167,6 +168,12 @@ class BeforeImageDefinition(Member):
     def name(self, column: str) -> str:
         """What the column with the old value of a column is called."""
         return f"{self.column_prefix}{column}{self.column_suffix}"
+
+    @property
+    def sign(self) -> str:
+        """What stands in the JSON of each row that has a column of such a name."""
+        start, end = (json.dumps(text, ensure_ascii=False) for text in (self.column_prefix, self.column_suffix))
+        return start[:-1] if self.column_prefix else end[1:]
 
 
 class TransformationRule(Rule):

@@ -137,7 +137,7 @@ class TableMappings:
         if contradictory := self.object_mappings.matching(schema, table):
             # What any of them leaves out may not be sent.
             exclude = frozenset().union(*(rule.mapping_parameters.exclude_columns for rule in contradictory))
-            return ObjectMapping(rule_id=contradictory[0].rule_id, shape="record", exclude=exclude)
+            return ObjectMapping(rule_id=contradictory[0].rule_id, shape="record").excluding(exclude)
         return None
 
     def object_mapping_rule(self, schema: str, table: str) -> ObjectMappingRule | None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(r"\[(?P<set>[^\]]+)\]|(?P<any>%)|(?P<one>_)|(?P<text>[^%_\[]+)", re.DOTALL)
+# What means something in a pattern of [[table]], unless the name is quoted.
+_SPECIAL = re.compile(r'[*?."]')
 _RANGE = re.compile(r"(.)-(.)", re.DOTALL)
 
 
@@ -51,6 +53,22 @@ class Wildcard:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def glob(self) -> str | None:
+        """The same as a part of a pattern of ``[[table]]``; None: it has none, since that knows no choice of characters.
+
+        A name that is written for one table stands for that one alone: ``order_items``, and not ``orderXitems``.
+        """
+        if self.literal is not None:
+            quoted = self.literal.replace('"', '""')
+            return f'"{quoted}"' if _SPECIAL.search(self.literal) else self.literal
+        tokens = list(_TOKEN.finditer(self.text))
+        parts = ["*" if token["any"] else "?" if token["one"] else token["text"] or _read(token)[1] for token in tokens]
+        literals = [token["text"] or token["set"] for token in tokens if not (token["any"] or token["one"])]
+        if None in parts or any(map(_SPECIAL.search, literals)):
+            return None
+        return "".join(part for part in parts if part)
 
     def matches(self, name: str) -> bool:
         """Whether it is for this name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
@@ -11,7 +12,8 @@ from forwarder.consumer.members import Members
 from forwarder.consumer.unreadable import Unreadable
 
 _OPERATIONS = frozenset(get_args(Operation))
-_SEQ_DIGITS = 16
+# 7312459/16384/00000000000414f1 of a change, 7312459/16384/load/7/9f86d081884c7d65 of a row that load 7 has read.
+_ID = re.compile(r"(?P<origin>.*?)/(?:[0-9a-f]{16}|load/[0-9]+/[^/]+)")
 
 
 def matches(document: Mapping[str, Any]) -> bool:
@@ -48,9 +50,9 @@ def change(document: Mapping[str, Any], *, raw: str, format: Format = "native") 
 
 
 def origin_of(id: str | None) -> str | None:
-    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq."""
-    origin, _, digits = (id or "").rpartition("/")
-    return origin if len(digits) == _SEQ_DIGITS else None
+    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq; None if the id is none of ours."""
+    found = _ID.fullmatch(id or "")
+    return found["origin"] if found else None
 
 
 def _operation(op: str | None) -> Operation:

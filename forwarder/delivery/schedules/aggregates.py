@@ -16,13 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forwarder.records import kpl
-from forwarder.records.record import Lane, Record
-
-
-def lane_of(head: Record) -> Lane:
-    """The lane that a record is at the head of."""
-    assert head.lane is not None, "only heads of lanes are offered"
-    return head.lane
+from forwarder.records.record import Record
 
 
 def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequence[Record]]:
@@ -34,7 +28,7 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
        The first to stay behind is one with an attachment, one that was offered before, one that is too large, or one of another table
        that is to go to another shard.
     """
-    behind = lane_of(head).behind
+    behind = head.behind or []
     if not head.followers and (head.attempts or not behind):
         return size, ()
     # Data and partition key, as an aggregate of the head alone would have them.
@@ -45,13 +39,13 @@ def gather(head: Record, size: int, *, room: int, limit: int) -> tuple[int, Sequ
         return total + sum(kpl.entry_bytes(len(record.data), hash_key) for record in head.followers), head.followers
     limit = min(room, limit)
     followers: list[Record] = []
-    while behind:
-        record = behind[0]
+    for record in behind:
         more = total + kpl.entry_bytes(len(record.data), hash_key)
         if more > limit or record.attachment or record.attempts or record.hash_key != hash_key:
             break
-        followers.append(behind.popleft())
+        followers.append(record)
         total = more
+    del behind[: len(followers)]
     return (total, followers) if followers else (size, ())
 
 
@@ -62,15 +56,14 @@ def part(head: Record) -> None:
     """
     together = (head, *head.followers)
     middle = len(together) // 2
-    second, behind = together[middle], lane_of(head).behind
+    second, behind = together[middle], head.behind
     assert behind is not None, "followers have waited in it"
     head.followers, second.followers = together[1:middle], together[middle + 1 :]
     head.attempts = second.attempts = max(1, head.attempts)
-    behind.appendleft(second)
+    behind.insert(0, second)
 
 
 def send_back(head: Record, followers: Sequence[Record]) -> None:
     """Put ``followers`` back into the lane that a head has just gathered and was not offered with. Those of before it keeps."""
-    behind = lane_of(head).behind
-    if not head.followers and behind is not None:
-        behind.extendleft(reversed(followers))
+    if not head.followers and head.behind is not None:
+        head.behind[:0] = followers

@@ -1,4 +1,6 @@
-"""Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument, O(1) work a record.
+"""Order per key while many requests are in flight, at the pace of each shard. Pure: time is an argument.
+
+The work is O(1) a record, but for one thing: a record that leaves a long lane moves those behind it up (``Record.behind``).
 
 PutRecords is not atomic: it can refuse one record and store a later one of the same key. So the records of one partition key form a lane,
 in order of arrival. Its first record is the head: the only one of the lane that may be offered. Lanes do not wait for each other.
@@ -29,9 +31,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush, nlargest
 
-from forwarder.delivery.schedules.aggregates import gather, lane_of, send_back
+from forwarder.delivery.schedules.aggregates import gather, send_back
 from forwarder.delivery.schedules.turns import LEAST_SHARE, LONGEST_REST_SECONDS, Pace, ShardOf, unknown
-from forwarder.records.record import Lane, Record, SetAside
+from forwarder.records.record import Record, SetAside
 
 
 class _Queue:
@@ -71,7 +73,8 @@ class Lanes:
         self._pacing = pacing
         self._aggregate_bytes = aggregate_bytes
         self._shard_of = shard_of
-        self._lanes: dict[str, Lane] = {}
+        # By partition key, the head of each lane.
+        self._lanes: dict[str, Record] = {}
         self._queues: dict[str | None, _Queue] = {}
         # The queues that are in turn, the next one in front.
         self._turn: deque[_Queue] = deque()
@@ -87,21 +90,18 @@ class Lanes:
 
     def extend(self, records: Sequence[Record]) -> None:
         """Append records, each at the end of its lane."""
-        lanes, shard_of = self._lanes, self._shard_of
-        # Until a shard has throttled nothing is known of any: then no lane asks, which spares 0.08 µs an event.
-        knows_shards = shard_of is not unknown
+        lanes = self._lanes
         heads: list[Record] = []
         for record in records:
             key = record.partition_key
-            lane = lanes.get(key)
-            if lane is None:
-                shard = shard_of(record.shard_key) if knows_shards else None
-                record.lane = lanes[key] = Lane(shard, None, record.hash_key)
+            head = lanes.get(key)
+            if head is None:
+                lanes[key] = record
                 heads.append(record)
-            elif lane.behind is None:
-                lane.behind = deque((record,))
+            elif head.behind is None:
+                head.behind = [record]
             else:
-                lane.behind.append(record)
+                head.behind.append(record)
         self._make_ready(heads)
         self.records += len(records)
         self.bytes += sum([len(record.data) for record in records])
@@ -128,10 +128,9 @@ class Lanes:
             record.undelivered.remove(record.seq)
             if record.followers:
                 self._drop_followers(record)
-            lane = record.lane
-            if lane and lane.behind:
-                head = lane.behind.popleft()
-                head.lane = lane
+            if behind := record.behind:
+                head = lanes[record.partition_key] = behind.pop(0)
+                head.behind, record.behind = behind, None
                 heads.append(head)
             else:
                 del lanes[record.partition_key]
@@ -155,18 +154,12 @@ class Lanes:
                 head = queue.heads.popleft()
                 if not queue.is_resting:
                     self.ready -= 1
-                lane_of(head).shard = shard_of(head.shard_key)
                 self._make_ready((head,))
                 yield
-        # And the lanes whose heads are offered: they move when these come back.
-        for key in list(self._lanes):
-            if lane_of_key := self._lanes.get(key):
-                lane_of_key.shard = shard_of(key if lane_of_key.hash_key is None else lane_of_key.hash_key)
-            yield
 
     def hottest(self, count: int) -> Sequence[int]:
         """How many records the longest lanes hold, the longest first. Looks at every lane."""
-        return nlargest(count, (1 + len(lane.behind or ()) for lane in self._lanes.values()))
+        return nlargest(count, (1 + len(head.behind or ()) for head in self._lanes.values()))
 
     def take_unstored(self) -> Sequence[Record]:
         """Hand out heads whose attachments are to be stored. Each is given back to ``put_back`` when its own is, or to ``settle``."""
@@ -182,8 +175,9 @@ class Lanes:
         return self._resting[0][0] if self._resting else None
 
     def _make_ready(self, heads: Sequence[Record]) -> None:
-        """Line heads up, each in the queue of its lane's shard."""
-        if self._shard_of is unknown and not [head for head in heads if head.attachment]:
+        """Line heads up, each in the queue of the shard that it is predicted to go to."""
+        shard_of = self._shard_of
+        if shard_of is unknown and not [head for head in heads if head.attachment]:
             # All are in one queue, without a look at each.
             if heads:
                 self._line_up(heads, None)
@@ -192,7 +186,7 @@ class Lanes:
             if head.attachment:
                 self._unstored.append(head)
             else:
-                self._line_up((head,), lane_of(head).shard)
+                self._line_up((head,), shard_of(head.shard_key))
 
     def _line_up(self, heads: Sequence[Record], shard: str | None) -> None:
         queue = self._queues.get(shard)

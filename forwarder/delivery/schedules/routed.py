@@ -8,6 +8,7 @@ of other streams do not. They must not wait for ever, since they would fill the 
                                                                    └──barred, or────┘
                                                                       memory is full
 
+    open ──it is barred, and a record comes that may be too large for it──► parked
     open ──a renamed table comes to it──► held
 
 1. **open**: changes go into the stream's schedule.
@@ -36,6 +37,8 @@ NO_STREAM = "no-stream"
 STRAND_SECONDS = 30.0
 # How often it is looked whether a stream with records in memory is still barred.
 LOOK_SECONDS = 1.0
+# What every stream takes in one record. How much more a barred one takes is not known before it is there.
+CERTAIN_BYTES = 1 << 20
 
 # More than any schedule has.
 _ALL = 1 << 40
@@ -118,6 +121,8 @@ class Routed:
             self.bytes += sum([len(record.data) for record in group])
             if stream.standing is Standing.OPEN:
                 stream.schedule.extend(group)
+                if self._may_be_refused(stream, group):
+                    stream.standing = Standing.PARKED
                 continue
             stream.schedule.extend([record for record in group if record.was_set_aside])
             stream.held.extend([record for record in group if not record.was_set_aside])
@@ -226,6 +231,11 @@ class Routed:
         for record in records:
             groups.setdefault(record.stream, []).append(record)
         return [(self._stream(name), group) for name, group in groups.items()]
+
+    def _may_be_refused(self, stream: _Stream, records: Iterable[Record]) -> bool:
+        """Whether the stream is barred, and one of the records may be too large for it. Letters are made into records anew, by the limit of then."""
+        is_large = any(record.size > CERTAIN_BYTES for record in records if len(record.data) > CERTAIN_BYTES // 2)
+        return is_large and self._streams.objection(stream.name) is not None
 
     def _look(self, now: float) -> None:
         """Note which streams are barred now."""

@@ -26,6 +26,7 @@ _TYPES = {
     b"T": "forwarder.table.truncated",
     b"G": "forwarder.table.gap",
     b"S": "forwarder.table.altered",
+    b"L": "forwarder.table.load",
     b"E": "forwarder.event.emitted",
 }
 _NONCHARACTERS = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
@@ -56,9 +57,12 @@ def encoder(provenance: Provenance) -> Encoder:
                 second = event.at - microseconds
                 clock = clock_of(second)
             digits = f"{seq:016x}"
+            id = f"{origin}/{digits}"
+            if not event.txid:
+                digits, id = f"{event.told_seq:016x}", origins.id_of(event)
             of_key = f'.{key}","subject":"{key}"' if key and key.isalnum() else _of_key(key)
             line = (
-                f'{{"specversion":"1.0","type":"{_TYPES[event.op]}",{of_table},"id":"{origin}/{digits}","time":"{clock}.{microseconds:06d}Z",'
+                f'{{"specversion":"1.0","type":"{_TYPES[event.op]}",{of_table},"id":"{id}","time":"{clock}.{microseconds:06d}Z",'
                 f'"sequence":"{digits}","partitionkey":"{place}{of_key},"data":{data}}}'
             )
             encoded.append(line.encode())

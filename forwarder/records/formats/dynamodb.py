@@ -91,7 +91,7 @@ def _as_kinesis(provenance: Provenance, options: DynamoDb) -> _Write:
     def write(event: Event, name: str, table: str, images: str, size: int) -> str:
         time = (event.at + _SINCE_1970) // unit
         return (
-            f'{opening}{id_of(event.seq)}","eventName":"{name}","userIdentity":null,'
+            f'{opening}{id_of(event)}","eventName":"{name}","userIdentity":null,'
             f'"recordFormat":"application/json","tableName":{table},'
             f'"dynamodb":{{"ApproximateCreationDateTime":{time},{images},"SizeBytes":{size}{precision}}},"eventSource":"aws:dynamodb"}}'
         )
@@ -108,24 +108,29 @@ def _as_streams(provenance: Provenance, options: DynamoDb) -> _Write:
     def write(event: Event, name: str, table: str, images: str, size: int) -> str:
         time = (event.at + _SINCE_1970) // _SECOND
         return (
-            f'{{"eventID":"{id_of(event.seq).replace("-", "")}","eventName":"{name}",{constant}"ApproximateCreationDateTime":{time},'
-            f'{images},"SequenceNumber":"{event.seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
+            f'{{"eventID":"{id_of(event).replace("-", "")}","eventName":"{name}",{constant}"ApproximateCreationDateTime":{time},'
+            f'{images},"SequenceNumber":"{event.told_seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
             f'"eventSourceARN":"arn:aws:dynamodb:{region}::table/{table[1:-1]}/stream/forwarder"}}'
         )
 
     return write
 
 
-def _ids(origins: Origins) -> Callable[[int], str]:
+def _ids(origins: Origins) -> Callable[[Event], str]:
     """Makes the UUID of a change by its seq, the same over every re-send.
 
-    It is one of version 8, whose content is up to the writer: 60 bits of a hash of the change's origin, and 62 bits of its seq.
+    It is one of version 8, whose content is up to the writer: 60 bits of a hash of the change's origin, and 62 bits of its seq. That of a row which
+    a load has read is a hash of its id.
     """
     # The seqs whose ids begin alike, and that beginning. In one tuple, since large records are made in threads.
     latest = 1, 0, ""
 
-    def id_of(seq: int) -> str:
+    def id_of(event: Event) -> str:
         nonlocal latest
+        if event.reading:
+            digits = hashlib.sha256(origins.id_of(event).encode()).hexdigest()
+            return f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-a{digits[15:18]}-{digits[18:30]}"
+        seq = event.seq
         first_seq, last_seq, opening = latest
         if not first_seq <= seq <= last_seq:
             named = origins.around(seq)

@@ -14,23 +14,23 @@ from forwarder.config.formats import Lambda
 from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.formats.rare_members import rare_members
+from forwarder.records.stretches import TABLE_WIDE
 
 # What has a new row alone, and what has no row.
 _NEW = {b"I": "INSERT", b"R": "READ", b"E": "EVENT"}
-_NONE = {b"T": "TRUNCATE", b"G": "GAP"}
-_OF_TABLES = frozenset((b"T", b"G", b"S"))
+_NONE = {b"T": "TRUNCATE", b"G": "GAP", b"L": "LOAD"}
 
 
 def encoder(provenance: Provenance, options: Lambda) -> Encoder:
     """A function from events to the bytes of their records, one each."""
-    name_of = provenance.origins.name_of
+    id_of = provenance.origins.id_of
 
     def encode(events: Sequence[Event]) -> list[bytes]:
         encoded: list[bytes] = []
         for event in events:
-            named = _named(event.table, event.partition) if options.table or event.op in _OF_TABLES else ""
+            named = _named(event.table, event.partition) if options.table or event.op in TABLE_WIDE else ""
             if options.id:
-                named = f'{named},"id":"{name_of(event.seq)}/{event.seq:016x}","seq":{event.seq}'
+                named = f'{named},"id":"{id_of(event)}","seq":{event.told_seq}'
             if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at:
                 named += _rarely(event)
             line = f'{{"type":{_change(event)}{named}}}'

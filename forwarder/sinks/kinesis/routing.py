@@ -13,8 +13,8 @@ What becomes of its records meanwhile is up to ``forwarder.delivery.schedules.ro
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -22,7 +22,6 @@ from typing import Any
 import anyio
 
 from forwarder.aws.credentials_renewal import CredentialsRenewal
-from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.backoff import Backoff
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.config.stream_template import stream_of
@@ -60,11 +59,13 @@ logger = logging.getLogger(__name__)
 class _Stream:
     """What is known of one stream."""
 
-    __slots__ = ("barred_until", "has_answered", "is_asked", "look_at", "objection", "pause", "sink")
+    __slots__ = ("barred_until", "has_answered", "is_asked", "is_left", "look_at", "objection", "pause", "sink")
 
     def __init__(self, name: str, sink: KinesisSink) -> None:
         self.sink = sink
         self.is_asked = False
+        # Whether its tables are called otherwise now, and go to other streams.
+        self.is_left = False
         # Whether it was ever found, so that its limits are known.
         self.has_answered = False
         self.objection: str | None = f"stream {name} is not looked for yet"
@@ -72,6 +73,11 @@ class _Stream:
         # Since it has refused records, whatever a look says; and for how long it is barred when it does so again.
         self.barred_until = -inf
         self.pause = Backoff(first_seconds=LOOK_AGAIN_SECONDS, max_seconds=MOST_BARRED_SECONDS)
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it is barred, and a table needs it."""
+        return self.is_asked and self.objection is not None and not self.is_left
 
 
 class RoutedSink:
@@ -141,6 +147,14 @@ class RoutedSink:
         for table in tables:
             self._known(self.stream_of(table))
         self._notify()
+
+    def leave_all_but(self, tables: Iterable[CapturedTable]) -> None:
+        """Miss no streams but those of these tables: others had their names from tables that were renamed."""
+        needed = set(map(self.stream_of, tables))
+        for name, stream in self._streams.items():
+            was_missed = stream.is_missed
+            stream.is_left = name not in needed
+            self._tell_missed(name, was_missed=was_missed)
 
     async def learn(self, tables: Iterable[CapturedTable]) -> None:
         """Look for the streams of these tables now, as far as they are not known. One that is missing is known then, too.
@@ -247,18 +261,21 @@ class RoutedSink:
 
     def _learnt(self, name: str, objection: str | None) -> None:
         stream = self._streams[name]
-        was_told = stream.is_asked and stream.objection is not None
+        was_missed = stream.is_missed
         stream.is_asked, stream.objection = True, objection
         stream.has_answered = stream.has_answered or objection is None
         self._put_off(stream)
-        if objection and not was_told:
-            self._metrics.barred(name, is_barred=True)
+        if objection and stream.is_missed and not was_missed:
             facts = {"stream": name, "reason": objection}
             logger.error("a stream cannot be written to: its records wait, others go on", extra=facts)
-            self._notify()
-        elif was_told and not objection:
-            self._metrics.barred(name, is_barred=False)
+        elif was_missed and not objection:
             logger.info("the stream can be written to", extra={"stream": name})
+        self._tell_missed(name, was_missed=was_missed)
+
+    def _tell_missed(self, name: str, *, was_missed: bool) -> None:
+        is_missed = self._streams[name].is_missed
+        if is_missed != was_missed:
+            self._metrics.barred(name, is_barred=is_missed)
             self._notify()
 
     def _put_off(self, stream: _Stream) -> None:
@@ -269,24 +286,10 @@ class RoutedSink:
 
     @property
     def _warnings(self) -> Sequence[str]:
-        barred = [stream.objection for stream in self._streams.values() if stream.is_asked and stream.objection]
+        barred = [stream.objection for stream in self._streams.values() if stream.is_missed and stream.objection]
         more = len(barred) - MOST_NAMED
         return [*barred[:MOST_NAMED], *([f"and {more} more streams cannot be written to"] if more > 0 else [])]
 
     def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
-
-
-@asynccontextmanager
-async def routed_sink(
-    target: KinesisTarget, *, max_in_flight: int, metrics: SinkMetrics, report: Callable[[str], None] = lambda _: None
-) -> AsyncIterator[RoutedSink]:
-    """A sink for the streams that the target's template names; closes its connections at the end.
-
-    Raises:
-        Misconfigured: there is no such region.
-        Refused: region, credentials, profile or endpoint are missing or malformed.
-    """
-    async with kinesis_client(target, max_connections=max_in_flight) as client:
-        yield RoutedSink(client, target, max_in_flight=max_in_flight, metrics=metrics, report=report)

@@ -35,7 +35,7 @@ SELECT json_build_object(
     'has_function', coalesce(role.oid = ours.function_owner, false) AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_proc AS proc
         WHERE $2 = 'capture' AND proc.pronamespace = ours.schema AND proc.proowner <> role.oid
-            AND proc.proname IN ('capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit')
+            AND proc.proname IN ('capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'row_image', 'treated_value')
     ),
     'says_what', ours.says_what,
     -- Whether it can do all that the owner can, so that the function would run with no fewer rights.

@@ -20,6 +20,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'has_newer_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_strange_cast', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'has_types_of_postgres', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'image_needs', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'images_unless_strange', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'is_among', '{EXECUTE}'),
@@ -45,6 +46,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'replaced_by', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'resolved', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'ring', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'row_image', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'row_triggers', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'rules_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'shaped', '{EXECUTE}'),
@@ -52,7 +54,9 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('capture', 'FUNCTION', 'strange_types', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'table_of', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'treated', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'treated_value', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'treatments', '{EXECUTE}'),
+    ('capture', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'version', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_change', '{EXECUTE}'),
     ('capture', 'FUNCTION', 'write_in_order', '{EXECUTE}'),
@@ -65,6 +69,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'TABLE', 'dropped', '{SELECT}'),
     ('runtime', 'TABLE', 'history', '{SELECT}'),
     ('runtime', 'TABLE', 'known_columns', '{SELECT,INSERT,UPDATE}'),
+    ('runtime', 'TABLE', 'load', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
     ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'sink', '{SELECT,INSERT,UPDATE,DELETE}'),
@@ -74,6 +79,8 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'complete_partition', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'covered_elsewhere', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'enter_history', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'image_needs', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'index_columns', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'is_foreign', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'key_members', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'leaf_events', '{EXECUTE}'),
@@ -84,10 +91,13 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'FUNCTION', 'present_columns', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'read_floor', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'reclaim', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'relation_stamp', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'row_image', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'sees', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'set_paused', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'standings', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'tell_schemas', '{EXECUTE}'),
+    ('runtime', 'FUNCTION', 'treated_value', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'trim_ahead', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'twin_of', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'utf8_fault', '{EXECUTE}'),
@@ -285,7 +295,7 @@ due (place, part, role_name, statement) AS (
       AND (
           object.owner IN (SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper)
           OR object.owner = ours.installer AND object.name NOT IN (
-              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'images')
+              'capture', 'capture_by_rules', 'capture_in_statement', 'capture_statement', 'capture_truncate', 'emit', 'image_needs', 'images', 'row_image', 'treated_value')
       )
     UNION ALL
     SELECT 1, 'owner', pg_get_userbyid(owner), NULL FROM ours WHERE owner <> installer

@@ -1,6 +1,7 @@
 -- Every table that is or was captured, under its present name, so that a rename shows without `forwarder migrate`. If a table has no trigger of ours
 -- with its id any more, the oid may be that of another table (after a restore): then the name of the last migrate is returned. Names that cannot
--- become UTF-8 are made legible. A key with such a column is returned as none: no image of a row can become UTF-8 then either.
+-- become UTF-8 are made legible. A key with such a column is returned as none: no image of a row can become UTF-8 then either. The names of the last migrate
+-- stand beside the present ones.
 --   $1 the tables that are asked for, by their ids; null: all
 SELECT
     captured.id,
@@ -8,7 +9,9 @@ SELECT
     forwarder.legible(coalesce(namespace.nspname, captured.schema_name)::text) AS schema,
     forwarder.legible(coalesce(class.relname, captured.table_name)::text) AS name,
     CASE WHEN forwarder.utf8_fault(captured.key_columns::text) IS NULL THEN captured.key_columns::text ELSE '[]' END AS key_columns,
-    captured.before_image
+    captured.before_image,
+    forwarder.legible(captured.schema_name) AS migrated_schema,
+    forwarder.legible(captured.table_name) AS migrated_name
 FROM forwarder.captured_table AS captured
 LEFT JOIN pg_catalog.pg_trigger AS trigger
     ON trigger.tgrelid = captured.relation

@@ -11,7 +11,7 @@ SELECT json_build_object(
     'table', forwarder.legible(captured.table_name),
     'op', CASE letter.op
         WHEN 'I' THEN 'insert' WHEN 'U' THEN 'update' WHEN 'D' THEN 'delete' WHEN 'T' THEN 'truncate' WHEN 'G' THEN 'gap'
-        WHEN 'S' THEN 'schema' WHEN 'E' THEN 'event'
+        WHEN 'S' THEN 'schema' WHEN 'E' THEN 'event' WHEN 'R' THEN 'read' WHEN 'L' THEN 'load'
     END,
     'changed_at', letter.at,
     'partition_key', letter.partition_key,

@@ -4,6 +4,8 @@ import json
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
+import anyio
+import anyio.lowlevel
 import pytest
 from msgspec.structs import replace
 
@@ -80,6 +82,16 @@ async def test_a_large_row_tells_the_key_that_was_made_of_its_columns() -> None:
     assert len(data) == record.body.size
 
 
+@pytest.mark.parametrize("row", [INSERT, replace(INSERT, after=None, stored=Stored(None, len(IMAGE)))])
+async def test_a_record_tells_the_random_key_that_it_has(row: Event) -> None:
+    maker = maker_of("kinesis://changes?format=dms&IncludePartitionValue=true&partition_key=random&ordering=none")
+
+    [record] = (await maker.records([row], any_stored=row.stored is not None)).records
+
+    data = await whole(record.body) if record.body else record.data
+    assert json.loads(data)["metadata"]["partition-key-value"] == record.partition_key
+
+
 async def test_large_rows_are_numbered_in_their_transaction_as_all_others() -> None:
     maker = maker_of("file:changes.jsonl?format=debezium&provide.transaction.metadata=true")
     rows = [replace(INSERT, seq=seq, index=seq, count=5) for seq in range(1, 6)]
@@ -108,3 +120,29 @@ async def test_a_page_that_stops_at_a_large_row_keeps_its_numbers_when_it_comes_
     ]
 
     assert [json.loads(record.data)["transaction"]["data_collection_order"] for record in found] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("format", ["debezium", "dynamodb", "dms"])
+async def test_the_loop_goes_on_while_a_long_array_is_encoded(format: str) -> None:
+    maker = maker_of(f"kinesis://changes?format={format}")
+    long = replace(INSERT, after=f'{{"id":1,"n":[{",".join("1" * 20_000)}]}}')
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(turn)
+        await anyio.lowlevel.checkpoint()
+        before = turns
+        await maker.records([INSERT] * 1000, any_stored=False)
+        assert turns == before, "a thread costs more than it helps an ordinary page"
+        packed = await maker.records([INSERT, long], any_stored=False)
+        assert turns > before
+        tasks.cancel_scope.cancel()
+
+    assert len(packed.records) == 2
+    assert len(packed.records[1].data) > 20_000

@@ -139,6 +139,18 @@ def test_the_old_values_of_an_update_stand_beside_the_new_ones(defined: dict[str
     assert renamed(inserted, before_image(**defined)).after == inserted.after
 
 
+@pytest.mark.parametrize("defined", [{}, {"column-prefix": "", "column-suffix": "_old"}])
+def test_a_column_counts_over_an_old_value_that_would_get_its_name(defined: dict[str, str]) -> None:
+    """It was added since `forwarder migrate`, which refuses such names."""
+    taken = "price_old" if defined else "BI_price"
+    image = f'{{"id":42,"price":1.10,"note":"{taken}","{taken}":%s}}'
+    event = replace(UPDATE, before=image % 1, after=image % 2)
+    found = renamed(event, before_image(**{"column-filter": "all", **defined})).after or ""
+    assert found.count(f'"{taken}":') == 1
+    assert json.loads(found)[taken] == 2
+    assert json.loads(found)["id_old" if defined else "BI_id"] == 42
+
+
 def test_the_old_key_stands_beside_the_new_one() -> None:
     event = replace(UPDATE, op=b"I", before=None, after='{"id":3}', key='{"id":3}', moved='{"id":1}')
     assert renamed(event, before_image(**{"column-filter": "pk-only"})).after == '{"id":3,"BI_id":1}'

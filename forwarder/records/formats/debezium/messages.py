@@ -1,8 +1,9 @@
 """The records of what is no change of a row: logical decoding messages, ``"op":"m"``, as Debezium makes of ``pg_logical_emit_message``. Pure.
 
 1. An event of the application's own: its topic, or else its type, is the prefix, and its payload the content.
-2. A gap, a change of the table itself, and a change whose row is not in the record: the prefixes ``forwarder.gap``, ``forwarder.schema`` and
-   ``forwarder.incomplete``, and the content is a JSON object that tells of it. So consumers that know rows alone pass over them, and none is lost.
+2. A gap, a change of the table itself, the beginning and end of a load, and a change whose row is not in the record: the prefixes ``forwarder.gap``,
+   ``forwarder.schema``, ``forwarder.load`` and ``forwarder.incomplete``, and the content is a JSON object that tells of it. So consumers that know
+   rows alone pass over them, and none is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from forwarder.records.formats.debezium.fields import Content, Message, Transact
 from forwarder.records.formats.debezium.source import Sources
 
 # As JSON.
-_PREFIXES = {b"G": '"forwarder.gap"', b"S": '"forwarder.schema"'}
+_PREFIXES = {b"G": '"forwarder.gap"', b"S": '"forwarder.schema"', b"L": '"forwarder.load"'}
 _INCOMPLETE = '"forwarder.incomplete"'
 _OPERATIONS = {b"I": "c", b"U": "u", b"D": "d", b"R": "r"}
 
@@ -65,12 +66,14 @@ def _facts(event: Event) -> str:
     facts: dict[str, object] = {"schema": event.table.schema, "table": event.table.name, "partition": event.partition}
     if event.op == b"G":
         facts["gap"] = event.fault
-    elif event.op != b"S":
+    elif event.op not in (b"S", b"L"):
         facts |= {"op": _OPERATIONS.get(event.op), "fault": event.fault}
         facts |= {"omitted": event.omitted, "stored_at": event.stored_at}
     told = {name: msgspec.json.encode(fact).decode() for name, fact in facts.items() if fact}
     if event.op == b"S":
         told |= {"before": event.before or "null", "after": event.after or "null"}
+    if event.op in (b"L", b"R") and event.extra:
+        told |= members(f"{{{event.extra}}}")
     if event.key:
         told["key"] = event.key
     return _object(told)

@@ -6,7 +6,7 @@ It is made of a schema event, whose images describe the table as docs/formats.md
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,13 +51,16 @@ class TableChange(NamedTuple):
     definition: str
 
 
-def table_change(event: Event, options: Dms) -> TableChange:
-    """What a schema event tells. Of several changes at once DMS's word is ``change-columns``."""
+def table_change(event: Event, options: Dms, *, exclude: Collection[str] = ()) -> TableChange:
+    """What a schema event tells. Of several changes at once DMS's word is ``change-columns``.
+
+    ``exclude``: columns, as the database calls them, that are not to be named.
+    """
     before, after = _description(event.before), _description(event.after)
     now = after or before
     schema, table = now.get("schema", event.table.schema), now.get("table", event.table.name)
     was = (before.get("schema", schema), before.get("table", table)) if before and after else (schema, table)
-    definition = {"table-def": _definition(after, options)} if after else {}
+    definition = {"table-def": _definition(after, options, exclude)} if after else {}
     return TableChange(
         operation=_operation(before, after, is_renamed=was != (schema, table)),
         schema=schema,
@@ -100,8 +103,8 @@ def _operation_on_columns(before: Sequence[Mapping[str, Any]], after: Sequence[M
     return "change-columns"
 
 
-def _definition(table: Mapping[str, Any], options: Dms) -> Mapping[str, Any]:
-    columns = table["columns"]
+def _definition(table: Mapping[str, Any], options: Dms, exclude: Collection[str]) -> Mapping[str, Any]:
+    columns = [column for column in table["columns"] if column["name"] not in exclude]
     key = sorted((column["key"], column["name"]) for column in columns if column["key"] is not None)
     definition = {
         "columns": {

@@ -169,10 +169,59 @@ def test_control_records_of_altered_tables_turn_schema_events_on() -> None:
     assert tomllib.loads(text)["capture"] == {"schema_events": True}
 
 
-@pytest.mark.parametrize("kind", ["full-load", "full-load-and-cdc"])
-def test_existing_rows_are_not_loaded_and_the_file_says_so(kind: str) -> None:
-    text = written(tasks=tasks(task(MigrationType=kind)))
-    assert f"* MigrationType = {kind}: existing rows: not loaded" in text.partition("# Without a counterpart")[2]
+def loaded(kind: str, *rules: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """The ``[[table]]`` that these rules become, and the whole file."""
+    text = written(tasks=tasks(task(MigrationType=kind, mappings=numbered(*rules))))
+    tables = tomllib.loads(text).get("table", [])
+    Settings.model_validate(tomllib.loads(text))
+    return tables, text
+
+
+def test_a_task_without_a_load_loads_nothing() -> None:
+    tables, text = loaded("cdc", selection())
+    assert tables == []
+    assert 'load = "initial"' not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("full-load", "run `forwarder listen --load-only`"), ("full-load-and-cdc", "take it out if DMS has loaded them")],
+)
+def test_a_load_becomes_a_rule_for_each_selection(kind: str, said: str) -> None:
+    tables, text = loaded(
+        kind,
+        selection("public.orders"),
+        selection("sales.%"),
+        selection("public.audit_log", "explicit"),
+        selection("%.tmp%", "exclude"),
+    )
+    exclude = {"exclude": ["*.tmp*"], "load": "initial"}
+    assert tables == [
+        {"match": "public.orders", **exclude},
+        {"match": "sales.*", **exclude},
+        {"match": "public.audit_log", **exclude},
+    ]
+    (line,) = [line for line in lines(text) if line.startswith("* MigrationType")]
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("locator", "match"),
+    [("public.a.b*", 'public."a.b*"'), ("public.order[_]items", "public.order_items"), ("a_b.c_%", "a_b.c?*")],
+)
+def test_a_name_is_quoted_where_it_would_be_a_pattern(locator: str, match: str) -> None:
+    schema, _, table = locator.partition(".")
+    rule = selection()
+    rule["object-locator"] = {"schema-name": schema, "table-name": table}
+    assert [table["match"] for table in loaded("full-load", rule)[0]] == [match]
+
+
+@pytest.mark.parametrize("action", ["include", "exclude"])
+def test_a_load_that_cannot_be_said_in_a_pattern_is_listed(action: str) -> None:
+    tables, text = loaded("full-load", selection("public.[ab]%", action), selection("public.orders"))
+    assert [table["match"] for table in tables] == (["public.orders"] if action == "include" else [])
+    tail = text.partition("# Without a counterpart")[2]
+    assert ("rows of public.[ab]%" if action == "include" else "rows of public.orders") in tail
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forwarder.delivery.schedules.lanes import Lanes
-from forwarder.delivery.schedules.routed import LOOK_SECONDS, NO_STREAM, STRAND_SECONDS, Routed
+from forwarder.delivery.schedules.routed import CERTAIN_BYTES, LOOK_SECONDS, NO_STREAM, STRAND_SECONDS, Routed
 from forwarder.records.record import Record, SetAside
 from forwarder.sinks.kinesis.pacing import Pacing
 from tests.machines import machine_tests
@@ -100,6 +100,17 @@ def test_when_memory_is_full_what_waits_for_a_barred_stream_is_stranded_at_once(
 
     assert seqs_of(routed.take_stranded(is_full=True, now=0.0)) == [1]
     assert take(routed) == [2]
+
+
+def test_a_change_that_a_barred_stream_may_not_take_is_stranded_at_once_and_with_it_what_is_before_it() -> None:
+    streams = Streams(one="missing")
+    routed = Routed(streams)
+    large = [Record(seq, "key", b"x" * CERTAIN_BYTES, {seq}, stream=stream) for seq, stream in ((2, "one"), (3, "two"))]
+    routed.extend([*records("one", 1), *large])
+    routed.extend(records("one", 4))
+
+    assert seqs_of(routed.take_stranded(is_full=False, now=0.0)) == [1, 2, 4]
+    assert take(routed) == [3]
 
 
 def test_what_would_travel_in_one_aggregate_is_stranded_change_by_change() -> None:

@@ -12,35 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from forwarder.events import CapturedTable, Event
+from forwarder.events import Event
 from forwarder.records.formats import cloudevents, native
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
+from tests.support.events import ORDERS, event
 
-ORDERS = CapturedTable(
-    id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
-)
 ORIGINS = Origins([Origin(1_000_000, "7312459/2"), Origin(0, "7312459")])
 SECOND = 1_000_000
-
-
-def event(**changes: Any) -> Event:
-    values: dict[str, Any] = {
-        "seq": 267505,
-        "txid": 1140,
-        "at": 820_638_245_123_456,
-        "table": ORDERS,
-        "partition": None,
-        "op": b"U",
-        "before": '{"id":42,"price":1.10}',
-        "after": '{"id":42,"price":12345678901234567890.10}',
-        "fault": None,
-        "index": 1,
-        "count": 2,
-        "key": '{"id":42}',
-        "key_values": "42",
-    }
-    return Event(**(values | changes))
 
 
 def lines(*events: Event, database: str = "shop") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,50 +13,29 @@ import pytest
 from msgspec.structs import replace
 
 from forwarder.config.formats import Debezium
-from forwarder.events import NO_DATA, CapturedTable, Column, ColumnType, Event
+from forwarder.events import NO_DATA, Event
 from forwarder.records.formats.debezium.envelope import encoder
 from forwarder.records.formats.debezium.fields import Change, Message, Source, Transaction
 from forwarder.records.formats.debezium.transactions import TableCounts
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
+from tests.support import events
+from tests.support.events import column
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "debezium"
 PROVENANCE = Provenance(origins=Origins([Origin(0, "7312459")]), database="shop")
 
 
-def column(name: str, type: str, modifier: int = -1, *, is_array: bool = False) -> Column:
-    return Column(name, ColumnType("pg_catalog", type, "b", modifier, is_array=is_array))
-
-
-ORDERS = CapturedTable(
-    id=1,
-    relation=16400,
-    schema="public",
-    name="orders",
-    key_columns=(("id",),),
-    before_image="full",
-    columns=(column("id", "int8"), column("total", "numeric", (10 << 16 | 2) + 4), column("day", "date")),
+ORDERS = events.table(
+    "orders", column("id", "int8"), column("total", "numeric", (10 << 16 | 2) + 4), column("day", "date")
 )
 EVENTS = replace(ORDERS, id=2, schema="forwarder", name="event")
-
-
-def event(**changes: Any) -> Event:
-    values: dict[str, Any] = {
-        "seq": 267505,
-        "txid": 1140,
-        "at": 820_638_245_123_456,
-        "table": ORDERS,
-        "partition": None,
-        "op": b"U",
-        "before": '{"id":42,"total":1.10,"day":"2024-02-29"}',
-        "after": '{"id":42,"total":99.90,"day":"2024-02-29"}',
-        "fault": None,
-        "index": 1,
-        "count": 2,
-        "key": '{"id":42}',
-        "key_values": "42",
-    }
-    return Event(**(values | changes))
+event = partial(
+    events.event,
+    table=ORDERS,
+    before='{"id":42,"total":1.10,"day":"2024-02-29"}',
+    after='{"id":42,"total":99.90,"day":"2024-02-29"}',
+)
 
 
 def encode(event: Event, **options: Any) -> Any:
@@ -81,7 +61,7 @@ def test_a_record_is_one_line_with_the_fields_of_debezium_in_its_order() -> None
 
 @pytest.mark.parametrize(
     ("op", "before", "after", "name", "snapshot"),
-    [(b"I", None, "{}", "c", "false"), (b"R", None, "{}", "r", "true"), (b"D", "{}", None, "d", "false")],
+    [(b"I", None, "{}", "c", "false"), (b"R", None, "{}", "r", "incremental"), (b"D", "{}", None, "d", "false")],
 )
 def test_inserts_loaded_rows_and_deletes_have_one_image(
     op: bytes, before: str | None, after: str | None, name: str, snapshot: str

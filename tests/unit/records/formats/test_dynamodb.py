@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,48 +17,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from forwarder.config.formats import DynamoDb
-from forwarder.events import CapturedTable, Column, ColumnType, Event
+from forwarder.events import CapturedTable, Event
 from forwarder.records.formats.dynamodb import encoder
 from forwarder.records.formats.encoder import Encoder, Provenance
 from forwarder.records.origins import Origin, Origins
+from tests.support import events
+from tests.support.events import column
 from tests.support.peer_samples import lines_of, needs_samples
 
-
-def column(name: str, type: str, kind: str = "b") -> Column:
-    return Column(name, ColumnType("pg_catalog", type, kind, -1, is_array=False))
-
-
-ORDERS = CapturedTable(
-    id=1,
-    relation=16400,
-    schema="public",
-    name="orders",
-    key_columns=(("id",),),
-    before_image="full",
-    columns=(column("id", "int8"), column("price", "numeric"), column("note", "text"), column("paid", "bool")),
+ORDERS = events.table(
+    "orders", column("id", "int8"), column("price", "numeric"), column("note", "text"), column("paid", "bool")
 )
 OLD, NEW = '{"id":42,"price":1.10,"note":"a","paid":false}', '{"id":42,"price":1.20,"note":null,"paid":true}'
 OLD_IMAGE = {"id": {"N": "42"}, "price": {"N": "1.1"}, "note": {"S": "a"}, "paid": {"BOOL": False}}
 NEW_IMAGE = {"id": {"N": "42"}, "price": {"N": "1.2"}, "note": {"NULL": True}, "paid": {"BOOL": True}}
-
-
-def event(**changes: Any) -> Event:
-    values: dict[str, Any] = {
-        "seq": 267505,
-        "txid": 1140,
-        "at": 820_638_245_123_456,
-        "table": ORDERS,
-        "partition": None,
-        "op": b"U",
-        "before": OLD,
-        "after": NEW,
-        "fault": None,
-        "index": 1,
-        "count": 2,
-        "key": '{"id":42}',
-        "key_values": "42",
-    }
-    return Event(**(values | changes))
+event = partial(events.event, table=ORDERS, before=OLD, after=NEW)
 
 
 def encoder_of(**options: Any) -> Encoder:

@@ -9,35 +9,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from forwarder.config.formats import Lambda
-from forwarder.events import CapturedTable, Event
+from forwarder.events import Event
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.formats.row_to_lambda import encoder
 from forwarder.records.origins import Origin, Origins
+from tests.support.events import ORDERS, event
 
-ORDERS = CapturedTable(
-    id=1, relation=16400, schema="public", name="orders", key_columns=(("id",),), before_image="full"
-)
 OLD, NEW = '{"id":42,"price":1.10}', '{"id":42,"price":12345678901234567890.10}'
 NAMED = {"schema": "public", "table": "orders"}
-
-
-def event(**changes: Any) -> Event:
-    values: dict[str, Any] = {
-        "seq": 267505,
-        "txid": 1140,
-        "at": 820_638_245_123_456,
-        "table": ORDERS,
-        "partition": None,
-        "op": b"U",
-        "before": OLD,
-        "after": NEW,
-        "fault": None,
-        "index": 1,
-        "count": 2,
-        "key": '{"id":42}',
-        "key_values": "42",
-    }
-    return Event(**(values | changes))
 
 
 def line(event: Event, **options: Any) -> str:

@@ -3,62 +3,35 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from forwarder.config.formats import Dms
 from forwarder.config.partition_key import KeyKind, KeyRule
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
-from forwarder.events import CapturedTable, Column, ColumnType, Event
+from forwarder.events import Column, Event
 from forwarder.outbox.keys import member_reader
 from forwarder.records import object_mapping, partition_key
 from forwarder.records.formats.dms.encoder import encoder
 from forwarder.records.formats.encoder import Provenance
 from forwarder.records.origins import Origin, Origins
+from tests.support import events
+
+# Types that PostgreSQL does not have.
+_OTHER_KINDS = {"hstore": "b", "mood": "e", "address": "c"}
 
 
 def column(name: str, type: str, *, modifier: int = -1, is_array: bool = False) -> Column:
-    schema = "public" if type in ("hstore", "mood", "address") else "pg_catalog"
-    kind = {"mood": "e", "address": "c"}.get(type, "b")
-    return Column(name, ColumnType(schema, type, kind, modifier, is_array=is_array))
+    kind, schema = _OTHER_KINDS.get(type, "b"), "public" if type in _OTHER_KINDS else "pg_catalog"
+    return events.column(name, type, modifier, schema=schema, kind=kind, is_array=is_array)
 
 
-def table(*columns: Column, before_image: str = "full", key: str | None = "id") -> CapturedTable:
-    return CapturedTable(
-        id=1,
-        relation=16400,
-        schema="public",
-        name="foo",
-        key_columns=((key,),) if key else (),
-        before_image=before_image,
-        columns=columns,
-    )
-
-
+table = partial(events.table, "foo")
 FOO = table(column("id", "int4"), column("name", "text"), column("age", "int4"), column("attributes", "jsonb"))
 ROW = '{"id":42,"name":"John","age":33,"attributes":{"foo": "bar"}}'
 OLD_ROW = '{"id":42,"name":"John","age":null,"attributes":{"foo": "bar"}}'
-
-
-def change(**changes: Any) -> Event:
-    """An update of the row 42, in places as given."""
-    values: dict[str, Any] = {
-        "seq": 0x2_7C007328,
-        "txid": 1140,
-        "at": 820_638_245_123_456,
-        "table": FOO,
-        "partition": None,
-        "op": b"U",
-        "before": OLD_ROW,
-        "after": ROW,
-        "fault": None,
-        "index": 1,
-        "count": 1,
-        "key": '{"id":42}',
-        "key_values": "42",
-    }
-    return Event(**(values | changes))
-
-
+# An update of the row 42, in places as given.
+change = partial(events.event, seq=0x2_7C007328, table=FOO, before=OLD_ROW, after=ROW, count=1)
 INSERT = {"op": b"I", "before": None}
 DELETE = {"op": b"D", "after": None}
 

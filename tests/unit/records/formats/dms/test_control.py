@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from forwarder.config.table_mappings.object_mapping import ObjectMapping
 from tests.unit.records.formats.dms.changes import change, record
 
 ID = {"name": "id", "type": "integer", "nullable": False, "key": 1}
@@ -122,3 +123,10 @@ def test_a_type_has_the_name_of_dms(type: str, told: dict[str, Any]) -> None:
 def test_a_boolean_is_one_where_it_is_mapped_so() -> None:
     written = control(None, described({**NAME, "type": "boolean"}), MapBooleanAsBoolean=True)
     assert written["control"]["table-def"]["columns"]["name"]["type"] == "BOOL"
+
+
+def test_excluded_columns_are_not_named() -> None:
+    mapping = ObjectMapping(rule_id="1", shape="record").excluding(frozenset(("id", "age")))
+    told = control(described(ID, NAME), described(ID, NAME, AGE), mapping=mapping)
+    assert told["control"] == {"table-def": {"columns": {"name": {"type": "STRING", "nullable": True}}}}
+    assert told["metadata"]["operation"] == "add-column"

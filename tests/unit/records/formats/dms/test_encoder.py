@@ -231,6 +231,19 @@ def test_a_row_that_is_not_in_its_record_is_no_data_record(*, exact: bool) -> No
     assert lost["forwarder"] == {"operation": "update", "key": {"id": 42}, "fault": "54000"}
 
 
+def test_no_excluded_column_is_in_the_key_of_a_row_that_is_not_in_its_record() -> None:
+    mapping = ObjectMapping(rule_id="1", shape="record").excluding(frozenset(("tenant",)))
+    lost = {"before": None, "after": None, "fault": "54000", "key": '{"id":42,"tenant":7777777}'}
+    update = record(change(**lost), mapping=mapping)
+    assert update["forwarder"] == {"operation": "update", "key": {"id": 42}, "fault": "54000"}
+    # What a key became by an update that moved the row: of the delete that it is captured as, the key is all that is told.
+    delete = record(change(**lost | {"op": b"D"}), mapping=mapping)
+    assert delete["data"] == {"id": 42}
+    moved = change(**lost | {"op": b"I", "moved": '{"id":41,"tenant":7777776}'})
+    for options in ({}, {"exact": True}, {"EnableBeforeImage": True}):
+        assert "777777" not in json.dumps(record(moved, mapping=mapping, **options))
+
+
 def test_a_row_that_was_stored_elsewhere_is_named() -> None:
     stored = change(before=None, after=None, omitted=("before", "after"), stored_at="s3://b/k.json")
     told = record(stored)["forwarder"]

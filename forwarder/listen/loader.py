@@ -1,0 +1,146 @@
+"""Sends the rows that tables have already, as ``forwarder load`` and ``load = "initial"`` ask for: a few tables at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+
+from forwarder.config.settings import Settings, SinkSettings
+from forwarder.database.sessions import Connection, session
+from forwarder.errors import ForwarderError, Unavailable, plain_errors
+from forwarder.events import CapturedTable
+from forwarder.listen.initial_loads import initial_tables
+from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.load_channel import LoadChannel
+from forwarder.listen.load_report import LoadReport
+from forwarder.listen.table_load import TableLoad
+from forwarder.logs import Throttled
+from forwarder.store.loads import Load, Loads
+from forwarder.store.positions import Positions
+
+# From one look for loads to the next.
+LOOK_SECONDS = 1.0
+# A load that the database has interrupted is tried again after so long.
+RETRY_SECONDS = 2.0
+
+# From captured tables to the ids of some of them.
+ChooseTables = Callable[[Iterable[CapturedTable]], list[int]]
+
+logger = logging.getLogger(__name__)
+
+
+def loader(
+    settings: Settings,
+    session: LeaderSession,
+    positions: Positions,
+    channel: LoadChannel,
+    *,
+    database_url: str,
+    sink: SinkSettings,
+    report: LoadReport,
+) -> Loader:
+    """What does the loads of this sink. ``positions`` are those of the leader's ``session``."""
+    return Loader(
+        channel,
+        loads=Loads(session.connection, sink=sink.name, epoch=positions.epoch, report=report),
+        session=session,
+        database_url=database_url,
+        initial_tables=initial_tables(settings.table, sink.tables),
+    )
+
+
+class Loader:
+    """Does the loads of one sink, each on a session of its own."""
+
+    def __init__(
+        self,
+        channel: LoadChannel,
+        *,
+        loads: Loads,
+        session: LeaderSession,
+        database_url: str,
+        initial_tables: ChooseTables,
+    ) -> None:
+        """``loads`` are on the leader's ``session``.
+
+        ``initial_tables`` chooses, among the captured tables, those of which the settings want the rows to be loaded once.
+        """
+        self._channel = channel
+        self._loads = loads
+        self._session = session
+        self._database_url = database_url
+        self._initial_tables = initial_tables
+        # The tables that were asked for since this process leads, by id.
+        self._asked: set[int] = set()
+        # By number.
+        self._running: set[int] = set()
+        self._ended = anyio.Event()
+        self._is_idle = anyio.Event()
+        self._complaints = Throttled(seconds=60.0)
+
+    async def run(self) -> None:
+        """Do what is asked for, until cancelled.
+
+        Raises:
+            Unavailable: the leader's session is lost.
+        """
+        async with anyio.create_task_group() as tasks:
+            while True:
+                due = await self._due()
+                if not due and not self._running:
+                    self._is_idle.set()
+                self._start(tasks, [load for load in due if load.number not in self._running])
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await self._ended.wait()
+
+    async def idle(self) -> None:
+        """Wait until there was nothing left to do."""
+        await self._is_idle.wait()
+
+    def _start(self, tasks: TaskGroup, loads: list[Load]) -> None:
+        self._ended = anyio.Event()
+        for load in loads[: self._channel.settings.parallel - len(self._running)]:
+            self._running.add(load.number)
+            tasks.start_soon(self._do, load)
+
+    async def _due(self) -> Sequence[Load]:
+        tables = [table for table, _ in self._channel.inflow.registry.tables.values()]
+        wanted = set(self._initial_tables(tables)) - self._asked
+        async with self._session.turn:
+            if wanted:
+                await self._loads.request_initial(wanted)
+                self._asked |= wanted
+            return await self._loads.due()
+
+    async def _do(self, load: Load) -> None:
+        try:
+            await self._try(load)
+        finally:
+            self._running.discard(load.number)
+            self._ended.set()
+
+    def _load(self, load: Load, connection: Connection) -> TableLoad:
+        return TableLoad(load, self._channel, loads=self._loads, session=self._session, connection=connection)
+
+    async def _try(self, load: Load) -> None:
+        facts = {"sink": load.sink, "table": load.qualified_name, "load": load.number}
+        logger.info("load goes on" if load.begun else "load begins", extra=facts)
+        try:
+            with plain_errors():
+                async with session(self._database_url, purpose="load") as connection:
+                    is_finished = await self._load(load, connection).run()
+            logger.info(
+                "load finished" if is_finished else "load stopped: somebody has paused it or given it up", extra=facts
+            )
+        except Unavailable as error:
+            # If it is the leader's session that is lost, others notice, and end the tenure.
+            if self._complaints.due(str(error)):
+                logger.warning("load interrupted, trying again", extra={**facts, "reason": str(error)})
+            await anyio.sleep(RETRY_SECONDS)
+        except ForwarderError as error:
+            async with self._session.turn:
+                await self._loads.fail(load, str(error))
+            logger.error("load failed", extra={**facts, "reason": str(error)})

@@ -1,0 +1,261 @@
+"""Sends the rows that one table has already to one sink, chunk by chunk, while its changes flow.
+
+Two tasks, beside the intake:
+
+1. reading ahead: opens a window, and reads a chunk with a snapshot of its own, S2. Meanwhile the intake takes changes as ever, and shows them to the
+   window.
+2. sending: waits until the intake has taken all that S2 sees; then hands rows to the relay, a few at a time, without those that the window has
+   seen changed in a transaction that S2 does not see.
+
+So of each row all changes that S2 sees come first, then the row as S2 saw it, then its later changes; docs/design/load.md says more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+import msgspec
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+
+from forwarder.database.sessions import Connection
+from forwarder.events import Event
+from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.load_channel import LoadChannel
+from forwarder.load import past
+from forwarder.load.chunk import Chunk, Place, ReadRow
+from forwarder.load.floors import Truncations
+from forwarder.load.pacing import ChunkSize
+from forwarder.load.part import Part
+from forwarder.load.reader import ChunkReader
+from forwarder.load.row_events import began, finished, row_event
+from forwarder.load.table_plan import TablePlan
+from forwarder.load.window import Window
+from forwarder.records.packing import Packed
+from forwarder.store.loads import Load, Loads
+
+# So many rows are handed to the relay at once, and so many such portions may be under way: a change waits behind no more than these.
+PORTION_ROWS = 500
+MOST_PORTIONS = 3
+# From one look at whether the sink is late to the next.
+LATE_SECONDS = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class _Overtaken(Exception):
+    """A chunk cannot be told any more, since the table has changed."""
+
+
+class TableLoad:
+    """One load, from where it stands to its end, unless somebody pauses or cancels it."""
+
+    def __init__(
+        self, load: Load, channel: LoadChannel, *, loads: Loads, session: LeaderSession, connection: Connection
+    ) -> None:
+        """``loads`` are on the leader's ``session``; ``connection`` is for this load alone."""
+        self._load = load
+        self._channel = channel
+        self._loads = loads
+        self._session = session
+        self._connection = connection
+        self._reader = ChunkReader(connection)
+        self._size = ChunkSize(seconds=channel.settings.chunk_seconds)
+        self._begun = load.begun
+        # The windows of chunks that are being read or sent, in order.
+        self._open: deque[Window] = deque()
+        self._rows = load.rows
+        self._bytes = load.bytes
+        self._place = msgspec.json.decode(load.place, type=Place) if load.place else None
+
+    async def run(self) -> bool:
+        """Send the rows that are left. False: somebody has paused it or given it up meanwhile.
+
+        Raises:
+            LoadFailed: it cannot go on; why, in one line.
+            Unavailable: the database does not answer, or a stream cannot be written to.
+            Oversized: a row is too large for the sink, and the policy is to stop.
+        """
+        plan = await self._plan()
+        self._truncations = Truncations((await self._channel.table(self._load))[0])
+        self._channel.intake.show(self._truncations)
+        try:
+            return (self._begun is not None or await self._begin(plan)) and await self._send_rows(plan)
+        finally:
+            self._channel.intake.hide(self._truncations)
+
+    async def _send_rows(self, plan: TablePlan) -> bool:
+        """Send the rows that are left, whatever has to be read again. False: the load is not ours any more."""
+        await self._recall_truncations()
+        while True:
+            try:
+                return await self._send_chunks(plan)
+            except _Overtaken:
+                self._size.overtaken()
+                plan = await self._plan()
+
+    async def _recall_truncations(self) -> None:
+        """Learn of every TRUNCATE that came before we were shown any, and that the present floor is below."""
+        snapshot, _ = await past.now(self._connection)
+        await self._channel.catch_up(snapshot)
+        since = self._channel.floors.below(snapshot)
+        for relation, seq in await past.truncations(self._connection, self._load.table_id, since_seq=since):
+            table, _ = await self._channel.table(self._load)
+            self._truncations.note(await self._channel.inflow.outbox.partition(table, relation), seq)
+
+    async def _begin(self, plan: TablePlan) -> bool:
+        """Tell the sink that the load begins, in its place among the changes, and save with which snapshot that was.
+
+        False: the load is not ours any more.
+        """
+        channel = self._channel
+        snapshot, at = await past.now(self._connection)
+        await channel.catch_up(snapshot)
+        table, _ = await channel.table(self._load)
+        stranded, packed = channel.quarantine.rows_stranded, None
+        while packed is None:
+            await channel.give_way_to_halted()
+            async with channel.intake.turn:
+                position = channel.intake.taken
+                # Inside a batch, what was taken is not what any snapshot sees.
+                if position.batch is None:
+                    seq = channel.floors.below(position.delivered)
+                    packed = await channel.offer(
+                        [began(self._load.number, begun=position.delivered, table=table, seq=seq, at=at)]
+                    )
+            if packed is None:
+                await channel.intake.moved()
+        await channel.delivered([packed], stranded_before=stranded)
+        self._begun = position.delivered
+        async with self._session.turn:
+            return await self._loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows)
+
+    async def _send_chunks(self, plan: TablePlan) -> bool:
+        """Send chunks up to the end of the table, and save that it is done. False: the load is not ours any more.
+
+        Raises:
+            _Overtaken: a chunk has to be read again.
+        """
+        into, out_of = anyio.create_memory_object_stream[tuple[Window, Chunk]](0)
+        overtaken: _Overtaken | None = None
+        is_finished = False
+        try:
+            async with into, out_of, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read_ahead, plan, into)
+                try:
+                    is_finished = await self._send_all(out_of)
+                except _Overtaken as error:
+                    overtaken = error
+                tasks.cancel_scope.cancel()
+        finally:
+            while self._open:
+                self._channel.intake.hide(self._open.popleft())
+        if overtaken:
+            raise overtaken
+        return is_finished
+
+    async def _read_ahead(self, plan: TablePlan, into: ObjectSendStream[tuple[Window, Chunk]]) -> None:
+        """Read one chunk after the other, each while the one before it is being sent."""
+        assert self._begun
+        place, is_begun = self._place, False
+        while place or not is_begun:
+            table, read_key = await self._channel.table(self._load)
+            window = Window(
+                table=table,
+                read_key=read_key if table.key_columns else None,
+                tells_new_rows=plan.tells_new_rows,
+                tells_old_rows=plan.tells_old_rows,
+            )
+            # Before the chunk's snapshot is taken, and until the chunk is sent. By then the window of the next one is open too.
+            self._open.append(window)
+            self._channel.intake.show(window)
+            rows, most_bytes = self._size.rows, self._channel.settings.chunk_bytes
+            chunk = await self._reader.read(plan, place, rows=rows, bytes=most_bytes, begun=self._begun)
+            self._size.took(chunk.seconds, rows=len(chunk.rows))
+            await into.send((window, chunk))
+            place, is_begun = chunk.place, True
+
+    async def _send_all(self, out_of: ObjectReceiveStream[tuple[Window, Chunk]]) -> bool:
+        while True:
+            window, chunk = await out_of.receive()
+            await self._send(window, chunk)
+            self._channel.intake.hide(self._open.popleft())
+            self._rows += len(chunk.rows)
+            self._bytes += chunk.bytes
+            if chunk.place is None:
+                return await self._finish(chunk)
+            if not await self._advance(chunk.place):
+                return False
+
+    async def _send(self, window: Window, chunk: Chunk) -> None:
+        """Send the rows of a chunk that have not changed since, and wait until they are delivered.
+
+        Raises:
+            _Overtaken: it cannot be told any more.
+        """
+        channel, under_way = self._channel, deque[Packed]()
+        stranded = channel.quarantine.rows_stranded
+        await channel.catch_up(chunk.snapshot)
+        for first in range(0, len(chunk.rows), PORTION_ROWS):
+            rows = chunk.rows[first : first + PORTION_ROWS]
+            await channel.give_way()
+            while len(under_way) >= MOST_PORTIONS:
+                await channel.delivered([under_way.popleft()], stranded_before=stranded)
+            async with channel.intake.turn:
+                if window.is_void(chunk.snapshot):
+                    raise _Overtaken
+                is_left = window.left(chunk.snapshot, [row.after or row.key for row in rows])
+                left = [row for row, is_left in zip(rows, is_left, strict=True) if is_left]
+                under_way.append(await channel.offer(await self._events(left, chunk)))
+            await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
+        await channel.delivered(under_way, stranded_before=stranded)
+
+    async def _finish(self, chunk: Chunk) -> bool:
+        """Tell the sink that all rows were read, and save that. False: the load is not ours any more."""
+        channel = self._channel
+        table, _ = await channel.table(self._load)
+        mark = finished(
+            self._load.number, rows=self._rows, table=table, seq=channel.floors.below(chunk.snapshot), at=chunk.at
+        )
+        stranded = channel.quarantine.rows_stranded
+        await channel.give_way_to_halted()
+        async with channel.intake.turn:
+            packed = await channel.offer([mark])
+        await channel.delivered([packed], stranded_before=stranded)
+        async with self._session.turn:
+            return await self._loads.finish(self._load, rows=self._rows, bytes=self._bytes)
+
+    async def _advance(self, place: Place) -> bool:
+        """Save how far the load has come. False: it is not ours any more."""
+        text = msgspec.json.encode(place).decode()
+        async with self._session.turn:
+            is_ours = await self._loads.advance(self._load, place=text, rows=self._rows, bytes=self._bytes)
+        self._load, self._place = replace(self._load, place=text), place
+        return is_ours
+
+    async def _plan(self) -> TablePlan:
+        return await self._reader.plan(self._load.table_id, msgspec.json.decode(self._load.part, type=Part))
+
+    async def _events(self, rows: Sequence[ReadRow], chunk: Chunk) -> Sequence[Event]:
+        table, read_key = await self._channel.table(self._load)
+        floor_seq = self._channel.floors.below(chunk.snapshot)
+        outbox = self._channel.inflow.outbox
+        partitions = {relation: await outbox.partition(table, relation) for relation in {row.relation for row in rows}}
+        seqs = {name: max(floor_seq, self._truncations.last_of(name)) for name in partitions.values()}
+        events = [
+            row_event(
+                row,
+                load=self._load.number,
+                table=table,
+                partition=partitions[row.relation],
+                read_key=read_key,
+                seq=seqs[partitions[row.relation]],
+                at=chunk.at,
+            )
+            for row in rows
+        ]
+        await outbox.learn_columns(events)
+        return events

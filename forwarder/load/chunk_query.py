@@ -1,0 +1,101 @@
+"""The statement that reads a chunk. Pure.
+
+Every row that it looks at is a row of its result, also one that does not meet the conditions. So it never looks at more rows than it is
+asked for, and the last one says where the next chunk begins.
+
+With a key, it walks along an index from the last key on. After (a, b) = (1, 2) come the rows with a = 1 and b > 2, then those with a > 1.
+Each of these is a branch of the statement, a walk of its own that begins at the right place whichever columns are descending:
+
+    SELECT … FROM (
+        (SELECT … WHERE a = 1 AND b > 2 ORDER BY b LIMIT 1000)
+        UNION ALL
+        (SELECT … WHERE a > 1 ORDER BY a, b LIMIT 1000)
+    ) AS page LIMIT 1000
+
+Without a key, it reads a range of the table's file, in the order in which the rows are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forwarder.load.images import Needs, careful_image, image, key_image
+from forwarder.load.key_column import KeyColumn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkQuery:
+    """How the rows of one table or partition are read.
+
+    The columns of the result are the image and, if that is too large, the key (empty: there is none). If ``is_careful``, they are the image,
+    the fault, further members and the key. Behind them is, as text, the row's value of each column of ``paging``; without a key, its ctid
+    and xmin.
+    """
+
+    # As SQL writes it, with its schema.
+    name: str
+    relation: int
+    needs: Needs
+    key: Sequence[KeyColumn]
+    # The columns whose order is that of reading: those of the key, with `order_by` that column before them. Empty: there is no key.
+    paging: Sequence[KeyColumn]
+    # All of them have to be met.
+    conditions: Sequence[str]
+    # The value of the first column of `paging` with which the load begins.
+    least: str | None = None
+    # Every row is left to forwarder.row_image().
+    is_careful: bool
+
+    def by_key(self, after: Sequence[str] | None, *, rows: int) -> str:
+        """The statement for the rows that follow a key; None: from the beginning on."""
+        depths = range(len(self.paging), 0, -1) if after is not None else [0]
+        branches = "\nUNION ALL\n".join(f"({self._branch(after or (), depth, rows)})" for depth in depths)
+        return f"{self._selection([column.text(f'page.k{place}') for place, column in self._places])}\nFROM (\n{branches}\n) AS page LIMIT {rows}"
+
+    def by_place(self, after: str, *, end: int, rows: int) -> str:
+        """The statement for the rows behind a place in the file of the table (a ctid), before block ``end``."""
+        inner = f"SELECT {self._image} AS image, NEW.ctid AS place, NEW.xmin AS maker\nFROM ONLY {self.name} AS new"
+        where = f"NEW.ctid > '{after}'::tid AND NEW.ctid < '({end},0)'::tid"
+        return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}\nWHERE {where} LIMIT {rows}) AS page"
+
+    @property
+    def _places(self) -> Sequence[tuple[int, KeyColumn]]:
+        return list(enumerate(self.paging, start=1))
+
+    @property
+    def _image(self) -> str:
+        made = careful_image(self.needs, self.relation, self.key) if self.is_careful else image(self.needs)
+        return f"CASE WHEN {self._conditions} THEN {made} END" if self.conditions else made
+
+    @property
+    def _conditions(self) -> str:
+        # The second parenthesis is on a line of its own, since a comment may be the end of a condition.
+        return " AND ".join(f"({condition}\n)" for condition in self.conditions)
+
+    def _selection(self, places: Sequence[str]) -> str:
+        if self.is_careful:
+            made = [f"page.image[{number}]" for number in (1, 2, 3, 4)]
+        else:
+            number = {column.name: place for place, column in self._places}
+            key = key_image({column.name: f"page.k{number[column.name]}" for column in self.key}, self.needs)
+            limit = self.needs.max_bytes
+            made = [
+                f"CASE WHEN octet_length(page.image) <= {limit} THEN page.image END",
+                f"CASE WHEN octet_length(page.image) > {limit} THEN coalesce({key}, '') END",
+            ]
+        return f"SELECT {', '.join([*made, *places])}"
+
+    def _branch(self, after: Sequence[str], depth: int, rows: int) -> str:
+        """The rows that have the first values of a key and come after it by the value of column ``depth``, which is counted from 1."""
+        values = ", ".join(
+            [f"{self._image} AS image", *(f"{column.reference} AS k{place}" for place, column in self._places)]
+        )
+        conditions = [column.equals(value) for column, value in zip(self.paging[: depth - 1], after, strict=False)]
+        if depth:
+            conditions.append(self.paging[depth - 1].follows(after[depth - 1]))
+        if self.least is not None:
+            conditions.append(self.paging[0].is_at_least(self.least))
+        where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
+        order = ", ".join(column.order for column in self.paging[max(depth - 1, 0) :])
+        return f"SELECT {values}\nFROM ONLY {self.name} AS new\n{where}ORDER BY {order}\nLIMIT {rows}"

@@ -1,0 +1,71 @@
+"""Fetches the rows of a chunk in portions, so that neither a row of many megabytes nor a slow disk makes a chunk much larger than it should be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import accumulate
+
+import asyncpg
+
+from forwarder.database.sessions import Connection
+from forwarder.load.chunk import ReadRow
+from forwarder.load.making import Making
+
+# A row may have as many bytes as the images of a change, 64 MiB by default.
+FIRST_PORTION = 16
+GROWTH = 4
+# What is not read by then is left to the next chunk, so that no transaction of ours gets old.
+MAX_SECONDS = 0.5
+
+
+class Portions:
+    """The rows of one chunk, and what is known of them."""
+
+    def __init__(self, *, rows: int, bytes: int, largest_bytes: int | None) -> None:
+        """``largest_bytes``: of an image, as far as the table was read; None: nothing is known."""
+        self.records: list[asyncpg.Record] = []
+        self.rows: list[ReadRow] = []
+        self.bytes = 0
+        self.largest_bytes = largest_bytes or 0
+        # Whether there are no rows behind these.
+        self.is_end = False
+        self._max_rows = rows
+        self._max_bytes = bytes
+        self._next = self._fitting(FIRST_PORTION if largest_bytes is None else FIRST_PORTION * GROWTH)
+
+    async def fetch(self, connection: Connection, statement: str, making: Making) -> None:
+        """Run the statement in the transaction that is open, and take its rows until there are enough."""
+        cursor = await (await connection.prepare(statement)).cursor()
+        started = begun = time.perf_counter()
+        while not self.is_end and not self._is_full and (not self.records or begun < started + MAX_SECONDS):
+            asked = min(self._next, self._max_rows - len(self.records))
+            portion = await cursor.fetch(asked)
+            now = time.perf_counter()
+            self._take(portion, making)
+            self.is_end = len(portion) < asked and not self._is_full
+            in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
+            self._next = self._fitting(min(asked * GROWTH, in_time))
+            begun = now
+
+    @property
+    def _is_full(self) -> bool:
+        return self.bytes >= self._max_bytes or len(self.records) >= self._max_rows
+
+    def _fitting(self, wanted: int) -> int:
+        """So many rows, or as many as have no more bytes than are left, if none is larger than the largest so far."""
+        left = self._max_bytes - self.bytes
+        return max(1, min(wanted, left // self.largest_bytes if self.largest_bytes else wanted))
+
+    def _take(self, portion: Sequence[asyncpg.Record], making: Making) -> None:
+        rows, sizes = making.rows(portion), making.sizes(portion)
+        if self.bytes + sum(sizes) > self._max_bytes:
+            # With the row by which there are enough.
+            count = next(
+                count for count, total in enumerate(accumulate(sizes, initial=self.bytes)) if total >= self._max_bytes
+            )
+            portion, rows, sizes = portion[:count], rows[:count], sizes[:count]
+        self.records.extend(portion)
+        self.rows.extend(filter(None, rows))
+        self.bytes += sum(sizes)
+        self.largest_bytes = max(self.largest_bytes, max(sizes, default=0))

@@ -1,0 +1,189 @@
+"""Which tables are to be read for a sink, row by row as they are, and how far each load has come: table ``forwarder.load``.
+
+A load is asked for by `forwarder load` or by the settings, and moved on by the leader of the sink:
+
+    waiting ──begin──► running ──finish──► finished
+       │ ▲                │ ▲
+       ▼ │ pause, resume  ▼ │
+           paused                    any of the three ──► failed (by the leader), cancelled (by an operator)
+
+If a crash forgets the last write, a chunk is read once more, and none is left out. So no write waits for the disk, as in ``Positions``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
+from forwarder.outbox.position import Snapshot
+from forwarder.store.positions import deposed
+
+logger = logging.getLogger(__name__)
+
+
+class LoadState(StrEnum):
+    """What becomes of a load."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more becomes of it."""
+        return self in (LoadState.FINISHED, LoadState.FAILED, LoadState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A row of ``forwarder.load``."""
+
+    number: int
+    sink: str
+    table_id: int
+    # The name of the table, as ``forwarder.captured_table`` has it.
+    schema: str
+    name: str
+    # What of the table is to be loaded, as JSON that `load/part.py` writes.
+    part: str
+    state: LoadState
+    # The snapshot that was taken when it began; None: it has not begun.
+    begun: Snapshot | None
+    # Where the next chunk begins, as JSON that `load/chunk.py` writes. None: at the beginning of the table; or the load has ended.
+    place: str | None
+    # Rows that were read and delivered so far, and bytes of their images.
+    rows: int
+    bytes: int
+    # How many rows the planner expected when it began; None: it could not say.
+    estimated_rows: int | None
+    # Why it has failed, in one line with the remedy.
+    error: str | None
+    requested_at: datetime
+    started_at: datetime | None
+    # When it was moved on, paused or resumed the last time.
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def qualified_name(self) -> str:
+        """``public.orders``; not quoted, so not for SQL."""
+        return f"{self.schema}.{self.name}"
+
+
+class LoadReport(Protocol):
+    """Is told how the loads of a sink are."""
+
+    def see(self, loads: Sequence[Load]) -> None:
+        """These are all loads that have not ended, and those that have failed and were not begun again."""
+
+    def moved(self, load: Load, *, rows: int, bytes: int) -> None:
+        """A load has delivered so many rows by now."""
+
+
+_LOAD = msgspec.json.Decoder(Load)
+
+
+class Loads:
+    """The loads of one sink, on the session of its leader. Only the leader of the present epoch changes any.
+
+    ``begin``, ``advance``, ``finish`` and ``fail`` return False, and change nothing, if the load is not the leader's to move on any more: it was
+    paused, cancelled, asked for anew or removed meanwhile. Then ``due`` tells what is to be done.
+
+    All methods raise ``Unavailable`` if the database does not answer or another epoch has begun, and ``Refused`` if the schema is older than
+    this program.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        sink: str,
+        epoch: int,
+        report: LoadReport | None = None,
+    ) -> None:
+        """``epoch`` is ``Positions.epoch`` of the same session."""
+        self._connection = connection
+        self._sink = sink
+        self._epoch = epoch
+        self._report = report
+
+    async def due(self) -> Sequence[Load]:
+        """The loads that wait to begin and those that run, the oldest first.
+
+        In a copy of the database, or after a dump was restored, snapshots and places mean nothing: what was unfinished there begins anew.
+        """
+        with database_errors(f"cannot read the loads of sink {self._sink!r}"):
+            rows = await self._connection.fetch(query("tables_with_loads"), self._sink, timeout=ANSWER_SECONDS)
+            if foreign := [row["table_id"] for row in rows if row["is_foreign"]]:
+                await self._connection.execute(query("renew_loads"), self._sink, foreign)
+            table_ids = list({row["table_id"] for row in rows})
+            loads = await newest(self._connection, sinks=[self._sink], table_ids=table_ids) if table_ids else []
+        if foreign:
+            names = ", ".join(load.qualified_name for load in loads if load.table_id in foreign)
+            logger.warning(
+                "the database was restored or copied: loads begin anew", extra={"sink": self._sink, "tables": names}
+            )
+        loads = [load for load in loads if load.state is LoadState.FAILED or not load.state.is_final]
+        if self._report:
+            self._report.see(loads)
+        return [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
+
+    async def begin(self, load: Load, *, begun: Snapshot, estimated_rows: int | None) -> bool:
+        """Have a load run that waits; it is at the beginning of its table, and has read nothing."""
+        return await self._change("begin_load", load.number, begun, estimated_rows)
+
+    async def advance(self, load: Load, *, place: str, rows: int, bytes: int) -> bool:
+        """Note that a running load has come to ``place``. ``rows`` and ``bytes`` are those of the whole load so far, not of a chunk."""
+        return self._moved(
+            load, rows, bytes, is_done=await self._change("advance_load", load.number, place, rows, bytes)
+        )
+
+    async def finish(self, load: Load, *, rows: int, bytes: int) -> bool:
+        """Note that a running load has come to the end of its table. ``rows`` and ``bytes`` are those of the whole load."""
+        return self._moved(load, rows, bytes, is_done=await self._change("finish_load", load.number, rows, bytes))
+
+    async def fail(self, load: Load, error: str) -> bool:
+        """End a load that cannot go on. ``error`` says why, in one line with the remedy."""
+        return await self._change("fail_load", load.number, " ".join(error.split()))
+
+    async def request_initial(self, table_ids: Collection[int]) -> int:
+        """Ask for the first load of these tables, once for this sink and a table ever. Returns of how many tables it was asked for now.
+
+        A table that is being loaded for this sink for another reason gets its first load when this is called after that has ended.
+        """
+        with database_errors(f"cannot ask for loads for sink {self._sink!r}"):
+            return len(await self._connection.fetch(query("request_initial_loads"), self._sink, sorted(table_ids)))
+
+    def _moved(self, load: Load, rows: int, bytes: int, *, is_done: bool) -> bool:
+        if is_done and self._report:
+            self._report.moved(load, rows=rows, bytes=bytes)
+        return is_done
+
+    async def _change(self, name: str, *arguments: object) -> bool:
+        with database_errors(f"cannot note how a load of sink {self._sink!r} stands"):
+            row = await self._connection.fetchrow(
+                query(name), self._sink, self._epoch, *arguments, timeout=ANSWER_SECONDS
+            )
+        assert row is not None, "a SELECT without FROM has one row"
+        if not row["leads"]:
+            raise deposed(self._sink)
+        is_changed: bool = row["is_changed"]
+        return is_changed
+
+
+async def newest(
+    connection: Connection, *, sinks: Sequence[str] | None = None, table_ids: Sequence[int] | None = None
+) -> list[Load]:
+    """The newest load of each table for each sink, in the order in which they were asked for. None: of all sinks, of all tables."""
+    return [_LOAD.decode(text) for (text,) in await connection.fetch(query("newest_loads"), sinks, table_ids)]

@@ -1,0 +1,160 @@
+"""Folds the changes of a table into the last state of each of its rows, in whatever order the shards of a stream are read. Pure but for its states.
+
+Of two changes of a row the one with the higher version counts. A TRUNCATE has its place among the versions: rows with a lower one are gone.
+
+1. Where the format has the ``seq``, that is the version.
+2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts: the
+   records of a row are in one shard, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from forwarder.consumer import Change, Unreadable, decode
+from forwarder.consumer.reading.stored_record import StoredRecord
+from forwarder.verify.content import Content, canonical, flat, merged
+from forwarder.verify.coverage import Coverage
+from forwarder.verify.reading import Reading
+from forwarder.verify.states import RowStates, State
+from forwarder.verify.watch import Watch
+
+_OF_ROWS = frozenset(("insert", "update", "delete", "read"))
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much was read, and what of it says nothing of a row."""
+
+    records: int = 0
+    # Of the table.
+    changes: int = 0
+    unreadable: int = 0
+    # Of the table, without a key or a row (fault).
+    without_row: int = 0
+    # Of another database that has a table of this name, or in another format than the sink has now.
+    foreign: int = 0
+    other_format: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """By what the changes of the table are known among others. What is None is not looked at."""
+
+    format: str
+    schema: str | None
+    table: str | None
+    # What the ids of changes of this database begin with.
+    origins: Collection[str] = ()
+    # Changes that were captured before are passed over.
+    first_at: datetime | None = None
+    # Whether an update may tell only the columns that it changes.
+    tells_changed_columns: bool = False
+    # Whether the rows themselves are kept, to be shown.
+    keeps_rows: bool = False
+
+
+@dataclass(slots=True)
+class Fold:
+    """Takes records as they are read, and keeps the states up to date."""
+
+    states: RowStates
+    watch: Watch
+    reading: Reading
+    expected: Expected
+    coverage: Coverage = field(default_factory=Coverage)
+    counts: Counts = field(default_factory=Counts)
+    # The versions of the last TRUNCATE of the table (None) and of each of its partitions.
+    _truncated: dict[str | None, int] = field(default_factory=dict)
+    _waiting: list[State] = field(default_factory=list)
+
+    def take(self, records: Sequence[StoredRecord]) -> None:
+        """The next records."""
+        for record in records:
+            self.counts.records += 1
+            try:
+                changes = decode(record.data)
+            except Unreadable:
+                self.counts.unreadable += 1
+                continue
+            for change in changes:
+                self._see(change, record)
+        self._flush()
+
+    def _see(self, change: Change, record: StoredRecord) -> None:
+        at = record.arrived_at or change.at
+        self.coverage.see(at)
+        if not self._is_expected(change) or not self._is_recent(change):
+            return
+        self.counts.changes += 1
+        version = change.seq if change.seq is not None else self._arrival(record)
+        if change.op == "truncate":
+            self._truncate(change, version)
+        elif change.op == "gap":
+            self.coverage.gaps.add(change.fault or "unknown")
+        elif change.op in _OF_ROWS:
+            if change.op == "read":
+                self.coverage.see_read(at)
+            self._apply(change, version)
+
+    def _is_expected(self, change: Change) -> bool:
+        expected = self.expected
+        if change.op == "event" or change.table != expected.table or change.schema != expected.schema:
+            return False
+        if change.format != expected.format:
+            self.counts.other_format += 1
+            return False
+        if expected.origins and change.origin is not None and change.origin not in expected.origins:
+            self.counts.foreign += 1
+            return False
+        return True
+
+    def _is_recent(self, change: Change) -> bool:
+        first_at = self.expected.first_at
+        return first_at is None or change.at is None or change.at >= first_at
+
+    def _arrival(self, record: StoredRecord) -> int:
+        return int(record.arrived_at.timestamp() * 1000) if record.arrived_at else self.counts.records
+
+    def _truncate(self, change: Change, version: int) -> None:
+        self._flush()
+        partition = change.partition
+        self._truncated[partition] = max(version, self._truncated.get(partition, 0))
+        self.states.truncate(version, partition=partition)
+        self.watch.truncate(version, partition=partition)
+        self.coverage.was_truncated |= partition is None
+
+    def _apply(self, change: Change, version: int) -> None:
+        if version < max(self._truncated.get(None, 0), self._truncated.get(change.partition, 0)):
+            return
+        key = self.reading.key(change)
+        if key is None:
+            self.counts.without_row += 1
+            return
+        state = self._state(change, key, version)
+        self._waiting.append(state)
+        self.watch.note(state)
+
+    def _state(self, change: Change, key: str, version: int) -> State:
+        if change.op == "delete":
+            return State(key, version, "deleted", partition=change.partition)
+        if change.after is None:
+            return State(key, version, "unknown", partition=change.partition)
+        content = self._content(change, key)
+        told = canonical(flat(change.after)) if self.expected.keeps_rows else None
+        return State(key, version, "row", content, change.partition, told)
+
+    def _content(self, change: Change, key: str) -> Content:
+        content = self.reading.content(change.after)
+        if not self.expected.tells_changed_columns or change.op != "update":
+            return content
+        self._flush()
+        known = self.states.get([key]).get(key)
+        return merged(known.content, content) if known and known.content else content
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self.states.put(self._waiting)
+            self._waiting = []

@@ -1,0 +1,222 @@
+"""What a user sees of a load from its beginning to its end: the rows in the stream, and the commands that ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from forwarder.local.kinesis.faults import Error
+from tests.capture import capture
+from tests.databases import Database
+from tests.listening import CREDENTIALS, Operator, Served, command
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from forwarder.database.sessions import Connection
+
+ROWS = 2500
+WITH_INITIAL_LOADS = {"forwarder.toml": '[[table]]\nmatch = "public.*"\nload = "initial"\n'}
+
+
+@pytest.fixture
+def env(database: Database, served: Served) -> Mapping[str, str]:
+    return {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
+
+
+@pytest.fixture
+def operator(env: Mapping[str, str], tmp_path: Path) -> Operator:
+    return Operator(env, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+async def _tables(connection: Connection) -> None:
+    await connection.execute(
+        "CREATE TABLE public.orders (id bigint PRIMARY KEY, total numeric);"
+        f" INSERT INTO public.orders SELECT n, n * 1.10 FROM generate_series(1, {ROWS}) AS n"
+    )
+    await capture(connection, "public.orders")
+
+
+def told(served: Served, op: str | None = None) -> list[dict[str, Any]]:
+    records = [json.loads(data) for data in served.data()]
+    return [record for record in records if op in (None, record["op"])]
+
+
+async def is_told(served: Served, op: str, count: int) -> Sequence[dict[str, Any]]:
+    """Wait until there are so many records of this kind."""
+
+    async def are_there() -> Sequence[dict[str, Any]]:
+        found = told(served, op)
+        return found if len(found) >= count else ()
+
+    return await eventually(are_there, within_seconds=60)
+
+
+async def test_a_load_tells_each_row_once_between_its_beginning_and_its_end(
+    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
+) -> None:
+    async with command("listen", env=env, directory=tmp_path / "listener") as listener:
+        await listener.says("listening")
+        said = await operator.says("load", "orders")
+        assert await listener.stop() == 0
+    assert f"{ROWS:,}" in said
+    read = told(served, "read")
+    assert sorted(record["after"]["id"] for record in read) == list(range(1, ROWS + 1))
+    assert len({record["id"] for record in read}) == ROWS
+    first = next(record for record in read if record["key"] == {"id": 1})
+    assert first["before"] is None
+    assert (first["schema"], first["table"], first["after"]) == ("public", "orders", {"id": 1, "total": 1.10})
+    assert (first["tx"], first["txid"]) == (None, None)
+    [began, finished] = told(served, "load")
+    assert began["load"] == {"number": first["load"]["number"], "state": "began"}
+    assert finished["load"] == {"number": first["load"]["number"], "state": "finished", "rows": ROWS}
+
+
+async def test_load_only_ends_when_all_is_loaded_and_tells_the_changes_meanwhile(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await connection.execute("UPDATE public.orders SET total = 0 WHERE id = 7")
+    await operator.says("load", "orders", "--detach")
+    async with command("listen", "--load-only", env=env, directory=tmp_path / "listener") as listener:
+        assert await listener.ends() == 0, listener.stderr
+    assert len(told(served, "read")) == ROWS
+    [update] = told(served, "update")
+    assert update["after"] == {"id": 7, "total": 0}
+    # Nothing is left to be done.
+    async with command("listen", "--load-only", env=env, directory=tmp_path / "again") as listener:
+        assert await listener.ends() == 0, listener.stderr
+    assert len(told(served, "read")) == ROWS
+
+
+async def test_a_table_that_is_to_be_loaded_at_first_is_loaded_once(
+    env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    async with command("listen", env=env, directory=tmp_path / "first", files=WITH_INITIAL_LOADS) as listener:
+        await is_told(served, "load", 2)
+        # One that is captured while it runs is loaded, too.
+        await connection.execute("CREATE TABLE public.late (id bigint PRIMARY KEY); INSERT INTO public.late VALUES (1)")
+        await capture(connection, "public.late")
+        await connection.execute("INSERT INTO public.late VALUES (2)")
+        await is_told(served, "load", 4)
+        assert await listener.stop() == 0
+    async with command(
+        "listen", "--load-only", env=env, directory=tmp_path / "second", files=WITH_INITIAL_LOADS
+    ) as listener:
+        assert await listener.ends() == 0, listener.stderr
+    assert len(told(served, "read")) == ROWS + 2
+    assert {record["table"] for record in told(served, "load")} == {"orders", "late"}
+
+
+async def test_a_paused_load_stands_still_and_goes_on_where_it_was(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
+    await operator.says("load", "orders", "--detach")
+    async with command("listen", env=slow, directory=tmp_path / "slow") as listener:
+        await is_told(served, "read", 600)
+        await operator.says("load", "orders", "--pause")
+        await listener.says("load stopped")
+        assert await listener.stop() == 0
+    assert len(told(served, "read")) < ROWS
+    async with command("listen", env=env, directory=tmp_path / "fast") as listener:
+        await operator.says("load", "orders", "--resume")
+        await is_told(served, "load", 2)
+        assert await listener.stop() == 0
+    assert {record["after"]["id"] for record in told(served, "read")} == set(range(1, ROWS + 1))
+    [finished] = [record for record in told(served, "load") if record["load"]["state"] == "finished"]
+    assert finished["load"]["rows"] == ROWS
+
+
+async def test_a_row_that_the_stream_refuses_is_a_dead_letter_and_can_be_sent_again(
+    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
+) -> None:
+    served.kinesis.faults.replace(
+        [
+            Error(
+                operation="PutRecords",
+                error_code="ValidationException",
+                partition_keys=frozenset({"public.orders.7"}),
+            )
+        ]
+    )
+    async with command("listen", env=env, directory=tmp_path / "listener") as listener:
+        await operator.says("load", "orders")
+        served.kinesis.faults.replace([])
+        assert len(told(served, "read")) == ROWS - 1
+        assert "read" in await operator.says("dead-letters", "list")
+        await operator.says("dead-letters", "retry", "--all")
+        await is_told(served, "read", ROWS)
+        assert await listener.stop() == 0
+    letter = next(record for record in told(served, "read") if record["key"] == {"id": 7})
+    assert letter["after"] == {"id": 7, "total": 7.70}
+
+
+async def test_a_row_that_is_too_large_is_set_aside_and_holds_up_nothing(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await connection.execute("ALTER TABLE public.orders ADD COLUMN note text")
+    await connection.execute("UPDATE public.orders SET note = repeat('x', 2000000) WHERE id = 9")
+    async with command("listen", env=env, directory=tmp_path / "listener") as listener:
+        await operator.says("load", "orders")
+        assert await listener.stop() == 0
+    assert len(told(served, "read")) == ROWS - 1
+    assert await connection.fetch(
+        "SELECT op, code, length(after) > 2000000 AS whole FROM forwarder.dead_letter ORDER BY op"
+    ) == [
+        (b"R", "oversize", True),
+        (b"U", "oversize", True),
+    ]
+
+
+async def test_each_sink_is_loaded_by_itself(env: Mapping[str, str], served: Served, tmp_path: Path) -> None:
+    config = (
+        f'[[sink]]\nname = "one"\nurl = "{served.sink}"\n[[sink]]\nname = "two"\nurl = "file:{tmp_path}/two.jsonl"\n'
+    )
+    env = {name: value for name, value in env.items() if name != "FORWARDER_SINK"}
+    operator = Operator(env, tmp_path, {"forwarder.toml": config})
+    async with command(
+        "listen", env=env, directory=tmp_path / "listener", files={"forwarder.toml": config}
+    ) as listener:
+        await listener.says("listening")
+        await operator.says("load", "orders", "--sink", "two")
+        assert told(served, "read") == []
+        await operator.says("load", "orders")
+        assert await listener.stop() == 0
+    assert len(told(served, "read")) == ROWS
+    lines = [json.loads(line) for line in (tmp_path / "two.jsonl").read_text().splitlines()]
+    assert len([line for line in lines if line["op"] == "read"]) == 2 * ROWS
+
+
+async def test_a_table_that_is_dropped_meanwhile_fails_its_load_and_no_other(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await connection.execute("CREATE TABLE public.other (id bigint PRIMARY KEY); INSERT INTO public.other VALUES (1)")
+    await capture(connection, "public.other")
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "500", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
+    await operator.says("load", "orders", "other", "--detach")
+    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 500)
+        await connection.execute("DROP TABLE public.orders")
+        await listener.says("load failed")
+        assert await listener.stop() == 0
+    assert await connection.fetchval("SELECT error FROM forwarder.load WHERE state = 'failed'")
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.load WHERE state = 'finished'") == 1
+
+
+async def test_a_column_that_is_added_meanwhile_is_in_the_rows_from_then_on(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
+    await operator.says("load", "orders", "--detach")
+    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 500)
+        await connection.execute("ALTER TABLE public.orders ADD COLUMN note text DEFAULT 'new'")
+        await is_told(served, "load", 2)
+        assert await listener.stop() == 0
+    rows = told(served, "read")
+    assert {record["after"]["id"] for record in rows} == set(range(1, ROWS + 1))
+    assert {"note" in record["after"] for record in rows} == {False, True}

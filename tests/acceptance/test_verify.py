@@ -1,0 +1,337 @@
+"""`forwarder verify` as a user runs it: a table against the records of a sink, in every format, and against a consumer's copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from forwarder.config.formats import FORMATS
+from tests.databases import WRITER, Database, connected
+from tests.listening import CREDENTIALS, Operator, Served
+from tests.migrating import migrate
+
+ORDERS = """
+    CREATE TABLE public.orders (
+        id bigint PRIMARY KEY, status text, total numeric, placed date, at timestamptz, paid boolean, note jsonb, proof bytea, ratio float8,
+        tags text[]
+    )
+"""
+ROWS = """
+    INSERT INTO public.orders
+    SELECT
+        id, 'new', id + 0.10, date '2024-02-29' + id::integer, timestamptz '2024-02-29 12:00:00.5+00' + id * interval '1 hour', id % 2 = 0,
+        jsonb_build_object('a', id, 'b', ARRAY[1.50, 2]), decode(lpad(to_hex(id), 8, '0'), 'hex'), id / 3.0, ARRAY['x', NULL]
+    FROM generate_series($1::bigint, $2) AS id
+"""
+# By the name of a format, what its URL needs besides so that records name their table.
+OPTIONS = {name: f"format={name}" for name in FORMATS} | {
+    "lambda": "format=lambda&table=true",
+    "dynamodb": "format=dynamodb&tableName=schema.table",
+    "dms-details": "format=dms&IncludeTransactionDetails=true&IncludeNullAndEmpty=true&EnableBeforeImage=true",
+    "dms-exact": "format=dms&exact=true&MapBooleanAsBoolean=true",
+    "debezium-exact": "format=debezium&exact=true&decimal.handling.mode=double&time.precision.mode=connect",
+    "native-kpl": "aggregation=kpl&compression=gzip",
+}
+
+
+def operator_of(database: Database, folder: Path, *sinks: str, files: dict[str, str] | None = None) -> Operator:
+    """Runs commands with these sinks in their settings, each ``NAME=URL``."""
+    parts = [sink.partition("=") for sink in sinks]
+    settings = "\n".join(f'[[sink]]\nname = "{name}"\nurl = "{url}"' for name, _, url in parts)
+    env = {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}
+    return Operator(env, folder, {"forwarder.toml": settings, **(files or {})})
+
+
+@pytest.fixture
+async def orders(connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Connection[asyncpg.Record]:
+    """A session of the owner of a table that is captured since it was empty, and has rows."""
+    await connection.execute(ORDERS)
+    await migrate(connection, "public.orders")
+    await connection.execute(ROWS, 1, 20)
+    await connection.execute("UPDATE public.orders SET status = NULL, total = total * 2 WHERE id % 5 = 0")
+    await connection.execute("DELETE FROM public.orders WHERE id % 7 = 0")
+    return connection
+
+
+async def silently(connection: asyncpg.Connection[asyncpg.Record], *statements: str) -> None:
+    """Write to the table without the triggers, so that no record tells of it."""
+    async with connection.transaction():
+        await connection.execute("ALTER TABLE public.orders DISABLE TRIGGER ALL")
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.execute("ALTER TABLE public.orders ENABLE TRIGGER ALL")
+
+
+PLANTED = (
+    "UPDATE public.orders SET status = 'lost', total = 9 WHERE id = 3",
+    "UPDATE public.orders SET note = '{}' WHERE id = 5",
+    "DELETE FROM public.orders WHERE id = 4",
+    "INSERT INTO public.orders (id) VALUES (99)",
+)
+FOUND = [
+    ("extra", {"id": 4}, []),
+    ("missing", {"id": 99}, []),
+    ("stale", {"id": 3}, ["status", "total"]),
+    ("stale", {"id": 5}, ["note"]),
+]
+
+
+def told(lines: str) -> tuple[list[tuple[str, dict[str, Any], Sequence[str]]], dict[str, Any]]:
+    """The differences, sorted, and the summary."""
+    *differences, summary = map(json.loads, lines.splitlines())
+    found = [(one["kind"], one["key"], one["columns"]) for one in differences]
+    return sorted(found, key=str), summary["summary"]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+async def test_what_is_planted_is_found_in_every_format(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], served: Served, tmp_path: Path, name: str
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes={served.sink}&{OPTIONS[name]}")
+    await operator.says("listen", "--once")
+    found, summary = told(await operator.says("verify", "orders", "--json", "--complete"))
+    assert (found, summary["rows"]) == ([], 18), summary
+    await silently(orders, *PLANTED)
+    run = await operator.finds("verify", "orders", "--json", "--complete")
+    found, summary = told(run)
+    assert found == FOUND
+    assert summary["not_judged"] == 0
+
+
+async def test_a_file_is_compared_as_a_stream_is(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    assert await operator.says("verify", "public.orders") == ""
+    await silently(orders, *PLANTED)
+    lines = (await operator.finds("verify", "public.orders", "--complete")).splitlines()
+    assert sorted(map(str.split, lines)) == [
+        ["extra", "id=4"],
+        ["missing", "id=99"],
+        ["stale", "id=3", "status,", "total"],
+        ["stale", "id=5", "note"],
+    ]
+
+
+async def test_values_are_shown_only_if_asked_for(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    await silently(orders, PLANTED[0])
+    assert "lost" not in await operator.finds("verify", "orders")
+    assert await operator.finds("verify", "orders", "--values") == (
+        "stale    id=3  status: lost, in the record new, total: 9, in the record 3.10\n"
+    )
+    [difference, _] = map(json.loads, (await operator.finds("verify", "orders", "--values", "--json")).splitlines())
+    assert (difference["table"]["status"], difference["record"]["status"]) == ("lost", "new")
+
+
+async def test_some_keys_can_be_compared_alone(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl?format=debezium")
+    await operator.says("listen", "--once")
+    await silently(orders, *PLANTED)
+    keys = [f"--key={key}" for key in (1, 3, 4, 7)]
+    found, summary = told(await operator.finds("verify", "orders", "--json", *keys))
+    assert (found, summary["rows"]) == ([FOUND[0], FOUND[2]], 4)
+    assert await operator.says("verify", "orders", "--key=1", "--key=7") == ""
+
+
+async def test_so_many_differences_are_shown_and_all_are_counted(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    await silently(orders, "UPDATE public.orders SET total = -1")
+    assert len((await operator.finds("verify", "orders", "--limit=3")).splitlines()) == 3
+    found, summary = told(await operator.finds("verify", "orders", "--limit=0", "--json"))
+    assert (found, summary["stale"]) == ([], 18)
+
+
+async def test_rows_of_before_the_records_are_not_judged(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await orders.execute("CREATE TABLE public.items (id text PRIMARY KEY, count integer)")
+    await orders.execute("INSERT INTO public.items SELECT 'item ' || id, id FROM generate_series(1, 10) AS id")
+    await migrate(orders, "public.items")
+    await orders.execute("UPDATE public.items SET count = 0 WHERE id < 'item 3'")
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    found, summary = told(await operator.says("verify", "items", "--json"))
+    assert (found, summary["rows"], summary["not_judged"], summary["complete"]) == ([], 10, 7, False)
+    assert "7 rows without a record not judged" in summary["remarks"][0]
+    _, summary = told(await operator.finds("verify", "items", "--json", "--complete"))
+    assert summary["missing"] == 7
+    # What comes behind a TRUNCATE is all there is.
+    await orders.execute("TRUNCATE public.items")
+    await orders.execute("INSERT INTO public.items VALUES ('new', 1)")
+    await operator.says("listen", "--once")
+    found, summary = told(await operator.says("verify", "items", "--json"))
+    assert (found, summary["rows"], summary["complete"]) == ([], 1, True)
+
+
+async def test_a_copy_is_compared_value_by_value(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path)
+    await orders.execute("CREATE SCHEMA copies")
+    await orders.execute("CREATE TABLE copies.orders AS SELECT *, 1 AS seq FROM public.orders")
+    against = ("verify", "orders", "--against", database.url, "--against-table", "copies.orders")
+    assert "primary key" in await operator.says(*against, status=2)
+    await orders.execute("ALTER TABLE copies.orders ADD PRIMARY KEY (id)")
+    found, summary = told(await operator.says(*against, "--json"))
+    assert (found, summary["rows"], summary["copied_rows"]) == ([], 18, 18)
+    assert summary["remarks"] == ["not compared, since the table does not have them: seq"]
+    await silently(orders, *PLANTED)
+    found, _ = told(await operator.finds(*against, "--json"))
+    assert [(kind, key["id"], columns) for kind, key, columns in found] == [
+        (kind, str(key["id"]), columns) for kind, key, columns in FOUND
+    ]
+
+
+async def test_rules_of_the_capture_are_heeded(
+    database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await connection.execute(
+        "CREATE TABLE public.customers (id integer PRIMARY KEY, email text, ssn text, status text)"
+    )
+    options = {"where": "NEW.status <> 'draft'", "columns": {"exclude": ["ssn"], "hash": ["email"]}}
+    await migrate(connection, "public.customers", options=options)
+    await connection.execute("INSERT INTO public.customers VALUES (1, 'a', 'b', 'new'), (2, 'c', 'd', 'draft')")
+    await connection.execute("INSERT INTO public.customers VALUES (3, 'a', 'b', 'new')")
+    await connection.execute("UPDATE public.customers SET status = 'draft' WHERE id = 3")
+    formats = ("native", "dms")
+    operator = operator_of(
+        database, tmp_path, *(f"{name}=file:{tmp_path}/{name}.jsonl?format={name}" for name in formats)
+    )
+    await operator.says("listen", "--once")
+    for name in formats:
+        arguments = ("verify", "customers", "--json", "--complete", "--sink", name)
+        found, summary = told(await operator.says(*arguments))
+        assert (found, summary["rows"]) == ([], 1)
+        assert summary["remarks"] == ["not compared, since they are sent in another form: email"]
+
+
+async def test_keys_of_many_types_are_followed_in_their_order(
+    database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await connection.execute(
+        """
+        CREATE TABLE public.visits (
+            region text COLLATE "C", day date, code uuid, amount numeric, note text, PRIMARY KEY (day, region, code, amount)
+        ) PARTITION BY RANGE (day);
+        CREATE TABLE public.visits_old PARTITION OF public.visits FOR VALUES FROM (MINVALUE) TO ('2024-01-01');
+        CREATE TABLE public.visits_new PARTITION OF public.visits FOR VALUES FROM ('2024-01-01') TO (MAXVALUE);
+        """
+    )
+    await migrate(connection, "public.visits")
+    await connection.execute(
+        """
+        INSERT INTO public.visits
+        SELECT 'r"' || id % 7, date '2023-12-01' + id / 40, md5(id::text)::uuid, id * 1.50, 'x' FROM generate_series(1, 2500) AS id
+        """
+    )
+    formats = ("native", "debezium", "dynamodb")
+    operator = operator_of(
+        database, tmp_path, *(f"{name}=file:{tmp_path}/{name}.jsonl?format={name}" for name in formats)
+    )
+    await operator.says("listen", "--once")
+    for name in formats:
+        found, summary = told(await operator.says("verify", "visits", "--json", f"--sink={name}"))
+        assert (found, summary["rows"], summary["not_judged"]) == ([], 2500, 0), name
+    await connection.execute("ALTER TABLE public.visits DISABLE TRIGGER ALL")
+    await connection.execute("DELETE FROM public.visits WHERE code = md5('7')::uuid")
+    found, _ = told(await operator.finds("verify", "visits", "--json", "--sink=native"))
+    assert [(kind, key["day"]) for kind, key, _ in found] == [("extra", "2023-12-01")]
+    _, summary = told(await operator.says("verify", "visits", "--json", "--sink=debezium"))
+    # A date is a number of days there.
+    assert summary["not_judged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "'nothing' matches no table"),
+        (["public.*"], "name one table"),
+        (["keyless"], "public.keyless has no primary key"),
+        (["uncaptured"], "is not captured; run `forwarder migrate --table public.uncaptured`"),
+        (["part_a"], "is a partition; verify the whole table, public.whole"),
+        (["orders", "--sink", "other"], "--sink 'other' is in no settings"),
+        (["orders", "--sink", "stdout:"], "stdout: cannot be read again"),
+        (["orders", "--sink", "file:nowhere.jsonl"], "cannot read nowhere.jsonl"),
+        (["orders"], "sink 'changes' has delivered nothing yet"),
+        (["orders", "--from", "soon"], "--from 'soon' is neither oldest nor a time"),
+        (["orders", "--from", "2999-01-01"], "is in the future"),
+        (["orders", "--key", "x", "--sink", "file:empty"], "the key of public.orders is id bigint"),
+        (
+            ["whole", "--key", "1,2,3", "--sink", "file:empty"],
+            "has 3 of 2 values; the key of public.whole is (region, id)",
+        ),
+        (["orders", "--against", "mysql://x"], "is no URL of PostgreSQL"),
+        (["orders", "--against", "postgresql://", "--sink", "changes"], "--against reads no records"),
+        (["orders", "--against-table", "x"], "add --against URL"),
+        (["orders", "--sink", "file:empty?format=lambda"], "cannot be told from those of public.orders"),
+        (
+            ["orders", "--sink", "file:empty?format=dynamodb&view=KEYS_ONLY&tableName=schema.table"],
+            "do not have the rows",
+        ),
+        (
+            ["orders", "--sink", "kinesis://x?region=us-east-1&format=dms&ordering=none"],
+            "are in no order and have no seq",
+        ),
+        (["orders", "--limit", "x"], "--limit"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_one_line(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    await orders.execute(
+        """
+        CREATE TABLE public.keyless (a integer);
+        CREATE TABLE public.uncaptured (a integer PRIMARY KEY);
+        CREATE TABLE public.whole (region text, id integer, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+        CREATE TABLE public.part_a PARTITION OF public.whole FOR VALUES IN ('a');
+        """
+    )
+    await migrate(orders, "public.keyless", "public.whole")
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl", files={"empty": ""})
+    line = await operator.says("verify", *arguments, status=2)
+    assert said in line
+    assert len(line.splitlines()) == 1
+
+
+async def test_no_code_of_others_is_run(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await orders.execute("CREATE TYPE public.mood AS ENUM ('good')")
+    await orders.execute("ALTER TABLE public.orders ADD COLUMN mood public.mood")
+    async with connected(database.superuser_url) as superuser:
+        await superuser.execute(
+            f"""
+            GRANT CREATE ON SCHEMA public TO {WRITER};
+            ALTER TYPE public.mood OWNER TO {WRITER};
+            SET ROLE {WRITER};
+            CREATE FUNCTION public.told(public.mood) RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN current_user; END$$;
+            CREATE CAST (public.mood AS text) WITH FUNCTION public.told;
+            """
+        )
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    assert "belongs neither to a superuser" in await operator.says("verify", "orders", status=2)
+
+
+async def test_who_may_not_read_the_table_is_told_what_to_grant(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await orders.execute("ALTER TABLE public.orders OWNER TO CURRENT_USER")
+    await orders.execute("REVOKE ALL ON public.orders FROM PUBLIC, CURRENT_USER")
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    assert "GRANT SELECT on it" in await operator.says("verify", "orders", status=2)

@@ -1,0 +1,268 @@
+"""Reading the rows of a table in chunks: all of them, in the order of the key, each with the image that the trigger makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+import pytest
+
+from forwarder.database.sessions import session
+from forwarder.errors import LoadFailed, TableBusy
+from forwarder.load.making import Making
+from forwarder.load.part import Part
+from forwarder.load.portions import Portions
+from forwarder.load.reader import ChunkReader
+from forwarder.local.postgres import EmbeddedPostgres
+from tests.databases import OWNER, Database, connected, encoded
+from tests.loading import Loading, rows_of
+from tests.migrating import migrate
+from tests.support import every_type
+from tests.support.type_tables import type_tables
+
+if TYPE_CHECKING:
+    from forwarder.database.sessions import Connection
+
+
+# Arrays are alike as keys; these stand for all.
+ARRAYS = ("integer[]", "text[]", "public.mood[]", "public.positive[]")
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[Connection]:
+    """The role that owns the tables and migrates."""
+    async with connected(database.url) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def loading(database: Database, owner: Connection) -> AsyncIterator[Loading]:
+    async with session(database.url, purpose="tests") as connection:
+        yield Loading(ChunkReader(connection), owner)
+
+
+async def test_a_table_is_read_in_the_order_of_its_key(owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+    await owner.execute("INSERT INTO public.item SELECT 8 - n, 'note ' || n FROM generate_series(1, 7) AS n")
+    await migrate(owner, "item")
+    found = await loading.chunks(rows=3)
+    assert [len(chunk.rows) for chunk in found] == [3, 3, 1]
+    assert [row.after for row in rows_of(found)] == [f'{{"id":{id},"note":"note {8 - id}"}}' for id in range(1, 8)]
+
+
+async def test_rows_of_every_type_have_the_images_that_the_trigger_makes(
+    database: Database, owner: Connection, loading: Loading
+) -> None:
+    async with connected(database.superuser_url) as root:
+        await root.execute(every_type.SCHEMA)
+        types = await every_type.types(root, without=())
+        tables = [table for table in type_tables(types, ()) if "public." in table.create]
+        for table in tables:
+            await root.execute(table.create)
+            for statement in table.first:
+                await root.execute(statement)
+        for table in tables:
+            name = table.create.split()[2]
+            await root.execute(f"ALTER TABLE {name} OWNER TO {OWNER}")
+    await migrate(owner, "public.*")
+    for name in ("plain", "careful", *(f"keyed_{number}" for number in range(8))):
+        read = await loading.images(name, rows=3)
+        assert None not in read
+        column = "note" if name.startswith("keyed") else "id"
+        assert sorted(map(str, read)) == await loading.captured(name, f"UPDATE public.{name} SET {column} = {column}")
+        assert len(read) > 3
+
+
+async def test_a_key_of_every_type_leads_from_row_to_row(
+    database: Database, owner: Connection, loading: Loading
+) -> None:
+    async with connected(database.superuser_url) as root:
+        await root.execute(every_type.SCHEMA)
+        types = [type for type in await every_type.types(root, without=()) if type.has_order]
+        keyed: list[str] = []
+        for type in types:
+            for column, values in type.columns.items():
+                if column.endswith("[]") and column not in ARRAYS:
+                    continue
+                name = f"key_{len(keyed)}"
+                keyed.append(column)
+                await root.execute(f"CREATE TABLE public.{name} (key {column} PRIMARY KEY)")
+                for value in values:
+                    if len(value) < 1000 and not value.startswith("NULL"):
+                        await root.execute(f"INSERT INTO public.{name} SELECT {value} ON CONFLICT DO NOTHING")
+                await root.execute(f"ALTER TABLE public.{name} OWNER TO {OWNER}")
+    await migrate(owner, "public.key_*")
+    await owner.execute("SET timezone = 'GMT'; SET search_path = pg_catalog")
+    for number, column in enumerate(keyed):
+        name = f"key_{number}"
+        in_order = await owner.fetch(f"SELECT row_to_json(item)::text FROM public.{name} AS item ORDER BY key")
+        read = await loading.images(name, rows=1)
+        assert read == [image for (image,) in in_order], column
+
+
+async def test_keys_are_read_in_the_order_of_their_index_whatever_that_is(owner: Connection, loading: Loading) -> None:
+    await owner.execute(
+        """
+        CREATE TABLE public.mixed (a integer NOT NULL, b text NOT NULL, c integer NOT NULL);
+        CREATE UNIQUE INDEX ON public.mixed (a DESC, b, c DESC NULLS LAST);
+        CREATE TABLE public.cased (a text COLLATE "POSIX", b text COLLATE "C", PRIMARY KEY (a, b));
+        CREATE TABLE public.patterned (a text NOT NULL);
+        CREATE UNIQUE INDEX ON public.patterned (a text_pattern_ops);
+        INSERT INTO public.mixed SELECT a, b, c FROM generate_series(1, 3) AS a, unnest('{ä,A,b}'::text[]) AS b, generate_series(1, 3) AS c;
+        INSERT INTO public.cased SELECT a, b FROM unnest('{ä,A,z}'::text[]) AS a, unnest('{a,A,b,B}'::text[]) AS b;
+        INSERT INTO public.patterned SELECT * FROM unnest('{ä,A,a,b,z,Z}'::text[]);
+        """
+    )
+    await migrate(owner, "public.*")
+    for name, order, count in (
+        ("mixed", "a DESC, b, c DESC", 27),
+        ("cased", "a, b", 12),
+        ("patterned", "a USING OPERATOR(pg_catalog.~<~)", 6),
+    ):
+        in_order = await owner.fetch(f"SELECT row_to_json(item)::text FROM public.{name} AS item ORDER BY {order}")
+        for rows in (1, 2, 5):
+            assert await loading.images(name, rows=rows) == [image for (image,) in in_order]
+        assert len(in_order) == count
+
+
+async def test_keys_of_a_collation_that_ignores_case_are_told_apart_as_it_does(
+    owner: Connection, loading: Loading
+) -> None:
+    try:
+        await owner.execute(
+            "CREATE COLLATION public.ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL was built without ICU")
+    await owner.execute("CREATE TABLE public.item (a text COLLATE public.ignores_case, b integer, PRIMARY KEY (a, b))")
+    await owner.execute("INSERT INTO public.item VALUES ('a', 1), ('A', 2), ('b', 1), ('B', 2), ('a', 3)")
+    await migrate(owner, "item")
+    expected = [f'{{"a":"{a}","b":{b}}}' for a, b in (("a", 1), ("A", 2), ("a", 3), ("b", 1), ("B", 2))]
+    for rows in (1, 2, 5):
+        assert await loading.images(rows=rows) == expected
+
+
+async def test_a_chunk_is_a_walk_along_an_index_and_sorts_nothing(
+    owner: Connection, loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owner.execute("CREATE TABLE public.item (a integer, b text, c date, PRIMARY KEY (a, b))")
+    # Of a table that was never analysed, PostgreSQL would rather sort all rows.
+    await owner.execute("INSERT INTO public.item SELECT n % 3, n, '2026-01-01' FROM generate_series(1, 50) AS n")
+    await migrate(owner, "item")
+    plans: list[str] = []
+    fetch = Portions.fetch
+
+    async def explained(self: Portions, connection: Connection, statement: str, making: Making) -> None:
+        plans.extend(line for (line,) in await connection.fetch(f"EXPLAIN {statement}"))
+        await fetch(self, connection, statement, making)
+
+    monkeypatch.setattr(Portions, "fetch", explained)
+    assert len(await loading.rows(rows=20)) == 50
+    scans = [line for line in plans if "Scan" in line and "Subquery" not in line]
+    assert len(scans) == 1 + 2 + 2
+    assert all("Index Scan using item_pkey" in line for line in scans)
+    assert not [line for line in plans if "Sort" in line or "Filter" in line]
+
+
+async def test_nobody_waits_for_a_table_that_is_locked(database: Database, owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
+    await migrate(owner, "item")
+    plan = await loading.reader.plan(await loading.id(), Part())
+    async with connected(database.url) as other, other.transaction():
+        await other.execute("LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE")
+        with anyio.fail_after(10), pytest.raises(TableBusy, match=r"public\.item is locked; it is read later"):
+            await loading.reader.read(plan, None, rows=1, bytes=1, begun=await loading.now())
+        with anyio.fail_after(10), pytest.raises(TableBusy):
+            await loading.reader.plan(await loading.id(), Part())
+    assert await loading.images() == ['{"id":1}']
+
+
+async def test_what_is_written_anew_between_two_chunks_is_read_as_it_is(owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n integer)")
+    await owner.execute("INSERT INTO public.item SELECT n, n FROM generate_series(1, 5) AS n")
+    await migrate(owner, "item")
+    begun = await loading.now()
+    plan = await loading.reader.plan(await loading.id(), Part())
+    place, images = None, []
+    for deed in (
+        "SELECT",
+        "ALTER TABLE public.item ALTER n TYPE text",
+        "ALTER TABLE public.item RENAME n TO note; ALTER TABLE public.item RENAME TO thing",
+        "ALTER TABLE public.thing ADD COLUMN more integer DEFAULT 7; CLUSTER public.thing USING item_pkey",
+        "DELETE FROM public.thing WHERE id = 4; UPDATE public.thing SET id = 6 WHERE id = 5",
+    ):
+        await owner.execute(deed)
+        chunk = await loading.reader.read(plan, place, rows=1, bytes=1, begun=begun)
+        images += [row.after for row in chunk.rows]
+        place = chunk.place
+    assert images == [
+        '{"id":1,"n":1}',
+        '{"id":2,"n":"2"}',
+        '{"id":3,"note":"3"}',
+        '{"id":4,"note":"4","more":7}',
+        '{"id":6,"note":"5","more":7}',
+    ]
+
+
+async def test_a_chunk_ends_when_it_has_enough_bytes(owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+    await owner.execute("INSERT INTO public.item SELECT n, repeat('ä', 1000) FROM generate_series(1, 100) AS n")
+    await migrate(owner, "item")
+    chunks = await loading.chunks(rows=1000, bytes=10_000)
+    assert {len(chunk.rows) for chunk in chunks[:-1]} == {5}
+    assert sum(len(chunk.rows) for chunk in chunks) == 100
+    assert chunks[0].bytes == sum(len(str(row.after).encode()) for row in chunks[0].rows)
+    assert [len(chunk.rows) for chunk in await loading.chunks(rows=1000, bytes=1)][:3] == [1, 1, 1]
+
+
+async def test_what_cannot_become_utf_8_is_left_out_and_the_other_rows_are_read(postgres: EmbeddedPostgres) -> None:
+    async with encoded("SQL_ASCII", postgres) as database, connected(database.url) as owner:
+        await owner.execute("SET client_encoding = 'SQL_ASCII'")
+        await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
+        await owner.execute(
+            "INSERT INTO public.item VALUES (1, 'a'), (2, convert_from('\\xff', 'SQL_ASCII')), (3, 'c')"
+        )
+        await migrate(owner, "item")
+        async with session(database.url, purpose="tests") as connection:
+            rows = await Loading(ChunkReader(connection), owner).rows()
+    assert [(row.after, row.fault, row.key) for row in rows] == [
+        ('{"id":1,"note":"a"}', None, None),
+        (None, "22021", '{"id":2}'),
+        ('{"id":3,"note":"c"}', None, None),
+    ]
+
+
+async def test_who_may_not_read_a_table_is_told_what_to_grant(database: Database, owner: Connection) -> None:
+    await owner.execute(
+        "CREATE SCHEMA shop; CREATE TABLE shop.item (id integer PRIMARY KEY); INSERT INTO shop.item VALUES (1)"
+    )
+    async with connected(database.superuser_url) as root:
+        await root.execute("DROP ROLE IF EXISTS load_reader; CREATE ROLE load_reader LOGIN")
+    try:
+        await migrate(owner, "shop.item", runtime_role="load_reader")
+        async with session(database.url.replace("app_owner", "load_reader"), purpose="tests") as connection:
+            loading = Loading(ChunkReader(connection), owner)
+            with pytest.raises(LoadFailed, match=r"GRANT USAGE ON SCHEMA shop TO load_reader"):
+                await loading.rows()
+            await owner.execute("GRANT USAGE ON SCHEMA shop TO load_reader; GRANT SELECT ON shop.item TO load_reader")
+            assert await loading.images() == ['{"id":1}']
+            await owner.execute("ALTER TABLE shop.item ENABLE ROW LEVEL SECURITY")
+            with pytest.raises(LoadFailed, match="BYPASSRLS"):
+                await loading.rows()
+    finally:
+        async with connected(database.superuser_url) as root:
+            await root.execute("DROP OWNED BY load_reader; DROP ROLE load_reader")
+
+
+async def test_a_key_without_an_index_is_said(owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
+    await migrate(owner, "item")
+    await owner.execute("ALTER TABLE public.item DROP CONSTRAINT item_pkey")
+    with pytest.raises(
+        LoadFailed, match=r"public\.item has no index to read it by its key \(id\); create a unique index"
+    ):
+        await loading.rows()
+    with pytest.raises(LoadFailed, match="table 999 is not captured; capture it first"):
+        await loading.reader.plan(999, Part())

@@ -1,0 +1,92 @@
+"""``forwarder.cli.load_lines``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from forwarder.cli.load_lines import Pace, duration, outcome, progress, size, title
+from forwarder.outbox.position import Snapshot
+from forwarder.store.loads import Load, LoadState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RUNNING = Load(
+    number=7,
+    sink="default",
+    table_id=1,
+    schema="public",
+    name="orders",
+    part="{}",
+    state=LoadState.RUNNING,
+    begun=Snapshot(3, 5),
+    place=None,
+    rows=1000,
+    bytes=2_500_000,
+    estimated_rows=4000,
+    error=None,
+    requested_at=NOW,
+    started_at=NOW,
+    updated_at=NOW,
+    finished_at=None,
+)
+
+
+def load(**members: Any) -> Load:
+    return replace(RUNNING, **members)
+
+
+def test_a_load_that_has_not_begun_only_says_so() -> None:
+    assert progress(load(begun=None, state=LoadState.WAITING)) == "waiting"
+    assert progress(load(begun=None, state=LoadState.PAUSED)) == "paused"
+
+
+def test_a_running_load_says_how_far_how_fast_and_how_long_still() -> None:
+    assert progress(load(), 500.0) == "running, 1,000 of about 4,000 rows (2.5 MB), 500 rows/s, 6.0 s left"
+
+
+@pytest.mark.parametrize("estimated_rows", [None, 900, 1000])
+def test_how_long_is_not_told_where_the_estimate_says_nothing(estimated_rows: int | None) -> None:
+    assert "left" not in progress(load(estimated_rows=estimated_rows), 500.0)
+
+
+def test_a_paused_load_has_no_speed() -> None:
+    assert progress(load(state=LoadState.PAUSED), 500.0) == "paused, 1,000 of about 4,000 rows (2.5 MB)"
+
+
+def test_an_ended_load_says_what_has_become_of_it() -> None:
+    finished = load(state=LoadState.FINISHED, finished_at=NOW + timedelta(seconds=40))
+    assert outcome(finished) == "1,000 rows (2.5 MB) in 40 s"
+    assert outcome(replace(finished, state=LoadState.CANCELLED)) == "cancelled after 1,000 rows"
+    failed = replace(finished, state=LoadState.FAILED, error="gone\x1b[2J; create it")
+    assert outcome(failed) == "failed after 1,000 rows: gone\\u001b[2J; create it"
+
+
+def test_a_name_cannot_move_the_cursor() -> None:
+    assert title(load(name="\x1b[2Jorders")) == "default: public.\\u001b[2Jorders"
+
+
+def test_speed_is_that_of_the_last_seconds() -> None:
+    pace = Pace()
+    assert pace.rows_per_second == 0
+    for second in range(100):
+        pace.note(second * 10 if second < 50 else 490 + (second - 49) * 100, now=float(second))
+
+    assert pace.rows_per_second == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (38.2, "38 s"), (750, "12 min"), (12_600, "3.5 h")]
+)
+def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (412_300_000, "412.3 MB"), (7e9, "7.0 GB")],
+)
+def test_a_size_has_the_unit_that_fits(number: int, text: str) -> None:
+    assert size(number) == text

@@ -1,0 +1,158 @@
+"""From records to the last state of each row, in whatever order they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from forwarder.consumer.reading.stored_record import StoredRecord
+from forwarder.verify.content import Digester, differences
+from forwarder.verify.fold import Expected, Fold
+from forwarder.verify.reading import Reading
+from forwarder.verify.states import RowStates, State
+from forwarder.verify.watch import Watch
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+DIGESTER = Digester()
+
+
+@pytest.fixture
+def states() -> Iterator[RowStates]:
+    states = RowStates()
+    yield states
+    states.close()
+
+
+def fold_of(states: RowStates, *, format: str = "native", **expected: Any) -> Fold:
+    wanted = Expected(format=format, schema="public", table="orders", **expected)
+    return Fold(states, Watch(), Reading([("id",)], DIGESTER), wanted)
+
+
+def record(seq: int, op: str = "insert", *, id: int | None = 1, arrived: int = 0, **members: Any) -> StoredRecord:
+    """A native record; without ``after`` one is made up."""
+    key = None if id is None else {"id": id}
+    after = None if op in ("delete", "truncate", "gap") else {"id": id, "n": seq}
+    change = {"id": f"7/1/{seq:016x}", "seq": seq, "op": op, "schema": "public", "table": "orders", "key": key}
+    return stored({**change, "after": after, **members}, arrived=arrived)
+
+
+def stored(document: object, *, arrived: int = 0) -> StoredRecord:
+    return StoredRecord(data=json.dumps(document).encode(), arrived_at=NOON + timedelta(milliseconds=arrived))
+
+
+def row(states: RowStates, id: int = 1) -> State | None:
+    return states.get([f"[{id}]"]).get(f"[{id}]")
+
+
+def has(states: RowStates, id: int, **expected: Any) -> bool:
+    found = row(states, id)
+    assert found is not None
+    wanted = DIGESTER.content({"id": id, **expected})
+    return found.content is not None and differences(found.content, wanted) == differences(wanted, wanted)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_change_with_the_highest_seq_counts(states: RowStates, order: tuple[int, ...]) -> None:
+    records = [record(1), record(2, "update"), record(3, "update")]
+    fold_of(states).take([records[place] for place in order])
+    assert has(states, 1, n=3)
+
+
+def test_a_late_repeat_does_not_bring_a_deleted_row_back(states: RowStates) -> None:
+    fold = fold_of(states)
+    fold.take([record(1), record(2, "delete")])
+    fold.take([record(1)])
+    found = row(states)
+    assert found is not None
+    assert found.kind == "deleted"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_a_truncate_takes_the_rows_of_before_it_in_whatever_order_shards_are_read(
+    states: RowStates, order: tuple[int, ...]
+) -> None:
+    records = [record(1), record(2, id=2), record(3, "truncate", id=None), record(4, id=2)]
+    fold = fold_of(states)
+    for place in order:
+        fold.take([records[place]])
+    found = row(states)
+    assert found is None or found.kind == "deleted"
+    assert has(states, 2, n=4)
+    assert fold.coverage.was_truncated
+
+
+def test_a_truncate_of_a_partition_takes_its_rows_alone(states: RowStates) -> None:
+    fold = fold_of(states)
+    fold.take([record(1, partition="a"), record(2, id=2, partition="b"), record(3, "truncate", id=None, partition="a")])
+    fold.take([record(1, id=3, partition="a")])
+    assert [(found := row(states, id)) and found.kind for id in (1, 2, 3)] == ["deleted", "row", None]
+    assert not fold.coverage.was_truncated
+
+
+def test_without_a_seq_the_record_that_comes_last_counts(states: RowStates) -> None:
+    def dms(operation: str, *, arrived: int, **data: Any) -> StoredRecord:
+        about = {"record-type": "data", "operation": operation, "schema-name": "public", "table-name": "orders"}
+        return stored({"data": data, "metadata": about}, arrived=arrived)
+
+    fold = fold_of(states, format="dms")
+    fold.take(
+        [dms("insert", id=1, n=1, arrived=5), dms("update", id=1, n=2, arrived=5), dms("insert", id=2, arrived=5)]
+    )
+    fold.take([dms("update", id=1, n=3, arrived=5), dms("delete", id=2, arrived=6)])
+    assert has(states, 1, n=3)
+    found = row(states, 2)
+    assert found is not None
+    assert found.kind == "deleted"
+
+
+def test_an_update_of_some_columns_leaves_the_others(states: RowStates) -> None:
+    fold = fold_of(states, tells_changed_columns=True)
+    fold.take([record(1, after={"id": 1, "a": 1, "b": 1}), record(2, "update", after={"id": 1, "b": 2})])
+    assert has(states, 1, a=1, b=2)
+
+
+def test_what_says_nothing_of_a_row_is_counted(states: RowStates) -> None:
+    fold = fold_of(states, origins=["7/1"], first_at=NOON)
+    fold.take(
+        [
+            StoredRecord(data=b"{"),
+            record(1, table="items"),
+            record(2, schema="other"),
+            record(3, after=None, key=None, fault="54000"),
+            stored({"type": "INSERT", "schema": "public", "table": "orders", "data": {"id": 1}}),
+            record(4, op="gap", id=None, fault="capture paused"),
+            record(6, at="2026-01-02T11:59:59Z"),
+        ]
+    )
+    counts = fold.counts
+    assert (counts.records, counts.unreadable, counts.without_row, counts.other_format) == (7, 1, 1, 1)
+    assert fold.coverage.gaps == {"capture paused"}
+    assert len(states) == 0
+
+
+def test_changes_of_another_database_are_passed_over(states: RowStates) -> None:
+    fold = fold_of(states, origins=["8/1"])
+    fold.take([record(1)])
+    assert (row(states), fold.counts.foreign) == (None, 1)
+
+
+def test_a_record_whose_row_is_elsewhere_says_that_the_row_is_there(states: RowStates) -> None:
+    fold_of(states).take([record(1, after=None, omitted=["before", "after"], stored_at="s3://b/k")])
+    found = row(states)
+    assert found is not None
+    assert found.kind == "unknown"
+
+
+def test_each_state_of_a_watched_row_is_noted(states: RowStates) -> None:
+    fold = fold_of(states)
+    fold.take([record(1)])
+    fold.watch.begin(["[1]", "[2]"], states.get(["[1]", "[2]"]))
+    fold.take([record(3, "update"), record(2, "update"), record(4, "delete"), record(5, id=2), record(6, id=3)])
+    fold.take([record(7, "truncate", id=None)])
+    assert [state and state.version for state in fold.watch.passed("[1]")] == [1, 3, 4, 7]
+    assert [state and state.kind for state in fold.watch.passed("[2]")] == [None, "row", "deleted"]
