@@ -137,13 +137,6 @@ async def test_a_leader_learns_that_somebody_has_intervened(
 
 
 @pytest.mark.parametrize("begins_first", [True, False])
-async def test_a_leader_can_ask_whether_a_load_still_runs(loads: Loads, connection: Connection, item: int) -> None:
-    load = await running(loads, connection, item)
-    assert await loads.runs(load)
-    await load_requests.pause(connection)
-    assert not await loads.runs(load)
-
-
 async def test_a_load_that_was_paused_goes_on_as_it_was(
     loads: Loads, connection: Connection, item: int, *, begins_first: bool
 ) -> None:
@@ -155,6 +148,13 @@ async def test_a_load_that_was_paused_goes_on_as_it_was(
 
     assert replace(resumed, updated_at=load.updated_at) == load
     assert await loads.due() == [resumed]
+
+
+async def test_a_leader_can_ask_whether_a_load_still_runs(loads: Loads, connection: Connection, item: int) -> None:
+    load = await running(loads, connection, item)
+    assert await loads.runs(load)
+    await load_requests.pause(connection)
+    assert not await loads.runs(load)
 
 
 async def test_what_is_not_so_is_not_changed(loads: Loads, connection: Connection, item: int) -> None:
