@@ -21,6 +21,8 @@ from forwarder.errors import Refused
 
 # How many records that cannot be read are told of. The others are counted.
 _WARNINGS = 20
+# So much is written at once, at most: a small file may hold large records.
+_PIECE_LINES, _PIECE_BYTES = 1000, 1 << 20
 # Line breaks of JSON stand between tokens, where a space means the same.
 _ONE_LINE = str.maketrans("\r\n", "  ")
 
@@ -70,9 +72,8 @@ class Output:
         """Count these records, and show what there is to be shown."""
         if self.is_broken or self._is_full():
             return
-        lines = [text for record in records for text in self._lines(record)]
         try:
-            self._write(lines)
+            self._write(text for record in records for text in self._lines(record))
         except BrokenPipeError:
             self.is_broken = True
         except OSError as error:
@@ -123,10 +124,19 @@ class Output:
             self.tally.shown += 1
             yield change.raw.translate(_ONE_LINE) if self._as_json else line(change, record, is_repeat=is_repeat)
 
-    def _write(self, lines: Sequence[str | Text]) -> None:
+    def _write(self, lines: Iterator[str | Text]) -> None:
+        pending: list[bytes] = []
+        for shown in lines:
+            pending.append(self._encoded(shown))
+            if len(pending[-1]) > _PIECE_BYTES or len(pending) >= _PIECE_LINES:
+                self._flush(pending)
+                pending.clear()
+        self._flush(pending)
+
+    def _flush(self, lines: Sequence[bytes]) -> None:
         # Python has none if it was closed at the start.
         if lines and sys.stdout:
-            sys.stdout.buffer.write(b"".join(map(self._encoded, lines)))
+            sys.stdout.buffer.write(b"".join(lines))
             sys.stdout.buffer.flush()
 
     def _encoded(self, shown: str | Text) -> bytes:
