@@ -286,6 +286,15 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
     ]
 
 
+async def test_the_plan_says_that_an_excluded_column_of_the_key_is_in_partition_keys(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    without_id = {"exclude_columns": ["id", "ssn"]}
+    for more, is_said in (({}, True), ({"partition_key_type": "constant", "partition_key_name": "x"}, False)):
+        found = await compared(owner, selection(), object_mapping("public.person", parameters=without_id | more))
+        (line,) = [line for line in found.options["public.person"] if line.startswith("rule 2")]
+        assert ("partition keys, and partition-key-value, have column id of the key" in line) is is_said
+
+
 async def test_the_plan_says_which_rule_counts_where_several_are_for_one_thing(owner: Connection) -> None:
     await owner.execute(PERSON)
     found = await compared(
