@@ -12,6 +12,7 @@ from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.fit import fit
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
+from forwarder.capture.generated_warnings import generated_warnings
 from forwarder.capture.image_limit import image_limit
 from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
@@ -171,6 +172,7 @@ async def from_selection(
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
             *key_warnings(table for table in tables if table.relation in desired),
+            *generated_warnings((table, desired[table.relation]) for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
         unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),

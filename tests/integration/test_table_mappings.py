@@ -412,6 +412,20 @@ async def test_images_cut_down_to_the_key_are_refused_where_the_partition_key_is
     )
 
 
+async def test_a_generated_column_that_tells_a_covered_one_is_warned_of(owner: Connection) -> None:
+    await owner.execute(
+        "CREATE TABLE public.card (id integer PRIMARY KEY, ssn text, note text,"
+        " label text GENERATED ALWAYS AS (ssn || note) STORED, twice text GENERATED ALWAYS AS (note || note) STORED)"
+    )
+    without_ssn = transformation("remove-column", "%.%.ssn")
+    (warning,) = (await compared(owner, selection(), without_ssn)).warnings
+    assert warning == (
+        "column label of public.card is generated from ssn, which the rules leave out or cover, and is sent as it is: leave out or cover label too"
+    )
+    hashed = transformation("data-masking-hash-mask", "public.card.label")
+    assert not (await compared(owner, selection(), without_ssn, hashed)).warnings
+
+
 async def test_two_tables_do_not_get_one_name(owner: Connection) -> None:
     await owner.execute(f"{PERSON}; CREATE TABLE public.person_old (id integer PRIMARY KEY)")
     with pytest.raises(
