@@ -87,8 +87,9 @@ class _Records:
         before = ours = ""
         if options.EnableBeforeImage and operation == "update":
             before = f",{_json(options.FieldName)}:{self._before_image(event)}"
-            if "before" in event.omitted and options.ColumnFilter != "pk-only":
-                ours = f',"forwarder":{written(_told(event))}'
+        has_old_row = options.EnableBeforeImage and options.ColumnFilter != "pk-only"
+        if operation == "update" and "before" in event.omitted and (has_old_row or event.table.has_old_values):
+            ours = f',"forwarder":{written(_told(event))}'
         return f'{{"data":{row}{before},"metadata":{self._metadata(event, key, operation)}{ours}}}'
 
     def _before_image(self, event: Event) -> str:
