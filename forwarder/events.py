@@ -146,5 +146,10 @@ class Event(msgspec.Struct, gc=False):
     committed_at: int | None = None
     # This is change `table_index` of its table, or partition, in its transaction, from 1. None: not known, or no record is to tell it.
     table_index: int | None = None
-    # Of a row that was read, and of the beginning and end of a load.
+    # Of a row that was read, and of the beginning and end of a load. None where such a one was set aside, and is sent again as a dead letter.
     reading: Reading | None = None
+
+    @property
+    def told_seq(self) -> int:
+        """``seq`` in the record: 0 of a row that was read and set aside. It has a seq of its own by now, which newer changes need not exceed."""
+        return 0 if self.op == b"R" and not self.reading else self.seq

@@ -19,6 +19,7 @@ from tests.databases import BARE_TEMPLATE, FRESH_TEMPLATE, MIGRATED_TEMPLATE, Da
 from tests.ledger import Ledger, create_accounts
 from tests.listening import NOT_OURS, Served, kinesis_with_stream
 from tests.order import slow_first
+from tests.support.array_types import share_array_types
 from tests.support.sdk import share_between_sessions
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 share_between_sessions()
+share_array_types()
 # How long an example takes says more about the machine than about what is tested; and fifty of them, others in each run, do for most claims.
 settings.register_profile("busy", deadline=None, max_examples=50)
 settings.load_profile("busy")

@@ -84,7 +84,7 @@ async def compared(
         Misconfigured: they do not fit a table.
     """
     found = await plan.from_selection(connection, rules_of(tables or [], mappings_of(*rules)), **asked)
-    require_fit(found)
+    require_fit(found.unfit)
     return found
 
 

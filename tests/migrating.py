@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
-from forwarder.capture.plan import Difference
 from forwarder.capture.rights import Rights
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
-from forwarder.capture.trigger_plan import Change
+from forwarder.capture.table_decisions import decide
+from forwarder.capture.trigger_plan import Change, Keep
 from forwarder.config.settings import CAPTURE_ROLE
 from forwarder.config.table_options import BeforeImage
 from forwarder.errors import Misconfigured
@@ -58,28 +58,61 @@ async def migrate(
     ``options``: those of [[table]], for all tables that the patterns name.
     """
     await migrations.apply(connection)
-    rules = [Rule(match=Pattern(pattern), options={"before": before, **(options or {})}) for pattern in patterns]
     found = await plan.from_selection(
         connection,
-        rules,
+        _rules(patterns, before=before, options=options),
         exclude=[Pattern(pattern) for pattern in exclude],
         remove=remove,
         roles=Roles(capture=capture_role, runtime=runtime_role),
     )
+    return await _carried_out(
+        connection, [*found.mending, *found.changes], found.unfit, patience_seconds=patience_seconds
+    )
+
+
+async def migrate_tables(
+    connection: Connection,
+    *patterns: str,
+    exclude: Sequence[str] = (),
+    remove: bool = False,
+    before: BeforeImage = "full",
+    options: Mapping[str, Any] | None = None,
+    patience_seconds: float = 10.0,
+) -> Outcome:
+    """The same to the tables alone, for a database that is migrated already: half of the work is to see that rights and functions are in order."""
+    rules = _rules(patterns, before=before, options=options)
+    found = await decide(
+        connection,
+        rules,
+        exclude=[Pattern(pattern) for pattern in exclude],
+        described=rules,
+        remove=remove,
+        may_come_later=False,
+    )
+    changes = [decision for decision in found.decisions if not isinstance(decision, Keep)]
+    return await _carried_out(connection, changes, found.unfit, patience_seconds=patience_seconds)
+
+
+def _rules(patterns: Sequence[str], *, before: BeforeImage, options: Mapping[str, Any] | None) -> list[Rule]:
+    return [Rule(match=Pattern(pattern), options={"before": before, **(options or {})}) for pattern in patterns]
+
+
+async def _carried_out(
+    connection: Connection, changes: Sequence[Change], unfit: Mapping[str, str], *, patience_seconds: float
+) -> Outcome:
     outcome = Outcome()
-    installation = Installation(connection, outcome, patience_seconds=patience_seconds)
-    await installation.carry_out([*found.mending, *found.changes])
-    require_fit(found)
+    await Installation(connection, outcome, patience_seconds=patience_seconds).carry_out(changes)
+    require_fit(unfit)
     return outcome
 
 
-def require_fit(found: Difference) -> None:
+def require_fit(unfit: Mapping[str, str]) -> None:
     """End as `forwarder migrate` does, when all else is done, if the rules do not fit a selected table.
 
     Raises:
         Misconfigured: they do not.
     """
-    for table, problem in found.unfit.items():
+    for table, problem in unfit.items():
         raise Misconfigured(f"{table}: {problem}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forwarder.capture import migrations
 from tests.databases import connected
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -65,9 +65,9 @@ async def create(connection: Connection, *statements: str, table: str = "public.
 
 
 async def rule(connection: Connection, *, table: str = "public.*", **options: Any) -> None:
-    """`forwarder migrate` with these options."""
+    """What `forwarder migrate` does to these tables, with these options."""
     before = options.pop("before", "full")
-    outcome = await migrate(connection, table, before=before, options=options, patience_seconds=60)
+    outcome = await migrate_tables(connection, table, before=before, options=options, patience_seconds=60)
     assert not outcome.problems, outcome.problems
 
 

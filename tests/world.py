@@ -336,6 +336,7 @@ def tables(_ids: Sequence[int] | None) -> list[dict[str, Any]]:
             "relation": 1000 * number,
             "name": f"t{number}",
             "migrated_schema": "public",
+            "is_live": True,
             "migrated_name": f"t{number}",
             **common,
         }

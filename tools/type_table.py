@@ -33,6 +33,8 @@ What counts is the type of the column when a row is delivered. If the column has
 dropped, it is the last type that `forwarder migrate` or a listener with such a format has seen; a listener looks every 30 s. Values of a
 column that neither has seen are as PostgreSQL writes them to JSON.
 
+A row that [a load](load.md) has read has the same values in each format as one that has changed.
+
 """
 _TABLE = "public.every_type"
 _TYPES = """

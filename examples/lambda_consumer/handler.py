@@ -8,7 +8,8 @@ It relies on three rules:
 
 1. Lambda hands over the records of a shard in their order. So at the first failure the batch ends, and is tried again from there on: to go on
    behind it would be out of order.
-2. Records come again, after such a failure for one. So a write says "if what is there is older", by ``seq``.
+2. Records come again, after such a failure for one. So a write says "if what is there is older", by ``seq``. A row that a load has read is newer
+   than a change of the same ``seq``.
 3. What cannot be read does not become readable: it is logged, and passed over. What else is in its record is stored.
 4. An item of DynamoDB has 400 KB at most, a record up to 10 MiB. Of a larger one the place in the stream is stored, and not its text.
 """
@@ -64,7 +65,7 @@ def changes_of(record: dict[str, Any]) -> Sequence[Change]:
 def store(change: Change, sequence_number: str) -> None:
     """Store a change, if what is stored of its row is older.
 
-    What concerns a whole table or partition (truncate, gap, schema) is stored under its name: whoever reads a row counts it as gone if the last
+    What concerns a whole table or partition (truncate, gap, schema, load) is stored under its name: whoever reads a row counts it as gone if the last
     ``truncate`` of its table, or of its ``partition``, has a higher seq. An event of the application's own, and a change whose record has no key or
     no schema, is stored under its id, so that each of them stays.
     """
@@ -77,7 +78,7 @@ def store(change: Change, sequence_number: str) -> None:
     try:
         table.put_item(
             Item=item,
-            ConditionExpression="attribute_not_exists(seq) OR seq < :seq",
+            ConditionExpression=f"attribute_not_exists(seq) OR seq {'<=' if change.load else '<'} :seq",
             ExpressionAttributeValues={":seq": change.seq},
         )
     except table.meta.client.exceptions.ConditionalCheckFailedException:
@@ -96,7 +97,7 @@ def name_of(change: Change) -> str:
     The first part is the database, of which several may write to one stream.
     """
     place = [change.origin, change.schema, change.table]
-    if change.op in ("truncate", "gap", "schema"):
+    if change.op in ("truncate", "gap", "schema", "load"):
         place += [change.partition, change.op]
     elif change.key is None or change.schema is None or change.op == "event":
         place += [None, "id", change.id]

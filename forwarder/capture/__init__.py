@@ -2,6 +2,7 @@
 
 * ``Pattern``, ``Rule`` in ``selection``: which tables are meant
 * ``from_selection``, ``from_nothing``, ``Difference`` in ``plan``: what has to change in a database
+* ``decide`` in ``table_decisions``: the part of it that is about tables
 * ``apply`` in ``migrations``: brings schema ``forwarder`` up to date
 * ``Installation`` in ``apply``: carries out the other changes, table by table
 * ``NewTables`` in ``new_tables``: captures tables that come later, while a listener leads

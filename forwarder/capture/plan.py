@@ -9,26 +9,18 @@ from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
-from forwarder.capture.fit import fit
 from forwarder.capture.function_definitions import Redefine
 from forwarder.capture.function_drift import drift
-from forwarder.capture.generated_warnings import generated_warnings
 from forwarder.capture.image_limit import image_limit
-from forwarder.capture.image_warnings import image_warnings
-from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
-from forwarder.capture.mapping_rule import mapped, mappings_of
 from forwarder.capture.migrations import Migration
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
-from forwarder.capture.selection import Pattern, Rule, choose
-from forwarder.capture.tables import Table, held_back, registered, unnamed, with_unnamed
+from forwarder.capture.selection import Pattern, Rule
+from forwarder.capture.table_decisions import decide
 from forwarder.capture.trigger_plan import Change, Decision, Forget, Keep, plan
-from forwarder.capture.unfit import unfit
-from forwarder.config.table_mappings import words
-from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 
@@ -129,29 +121,18 @@ async def from_selection(
     ``roles``: who shall have which rights.
 
     Raises:
-        Misconfigured: a rule fits no table, rules contradict each other about several, or a role cannot have its part.
+        Misconfigured: the rules do not fit the tables, or a role cannot have its part.
         Refused: the schema is somebody else's or newer, or there is no such role.
         Unavailable: the database does not answer.
     """
     pending = await migrations.pending(connection)
     mending = await _drift(connection, pending)
-    tables, registry = await read_tables(connection), await read_registry(connection)
-    # With auto_attach, what a rule is for may come later.
-    idle = [rule for rule in rules if auto_attach and not any(map(rule.match.matches, tables))]
-    matching = [rule for rule in rules if rule not in idle]
     described = rules if described is None else described
-    selected = choose(tables, matching, exclude=exclude)
-    found = await fit(connection, selected, described, tables, registry)
-    settled = found.settled
-    fitting = held_back(tables, registry, found.unfit)
-    chosen = {relation: one.options for relation, one in settled.items()}
-    desired = chosen if remove else with_unnamed(*fitting, chosen)
-    mappings = mappings_of(described)
-    left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()}, mappings)
-    held = found.unfit.keys() & registered(tables, registry).keys()
-    rights = await protection(connection, roles, tables=[*desired, *held], is_pending=bool(mending or pending))
+    found = await decide(
+        connection, rules, exclude=exclude, described=described, remove=remove, may_come_later=bool(auto_attach)
+    )
+    rights = await protection(connection, roles, tables=found.captured, is_pending=bool(mending or pending))
     later = await later_tables(connection, described, auto_attach=auto_attach, schema_events=schema_events)
-    of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
     return Difference(
         mending=mending,
         pending=tuple(pending),
@@ -159,29 +140,22 @@ async def from_selection(
             *rights.changes,
             *layout(await _read_number(connection, "leaf_events"), leaf_events),
             *image_limit(await _read_number(connection, "max_image_bytes"), max_image_bytes),
-            *plan(*fitting, {one: desired[one] for one in desired if one not in left}, prune=remove),
+            *found.decisions,
             *later.changes,
         ),
-        unfit={table.quoted: found.unfit[table.relation] for table in selected if table.relation in found.unfit},
-        remark="" if desired or found.unfit else NO_SELECTION,
+        unfit=found.unfit,
+        remark="" if found.captured or found.unfit else NO_SELECTION,
         warnings=(
             *rights.warnings,
-            *(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle),
-            *left.values(),
+            *found.misfits,
             *later.warnings,
             *await muted_warnings(connection),
             *await _encoding_warnings(connection),
-            *key_warnings(table for table in tables if table.relation in desired),
-            *generated_warnings((table, desired[table.relation]) for table in tables if table.relation in desired),
-            *image_warnings(table for table in tables if table.relation in desired),
+            *found.shortcomings,
         ),
-        unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),
-        options={
-            table.quoted: [*of_mappings.get(table.relation, ()), *settled[table.relation].words]
-            for table in tables
-            if table.relation in settled
-        },
-        idle_rules=idle_rules,
+        unnamed=found.unnamed,
+        options=found.options,
+        idle_rules=found.idle_rules,
         preparation=rights.preparation,
     )
 
@@ -209,32 +183,10 @@ async def from_nothing(connection: Connection) -> Difference:
     )
 
 
-def _in_words(
-    mappings: TableMappings | None, chosen: Sequence[Table]
-) -> tuple[Mapping[int, Sequence[str]], tuple[str, ...]]:
-    """By table, what the rules of a mapping file made of it; and of the other rules, that they made nothing of any.
-
-    Raises:
-        Misconfigured: the rules do not go together for these tables.
-    """
-    if mappings is None:
-        return {}, ()
-    tables = {table.relation: mapped(table) for table in chosen if mappings.selects(table.schema, table.name)}
-    mappings.require_distinct(tables.values())
-    lines = {relation: list(words.of_table(mappings, table)) for relation, table in tables.items()}
-    return lines, tuple(words.of_others(mappings, tables.values()))
-
-
 async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:
     texts = {migration.version: migration.text for migration in migrations.shipped()}
     to_come = {migration.version: texts.pop(migration.version) for migration in pending}
     return await drift(connection, applied=texts, pending=to_come)
-
-
-def _topmost(tables: Sequence[Table]) -> tuple[str, ...]:
-    """The names of those that are no partitions of others among them: what is said of a table holds for its partitions."""
-    relations = {table.relation for table in tables}
-    return tuple(table.quoted for table in tables if relations.isdisjoint(table.ancestors))
 
 
 async def _read_number(connection: Connection, statement: str) -> int | None:

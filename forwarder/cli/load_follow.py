@@ -33,8 +33,6 @@ class LoadFollower:
         self._connection = connection
         # As they were seen last, by number.
         self._loads = {load.number: load for load in loads}
-        self._sinks = list({load.sink for load in loads})
-        self._table_ids = list({load.table_id for load in loads})
         self._paces: defaultdict[int, Pace] = defaultdict(Pace)
         self._told: dict[int, LoadState] = {}
         self._waiting_for_leader: set[str] = set()
@@ -45,7 +43,7 @@ class LoadFollower:
         """Return when none of the loads is under way any more: whether all have finished.
 
         Raises:
-            Refused: one was removed, or was asked for anew.
+            Refused: one was removed.
             Unavailable: the database does not answer. The loads go on.
         """
         with self._display:
@@ -59,15 +57,11 @@ class LoadFollower:
                 await anyio.sleep(LOOK_SECONDS)
 
     async def _find(self) -> Sequence[Load]:
-        newest = await load_requests.find(self._connection, sinks=self._sinks, table_ids=self._table_ids)
-        found = {load.number: load for load in newest if load.number in self._loads}
-        if lost := [load for load in self._loads.values() if load.number not in found and not load.state.is_final]:
-            raise Refused(
-                f"the load of {lost[0].qualified_name} for sink {lost[0].sink!r} was removed with the sink, or begun anew by another command;"
-                " see `forwarder load --status`"
-            )
+        found = {load.number: load for load in await load_requests.read(self._connection, self._loads)}
+        if lost := [load for load in self._loads.values() if load.number not in found]:
+            raise Refused(f"the load of {lost[0].qualified_name} for sink {lost[0].sink!r} was removed with the sink")
         self._loads |= found
-        return list(self._loads.values())
+        return list(found.values())
 
     def _show(self, load: Load) -> None:
         pace = self._paces[load.number]

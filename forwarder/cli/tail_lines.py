@@ -24,6 +24,7 @@ _STYLES = {
     "delete": "red",
     "truncate": "bold magenta",
     "read": "cyan",
+    "load": "bold cyan",
     "gap": "bold red",
     "schema": "blue",
     "event": "magenta",
@@ -61,12 +62,21 @@ def _parts(change: Change, record: StoredRecord) -> Iterator[tuple[str, str]]:
         yield f"seq {change.seq}", "dim"
     if change.tx_index is not None:
         yield f"{change.tx_index}/{change.tx_count or '?'}", "dim"
+    if change.load:
+        yield _load(change.load), "dim"
     if details := _details(change):
         yield details, ""
 
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
+def _load(load: Row) -> str:
+    """``load 7``; of its beginning and end ``load 7 began`` and ``load 7 finished, 2,500 rows``."""
+    number, state, rows = load.get("number"), load.get("state"), load.get("rows")
+    told = " ".join(f"{part}" for part in ("load", number, state) if part is not None)
+    return f"{told}, {rows:,} rows" if type(rows) is int else told
 
 
 def _details(change: Change) -> str:

@@ -86,7 +86,6 @@ def verify(
     Example:
       forwarder verify public.orders
       forwarder verify public.orders --sink file:changes.jsonl --json
-      forwarder verify public.orders --against postgresql://reader@warehouse/app
     """
     try:
         differs = _verify(

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from forwarder.cli.verify_outcome import Outcome, of_rules
+from forwarder.cli.verify_progress import progress
 from forwarder.cli.verify_request import Request, keys_of, names_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, plain_errors
@@ -35,7 +36,10 @@ async def verify_copy(database_url: str, request: Request, *, against: str, agai
             watch = Watch()
             copy = Copy(theirs, states, watch, keeps_rows=request.keeps_rows)
             verification = Verification(ours, copy, states, watch, is_complete=lambda: True, tell=request.tell)
-            await verification.run(keys_of(request, subject))
+            async with progress(
+                lambda: f"{copy.rows:,} rows of the copy read, {verification.tally.rows:,} rows compared"
+            ):
+                await verification.run(keys_of(request, subject))
     return Outcome(table=subject.qualified_name, tally=verification.tally, copied=copy.rows, remarks=of_rules(subject))
 
 

@@ -15,7 +15,7 @@ from forwarder.cli.terminal_text import safe
 from forwarder.cli.verify_outcome import Outcome, counted, remarks
 from forwarder.verify.verification import Difference
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _PLAIN = re.compile(r"[\w.:+@/-]{1,60}")
 _VALUE_CHARACTERS = 60
 
@@ -50,7 +50,7 @@ class Lines:
         told: dict[str, Any] = {"kind": difference.kind, "key": difference.key, "columns": difference.columns}
         if self.values:
             told |= {"table": difference.ours, "record": difference.theirs}
-        return _ENCODER.encode(told).decode()
+        return _written(told)
 
     def _text(self, difference: Difference) -> str:
         key = ", ".join(f"{name}={_value(value)}" for name, value in difference.key.items())
@@ -106,8 +106,14 @@ def _member(row: Mapping[str, Any], name: str) -> str:
 
 def _value(value: Any) -> str:
     """A text without quotes, if it needs none; anything else in JSON, and not all of it if it is long."""
-    if isinstance(value, str):
-        text = value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    else:
-        text = _ENCODER.encode(value).decode()
+    text = value if isinstance(value, str) and _PLAIN.fullmatch(value) else _written(value)
     return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"
+
+
+def _written(value: Any) -> str:
+    """In JSON, each number as it is."""
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError:
+        # A column of type json may have half of a surrogate pair.
+        return json.dumps(value, default=str)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from forwarder.cli.verify_outcome import Outcome, of_rules
+from forwarder.cli.verify_progress import progress
 from forwarder.cli.verify_request import Request, keys_of
 from forwarder.config.sink_url import FileTarget, KinesisTarget
 from forwarder.config.stream_template import stream_of
@@ -77,7 +78,10 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
                     is_complete=is_complete,
                     tell=request.tell,
                 )
-                await verification.run(keys_of(request, subject))
+                async with progress(
+                    lambda: f"{fold.counts.records:,} records read, {verification.tally.rows:,} rows compared"
+                ):
+                    await verification.run(keys_of(request, subject))
     return Outcome(
         table=subject.qualified_name,
         tally=verification.tally,
@@ -108,6 +112,7 @@ def _expected(request: Request, of: RecordsRequest, subject: Subject, recorded: 
         schema=schema,
         table=table,
         origins=recorded.origins,
+        has_seq=recorded.has_seq,
         first_at=of.start if isinstance(of.start, datetime) and is_file else None,
         tells_changed_columns=options.get("after", "full") != "full",
         keeps_rows=request.keeps_rows,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 Format = Literal["native", "dms", "debezium", "dynamodb", "lambda", "cloudevents"]
-Operation = Literal["insert", "update", "delete", "truncate", "read", "gap", "schema", "event"]
+Operation = Literal["insert", "update", "delete", "truncate", "read", "load", "gap", "schema", "event"]
 
 Row = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ class Change:
     id: str | None = None
     # Where the change was captured, 7312459/16384: `seq` is counted there.
     origin: str | None = None
-    # Rises with each change of a row.
+    # Rises with each change of a row. Of a row that a load has read: a number that all later changes of the row exceed, and many rows have the same.
     seq: int | None = None
     # When the change was captured, and when its transaction was committed, in UTC.
     at: datetime | None = None
@@ -52,6 +52,8 @@ class Change:
     # Of an update that changed the key, which is told as a delete and an insert: the key in the other one.
     moved_from: Row | None = None
     moved_to: Row | None = None
+    # Of a row that a load has read: {"number":7}; of the load's beginning and end with `state`, `began` or `finished`, and then `rows`.
+    load: Row | None = None
     # Why images are missing, or what a gap is about.
     fault: str | None = None
     # What was left out of the record, and where all of it is stored.

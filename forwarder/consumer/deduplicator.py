@@ -4,7 +4,8 @@ There are three cases, by what a format carries:
 
 1. key and seq of a row (native, cloudevents, dynamodb with tableName=schema.table): a change is dropped if its seq is at most that of the last
    change of its row. That takes one number a row, drops repeats however late they come, and also whatever else is older than the last: a dead
-   letter that was sent again, say.
+   letter that was sent again, say. A row that a load has read is dropped if its seq is below that: then the last change is as new as the row. Where
+   they are equal, the row is newer, or a repeat of one that is remembered by its id.
 2. an id, or a seq alone (tables without a key; events of the application; dynamodb without schemas, debezium, dms with IncludeTransactionDetails,
    lambda with id): it is dropped if this very change is remembered.
 3. neither (dms and lambda without these): it is never dropped.
@@ -48,6 +49,8 @@ class Deduplicator:
         name = lane or identity_of(change)
         if name is not None and not self._is_repeat(change, lane):
             self._memory[name] = change.seq or 0
+            if lane is not None and change.op == "read" and change.id is not None:
+                self._memory[change.id] = change.seq or 0
 
     def new(self, changes: Iterable[Change]) -> Iterator[Change]:
         """Those that are no repeats. Each counts as handled when the next one is asked for, so not if its handling raises."""
@@ -60,7 +63,8 @@ class Deduplicator:
         if lane is None:
             identity = identity_of(change)
             return identity is not None and identity in self._memory
-        return (change.seq or 0) <= self._memory.get(lane, 0)
+        seq, last = change.seq or 0, self._memory.get(lane, 0)
+        return seq < last or change.id in self._memory if change.op == "read" else seq <= last
 
 
 def _no_lane(_: Change) -> None:

@@ -18,6 +18,8 @@ def lane_of(change: Change) -> str | None:
     2. Without an id (debezium, dms) the origin is a name that somebody has chosen, or nobody; two databases may have the same.
     3. Two keys may be one float (``decode(…, floats=True)``).
     4. Events of the application's own are no row. Two of one key may come in another order than that of their seqs.
+
+    A row that a load has read has the lane of its changes. Its seq need not exceed those of the changes before it: ``Deduplicator`` says what counts.
     """
     told = change.id, change.origin, change.schema, change.table
     if change.seq is None or not change.key or not all(told) or change.op == "event" or _has_floats(change.key):
@@ -39,7 +41,9 @@ def identity_of(change: Change) -> str | None:
         return None
     # Debezium gives one position to all rows of a snapshot, and to the delete and the insert that it makes of a changed key.
     told = (change.origin, change.seq, change.op, change.schema, change.table, change.before, change.after)
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()
+    # Beginning and end of a load have one, too.
+    of_load = repr(change.load) if change.load else ""
+    return hashlib.sha256(f"{told!r}{of_load}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def transaction_of(change: Change) -> str | None:

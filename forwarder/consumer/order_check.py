@@ -29,7 +29,8 @@ class OrderCheck:
         * new: the first of its row, or later than the last one
         * repeat: this very change has come before
         * late: it is older than the last one of its row, and did not come before (or so long ago that it is forgotten). Under
-          ``ordering=strict`` only a dead letter that is sent again is.
+          ``ordering=strict`` only a dead letter that is sent again is. A row that a load has read never is: its seq may be below that of the
+          change before it, and only what comes after it has to exceed both.
         * unknown: it has no key or no seq, so nothing can be said
         """
         lane, identity = lane_of(change), identity_of(change)
@@ -39,7 +40,8 @@ class OrderCheck:
             self._seen[identity] = 0
         if lane is None or change.seq is None:
             return "unknown"
-        if change.seq < self._last.get(lane, 0):
+        last = self._last.get(lane, 0)
+        if change.seq < last and change.op != "read":
             return "late"
-        self._last[lane] = change.seq
+        self._last[lane] = max(change.seq, last)
         return "new"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from forwarder.delivery.sink import Rejection
 from forwarder.logs import Throttled
@@ -26,6 +27,15 @@ MAX_IN_A_ROW = 20
 logger = logging.getLogger(__name__)
 
 
+class Dropped(NamedTuple):
+    """How much of what loads have sent was dropped, for the loads to deal with."""
+
+    # Rows, and beginnings and ends, whose stream cannot be written to.
+    rows_stranded: int
+    # Beginnings and ends of loads that the sink refuses.
+    marks_refused: int
+
+
 class Quarantine:
     """Decides which refused records are set aside, and keeps those since the last ``take``."""
 
@@ -34,22 +44,36 @@ class Quarantine:
         self._metrics = metrics
         self.halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
+        # What was dropped of loads.
+        self.dropped = Dropped(0, 0)
         self._in_a_row = 0
         # When the sink first accepted a record again after the last time it had refused so many.
         self._accepts_since = 0.0
         self._complaints = Throttled(seconds=10.0)
 
     def isolate(self, changes: Sequence[SetAside]) -> None:
-        """Set changes aside."""
-        self._waiting += changes
+        """Set changes aside.
+
+        The beginning or end of a load is dropped: sent again later, it would be in another place. The load fails.
+        """
+        refused = sum(change.is_mark for change in changes)
+        self.dropped = self.dropped._replace(marks_refused=self.dropped.marks_refused + refused)
         for change in changes:
+            if not change.is_mark:
+                self._waiting.append(change)
             self._metrics.set_aside(change.code)
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
 
     def strand(self, changes: Sequence[SetAside]) -> None:
-        """Set changes aside whose stream cannot be written to. They may be many, and the log has named the stream."""
-        self._waiting += changes
-        for change in changes:
+        """Set changes aside whose stream cannot be written to. They may be many, and the log has named the stream.
+
+        Rows that a load has read are dropped: as dead letters they would come behind changes that are newer. The load reads them again.
+        """
+        kept = [change for change in changes if not change.read]
+        stranded = len(changes) - len(kept)
+        self.dropped = self.dropped._replace(rows_stranded=self.dropped.rows_stranded + stranded)
+        self._waiting += kept
+        for change in kept:
             self._metrics.set_aside(change.code)
 
     def admit(self, refused: Sequence[Rejection], *, accepted: int, began: float, now: float) -> Sequence[Record]:

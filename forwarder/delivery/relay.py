@@ -131,19 +131,18 @@ class Relay:
         """
         self._expects_page = False
         self._buffer.enter(packed, position, skipped=skipped, now=anyio.current_time())
-        self._notify()
+        self.notify()
 
-    async def deliver_again(self, packed: Packed) -> None:
-        """Offer dead letters, which the position passed long ago, and wait until each is delivered or set aside again."""
+    async def offer_again(self, packed: Packed) -> None:
+        """Take over dead letters, which the position passed long ago. Ask ``packed`` when each is delivered or set aside again."""
         self._buffer.enter_again(packed)
-        self._notify()
+        self.notify()
         await self.follow(packed.later)
-        await self.delivered(packed)
 
     def offer_read(self, packed: Packed) -> None:
         """Take over rows that a load has read, behind all that was offered. Ask ``packed`` when they are delivered."""
         self._buffer.enter_read(packed)
-        self._notify()
+        self.notify()
 
     async def delivered(self, packed: Packed) -> None:
         """Wait until all of these are delivered or set aside."""
@@ -160,7 +159,7 @@ class Relay:
             record = records.popleft()
             if not record.body or await self._read(record):
                 self._buffer.follow(record)
-                self._notify()
+                self.notify()
 
     async def _read(self, record: Record) -> bool:
         """Read a record's body into its data; False if it is a dead letter that somebody has discarded, and so is not to be sent."""
@@ -171,7 +170,7 @@ class Relay:
             record.data = await whole(record.body)
         except Vanished:
             self._buffer.drop(record)
-            self._notify()
+            self.notify()
             return False
         record.body = None
         return True
@@ -204,12 +203,12 @@ class Relay:
                 if self._uploads:
                     self._uploads.add(self._schedule.take_unstored())
                 if self._buffer.strand(now=anyio.current_time()):
-                    self._notify()
+                    self.notify()
                 while self._may_send(anyio.current_time()) and (records := self._take()):
                     self._begin(tasks, records)
                 if had_enough and not self._has_enough:
                     # Whoever waits in `room` may offer a page now.
-                    self._notify()
+                    self.notify()
                 with anyio.move_on_after(self._idle_seconds(anyio.current_time())):
                     await changed.wait()
 
@@ -283,7 +282,7 @@ class Relay:
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)
         self._halted_lanes.settle(records, unsettled=unsettled)
-        self._notify()
+        self.notify()
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:
         """Offer records again after a pause. Meanwhile each holds up its own lane, and no other."""
@@ -292,8 +291,9 @@ class Relay:
 
     def _put_back(self, records: Sequence[Record]) -> None:
         self._schedule.put_back(records)
-        self._notify()
+        self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Have `run` look again at what may be sent, and all who wait for a change at what has changed."""
         self._changed.set()
         self._changed = anyio.Event()

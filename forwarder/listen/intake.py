@@ -196,6 +196,8 @@ class Intake:
             self._relay.expect_page()
         if page.any_stored:
             await self._relay.follow(packed.later)
+        if self._moves:
+            self._moves.handed_over(page.position)
 
     async def _next_page(self) -> Page:
         """The page after ``_position``: from the feed, where the sink keeps up; else it is read for this sink, and others may find it."""

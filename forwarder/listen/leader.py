@@ -18,15 +18,18 @@ from forwarder.listen.database_side import DatabaseSide, database_side
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
+from forwarder.listen.load_channel import LoadChannel
 from forwarder.listen.load_report import LoadReport
 from forwarder.listen.loader import Loader, loader
 from forwarder.listen.record_maker import RecordMaker, record_maker
 from forwarder.listen.redelivery import Redelivery
+from forwarder.listen.resending import Resending
 from forwarder.listen.revival import Revival
 from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.table_filter import table_filter
 from forwarder.listen.table_moves import TableMoves
 from forwarder.listen.watchdog import Watchdog
+from forwarder.load.pacing import RateLimit
 from forwarder.outbox.source import Source
 from forwarder.records.formats.catalogue import leaves_out
 
@@ -118,7 +121,7 @@ async def begin(
     database = await database_side(stack, setup, session, source, region=destination.region)
     leader = _assemble(setup, destination, database)
     if leader.revival:
-        await leader.revival.prepare()
+        await leader.revival.prepare(database.tenure.position)
     _announce(setup, database, once=once)
     return leader
 
@@ -136,16 +139,19 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
     )
-    redelivery = Redelivery(
+    moves = TableMoves(routes, relay) if routes else None
+    resending = Resending(
         session,
         sink=setup.sink.name,
         registry=inflow.registry,
         maker=maker,
         relay=relay,
         checkpoints=checkpoints,
-        schedule=routes.schedule if routes else None,
+        streams=routes.streams if routes else None,
     )
-    moves = TableMoves(routes, relay) if routes else None
+    redelivery = Redelivery(
+        session, sink=setup.sink.name, registry=inflow.registry, resending=resending, routes=routes, moves=moves
+    )
     intake = Intake(
         inflow.feed,
         inflow.outbox,
@@ -163,12 +169,25 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             session,
             routes,
             sink=setup.sink.name,
-            registry=inflow.registry,
+            inflow=inflow,
             wants=wants,
             moves=moves,
-            redelivery=redelivery,
+            relay=relay,
+            resending=resending,
             checkpoints=checkpoints,
         )
+    channel = LoadChannel(
+        settings=setup.settings.load,
+        inflow=inflow,
+        intake=intake,
+        relay=relay,
+        maker=maker,
+        checkpoints=checkpoints,
+        quarantine=tenure.quarantine,
+        state=setup.state,
+        row_rate=RateLimit(setup.settings.load.max_rows_per_second),
+        byte_rate=RateLimit(setup.settings.load.max_bytes_per_second),
+    )
     return Leader(
         setup=setup,
         destination=destination,
@@ -180,16 +199,11 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         loader=loader(
             setup.settings,
             session,
-            inflow,
             database.positions,
+            channel,
             database_url=setup.database_url,
             sink=setup.sink,
             report=LoadReport(setup.state, setup.metrics),
-            intake=intake,
-            relay=relay,
-            maker=maker,
-            checkpoints=checkpoints,
-            quarantine=tenure.quarantine,
         ),
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from forwarder.health import LoadProgress, ServiceState
 from forwarder.metrics import SinkMetrics
@@ -12,7 +11,7 @@ from forwarder.store.loads import Load, LoadState
 # So many failed loads are named; the others are counted.
 MOST_WARNINGS = 10
 # A load that has finished or was cancelled is nothing to look after.
-_SHOWN = (LoadState.WAITING, LoadState.RUNNING, LoadState.PAUSED, LoadState.FAILED)
+_SHOWN = (LoadState.WAITING.value, LoadState.RUNNING.value, LoadState.PAUSED.value, LoadState.FAILED.value)
 
 
 class LoadReport:
@@ -24,8 +23,8 @@ class LoadReport:
         # By number, the rows and bytes that are counted already, or were read by another leader.
         self._counted: dict[int, tuple[int, int]] = {}
 
-    def see(self, loads: Sequence[Load]) -> None:
-        """Show these. They are all that have not ended, and those that have failed."""
+    def see(self, loads: Sequence[Load], *, states: Mapping[str, int], remaining_rows: int) -> None:
+        """Show these."""
         under_way = [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
         self._state.loads = [
             LoadProgress(
@@ -37,12 +36,9 @@ class LoadReport:
             )
             for load in under_way
         ]
-        self._state.load_warnings = _warnings(loads)
-        states = Counter(load.state for load in loads)
-        self._metrics.loads(
-            {state.value: states[state] for state in _SHOWN},
-            remaining_rows=sum(max(0, (load.estimated_rows or 0) - load.rows) for load in under_way),
-        )
+        failed = [load for load in loads if load.state is LoadState.FAILED]
+        self._state.load_warnings = _warnings(failed, count=states.get(LoadState.FAILED, 0))
+        self._metrics.loads({state: states.get(state, 0) for state in _SHOWN}, remaining_rows=remaining_rows)
         self._counted = {load.number: self._counted.get(load.number, (load.rows, load.bytes)) for load in under_way}
 
     def moved(self, load: Load, *, rows: int, bytes: int) -> None:
@@ -53,13 +49,14 @@ class LoadReport:
         self._counted[load.number] = rows, bytes
 
 
-def _warnings(loads: Sequence[Load]) -> Sequence[str]:
-    failed = [load for load in loads if load.state is LoadState.FAILED]
+def _warnings(failed: Sequence[Load], *, count: int) -> Sequence[str]:
+    """A line for each of these loads, and one for the others that have failed."""
+    named = failed[:MOST_WARNINGS]
     lines = [
         f"the load of {load.qualified_name} for sink {load.sink} has failed: {load.error}; then run `forwarder load {load.qualified_name}`,"
         " or give it up by --cancel"
-        for load in failed[:MOST_WARNINGS]
+        for load in named
     ]
-    if len(failed) > MOST_WARNINGS:
-        lines.append(f"{len(failed) - MOST_WARNINGS} more loads have failed; `forwarder load --status` shows them")
+    if count > len(named):
+        lines.append(f"{count - len(named)} more loads have failed; `forwarder load --status` shows them")
     return lines

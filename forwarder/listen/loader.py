@@ -9,21 +9,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.config.settings import Settings, SinkSettings
-from forwarder.database.sessions import session
-from forwarder.delivery.quarantine import Quarantine
-from forwarder.delivery.relay import Relay
+from forwarder.database.sessions import Connection, session
 from forwarder.errors import ForwarderError, Unavailable, plain_errors
 from forwarder.events import CapturedTable
-from forwarder.listen.checkpoints import Checkpoints
 from forwarder.listen.initial_loads import initial_tables
-from forwarder.listen.intake import Intake
 from forwarder.listen.leader_session import LeaderSession
+from forwarder.listen.load_channel import LoadChannel
 from forwarder.listen.load_report import LoadReport
-from forwarder.listen.record_maker import RecordMaker
-from forwarder.listen.table_load import LoadingParts, TableLoad
-from forwarder.load.pacing import RateLimit
+from forwarder.listen.table_load import TableLoad
 from forwarder.logs import Throttled
-from forwarder.outbox.source import Inflow
 from forwarder.store.loads import Load, Loads
 from forwarder.store.positions import Positions
 
@@ -40,42 +34,43 @@ logger = logging.getLogger(__name__)
 
 def loader(
     settings: Settings,
-    leader_session: LeaderSession,
-    inflow: Inflow,
+    session: LeaderSession,
     positions: Positions,
+    channel: LoadChannel,
     *,
     database_url: str,
     sink: SinkSettings,
     report: LoadReport,
-    intake: Intake,
-    relay: Relay,
-    maker: RecordMaker,
-    checkpoints: Checkpoints,
-    quarantine: Quarantine,
 ) -> Loader:
-    """What does the loads of this sink, made of the parts of its leader."""
-    parts = LoadingParts(
-        session=leader_session,
-        loads=Loads(leader_session.connection, sink=sink.name, epoch=positions.epoch, report=report),
-        settings=settings.load,
-        inflow=inflow,
-        intake=intake,
-        relay=relay,
-        maker=maker,
-        checkpoints=checkpoints,
-        quarantine=quarantine,
-        row_rate=RateLimit(settings.load.max_rows_per_second),
-        byte_rate=RateLimit(settings.load.max_bytes_per_second),
+    """What does the loads of this sink. ``positions`` are those of the leader's ``session``."""
+    return Loader(
+        channel,
+        loads=Loads(session.connection, sink=sink.name, epoch=positions.epoch, report=report),
+        session=session,
+        database_url=database_url,
+        initial_tables=initial_tables(settings.table, sink.tables),
     )
-    return Loader(parts, database_url=database_url, initial_tables=initial_tables(settings.table, sink.tables))
 
 
 class Loader:
     """Does the loads of one sink, each on a session of its own."""
 
-    def __init__(self, parts: LoadingParts, *, database_url: str, initial_tables: ChooseTables) -> None:
-        """``initial_tables`` chooses, among the captured tables, those of which the settings want the rows to be loaded once."""
-        self._parts = parts
+    def __init__(
+        self,
+        channel: LoadChannel,
+        *,
+        loads: Loads,
+        session: LeaderSession,
+        database_url: str,
+        initial_tables: ChooseTables,
+    ) -> None:
+        """``loads`` are on the leader's ``session``.
+
+        ``initial_tables`` chooses, among the captured tables, those of which the settings want the rows to be loaded once.
+        """
+        self._channel = channel
+        self._loads = loads
+        self._session = session
         self._database_url = database_url
         self._initial_tables = initial_tables
         # The tables that were asked for since this process leads, by id.
@@ -107,18 +102,18 @@ class Loader:
 
     def _start(self, tasks: TaskGroup, loads: list[Load]) -> None:
         self._ended = anyio.Event()
-        for load in loads[: self._parts.settings.parallel - len(self._running)]:
+        for load in loads[: self._channel.settings.parallel - len(self._running)]:
             self._running.add(load.number)
             tasks.start_soon(self._do, load)
 
     async def _due(self) -> Sequence[Load]:
-        tables = [table for table, _ in self._parts.inflow.registry.tables.values()]
+        tables = [table for table, _ in self._channel.inflow.registry.tables.values()]
         wanted = set(self._initial_tables(tables)) - self._asked
-        async with self._parts.session.turn:
+        async with self._session.turn:
             if wanted:
-                await self._parts.loads.request_initial(wanted)
+                await self._loads.request_initial(wanted)
                 self._asked |= wanted
-            return await self._parts.loads.due()
+            return await self._loads.due()
 
     async def _do(self, load: Load) -> None:
         try:
@@ -127,13 +122,16 @@ class Loader:
             self._running.discard(load.number)
             self._ended.set()
 
+    def _load(self, load: Load, connection: Connection) -> TableLoad:
+        return TableLoad(load, self._channel, loads=self._loads, session=self._session, connection=connection)
+
     async def _try(self, load: Load) -> None:
         facts = {"sink": load.sink, "table": load.qualified_name, "load": load.number}
         logger.info("load goes on" if load.begun else "load begins", extra=facts)
         try:
             with plain_errors():
                 async with session(self._database_url, purpose="load") as connection:
-                    is_finished = await TableLoad(self._parts, load, connection).run()
+                    is_finished = await self._load(load, connection).run()
             logger.info(
                 "load finished" if is_finished else "load stopped: somebody has paused it or given it up", extra=facts
             )
@@ -143,6 +141,6 @@ class Loader:
                 logger.warning("load interrupted, trying again", extra={**facts, "reason": str(error)})
             await anyio.sleep(RETRY_SECONDS)
         except ForwarderError as error:
-            async with self._parts.session.turn:
-                await self._parts.loads.fail(load, str(error))
+            async with self._session.turn:
+                await self._loads.fail(load, str(error))
             logger.error("load failed", extra={**facts, "reason": str(error)})

@@ -1,20 +1,22 @@
-"""Sends dead letters again that an operator has asked for, through the relay, like any other change."""
+"""Has dead letters sent again that an operator has asked for.
+
+Of a sink with a stream for each table, those of a stream that is open. ``forwarder.listen.revival`` sends those of the others, since they have a
+place among what was set aside for want of the stream.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
 import anyio
 
-from forwarder.delivery.relay import Relay
-from forwarder.delivery.schedules.routed import NO_STREAM, Routed
-from forwarder.listen.checkpoints import Checkpoints
+from forwarder.delivery.destination import Routes
 from forwarder.listen.leader_session import LeaderSession
-from forwarder.listen.record_maker import RecordMaker
-from forwarder.outbox.commit_times import CommitTimes
-from forwarder.outbox.event_reader import EventReader
+from forwarder.listen.resending import Resending
+from forwarder.listen.table_moves import TableMoves
 from forwarder.outbox.registry import Registry
-from forwarder.outbox.transactions import Transactions
-from forwarder.store import dead_letters, stranded
-from forwarder.store.dead_letters import Due
+from forwarder.store import dead_letters
 
 INTERVAL_SECONDS = 5.0
 
@@ -28,20 +30,17 @@ class Redelivery:
         *,
         sink: str,
         registry: Registry,
-        maker: RecordMaker,
-        relay: Relay,
-        checkpoints: Checkpoints,
-        schedule: Routed | None = None,
+        resending: Resending,
+        routes: Routes | None = None,
+        moves: TableMoves | None = None,
     ) -> None:
-        """``schedule``: None if the sink has but one stream."""
+        """``routes`` and ``moves``: None if the sink has but one stream."""
         self._session = session
         self._sink = sink
-        self._reader = EventReader(registry, Transactions(), CommitTimes(), letters_of=sink)
-        self._maker = maker.for_letters(sink)
-        self._relay = relay
-        self._checkpoints = checkpoints
-        self._schedule = schedule
-        self._turn = anyio.Lock()
+        self._registry = registry
+        self._resending = resending
+        self._routes = routes
+        self._moves = moves
         self._first_round = anyio.Event()
 
     async def run(self) -> None:
@@ -50,54 +49,61 @@ class Redelivery:
         Raises:
             Unavailable: the session is lost.
         """
-        while True:
-            await self.round()
-            self._first_round.set()
-            await anyio.sleep(INTERVAL_SECONDS)
-
-    async def round(self) -> None:
-        """Send all that is to be sent again now, and wait until each is delivered or set aside again. End early if a stream is barred meanwhile.
-
-        Raises:
-            Unavailable: the session is lost.
-        """
-        async with self._turn:
-            # Each batch begins after the one before. From 0 on, it would have to pass over the rows of all letters that were sent and
-            # deleted, for as long as vacuum cannot remove them.
-            after_seq = 0
-            while (letters := await self._due(after_seq)).events:
-                if await self._send(letters):
-                    return
-                after_seq = letters.events[-1].seq
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._begin)
+            while True:
+                await anyio.sleep(INTERVAL_SECONDS)
+                # The one before may be under way as long as a lane is halted. Streams that it is busy with are passed over.
+                tasks.start_soon(self._round)
 
     async def first_round(self) -> None:
         """Wait until all letters are sent that were due at the beginning."""
         await self._first_round.wait()
 
-    async def _due(self, after_seq: int) -> Due:
-        async with self._session.turn:
-            return await dead_letters.due(self._session.connection, self._reader, sink=self._sink, after_seq=after_seq)
+    async def _begin(self) -> None:
+        await self._round()
+        self._first_round.set()
 
-    async def _send(self, letters: Due) -> bool:
-        """Send these, and say whether any were set aside again since their stream is barred: then later ones must not go before them."""
-        # `forwarder replay --table` begins another epoch before it writes letters. If we have not noticed that yet, `prove` raises here.
-        # Without it we would notice when the letters are sent and cannot be removed, and the next leader would send them once more.
-        await self._checkpoints.prove()
-        stranded_before = self._letters_stranded
-        await self._relay.deliver_again(await self._maker.records(letters.events, any_stored=True))
-        # They are delivered. If a stop cancelled us here, they would be sent once more.
-        with anyio.CancelScope(shield=True):
-            is_barred = self._letters_stranded > stranded_before
-            if is_barred:
-                # First, lest a crash in between leave the later ones to be sent alone. `Revival` asks for all of them again.
+    async def _round(self) -> None:
+        """Send all that is to be sent again now, and wait until each is delivered or set aside again."""
+        async with anyio.create_task_group() as tasks:
+            for stream, table_ids in (await self._streams()).items():
+                if not self._resending.turn(stream).locked():
+                    tasks.start_soon(self._send_all, stream, table_ids)
+
+    async def _send_all(self, stream: str, table_ids: Collection[int] | None) -> None:
+        # Each batch begins after the one before. From 0 on, it would have to pass over the rows of all letters that were sent and
+        # deleted, for as long as vacuum cannot remove them.
+        after_seq = 0
+        async with self._resending.turn(stream):
+            while self._is_open(stream):
                 async with self._session.turn:
-                    await stranded.unask(self._session.connection, sink=self._sink, code=NO_STREAM)
-            # Letters that were set aside again are stored anew by the save. They are no longer due then, so they are not dropped.
-            await self._checkpoints.save()
-            async with self._session.turn:
-                await dead_letters.drop_delivered(self._session.connection, letters, sink=self._sink)
-        return is_barred
+                    seqs = await dead_letters.due_seqs(
+                        self._session.connection, sink=self._sink, after_seq=after_seq, table_ids=table_ids
+                    )
+                if not seqs:
+                    return
+                after_seq = await self._resending.send(seqs, stream=stream)
+                if not after_seq:
+                    return
 
-    @property
-    def _letters_stranded(self) -> int:
-        return self._schedule.letters_stranded if self._schedule else 0
+    def _is_open(self, stream: str) -> bool:
+        routes = self._routes
+        return routes is None or (routes.schedule.is_open(stream) and routes.streams.objection(stream) is None)
+
+    async def _streams(self) -> Mapping[str, Collection[int] | None]:
+        """The streams that letters may have to be sent to, and of each the ids of its tables; None: of all tables."""
+        if self._routes is None or self._moves is None:
+            return {"": None}
+        async with self._session.turn:
+            table_ids = await dead_letters.due_tables(self._session.connection, sink=self._sink)
+            if not self._registry.tables.keys() >= set(table_ids):
+                await self._registry.refresh(self._session.connection)
+        tables = [self._registry.tables[id][0] for id in table_ids if id in self._registry.tables]
+        # One that was renamed has its new stream held first, if it was noted under its old name.
+        self._moves.note(tables)
+        self._routes.streams.expect(tables)
+        of_stream: defaultdict[str, set[int]] = defaultdict(set)
+        for table in tables:
+            of_stream[self._routes.streams.stream_of(table)].add(table.id)
+        return of_stream

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from forwarder.delivery.destination import Routes
 from forwarder.delivery.relay import Relay
 from forwarder.events import CapturedTable
-from forwarder.outbox.position import Position
+from forwarder.outbox.position import Position, Snapshot
 
 
 class TableMoves:
@@ -29,6 +29,10 @@ class TableMoves:
         self._taken = relay.position
         # Of each stream that a table has come to: what has to be delivered, or set aside, before it may be opened.
         self._earlier: dict[str, Position] = {}
+        # All changes up to here are with the relay.
+        self._handed_over = relay.position
+        # Sees all that were letters at the beginning of the tenure; None: what these follow is delivered, or letters too.
+        self._letters_of_before: Snapshot | None = None
 
     def expect_letters_of(self, table_ids: Iterable[int]) -> None:
         """Know that these tables have letters, so that a stream is held when it turns out to be theirs."""
@@ -54,6 +58,18 @@ class TableMoves:
         self.note(tables)
         self._taken = position
 
+    def handed_over(self, position: Position) -> None:
+        """Know that the relay has all records up to here."""
+        self._handed_over = position
+
+    def await_taken(self, snapshot: Snapshot) -> None:
+        """Revive nothing before the relay has had all that this snapshot sees.
+
+        Example: the position stands before seq 5, and the leader before us has stored seq 900 as a letter. Seq 800 is of the same row, and was in its
+        memory only. It has to become a letter, too, before seq 900 is sent.
+        """
+        self._letters_of_before = snapshot
+
     def knows(self, table: CapturedTable) -> bool:
         """Whether the table was noted before, by whatever name."""
         return table.id in self._stream_of
@@ -63,7 +79,11 @@ class TableMoves:
         return {id for id, known in self._stream_of.items() if known == stream}
 
     def may_revive(self, stream: str) -> bool:
-        """Whether all changes that its tables had before they came to it are delivered or set aside."""
+        """Whether all changes are delivered or set aside that are older than letters of its tables, or that these had before they came to it."""
+        if before := self._letters_of_before:
+            if before.is_after(self._handed_over.delivered) or self._schedule.strands:
+                return False
+            self._letters_of_before = None
         earlier = self._earlier.get(stream)
         if earlier and self._relay.position.covers(earlier):
             del self._earlier[stream]

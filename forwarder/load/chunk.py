@@ -51,7 +51,7 @@ class Chunk:
     snapshot: Snapshot
     # When it was taken: microseconds since 2000-01-01 UTC.
     at: int
-    # How long the query took, by our clock.
+    # How long the query took for the rows, by our clock.
     seconds: float
     # Of all images, as UTF-8.
     bytes: int

@@ -40,6 +40,8 @@ class ChunkQuery:
     key: Sequence[KeyColumn]
     # The columns whose order is that of reading: those of the key, with `order_by` that column before them. Empty: there is no key.
     paging: Sequence[KeyColumn]
+    # Whether these are the columns of one index. Else an index begins with the first one, and rows that are equal in it are sorted by the others.
+    is_index_order: bool = True
     # All of them have to be met.
     conditions: Sequence[str]
     # The value of the first column of `paging` with which the load begins.
@@ -96,6 +98,10 @@ class ChunkQuery:
             conditions.append(self.paging[depth - 1].follows(after[depth - 1]))
         if self.least is not None:
             conditions.append(self.paging[0].is_at_least(self.least))
-        where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
         order = ", ".join(column.order for column in self.paging[max(depth - 1, 0) :])
-        return f"SELECT {values}\nFROM ONLY {self.name} AS new\n{where}ORDER BY {order}\nLIMIT {rows}"
+        source = f"ONLY {self.name}"
+        if depth > 1 and not self.is_index_order:
+            # By the index of the first column. The one of the key has the right order, too, but in it these rows may be few among millions.
+            source = f"(SELECT * FROM {source} AS new WHERE {conditions.pop(0)} OFFSET 0)"  # noqa: S608
+        where = f"WHERE {' AND '.join(conditions)}\n" if conditions else ""
+        return f"SELECT {values}\nFROM {source} AS new\n{where}ORDER BY {order}\nLIMIT {rows}"

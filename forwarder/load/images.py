@@ -100,7 +100,7 @@ def _value(value: str, name: str, needs: Needs) -> str:
     """The SQL for a member of the image: of a type that becomes what it should, or JSON."""
     if name in needs.enums:
         # Not by way of a cast that the type may have by now.
-        value = f"enum_out({value})::text"
+        value = f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END"
     treatment = (
         {key: value for key, value in needs.rules["columns"][name].items() if key != "key"} if needs.rules else {}
     )

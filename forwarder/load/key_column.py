@@ -14,6 +14,8 @@ class KeyColumn(msgspec.Struct, frozen=True, kw_only=True):
     # What a value has to be of to be compared, as SQL writes it: bigint.
     type: str
     # As SQL writes it: pg_catalog."C".
+    # Whether the column is of a domain, and `type` what that is made of.
+    is_domain: bool = False
     collation: str | None = None
     # The index's operators, as SQL writes them: OPERATOR(pg_catalog.<).
     less: str
@@ -67,7 +69,9 @@ class KeyColumn(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _compared(self) -> str:
-        return f"{self.reference} COLLATE {self.collation}" if self.collation else self.reference
+        # Operators of enums and ranges do not take a domain.
+        value = f"{self.reference}::{self.type}" if self.is_domain else self.reference
+        return f"{value} COLLATE {self.collation}" if self.collation else value
 
     def _constant(self, value: str) -> str:
         # A constant without a type of its own is read by the type's input function, and by no cast.

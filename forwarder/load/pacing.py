@@ -8,7 +8,7 @@ from dataclasses import dataclass
 FIRST_ROWS = 1000
 MOST_ROWS = 50_000
 # Below this a chunk takes as long as its statements do, however few its rows are.
-LEAST_ROWS = 100
+LEAST_ROWS = 500
 # A chunk may have so many times the rows of the one before it.
 GROWTH = 4.0
 # What is not used of a limit can be made up for within so long.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import asyncpg
 import msgspec
 
@@ -13,20 +11,25 @@ from forwarder.database.sessions import Connection
 from forwarder.errors import LoadFailed
 from forwarder.load.access import require_access
 from forwarder.load.part import Part
+from forwarder.load.relations import Changed
 from forwarder.load.table_plan import TablePlan
 
 _CAPTURE_IT = "capture it first: `forwarder migrate --table`"
 
 
 async def plan_table(connection: Connection, table_id: int, part: Part) -> TablePlan:
-    """Raises LoadFailed: there is no such table, or the part does not fit it."""
+    """Work out what is to be read of a captured table.
+
+    Raises:
+        LoadFailed: there is no such table, or the part does not fit it.
+        Changed: it was altered meanwhile.
+    """
     found = await connection.fetchrow(query("load_table"), table_id)
     if found is None:
         raise LoadFailed(f"table {table_id} is not captured; {_CAPTURE_IT}")
     name = f"{found['schema']}.{found['name']}"
     _require_rows(name, found, part)
     await require_access(connection, found)
-    conditions = tuple(condition for condition in (found["condition"], part.where) if condition)
     return TablePlan(
         table_id=table_id,
         schema=found["schema"],
@@ -37,8 +40,7 @@ async def plan_table(connection: Connection, table_id: int, part: Part) -> Table
         key=tuple(found["key_names"]),
         tells_old_rows=found["tells_old_rows"],
         tells_new_rows=found["tells_new_rows"],
-        conditions=conditions,
-        estimated_rows=await _estimate(connection, found, part, conditions),
+        estimated_rows=await _estimate(connection, table_id, found, part),
     )
 
 
@@ -55,11 +57,12 @@ def _require_rows(name: str, found: asyncpg.Record, part: Part) -> None:
                 raise LoadFailed(f"{option}: {name} has no key; give it a primary key, or load all of it")
 
 
-async def _estimate(connection: Connection, found: asyncpg.Record, part: Part, conditions: Sequence[str]) -> int:
+async def _estimate(connection: Connection, table_id: int, found: asyncpg.Record, part: Part) -> int:
     """How many rows there are to be read. No row is looked at, but the conditions are parsed, and the columns of the part."""
     order = part.order
     least = [f"NEW.{identifier(order.column)} >= {literal(order.least)}"] if order and order.least is not None else []
-    where = " AND ".join(f"({condition}\n)" for condition in (*conditions, *least)) or "true"
+    conditions = [condition for condition in (found["condition"], part.where, *least) if condition]
+    where = " AND ".join(f"({condition}\n)" for condition in conditions) or "true"
     named = [*(part.columns or ()), *([order.column] if order else [])]
     columns = ", ".join(f"NEW.{identifier(column)}" for column in named)
     only = "" if found["is_partitioned"] else "ONLY"
@@ -67,7 +70,15 @@ async def _estimate(connection: Connection, found: asyncpg.Record, part: Part, c
         text = await connection.fetchval(
             f"EXPLAIN (FORMAT JSON) SELECT {columns} FROM {only} {found['quoted']} AS new WHERE {where}"  # noqa: S608
         )
-    except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.FeatureNotSupportedError) as error:
+    except (
+        asyncpg.SyntaxOrAccessError,
+        asyncpg.InvalidSchemaNameError,
+        asyncpg.DataError,
+        asyncpg.FeatureNotSupportedError,
+    ) as error:
+        present = await connection.fetchrow(query("load_table"), table_id)
+        if present is None or present["quoted"] != found["quoted"]:
+            raise Changed from error
         said = " ".join(str(error.args[0]).split())
         raise LoadFailed(f"{found['quoted']}: {said}; correct the condition, the columns or the order") from None
     rows: int = msgspec.json.decode(text)[0]["Plan"]["Plan Rows"]

@@ -14,7 +14,9 @@ from forwarder.load.making import Making
 
 # A row may have as many bytes as the images of a change, 64 MiB by default.
 FIRST_PORTION = 16
-GROWTH = 4
+# Where something is known of the rows.
+USUAL_PORTION = 256
+GROWTH = 8
 # What is not read by then is left to the next chunk, so that no transaction of ours gets old.
 MAX_SECONDS = 0.5
 
@@ -30,9 +32,12 @@ class Portions:
         self.largest_bytes = largest_bytes or 0
         # Whether there are no rows behind these.
         self.is_end = False
+        # How many portions there were, and how long they took.
+        self.portions = 0
+        self.seconds = 0.0
         self._max_rows = rows
         self._max_bytes = bytes
-        self._next = self._fitting(FIRST_PORTION if largest_bytes is None else FIRST_PORTION * GROWTH)
+        self._next = self._fitting(FIRST_PORTION if largest_bytes is None else USUAL_PORTION)
 
     async def fetch(self, connection: Connection, statement: str, making: Making) -> None:
         """Run the statement in the transaction that is open, and take its rows until there are enough."""
@@ -42,9 +47,11 @@ class Portions:
             asked = min(self._next, self._max_rows - len(self.records))
             portion = await cursor.fetch(asked)
             now = time.perf_counter()
+            self.portions += 1
+            self.seconds += now - begun
             self._take(portion, making)
             self.is_end = len(portion) < asked and not self._is_full
-            in_time = int(asked * (started + MAX_SECONDS - now) / (now - begun))
+            in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
             self._next = self._fitting(min(asked * GROWTH, in_time))
             begun = now
 

@@ -18,7 +18,7 @@ from forwarder.load.making import KeylessMaking, Making
 from forwarder.load.part import Part
 from forwarder.load.planning import plan_table
 from forwarder.load.portions import Portions
-from forwarder.load.relations import Relation, look_up
+from forwarder.load.relations import Changed, Relation, look_up
 from forwarder.load.table_plan import TablePlan
 from forwarder.outbox.position import Snapshot
 
@@ -35,10 +35,12 @@ _OF_A_ROW: tuple[type[Exception], ...] = (
     asyncpg.InternalServerError,
 )
 _OF_THE_TABLE: tuple[type[Exception], ...] = (asyncpg.SyntaxOrAccessError, *_OF_A_ROW)
-
-
-class _Changed(Exception):
-    """The table is not what it was when it was looked up."""
+# Errors of locking a table by the name that it had when it was looked up: it has been renamed or dropped since, or another one has its name.
+_OF_THE_NAME: tuple[type[Exception], ...] = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 
 
 class ChunkReader:
@@ -64,10 +66,15 @@ class ChunkReader:
         """
         with _errors(f"table {table_id}"):
             await self._set_up()
-            plan = await plan_table(self._connection, table_id, part)
-            if place := await self._next(plan, 0):
-                await look_up(self._connection, plan, place.relation)
-            return plan
+            for _ in range(ATTEMPTS):
+                try:
+                    plan = await plan_table(self._connection, table_id, part)
+                    if place := await self._next(plan, 0):
+                        await look_up(self._connection, plan, place.relation)
+                    return plan
+                except Changed:
+                    continue
+            raise _being_altered(f"table {table_id}")
 
     async def read(self, plan: TablePlan, place: Place | None, *, rows: int, bytes: int, begun: Snapshot) -> Chunk:
         """Read the rows that follow a place, in the order of the key, all of one snapshot.
@@ -89,17 +96,16 @@ class ChunkReader:
             place = place or await self._next(plan, 0)
             attempts = 0
             while place is not None:
-                relation = await self._relation(plan, place.relation)
-                if relation is None:
-                    place = await self._next(plan, place.relation)
-                    continue
+                here = place
                 try:
-                    return await self._chunk(plan, relation, place, rows=rows, bytes=bytes, begun=begun)
-                except (_Changed, asyncpg.UndefinedTableError):
-                    del self._relations[plan, place.relation]
+                    if relation := await self._relation(plan, here.relation):
+                        return await self._chunk(plan, relation, here, rows=rows, bytes=bytes, begun=begun)
+                    place = await self._next(plan, here.relation)
+                except Changed:
+                    self._relations.pop((plan, here.relation), None)
                     attempts += 1
                     if attempts == ATTEMPTS:
-                        raise TableBusy(f"{plan.qualified_name} is being altered; it is read later") from None
+                        raise _being_altered(plan.qualified_name) from None
             return await self._end(plan)
 
     async def _head(self, oid: int) -> asyncpg.Record:
@@ -144,33 +150,42 @@ class ChunkReader:
     async def _attempt(
         self, plan: TablePlan, relation: Relation, place: Place, *, rows: int, bytes: int, begun: Snapshot
     ) -> Chunk:
-        started = time.perf_counter()
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             # Before the snapshot is taken: one that is older than a TRUNCATE, or an ALTER TABLE that writes the table anew, sees no rows at all.
-            await self._connection.execute(f"LOCK TABLE ONLY {relation.name} IN ACCESS SHARE MODE")
+            try:
+                await self._connection.execute(f"LOCK TABLE ONLY {relation.name} IN ACCESS SHARE MODE")
+            except _OF_THE_NAME as error:
+                raise Changed from error
+            started = time.perf_counter()
             head = await self._head(place.relation)
+            answer_seconds = time.perf_counter() - started
             if head["stamp"] != relation.stamp:
-                raise _Changed
+                raise Changed
             found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
             now = Snapshot.parse(head["snapshot"])
             if relation.query.paging:
                 following = await self._read_by_key(relation, place, found, rows=rows)
             else:
                 following = await self._read_by_place(plan, relation, place, found, rows=rows, begun=begun, now=now)
-            following = following or await self._next(plan, place.relation)
+            if following is None:
+                following = await self._next(plan, place.relation)
+                self._relations.pop((plan, place.relation), None)
         relation.largest_bytes = found.largest_bytes or relation.largest_bytes
         return Chunk(
             rows=found.rows,
             place=following,
             snapshot=now,
             at=head["at"],
-            seconds=time.perf_counter() - started,
+            # Without what any answer takes on this machine, however small.
+            seconds=max(0.0, found.seconds - found.portions * answer_seconds),
             bytes=found.bytes,
         )
 
     async def _read_by_key(self, relation: Relation, place: Place, found: Portions, *, rows: int) -> Place | None:
         if place.after is not None and len(place.after) != len(relation.query.paging):
             raise LoadFailed(f"{relation.name} has another key than when its load began; `forwarder load --restart`")
+        if not relation.query.is_index_order:
+            await self._connection.execute("SET LOCAL enable_sort = on")
         making = Making(relation.query)
         await found.fetch(self._connection, relation.query.by_key(place.after, rows=rows), making)
         return None if found.is_end else Place(place.relation, making.key(found.records[-1]))
@@ -202,6 +217,10 @@ class ChunkReader:
         )
 
 
+def _being_altered(table: str) -> TableBusy:
+    return TableBusy(f"{table} is being altered; it is read later")
+
+
 @contextmanager
 def _errors(table: str) -> Iterator[None]:
     """Raise the errors of reading a table as those of this program."""
@@ -211,7 +230,9 @@ def _errors(table: str) -> Iterator[None]:
         except asyncpg.LockNotAvailableError:
             raise TableBusy(f"{table} is locked; it is read later") from None
         except asyncpg.InsufficientPrivilegeError as error:
-            raise LoadFailed(f"{table}: {error.args[0]}; grant it to the role of the listener") from None
+            raise LoadFailed(
+                f"{table}: {error.args[0]}; grant it to the role of the listener, or run `forwarder migrate --runtime-role`"
+            ) from None
         except _OF_THE_TABLE as error:
             raise LoadFailed(
                 f"{table} cannot be read: {' '.join(str(error).split())}; correct the condition, or the table"

@@ -24,6 +24,10 @@ _COLUMN = msgspec.json.Decoder(KeyColumn)
 _COLUMNS = msgspec.json.Decoder(tuple[KeyColumn, ...])
 
 
+class Changed(Exception):
+    """A table or partition is not what it was a moment ago. Reaction: look it up again."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Relation:
     """A table or partition, as it was when it was looked up; ``stamp`` is another one as soon as it is not."""
@@ -44,6 +48,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
 
     Raises:
         LoadFailed: it cannot be read.
+        Changed: it was altered while it was looked up.
     """
     order = plan.part.order
     found = await connection.fetchrow(
@@ -59,6 +64,7 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             f"{name} has no index to read it by its key ({', '.join(plan.key)}); create a unique index on these columns"
         )
     key = {column.name: column for column in paging}
+    of_index = [column.name for column in paging]
     if order:
         paging = _ordered(found, name, order, paging)
     if hazard := next((column for column in paging if column.has_checks), None):
@@ -72,7 +78,8 @@ async def look_up(connection: Connection, plan: TablePlan, oid: int) -> Relation
             needs=needs,
             key=tuple(key[column] for column in plan.key),
             paging=paging,
-            conditions=plan.conditions,
+            is_index_order=[column.name for column in paging] == of_index,
+            conditions=[condition for condition in (found["condition"], plan.part.where) if condition],
             least=order.least if order else None,
             is_careful=not needs.is_plain,
         ),
@@ -96,7 +103,11 @@ def _ordered(found: asyncpg.Record, name: str, order: OrderBy, paging: Sequence[
 
 
 async def _needs(connection: Connection, plan: TablePlan, name: str, columns: Sequence[str]) -> Needs:
-    found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+    try:
+        found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+    except (asyncpg.UndefinedObjectError, asyncpg.InvalidSchemaNameError) as error:
+        # Renamed or dropped.
+        raise Changed from error
     assert found is not None
     needs = Needs(
         is_plain=found["is_plain"],

@@ -23,7 +23,8 @@ def row_event(
     """The event of a row. ``seq``: one that all later changes of the row exceed; ``at``: when it was read."""
     image = row.after or row.key
     key, key_values = (read_key(image) if image else None) or _NO_KEY
-    known_by = key or row.identity or row.after or ""
+    # Two partitions may each have a row at one place of their files, made by one transaction.
+    known_by = key or (f"{row.relation}/{row.identity}" if row.identity else row.after) or ""
     name = blake2b(known_by.encode(), digest_size=_NAME_BYTES).hexdigest()
     extra = f'"load":{{"number":{load}}}'
     return Event(

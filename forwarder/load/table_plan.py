@@ -24,8 +24,6 @@ class TablePlan:
     # Whether updates and deletes tell the old row whole, and updates the new one.
     tells_old_rows: bool
     tells_new_rows: bool
-    # What a row has to meet, in SQL: the `where` of the table's rule, and that of the part.
-    conditions: tuple[str, ...]
     # How many rows that is, as PostgreSQL's planner estimates it.
     estimated_rows: int
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -26,7 +25,8 @@ class _KeyColumn(msgspec.Struct):
 
 _COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 _KEY_COLUMNS = msgspec.json.Decoder(tuple[_KeyColumn, ...])
-_TABLE_ID_AND_RELATION = itemgetter(3, 4)
+# Places in a row.
+_TABLE_ID, _RELATION = 3, 4
 
 
 class Registry:
@@ -84,8 +84,7 @@ class Registry:
         Raises:
             Refused: a row names a table that the registry has not.
         """
-        named = set(map(_TABLE_ID_AND_RELATION, rows))
-        table_ids = {table_id for table_id, _ in named}
+        table_ids = {row[_TABLE_ID] for row in rows}
         if not self.tables.keys() >= table_ids:
             await self.refresh(connection)
             for table_id in table_ids - self.tables.keys():
@@ -93,7 +92,7 @@ class Registry:
                     f"the outbox holds changes of table {table_id}, which forwarder.captured_table does not know; "
                     "restore that row from a backup, or correct its id"
                 )
-        for relation in {relation for _, relation in named} - self._places.keys():
+        for relation in {row[_RELATION] for row in rows} - self._places.keys():
             place = await connection.fetchrow(query("relation_name"), relation)
             self._places[relation] = (place["schema"], place["name"]) if place else None
 

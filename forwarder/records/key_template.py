@@ -40,7 +40,8 @@ def _fill_of(piece: Piece, reader_of: Callable[[str], ReadMember], tell_absent: 
         "table": lambda event: event.table.name,
         "key": lambda event: event.key_values,
         "op": lambda event: OPERATIONS[event.op],
-        "txid": lambda event: str(event.txid),
+        # What a load has read is of no transaction.
+        "txid": lambda event: str(event.txid) if event.txid else None,
     }
     return fills[piece.source]
 

@@ -40,13 +40,13 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
 def key_of(mapping: ObjectMapping, event: Event, tell_absent: Absent) -> str | None:
     """The partition key of an event by its table's mapping.
 
-    None: it is the event's own key, or the event lacks the attribute. Empty: the attribute is null.
+    None: it is the event's own key, or the event lacks the attribute, or is of no transaction, as what a load has read. Empty: the attribute is null.
     """
     match mapping.partition_key_type:
         case "schema-table":
             return event.table.qualified_name
         case "transaction-id":
-            return f"{event.txid}"
+            return f"{event.txid}" if event.txid else None
         case "constant":
             return mapping.partition_key_name
         case "attribute-name":

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import count
-from operator import attrgetter
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -37,9 +36,6 @@ from forwarder.records.stretches import by_table, whole
 MAX_KEY_BYTES = 1024
 
 OVERSIZE = "oversize"
-
-_INDEX = attrgetter("index")
-_COUNT = attrgetter("count")
 
 # From an event whose images are in the database to the data of its record, or to the body by which the data can be read.
 EncodeStored = Callable[[Event], "bytes | Body"]
@@ -143,7 +139,7 @@ class Packer:
         seqs = self._numbers_of(events)
         stretches, undelivered = self._cut(events, seqs)
         data, failed = encoded(self._encode, events)
-        places = map(_INDEX, events), map(_COUNT, events)
+        places = [event.index for event in events], [event.count for event in events]
         records = list(map(Record, seqs, self._choose_key(events), data, undelivered, *places))
         if events and events[0].reading:
             for event, record in zip(events, records, strict=True):

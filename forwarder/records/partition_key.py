@@ -2,7 +2,8 @@
 
 An event has its **own key**: ``public.orders.42``, or for a table without a key ``public.orders`` (or, by ``keyless=row-hash``, that and
 a hash of the row). It is what ``partition_key=primary-key`` chooses, and what the kinds ``column`` and ``template`` fall back to for an event
-that lacks what they name. What concerns a whole table, such as a TRUNCATE, names no columns, and always falls back.
+that lacks what they name. What concerns a whole table, such as a TRUNCATE, names no columns, and always falls back. What a load has read is of no
+transaction, so ``transaction`` falls back for that.
 """
 
 from __future__ import annotations
@@ -64,14 +65,26 @@ def _of_events(rule: KeyRule, reader_of: Callable[[str], ReadMember], tell_absen
         case "constant":
             return lambda events: [rule.constant] * len(events)
         case "transaction":
-            return lambda events: [str(event.txid) for event in events]
+            return partial(_or_own, _of_transaction, own_keys)
         case "random":
-            return lambda events: [f"{event.seq * _ODD & _64_BITS:016x}" for event in events]
+            return lambda events: [f"{_number_of(event) * _ODD & _64_BITS:016x}" for event in events]
         case "column":
             columns = RowColumns(rule.columns, reader_of, tell_absent)
             return partial(_or_own, partial(_of_columns, columns, prefix=rule.prefix), own_keys)
         case "template":
             return partial(_or_own, template_filler(rule.pieces, reader_of, tell_absent), own_keys)
+
+
+def _of_transaction(event: Event) -> str | None:
+    return str(event.txid) if event.txid else None
+
+
+def _number_of(event: Event) -> int:
+    """The seq; of what a load has read, where many events have one seq, a hash of its name."""
+    if not event.reading:
+        return event.seq
+    name = f"{event.table.id}/{event.reading.load}/{event.reading.name}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
 
 
 def _of_tables(events: Sequence[Event], *, prefix: bool) -> list[str]:

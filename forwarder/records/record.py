@@ -149,6 +149,11 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # The row, if a load has read it.
     read: Event | None = None
 
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is the beginning or end of a load."""
+        return self.read is not None and self.read.op == b"L"
+
 
 async def whole(body: Body) -> bytes:
     """All of a body. If its change is taken out of the outbox while it is read, what there is instead.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from operator import attrgetter
 
 from forwarder.events import CapturedTable, Event
 from forwarder.records.record import Stretch
@@ -27,9 +26,6 @@ TABLE_WIDE = frozenset((b"T", b"G", b"S", b"L"))
 
 # The stretches in the order of their first changes; and for each change the `undelivered` of its stretch.
 Cut = tuple[Sequence[Stretch], Iterable[set[int]]]
-
-_TABLE = attrgetter("table")
-_OP = attrgetter("op")
 
 
 def whole(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
@@ -42,10 +38,10 @@ def whole(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
 
 def by_table(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     """The stretches as the head of this module says."""
-    # This runs for every event. Most pages have no barrier, and many are of one table: a page of both kinds needs no loop in Python.
-    if not TABLE_WIDE.isdisjoint(map(_OP, events)):
+    # This runs for every event. Most pages have no barrier, and many are of one table: that is found out first.
+    if not TABLE_WIDE.isdisjoint([event.op for event in events]):
         return _around_barriers(events, seqs)
-    tables = list(map(_TABLE, events))
+    tables = [event.table for event in events]
     of_table: dict[CapturedTable, set[int]] = {table: set() for table in dict.fromkeys(tables)}
     if len(of_table) <= 1:
         return whole(events, seqs)

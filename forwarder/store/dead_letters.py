@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -44,7 +44,7 @@ _COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 # A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
 _OUTBOX_COLUMNS = 11
 # How many letters are sent again at once, and how many bytes of images.
-_BATCH_LETTERS = 500
+BATCH_LETTERS = 500
 _BATCH_BYTES = 4 << 20
 # How many letters are read at once, to be listed or changed.
 PAGE_LETTERS = 5000
@@ -103,27 +103,43 @@ async def _keep_rows(connection: Connection, rows: Sequence[SetAside], *, sink: 
 
 
 class Due(NamedTuple):
-    """Letters to be sent again: their events, and how many attempts each of them has had."""
+    """Letters to be sent again: their events, and how many attempts each of them has had. ``last_seq``: later ones are still to be read."""
 
     events: Sequence[Event]
     attempts: Sequence[int]
+    last_seq: int
 
 
-async def due(connection: Connection, reader: EventReader, *, sink: str, after_seq: int) -> Due:
-    """The next letters after a seq that somebody has asked for to be sent again, the oldest first; none if there are no more."""
-    batch = _BATCH_LETTERS, _BATCH_BYTES
+async def due_seqs(
+    connection: Connection, *, sink: str, after_seq: int, table_ids: Collection[int] | None = None
+) -> Sequence[int]:
+    """The next letters after a seq that somebody has asked for to be sent again, the oldest first, ``BATCH_LETTERS`` at most.
+
+    With ``table_ids``: those of these tables, except for ``no-stream`` letters, which ``forwarder.store.stranded`` has.
+    """
     with database_errors("cannot read the dead letters"):
-        while True:
-            rows = await fetch_rows(connection.fetch, "due_letters", sink, after_seq, *batch)
-            events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
-            if events or not rows:
-                break
-            # All of these letters were discarded while they were read, and became no events.
-            after_seq = rows[-1]["seq"]
+        if table_ids is None:
+            rows = await connection.fetch(query("due_seqs"), sink, after_seq, BATCH_LETTERS)
+        else:
+            rows = await connection.fetch(query("due_seqs_of_tables"), sink, list(table_ids), after_seq, BATCH_LETTERS)
+    return [seq for (seq,) in rows]
+
+
+async def due_tables(connection: Connection, *, sink: str) -> Sequence[int]:
+    """The ids of the tables that have letters that somebody has asked for to be sent again."""
+    with database_errors("cannot read the dead letters"):
+        return [table_id for (table_id,) in await connection.fetch(query("due_tables"), sink)]
+
+
+async def read_due(connection: Connection, reader: EventReader, *, sink: str, seqs: Sequence[int]) -> Due:
+    """The first of these letters, as many as may be in memory at once. Those that were discarded meanwhile are left out, perhaps all."""
+    with database_errors("cannot read the dead letters"):
+        rows = await fetch_rows(connection.fetch, "due_letters", sink, seqs, _BATCH_BYTES)
+        events, _ = await reader.read(connection, [row[:_OUTBOX_COLUMNS] for row in rows])
     row_of = {row["seq"]: row for row in rows}
     for event in events:
         event.index, event.count = row_of[event.seq]["tx_index"], row_of[event.seq]["tx_count"]
-    return Due(events, [row_of[event.seq]["attempts"] for event in events])
+    return Due(events, [row_of[event.seq]["attempts"] for event in events], max(row_of, default=seqs[-1]))
 
 
 async def drop_delivered(connection: Connection, letters: Due, *, sink: str) -> None:

@@ -6,12 +6,13 @@ does not answer, and ``Refused`` if the schema is missing or older than this pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Conflict, Refused
-from forwarder.store.loads import Load, newest
+from forwarder.store import loads
+from forwarder.store.loads import Load
 
 
 async def request(
@@ -31,14 +32,13 @@ async def request(
         async with connection.transaction():
             if restart:
                 await connection.execute(query("cancel_loads"), sinks, table_ids)
-            rows = await connection.fetch(query("request_loads"), sinks, table_ids, part)
-            loads = await find(connection, sinks=sinks, table_ids=table_ids)
-            numbers = {row["number"] for row in rows}
-            if under_way := [load for load in loads if load.number not in numbers and not load.state.is_final]:
-                raise Refused(_under_way(under_way[0]))
+            numbers = await _numbers(connection, "request_loads", sinks, table_ids, part)
             if len(numbers) < len(sinks) * len(table_ids):
+                others = [load for load in await _find(connection, sinks, table_ids) if load.number not in numbers]
+                if under_way := [load for load in others if not load.state.is_final]:
+                    raise Refused(_under_way(under_way[0]))
                 raise Conflict("a load that was under way has ended in this moment")
-    return [load for load in loads if load.number in numbers]
+            return await loads.read(connection, numbers)
 
 
 async def pause(
@@ -67,15 +67,28 @@ async def find(
 ) -> Sequence[Load]:
     """The newest load of each table for each sink, in the order in which they were asked for."""
     with database_errors("cannot read the loads"):
-        return await newest(connection, sinks=sinks, table_ids=table_ids)
+        return await _find(connection, sinks, table_ids)
+
+
+async def read(connection: Connection, numbers: Collection[int]) -> Sequence[Load]:
+    """The loads with these numbers, in their order; without those that are gone."""
+    with database_errors("cannot read the loads"):
+        return await loads.read(connection, numbers)
 
 
 async def _change(
     connection: Connection, name: str, sinks: Sequence[str] | None, table_ids: Sequence[int] | None
 ) -> Sequence[Load]:
     with database_errors("cannot change the loads"):
-        numbers = {row["number"] for row in await connection.fetch(query(name), sinks, table_ids)}
-    return [load for load in await find(connection, sinks=sinks, table_ids=table_ids) if load.number in numbers]
+        return await loads.read(connection, await _numbers(connection, name, sinks, table_ids))
+
+
+async def _find(connection: Connection, sinks: Sequence[str] | None, table_ids: Sequence[int] | None) -> Sequence[Load]:
+    return await loads.read(connection, await _numbers(connection, "newest_loads", sinks, table_ids))
+
+
+async def _numbers(connection: Connection, name: str, *arguments: object) -> list[int]:
+    return [row["number"] for row in await connection.fetch(query(name), *arguments)]
 
 
 def _under_way(load: Load) -> str:

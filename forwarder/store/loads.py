@@ -13,18 +13,23 @@ If a crash forgets the last write, a chunk is read once more, and none is left o
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+import asyncpg
 import msgspec
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.outbox.position import Snapshot
 from forwarder.store.positions import deposed
+
+# So many loads are looked at closely at a time: more than can run at once.
+MOST = 100
 
 logger = logging.getLogger(__name__)
 
@@ -84,14 +89,21 @@ class Load:
 class LoadReport(Protocol):
     """Is told how the loads of a sink are."""
 
-    def see(self, loads: Sequence[Load]) -> None:
-        """These are all loads that have not ended, and those that have failed and were not begun again."""
+    def see(self, loads: Sequence[Load], *, states: Mapping[str, int], remaining_rows: int) -> None:
+        """How the loads are that have not ended, and those that have failed and were not asked for again.
+
+        Args:
+            loads: those that run, some that wait, and some that have failed.
+            states: how many there are in each state; a state that there is none in may be left out.
+            remaining_rows: what is left to be read by all of them, by the planner's estimates.
+        """
 
     def moved(self, load: Load, *, rows: int, bytes: int) -> None:
         """A load has delivered so many rows by now."""
 
 
 _LOAD = msgspec.json.Decoder(Load)
+_DUE = (LoadState.WAITING, LoadState.RUNNING)
 
 
 class Loads:
@@ -119,25 +131,25 @@ class Loads:
         self._report = report
 
     async def due(self) -> Sequence[Load]:
-        """The loads that wait to begin and those that run, the oldest first.
+        """The loads that run and that wait to begin, the oldest first, ``MOST`` at a time: later ones are returned when others have ended.
 
         In a copy of the database, or after a dump was restored, snapshots and places mean nothing: what was unfinished there begins anew.
         """
         with database_errors(f"cannot read the loads of sink {self._sink!r}"):
-            rows = await self._connection.fetch(query("tables_with_loads"), self._sink, timeout=ANSWER_SECONDS)
-            if foreign := [row["table_id"] for row in rows if row["is_foreign"]]:
-                await self._connection.execute(query("renew_loads"), self._sink, foreign)
-            table_ids = list({row["table_id"] for row in rows})
-            loads = await newest(self._connection, sinks=[self._sink], table_ids=table_ids) if table_ids else []
+            rows = await self._open()
+            if foreign := [row["number"] for row in rows if row["is_foreign"]]:
+                await self._connection.execute(query("renew_loads"), foreign)
+                rows = await self._open()
+            loads = await read(self._connection, _chosen(rows)) if rows else []
         if foreign:
-            names = ", ".join(load.qualified_name for load in loads if load.table_id in foreign)
             logger.warning(
-                "the database was restored or copied: loads begin anew", extra={"sink": self._sink, "tables": names}
+                "the database was restored or copied: loads begin anew",
+                extra={"sink": self._sink, "loads": ", ".join(map(str, foreign))},
             )
-        loads = [load for load in loads if load.state is LoadState.FAILED or not load.state.is_final]
         if self._report:
-            self._report.see(loads)
-        return [load for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)]
+            remaining = sum(max(0, (row["estimated_rows"] or 0) - row["rows"]) for row in rows if row["state"] in _DUE)
+            self._report.see(loads, states=Counter(row["state"] for row in rows), remaining_rows=remaining)
+        return [load for load in loads if load.state in _DUE]
 
     async def begin(self, load: Load, *, begun: Snapshot, estimated_rows: int | None) -> bool:
         """Have a load run that waits; it is at the beginning of its table, and has read nothing."""
@@ -165,6 +177,9 @@ class Loads:
         with database_errors(f"cannot ask for loads for sink {self._sink!r}"):
             return len(await self._connection.fetch(query("request_initial_loads"), self._sink, sorted(table_ids)))
 
+    async def _open(self) -> Sequence[asyncpg.Record]:
+        return await self._connection.fetch(query("open_loads"), self._sink, timeout=ANSWER_SECONDS)
+
     def _moved(self, load: Load, rows: int, bytes: int, *, is_done: bool) -> bool:
         if is_done and self._report:
             self._report.moved(load, rows=rows, bytes=bytes)
@@ -182,8 +197,15 @@ class Loads:
         return is_changed
 
 
-async def newest(
-    connection: Connection, *, sinks: Sequence[str] | None = None, table_ids: Sequence[int] | None = None
-) -> list[Load]:
-    """The newest load of each table for each sink, in the order in which they were asked for. None: of all sinks, of all tables."""
-    return [_LOAD.decode(text) for (text,) in await connection.fetch(query("newest_loads"), sinks, table_ids)]
+async def read(connection: Connection, numbers: Collection[int]) -> list[Load]:
+    """The loads with these numbers, in their order; without those that are gone."""
+    return [_LOAD.decode(text) for (text,) in await connection.fetch(query("loads"), list(numbers))]
+
+
+def _chosen(rows: Sequence[asyncpg.Record]) -> list[int]:
+    """The numbers of the loads to look at closely: those that run before those that wait, and some that have failed."""
+    running, waiting, failed = (
+        [row["number"] for row in rows if row["state"] == state]
+        for state in (LoadState.RUNNING, LoadState.WAITING, LoadState.FAILED)
+    )
+    return [*(running + waiting)[:MOST], *failed[:MOST]]

@@ -13,7 +13,7 @@ _DOCUMENT = "_doc"
 # The member that marks a decimal number.
 _NUMBER = "number"
 # Made once: `json.dumps` would make one for each value.
-_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # Of these types, two values that are equal are the same.
 _SIMPLE = (int, bool, type(None))
 
@@ -101,7 +101,7 @@ def digest(value: object) -> int:
 
 
 def canonical(value: object) -> str:
-    """A value as JSON text, whatever the order of the members of objects. Bytes are as PostgreSQL writes them."""
+    """A value as JSON text in ASCII, whatever the order of the members of objects. Bytes are as PostgreSQL writes them."""
     return _ENCODE(_plain(value))
 
 

@@ -5,22 +5,26 @@ Of two changes of a row the one with the higher version counts. A TRUNCATE has i
 1. Where the format has the ``seq``, that is the version.
 2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts: the
    records of a row are in one shard, in order.
+3. A record without a ``seq`` in a format that has it (DMS does not give one to rows that are loaded) is later than what was told of its row before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from forwarder.consumer import Change, Unreadable, decode
 from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.verify.content import Content, canonical, flat, merged
 from forwarder.verify.coverage import Coverage
 from forwarder.verify.reading import Reading
-from forwarder.verify.states import RowStates, State
+from forwarder.verify.states import UNNUMBERED, RowStates, State
 from forwarder.verify.watch import Watch
 
+_NEVER = UNNUMBERED, None
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIT = timedelta(milliseconds=1)
 _OF_ROWS = frozenset(("insert", "update", "delete", "read"))
 
 
@@ -48,6 +52,8 @@ class Expected:
     table: str | None
     # What the ids of changes of this database begin with.
     origins: Collection[str] = ()
+    # Whether changes have a seq.
+    has_seq: bool = True
     # Changes that were captured before are passed over.
     first_at: datetime | None = None
     # Whether an update may tell only the columns that it changes.
@@ -66,8 +72,8 @@ class Fold:
     expected: Expected
     coverage: Coverage = field(default_factory=Coverage)
     counts: Counts = field(default_factory=Counts)
-    # The versions of the last TRUNCATE of the table (None) and of each of its partitions.
-    _truncated: dict[str | None, int] = field(default_factory=dict)
+    # Version and time of the last TRUNCATE of the table (None) and of each of its partitions.
+    _truncated: dict[str | None, tuple[int, datetime | None]] = field(default_factory=dict)
     _waiting: list[State] = field(default_factory=list)
 
     def take(self, records: Sequence[StoredRecord]) -> None:
@@ -90,15 +96,17 @@ class Fold:
         if not self._is_expected(change) or not self._is_recent(change):
             return
         self.counts.changes += 1
-        version = change.seq if change.seq is not None else self._arrival(record)
+        version = (
+            change.seq if change.seq is not None else UNNUMBERED if self.expected.has_seq else self._arrival(record)
+        )
         if change.op == "truncate":
-            self._truncate(change, version)
+            self._truncate(change, version, at)
         elif change.op == "gap":
             self.coverage.gaps.add(change.fault or "unknown")
         elif change.op in _OF_ROWS:
             if change.op == "read":
                 self.coverage.see_read(at)
-            self._apply(change, version)
+            self._apply(change, version, at)
 
     def _is_expected(self, change: Change) -> bool:
         expected = self.expected
@@ -117,24 +125,38 @@ class Fold:
         return first_at is None or change.at is None or change.at >= first_at
 
     def _arrival(self, record: StoredRecord) -> int:
-        return int(record.arrived_at.timestamp() * 1000) if record.arrived_at else self.counts.records
+        return (record.arrived_at - _EPOCH) // _UNIT if record.arrived_at else self.counts.records
 
-    def _truncate(self, change: Change, version: int) -> None:
+    def _truncate(self, change: Change, version: int, at: datetime | None) -> None:
         self._flush()
         partition = change.partition
-        self._truncated[partition] = max(version, self._truncated.get(partition, 0))
+        if version >= self._truncated.get(partition, _NEVER)[0]:
+            self._truncated[partition] = version, at
         self.states.truncate(version, partition=partition)
         self.watch.truncate(version, partition=partition)
         self.coverage.was_truncated |= partition is None
 
-    def _apply(self, change: Change, version: int) -> None:
-        if version < max(self._truncated.get(None, 0), self._truncated.get(change.partition, 0)):
-            return
+    def _is_truncated(self, change: Change, version: int, at: datetime | None) -> bool:
+        """Whether the row was there before a TRUNCATE that was read already."""
+        for truncated, truncated_at in {
+            self._truncated.get(None, _NEVER),
+            self._truncated.get(change.partition, _NEVER),
+        }:
+            if version < truncated and version != UNNUMBERED:
+                return True
+            if version == UNNUMBERED and at and truncated_at and at < truncated_at:
+                return True
+        return False
+
+    def _apply(self, change: Change, version: int, at: datetime | None) -> None:
         key = self.reading.key(change)
         if key is None:
             self.counts.without_row += 1
             return
         state = self._state(change, key, version)
+        if self._is_truncated(change, version, at):
+            self.watch.note_truncated(state)
+            return
         self._waiting.append(state)
         self.watch.note(state)
 

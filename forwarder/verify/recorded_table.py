@@ -56,6 +56,8 @@ class RecordedTable:
     encoding: Encoding
     # What records call it; None: their format has no place for that.
     names: tuple[str | None, str | None]
+    # Whether its records have a seq.
+    has_seq: bool
     # What the ids of its changes begin with; empty: the format has no such ids.
     origins: frozenset[str]
     # When it was captured by itself; None: by `forwarder migrate`.
@@ -92,6 +94,7 @@ async def read_recorded_table(connection: Connection, subject: Subject, sink: Re
         table=table,
         encoding=encoding,
         names=names,
+        has_seq=sample.seq is not None,
         origins=frozenset(origin.name for origin in origins) if sink.format in _WITH_ORIGINS else frozenset(),
         attached_at=_time(history["attached_at"]),
         sink_created_at=_time(history["sink_created_at"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from forwarder.errors import Refused
@@ -17,6 +18,9 @@ from forwarder.verify.content import Content
 Kind = Literal["deleted", "row", "unknown"]
 _KINDS: tuple[Kind, ...] = ("deleted", "row", "unknown")
 _DELETED, _ROW = 0, 1
+
+# The version of a state that is later than whatever was told of its row before, and earlier than what comes.
+UNNUMBERED = -1
 
 _CACHE_KIB = 64 << 10
 # SQLite takes 32,766 parameters in a statement.
@@ -34,9 +38,10 @@ _PREPARE = f"""
 _PUT = """
     INSERT INTO state (key, version, kind, shape, digests, partition, told, met) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
-        version = excluded.version, kind = excluded.kind, shape = excluded.shape, digests = excluded.digests, partition = excluded.partition,
-        told = excluded.told
-    WHERE excluded.version >= version
+        version = max(version, excluded.version), kind = excluded.kind, shape = excluded.shape, digests = excluded.digests,
+        partition = excluded.partition, told = excluded.told
+    -- The second: UNNUMBERED.
+    WHERE excluded.version >= version OR excluded.version = -1
 """
 
 
@@ -73,23 +78,18 @@ class RowStates:
         Raises:
             Refused: there is no room for it.
         """
-        try:
-            self._database.execute("BEGIN")
+        with self._writing():
             self._database.executemany(_PUT, map(self._row, states))
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise Refused(
-                f"cannot keep the states of rows: {error}; make room in the folder that TMPDIR names"
-            ) from error
 
     def truncate(self, version: int, *, partition: str | None) -> None:
         """All rows with a lower version, of this partition if there is one, are gone."""
         only = "" if partition is None else " AND partition = ?"
         parameters = (_DELETED, version, version, *(() if partition is None else (partition,)))
-        self._database.execute(
-            f"UPDATE state SET kind = ?, shape = NULL, digests = NULL, told = NULL, version = ? WHERE version < ?{only}",  # noqa: S608
-            parameters,
-        )
+        with self._writing():
+            self._database.execute(
+                f"UPDATE state SET kind = ?, shape = NULL, digests = NULL, told = NULL, version = ? WHERE version < ?{only}",  # noqa: S608
+                parameters,
+            )
 
     def get(self, keys: Sequence[str]) -> dict[str, State]:
         """The states of those of these keys that there are records of."""
@@ -103,9 +103,8 @@ class RowStates:
 
     def meet(self, keys: Iterable[str]) -> None:
         """Remember that the table has rows with these keys."""
-        self._database.execute("BEGIN")
-        self._database.executemany("UPDATE state SET met = 1 WHERE key = ?", ((key,) for key in keys))
-        self._database.execute("COMMIT")
+        with self._writing():
+            self._database.executemany("UPDATE state SET met = 1 WHERE key = ?", ((key,) for key in keys))
 
     def meet_newcomers(self) -> None:
         """From now on rows that there was no state of count as met: the table has got them since it was begun to be read."""
@@ -125,6 +124,18 @@ class RowStates:
         """How many rows there are records of, deleted ones too."""
         (count,) = self._database.execute("SELECT count(*) FROM state").fetchone()
         return int(count)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction."""
+        try:
+            self._database.execute("BEGIN")
+            yield
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise Refused(
+                f"cannot keep the states of rows: {error}; make room in the folder that TMPDIR names"
+            ) from error
 
     def _row(self, state: State) -> tuple[object, ...]:
         names, digests = state.content or (None, None)

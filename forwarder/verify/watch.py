@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from forwarder.verify.states import State
+from forwarder.verify.states import UNNUMBERED, State
 
 
 class Watch:
@@ -29,12 +29,19 @@ class Watch:
         """A record says this; if it is of a watched row, and not older than what is known of it, it is remembered."""
         if (states := self._passed.get(state.key)) is not None:
             last = states[-1]
-            if last is None or state.version >= last.version:
+            if last is None or state.version == UNNUMBERED or state.version >= last.version:
                 states.append(state)
 
+    def note_truncated(self, state: State) -> None:
+        """A record says this of a time before a TRUNCATE that was read already, in another shard. A snapshot may be of that time."""
+        if (states := self._passed.get(state.key)) is not None:
+            states.insert(len(states) - 1, state)
+
     def truncate(self, version: int, *, partition: str | None) -> None:
-        """As ``RowStates.truncate``."""
+        """As ``RowStates.truncate``. A row that came after it may have been read before it, in another shard: that stays the last."""
         for key, states in self._passed.items():
             last = states[-1]
-            if last and last.version < version and partition in (None, last.partition):
-                states.append(State(key, version, "deleted"))
+            if not any(state and state.version < version and partition in (None, state.partition) for state in states):
+                continue
+            place = len(states) if last and last.version < version else len(states) - 1
+            states.insert(place, State(key, version, "deleted"))

@@ -6,7 +6,8 @@
 
 -- The columns of an index in their order: the name of each, null if it is an expression, and what a statement needs to walk along the index from a
 -- value on, as JSON:
---   * `type`, of which that value has to be: the one that the operators compare, and for a domain what it is made of, whose checks are not run then;
+--   * `type`, of which that value has to be: the one that the operators compare, and for a domain (`is_domain`) what it is made of, whose checks are not
+--     run then;
 --   * `collation`, null if there is none; the operators `less`, `equal`, `at_least` and `greater`, as OPERATOR(schema.name);
 --   * `is_descending` and `is_nulls_first`; `is_of_postgres`: the type comes with PostgreSQL;
 --   * `has_checks`: a part of the type is a domain with a check, of somebody who is neither a superuser nor the owner of our schema. It would run wherever
@@ -21,6 +22,7 @@ AS $$
         json_build_object(
             'name', attribute.attname,
             'type', format_type(compared.type, -1),
+            'is_domain', (SELECT typtype = 'd' FROM pg_type WHERE oid = attribute.atttypid),
             'collation', (
                 SELECT format('%I.%I', namespace.nspname, found.collname)
                 FROM pg_collation AS found

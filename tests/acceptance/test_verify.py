@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import asyncpg
 import pytest
 
 from forwarder.config.formats import FORMATS
-from tests.databases import WRITER, Database, connected
+from tests.databases import OWNER, WRITER, Database, connected
+from tests.helps import EXAMPLES
 from tests.listening import CREDENTIALS, Operator, Served
+from tests.mapped import numbered, object_mapping, selection, transformation
 from tests.migrating import migrate
 
 ORDERS = """
@@ -119,6 +122,19 @@ async def test_a_file_is_compared_as_a_stream_is(
     ]
 
 
+async def test_an_example_runs_as_it_stands(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    changes = (tmp_path / "changes.jsonl").read_text()
+    operator = operator_of(
+        database, tmp_path / "again", f"changes=file:{tmp_path}/changes.jsonl", files={"changes.jsonl": changes}
+    )
+    for example in EXAMPLES["verify",]:
+        await operator.says(*example)
+
+
 async def test_values_are_shown_only_if_asked_for(
     database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
 ) -> None:
@@ -220,6 +236,70 @@ async def test_rules_of_the_capture_are_heeded(
         assert summary["remarks"] == ["not compared, since they are sent in another form: email"]
 
 
+@pytest.mark.parametrize("format", ["native", "dms", "dms&IncludeNullAndEmpty=true"])
+async def test_rows_are_found_under_the_names_of_table_mappings(
+    database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path, format: str
+) -> None:
+    rules = [
+        selection("public.%"),
+        object_mapping(
+            "public.orders",
+            "map-record-to-document",
+            target_table_name="Purchases",
+            parameters={"exclude_columns": ["proof"]},
+        ),
+        transformation("convert-uppercase", "public.orders.%"),
+    ]
+    await connection.execute(ORDERS)
+    env = {"FORWARDER_TABLE_MAPPINGS": "mappings.json", "FORWARDER_DATABASE_URL": database.url}
+    url = f"file:{tmp_path}/changes.jsonl?format={format}"
+    operator = Operator({**env, "FORWARDER_SINK": url}, tmp_path, {"mappings.json": numbered(*rules)})
+    await operator.says("migrate")
+    await connection.execute(ROWS, 1, 10)
+    await connection.execute("DELETE FROM public.orders WHERE id = 2")
+    await operator.says("listen", "--once")
+    found, summary = told(await operator.says("verify", "orders", "--json", "--complete"))
+    assert (found, summary["rows"], summary["changes"]) == ([], 9, 11)
+    await silently(connection, "UPDATE public.orders SET status = NULL WHERE id = 3")
+    [(kind, _, columns)], _ = told(await operator.finds("verify", "orders", "--json", "--complete"))
+    assert (kind, columns) == ("stale", ["STATUS"])
+
+
+async def test_updates_that_tell_what_has_changed_are_put_together(
+    database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await connection.execute(ORDERS)
+    await migrate(connection, "public.orders", options={"before": "changed", "after": "changed"})
+    await connection.execute(ROWS, 1, 10)
+    await connection.execute("UPDATE public.orders SET status = 'paid' WHERE id < 5")
+    await connection.execute("UPDATE public.orders SET total = 0, note = NULL WHERE id = 3")
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
+    await operator.says("listen", "--once")
+    assert await operator.says("verify", "orders", "--complete") == ""
+    await silently(connection, *PLANTED)
+    assert told(await operator.finds("verify", "orders", "--complete", "--json"))[0] == FOUND
+
+
+async def test_columns_that_came_and_went_are_no_difference(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    await orders.execute("ALTER TABLE public.orders ADD COLUMN more text DEFAULT 'x', DROP COLUMN ratio")
+    await orders.execute("ALTER TABLE public.orders RENAME COLUMN id TO number")
+    await orders.execute("UPDATE public.orders SET total = 1 WHERE number < 5")
+    for format in ("native", "debezium"):
+        operator = operator_of(database, tmp_path / format, f"changes=file:{tmp_path}/{format}.jsonl?format={format}")
+        await operator.says("listen", "--once")
+        if format == "debezium":
+            await operator.says("replay", "--sink=changes", "--from=oldest")
+            await operator.says("listen", "--once")
+        _, summary = told(await operator.says("verify", "orders", "--json", "--complete"))
+        assert summary["rows"] == 18
+        assert summary["remarks"] == [
+            "not compared, since only the table has them: more, number",
+            "not compared, since the table does not have them: id, ratio",
+        ]
+
+
 async def test_keys_of_many_types_are_followed_in_their_order(
     database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path
 ) -> None:
@@ -308,6 +388,27 @@ async def test_what_cannot_be_done_is_said_in_one_line(
     assert len(line.splitlines()) == 1
 
 
+async def test_the_role_that_listens_needs_no_more_than_to_read_the_table(
+    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
+) -> None:
+    async with connected(database.superuser_url) as superuser:
+        role = f"runtime_{database.name}"
+        await superuser.execute(f"CREATE ROLE {role} LOGIN")
+        try:
+            await migrate(orders, "public.orders", runtime_role=role)
+            runtime = replace(database, url=database.url.replace(OWNER, role))
+            for format in ("native", "debezium"):
+                url = f"changes=file:{tmp_path}/{format}.jsonl?format={format}"
+                operator = operator_of(runtime, tmp_path / format, url)
+                await operator.says("listen", "--once")
+                await orders.execute(f"REVOKE SELECT ON public.orders FROM {role}")
+                assert "GRANT SELECT on it" in await operator.says("verify", "orders", status=2)
+                await orders.execute(f"GRANT SELECT ON public.orders TO {role}")
+                assert await operator.says("verify", "orders") == ""
+        finally:
+            await superuser.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 async def test_no_code_of_others_is_run(
     database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
 ) -> None:
@@ -325,13 +426,3 @@ async def test_no_code_of_others_is_run(
         )
     operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
     assert "belongs neither to a superuser" in await operator.says("verify", "orders", status=2)
-
-
-async def test_who_may_not_read_the_table_is_told_what_to_grant(
-    database: Database, orders: asyncpg.Connection[asyncpg.Record], tmp_path: Path
-) -> None:
-    await orders.execute("ALTER TABLE public.orders OWNER TO CURRENT_USER")
-    await orders.execute("REVOKE ALL ON public.orders FROM PUBLIC, CURRENT_USER")
-    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
-    await operator.says("listen", "--once")
-    assert "GRANT SELECT on it" in await operator.says("verify", "orders", status=2)

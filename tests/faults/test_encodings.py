@@ -19,7 +19,7 @@ from forwarder.store import dead_letters
 from tests.databases import Database, connected, encoded
 from tests.ledger import create_accounts
 from tests.listening import CREDENTIALS, STREAM, Operator, Served, listening
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.waiting import eventually
 
 
@@ -150,7 +150,7 @@ async def test_a_key_that_cannot_become_utf8_is_null_and_its_row_travels_under_t
 ) -> None:
     await execute(database, "CREATE TABLE word (count integer, word text PRIMARY KEY)")
     async with session(database.url, purpose="tests") as connection:
-        await migrate(connection, "public.*")
+        await migrate_tables(connection, "public.*")
     await execute(database, f"INSERT INTO word VALUES (1, 'a'), (2, 'b' || {encoding.illegible})")
 
     bodies = await delivered(database, served, 2)
@@ -165,7 +165,7 @@ async def test_a_key_behind_what_cannot_become_utf8_is_read_all_the_same(
 ) -> None:
     await execute(database, "CREATE TABLE behind (note text, id integer, part text, PRIMARY KEY (part, id))")
     async with session(database.url, purpose="tests") as connection:
-        await migrate(connection, "public.*")
+        await migrate_tables(connection, "public.*")
     await execute(database, f"INSERT INTO behind VALUES ({encoding.illegible}, 7, 'a \"quoted\" part')")
 
     [body] = await delivered(database, served, 1)
@@ -194,7 +194,7 @@ async def test_names_that_cannot_become_utf8_are_shown_with_question_marks_and_h
 ) -> None:
     await execute(database, "CREATE TABLE other (id integer PRIMARY KEY, note text)")
     async with session(database.url, purpose="tests") as connection:
-        await migrate(connection, "public.*")
+        await migrate_tables(connection, "public.*")
     await rename(database, "ALTER TABLE other RENAME TO %I", "oth", encoding.illegible)
     await rename(database, "ALTER TABLE account RENAME note TO %I", "note", encoding.illegible)
     await execute(database, "INSERT INTO account (id, version) VALUES (100, 1)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +58,7 @@ CHANGES = (
     "UPDATE notes SET v = nextval('versions') WHERE note = md5($1::integer::text)",
 )
 TRUNCATE = "TRUNCATE parts_1"
+ROW_ID = re.compile(rb'"op":"read".*"after":\{"id":(\d+),')
 
 
 class Workload:
@@ -171,3 +173,43 @@ async def test_whoever_applies_the_stream_ends_with_the_tables_and_never_goes_ba
         async with connected(database.superuser_url) as ours:
             compared = await compare(ours, copy)
     assert compared.differences == {}
+
+
+@pytest.mark.parametrize("rows", [20_000, pytest.param(5_000_000, marks=pytest.mark.long)])
+async def test_a_load_that_is_killed_ten_times_tells_every_row(rows: int, database: Database, tmp_path: Path) -> None:
+    env = {"FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": f"file:{tmp_path}/changes.jsonl"}
+    async with connected(database.url) as owner:
+        await owner.execute("CREATE TABLE many (id bigint PRIMARY KEY, note text)")
+        await owner.execute(f"INSERT INTO many SELECT n, 'row ' || n FROM generate_series(1, {rows}) AS n")
+    operator = Operator(env, tmp_path)
+    await operator.says("migrate", "--table", "public.many")
+    await operator.says("listen", "--once")
+    await operator.says("load", "many", "--detach")
+    choice = random.Random(rows)
+    async with connected(database.url) as looking:
+        for kill in range(10):
+            async with command("listen", env=env, directory=tmp_path / f"listener {kill}") as listener:
+                await listener.says("load ")
+                before = await looking.fetchval("SELECT rows FROM forwarder.load")
+                await advances(looking, before + choice.randint(1, rows // 15))
+                await listener.kill()
+        async with command("listen", "--load-only", env=env, directory=tmp_path / "last") as listener:
+            assert await listener.ends(within_seconds=600) == 0, listener.stderr
+        assert await looking.fetchval("SELECT rows FROM forwarder.load WHERE state = 'finished'") == rows
+    seen = bytearray(rows + 1)
+    with (tmp_path / "changes.jsonl").open("rb") as lines:
+        for line in lines:
+            if found := ROW_ID.search(line):
+                seen[int(found[1])] = 1
+    assert seen.count(1) == rows
+
+
+async def advances(looking: Connection, rows: int) -> None:
+    """Wait until a load has told so many rows, or has ended."""
+
+    async def has_advanced() -> bool:
+        load = await looking.fetchrow("SELECT rows, finished_at FROM forwarder.load")
+        assert load is not None
+        return load["rows"] >= rows or load["finished_at"] is not None
+
+    await eventually(has_advanced, within_seconds=120)

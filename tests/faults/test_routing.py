@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 from forwarder.delivery.schedules.routed import Routed
+from forwarder.listen.resending import Resending
 from forwarder.listen.service import Service
 from forwarder.local.kinesis.faults import Error, FailRecords, LoseResponse
 from forwarder.store import stranded
-from forwarder.store.stranded import Asked
 from tests.capture import capture
 from tests.databases import Database, connected
 from tests.listening import (
@@ -59,7 +59,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forwarder.sinks.kinesis.routing.LOOK_SECONDS", 0.1)
     monkeypatch.setattr("forwarder.sinks.kinesis.routing.SECONDS_A_STREAM", 0.0)
     monkeypatch.setattr("forwarder.listen.revival.INTERVAL_SECONDS", 0.05)
-    monkeypatch.setattr("forwarder.outbox.source.NAMES_SECONDS", 0.5)
+    monkeypatch.setattr("forwarder.outbox.source.NAMES_SECONDS", 0.2)
 
 
 def routed(served: Served, options: str = "") -> str:
@@ -287,6 +287,40 @@ async def test_nobody_is_warned_of_a_stream_whose_table_has_another_name(databas
         await warned(service, "public-orders")
 
 
+async def test_what_is_held_while_the_last_letters_are_sent_goes_behind_them_at_once(
+    database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, hold, holding, changed = Resending.send, Routed.hold, list[Routed](), anyio.Event()
+
+    def hold_and_tell(schedule: Routed, stream: str) -> None:
+        hold(schedule, stream)
+        holding.append(schedule)
+
+    async def send_and_change(resending: Resending, seqs: Sequence[int], *, stream: str) -> int:
+        last_seq = await send(resending, seqs, stream=stream)
+        if not holding or changed.is_set():
+            return last_seq
+        [schedule, *_] = holding
+        changed.set()
+        await execute(database, "UPDATE orders SET note = 'b'")
+
+        async def are_held() -> bool:
+            return len(schedule._stream("public-orders").held) == 5
+
+        await eventually(are_held)
+        return last_seq
+
+    monkeypatch.setattr(Routed, "hold", hold_and_tell)
+    async with listening(database.url, routed(served), poll_interval_seconds=600) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 5) AS id")
+        await set_aside(database, 5)
+        monkeypatch.setattr(Resending, "send", send_and_change)
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 10)
+    assert_in_order(served, "orders")
+
+
 async def test_a_stop_does_not_wait_for_a_stream_that_is_missing(database: Database, served: Served) -> None:
     async with listening(database.url, routed(served)) as service:
         await leads(service)
@@ -382,7 +416,7 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
         "FORWARDER_LISTEN_PAGE_ROWS": "20",
     }
     served.kinesis.create_stream("public-orders2", shards=2)
-    async with command("listen", env=env, directory=tmp_path / "killed") as listener:
+    async with command("listen", env=env, directory=tmp_path / "killed", module="tests.hasty") as listener:
         await listener.says("listening")
         # More than the memory takes, so that they become letters at once.
         await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")
@@ -392,8 +426,7 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
         async def some_have_arrived() -> bool:
             return len(stored(served, "orders2")) > 0
 
-        # Names are looked up every 30 s.
-        await eventually(some_have_arrived, within_seconds=60)
+        await eventually(some_have_arrived)
         await listener.kill()
     async with listening(database.url, routed(served)) as service:
         await leads(service)
@@ -410,10 +443,8 @@ async def test_a_table_that_is_renamed_before_a_kill_has_its_letters_sent_before
 async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overtaken_by_later_ones(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forwarder.store.stranded.PORTION", 200)
-    monkeypatch.setattr("forwarder.listen.revival.PORTION", 200)
-    # So that a portion is several batches.
-    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 60)
+    for user in ("store.dead_letters", "store.stranded", "listen.revival"):
+        monkeypatch.setattr(f"forwarder.{user}.BATCH_LETTERS", 60)
     refused = Error(
         operation="PutRecords", stream="public-orders", error_code="AccessDeniedException", every=3, times=3
     )
@@ -436,7 +467,7 @@ async def test_letters_that_are_refused_while_they_are_sent_again_are_not_overta
 async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_opened_before_they_are_sent(
     database: Database, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, hold = stranded.ask, Routed.hold
+    waiting, hold = stranded.waiting, Routed.hold
     schedules: list[Routed] = []
     has_filled = False
 
@@ -447,17 +478,17 @@ async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_op
     async def is_parked() -> bool:
         return not schedules[0].is_held("public-orders")
 
-    async def ask_while_memory_fills(*arguments: Any, **options: Any) -> Asked:
+    async def look_while_memory_fills(*arguments: Any, **options: Any) -> Sequence[int]:
         nonlocal has_filled
-        asked = await ask(*arguments, **options)
-        if schedules and not asked.letters and not has_filled:
+        seqs = await waiting(*arguments, **options)
+        if schedules and not seqs and not has_filled:
             has_filled = True
             await execute(database, "UPDATE orders SET note = 'b'")
             await eventually(is_parked)
-        return asked
+        return seqs
 
     monkeypatch.setattr(Routed, "hold", noted_hold)
-    monkeypatch.setattr(stranded, "ask", ask_while_memory_fills)
+    monkeypatch.setattr(stranded, "waiting", look_while_memory_fills)
     async with listening(database.url, routed(served), page_rows=20, max_events=50) as service:
         await leads(service)
         await execute(database, "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 100) AS id")

@@ -13,7 +13,7 @@ import pytest
 from forwarder.capture import plan
 from tests.cases import each_value_once
 from tests.databases import Database
-from tests.migrating import Captured, captured, migrate
+from tests.migrating import Captured, captured, migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -39,7 +39,7 @@ async def create(owner: Connection, *statements: str, **options: Any) -> None:
     """Run the statements and capture every table that they made."""
     for statement in statements:
         await owner.execute(statement)
-    assert not (await migrate(owner, "public.*", **options)).problems
+    assert not (await migrate_tables(owner, "public.*", **options)).problems
 
 
 def operations(events: list[Captured]) -> list[tuple[str, str]]:
@@ -478,7 +478,7 @@ async def test_a_truncate_whose_snapshot_is_older_than_capture_is_told(
         await owner.execute(statement)
     async with writer.transaction(isolation=isolation):
         await writer.fetchval("SELECT count(*) FROM pg_trigger")
-        await migrate(owner, "item", "log")
+        await migrate_tables(owner, "item", "log")
         await owner.execute("INSERT INTO public.item VALUES (1)")
         await writer.execute("TRUNCATE public.item")
         await writer.execute("TRUNCATE public.log_1")

@@ -13,7 +13,7 @@ from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.registry import Registry
 from tests.cases import some
 from tests.databases import Database, connected, encoded
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.reading import BEGINNING, Reader, lines, records
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def writer(owner: Connection, database: Database) -> AsyncIterator[Connect
 async def create(owner: Connection, *statements: str) -> None:
     for statement in statements:
         await owner.execute(statement)
-    assert not (await migrate(owner, "public.*")).problems
+    assert not (await migrate_tables(owner, "public.*")).problems
 
 
 async def contexts(database: Database, **options: Any) -> Sequence[Any]:
@@ -187,7 +187,7 @@ async def test_both_records_of_a_changed_key_have_the_context(writer: Connection
 async def test_a_change_that_a_late_one_puts_behind_itself_keeps_what_was_said_when_it_was_written(
     owner: Connection, writer: Connection, database: Database
 ) -> None:
-    assert not (await migrate(owner, "item", before="changed")).problems
+    assert not (await migrate_tables(owner, "item", before="changed")).problems
     await writer.execute("INSERT INTO item VALUES (1, '')")
     # Ours fires last: the update that this trigger makes is captured first, and moved when what it follows is captured.
     await owner.execute(

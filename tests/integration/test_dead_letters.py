@@ -242,7 +242,6 @@ class Discarding(Registry):
 async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_keep_no_others_from_it(
     connection: Connection, leader: Connection, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
 ) -> None:
-    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 4)
     if is_large:
         monkeypatch.setattr("forwarder.outbox.event_reader.LARGE_BYTES", 0)
     else:
@@ -250,10 +249,13 @@ async def test_letters_that_are_discarded_while_they_are_read_are_not_sent_and_k
     await connection.execute("UPDATE forwarder.dead_letter SET retry_at = now(), tx_index = seq, attempts = seq + 100")
 
     reader = EventReader(Discarding(1, 2, 3, 4, 6, 7), Transactions(), CommitTimes(), letters_of="default")
-    letters = await dead_letters.due(leader, reader, sink="default", after_seq=0)
+    seqs = await dead_letters.due_seqs(leader, sink="default", after_seq=0)
+    none = await dead_letters.read_due(leader, reader, sink="default", seqs=seqs[:4])
+    letters = await dead_letters.read_due(leader, reader, sink="default", seqs=seqs[4:8])
 
+    assert (none.events, none.last_seq) == ([], 4)
     assert [(event.seq, event.index, event.fault) for event in letters.events] == [(5, 5, None), (8, 8, None)]
-    assert letters.attempts == [105, 108]
+    assert (letters.attempts, letters.last_seq) == ([105, 108], 8)
 
 
 async def without_images(fetch: Any, name: str, *parameters: object) -> Sequence[Any]:

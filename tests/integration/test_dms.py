@@ -16,7 +16,7 @@ from tests.databases import Database, connected
 from tests.integration.test_new_tables import migrate as migrate_with
 from tests.integration.test_new_tables import settings_of
 from tests.listening import CREDENTIALS, Served, service_of
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.support import every_type
 from tests.support.dms_consumer import DmsConsumer
 from tests.support.type_tables import type_tables
@@ -106,7 +106,7 @@ async def test_a_consumer_that_knows_dms_alone_has_the_rows_of_the_table(
         monkeypatch.setenv(name, value)
     async with connected(database.url) as owner:
         await owner.execute(SHOP)
-        await migrate(owner, "public.item")
+        await migrate_tables(owner, "public.item")
         await change_rows(owner, seed=7)
         await delivered(database, f"{served.sink}&format=dms{options}")
         consumer = DmsConsumer(keys={"public.item": ("id", "region")})
@@ -145,7 +145,7 @@ async def test_what_is_done_to_a_table_itself_is_told_as_dms_does(database: Data
 async def test_what_has_no_record_counts_as_delivered(database: Database, tmp_path: Path) -> None:
     async with connected(database.url) as owner:
         await owner.execute("CREATE TABLE item (id integer PRIMARY KEY, note text)")
-        await migrate(owner, "public.item")
+        await migrate_tables(owner, "public.item")
         await owner.execute("INSERT INTO item VALUES (1, 'a')")
         await owner.execute("UPDATE item SET id = 2")
         await owner.execute("TRUNCATE item")
@@ -166,7 +166,7 @@ async def test_a_stream_takes_records_of_many_lines(
         monkeypatch.setenv(name, value)
     async with connected(database.url) as owner:
         await owner.execute("CREATE TABLE item (id integer PRIMARY KEY, note text)")
-        await migrate(owner, "public.item")
+        await migrate_tables(owner, "public.item")
         await owner.execute("INSERT INTO item VALUES (1, 'a')")
     await delivered(database, f"{served.sink}&format=dms&MessageFormat=json&IncludePartitionValue=true")
     [data] = served.data()
@@ -193,7 +193,7 @@ async def test_a_value_of_every_type_is_the_text_of_postgresql_or_is_read_back_a
         await root.execute(every_type.SCHEMA)
         careful = type_tables(await every_type.types(owner, without=()), ())[1]
         await owner.execute(careful.create)
-        await migrate(owner, "public.careful")
+        await migrate_tables(owner, "public.careful")
         await owner.execute("SET search_path = ''")
         for statement in careful.first:
             await owner.execute(statement)

@@ -97,6 +97,29 @@ def test_what_comes_again_changes_nothing(table: Any) -> None:
     assert stored(table) == {NAME: 2}
 
 
+def read(seq: int, *, load: int = 7) -> bytes:
+    change = {**json.loads(record(seq, "read", key=ROW)), "id": f"7/1/load/{load}/00ff", "load": {"number": load}}
+    return json.dumps(change).encode()
+
+
+def test_a_row_that_is_loaded_replaces_changes_up_to_its_seq_and_no_later_ones(table: Any) -> None:
+    for data, op in (
+        (record(5, key=ROW), "update"),
+        (read(5), "read"),
+        (record(6, key=ROW), "update"),
+        (read(5), "update"),
+    ):
+        handler(event(data), None)
+        [item] = table.scan()["Items"]
+        assert item["op"] == op
+
+
+def test_a_later_load_replaces_rows_of_an_earlier_one(table: Any) -> None:
+    handler(event(read(5), read(5, load=8)), None)
+    [item] = table.scan()["Items"]
+    assert "load/8" in item["record"]
+
+
 def test_tables_without_a_key_keep_all_of_their_changes(table: Any) -> None:
     handler(event(record(1, key=None), record(2, key=None), record(1, key=None), record(3, "truncate", key=None)), None)
     assert sorted(stored(table).values()) == [1, 2, 3]

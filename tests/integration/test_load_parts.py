@@ -10,7 +10,9 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.errors import LoadFailed
+from forwarder.load.making import Making
 from forwarder.load.part import Part
+from forwarder.load.portions import Portions
 from forwarder.load.reader import ChunkReader
 from tests.databases import Database, connected
 from tests.loading import Loading
@@ -100,3 +102,24 @@ async def test_rows_are_estimated_and_not_counted(owner: Connection, loading: Lo
     assert 500 < (await loading.reader.plan(id, Part(where="n < 1000"))).estimated_rows < 2000
     assert 500 < (await loading.reader.plan(id, Part(order_by="n>=9000"))).estimated_rows < 2000
     assert (await loading.reader.plan(id, Part(limit=10))).estimated_rows == 10
+
+
+async def test_a_chunk_in_the_order_of_another_column_walks_along_the_index_of_that_column(
+    owner: Connection, loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owner.execute(
+        "INSERT INTO public.item SELECT n, '2026-02-01'::timestamptz + n / 7 * interval '1 minute', n, 'x' FROM generate_series(13, 20000) AS n;"
+        "ANALYZE public.item"
+    )
+    plans: list[str] = []
+    fetch = Portions.fetch
+
+    async def explained(self: Portions, connection: Connection, statement: str, making: Making) -> None:
+        plans.extend(line for (line,) in await connection.fetch(f"EXPLAIN {statement}"))
+        await fetch(self, connection, statement, making)
+
+    monkeypatch.setattr(Portions, "fetch", explained)
+    assert len(await ids(loading, Part(order_by="at>=2026-02-01"), rows=5000)) == 19988
+    scans = [line for line in plans if "Scan" in line and "Subquery" not in line]
+    assert len(scans) > 6
+    assert all("Index Scan using item_at_idx" in line for line in scans)

@@ -86,6 +86,9 @@ async def test_a_rule_holds_from_the_next_chunk_on(owner: Connection, loading: L
     await rule(owner, columns={"exclude": ["note", "phone", "mood"]})
     second = await loading.reader.read(plan, first.place, rows=1, bytes=1, begun=await loading.now())
     assert [row.after for row in second.rows] == ['{"id":2.10,"name":"name 2"}']
+    await rule(owner, where="NEW.id > 5", columns={"exclude": ["note", "phone", "mood"]})
+    third = await loading.reader.read(plan, second.place, rows=100, bytes=1 << 20, begun=await loading.now())
+    assert [row.after for row in third.rows] == [f'{{"id":{n}.10,"name":"name {n}"}}' for n in range(5, 10)]
 
 
 async def test_rows_that_do_not_meet_the_condition_are_not_read(owner: Connection, loading: Loading) -> None:
@@ -150,3 +153,20 @@ async def test_nothing_that_is_covered_is_in_a_place_but_of_the_key(owner: Conne
         columns={"mask": {"secret": "***"}},
     )
     assert MARKER not in str(await loading.chunks())
+
+
+async def test_a_row_whose_value_cannot_be_treated_has_no_image_and_the_others_have(
+    owner: Connection, loading: Loading
+) -> None:
+    await create(
+        owner,
+        "CREATE TABLE public.item (id integer PRIMARY KEY, doc json)",
+        r"""INSERT INTO public.item VALUES (1, '"a"'), (2, '"\u0000"'), (3, 'null')""",
+        columns={"hash": ["doc"]},
+    )
+    await owner.execute("UPDATE public.item SET doc = doc")
+    captured = await owner.fetch("SELECT after, fault FROM forwarder.outbox ORDER BY seq")
+    rows = await loading.rows()
+    assert [(row.after, row.fault) for row in rows] == [tuple(change) for change in captured]
+    assert [row.key for row in rows] == [None, '{"id":2}', None]
+    assert rows[1].fault == "22P05"

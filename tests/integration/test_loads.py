@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from forwarder.errors import Refused, Unavailable
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.outbox.position import Snapshot
 from forwarder.store import load_requests
-from forwarder.store.loads import Load, Loads, LoadState
+from forwarder.store.loads import MOST, Load, Loads, LoadState
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay
 from forwarder.store.sink_status import remove_sink
@@ -195,10 +195,12 @@ class Told:
 
     def __init__(self) -> None:
         self.seen: Sequence[Load] = ()
+        self.states: Mapping[str, int] = {}
+        self.remaining_rows = 0
         self.moves: list[int] = []
 
-    def see(self, loads: Sequence[Load]) -> None:
-        self.seen = loads
+    def see(self, loads: Sequence[Load], *, states: Mapping[str, int], remaining_rows: int) -> None:
+        self.seen, self.states, self.remaining_rows = loads, states, remaining_rows
 
     def moved(self, load: Load, *, rows: int, bytes: int) -> None:
         self.moves.append(rows)
@@ -212,19 +214,43 @@ async def test_whoever_leads_tells_how_loads_are_and_what_they_have_delivered(
     told = Told()
     loads = Loads(leader, sink="default", epoch=positions.epoch, report=told)
     load = await running(loads, connection, item)
+    assert (told.seen, told.states, told.remaining_rows) == ([load], {"running": 1}, 8)
     await load_requests.pause(connection)
     assert not await loads.advance(load, place=SECOND, rows=2, bytes=20)
     assert await loads.due() == []
-    assert [one.state for one in told.seen] == [LoadState.PAUSED]
+    assert told.states == {"paused": 1}
     await load_requests.resume(connection)
     await loads.finish(load, rows=3, bytes=30)
     await loads.due()
-    assert list(told.seen) == []
+    assert (list(told.seen), told.states) == ([], {})
     await loads.fail(await request(connection, item), "broken")
+    await loads.fail(await request(connection, item), "broken again")
     await loads.due()
 
-    assert [one.state for one in told.seen] == [LoadState.FAILED]
+    assert [one.error for one in told.seen] == ["broken again"]
+    assert told.states == {"failed": 1}
     assert told.moves == [1, 3]
+
+
+async def test_of_very_many_loads_the_oldest_are_due_and_those_that_run(
+    loads: Loads, connection: Connection, item: int
+) -> None:
+    await connection.execute(
+        "INSERT INTO forwarder.load (sink, table_id) SELECT 'default', $1 + number FROM generate_series(1, $2) AS number;",
+        item,
+        MOST + 5,
+    )
+    await connection.execute(
+        "INSERT INTO forwarder.captured_table (relation, schema_name, table_name)"
+        " SELECT 4000000 + number, 'public', 'table_' || number FROM generate_series(1, $1::integer) AS number",
+        MOST + 5,
+    )
+    newest = await request(connection, item)
+    assert await loads.begin(newest, begun=BEGUN, estimated_rows=None)
+
+    due = [load.number for load in await loads.due()]
+
+    assert due == [*range(1, MOST), newest.number]
 
 
 # Asking for loads.
@@ -381,7 +407,7 @@ async def test_a_load_of_another_database_begins_anew(
 
     assert renewed.number == load.number
     assert (renewed.state, renewed.begun, renewed.place, renewed.rows) == (LoadState.WAITING, None, None, 0)
-    assert [vars(record)["tables"] for record in caplog.records] == ["public.item"]
+    assert [vars(record)["loads"] for record in caplog.records] == [str(load.number)]
     assert await loads.begin(renewed, begun=BEGUN, estimated_rows=None)
     [begun] = await loads.due()
     assert begun.state == LoadState.RUNNING

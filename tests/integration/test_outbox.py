@@ -222,6 +222,26 @@ async def test_a_key_column_renamed_between_capture_and_read_is_found(
 
 
 @pytest.mark.usefixtures("item")
+async def test_changes_of_a_table_that_are_read_together_have_one_name_although_it_was_renamed_with_its_key_column(
+    reader: Connection, connection: Connection
+) -> None:
+    # More than a page is new: then names are not looked up before it is read.
+    outbox = outbox_of(reader, page_rows=2)
+    await insert(connection, 1)
+    await drain(outbox)
+
+    await insert(connection, 2)
+    await connection.execute("ALTER TABLE item RENAME id TO item_id; ALTER TABLE item RENAME TO article")
+    await connection.execute("INSERT INTO article VALUES (3), (4)")
+
+    events = (await outbox.read()).events
+    assert [(event.key, event.table.name) for event in events] == [
+        ('{"id":2}', "article"),
+        ('{"item_id":3}', "article"),
+    ]
+
+
+@pytest.mark.usefixtures("item")
 async def test_a_renamed_table_is_read_under_its_present_name(reader: Connection, connection: Connection) -> None:
     await insert(connection, 1)
     await connection.execute("ALTER TABLE item RENAME TO article")

@@ -9,7 +9,7 @@ from forwarder.config.settings import TableRule
 from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
 from tests.mapped import compared, selection, transformation
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.reading import records
 from tests.ruled import create
 
@@ -79,7 +79,7 @@ async def test_an_event_inserted_by_a_trigger_is_captured_whatever_the_order_of_
             " INSERT INTO outboxevent (aggregatetype, aggregateid, type) VALUES ('order', NEW.id, 'a'), ('order', NEW.id, 'b'); RETURN NULL;"
             " END $$; CREATE TRIGGER place AFTER INSERT ON public.orders FOR EACH ROW EXECUTE FUNCTION public.place()"
         )
-        assert not (await migrate(owner, "public.orders")).problems
+        assert not (await migrate_tables(owner, "public.orders")).problems
         await owner.execute("INSERT INTO public.orders VALUES (1), (2)")
     types = [(event["key"], event["after"].get("type")) for event in await records(url) if event["op"] == "event"]
     assert types == [({"aggregateid": number}, name) for number in "12" for name in "ab"]
@@ -91,7 +91,7 @@ async def test_a_table_of_another_layout_is_refused_by_the_column_that_it_lacks(
             "CREATE TABLE public.outboxevent (id uuid PRIMARY KEY, aggregatetype text, type text, payload jsonb)"
         )
         with pytest.raises(Misconfigured, match=r"public\.outboxevent: outbox = true .* it does not have aggregateid"):
-            await migrate(owner, "public.outboxevent", options={"outbox": True})
+            await migrate_tables(owner, "public.outboxevent", options={"outbox": True})
 
 
 async def test_the_columns_that_make_it_an_outbox_are_not_renamed_by_table_mappings(url: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from forwarder.config.settings import CAPTURE_ROLE
 from tests.databases import WRITER, Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def test_no_image_of_any_type_depends_on_what_a_session_sets_between_two_r
         await owner.execute(
             f"CREATE TABLE {table} (id integer PRIMARY KEY DEFAULT 1, value {type_name} DEFAULT {value})"
         )
-    assert not (await migrate(owner, "public.t*")).problems
+    assert not (await migrate_tables(owner, "public.t*")).problems
     inserts = ";".join(f"INSERT INTO public.t{number} DEFAULT VALUES" for number in range(len(VALUES)))
     updates = ";".join(f"UPDATE public.t{number} SET id = 1" for number in range(len(VALUES)))
     deletes = ";".join(f"DELETE FROM public.t{number}" for number in range(len(VALUES)))
@@ -141,7 +141,7 @@ async def test_the_time_zone_of_a_session_is_its_own_after_a_write_and_after_the
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id serial PRIMARY KEY, at timestamptz DEFAULT now())")
     await owner.execute(f"GRANT USAGE ON SEQUENCE public.item_id_seq TO {WRITER}")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     write = "INSERT INTO public.item DEFAULT VALUES; UPDATE public.item SET at = now()"
     first = await writer.fetchval("SHOW timezone")
     async with writer.transaction():
@@ -177,7 +177,7 @@ async def test_a_trigger_that_sets_the_time_zone_for_the_transaction_has_it_set(
         "CREATE TRIGGER before BEFORE INSERT ON public.item FOR EACH ROW EXECUTE FUNCTION public.set_zone();"
         "CREATE TRIGGER zz AFTER INSERT ON public.item FOR EACH ROW EXECUTE FUNCTION public.set_zone()"
     )
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     async with writer.transaction():
         await writer.execute("INSERT INTO public.item VALUES (1), (2)")
         assert await writer.fetchval("SHOW timezone") == "Asia/Tokyo"
@@ -200,7 +200,7 @@ NEEDS = [
 
 
 async def test_what_a_row_needs_is_told_by_its_types(owner: Connection) -> None:
-    await migrate(owner)
+    await migrate_tables(owner)
     await owner.execute(TYPES)
     for number, (columns, needs) in enumerate(NEEDS):
         table = f"public.item_{number}"
@@ -212,13 +212,13 @@ async def test_what_a_row_needs_is_told_by_its_types(owner: Connection) -> None:
 
 async def test_what_a_row_needs_does_not_depend_on_what_backslashes_mean(owner: Connection) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute("SET standard_conforming_strings = off")
     assert await owner.fetchval("SELECT forwarder.needs_of(NULL::public.item)") == 0
 
 
 async def test_the_table_is_found_by_a_role_that_may_not_use_its_schema(owner: Connection) -> None:
-    await migrate(owner)
+    await migrate_tables(owner)
     await owner.execute("CREATE SCHEMA closed; CREATE TABLE closed.item (id integer)")
     await owner.execute("PREPARE ask AS SELECT forwarder.table_of(NULL::closed.item) = $1")
     table = await owner.fetchval("SELECT 'closed.item'::regclass::oid::integer")
@@ -255,7 +255,7 @@ async def test_the_cast_of_a_column_that_came_after_a_session_has_written_can_wr
     owner: Connection, writer: Connection, change: str, isolation: Isolation
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute(f"{EVIL}; {CAST}")
     await write(writer, 1)
     async with writer.transaction(isolation=isolation):
@@ -271,7 +271,7 @@ async def test_the_cast_of_a_column_that_was_added_while_a_copy_waited_can_write
     owner: Connection, writer: Connection, database: Database
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute(f"{EVIL}; {CAST}")
 
     async def waits() -> bool:
@@ -293,7 +293,7 @@ async def test_a_cast_that_an_enum_is_given_after_a_session_has_written_can_writ
 ) -> None:
     await owner.execute(EVIL)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood DEFAULT 'good')")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await write(writer, 1)
     await owner.execute(CAST)
     await write(writer, 2)
@@ -305,7 +305,7 @@ async def test_a_cast_that_an_enum_is_given_after_a_session_has_written_can_writ
 
 async def test_a_column_that_a_transaction_adds_and_takes_back_is_seen_by_its_own_writes(owner: Connection) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, name text)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute(f"{EVIL}; {CAST}")
     for number in (1, 3):
         await write(owner, number)
@@ -329,7 +329,7 @@ async def test_the_check_of_a_domain_changes_nothing_when_it_is_found_out_what_a
         "CREATE DOMAIN public.fine AS integer CHECK (public.is_fine(VALUE));"
         "CREATE TABLE public.item (id integer PRIMARY KEY, n public.fine)"
     )
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await write(writer, 1)
     await write(writer, 2)
     assert [event.fault for event in await captured(owner)] == [None, None]
@@ -352,7 +352,7 @@ async def test_a_plain_row_that_is_too_large_takes_no_more_memory_than_another(
 ) -> None:
     for table, kind in {"plain": "integer", "careful": "money"}.items():
         await owner.execute(f"CREATE TABLE public.{table} (id integer PRIMARY KEY, text text, n {kind})")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     await owner.execute("SELECT forwarder.limit_images(32 << 20)")
     for statement in ("INSERT INTO {} VALUES (1, repeat('a', 40 << 20))", "UPDATE {} SET n = 1", "DELETE FROM {}"):
         plain, careful = [await peak_bytes(database.url, statement.format(table)) for table in ("plain", "careful")]
@@ -369,7 +369,7 @@ async def test_of_a_row_that_becomes_too_large_the_old_version_is_not_fetched(
     await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, text text, n {kind})")
     await owner.execute("ALTER TABLE public.item ALTER text SET STORAGE EXTERNAL")
     await owner.execute("INSERT INTO public.item VALUES (1, repeat('a', 40 << 20))")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute("SELECT forwarder.limit_images(32 << 20)")
     updated, deleted = [
         await peak_bytes(database.url, f"{statement} WHERE id = 1")
@@ -384,7 +384,7 @@ async def test_of_a_row_that_becomes_too_large_the_old_version_is_not_fetched(
 
 async def test_operators_and_functions_of_a_session_are_not_called(owner: Connection, database: Database) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, at timestamptz DEFAULT now(), name text)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     hostile = []
     for schema in ("public", "pg_temp"):
         for signature, result in {

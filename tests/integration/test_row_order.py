@@ -12,7 +12,7 @@ import pytest
 
 from tests.cases import each_value_once
 from tests.databases import Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 from tests.replaying import assert_in_order, replayed, rows_of
 from tests.row_programs import Program, programs
 from tests.settings import HOSTILE
@@ -36,7 +36,7 @@ async def create(owner: Connection, *statements: str, before: BeforeImage = "ful
     """Run the statements and capture every table that they made."""
     for statement in statements:
         await owner.execute(statement)
-    assert not (await migrate(owner, "public.*", before=before)).problems
+    assert not (await migrate_tables(owner, "public.*", before=before)).problems
 
 
 def trigger(action: str, *, on: str, name: str = "zz", when: str = "AFTER", table: str = "item") -> str:

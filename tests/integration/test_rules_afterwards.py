@@ -13,7 +13,7 @@ import pytest
 from forwarder.capture.column_warnings import column_warnings
 from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.ruled import changes, create, newest, rule
 from tests.waiting import eventually
 
@@ -36,7 +36,7 @@ async def test_a_column_that_only_when_names_counts_from_the_migrate_on_after_it
     )
     await owner.execute("ALTER TABLE public.item ADD COLUMN state text")
     await rule(owner, only_when=["status", "state"])
-    assert (await migrate(owner, "public.*", options={"only_when": ["status", "state"]})).done == []
+    assert (await migrate_tables(owner, "public.*", options={"only_when": ["status", "state"]})).done == []
     await owner.execute("INSERT INTO public.item VALUES (1)")
     await owner.execute("UPDATE public.item SET n = 1")
     await owner.execute("UPDATE public.item SET state = 'x'")
@@ -132,19 +132,19 @@ async def test_options_of_a_partition_alone_are_refused(owner: Connection) -> No
         "CREATE TABLE public.part (id integer PRIMARY KEY, ssn text) PARTITION BY RANGE (id);"
         "CREATE TABLE public.part_0 PARTITION OF public.part FOR VALUES FROM (0) TO (9)"
     )
-    await migrate(owner, "public.part")
+    await migrate_tables(owner, "public.part")
     with pytest.raises(Misconfigured, match=r"'public\.part_0' sets options of public\.part_0, which is a partition"):
-        await migrate(owner, "public.part", "public.part_0", options={"columns": {"exclude": ["ssn"]}})
+        await migrate_tables(owner, "public.part", "public.part_0", options={"columns": {"exclude": ["ssn"]}})
 
 
 async def test_a_table_that_was_renamed_is_not_uncovered_in_passing(owner: Connection) -> None:
     await create(owner, ITEM, columns={"exclude": ["secret"]})
     await owner.execute("ALTER TABLE public.item RENAME TO item_old")
     with pytest.raises(Misconfigured, match=r"public\.item_old was public\.item, whose rules cover secret"):
-        await migrate(owner, "public.*")
+        await migrate_tables(owner, "public.*")
     await owner.execute("INSERT INTO public.item_old VALUES (1, '', 1, 'x')")
     # Said in so many words, it is sent.
-    assert not (await migrate(owner, "public.*", options={"columns": {}})).problems
+    assert not (await migrate_tables(owner, "public.*", options={"columns": {}})).problems
     await owner.execute("INSERT INTO public.item_old VALUES (2, '', 1, 'x')")
     assert ["secret" in (change.after or {}) for change in await changes(owner)] == [False, True]
 

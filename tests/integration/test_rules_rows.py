@@ -14,7 +14,7 @@ from forwarder.capture.selection import Pattern, Rule
 from forwarder.errors import Misconfigured
 from tests.cases import each_value_once
 from tests.databases import Database
-from tests.migrating import Captured, captured, migrate
+from tests.migrating import Captured, captured, migrate_tables
 from tests.row_programs import Program, programs
 from tests.ruled import changes, create, newest, rule
 
@@ -154,9 +154,9 @@ async def test_where_is_checked_by_migrate_and_leaves_what_there_was(owner: Conn
         with pytest.raises(
             Misconfigured, match=r"^public\.item: where of \[\[table\]\] 'public\.\*' is no condition .*left as it is"
         ):
-            await migrate(owner, "public.*", options={"where": condition})
+            await migrate_tables(owner, "public.*", options={"where": condition})
     # Only a trigger may not have a query in its condition.
-    assert (await migrate(owner, "public.*", options={"where": "(SELECT true)"})).problems
+    assert (await migrate_tables(owner, "public.*", options={"where": "(SELECT true)"})).problems
     await owner.execute("INSERT INTO public.item VALUES (1, 'draft'), (2, 'new')")
     assert await short(owner) == [("I", 2, "new")]
 

@@ -11,7 +11,7 @@ import pytest
 
 from forwarder.errors import Misconfigured
 from tests.databases import Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 from tests.replaying import assert_in_order
 from tests.row_programs import Program, programs
 from tests.ruled import create
@@ -264,8 +264,8 @@ async def test_images_are_those_of_rows_that_are_captured_one_by_one(owner: Conn
     )
     for table in ("item", "twin"):
         await owner.execute(f"CREATE TABLE public.{table} ({columns})")
-    await migrate(owner, "public.item", options={"level": "statement"})
-    await migrate(owner, "public.twin")
+    await migrate_tables(owner, "public.item", options={"level": "statement"})
+    await migrate_tables(owner, "public.twin")
     for name, value in {
         "extra_float_digits": "-5",
         "bytea_output": "escape",
@@ -387,15 +387,15 @@ async def test_a_table_changes_from_one_level_to_the_other_and_back_without_a_ga
     await create(owner, ITEM)
     for level in ("statement", "row", "statement"):
         options = {"level": level, "operations": operations}
-        outcome = await migrate(owner, "public.*", options=options)
+        outcome = await migrate_tables(owner, "public.*", options=options)
         assert not outcome.problems
         assert outcome.tables
-        assert not (await migrate(owner, "public.*", options=options)).tables
+        assert not (await migrate_tables(owner, "public.*", options=options)).tables
         await owner.execute("SELECT forwarder.watch_triggers()")
         await owner.execute(f"{ROWS}; DELETE FROM public.item")
     wanted = [op for op, name in (("I", "insert"), ("D", "delete")) for _ in range(10) if name in operations]
     assert [event.op for event in await captured(owner)] == wanted * 3
-    await migrate(owner, remove=True)
+    await migrate_tables(owner, remove=True)
     assert await owner.fetchval("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'public.item'::regclass") == 0
 
 
@@ -414,7 +414,7 @@ async def test_a_table_changes_from_one_level_to_the_other_and_back_without_a_ga
 async def test_a_table_whose_order_could_not_be_kept_is_refused(owner: Connection, table: str, need: str) -> None:
     await owner.execute(table)
     with pytest.raises(Misconfigured, match=need):
-        await migrate(owner, "public.item", options={"level": "statement"})
+        await migrate_tables(owner, "public.item", options={"level": "statement"})
 
 
 @programs(usual=20, at_length=500)

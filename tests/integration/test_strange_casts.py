@@ -12,7 +12,7 @@ import pytest
 from forwarder.capture import plan
 from tests.cases import each_value_once, some
 from tests.databases import OWNER, WRITER, Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ async def create_table(owner: Connection, form: str = "plain") -> object:
     await owner.execute(
         f"{preparation}; CREATE TABLE public.item (id integer PRIMARY KEY, mood {kind} DEFAULT {value})"
     )
-    assert not (await migrate(owner, "item")).problems
+    assert not (await migrate_tables(owner, "item")).problems
     return written
 
 
@@ -171,7 +171,7 @@ async def test_an_attribute_that_a_composite_type_was_given_after_a_session_has_
         f"{preparation}; CREATE TYPE public.whole AS (n integer); CREATE TYPE public.other AS (n integer)"
     )
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, other public.other, mood public.whole)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await write(owner, 1)
     await create_cast(stranger, "RAISE query_canceled")
     await owner.execute(f"ALTER TYPE public.whole ADD ATTRIBUTE part {kind}")
@@ -190,7 +190,7 @@ async def test_a_type_that_is_part_of_another_in_many_ways_is_looked_at_once(
         part = f"public.pair_{level}"
         await owner.execute(f"CREATE TYPE public.pair_{level + 1} AS (a {part}, b {part})")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.pair_16)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     # There are 65,536 ways.
     await owner.execute("SET statement_timeout = '30s'")
     await write(owner, 1)
@@ -214,7 +214,7 @@ async def test_a_session_looks_at_composite_types_once(
         await {"owner": owner, "stranger": stranger}[whose].execute(f"CREATE TYPE theirs.part_{number} AS (n integer)")
     parts = ", ".join(f"part_{number} theirs.part_{number}" for number in range(count))
     await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, mood text, {parts})")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     async with root.transaction():
         await root.execute("SET LOCAL track_functions = 'all'")
         await write(root, 1)
@@ -231,7 +231,7 @@ async def test_a_snapshot_that_is_older_than_a_type_makes_no_later_row_look_agai
     root: Connection, owner: Connection
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     async with root.transaction(isolation="repeatable_read"):
         await root.fetchval("SELECT count(*) FROM pg_type")
         await owner.execute(
@@ -252,7 +252,7 @@ async def test_a_type_that_is_made_while_a_statement_writes_costs_no_images(
 ) -> None:
     await owner.execute("CREATE TYPE public.pair AS (n integer)")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.pair)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await root.execute("SELECT pg_advisory_lock(1)")
     # The statement has its snapshot, and waits before its first row.
     slow = "INSERT INTO public.item SELECT number FROM pg_advisory_xact_lock(1), generate_series(1, 3) AS number"
@@ -273,7 +273,7 @@ async def test_a_table_that_was_given_away_is_no_longer_trusted_by_an_older_snap
     await root.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     await stranger.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.mood DEFAULT 'good')")
     await root.execute("GRANT ALL ON public.item TO PUBLIC")
-    await migrate(root, "item")
+    await migrate_tables(root, "item")
     async with owner.transaction(isolation="repeatable_read"):
         await owner.fetchval("SELECT count(*) FROM pg_type")
         await root.execute(f"ALTER TABLE public.item OWNER TO {OWNER}")
@@ -301,7 +301,7 @@ async def test_attributes_that_strangers_add_are_noticed_however_many_types_are_
     await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
     parts = ", ".join(f"part_{number} public.part_{number}" for number in range(12))
     await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, {parts}, mood theirs.pair)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await write(owner, 1)
     await create_cast(stranger, "RAISE query_canceled")
     await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood")
@@ -315,7 +315,7 @@ async def test_an_attribute_that_is_newer_than_a_snapshot_is_noticed(
 ) -> None:
     await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await create_cast(stranger, "RAISE query_canceled")
     async with owner.transaction(isolation=isolation):
         await owner.fetchval("SELECT count(*) FROM pg_type")
@@ -330,7 +330,7 @@ async def test_a_composite_type_that_is_being_altered_holds_up_no_write_without_
 ) -> None:
     await stranger.execute("CREATE TYPE theirs.pair AS (n integer)")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute("SET lock_timeout = '5s'")
     async with stranger.transaction():
         await stranger.execute("ALTER TYPE theirs.pair ADD ATTRIBUTE mood theirs.mood")
@@ -343,7 +343,7 @@ async def test_of_more_types_than_anybody_needs_nothing_is_known(owner: Connecti
     for level in range(120):
         await stranger.execute(f"CREATE TYPE theirs.pair_{level + 1} AS (part theirs.pair_{level})")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood theirs.pair_120)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await write(owner)
     assert await last(owner) == (None, "42501")
 
@@ -352,7 +352,7 @@ async def test_a_type_that_is_newer_than_the_snapshot_of_a_transaction_is_not_to
     owner: Connection, database: Database
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     async with connected(database.url) as writer:
         async with writer.transaction(isolation="repeatable_read"):
             await writer.fetchval("SELECT count(*) FROM pg_type")
@@ -462,7 +462,7 @@ async def test_a_cast_that_the_owner_of_a_trusted_type_has_made_is_run_and_not_w
     )
     await theirs.execute("CREATE CAST (public.color AS json) WITH FUNCTION theirs.to_json(public.color)")
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood public.color DEFAULT 'red')")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     assert (await plan.from_selection(owner, [])).warnings == ()
     await write(owner)
     assert await last(owner) == (1, None)
@@ -476,7 +476,7 @@ async def test_a_cast_is_run_in_that_partition_alone_whose_owner_made_it(
         "CREATE TABLE public.ours PARTITION OF public.item FOR VALUES FROM (1) TO (2);"
         "CREATE TABLE public.theirs PARTITION OF public.item FOR VALUES FROM (2) TO (3)"
     )
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await root.execute(f"ALTER TABLE public.theirs OWNER TO {WRITER}")
     await create_cast(stranger)
     await owner.execute("INSERT INTO public.item (id) VALUES (1), (2)")
@@ -528,7 +528,7 @@ async def test_what_a_cast_has_prepared_that_came_in_the_middle_of_a_write_is_go
         "CREATE CAST (public.own AS json) WITH FUNCTION public.to_json(public.own);"
         "CREATE TABLE public.item (id integer PRIMARY KEY, own public.own DEFAULT 'a', mood theirs.mood DEFAULT 'good')"
     )
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     prepared = await owner.prepare("SELECT 'ours'::text", name="S_1")
 
     await root.execute("SELECT pg_advisory_lock(1)")

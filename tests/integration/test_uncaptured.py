@@ -13,7 +13,7 @@ from forwarder.capture.uncaptured import look_at_triggers, warnings
 from forwarder.database.sessions import session
 from forwarder.outbox.registry import Registry
 from tests.databases import Database
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -34,7 +34,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
             CREATE TABLE public.log_2 PARTITION OF public.log FOR VALUES IN (2);
             """
         )
-        await migrate(connection, "public.*")
+        await migrate_tables(connection, "public.*")
         yield connection
 
 
@@ -73,7 +73,7 @@ async def test_a_trigger_that_is_renamed_counts_as_missing_until_migrate_has_put
 ) -> None:
     await owner.execute('ALTER TRIGGER "00_forwarder_capture" ON public.item RENAME TO another')
     assert await flaws(owner) == [("public.item", "missing")]
-    await migrate(owner)
+    await migrate_tables(owner)
     assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
 
@@ -100,7 +100,7 @@ async def test_a_new_partition_is_no_gap_and_its_truncate_is_asked_for(owner: Co
     await owner.execute("CREATE TABLE public.log_3 PARTITION OF public.log FOR VALUES IN (3)")
 
     assert await flaws(owner) == [("public.log_3", "truncate")]
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     assert await flaws(owner) == []
     assert await gaps(owner) == []
 
@@ -118,7 +118,7 @@ async def test_a_table_that_is_dropped_and_created_anew_is_missed_and_put_right_
 
     assert ("public.item", "missing") in await flaws(owner)
     assert await gaps(owner) == [("public.item", INTERRUPTED)]
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
 
@@ -126,7 +126,7 @@ async def test_a_table_that_is_dropped_and_created_anew_is_missed_and_put_right_
 async def test_a_table_that_migrate_finds_made_anew_before_anybody_has_looked_is_told_of(owner: Connection) -> None:
     await owner.execute("DROP TABLE public.item; CREATE TABLE public.item (id integer PRIMARY KEY)")
     await owner.execute("INSERT INTO public.item VALUES (1)")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
 
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
     assert await flaws(owner) == []
@@ -158,7 +158,7 @@ async def test_a_table_that_came_anew_with_its_triggers_is_told_of_once(
     for _ in range(2):
         assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", RESUMED)]
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     assert await flaws(owner) == []
     assert await gaps(owner) == [("public.item", RESUMED)]
 
@@ -167,7 +167,7 @@ async def test_a_table_that_came_anew_with_its_triggers_and_that_migrate_comes_t
     owner: Connection,
 ) -> None:
     await restore(owner)
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
 
     assert await gaps(owner) == [("public.item", RESUMED)]
     assert await flaws(owner) == []
@@ -177,7 +177,7 @@ async def test_a_table_that_came_anew_with_its_triggers_and_that_migrate_comes_t
 async def test_what_is_known_of_tables_that_are_gone_goes_when_migrate_has_seen_that(owner: Connection) -> None:
     await owner.execute("DROP TABLE public.item, public.log_1")
     await flaws(owner)
-    await migrate(owner)
+    await migrate_tables(owner)
     await flaws(owner)
 
     watched = await owner.fetch("SELECT DISTINCT relation::regclass::text FROM forwarder.watched_trigger ORDER BY 1")
@@ -188,7 +188,7 @@ async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_tr
     owner: Connection,
 ) -> None:
     await owner.execute("CREATE TABLE public.log_3 (day integer, id integer, PRIMARY KEY (day, id))")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     await owner.execute("INSERT INTO public.log_3 VALUES (3, 1)")
     attach = "ALTER TABLE public.log ATTACH PARTITION public.log_3 FOR VALUES IN (3)"
     with pytest.raises(asyncpg.DuplicateObjectError, match="00_forwarder_capture"):
@@ -207,7 +207,7 @@ async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_tr
     await owner.execute("INSERT INTO public.log VALUES (3, 2)")
 
     assert await flaws(owner) == [("public.log_3", "truncate")]
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     assert await flaws(owner) == []
     assert set(await gaps(owner)) == {("public.log_3", INTERRUPTED), ("public.log_3", RESUMED)}
     assert await owner.fetchval("SELECT count(*) FROM forwarder.outbox WHERE op = 'I'") == 2
@@ -215,7 +215,7 @@ async def test_a_captured_table_is_attached_to_a_captured_one_without_its_own_tr
 
 async def test_a_table_that_migrate_finds_dropped_or_captures_no_longer_is_no_gap(owner: Connection) -> None:
     await owner.execute("DROP TABLE public.item")
-    await migrate(owner, "public.other", remove=True)
+    await migrate_tables(owner, "public.other", remove=True)
 
     assert await gaps(owner) == []
 
@@ -243,14 +243,14 @@ async def test_a_table_that_is_dropped_is_none_of_our_business(owner: Connection
 
 
 async def test_what_migrate_changes_is_no_gap(owner: Connection) -> None:
-    await migrate(owner, "public.*", before="none")
+    await migrate_tables(owner, "public.*", before="none")
     assert await flaws(owner) == []
     assert await gaps(owner) == []
 
 
 async def test_what_migrate_puts_right_before_anybody_has_looked_is_told_of(owner: Connection) -> None:
     await owner.execute("ALTER TABLE public.item DISABLE TRIGGER USER")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
 
     assert await gaps(owner) == [("public.item", INTERRUPTED), ("public.item", RESUMED)]
     assert await flaws(owner) == []
@@ -265,7 +265,7 @@ async def test_a_copy_of_the_database_begins_anew(owner: Connection) -> None:
 async def test_the_warnings_name_a_few_tables_and_count_the_rest(owner: Connection) -> None:
     for number in range(7):
         await owner.execute(f"CREATE TABLE public.t{number} (id integer PRIMARY KEY)")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     for number in range(7):
         await owner.execute(f"ALTER TABLE public.t{number} DISABLE TRIGGER USER")
 

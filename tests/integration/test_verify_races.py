@@ -96,6 +96,33 @@ async def test_nothing_that_is_only_on_its_way_is_told(
         stop.set()
 
 
+@pytest.mark.parametrize("options", ["", "&format=dms"])
+async def test_a_table_that_is_emptied_now_and_then_is_told_as_it_is(
+    database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served, options: str
+) -> None:
+    stop = anyio.Event()
+    url = f"{served.sink}{options}"
+
+    async def empty() -> None:
+        while not stop.is_set():
+            await accounts.execute("TRUNCATE public.accounts")
+            await accounts.execute(
+                "INSERT INTO public.accounts SELECT id, 0 FROM generate_series(1, 500) AS id ON CONFLICT DO NOTHING"
+            )
+            await anyio.sleep(0.2)
+
+    async with listening(database.url, url) as service, anyio.create_task_group() as tasks:
+        await leads(service)
+        tasks.start_soon(empty)
+        for seed in range(2):
+            tasks.start_soon(write, database, Random(seed), stop)
+        for _ in range(3):
+            tally, found = await verified(database, url)
+            kinds = [(one.kind, one.key["id"], one.columns) for one in found]
+            assert (kinds[:3], len(kinds), tally.untold, tally.unknown) == ([], 0, 0, 0)
+        stop.set()
+
+
 async def test_what_is_wrong_is_told_while_the_table_changes(
     database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served
 ) -> None:

@@ -28,6 +28,7 @@ from typing import NoReturn
 
 from forwarder.capture.function_definitions import definitions
 from forwarder.capture.migrations import shipped
+from tests.support.array_types import share_array_types
 from tests.support.sdk import read_beforehand, share_between_sessions
 
 _NUMBER_BYTES = 4
@@ -134,6 +135,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _import_commands()
     share_between_sessions()
+    share_array_types()
     read_beforehand()
     definitions({migration.version: migration.text for migration in shipped()})
     gc.freeze()

@@ -18,6 +18,7 @@ _OPERATIONS = {
     "deleted": "delete",
     "truncated": "truncate",
     "altered": "schema",
+    # `read` and `load` are called so there, too.
     "emitted": "event",
 }
 _DEBEZIUM = "io.debezium."

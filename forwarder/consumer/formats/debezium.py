@@ -82,6 +82,8 @@ def _row(members: Members) -> dict[str, Any]:
     ours = source.inner("forwarder")
     return {
         **rare_members(ours),
+        # Of rows that a load has read, many of which have one position.
+        "id": ours.text("id"),
         "schema": source.text("schema"),
         # Debezium names the partition, where there is one.
         "table": ours.text("table") or source.text("table"),
@@ -96,6 +98,6 @@ def _message(members: Members) -> dict[str, Any]:
     told = debezium_messages.told(members.inner("message"), members.inner("source").inner("forwarder"))
     # Of a change whose row is not in its record, the operation is one of Debezium's letters.
     op = OPERATIONS.get(told["op"], told["op"])
-    if op not in ("gap", "schema", "event", *OPERATIONS.values()):
+    if op not in ("gap", "schema", "load", "event", *OPERATIONS.values()):
         raise Unreadable("no debezium record: a message of forwarder that is not known here")
     return {**told, "op": op}

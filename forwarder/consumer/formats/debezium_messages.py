@@ -1,7 +1,8 @@
 """Reads Debezium's logical decoding messages, ``"op":"m"``, of which ours tell what is no change of a row. Pure.
 
-With the prefixes ``forwarder.gap``, ``forwarder.schema`` and ``forwarder.incomplete`` (a change whose row is not in its record) the content is a
-JSON object that tells of it. All others are events: ours have their key and type in ``source.forwarder``, and the payload as their content.
+With the prefixes ``forwarder.gap``, ``forwarder.schema``, ``forwarder.load`` and ``forwarder.incomplete`` (a change whose row is not in its record)
+the content is a JSON object that tells of it. All others are events: ours have their key and type in ``source.forwarder``, and the payload as their
+content.
 """
 
 from __future__ import annotations

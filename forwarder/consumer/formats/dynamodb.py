@@ -44,8 +44,10 @@ def change(document: Mapping[str, Any], *, raw: str, floats: bool = False) -> Ch
     members = Members(document, format="dynamodb")
     stream = members.inner("dynamodb")
     id, seq, ours = members.text("eventID"), stream.number("SequenceNumber"), members.inner("forwarder")
-    origin, own_seq = _origin_and_seq(id, seq)
-    schema, table = _names(members, ours, is_ours=origin is not None)
+    is_read = ours.row("load") is not None
+    # The id of a row that was read is a hash, so its record tells the seq beside it.
+    origin, own_seq = (None, ours.number("seq")) if is_read else _origin_and_seq(id, seq)
+    schema, table = _names(members, ours, is_ours=is_read or origin is not None)
     return Change(
         format="dynamodb",
         op=_operation(members, ours),
@@ -56,7 +58,7 @@ def change(document: Mapping[str, Any], *, raw: str, floats: bool = False) -> Ch
         after=_row(stream.row("NewImage"), floats=floats),
         id=id,
         origin=origin,
-        seq=seq or own_seq,
+        seq=own_seq if seq is None else seq,
         at=stream.time_since_1970("ApproximateCreationDateTime", units_a_second=_units(stream)),
         raw=raw,
         **rare_members(ours),
@@ -75,8 +77,10 @@ def _operation(members: Members, ours: Members) -> Operation:
     op = _OPERATIONS.get(members.text("eventName"))
     if op is None:
         raise Unreadable("no dynamodb record: 'eventName' is none of its")
-    # An event of the application's own has the name of an insert.
-    return "event" if ours.text("op") == "event" else op
+    # An event of the application's own has the name of an insert, and a row that a load has read.
+    if ours.text("op") == "event":
+        return "event"
+    return op if ours.row("load") is None else "read"
 
 
 def _origin_and_seq(id: str | None, number: int | None) -> tuple[str | None, int | None]:

@@ -12,6 +12,7 @@ from forwarder.consumer.unreadable import Unreadable
 
 _OPERATIONS = frozenset(get_args(Operation))
 _SEQ_DIGITS = 16
+_OF_LOAD = "/load/"
 
 
 def matches(document: Mapping[str, Any]) -> bool:
@@ -48,9 +49,10 @@ def change(document: Mapping[str, Any], *, raw: str, format: Format = "native") 
 
 
 def origin_of(id: str | None) -> str | None:
-    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq."""
-    origin, _, digits = (id or "").rpartition("/")
-    return origin if len(digits) == _SEQ_DIGITS else None
+    """``7312459/16384`` of ``7312459/16384/00000000000414f1``, whose last part is the seq, and of ``7312459/16384/load/7/9f86d081884c7d65``."""
+    origin, _, last = (id or "").rpartition("/")
+    origin, of_load, _ = origin.partition(_OF_LOAD)
+    return origin if of_load or len(last) == _SEQ_DIGITS else None
 
 
 def _operation(op: str | None) -> Operation:

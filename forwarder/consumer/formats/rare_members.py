@@ -21,6 +21,7 @@ def rare_members(members: Members) -> dict[str, Any]:
         "committed_at": members.time("committed_at"),
         "moved_from": members.row("moved_from"),
         "moved_to": members.row("moved_to"),
+        "load": members.row("load"),
         "fault": members.text("fault"),
         "omitted": members.names("omitted") or (),
         "stored_at": members.text("stored_at"),

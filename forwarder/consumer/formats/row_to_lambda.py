@@ -15,6 +15,7 @@ _OPERATIONS: dict[Any, Operation] = {
     "UPDATE": "update",
     "DELETE": "delete",
     "READ": "read",
+    "LOAD": "load",
     "TRUNCATE": "truncate",
     "GAP": "gap",
     "SCHEMA": "schema",

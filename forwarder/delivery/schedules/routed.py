@@ -210,6 +210,15 @@ class Routed:
         """Whether ``hold`` is in force: it ends when the stream is barred again, or memory is full."""
         return self._stream(name).standing is Standing.HELD
 
+    def is_open(self, name: str) -> bool:
+        """Whether changes that come for this stream go into it."""
+        return self._stream(name).standing is Standing.OPEN
+
+    @property
+    def strands(self) -> bool:
+        """Whether changes of parked streams are still to be given up by ``take_stranded``."""
+        return any(stream.held for stream in self._turn if stream.standing is Standing.PARKED)
+
     @property
     def revivable(self) -> Sequence[str]:
         """The streams that are not open, and not barred any more."""

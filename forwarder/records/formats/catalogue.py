@@ -73,4 +73,5 @@ def needs_columns(format: Format) -> bool:
 
 def leaves_out(format: Format) -> str | None:
     """The changes that the format has no record for; None: there are no such changes."""
-    return "TRUNCATE, gaps, changes of tables" if isinstance(format, DynamoDb) else None
+    left_out = "TRUNCATE, gaps, changes of tables, the beginning and end of loads"
+    return left_out if isinstance(format, DynamoDb) else None

@@ -57,7 +57,9 @@ def encoder(provenance: Provenance) -> Encoder:
                 second = event.at - microseconds
                 clock = clock_of(second)
             digits = f"{seq:016x}"
-            id = origins.id_of(event) if event.reading else f"{origin}/{digits}"
+            id = f"{origin}/{digits}"
+            if not event.txid:
+                digits, id = f"{event.told_seq:016x}", origins.id_of(event)
             of_key = f'.{key}","subject":"{key}"' if key and key.isalnum() else _of_key(key)
             line = (
                 f'{{"specversion":"1.0","type":"{_TYPES[event.op]}",{of_table},"id":"{id}","time":"{clock}.{microseconds:06d}Z",'

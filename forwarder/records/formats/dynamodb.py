@@ -68,6 +68,9 @@ def encoder(provenance: Provenance, options: DynamoDb) -> Encoder:
             more = names if event.op != b"E" else names + _OF_EVENTS
             if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at:
                 more += rare_members(event)
+            if event.op == b"R":
+                # Its id has no place for this.
+                more += f',"seq":{event.told_seq}'
             if more:
                 record = _with_more(record, more)
             encoded.append(record.encode())
@@ -109,7 +112,7 @@ def _as_streams(provenance: Provenance, options: DynamoDb) -> _Write:
         time = (event.at + _SINCE_1970) // _SECOND
         return (
             f'{{"eventID":"{id_of(event).replace("-", "")}","eventName":"{name}",{constant}"ApproximateCreationDateTime":{time},'
-            f'{images},"SequenceNumber":"{event.seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
+            f'{images},"SequenceNumber":"{event.told_seq:021d}","SizeBytes":{size},"StreamViewType":"{options.view}"}},'
             f'"eventSourceARN":"arn:aws:dynamodb:{region}::table/{table[1:-1]}/stream/forwarder"}}'
         )
 

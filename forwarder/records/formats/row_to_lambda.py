@@ -30,7 +30,7 @@ def encoder(provenance: Provenance, options: Lambda) -> Encoder:
         for event in events:
             named = _named(event.table, event.partition) if options.table or event.op in TABLE_WIDE else ""
             if options.id:
-                named = f'{named},"id":"{id_of(event)}","seq":{event.seq}'
+                named = f'{named},"id":"{id_of(event)}","seq":{event.told_seq}'
             if event.fault or event.omitted or event.moved or event.context or event.extra or event.committed_at:
                 named += _rarely(event)
             line = f'{{"type":{_change(event)}{named}}}'

@@ -1,6 +1,7 @@
 -- What has to be known of a table or partition to read its rows; no row if it is gone, or has not our trigger with the id: it was detached.
---   * `paging`: the columns of the index by which it is read, a JSON array in their order; null if there is no such index. In what `type` names a
---     value is compared, with the operators of the index.
+--   * `condition`: what a row has to meet to be captured, in SQL.
+--   * `key_paging`: the columns of an index by which it is read in the order of its key, a JSON array of what forwarder.index_columns() says; null: there is
+--     no such index. `order_paging`: the first column of one by which it is read in the order of another column.
 --   $1 its oid, $2 forwarder.captured_table.id, $3 names of the key's columns, $4 the name of the column to read by, or null: then by the key alone
 SELECT
     format('%I.%I', namespace.nspname, class.relname) AS quoted,
@@ -8,6 +9,7 @@ SELECT
     forwarder.relation_stamp(class.oid) AS stamp,
     has_schema_privilege(class.relnamespace, 'USAGE') AND has_table_privilege(class.oid, 'SELECT') AS may_select,
     row_security_active(class.oid) AS hides_rows,
+    (SELECT captured.options ->> 'where' FROM forwarder.captured_table AS captured WHERE captured.id = $2) AS condition,
     ARRAY(
         SELECT attribute.attname::text
         FROM pg_catalog.pg_attribute AS attribute

@@ -1,36 +1,6 @@
--- The newest load of each table for each sink, in the order in which they were asked for, each as a JSON object: forwarder.store.loads.Load says what is
--- in it. A load that has not ended is the newest one of its table.
+-- The number of the newest load of each table for each sink. A load that has not ended is the newest one of its table.
 --   $1 the sinks (null: all), $2 the ids of the tables (null: all)
-SELECT json_build_object(
-    'number', load.number,
-    'sink', load.sink,
-    'table_id', load.table_id,
-    'schema', captured.schema_name,
-    'name', captured.table_name,
-    'part', load.part::text,
-    'state', load.state,
-    'begun', CASE
-        WHEN load.begun IS NOT NULL
-        THEN json_build_array(
-            pg_snapshot_xmin(load.begun)::text::bigint,
-            pg_snapshot_xmax(load.begun)::text::bigint,
-            ARRAY(SELECT running::text::bigint FROM pg_snapshot_xip(load.begun) AS running ORDER BY 1))
-    END,
-    'place', load.place::text,
-    'rows', load.rows,
-    'bytes', load.bytes,
-    'estimated_rows', load.estimated_rows,
-    'error', load.error,
-    'requested_at', load.requested_at,
-    'started_at', load.started_at,
-    'updated_at', load.updated_at,
-    'finished_at', load.finished_at
-)::text
-FROM (
-    SELECT DISTINCT ON (sink, table_id) *
-    FROM forwarder.load
-    WHERE ($1::text[] IS NULL OR sink = ANY ($1)) AND ($2::integer[] IS NULL OR table_id = ANY ($2))
-    ORDER BY sink, table_id, number DESC
-) AS load
-JOIN forwarder.captured_table AS captured ON captured.id = load.table_id
-ORDER BY load.number
+SELECT max(number) AS number
+FROM forwarder.load
+WHERE ($1::text[] IS NULL OR sink = ANY ($1)) AND ($2::integer[] IS NULL OR table_id = ANY ($2))
+GROUP BY sink, table_id

@@ -1,5 +1,5 @@
--- Has the unfinished loads of some tables begin anew: what they stood on means nothing here. Returns their numbers.
---   $1 the sink, $2 the ids of the tables
+-- Has unfinished loads begin anew: what they stood on means nothing here.
+--   $1 their numbers
 UPDATE forwarder.load
 SET
     state = CASE state WHEN 'running' THEN 'waiting' ELSE state END,
@@ -10,5 +10,4 @@ SET
     estimated_rows = NULL,
     started_at = NULL,
     updated_at = now()
-WHERE sink = $1 AND table_id = ANY ($2) AND finished_at IS NULL
-RETURNING number
+WHERE number = ANY ($1::bigint[]) AND finished_at IS NULL

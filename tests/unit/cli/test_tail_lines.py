@@ -73,6 +73,27 @@ def test_a_line_tells_what_became_of_the_row(members: dict[str, Any], expected: 
     assert details(**members) == expected
 
 
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        ({"number": 7, "state": "began"}, "load      public.orders  seq 7  load 7 began"),
+        (
+            {"number": 7, "state": "finished", "rows": 2500},
+            "load      public.orders  seq 7  load 7 finished, 2,500 rows",
+        ),
+    ],
+)
+def test_the_beginning_and_the_end_of_a_load_are_told_with_the_number_of_rows(
+    load: dict[str, Any], expected: str
+) -> None:
+    assert shown(op="load", key=None, at=None, tx_index=None, load=load) == expected
+
+
+def test_a_row_that_is_loaded_is_shown_whole_with_the_number_of_the_load() -> None:
+    told = shown(op="read", at=None, tx_index=None, after={"id": 42, "a": 1}, load={"number": 7})
+    assert told == "read      public.orders  id=42  seq 7  load 7  a=1"
+
+
 def test_no_value_or_name_moves_the_cursor() -> None:
     harm = "\x1b[2J\x9b2J\r\n\u202e\u2028\ud800"
     text = line(change(table=harm, key={harm: harm}, after={harm: harm}), OF_A_FILE).plain

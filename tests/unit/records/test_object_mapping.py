@@ -16,6 +16,7 @@ from forwarder.records.object_mapping import chooser, shaped
 from forwarder.records.partition_key import Chooser
 from forwarder.records.renames import Renames
 from tests.mapped import mappings_of, object_mapping, selection, transformation
+from tests.support.loads import beginning, row
 
 ROW = {
     "FirstName": '"Randy"',
@@ -124,6 +125,11 @@ def test_the_partition_key_is_what_the_mapping_of_the_table_says(parameters: dic
         transformation("rename", "public", "schema", value="crm"),
     )
     assert choose([event("items"), event("orders"), event("items")]) == ["otherwise", key, "otherwise"]
+
+
+def test_a_row_that_is_loaded_is_of_no_transaction_and_goes_by_its_primary_key() -> None:
+    choose = chosen(object_mapping("public.orders", parameters={"partition_key_type": "transaction-id"}))
+    assert choose([row(), beginning()]) == ["public.orders.42", "public.orders"]
 
 
 def test_an_attribute_is_named_as_in_the_database_whatever_it_is_called_in_records() -> None:

@@ -14,6 +14,8 @@ from forwarder.config import partition_key
 from forwarder.events import CapturedTable, Event, Stored
 from forwarder.outbox.keys import member_reader
 from forwarder.records.partition_key import MAX_CHARACTERS, Chooser, chooser, shortened
+from tests.support.loads import LOG as LOADED_LOG
+from tests.support.loads import beginning, end, row
 
 Row = dict[str, Any]
 
@@ -254,6 +256,43 @@ def test_two_tables_do_not_share_a_lane_by_their_keys() -> None:
     first, second = choosing()([event("1"), event("1", table=table_of("invoices", "id"))])
 
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("primary-key", "public.orders.42"),
+        ("table", "public.orders"),
+        ("constant:all", "all"),
+        ("column:status", "public.orders.new"),
+        ("template:{table}/{op}/{key.id}/{after.status}", "orders/read/42/new"),
+        # It is of no transaction, and goes by its own key.
+        ("transaction", "public.orders.42"),
+        ("template:{txid}", "public.orders.42"),
+    ],
+)
+def test_a_row_that_is_loaded_has_the_key_of_the_changes_of_its_row(kind: str, key: str) -> None:
+    assert key_of(kind, row()) == key
+
+
+@pytest.mark.parametrize("kind", ["primary-key", "table", "column:status", "template:{after.status}", "transaction"])
+def test_the_beginning_and_the_end_of_a_load_go_by_the_name_of_the_table(kind: str) -> None:
+    assert choosing(kind)([beginning(), end()]) == ["public.orders", "public.orders"]
+
+
+def test_rows_that_are_loaded_have_random_keys_each_its_own_and_again_the_same() -> None:
+    events = [row(number) for number in range(100)]
+    keys = choosing("random")(events)
+    assert len(set(keys)) == 100
+    assert keys == choosing("random")([row(number, seq=9) for number in range(100)])
+    assert {len(key) for key in keys} == {16}
+
+
+def test_a_row_of_a_table_without_a_key_that_is_loaded_has_the_key_of_its_deletion() -> None:
+    read = row(of=LOADED_LOG)
+    delete = replace(read, op=b"D", txid=9, before=read.after, after=None, reading=None)
+    for options in ({}, {"keyless": "row-hash"}):
+        assert key_of("primary-key", read, **options) == key_of("primary-key", delete, **options)
 
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=300)

@@ -17,6 +17,7 @@ from forwarder.records.formats.native import encoder
 from forwarder.records.origins import Origin, Origins
 from forwarder.records.renames import Renames
 from tests.mapped import mappings_of, object_mapping, selection, transformation
+from tests.support.loads import row
 
 ORDERS = CapturedTable(
     id=1, relation=16400, schema="public", name="orders", key_columns=(("id", "no"),), before_image="full"
@@ -58,6 +59,17 @@ def test_a_record_has_the_names_of_the_mappings_and_the_values_as_they_were() ->
         '"before":{"ID":42,"PRICE":1.10,"DOC":{"id": 1,"price":"\\ud83d"}},'
         '"after":{"ID":42,"PRICE":12345678901234567890.10,"DOC":{"id": 1,"price":"\\ud83d"}}}'
     )
+
+
+def test_a_row_that_is_loaded_has_the_names_of_the_mappings_and_stays_one_of_its_load() -> None:
+    event = renamed(row(extra='"withheld":["note"]'), *RENAME_ALL)
+    assert (event.table.qualified_name, event.key, event.after) == (
+        "crm_public.Sales",
+        '{"ID":42}',
+        '{"ID":42,"STATUS":"new"}',
+    )
+    assert json.loads(f"{{{event.extra}}}") == {"withheld": ["NOTE"], "load": {"number": 7}}
+    assert event.reading == row().reading
 
 
 def test_the_event_itself_keeps_the_names_of_the_database() -> None:
@@ -140,6 +152,7 @@ def test_the_old_values_of_an_update_stand_beside_the_new_ones(defined: dict[str
     assert json.loads(found.after or "") == {"id": 42, "price": 2, **added}
     inserted = replace(event, op=b"I", before=None)
     assert renamed(inserted, before_image(**defined)).after == inserted.after
+    assert renamed(row(), before_image(**defined)).after == row().after
 
 
 @pytest.mark.parametrize("defined", [{}, {"column-prefix": "", "column-suffix": "_old"}])

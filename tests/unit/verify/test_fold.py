@@ -45,6 +45,12 @@ def stored(document: object, *, arrived: int = 0) -> StoredRecord:
     return StoredRecord(data=json.dumps(document).encode(), arrived_at=NOON + timedelta(milliseconds=arrived))
 
 
+def dms(operation: str, *, arrived: int = 0, seq: int | None = None, **data: Any) -> StoredRecord:
+    about = {"record-type": "data", "operation": operation, "schema-name": "public", "table-name": "orders"}
+    position = {} if seq is None else {"stream-position": f"00000000/{seq:08X}.1.00000000/{seq:08X}"}
+    return stored({"data": data, "metadata": {**about, **position}}, arrived=arrived)
+
+
 def row(states: RowStates, id: int = 1) -> State | None:
     return states.get([f"[{id}]"]).get(f"[{id}]")
 
@@ -95,11 +101,7 @@ def test_a_truncate_of_a_partition_takes_its_rows_alone(states: RowStates) -> No
 
 
 def test_without_a_seq_the_record_that_comes_last_counts(states: RowStates) -> None:
-    def dms(operation: str, *, arrived: int, **data: Any) -> StoredRecord:
-        about = {"record-type": "data", "operation": operation, "schema-name": "public", "table-name": "orders"}
-        return stored({"data": data, "metadata": about}, arrived=arrived)
-
-    fold = fold_of(states, format="dms")
+    fold = fold_of(states, format="dms", has_seq=False)
     fold.take(
         [dms("insert", id=1, n=1, arrived=5), dms("update", id=1, n=2, arrived=5), dms("insert", id=2, arrived=5)]
     )
@@ -108,6 +110,24 @@ def test_without_a_seq_the_record_that_comes_last_counts(states: RowStates) -> N
     found = row(states, 2)
     assert found is not None
     assert found.kind == "deleted"
+
+
+def test_a_row_that_was_loaded_without_a_seq_is_later_than_what_was_told_before(states: RowStates) -> None:
+    fold = fold_of(states, format="dms")
+    fold.take([dms("update", seq=5, id=1, n=1), dms("load", id=1, n=2), dms("update", seq=4, id=1, n=0)])
+    assert has(states, 1, n=2)
+    fold.take([dms("update", seq=6, id=1, n=3), dms("load", id=2, n=1), dms("update", seq=1, id=2, n=2)])
+    assert has(states, 1, n=3)
+    assert has(states, 2, n=2)
+
+
+def test_a_row_that_is_loaded_after_a_truncate_stays(states: RowStates) -> None:
+    about = {"record-type": "control", "operation": "truncate-table", "schema-name": "public", "table-name": "orders"}
+    truncate = {"metadata": {**about, "stream-position": "00000000/00000009.1.00000000/00000009"}}
+    fold = fold_of(states, format="dms")
+    fold.take([stored(truncate, arrived=5), dms("load", id=1, n=1, arrived=6), dms("load", id=2, n=1, arrived=4)])
+    assert has(states, 1, n=1)
+    assert row(states, 2) is None
 
 
 def test_an_update_of_some_columns_leaves_the_others(states: RowStates) -> None:
@@ -156,3 +176,21 @@ def test_each_state_of_a_watched_row_is_noted(states: RowStates) -> None:
     fold.take([record(7, "truncate", id=None)])
     assert [state and state.version for state in fold.watch.passed("[1]")] == [1, 3, 4, 7]
     assert [state and state.kind for state in fold.watch.passed("[2]")] == [None, "row", "deleted"]
+
+
+def test_shards_may_tell_of_a_truncate_and_of_rows_in_any_order(states: RowStates) -> None:
+    fold = fold_of(states)
+    fold.take([record(1), record(1, id=2)])
+    fold.watch.begin(["[1]", "[2]"], states.get(["[1]", "[2]"]))
+    # One shard is ahead of the truncate, another one behind it.
+    fold.take([record(5), record(3, "truncate", id=None), record(2, "update", id=2)])
+    assert [state and (state.version, state.kind) for state in fold.watch.passed("[1]")] == [
+        (1, "row"),
+        (3, "deleted"),
+        (5, "row"),
+    ]
+    assert [state and (state.version, state.kind) for state in fold.watch.passed("[2]")] == [
+        (1, "row"),
+        (2, "row"),
+        (3, "deleted"),
+    ]

@@ -30,7 +30,7 @@ _MOST_TABLES = 4096
 
 def encoder(provenance: Provenance, options: Debezium) -> Encoder:
     """A function from events to the bytes of their records, one each; none for what is skipped."""
-    sources = Sources(provenance, options)
+    sources, origins = Sources(provenance, options), provenance.origins
     messages = Messages(sources, options)
     is_exact, has_transactions = options.exact, options.provide_transaction_metadata
 
@@ -54,7 +54,7 @@ def encoder(provenance: Provenance, options: Debezium) -> Encoder:
             event, schema=table.schema, table=sources.table_of(event) if event.partition else table.name
         )
         if not is_exact and _has_more(event):
-            source.forwarder = _ours(event, rows)
+            source.forwarder = _ours(event, rows, id=origins.id_of(event) if event.op == b"R" else None)
         old, new = rows.convert(before, after)
         return line(
             Change(
@@ -87,8 +87,8 @@ def _has_more(event: Event) -> object:
     return event.moved or event.partition or event.omitted or event.context or event.extra or event.fault
 
 
-def _ours(event: Event, rows: Rows) -> Raw:
-    """The member ``forwarder`` of ``source``, which has that."""
+def _ours(event: Event, rows: Rows, *, id: str | None) -> Raw:
+    """The member ``forwarder`` of ``source``, which has that. ``id``: of a row that a load has read, since many have one position."""
     told = []
     if event.partition:
         told.append(f'"table":{_json(event.table.name)},"partition":{_json(event.partition)}')
@@ -99,8 +99,8 @@ def _ours(event: Event, rows: Rows) -> Raw:
         told.append(f'"context":{event.context}')
     if event.extra:
         told.append(event.extra)
-    missing = ("fault", event.fault), ("omitted", event.omitted), ("stored_at", event.stored_at)
-    told += [f'"{name}":{_json(fact)}' for name, fact in missing if fact]
+    rest = ("id", id), ("fault", event.fault), ("omitted", event.omitted), ("stored_at", event.stored_at)
+    told += [f'"{name}":{_json(fact)}' for name, fact in rest if fact]
     return Raw(f"{{{','.join(told)}}}")
 
 

@@ -72,7 +72,7 @@ def _facts(event: Event) -> str:
     told = {name: msgspec.json.encode(fact).decode() for name, fact in facts.items() if fact}
     if event.op == b"S":
         told |= {"before": event.before or "null", "after": event.after or "null"}
-    if event.op == b"L" and event.extra:
+    if event.op in (b"L", b"R") and event.extra:
         told |= members(f"{{{event.extra}}}")
     if event.key:
         told["key"] = event.key

@@ -24,19 +24,21 @@ class Sources:
 
         Its time is that of the commit, or if nobody knows that, of the capture: mostly the same for each re-send.
         """
+        seq = event.told_seq
         microseconds = (event.committed_at or event.at) + _EPOCH
         return Source(
             name=self._name,
             ts_ms=microseconds // 1000,
-            snapshot="true" if event.op == b"R" else "false",
+            # As of Debezium's incremental snapshots: rows come between changes.
+            snapshot="incremental" if event.op == b"R" else "false",
             db=self._database,
-            sequence=f'[null,"{event.seq}"]',
+            sequence=f'[null,"{seq}"]',
             ts_us=microseconds,
             ts_ns=microseconds * 1000,
             schema=schema,
             table=table,
             tx_id=event.txid or None,
-            lsn=event.seq,
+            lsn=seq,
         )
 
     def table_of(self, event: Event) -> str:

@@ -51,8 +51,10 @@ class TableCounts:
         return numbered, TableCounts(whole_tables=self.whole_tables, open=latest)
 
 
-def transaction_of(event: Event) -> Transaction:
-    """The member: ``{"id":"1140:267505","total_order":2,"data_collection_order":1}``. What nobody knows is null."""
+def transaction_of(event: Event) -> Transaction | None:
+    """The member: ``{"id":"1140:267505","total_order":2,"data_collection_order":1}``. What nobody knows is null; None of what a load has read."""
+    if not event.txid:
+        return None
     # The first change of a transaction is the first one of its table, so that is known of an event that nobody has numbered: a dead letter.
     order = 1 if event.index == 1 else event.table_index
     return Transaction(f"{event.txid}:{event.seq}", event.index or None, order)

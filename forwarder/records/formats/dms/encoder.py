@@ -197,6 +197,10 @@ class _Records:
         """The members before ``partition-key-value``."""
         is_data = operation in _OPERATIONS.values()
         key_type = self._key_type(table, is_of_row=is_data or operation == _ROW_OMITTED, goes_by_table=goes_by_table)
+        if operation == _OPERATIONS[b"R"] and key_type == "transaction-id":
+            # A row that is loaded is of no transaction: its own key is its partition key.
+            is_keyless = not table.key_columns and self._key_rule.keyless == "table"
+            key_type = "schema-table" if is_keyless else "primary-key"
         record_type = "data" if is_data else "control"
         return f'"record-type":"{record_type}","operation":"{operation}","partition-key-type":"{key_type}"'
 

@@ -61,7 +61,7 @@ def test_a_record_is_one_line_with_the_fields_of_debezium_in_its_order() -> None
 
 @pytest.mark.parametrize(
     ("op", "before", "after", "name", "snapshot"),
-    [(b"I", None, "{}", "c", "false"), (b"R", None, "{}", "r", "true"), (b"D", "{}", None, "d", "false")],
+    [(b"I", None, "{}", "c", "false"), (b"R", None, "{}", "r", "incremental"), (b"D", "{}", None, "d", "false")],
 )
 def test_inserts_loaded_rows_and_deletes_have_one_image(
     op: bytes, before: str | None, after: str | None, name: str, snapshot: str

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from forwarder.config.partition_key import KeyKind, KeyRule
 from forwarder.config.table_mappings.object_mapping import ObjectMapping
+from tests.support.loads import LOG, row
 from tests.unit.records.formats.dms.changes import DELETE, FOO, INSERT, change, line, record, table
 
 BEFORE: dict[str, Any] = {"EnableBeforeImage": True}
@@ -42,6 +43,13 @@ def test_each_operation_on_a_row_has_the_word_of_dms(changes: dict[str, Any], op
     metadata = record(change(**changes))["metadata"]
     assert (metadata["record-type"], metadata["operation"]) == ("data", operation)
     assert ("transaction-id" in metadata) is (operation != "load")
+
+
+def test_a_row_that_is_loaded_goes_by_its_own_key_where_changes_go_by_their_transaction() -> None:
+    metadata = record(row(), key_kind="transaction", IncludePartitionValue=True)["metadata"]
+    assert (metadata["partition-key-type"], metadata["partition-key-value"]) == ("primary-key", "public.orders.42")
+    of_table = record(row(of=LOG), key_kind="transaction", IncludePartitionValue=True)["metadata"]
+    assert of_table["partition-key-type"] == "schema-table"
 
 
 def test_a_place_in_the_transaction_that_nobody_knows_is_left_out() -> None:
@@ -242,6 +250,11 @@ def test_no_excluded_column_is_in_the_key_of_a_row_that_is_not_in_its_record() -
     moved = change(**lost | {"op": b"I", "moved": '{"id":41,"tenant":7777776}'})
     for options in ({}, {"exact": True}, {"EnableBeforeImage": True}):
         assert "777777" not in json.dumps(record(moved, mapping=mapping, **options))
+
+
+def test_an_object_mapping_shapes_rows_that_are_loaded_as_others() -> None:
+    mapping = ObjectMapping(rule_id="1", shape="document").excluding(frozenset(("status",)))
+    assert record(row(), mapping=mapping)["data"] == {"_doc": {"id": 42}}
 
 
 def test_a_row_that_was_stored_elsewhere_is_named() -> None:
