@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.text import Text
 
+from forwarder.cli.interruptible import interruptible
 from forwarder.cli.tail_lines import line
 from forwarder.cli.tail_seen import Seen
 from forwarder.cli.tail_selection import Selection
@@ -74,7 +75,7 @@ class Output:
             return
         try:
             self._write(text for record in records for text in self._lines(record))
-        except BrokenPipeError:
+        except (BrokenPipeError, KeyboardInterrupt):
             self.is_broken = True
         except OSError as error:
             raise Refused(f"cannot write to standard output: {error.strerror}") from error
@@ -136,8 +137,9 @@ class Output:
     def _flush(self, lines: Sequence[bytes]) -> None:
         # Python has none if it was closed at the start.
         if lines and sys.stdout:
-            sys.stdout.buffer.write(b"".join(lines))
-            sys.stdout.buffer.flush()
+            with interruptible():
+                sys.stdout.buffer.write(b"".join(lines))
+                sys.stdout.buffer.flush()
 
     def _encoded(self, shown: str | Text) -> bytes:
         if isinstance(shown, str):
