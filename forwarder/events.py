@@ -51,6 +51,8 @@ class CapturedTable(msgspec.Struct, frozen=True, eq=False, kw_only=True, dict=Tr
     migrated_as: tuple[str, str] | None = None
     # Whether it is there and has our trigger. The outbox may hold changes of one that is not.
     is_live: bool = True
+    # Whether the new row of an update has old values beside its own, by a mapping of DMS.
+    has_old_values: bool = False
 
     @cached_property
     def qualified_name(self) -> str:

@@ -67,7 +67,8 @@ def _timestamp(record: logging.LogRecord) -> str:
 
 def _readable(value: object) -> str:
     text = str(value)
-    return json.dumps(text) if not text or any(character in text for character in ' "=\n') else text
+    is_plain = text and text.isprintable() and not any(character in text for character in ' "=')
+    return text if is_plain else json.dumps(text)
 
 
 class Throttled:

@@ -94,6 +94,12 @@ def _treatment(names: Iterable[str], rules: ColumnRules) -> Treatment:
     return {} if rules.include is None else _DROPPED
 
 
+def is_sent_as_it_is(table: Table, attnum: int, rules: ColumnRules) -> bool:
+    """Whether a column comes to the outbox with its value, neither left out nor covered."""
+    treatment = _treatment((table.columns[attnum],), rules)
+    return not treatment or (treatment == _DROPPED and attnum in table.key)
+
+
 def _of_key(table: Table, name: str, treatment: Treatment, rules: ColumnRules, *, place: int) -> Treatment:
     if treatment == _DROPPED and name not in rules.exclude:
         # Not among those that are included: the key always is.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.fit import fit
+from forwarder.capture.generated_warnings import generated_warnings
 from forwarder.capture.image_warnings import image_warnings
 from forwarder.capture.key_warnings import key_warnings
 from forwarder.capture.mapping_rule import mapped, mappings_of
@@ -74,6 +75,7 @@ async def decide(
         misfits=(*(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle), *left.values()),
         shortcomings=(
             *key_warnings(table for table in tables if table.relation in desired),
+            *generated_warnings((table, desired[table.relation]) for table in tables if table.relation in desired),
             *image_warnings(table for table in tables if table.relation in desired),
         ),
         unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),

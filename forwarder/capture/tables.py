@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -91,6 +91,8 @@ class Table:
     triggers: tuple[Trigger, ...]
     # Generated columns that are not stored: a trigger sees null in them.
     virtual_columns: tuple[str, ...] = ()
+    # By the attribute number of each stored generated column, those of the columns that it is made of.
+    generated_from: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     # Of the types of its columns, and of the types that these consist of.
     strange_casts: tuple[StrangeCast, ...] = ()
     # Neither partitioned nor a partition, and no table inherits from another.

@@ -23,6 +23,7 @@ import typer
 
 from forwarder import __version__
 from forwarder.cli.command import Command
+from forwarder.cli.terminal_text import safe
 from forwarder.errors import ForwarderError
 
 # What a shell says of a command that Ctrl-C has ended, and typer as well.
@@ -179,5 +180,5 @@ def _occupy_standard_descriptors() -> None:
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"forwarder: {' '.join(message.split())}\n")
+    sys.stderr.write(f"forwarder: {safe(' '.join(message.split()))}\n")
     sys.exit(exit_code)

@@ -1,5 +1,6 @@
 """``forwarder dead-letters``: lists, shows, retries and discards changes that could not be delivered."""
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,7 @@ from forwarder.cli.letter_filters import (
 )
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.cli.shown_letters import ShownLetters
+from forwarder.cli.terminal_text import safe
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
 from forwarder.records.operations import OPERATIONS
@@ -175,7 +177,8 @@ async def _list(connection: Connection, filters: Filters, *, as_json: bool) -> N
             typer.echo(msgspec.json.encode(letter).decode())
         return
     if letters:
-        Console().print(_table(letters))
+        # A name in brackets is no markup.
+        Console(markup=False).print(_table(letters))
     typer.echo(f"dead letters: {len(letters)}")
 
 
@@ -184,7 +187,9 @@ async def _show(letters: ShownLetters, connection: Connection, filters: Filters)
     async for page in filters.find(connection):
         count += len(page)
         for letter in page:
-            typer.echo(await letters.text(connection, letter))
+            text = await letters.text(connection, letter)
+            # Line breaks of JSON stand between tokens, where a space means the same.
+            typer.echo(safe(text.replace("\n", " ")) if sys.stdout and sys.stdout.isatty() else text)
     _refuse_none(filters, count)
 
 
@@ -214,9 +219,9 @@ def _table(letters: Sequence[Letter]) -> Table:
         table.add_row(
             str(letter.seq),
             letter.sink,
-            f"{letter.schema}.{letter.name}",
+            safe(f"{letter.schema}.{letter.name}"),
             OPERATIONS[letter.op.encode()],
-            letter.code,
+            safe(letter.code),
             f"{letter.record_bytes:,}",
             str(letter.attempts),
             letter.set_aside_at.strftime("%Y-%m-%d %H:%M:%S"),

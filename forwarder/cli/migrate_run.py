@@ -14,6 +14,7 @@ from forwarder.capture.plan import Difference
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.trigger_plan import Change, Keep
 from forwarder.cli import migrate_lines
+from forwarder.cli.terminal_text import safe
 from forwarder.config.settings import DatabaseSettings
 from forwarder.config.wake import waking
 from forwarder.database.conflicts import past_conflicts
@@ -50,7 +51,7 @@ async def carry_out(
         if mode == "sql":
             typer.echo(_guarded(found, discard=discard).script())
             for table in found.unnamed:
-                typer.echo(f"forwarder: {migrate_lines.unnamed(table)}", err=True)
+                _say(f"forwarder: {migrate_lines.unnamed(table)}", err=True)
         else:
             _show(found)
         _tell_unfit(found)
@@ -61,40 +62,45 @@ async def carry_out(
         return found.unnamed
 
 
+def _say(line: str, *, err: bool = False) -> None:
+    """Print a line. Whoever may create a table may have given it any name, with line breaks and escape sequences in it."""
+    typer.echo(safe(line), err=err)
+
+
 async def _tell_waking(connection: Connection, database: DatabaseSettings) -> None:
     found = waking(
         database.wake,
         poll_interval_seconds=database.poll_interval_seconds,
         max_prepared_transactions=await max_prepared_transactions(connection),
     )
-    typer.echo(f"wake: {found}")
+    _say(f"wake: {found}")
     if found.warning:
-        typer.echo(f"forwarder: warning: {found.warning}", err=True)
+        _say(f"forwarder: warning: {found.warning}", err=True)
 
 
 def _told(found: Difference) -> Difference:
     """The same difference, after its warnings were printed. They change neither what is done nor the exit status."""
     for warning in found.warnings:
-        typer.echo(f"forwarder: warning: {warning}", err=True)
+        _say(f"forwarder: warning: {warning}", err=True)
     return found
 
 
 def _show(found: Difference) -> None:
     """Print a line for each thing that would be done."""
     for mending in found.mending:
-        typer.echo(migrate_lines.line(mending, would=True))
+        _say(migrate_lines.line(mending, would=True))
     for migration in found.pending:
-        typer.echo(f"{migration}: would be applied")
+        _say(f"{migration}: would be applied")
     _tell_standing(found)
     for change in found.changes:
-        typer.echo(migrate_lines.line(change, would=True))
+        _say(migrate_lines.line(change, would=True))
     for option in migrate_lines.options(found):
-        typer.echo(option)
+        _say(option)
     if found.drops_schema:
-        typer.echo(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
+        _say(f"schema forwarder: would be dropped, with {found.undelivered} undelivered changes")
     for role in found.roles:
-        typer.echo(migrate_lines.farewell(role, would=True))
-    typer.echo(migrate_lines.summary(found, would=True))
+        _say(migrate_lines.farewell(role, would=True))
+    _say(migrate_lines.summary(found, would=True))
 
 
 async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
@@ -103,7 +109,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
     installation = Installation(connection, _report)
     await installation.carry_out(found.mending)
     if found.pending:
-        await migrations.apply(connection, report=lambda migration: typer.echo(f"{migration}: applied"))
+        await migrations.apply(connection, report=lambda migration: _say(f"{migration}: applied"))
     _tell_standing(found)
     await installation.carry_out(found.changes)
     await keep_columns(connection)
@@ -117,7 +123,7 @@ async def _make(connection: Connection, found: Difference, *, discard: bool) -> 
         await _drop_schema(connection, discard=discard)
     for role in found.roles:
         await _drop_role(connection, role)
-    typer.echo(migrate_lines.summary(found))
+    _say(migrate_lines.summary(found))
 
 
 async def _drop_schema(connection: Connection, *, discard: bool) -> None:
@@ -129,14 +135,14 @@ async def _drop_schema(connection: Connection, *, discard: bool) -> None:
             await connection.execute(plan.DROP_SCHEMA)
 
     await past_conflicts(drop)
-    typer.echo("schema forwarder: dropped")
+    _say("schema forwarder: dropped")
 
 
 async def _drop_role(connection: Connection, role: CaptureRole) -> None:
     if role.can_go:
         with database_errors(f"cannot drop role {role.name}"):
             await connection.execute(role.drop)
-    typer.echo(migrate_lines.farewell(role))
+    _say(migrate_lines.farewell(role))
 
 
 def _guarded(found: Difference, *, discard: bool) -> Difference:
@@ -153,18 +159,18 @@ def _tell_standing(found: Difference) -> None:
     """Print a line for each table that is left as it is, and for each whose capture --remove would end."""
     for decision in found.decisions:
         if isinstance(decision, Keep) and decision.table not in found.unnamed:
-            typer.echo(f"{decision.table}: unchanged")
+            _say(f"{decision.table}: unchanged")
     for table in found.unnamed:
-        typer.echo(migrate_lines.unnamed(table))
+        _say(migrate_lines.unnamed(table))
 
 
 def _tell_unfit(found: Difference) -> None:
     for table, problem in found.unfit.items():
-        typer.echo(f"forwarder: {table}: {problem}", err=True)
+        _say(f"forwarder: {table}: {problem}", err=True)
 
 
 def _report(change: Change, *, problem: str | None = None) -> None:
     if problem is None:
-        typer.echo(migrate_lines.line(change))
+        _say(migrate_lines.line(change))
     else:
-        typer.echo(f"forwarder: {change.table}: {problem}", err=True)
+        _say(f"forwarder: {change.table}: {problem}", err=True)

@@ -38,7 +38,8 @@ class ShownLetters:
         """
         text = await store.read(connection, letter)
         mapping = self._mappings and self._mappings.object_mapping(letter.schema, letter.name)
-        if not mapping or not mapping.exclude or letter.sink in self._unconcerned or letter.op not in "IUD":
+        is_of_row = letter.op in "IUDRE" and (letter.schema, letter.name) != ("forwarder", "event")
+        if not mapping or not mapping.exclude or letter.sink in self._unconcerned or not is_of_row:
             return text
         excluded = names_of_excluded(await store.columns(connection, letter), mapping.exclude)
         found = members(text)

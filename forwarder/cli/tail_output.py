@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.text import Text
 
+from forwarder.cli.interruptible import interruptible
 from forwarder.cli.tail_lines import line
 from forwarder.cli.tail_seen import Seen
 from forwarder.cli.tail_selection import Selection
@@ -21,6 +22,8 @@ from forwarder.errors import Refused
 
 # How many records that cannot be read are told of. The others are counted.
 _WARNINGS = 20
+# So much is written at once, at most: a small file may hold large records.
+_PIECE_LINES, _PIECE_BYTES = 1000, 1 << 20
 # Line breaks of JSON stand between tokens, where a space means the same.
 _ONE_LINE = str.maketrans("\r\n", "  ")
 
@@ -70,10 +73,9 @@ class Output:
         """Count these records, and show what there is to be shown."""
         if self.is_broken or self._is_full():
             return
-        lines = [text for record in records for text in self._lines(record)]
         try:
-            self._write(lines)
-        except BrokenPipeError:
+            self._write(text for record in records for text in self._lines(record))
+        except (BrokenPipeError, KeyboardInterrupt):
             self.is_broken = True
         except OSError as error:
             raise Refused(f"cannot write to standard output: {error.strerror}") from error
@@ -123,11 +125,21 @@ class Output:
             self.tally.shown += 1
             yield change.raw.translate(_ONE_LINE) if self._as_json else line(change, record, is_repeat=is_repeat)
 
-    def _write(self, lines: Sequence[str | Text]) -> None:
+    def _write(self, lines: Iterator[str | Text]) -> None:
+        pending: list[bytes] = []
+        for shown in lines:
+            pending.append(self._encoded(shown))
+            if len(pending[-1]) > _PIECE_BYTES or len(pending) >= _PIECE_LINES:
+                self._flush(pending)
+                pending.clear()
+        self._flush(pending)
+
+    def _flush(self, lines: Sequence[bytes]) -> None:
         # Python has none if it was closed at the start.
         if lines and sys.stdout:
-            sys.stdout.buffer.write(b"".join(map(self._encoded, lines)))
-            sys.stdout.buffer.flush()
+            with interruptible():
+                sys.stdout.buffer.write(b"".join(lines))
+                sys.stdout.buffer.flush()
 
     def _encoded(self, shown: str | Text) -> bytes:
         if isinstance(shown, str):

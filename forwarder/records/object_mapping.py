@@ -40,8 +40,7 @@ def attribute_json(attribute: Attribute, row: Mapping[str, str]) -> str:
 def key_of(mapping: ObjectMapping, event: Event, tell_absent: Absent) -> str | None:
     """The partition key of an event by its table's mapping.
 
-    None: the mapping leaves it to the sink, as it does with the primary key, or the event lacks the attribute, or is of no transaction, as what a
-    load has read. Empty: the attribute is null.
+    None: it is the event's own key, or the event lacks the attribute, or is of no transaction, as what a load has read. Empty: the attribute is null.
     """
     match mapping.partition_key_type:
         case "schema-table":
@@ -63,11 +62,11 @@ def chooser(
     own_keys: Chooser,
     tell_absent: Absent = lambda *_: None,
 ) -> Chooser:
-    """A chooser of partition keys: by the mapping of each table, and ``otherwise`` where none says anything of keys, or the primary key.
+    """A chooser of partition keys: by the mapping of each table, and ``otherwise`` where none says anything of keys.
 
     Args:
         find: the mapping of a table, whose columns are called as in the events.
-        own_keys: chooses the keys of events whose attribute is null or missing.
+        own_keys: chooses the keys of events whose mapping says the primary key, or whose attribute is null or missing.
         tell_absent: is told which table's change lacks which column that the attribute is made of.
     """
 
@@ -75,7 +74,7 @@ def chooser(
         keys = otherwise(events)
         for place, event in enumerate(events):
             mapping = find(event.table)
-            if mapping and mapping.partition_key_type not in (None, "primary-key"):
+            if mapping and mapping.partition_key_type:
                 key = key_of(mapping, event, tell_absent)
                 keys[place] = shortened(key) if key else own_keys([event])[0]
         return keys

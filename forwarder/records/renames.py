@@ -115,6 +115,7 @@ class _Renamed:
             name=names.table,
             key_columns=tuple(tuple(map(name, known)) for known in table.key_columns),
             columns=tuple(self._columns(table)),
+            has_old_values=before_image is not None,
         )
 
     def mapping(self, mapping: ObjectMapping) -> ObjectMapping:

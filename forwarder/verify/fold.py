@@ -80,11 +80,12 @@ class Fold:
         """The next records."""
         for record in records:
             self.counts.records += 1
+            changes: Sequence[Change]
             try:
                 changes = decode(record.data)
-            except Unreadable:
-                self.counts.unreadable += 1
-                continue
+            except Unreadable as error:
+                self.counts.unreadable += error.count
+                changes = error.changes
             for change in changes:
                 self._see(change, record)
         self._flush()

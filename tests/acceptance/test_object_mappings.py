@@ -138,6 +138,38 @@ async def test_an_excluded_column_stays_so_when_it_or_its_table_is_renamed(datab
     assert "7777777" not in changes.read_text()
 
 
+async def test_events_of_an_outbox_follow_the_rules_too(database: Database, tmp_path: Path) -> None:
+    changes = tmp_path / "changes"
+    keyed = {"partition_key_type": "attribute-name", "partition_key_name": "tenant"}
+    rules = [
+        selection("public.%"),
+        transformation("rename", "public.outboxevent", "table", value="events"),
+        transformation("rename", "public.outboxevent.tenant", value="TENANT"),
+        object_mapping("public.outboxevent", parameters={"exclude_columns": ["secret"], **keyed}),
+    ]
+    env = {
+        "FORWARDER_DATABASE_URL": database.url,
+        "FORWARDER_SINK": f"file:{changes}?format=dms&IncludePartitionValue=true&MessageFormat=json-unformatted",
+    }
+    settings = 'table_mappings = "mappings.json"\n[[table]]\nmatch = "public.outboxevent"\noutbox = true\n'
+    operator = Operator(env, tmp_path, {"forwarder.toml": settings, "mappings.json": numbered(*rules)})
+    async with connected(database.url) as owner:
+        await owner.execute(
+            "CREATE TABLE public.outboxevent (id integer PRIMARY KEY, aggregatetype text, aggregateid text, type text, payload jsonb,"
+            " tenant text, secret text)"
+        )
+        await operator.says("migrate")
+        await owner.execute(
+            "INSERT INTO public.outboxevent VALUES (1, 'order', '42', 'Placed', '{}', 'acme', 'TOPSECRET')"
+        )
+    await operator.says("listen", "--once")
+    (found,) = [json.loads(line) for line in changes.read_text().splitlines()]
+    about = found["metadata"]
+    assert (about["table-name"], about["partition-key-value"]) == ("events", "acme")
+    assert found["data"]["TENANT"] == "acme"
+    assert "TOPSECRET" not in changes.read_text()
+
+
 @pytest.mark.parametrize(("format", "is_shown"), [("dms", False), ("native", True)])
 async def test_dead_letters_show_has_the_columns_that_a_record_has(
     database: Database, tmp_path: Path, format: str, *, is_shown: bool

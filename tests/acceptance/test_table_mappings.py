@@ -326,3 +326,18 @@ async def test_a_column_and_a_table_that_come_later_take_no_name_of_others_and_a
 
 async def _has(changes: Path, count: int) -> bool:
     return await anyio.Path(changes).exists() and len(records(changes)) == count
+
+
+async def test_a_table_s_name_is_nothing_that_a_terminal_would_obey(database: Database, tmp_path: Path) -> None:
+    """Whoever may create tables names them."""
+    evil = "evil\x1b[2J\n2026 info leading sink=all-is-well"
+    env = {"FORWARDER_DATABASE_URL": database.url}
+    async with connected(database.url) as owner:
+        await owner.execute(f'CREATE TABLE public."{evil}" (id integer PRIMARY KEY)')
+    operator = Operator(env, tmp_path, {})
+    for option in ("--plan", "--check"):
+        said = await operator.says("migrate", "--table", "public.*", option, status=int(option == "--check"))
+        assert "\x1b" not in said
+        assert "\n2026" not in said
+    planned = await operator.says("migrate", "--table", "public.*", "--plan")
+    assert 'public."evil\\u001b[2J\\u000a2026 info leading sink=all-is-well": capture would be installed' in planned

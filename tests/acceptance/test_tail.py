@@ -7,10 +7,12 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +285,25 @@ async def test_no_value_of_a_row_moves_the_cursor(file: Path, tmp_path: Path, op
     assert "\x9b" not in written
     if option:
         assert json.loads(written)["after"] == HARM
+
+
+async def test_the_first_ctrl_c_ends_it_while_nobody_reads_what_it_writes(tmp_path: Path) -> None:
+    path = tmp_path / "changes.jsonl"
+    path.write_text("\n".join(record(seq) for seq in range(1, 5000)) + "\n")
+    ours, its = os.pipe()
+    try:
+        async with command("tail", f"file:{path}", "--json", env={}, directory=tmp_path / "run", stdout=its) as run:
+            await eventually(partial(is_full, its))
+            run.process.send_signal(signal.SIGINT)
+            assert await run.ends() == 0, run.stderr
+    finally:
+        os.close(ours)
+        os.close(its)
+
+
+async def is_full(pipe: int) -> bool:
+    _, writable, _ = select.select([], [pipe], [], 0)
+    return not writable
 
 
 WRONG = [

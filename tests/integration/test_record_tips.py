@@ -13,6 +13,7 @@ import pytest
 from forwarder.aws.kinesis_client import kinesis_client
 from forwarder.config import sink_url
 from forwarder.config.sink_url import KinesisTarget
+from forwarder.consumer.compression import Budget, decompressed, is_compressed
 from forwarder.consumer.reading.kinesis_calls import READS_AT_ONCE, KinesisCalls
 from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.errors import Refused
@@ -30,7 +31,10 @@ class Taken:
         self.texts: list[str] = []
 
     def __call__(self, records: Sequence[StoredRecord]) -> None:
-        self.texts += [record.data.decode() for record in records]
+        contents = (
+            decompressed(record.data, Budget()) if is_compressed(record.data) else record.data for record in records
+        )
+        self.texts += [content.decode() for content in contents]
 
 
 @asynccontextmanager

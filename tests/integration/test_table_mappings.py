@@ -286,6 +286,15 @@ async def test_the_plan_says_in_words_what_each_rule_became(owner: Connection) -
     ]
 
 
+async def test_the_plan_says_that_an_excluded_column_of_the_key_is_in_partition_keys(owner: Connection) -> None:
+    await owner.execute(PERSON)
+    without_id = {"exclude_columns": ["id", "ssn"]}
+    for more, is_said in (({}, True), ({"partition_key_type": "constant", "partition_key_name": "x"}, False)):
+        found = await compared(owner, selection(), object_mapping("public.person", parameters=without_id | more))
+        (line,) = [line for line in found.options["public.person"] if line.startswith("rule 2")]
+        assert ("partition keys, and partition-key-value, have column id of the key" in line) is is_said
+
+
 async def test_the_plan_says_which_rule_counts_where_several_are_for_one_thing(owner: Connection) -> None:
     await owner.execute(PERSON)
     found = await compared(
@@ -401,6 +410,20 @@ async def test_images_cut_down_to_the_key_are_refused_where_the_partition_key_is
     await compared(
         owner, selection(), by("name"), tables=[TableRule.model_validate({"match": "person", cut: "changed"})]
     )
+
+
+async def test_a_generated_column_that_tells_a_covered_one_is_warned_of(owner: Connection) -> None:
+    await owner.execute(
+        "CREATE TABLE public.card (id integer PRIMARY KEY, ssn text, note text,"
+        " label text GENERATED ALWAYS AS (ssn || note) STORED, twice text GENERATED ALWAYS AS (note || note) STORED)"
+    )
+    without_ssn = transformation("remove-column", "%.%.ssn")
+    (warning,) = (await compared(owner, selection(), without_ssn)).warnings
+    assert warning == (
+        "column label of public.card is generated from ssn, which the rules leave out or cover, and is sent as it is: leave out or cover label too"
+    )
+    hashed = transformation("data-masking-hash-mask", "public.card.label")
+    assert not (await compared(owner, selection(), without_ssn, hashed)).warnings
 
 
 async def test_two_tables_do_not_get_one_name(owner: Connection) -> None:

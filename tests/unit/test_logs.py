@@ -30,6 +30,13 @@ def logged(stream: io.StringIO, log_format: LogFormat) -> logging.Logger:
     return logging.getLogger("forwarder.test")
 
 
+def test_text_has_nothing_that_a_terminal_would_obey(stream: io.StringIO) -> None:
+    logged(stream, "text").info(
+        "captured from now on", extra={"table": "public.\x1b[2J\x9b\u202e", "other": "caf\u00e9"}
+    )
+    assert stream.getvalue().endswith('table="public.\\u001b[2J\\u009b\\u202e" other=caf\u00e9\n')
+
+
 def test_text_is_one_line_with_facts_as_fields(stream: io.StringIO) -> None:
     logged(stream, "text").info("listening", extra={"sink": "default", "backlog": 12})
 

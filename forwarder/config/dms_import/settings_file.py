@@ -33,7 +33,7 @@ def settings_file(found: Description, *, sources: Sequence[str], mappings_path: 
     url = database_url(found.source, database) if found.source else ""
     rules, problems = survey(found.mappings, source=mappings_path or "") if found.mappings else ((), ())
     has_keys = any(isinstance(rule, ObjectMappingRule) and rule.mapping_parameters.partition_key_type for rule in rules)
-    options = sink_options(found.task, has_partition_keys=has_keys)
+    options = sink_options(found.task)
     switches = source_switches(found.source, sink) if found.source else {}
     sink_address = sink_url(found.target or {}, sink, options=switches | options)
     _explain_key(options, sink, has_keys=has_keys)
@@ -104,15 +104,14 @@ def _tells_schemas(found: Description) -> bool:
 
 
 def _explain_key(options: Mapping[str, str], findings: Findings, *, has_keys: bool) -> None:
-    if has_keys:
-        what = "what the object-mapping rules say, each for its tables"
-    elif "partition_key" in options:
+    if "partition_key" in options:
         what = (
             "table, as DMS has it without parallel threads; primary-key keeps the order of each row and uses all shards"
         )
     else:
         what = "the primary key, as in DMS with parallel threads"
-    findings.decide(f"The partition key is {what}")
+    by_rule = "what the object-mapping rules say, each for its tables; of all others " if has_keys else ""
+    findings.decide(f"The partition key is {by_rule}{what}")
 
 
 def _name(found: Description) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from forwarder.config.dms_import.attributes import attributes
 from forwarder.config.dms_import.findings import Findings
 from forwarder.config.dms_import.spelling import is_true, word
 from forwarder.config.dms_import.target import SOURCE_SWITCHES
@@ -67,9 +68,10 @@ _OF_NO_CONCERN = {
 
 
 def source_settings(endpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a PostgreSQL endpoint; what stands beside them counts where they have none."""
+    """The settings of a PostgreSQL endpoint; its extra connection attributes, and what stands beside them, count where they have none."""
     return {
         **{name: endpoint.get(name) for name in ("ServerName", "Port", "DatabaseName", "Username")},
+        **dict(attributes(endpoint, (*SOURCE_SWITCHES, *_BECAME, *_LACKING))),
         **(endpoint.get("PostgreSQLSettings") or {}),
     }
 
@@ -98,12 +100,6 @@ def database_url(endpoint: Mapping[str, Any], findings: Findings) -> str:
         url += f"?sslmode={quote(mode)}"
     others = {name: value for name, value in endpoint.items() if name not in _OF_NO_CONCERN | {"SslMode"}}
     findings.explain(settings | others, _BECAME, _LACKING)
-    if attributes := endpoint.get("ExtraConnectionAttributes"):
-        findings.is_lacking(
-            "ExtraConnectionAttributes",
-            attributes,
-            "see what they do in the guide of DMS; they are about the replication slot mostly",
-        )
     return url
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from forwarder.config.dms_import.attributes import attributes
 from forwarder.config.dms_import.findings import Findings
 from forwarder.config.dms_import.spelling import is_true, word
 from forwarder.errors import Misconfigured
@@ -42,7 +43,8 @@ _OF_NO_CONCERN = {
 
 def kinesis_settings(endpoint: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a Kinesis endpoint, under their names, with those that stand in its extra connection attributes."""
-    return {**dict(_attributes(endpoint)), **(endpoint.get("KinesisSettings") or {})}
+    known = (*SWITCHES, "MessageFormat", "StreamArn", "ServiceAccessRoleArn")
+    return {**dict(attributes(endpoint, known)), **(endpoint.get("KinesisSettings") or {})}
 
 
 def sink_url(endpoint: Mapping[str, Any], findings: Findings, *, options: Mapping[str, str]) -> str:
@@ -91,12 +93,3 @@ def _switches(settings: dict[str, Any], findings: Findings) -> dict[str, str]:
             if is_on:
                 found[name] = "true"
     return found
-
-
-def _attributes(endpoint: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The extra connection attributes, ``messageFormat=json-unformatted;includeNullAndEmpty=true``, under the names of the settings."""
-    known = {name.lower(): name for name in (*SWITCHES, "MessageFormat", "StreamArn", "ServiceAccessRoleArn")}
-    for pair in str(endpoint.get("ExtraConnectionAttributes") or "").split(";"):
-        name, _, value = pair.partition("=")
-        if name.strip():
-            yield known.get(name.strip().lower(), name.strip()), value.strip()

@@ -51,15 +51,11 @@ def explain(task: Task, findings: Findings) -> None:
         findings.explain({name: ", ".join(said)}, _BECAME, _LACKING)
 
 
-def sink_options(task: Task | None, *, has_partition_keys: bool) -> dict[str, str]:
-    """The options of the sink's URL that the task's settings become.
-
-    Args:
-        has_partition_keys: the table mappings say which partition keys records have.
-    """
+def sink_options(task: Task | None) -> dict[str, str]:
+    """The options of the sink's URL that the task's settings become. Object mappings count over its partition_key, each for its tables."""
     found = _before_image(task.settings.get("BeforeImageSettings")) if task else {}
     threads = (task.settings.get("TargetMetadata") or {}).get(_THREADS) if task else None
-    if not threads and not has_partition_keys:
+    if not threads:
         found["partition_key"] = "table"
     errors = (task.settings.get("ErrorBehavior") or {}) if task else {}
     if any(errors.get(name) in _STOPS for name in _REFUSALS):

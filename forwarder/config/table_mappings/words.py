@@ -16,6 +16,7 @@ from forwarder.config.table_mappings.naming import renamed
 from forwarder.config.table_mappings.rules import (
     AnyRule,
     FilterCondition,
+    MappingParameters,
     ObjectMappingRule,
     SelectionRule,
     TableSettingsRule,
@@ -61,7 +62,7 @@ def of_table(mappings: TableMappings, table: MappedTable) -> Iterator[str]:
         elif (said := _OF_COLUMNS.get(rule.rule_action)) and (column := rule.object_locator.column_name.literal):
             yield _line(mappings, rule, f"{said.format(value=rule.value)} column {column}, should the table get one")
     if mapping := mappings.object_mapping_rule(table.schema, table.name):
-        yield _line(mappings, mapping, _records(mapping))
+        yield _line(mappings, mapping, _records(mapping, table))
 
 
 def of_others(mappings: TableMappings, tables: Iterable[MappedTable]) -> Iterator[str]:
@@ -145,7 +146,7 @@ class _Effects:
         return f"calls {', '.join(changed)} in records" if changed else None
 
 
-def _records(rule: ObjectMappingRule) -> str:
+def _records(rule: ObjectMappingRule, table: MappedTable) -> str:
     said = rule.mapping_parameters
     parts = [
         "puts all columns of a record into _doc"
@@ -154,6 +155,8 @@ def _records(rule: ObjectMappingRule) -> str:
     ]
     if said.exclude_columns:
         parts.append(f"without {_listed(said.exclude_columns)}")
+        if kept := [name for name in table.key if name in said.exclude_columns and _goes_by_key(said)]:
+            parts.append(f"though partition keys, and partition-key-value, have {_listed(kept)} of the key")
     if said.attribute_mappings:
         parts.append(f"with {', '.join(mapping.name for mapping in said.attribute_mappings)} made of others")
     if rule.target_table_name:
@@ -164,6 +167,10 @@ def _records(rule: ObjectMappingRule) -> str:
         return in_words
     name = said.partition_key.value if said.partition_key else said.partition_key_name
     return f"{in_words}; its partition key is {_KEYS[kind].format(name=name)}"
+
+
+def _goes_by_key(said: MappingParameters) -> bool:
+    return not said.partition_key and said.partition_key_type in (None, "primary-key", "attribute-name")
 
 
 def _listed(columns: Iterable[str]) -> str:

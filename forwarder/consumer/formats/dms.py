@@ -20,6 +20,8 @@ _OF_ROWS: dict[str | None, Operation] = {"load": "read", "insert": "insert", "up
 _OF_TABLES: dict[str | None, Operation] = {"truncate-table": "truncate", "truncate-partition": "truncate", "gap": "gap"}
 # A control record in the place of one with a row, which would be too large.
 _ROW_OMITTED = "row-omitted"
+# What a record has beside the old row.
+_MEMBERS = frozenset(("data", "metadata", "control", "forwarder"))
 # Events of the application's own are rows of this table.
 _EVENTS = ("forwarder", "event")
 # 00000002/7C007328.2.00000002/7C007328: the last two halves are the position of the change.
@@ -51,7 +53,7 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
         table=about.text("table-name"),
         key=ours.row("key"),
         partition_key=about.text("partition-key-value"),
-        before=data if op == "delete" else members.row("before-image"),
+        before=data if op == "delete" else members.row(_name_of_old_row(document)),
         after=None if op == "delete" else data,
         seq=_seq(about.text("stream-position")),
         at=about.time("timestamp"),
@@ -60,6 +62,12 @@ def change(document: Mapping[str, Any], *, raw: str) -> Change:
         raw=raw,
         **{**rare_members(ours), "committed_at": about.time("commit-timestamp")},
     )
+
+
+def _name_of_old_row(document: Mapping[str, Any]) -> str:
+    """The member that has the old row: the endpoint's FieldName may be any name."""
+    further = [name for name, value in document.items() if name not in _MEMBERS and isinstance(value, dict)]
+    return further[0] if len(further) == 1 else "before-image"
 
 
 def _operation(about: Members, ours: Members) -> Operation:

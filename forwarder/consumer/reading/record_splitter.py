@@ -1,4 +1,7 @@
-"""Splits what a file holds into records: a line each, or a compressed frame each, with or without a line break behind it. Pure."""
+"""Splits what a file holds into records: a line each, or a compressed frame each, with or without a line break behind it. Pure.
+
+A frame is decompressed to find its end, and kept as it is: a file of 90 KB may have fourteen frames of 200 MiB each.
+"""
 
 from __future__ import annotations
 
@@ -47,5 +50,5 @@ def _frame_at(data: bytes, start: int) -> tuple[bytes, int] | None:
         return data[start:], len(data)
     if frame is None:
         return None
-    content, behind = frame
-    return content, len(data) - len(behind.lstrip(_LINE_BREAKS))
+    _, behind = frame
+    return data[start : len(data) - len(behind)], len(data) - len(behind.lstrip(_LINE_BREAKS))

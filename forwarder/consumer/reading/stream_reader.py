@@ -40,6 +40,8 @@ class StreamReader:
         self._begun: set[str] = set()
         # Read to the end, or never to be read.
         self._finished: set[str] = set()
+        # Those that a reshard had ended before they were listed.
+        self._closed: frozenset[str] = frozenset()
 
     @property
     def shards(self) -> int:
@@ -61,10 +63,11 @@ class StreamReader:
 
     async def _list(self) -> list[Mapping[str, Any]]:
         shards = await self._calls.list_shards()
+        closed = (shard for shard in shards if shard["SequenceNumberRange"].get("EndingSequenceNumber"))
+        self._closed = frozenset(shard["ShardId"] for shard in closed)
         if self._start == "latest":
-            # Nothing will come in shards that are closed.
-            closed = [shard for shard in shards if shard["SequenceNumberRange"].get("EndingSequenceNumber")]
-            self._finished |= {shard["ShardId"] for shard in closed}
+            # Nothing will come in these.
+            self._finished |= self._closed
         return [shard for shard in shards if shard["ShardId"] not in self._finished]
 
     def _begin(self, tasks: TaskGroup, found: Mapping[str, frozenset[str]], *, start: Start) -> None:
@@ -84,10 +87,13 @@ class StreamReader:
             if page.children is not None:
                 break
             if page.is_at_end and not self._follow:
+                if shard in self._closed:
+                    # The answer does not say that there is nothing more, but there is not, and its children are to be read.
+                    break
                 return
             await anyio.sleep(LOOK_AGAIN_SECONDS if page.is_at_end else READ_AGAIN_SECONDS)
         self._finished.add(shard)
-        children = _by_id(page.children) or {
+        children = _by_id(page.children or ()) or {
             child["ShardId"]: _parents(child) for child in await self._calls.list_shards() if shard in _parents(child)
         }
         # A child begins with its first record, where the parents' readers began with what came from some moment on.

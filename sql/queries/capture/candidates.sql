@@ -63,6 +63,23 @@ SELECT regexp_replace(json_build_object(
         FROM pg_catalog.pg_attribute AS attribute
         WHERE attribute.attrelid = class.oid AND attribute.attgenerated = 'v' AND NOT attribute.attisdropped
     ),
+    -- By its release, PostgreSQL notes what a generated column is made of beside the column itself or beside its expression.
+    'generated_from', (
+        SELECT coalesce(json_object_agg(attribute.attnum, (
+            SELECT coalesce(json_agg(DISTINCT source.refobjsubid), '[]')
+            FROM pg_catalog.pg_depend AS source
+            WHERE source.refclassid = 'pg_class'::regclass AND source.refobjid = class.oid
+              AND source.refobjsubid > 0 AND source.refobjsubid <> attribute.attnum
+              AND (
+                  (source.classid, source.objid, source.objsubid) = ('pg_class'::regclass, class.oid, attribute.attnum)
+                  OR source.classid = 'pg_attrdef'::regclass AND source.objid IN (
+                      SELECT expression.oid FROM pg_catalog.pg_attrdef AS expression
+                      WHERE expression.adrelid = class.oid AND expression.adnum = attribute.attnum)
+              )
+        )), '{}')
+        FROM pg_catalog.pg_attribute AS attribute
+        WHERE attribute.attrelid = class.oid AND attribute.attnum > 0 AND attribute.attgenerated = 's' AND NOT attribute.attisdropped
+    ),
     'strange_casts', (
         SELECT coalesce(json_agg(DISTINCT jsonb_build_object(
             'type', foreign_cast.source::regtype::text,

@@ -132,6 +132,11 @@ def test_dms_has_the_old_row_in_before_image() -> None:
     assert read({"before-image": OLD, **dms("update", data=NEW)}) == updated(DMS, before=OLD, after=NEW)
 
 
+def test_dms_has_the_old_row_under_any_name_that_an_endpoint_gives_it() -> None:
+    assert read({"old": OLD, **dms("update", data=NEW)}) == updated(DMS, before=OLD, after=NEW)
+    assert read({"note": "x", "old": OLD, **dms("update", data=NEW)}) == updated(DMS, before=OLD, after=NEW)
+
+
 def test_dms_tells_its_partition_key_where_that_is_included() -> None:
     document = dms("insert", data=NEW)
     document["metadata"]["partition-key-value"] = "public.orders.42"

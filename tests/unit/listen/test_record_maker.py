@@ -146,3 +146,17 @@ async def test_the_loop_goes_on_while_a_long_array_is_encoded(format: str) -> No
 
     assert len(packed.records) == 2
     assert len(packed.records[1].data) > 20_000
+
+
+async def test_a_mapping_by_primary_key_counts_over_a_sink_that_goes_by_table() -> None:
+    url = "kinesis://changes?format=dms&IncludePartitionValue=true&partition_key=table&EnableBeforeImage=true"
+    maker = maker_of(url, mappings_of(selection(), KEYED_BY_ROW))
+    # An update of the key: each half has a lane of its own.
+    gone = replace(INSERT, seq=3, op=b"D", before=IMAGE, after=None, moved='{"id":2}')
+
+    records = (await maker.records([INSERT, gone, TRUNCATE], any_stored=False)).records
+
+    assert [record.partition_key for record in records] == ["public.orders.1", "public.orders.1", "public.orders"]
+    told = [json.loads(await whole(record.body) if record.body else record.data)["metadata"] for record in records]
+    assert [metadata["operation"] for metadata in told] == ["insert", "delete", "truncate-table"]
+    assert [metadata["partition-key-type"] for metadata in told] == ["primary-key", "primary-key", "schema-table"]

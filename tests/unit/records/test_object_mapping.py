@@ -101,7 +101,7 @@ def chosen(*rules: dict[str, Any]) -> Chooser:
     ("parameters", "key"),
     [
         ({}, "otherwise"),
-        ({"partition_key_type": "primary-key"}, "otherwise"),
+        ({"partition_key_type": "primary-key"}, "crm.orders.7"),
         ({"partition_key_type": "schema-table"}, "crm.orders"),
         ({"partition_key_type": "transaction-id"}, "1140"),
         ({"partition_key_type": "constant", "partition_key_name": "one"}, "one"),

@@ -87,8 +87,9 @@ class _Records:
         before = ours = ""
         if options.EnableBeforeImage and operation == "update":
             before = f",{_json(options.FieldName)}:{self._before_image(event)}"
-            if "before" in event.omitted and options.ColumnFilter != "pk-only":
-                ours = f',"forwarder":{written(_told(event))}'
+        has_old_row = options.EnableBeforeImage and options.ColumnFilter != "pk-only"
+        if operation == "update" and "before" in event.omitted and (has_old_row or event.table.has_old_values):
+            ours = f',"forwarder":{written(_told(event))}'
         return f'{{"data":{row}{before},"metadata":{self._metadata(event, key, operation)}{ours}}}'
 
     def _before_image(self, event: Event) -> str:
@@ -113,7 +114,7 @@ class _Records:
             return None
         if event.op == b"D":
             # Where rows have lanes of their own, the old key's has to learn that its row is gone: nothing else comes in its order.
-            return "" if options.exact or self._key_rule.unites_tables else None
+            return "" if options.exact or self._unites_rows(event.table) else None
         row = self._row(event)
         return self._data(event, key, "update", row) if row else None
 
@@ -177,10 +178,20 @@ class _Records:
     def _goes_by_table(self, event: Event) -> bool:
         """Whether its table's name is its partition key, if no mapping chooses that."""
         rule = self._key_rule
+        kind = "primary-key" if self._mapped_key(event.table) == "primary-key" else rule.kind
         if event.op in TABLE_WIDE:
-            return rule.kind in _WITH_TABLE_NAMES
+            return kind in _WITH_TABLE_NAMES
         is_keyless = event.key_values is None and rule.keyless == "table"
-        return rule.kind == "table" or (rule.kind == "primary-key" and is_keyless)
+        return kind == "table" or (kind == "primary-key" and is_keyless)
+
+    def _unites_rows(self, table: CapturedTable) -> bool:
+        """Whether all changes of the table have one partition key."""
+        mapped = self._mapped_key(table)
+        return mapped in ("schema-table", "constant") if mapped else self._key_rule.unites_tables
+
+    def _mapped_key(self, table: CapturedTable) -> str | None:
+        mapping = self._mapping_of(table)
+        return mapping.partition_key_type if mapping else None
 
     def _kind_of(self, table: CapturedTable, operation: str, goes_by_table: bool) -> str:  # noqa: FBT001
         """The members before ``partition-key-value``."""
@@ -195,14 +206,15 @@ class _Records:
 
     def _key_type(self, table: CapturedTable, *, is_of_row: bool, goes_by_table: bool) -> str:
         """The word of DMS for what the partition keys of a table are made of."""
-        mapping = self._mapping_of(table)
-        mapped = mapping.partition_key_type if mapping else None
+        mapped = self._mapped_key(table)
         if mapped == "attribute-name" and not is_of_row:
             # There is no row to take the attribute from.
             return "schema-table"
         if mapped and mapped != "primary-key":
             return mapped
-        return "schema-table" if goes_by_table else _KEY_TYPES.get(self._key_rule.kind, "attribute-name")
+        if goes_by_table:
+            return "schema-table"
+        return mapped or _KEY_TYPES.get(self._key_rule.kind, "attribute-name")
 
     def _data_encoder(self, table: CapturedTable) -> RowEncoder:
         return RowEncoder(table, self._options, mapping=self._mapping_of(table))

@@ -146,6 +146,14 @@ def test_the_settings_may_stand_in_the_extra_connection_attributes() -> None:
     assert f"* foo = bar: {UNKNOWN}" in text
 
 
+def test_settings_of_the_source_may_stand_there_too() -> None:
+    attributes = "mapBooleanAsBoolean=true;heartbeatEnable=true;foo=bar"
+    text = written(endpoints=endpoints(source(ExtraConnectionAttributes=attributes), target()))
+    assert options(text)["MapBooleanAsBoolean"] == "true"
+    assert "* HeartbeatEnable = true: nothing: it moved the replication slot on" in text
+    assert f"* foo = bar: {UNKNOWN}" in text
+
+
 @pytest.mark.parametrize("name", members("PostgreSQLSettings"))
 def test_every_setting_of_a_postgresql_endpoint_is_known(name: str) -> None:
     text = written(endpoints=endpoints(source({name: "hunter2"}), target()))
@@ -244,8 +252,9 @@ def test_settings_of_the_task_that_concern_records_are_options_of_the_sink(
 def test_object_mappings_decide_about_partition_keys() -> None:
     mappings = numbered(selection(), object_mapping("public.a", parameters={"partition_key_type": "primary-key"}))
     text = written(endpoints=endpoints(target()), tasks=tasks(task(mappings=mappings)))
-    assert "partition_key" not in options(text)
-    assert "The partition key is what the object-mapping rules say" in text
+    assert options(text)["partition_key"] == "table"
+    assert "The partition key is what the object-mapping rules say, each for its tables; of all others" in text
+    assert "table, as DMS has it without parallel threads" in " ".join(text.replace("#", " ").split())
 
 
 def test_before_images_are_options_of_the_sink_under_their_names() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forwarder.consumer.compression import Budget, decompressed, is_compressed
 from forwarder.consumer.reading.record_splitter import RecordSplitter
 
 CONTENTS = [b'{"a":1}', b'{"b":"\xc3\xa9"}', b"[2]" * 100]
@@ -26,7 +27,7 @@ def test_it_does_not_matter_how_a_file_is_cut(data: bytes, cuts: list[int]) -> N
     ends = [*sorted(cuts), len(data)]
     splitter = RecordSplitter()
     found = [record for start, end in zip([0, *ends], ends, strict=False) for record in splitter.feed(data[start:end])]
-    assert [record.strip() for record in found] == CONTENTS
+    assert [decompressed(record, Budget()) if is_compressed(record) else record.strip() for record in found] == CONTENTS
     assert splitter.rest() == []
 
 
@@ -42,3 +43,9 @@ def test_what_is_damaged_is_one_record() -> None:
     splitter = RecordSplitter()
     assert splitter.feed(damaged + b"{}\n") == [damaged + b"{}\n"]
     assert splitter.feed(b"{}\n") == [b"{}"]
+
+
+def test_what_is_compressed_stays_so_until_it_is_decoded() -> None:
+    """A small file may hold much."""
+    frames = [gzip.compress(b" " * 1_000_000) for _ in range(10)]
+    assert RecordSplitter().feed(b"\n".join(frames)) == frames

@@ -268,6 +268,9 @@ def test_an_old_row_that_was_too_large_is_told_where_it_would_be() -> None:
     written = record(dropped, **BEFORE, ColumnFilter="all")
     assert (written["before-image"], written["forwarder"]) == ({"id": 42}, {"omitted": ["before"]})
     assert "forwarder" not in record(dropped, **BEFORE)
+    # By add-before-image-columns: absent members would be old nulls.
+    beside = replace(dropped, table=replace(dropped.table, has_old_values=True))
+    assert record(beside)["forwarder"] == {"omitted": ["before"]}
 
 
 def test_a_delete_whose_old_row_is_lost_still_has_the_key() -> None:
