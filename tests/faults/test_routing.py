@@ -73,11 +73,10 @@ def stored(served: Served, table: str) -> Sequence[tuple[str, dict[str, Any]]]:
 
 def assert_in_order(served: Served, table: str) -> None:
     """Each change, when it came first, came behind all that are before it under its key."""
-    seqs: defaultdict[str, list[int]] = defaultdict(list)
+    firsts: defaultdict[str, dict[int, None]] = defaultdict(dict)
     for key, record in stored(served, table):
-        if record["seq"] not in seqs[key]:
-            seqs[key].append(record["seq"])
-    assert all(found == sorted(found) for found in seqs.values())
+        firsts[key][record["seq"]] = None
+    assert all(list(seqs) == sorted(seqs) for seqs in firsts.values())
 
 
 async def arrived(served: Served, table: str, count: int) -> None:
@@ -464,3 +463,97 @@ async def test_a_stream_that_is_parked_while_its_letters_are_asked_for_is_not_op
         assert has_filled
     assert_in_order(served, "orders")
     assert await letters(database) == []
+
+
+@pytest.mark.usefixtures("eager")
+async def test_letters_that_are_replayed_while_they_wait_for_their_stream_are_sent_in_order(
+    database: Database, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.store.stranded.BATCH_LETTERS", 50)
+    monkeypatch.setattr("forwarder.listen.revival.BATCH_LETTERS", 50)
+    operator = Operator({**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 20) AS id",
+            *[f"UPDATE orders SET note = 'b{number}'" for number in range(19)],
+        )
+        await set_aside(database, 400)
+        await operator.says("replay", "--sink", "default", "--from", "200", "--table", "public.orders")
+        served.kinesis.create_stream("public-orders")
+        await arrived(served, "orders", 400)
+        await none_left(database)
+    assert_in_order(served, "orders")
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_replay_in_which_the_stream_refuses_us_for_a_while_ends_with_the_last_change_of_each_row(
+    database: Database, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.sinks.kinesis.routing.MOST_BARRED_SECONDS", 1.0)
+    monkeypatch.setattr("forwarder.listen.redelivery.INTERVAL_SECONDS", 1.0)
+    # Fewer are refused than are to be sent.
+    monkeypatch.setattr("forwarder.store.dead_letters.BATCH_LETTERS", 20)
+    monkeypatch.setattr("forwarder.store.stranded.BATCH_LETTERS", 10)
+    monkeypatch.setattr("forwarder.listen.revival.BATCH_LETTERS", 10)
+    served.kinesis.create_stream("public-orders")
+    operator = Operator({**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 10) AS id",
+            *[f"UPDATE orders SET note = 'b{number}'" for number in range(19)],
+        )
+        await arrived(served, "orders", 200)
+        served.kinesis.faults.replace(
+            [Error(operation="PutRecords", stream="public-orders", error_code="AccessDeniedException")]
+        )
+        await operator.says("replay", "--sink", "default", "--from", "oldest", "--table", "public.orders")
+
+        async def some_are_set_aside() -> bool:
+            return "no-stream" in dict(await letters(database))
+
+        await eventually(some_are_set_aside, within_seconds=30)
+        served.kinesis.faults.replace([])
+        await none_left(database)
+    last = {key: record["seq"] for key, record in stored(served, "orders")}
+    assert sorted(last.values()) == list(range(191, 201))
+
+
+@pytest.mark.usefixtures("eager")
+async def test_a_replay_does_not_wait_for_that_of_a_table_whose_stream_is_missing(
+    database: Database, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forwarder.listen.redelivery.INTERVAL_SECONDS", 1.0)
+    monkeypatch.setattr("forwarder.store.dead_letters.BATCH_LETTERS", 5)
+    served.kinesis.create_stream("public-orders")
+    operator = Operator({**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url}, tmp_path)
+    async with listening(database.url, routed(served)) as service, client_of(served) as client:
+        await leads(service)
+        await execute(
+            database,
+            "INSERT INTO orders SELECT id, 'a' FROM generate_series(1, 300) AS id",
+            "INSERT INTO items VALUES (1)",
+        )
+        await arrived(served, "orders", 300)
+        await arrived(served, "items", 1)
+        await client.delete_stream(StreamName="public-orders")
+        await warned(service, "public-orders")
+        for table in TABLES:
+            await operator.says("replay", "--sink", "default", "--from", "oldest", "--table", f"public.{table}")
+
+        async def items_came_again() -> bool:
+            return len(stored(served, "items")) > 1
+
+        await eventually(items_came_again)
+
+
+async def none_left(database: Database) -> None:
+    """Wait until there is no letter any more."""
+
+    async def are_dropped() -> bool:
+        return await letters(database) == []
+
+    await eventually(are_dropped, within_seconds=30)
