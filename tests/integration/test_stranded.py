@@ -25,7 +25,7 @@ LETTERS = """
 
 @pytest.fixture
 async def leader(database: Database) -> AsyncIterator[Connection]:
-    """Table 1 has 20,000 letters that wait for their stream, and table 2 three. Table 3 has 20,000 that are to be sent again, and table 2 two more."""
+    """Table 1 has 20,000 letters that wait for their stream, table 2 has three. Table 3 has 20,000 to be sent again, table 2 has two more."""
     async with session(database.url, purpose="leader") as leader:
         for table_id, code, is_due, count in [
             (1, "no-stream", False, 20_000),
