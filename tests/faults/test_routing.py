@@ -648,6 +648,21 @@ async def test_letters_behind_a_lane_that_is_halted_hold_up_no_other_table(
         await none_left(database)
 
 
+@pytest.mark.usefixtures("eager")
+async def test_a_letter_that_waits_for_a_stream_which_is_open_is_sent_all_the_same(
+    database: Database, served: Served
+) -> None:
+    async with listening(database.url, routed(served)) as service:
+        await leads(service)
+        await execute(database, "INSERT INTO items VALUES (1, 'a')")
+        await arrived(served, "items", 1)
+        async with connected(database.url) as owner, owner.transaction():
+            await owner.execute(query("replay_changes"), "default", [1], [1], [1])
+            await owner.execute("UPDATE forwarder.dead_letter SET code = 'no-stream', retry_at = NULL")
+        await none_left(database)
+    assert len(stored(served, "items")) == 2
+
+
 async def none_left(database: Database) -> None:
     """Wait until there is no letter any more."""
 
