@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.database.sessions import Connection, session
-from forwarder.errors import ForwarderError, Unavailable, plain_errors
+from forwarder.errors import ForwarderError, Rewritten, Unavailable, plain_errors
 from forwarder.events import CapturedTable
 from forwarder.listen.initial_loads import initial_tables
 from forwarder.listen.leader_session import LeaderSession
@@ -162,6 +162,11 @@ class Loader:
             if self._complaints.due(str(error)):
                 logger.warning("load interrupted, trying again", extra={**facts, "reason": str(error)})
             await anyio.sleep(RETRY_SECONDS)
+        except Rewritten as error:
+            logger.warning("load begins anew", extra={**facts, "reason": str(error)})
+            with anyio.CancelScope(shield=True):
+                async with self._session.turn:
+                    await self._loads.begin_anew(load)
         except ForwarderError as error:
             with anyio.CancelScope(shield=True):
                 async with self._session.turn:

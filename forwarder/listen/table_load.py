@@ -22,6 +22,7 @@ import msgspec
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.database.sessions import Connection
+from forwarder.errors import LoadFailed
 from forwarder.events import Event
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.load_channel import LoadChannel
@@ -202,6 +203,7 @@ class TableLoad:
         channel, under_way = self._channel, deque[Packed]()
         dropped = channel.quarantine.dropped
         await channel.catch_up(chunk.snapshot)
+        await self._require_keys(window, chunk)
         for first in range(0, len(chunk.rows), PORTION_ROWS):
             rows = chunk.rows[first : first + PORTION_ROWS]
             await channel.give_way()
@@ -215,6 +217,24 @@ class TableLoad:
                 under_way.append(await channel.offer(await self._events(left, chunk)))
             await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
         await channel.delivered(under_way, dropped_before=dropped)
+
+    async def _require_keys(self, window: Window, chunk: Chunk) -> None:
+        """See that the keys of the rows can be read. If a key column was renamed since the registry was read, the chunk is read again.
+
+        Raises:
+            _Overtaken: it was.
+            LoadFailed: the rows have no such key.
+        """
+        image = next((row.after for row in chunk.rows if row.after), None)
+        if window.read_key is None or image is None or window.read_key(image) is not None:
+            return
+        await self._channel.inflow.outbox.look_up_names()
+        table, _ = await self._channel.table(self._load)
+        if table is not window.table:
+            raise _Overtaken
+        raise LoadFailed(
+            f"{self._load.qualified_name} has lost a column of its key; run `forwarder migrate`, then load it again"
+        )
 
     async def _finish(self, chunk: Chunk) -> bool:
         """Tell the sink that all rows were read, and save that. False: the load is not ours any more."""
@@ -247,6 +267,7 @@ class TableLoad:
         return is_ours
 
     async def _plan(self) -> TablePlan:
+        await self._channel.inflow.outbox.look_up_names()
         return await self._reader.plan(self._load.table_id, msgspec.json.decode(self._load.part, type=Part))
 
     async def _events(self, rows: Sequence[ReadRow], chunk: Chunk) -> Sequence[Event]:

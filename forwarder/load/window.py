@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from forwarder.events import CapturedTable, Event
 from forwarder.outbox.keys import ReadKey
@@ -25,7 +26,7 @@ _OF_ROWS = frozenset((b"I", b"U", b"D"))
 # These say nothing of the rows: a gap, and the beginning or end of another load.
 _BESIDE_ROWS = frozenset((b"G", b"L", b"R", b"E"))
 # More is not noted: a chunk that so much has overtaken is read again.
-MAX_CHANGES = 100_000
+MAX_CHANGES = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,20 +43,22 @@ class Window:
     tells_old_rows: bool = True
     # By what a row is known by, and the transaction that has changed it.
     _changed: list[tuple[str, int]] = field(default_factory=list)
-    # Of a table without a key: the images of rows that were left out.
+    # Of a table without a key: what the rows are known by that were left out.
     _left_out: Counter[str] = field(default_factory=Counter)
+    # Whether there were too many changes to be noted.
+    _is_full: bool = False
     # The transactions that have done what cannot be told row by row.
     _wholesale: set[int] = field(default_factory=set)
 
     def see(self, events: Iterable[Event]) -> None:
         """The sink takes these changes, of any tables."""
         for event in events:
-            if event.table.id == self.table.id and event.op not in _BESIDE_ROWS:
+            if event.table.id == self.table.id and event.op not in _BESIDE_ROWS and not self._is_full:
                 self._note(event)
 
     def is_void(self, snapshot: Snapshot) -> bool:
         """Whether a chunk that was read with this snapshot cannot be told any more, and has to be read again."""
-        return len(self._changed) > MAX_CHANGES or any(not snapshot.sees(txid) for txid in self._wholesale)
+        return self._is_full or any(not snapshot.sees(txid) for txid in self._wholesale)
 
     def left(self, snapshot: Snapshot, images: Sequence[str | None]) -> Sequence[bool]:
         """Of rows that were read with this snapshot, whether each is still to be sent; ``images``: theirs, or the key alone; None: nothing is known.
@@ -67,7 +70,7 @@ class Window:
             return [True] * len(images)
         answers: list[bool] = []
         for image in images:
-            name = image if self.read_key is None else (self.read_key(image) or (None, None))[0] if image else None
+            name = self._name(image) if image else None
             is_left = name is None or not changed[name]
             if name and not is_left and self.read_key is None:
                 changed[name] -= 1
@@ -75,12 +78,17 @@ class Window:
             answers.append(is_left)
         return answers
 
+    def _name(self, image: str) -> str | None:
+        return _digest(image) if self.read_key is None else (self.read_key(image) or (None, None))[0]
+
     def _note(self, event: Event) -> None:
         names = self._names(event)
         if names is None:
             self._wholesale.add(event.txid)
         else:
             self._changed += [(name, event.txid) for name in names]
+            if len(self._changed) > MAX_CHANGES:
+                self._is_full, self._changed = True, []
 
     def _names(self, event: Event) -> Sequence[str] | None:
         """What the rows are known by of which a change tells; None if it concerns all rows, or one that nobody knows."""
@@ -89,9 +97,14 @@ class Window:
         if self.read_key is None:
             if event.op == b"I":
                 return ()
-            return (event.before,) if event.before and self.tells_old_rows else None
+            return (_digest(event.before),) if event.before and self.tells_old_rows else None
         if event.key is None:
             return None
         # PostgreSQL may take two texts for one key (1.0 and 1.00): an update then has one before, and the other after.
         before = self.read_key(event.before) if event.op == b"U" and event.before else None
         return (event.key,) if before is None or before[0] == event.key else (event.key, before[0])
+
+
+def _digest(image: str) -> str:
+    """What stands for an image, so that thousands of large ones take little memory."""
+    return blake2b(image.encode(), digest_size=16).hexdigest()

@@ -155,6 +155,10 @@ class Loads:
         """Have a load run that waits; it is at the beginning of its table, and has read nothing."""
         return await self._change("begin_load", load.number, begun, estimated_rows)
 
+    async def begin_anew(self, load: Load) -> bool:
+        """Have a load wait that cannot go on where it was, as if it had not begun."""
+        return await self._change("begin_load_anew", load.number)
+
     async def advance(self, load: Load, *, place: str, rows: int, bytes: int) -> bool:
         """Note that a running load has come to ``place``. ``rows`` and ``bytes`` are those of the whole load so far, not of a chunk."""
         return self._moved(

@@ -285,3 +285,38 @@ async def test_a_first_load_comes_after_one_that_was_under_way_when_the_listener
     ) as listener:
         assert await listener.ends() == 0, listener.stderr
     assert len(told(served, "read")) == 5 + ROWS
+
+
+async def test_a_key_column_that_is_renamed_meanwhile_is_the_key_under_its_new_name(
+    operator: Operator, env: Mapping[str, str], wide: str, connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await operator.says("load", wide, "--detach")
+    async with command("listen", env={**env, **SLOW}, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 200)
+        await connection.execute(f"ALTER TABLE {wide} RENAME id TO ident")
+        await is_told(served, "load", 2)
+        assert await listener.stop() == 0
+    rows = told(served, "read")
+    keys = {record["key"].get("id") or record["key"]["ident"] for record in rows}
+    assert keys == set(range(1, ROWS + 1))
+    assert {tuple(record["key"]) for record in rows} == {("id",), ("ident",)}
+
+
+async def test_a_table_without_a_key_whose_file_is_exchanged_is_loaded_anew(
+    operator: Operator, env: Mapping[str, str], wide: str, connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await connection.execute(f"CREATE TABLE public.keyless AS SELECT * FROM {wide}")
+    await capture(connection, "public.keyless")
+    await operator.says("load", "keyless", "--detach")
+    async with command("listen", env={**env, **SLOW}, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 200)
+        await connection.execute("VACUUM FULL public.keyless")
+        await listener.says("load begins anew")
+        await is_told(served, "load", 3)
+        assert await listener.stop() == 0
+    [shard] = [shard for shard in shards_of(served) if any(b"keyless" in data for data in shard)]
+    records = [json.loads(data) for data in shard]
+    last = max(place for place, record in enumerate(records) if record.get("load", {}).get("state") == "began")
+    assert sorted(record["after"]["id"] for record in records[last:] if record["op"] == "read") == list(
+        range(1, ROWS + 1)
+    )

@@ -130,3 +130,10 @@ def test_more_changes_than_are_kept_void_the_chunk(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(window_module, "MAX_CHANGES", 2)
     window = keyed(*[change(b"D", LATER, before=f'{{"id":{number}}}') for number in range(3)])
     assert window.is_void(SNAPSHOT)
+
+
+def test_what_is_noted_of_changes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_module, "MAX_CHANGES", 2)
+    window = keyed(*[change(b"D", SEEN, before=f'{{"id":{number}}}') for number in range(100)])
+    assert len(window._changed) == 0
+    assert window.is_void(SNAPSHOT)
