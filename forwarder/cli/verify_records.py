@@ -21,7 +21,7 @@ from forwarder.verify.delivery import Delivery
 from forwarder.verify.file_tip import FileTip
 from forwarder.verify.fold import Expected, Fold
 from forwarder.verify.recorded_table import ReadSink, RecordedTable, read_recorded_table
-from forwarder.verify.records import Records, Tip
+from forwarder.verify.records import PROPAGATION_SECONDS, Records, Tip
 from forwarder.verify.states import RowStates
 from forwarder.verify.stream_tip import StreamTip
 from forwarder.verify.subject import Subject, read_subject
@@ -72,7 +72,7 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
             async with _tip(of, recorded.table, fold) as tip:
                 verification = Verification(
                     chunks,
-                    Records(tip, delivery),
+                    Records(tip, delivery, propagation_seconds=0 if _is_file(of) else PROPAGATION_SECONDS),
                     states,
                     fold.watch,
                     is_complete=is_complete,
@@ -105,7 +105,6 @@ def _of_sink(name: str, recorded: RecordedTable) -> list[str]:
 
 def _expected(request: Request, of: RecordsRequest, subject: Subject, recorded: RecordedTable) -> Expected:
     schema, table = recorded.names
-    is_file = isinstance(of.sink.url.target, FileTarget)
     options = subject.registered.options if subject.registered else {}
     return Expected(
         format=of.sink.format,
@@ -113,10 +112,14 @@ def _expected(request: Request, of: RecordsRequest, subject: Subject, recorded: 
         table=table,
         origins=recorded.origins,
         has_seq=recorded.has_seq,
-        first_at=of.start if isinstance(of.start, datetime) and is_file else None,
+        first_at=of.start if isinstance(of.start, datetime) and _is_file(of) else None,
         tells_changed_columns=options.get("after", "full") != "full",
         keeps_rows=request.keeps_rows,
     )
+
+
+def _is_file(of: RecordsRequest) -> bool:
+    return isinstance(of.sink.url.target, FileTarget)
 
 
 @asynccontextmanager

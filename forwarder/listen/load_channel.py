@@ -91,7 +91,8 @@ class LoadChannel:
             raise Unavailable("a stream cannot be written to; the rows for it are read again")
         if self.quarantine.holds_any:
             # Else, if we stopped now, rows that were set aside would be nowhere.
-            await self.checkpoints.save()
+            with anyio.CancelScope(shield=True):
+                await self.checkpoints.save()
 
     async def give_way(self) -> None:
         """Wait while changes are late, and until there is room for rows."""

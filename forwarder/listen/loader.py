@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
@@ -52,6 +53,14 @@ def loader(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A load that runs: of which table, and what ends it."""
+
+    table_id: int
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
 class Loader:
     """Does the loads of one sink, each on a session of its own."""
 
@@ -73,10 +82,10 @@ class Loader:
         self._session = session
         self._database_url = database_url
         self._initial_tables = initial_tables
-        # The tables that were asked for since this process leads, by id.
+        # The tables that have had, or get, their first load, by id.
         self._asked: set[int] = set()
-        # By number.
-        self._running: set[int] = set()
+        # The loads that run, by number.
+        self._running: dict[int, _Running] = {}
         self._ended = anyio.Event()
         self._is_idle = anyio.Event()
         self._complaints = Throttled(seconds=60.0)
@@ -92,7 +101,8 @@ class Loader:
                 due = await self._due()
                 if not due and not self._running:
                     self._is_idle.set()
-                self._start(tasks, [load for load in due if load.number not in self._running])
+                self._stop_all_but({load.number for load in due})
+                self._start(tasks, due)
                 with anyio.move_on_after(LOOK_SECONDS):
                     await self._ended.wait()
 
@@ -100,33 +110,45 @@ class Loader:
         """Wait until there was nothing left to do."""
         await self._is_idle.wait()
 
-    def _start(self, tasks: TaskGroup, loads: list[Load]) -> None:
+    def _stop_all_but(self, numbers: set[int]) -> None:
+        """Stop the loads that somebody has paused or given up."""
+        for number, running in self._running.items():
+            if number not in numbers:
+                running.scope.cancel()
+
+    def _start(self, tasks: TaskGroup, due: Sequence[Load]) -> None:
         self._ended = anyio.Event()
-        for load in loads[: self._channel.settings.parallel - len(self._running)]:
-            self._running.add(load.number)
-            tasks.start_soon(self._do, load)
+        for load in due:
+            # Of one table, one at a time: what a load that is being stopped has handed over comes before the beginning of the next one.
+            busy = {running.table_id for running in self._running.values()}
+            if len(self._running) < self._channel.settings.parallel and load.table_id not in busy:
+                running = self._running[load.number] = _Running(load.table_id)
+                tasks.start_soon(self._do, load, running.scope)
 
     async def _due(self) -> Sequence[Load]:
         tables = [table for table, _ in self._channel.inflow.registry.tables.values()]
         wanted = set(self._initial_tables(tables)) - self._asked
         async with self._session.turn:
             if wanted:
-                await self._loads.request_initial(wanted)
-                self._asked |= wanted
+                # A table that is being loaded for another reason is asked for again later.
+                self._asked |= await self._loads.request_initial(wanted)
             return await self._loads.due()
 
-    async def _do(self, load: Load) -> None:
+    async def _do(self, load: Load, scope: anyio.CancelScope) -> None:
         try:
-            await self._try(load)
+            with scope:
+                await self._try(load)
+            if scope.cancelled_caught:
+                logger.info("load stopped: somebody has paused it or given it up", extra=_facts(load))
         finally:
-            self._running.discard(load.number)
+            del self._running[load.number]
             self._ended.set()
 
     def _load(self, load: Load, connection: Connection) -> TableLoad:
         return TableLoad(load, self._channel, loads=self._loads, session=self._session, connection=connection)
 
     async def _try(self, load: Load) -> None:
-        facts = {"sink": load.sink, "table": load.qualified_name, "load": load.number}
+        facts = _facts(load)
         logger.info("load goes on" if load.begun else "load begins", extra=facts)
         try:
             with plain_errors():
@@ -141,6 +163,11 @@ class Loader:
                 logger.warning("load interrupted, trying again", extra={**facts, "reason": str(error)})
             await anyio.sleep(RETRY_SECONDS)
         except ForwarderError as error:
-            async with self._session.turn:
-                await self._loads.fail(load, str(error))
+            with anyio.CancelScope(shield=True):
+                async with self._session.turn:
+                    await self._loads.fail(load, str(error))
             logger.error("load failed", extra={**facts, "reason": str(error)})
+
+
+def _facts(load: Load) -> Mapping[str, object]:
+    return {"sink": load.sink, "table": load.qualified_name, "load": load.number}

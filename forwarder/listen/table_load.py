@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 import anyio
@@ -130,8 +130,7 @@ class TableLoad:
                 await channel.intake.moved()
         await channel.delivered([packed], dropped_before=dropped)
         self._begun = position.delivered
-        async with self._session.turn:
-            return await self._loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows)
+        return await self._saved(self._loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows))
 
     async def _send_chunks(self, plan: TablePlan) -> bool:
         """Send chunks up to the end of the table, and save that it is done. False: the load is not ours any more.
@@ -226,18 +225,25 @@ class TableLoad:
         )
         dropped = channel.quarantine.dropped
         await channel.give_way_to_halted()
+        if not await self._saved(self._loads.runs(self._load)):
+            return False
         async with channel.intake.turn:
             packed = await channel.offer([mark])
         await channel.delivered([packed], dropped_before=dropped)
-        async with self._session.turn:
-            return await self._loads.finish(self._load, rows=self._rows, bytes=self._bytes)
+        return await self._saved(self._loads.finish(self._load, rows=self._rows, bytes=self._bytes))
 
     async def _advance(self, place: Place) -> bool:
         """Save how far the load has come. False: it is not ours any more."""
         text = msgspec.json.encode(place).decode()
-        async with self._session.turn:
-            is_ours = await self._loads.advance(self._load, place=text, rows=self._rows, bytes=self._bytes)
+        is_ours = await self._saved(self._loads.advance(self._load, place=text, rows=self._rows, bytes=self._bytes))
         self._load, self._place = replace(self._load, place=text), place
+        return is_ours
+
+    async def _saved(self, change: Awaitable[bool]) -> bool:
+        """Wait for what is asked of the leader's session, whoever stops this load: a statement that is broken off would end the session."""
+        with anyio.CancelScope(shield=True):
+            async with self._session.turn:
+                is_ours = await change
         return is_ours
 
     async def _plan(self) -> TablePlan:

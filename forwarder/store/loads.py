@@ -169,13 +169,18 @@ class Loads:
         """End a load that cannot go on. ``error`` says why, in one line with the remedy."""
         return await self._change("fail_load", load.number, " ".join(error.split()))
 
-    async def request_initial(self, table_ids: Collection[int]) -> int:
-        """Ask for the first load of these tables, once for this sink and a table ever. Returns of how many tables it was asked for now.
+    async def runs(self, load: Load) -> bool:
+        """Whether a load that has begun still runs. False, as of ``advance``: it is not the leader's to move on any more."""
+        return await self._change("load_runs", load.number)
+
+    async def request_initial(self, table_ids: Collection[int]) -> set[int]:
+        """Ask for the first load of these tables, once for this sink and a table ever. Returns those that have had it, or get it now.
 
         A table that is being loaded for this sink for another reason gets its first load when this is called after that has ended.
         """
         with database_errors(f"cannot ask for loads for sink {self._sink!r}"):
-            return len(await self._connection.fetch(query("request_initial_loads"), self._sink, sorted(table_ids)))
+            rows = await self._connection.fetch(query("request_initial_loads"), self._sink, sorted(table_ids))
+        return {row["table_id"] for row in rows}
 
     async def _open(self) -> Sequence[asyncpg.Record]:
         return await self._connection.fetch(query("open_loads"), self._sink, timeout=ANSWER_SECONDS)

@@ -15,6 +15,10 @@ from forwarder.verify.delivery import Delivery
 PAUSE_SECONDS = 2.0
 
 
+# What a stream has stored can be read some 0.2 seconds later, AWS says; until then it looks as if nothing were there.
+PROPAGATION_SECONDS = 0.5
+
+
 class Tip(Protocol):
     """What reads records, from where it was on."""
 
@@ -25,9 +29,10 @@ class Tip(Protocol):
 class Records:
     """What is in a stream or a file, and when it is past a snapshot."""
 
-    def __init__(self, tip: Tip, delivery: Delivery | None) -> None:
-        """``delivery``: None if the sink's position is not known."""
+    def __init__(self, tip: Tip, delivery: Delivery | None, *, propagation_seconds: float) -> None:
+        """``delivery``: None if the sink's position is not known. ``propagation_seconds``: after how long what is delivered can be read."""
         self._tip = tip
+        self._propagation_seconds = propagation_seconds
         self._delivery = delivery
 
     async def begin(self) -> None:
@@ -38,6 +43,7 @@ class Records:
         """Read on until all is read that the snapshot sees."""
         if self._delivery:
             await self._delivery.reaches(snapshot)
+            await anyio.sleep(self._propagation_seconds)
         else:
             await anyio.sleep(PAUSE_SECONDS)
         await self._tip.read()

@@ -12,13 +12,14 @@ import pytest
 from forwarder.local.kinesis.faults import Error
 from tests.capture import capture
 from tests.databases import Database
-from tests.listening import CREDENTIALS, Operator, Served, command
+from tests.listening import CREDENTIALS, STREAM, Operator, Served, command
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 ROWS = 2500
+SLOW = {"FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "600", "FORWARDER_LOAD_CHUNK_BYTES": "65536"}
 WITH_INITIAL_LOADS = {"forwarder.toml": '[[table]]\nmatch = "public.*"\nload = "initial"\n'}
 
 
@@ -39,6 +40,22 @@ async def _tables(connection: Connection) -> None:
         f" INSERT INTO public.orders SELECT n, n * 1.10 FROM generate_series(1, {ROWS}) AS n"
     )
     await capture(connection, "public.orders")
+
+
+@pytest.fixture
+async def wide(connection: Connection) -> str:
+    """A table of which a chunk has some two hundred rows, if it has 64 KiB."""
+    await connection.execute(
+        "CREATE TABLE public.wide (id bigint PRIMARY KEY, pad text);"
+        f" INSERT INTO public.wide SELECT n, repeat('x', 300) FROM generate_series(1, {ROWS}) AS n"
+    )
+    await capture(connection, "public.wide")
+    return "public.wide"
+
+
+def shards_of(served: Served) -> list[list[bytes]]:
+    stream = served.kinesis.stream(STREAM)
+    return [[record.data for record in stream.records(shard.shard_id)] for shard in stream.shards]
 
 
 def told(served: Served, op: str | None = None) -> list[dict[str, Any]]:
@@ -112,18 +129,17 @@ async def test_a_table_that_is_to_be_loaded_at_first_is_loaded_once(
 
 
 async def test_a_paused_load_stands_still_and_goes_on_where_it_was(
-    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+    operator: Operator, env: Mapping[str, str], wide: str, served: Served, tmp_path: Path
 ) -> None:
-    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
-    await operator.says("load", "orders", "--detach")
-    async with command("listen", env=slow, directory=tmp_path / "slow") as listener:
-        await is_told(served, "read", 600)
-        await operator.says("load", "orders", "--pause")
+    await operator.says("load", wide, "--detach")
+    async with command("listen", env={**env, **SLOW}, directory=tmp_path / "slow") as listener:
+        await is_told(served, "read", 200)
+        await operator.says("load", wide, "--pause")
         await listener.says("load stopped")
         assert await listener.stop() == 0
     assert len(told(served, "read")) < ROWS
     async with command("listen", env=env, directory=tmp_path / "fast") as listener:
-        await operator.says("load", "orders", "--resume")
+        await operator.says("load", wide, "--resume")
         await is_told(served, "load", 2)
         assert await listener.stop() == 0
     assert {record["after"]["id"] for record in told(served, "read")} == set(range(1, ROWS + 1))
@@ -190,31 +206,82 @@ async def test_each_sink_is_loaded_by_itself(env: Mapping[str, str], served: Ser
 
 
 async def test_a_table_that_is_dropped_meanwhile_fails_its_load_and_no_other(
-    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+    operator: Operator, env: Mapping[str, str], wide: str, connection: Connection, served: Served, tmp_path: Path
 ) -> None:
-    await connection.execute("CREATE TABLE public.other (id bigint PRIMARY KEY); INSERT INTO public.other VALUES (1)")
-    await capture(connection, "public.other")
-    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "500", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
-    await operator.says("load", "orders", "other", "--detach")
-    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
-        await is_told(served, "read", 500)
-        await connection.execute("DROP TABLE public.orders")
+    await operator.says("load", wide, "orders", "--detach")
+    async with command("listen", env={**env, **SLOW}, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 200)
+        await connection.execute(f"DROP TABLE {wide}")
         await listener.says("load failed")
+        await listener.says("load finished")
         assert await listener.stop() == 0
-    assert await connection.fetchval("SELECT error FROM forwarder.load WHERE state = 'failed'")
-    assert await connection.fetchval("SELECT count(*) FROM forwarder.load WHERE state = 'finished'") == 1
+    [failed] = await connection.fetch("SELECT error FROM forwarder.load WHERE state = 'failed'")
+    assert f"{wide} was dropped" in failed["error"]
 
 
 async def test_a_column_that_is_added_meanwhile_is_in_the_rows_from_then_on(
-    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+    operator: Operator, env: Mapping[str, str], wide: str, connection: Connection, served: Served, tmp_path: Path
 ) -> None:
-    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000", "FORWARDER_LOAD_CHUNK_SECONDS": "0.001"}
-    await operator.says("load", "orders", "--detach")
-    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
-        await is_told(served, "read", 500)
-        await connection.execute("ALTER TABLE public.orders ADD COLUMN note text DEFAULT 'new'")
+    await operator.says("load", wide, "--detach")
+    async with command("listen", env={**env, **SLOW}, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 200)
+        await connection.execute(f"ALTER TABLE {wide} ADD COLUMN note text DEFAULT 'new'")
         await is_told(served, "load", 2)
         assert await listener.stop() == 0
     rows = told(served, "read")
     assert {record["after"]["id"] for record in rows} == set(range(1, ROWS + 1))
     assert {"note" in record["after"] for record in rows} == {False, True}
+
+
+async def test_a_load_of_a_table_without_a_key_that_begins_anew_leaves_no_row_of_the_old_one_behind_its_beginning(
+    operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
+) -> None:
+    await connection.execute(f"CREATE TABLE public.keyless AS SELECT n FROM generate_series(1, {ROWS}) AS n")
+    await capture(connection, "public.keyless")
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000"}
+    await operator.says("load", "keyless", "--detach")
+    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 500)
+        await operator.says("load", "keyless", "--restart", "--detach")
+        await is_told(served, "load", 3)
+        assert await listener.stop() == 0
+    [stream] = [shard for shard in shards_of(served) if any(b"keyless" in data for data in shard)]
+    records = [json.loads(data) for data in stream]
+    began = [place for place, record in enumerate(records) if record.get("load", {}).get("state") == "began"]
+    numbers = [record["load"]["number"] for record in records[began[1] :]]
+    assert set(numbers) == {records[began[1]]["load"]["number"]}
+    assert len({record["id"] for record in records[began[1] :] if record["op"] == "read"}) == ROWS
+
+
+async def test_a_load_takes_no_more_rows_than_its_limit(
+    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
+) -> None:
+    await operator.says("load", "orders", "--limit", "1700", "--detach")
+    async with command("listen", "--load-only", env=env, directory=tmp_path / "listener") as listener:
+        assert await listener.ends() == 0, listener.stderr
+    assert sorted(record["after"]["id"] for record in told(served, "read")) == list(range(1, 1701))
+    assert told(served, "load")[-1]["load"]["rows"] == 1700
+
+
+async def test_a_load_that_is_given_up_in_its_last_chunk_is_not_finished(
+    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
+) -> None:
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "500"}
+    await operator.says("load", "orders", "--limit", "900", "--detach")
+    async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
+        await is_told(served, "read", 500)
+        await operator.says("load", "orders", "--cancel")
+        await listener.says("load stopped")
+        assert await listener.stop() == 0
+    assert [record["load"]["state"] for record in told(served, "load")] == ["began"]
+
+
+async def test_a_first_load_comes_after_one_that_was_under_way_when_the_listener_began(
+    operator: Operator, env: Mapping[str, str], served: Served, tmp_path: Path
+) -> None:
+    await operator.says("load", "orders", "--where", "id <= 5", "--detach")
+    async with command(
+        "listen", "--load-only", env=env, directory=tmp_path / "listener", files=WITH_INITIAL_LOADS
+    ) as listener:
+        assert await listener.ends() == 0, listener.stderr
+    assert len(told(served, "read")) == 5 + ROWS

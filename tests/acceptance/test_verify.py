@@ -367,6 +367,10 @@ async def test_keys_of_many_types_are_followed_in_their_order(
             ["orders", "--sink", "kinesis://x?region=us-east-1&format=dms&ordering=none"],
             "are in no order and have no seq",
         ),
+        (
+            ["orders", "--sink", "kinesis://x?region=us-east-1&endpoint_url=http://127.0.0.1:9"],
+            "check region and endpoint_url",
+        ),
         (["orders", "--limit", "x"], "--limit"),
     ],
 )

@@ -150,6 +150,13 @@ async def test_a_load_that_was_paused_goes_on_as_it_was(
     assert await loads.due() == [resumed]
 
 
+async def test_a_leader_can_ask_whether_a_load_still_runs(loads: Loads, connection: Connection, item: int) -> None:
+    load = await running(loads, connection, item)
+    assert await loads.runs(load)
+    await load_requests.pause(connection)
+    assert not await loads.runs(load)
+
+
 async def test_what_is_not_so_is_not_changed(loads: Loads, connection: Connection, item: int) -> None:
     load = await request(connection, item)
 
@@ -277,14 +284,16 @@ async def test_each_sink_has_loads_of_its_own(loads: Loads, connection: Connecti
 async def test_an_initial_load_is_asked_for_once_for_a_sink_and_a_table(
     loads: Loads, leader: Connection, connection: Connection, item: int
 ) -> None:
-    assert await loads.request_initial([item]) == 1
-    assert await loads.request_initial([item]) == 0
+    assert await loads.request_initial([item]) == {item}
+    assert await loads.request_initial([item]) == {item}
     [load] = await loads.due()
     await loads.fail(load, "broken")
 
-    assert await loads.request_initial([item]) == 0
+    assert await loads.request_initial([item]) == {item}
     assert await loads.due() == []
-    assert await (await led(leader, "other")).request_initial([item]) == 1
+    other = await led(leader, "other")
+    assert await other.request_initial([item]) == {item}
+    assert [load.sink for load in await other.due()] == ["other"]
 
 
 async def test_a_table_that_is_not_captured_any_more_gets_no_initial_load(
@@ -292,7 +301,7 @@ async def test_a_table_that_is_not_captured_any_more_gets_no_initial_load(
 ) -> None:
     await connection.execute("UPDATE forwarder.captured_table SET removed_at = now()")
 
-    assert await loads.request_initial([item, item + 1]) == 0
+    assert await loads.request_initial([item, item + 1]) == set()
 
 
 async def test_an_outbox_of_the_application_gets_no_initial_load(
@@ -300,18 +309,18 @@ async def test_an_outbox_of_the_application_gets_no_initial_load(
 ) -> None:
     await connection.execute("""UPDATE forwarder.captured_table SET options = '{"outbox": true}'""")
 
-    assert await loads.request_initial([item]) == 0
+    assert await loads.request_initial([item]) == set()
 
 
 async def test_an_initial_load_comes_after_one_that_was_asked_for_by_hand(
     loads: Loads, connection: Connection, item: int
 ) -> None:
     load = await running(loads, connection, item)
-    assert await loads.request_initial([item]) == 0
+    assert await loads.request_initial([item]) == set()
 
     await loads.finish(load, rows=1, bytes=10)
 
-    assert await loads.request_initial([item]) == 1
+    assert await loads.request_initial([item]) == {item}
 
 
 # Who may change them.

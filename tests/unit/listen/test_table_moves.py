@@ -10,6 +10,7 @@ from forwarder.delivery.schedules.routed import Routed
 from forwarder.events import CapturedTable
 from forwarder.listen.table_moves import TableMoves
 from forwarder.outbox.position import Position, Snapshot
+from forwarder.records.record import Record
 from forwarder.sinks.kinesis.pacing import Pacing
 
 
@@ -105,3 +106,23 @@ def test_the_stream_of_a_table_that_is_met_late_is_held_if_the_table_has_letters
     tenure.moves.expect_letters_of([1])
     tenure.moves.take([table("a")], position(2))
     assert tenure.schedule.is_held("a")
+
+
+def test_nothing_is_revived_before_the_relay_has_what_was_a_letter_at_the_beginning_and_has_given_up_what_it_is_to(
+    tenure: Tenure,
+) -> None:
+    tenure.moves.note([table("a")])
+    tenure.schedule.park("a")
+    tenure.moves.await_taken(Snapshot(3, 3))
+    tenure.moves.take([table("a")], position(2))
+    tenure.moves.handed_over(position(2))
+    assert not tenure.moves.may_revive("a")
+
+    tenure.moves.take([table("a")], position(3))
+    assert not tenure.moves.may_revive("a")
+    tenure.schedule.extend([Record(1, "key", b"", {1}, stream="a")])
+    tenure.moves.handed_over(position(3))
+    assert not tenure.moves.may_revive("a")
+
+    tenure.schedule.take_stranded(is_full=False, now=0.0)
+    assert tenure.moves.may_revive("a")
