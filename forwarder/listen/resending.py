@@ -24,7 +24,7 @@ from forwarder.store import dead_letters
 from forwarder.store.dead_letters import Due
 
 # How many batches are in memory at once, of which each has some megabytes; a batch that takes longer than these seconds makes room for another.
-BATCHES = 8
+BATCHES = 4
 SLOW_SECONDS = 10.0
 
 

@@ -2,9 +2,9 @@
 
 A stream is parked meanwhile (``forwarder.delivery.schedules.routed``): newer changes become letters too. Example:
 
-1. The stream of orders can be written to again. There are 2,250 letters.
-2. Of these the first 500 are sent, and the next 500, and so on, oldest first. Meanwhile 30 changes come, and become letters.
-3. The last batch is not full: the stream is held, so that changes wait in memory. The letters so far are stored, and the last 280 are sent.
+1. The stream of orders can be written to again. There are 4,500 letters.
+2. Of these the first 2,000 are sent, and the next 2,000, oldest first. Meanwhile 30 changes come, and become letters.
+3. The last batch is not full: the stream is held, so that changes wait in memory. The letters so far are stored, and the last 530 are sent.
 4. No letter is left: the changes in memory go into the stream, and those that come.
 
 If the last batch is being sent when memory becomes full, the stream is parked again, and what was held becomes letters: so from 2. again.

@@ -44,7 +44,7 @@ _COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 # A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
 _OUTBOX_COLUMNS = 11
 # How many letters are sent again at once, and how many bytes of images.
-BATCH_LETTERS = 500
+BATCH_LETTERS = 2000
 _BATCH_BYTES = 4 << 20
 # How many letters are read at once, to be listed or changed.
 PAGE_LETTERS = 5000

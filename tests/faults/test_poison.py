@@ -230,7 +230,7 @@ async def test_letters_that_are_refused_again_hold_up_no_others_that_are_to_be_s
         await set_aside(database, 11)
     monkeypatch.setattr("forwarder.delivery.quarantine.MAX_IN_A_ROW", 5)
     # So that each waits for the one before.
-    monkeypatch.setattr("forwarder.store.dead_letters._BATCH_LETTERS", 1)
+    monkeypatch.setattr("forwarder.store.dead_letters.BATCH_LETTERS", 1)
     served.kinesis.faults.replace([poison(*range(100, 110))])
     async with listening(database.url, f"{served.sink}&on_poison={on_poison}") as service:
         await leads(service)
