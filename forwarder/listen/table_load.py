@@ -22,7 +22,7 @@ import msgspec
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.database.sessions import Connection
-from forwarder.errors import LoadFailed
+from forwarder.errors import LoadFailed, plain_errors
 from forwarder.events import Event
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.load_channel import LoadChannel
@@ -97,6 +97,11 @@ class TableLoad:
             except _Overtaken:
                 self._size.overtaken()
                 plan = await self._plan()
+            except LoadFailed as error:
+                # Where a key column was renamed, the plan is another one now.
+                if (renewed := await self._renewed(plan)) is None:
+                    raise error from None
+                plan = renewed
 
     async def _recall_truncations(self) -> None:
         """Learn of every TRUNCATE that came before we were shown any, and that the present floor is below."""
@@ -143,13 +148,14 @@ class TableLoad:
         overtaken: _Overtaken | None = None
         is_finished = False
         try:
-            async with into, out_of, anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read_ahead, plan, into)
-                try:
-                    is_finished = await self._send_all(out_of)
-                except _Overtaken as error:
-                    overtaken = error
-                tasks.cancel_scope.cancel()
+            with plain_errors():
+                async with into, out_of, anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._read_ahead, plan, into)
+                    try:
+                        is_finished = await self._send_all(out_of)
+                    except _Overtaken as error:
+                        overtaken = error
+                    tasks.cancel_scope.cancel()
         finally:
             while self._open:
                 self._channel.intake.hide(self._open.popleft())
@@ -265,6 +271,14 @@ class TableLoad:
             async with self._session.turn:
                 is_ours = await change
         return is_ours
+
+    async def _renewed(self, plan: TablePlan) -> TablePlan | None:
+        """The plan as it would be now; None if there is none, or it is the same."""
+        try:
+            renewed = await self._plan()
+        except LoadFailed:
+            return None
+        return None if replace(renewed, estimated_rows=plan.estimated_rows) == plan else renewed
 
     async def _plan(self) -> TablePlan:
         await self._channel.inflow.outbox.look_up_names()

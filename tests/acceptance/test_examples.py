@@ -25,9 +25,11 @@ LARGE = "x" * (1 << 20)
 ENDLESS = ("demo", "local-kinesis", "listen --sink kinesis:")
 # They need a stream, or a file, with changes in it: tests/acceptance/test_tail.py has one, and test_verify.py.
 READING = ("tail", "verify")
+# They wait for a listener: tests/acceptance/test_load_command.py, and test_loading.py.
+LOADING = ("load ",)
 
 RUN = sorted({shlex.join(example) for examples in EXAMPLES.values() for example in examples})
-RUN = [example for example in RUN if not example.replace("'", "").startswith((*ENDLESS, *READING))]
+RUN = [example for example in RUN if not example.replace("'", "").startswith((*ENDLESS, *READING, *LOADING))]
 # They change nothing for each other, nor for the others.
 OF_DMS = [example for example in RUN if ".json" in example]
 RUN = [example for example in RUN if example not in OF_DMS]

@@ -140,6 +140,12 @@ async def test_what_a_killed_listener_has_sent_of_a_replay_and_not_said_so_comes
         async with command(*listen, env=env, directory=tmp_path / "killed") as killed:
             await eventually(has_sent_them, within_seconds=20)
             await killed.kill()
+        async with connected(database.superuser_url) as superuser:
+            # The server goes on with a statement that waits, whether or not somebody is left to be answered.
+            await superuser.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+            )
         await holder.execute("ROLLBACK")
     await operator.says(*listen, "--once")
     assert set(times(tmp_path).values()) == {3}
