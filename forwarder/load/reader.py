@@ -13,6 +13,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection, database_errors
 from forwarder.errors import LoadFailed, TableBusy
 from forwarder.load.chunk import Chunk, Place
+from forwarder.load.chunk_transaction import chunk_transaction
 from forwarder.load.keyless import file_range, leave_out_told
 from forwarder.load.making import KeylessMaking, Making
 from forwarder.load.part import Part
@@ -150,7 +151,7 @@ class ChunkReader:
     async def _attempt(
         self, plan: TablePlan, relation: Relation, place: Place, *, rows: int, bytes: int, begun: Snapshot
     ) -> Chunk:
-        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+        async with chunk_transaction(self._connection):
             # Before the snapshot is taken: one that is older than a TRUNCATE, or an ALTER TABLE that writes the table anew, sees no rows at all.
             try:
                 await self._connection.execute(f"LOCK TABLE ONLY {relation.name} IN ACCESS SHARE MODE")

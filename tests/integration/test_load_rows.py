@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,6 +19,7 @@ from tests.loading import Loading, rows_of
 from tests.migrating import migrate
 from tests.support import every_type
 from tests.support.type_tables import type_tables
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -102,6 +104,27 @@ async def test_nobody_waits_for_a_table_that_is_locked(database: Database, owner
             await loading.reader.read(plan, None, rows=1, bytes=1, begun=await loading.now())
         with anyio.fail_after(10), pytest.raises(TableBusy):
             await loading.reader.plan(await loading.id(), Part())
+    assert await loading.images() == ['{"id":1}']
+
+
+async def test_after_a_read_that_was_cancelled_the_session_is_of_use_at_once(
+    owner: Connection, loading: Loading
+) -> None:
+    await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
+    await migrate(owner, "item")
+    slow = await loading.reader.plan(await loading.id(), Part(where="pg_sleep(60) IS NOT NULL"))
+    begun = await loading.now()
+
+    async def sleeps() -> bool:
+        found: bool = await owner.fetchval(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        return found
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(loading.reader.read, slow, None, rows=1, bytes=1, begun=begun))
+        await eventually(sleeps)
+        tasks.cancel_scope.cancel()
     assert await loading.images() == ['{"id":1}']
 
 
