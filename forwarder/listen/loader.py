@@ -17,6 +17,7 @@ from forwarder.listen.initial_loads import initial_tables
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.load_channel import LoadChannel
 from forwarder.listen.load_report import LoadReport
+from forwarder.listen.stored_load import StoredLoad
 from forwarder.listen.table_load import TableLoad
 from forwarder.logs import Throttled
 from forwarder.store.loads import Load, Loads
@@ -145,7 +146,7 @@ class Loader:
             self._ended.set()
 
     def _load(self, load: Load, connection: Connection) -> TableLoad:
-        return TableLoad(load, self._channel, loads=self._loads, session=self._session, connection=connection)
+        return TableLoad(StoredLoad(load, self._loads, self._session), self._channel, connection)
 
     async def _try(self, load: Load) -> None:
         facts = _facts(load)

@@ -14,29 +14,26 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import anyio
-import msgspec
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
 from forwarder.database.sessions import Connection
 from forwarder.errors import LoadFailed, plain_errors
 from forwarder.events import Event
-from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.load_channel import LoadChannel
+from forwarder.listen.stored_load import StoredLoad
 from forwarder.load import past
-from forwarder.load.chunk import Chunk, Place, ReadRow
+from forwarder.load.chunk import Chunk, ReadRow
 from forwarder.load.floors import Truncations
 from forwarder.load.pacing import ChunkSize
-from forwarder.load.part import Part
 from forwarder.load.reader import ChunkReader
 from forwarder.load.row_events import began, finished, row_event
 from forwarder.load.table_plan import TablePlan
 from forwarder.load.window import Window
 from forwarder.records.packing import Packed
-from forwarder.store.loads import Load, Loads
 
 # So many rows are handed to the relay at once, and so many such portions may be under way: a change waits behind no more than these.
 PORTION_ROWS = 500
@@ -54,23 +51,16 @@ class _Overtaken(Exception):
 class TableLoad:
     """One load, from where it stands to its end, unless somebody pauses or cancels it."""
 
-    def __init__(
-        self, load: Load, channel: LoadChannel, *, loads: Loads, session: LeaderSession, connection: Connection
-    ) -> None:
-        """``loads`` are on the leader's ``session``; ``connection`` is for this load alone."""
-        self._load = load
+    def __init__(self, stored: StoredLoad, channel: LoadChannel, connection: Connection) -> None:
+        """``connection`` is for this load alone."""
+        self._stored = stored
+        self._load = stored.load
         self._channel = channel
-        self._loads = loads
-        self._session = session
         self._connection = connection
         self._reader = ChunkReader(connection)
         self._size = ChunkSize(seconds=channel.settings.chunk_seconds)
-        self._begun = load.begun
         # The windows of chunks that are being read or sent, in order.
         self._open: deque[Window] = deque()
-        self._rows = load.rows
-        self._bytes = load.bytes
-        self._place = msgspec.json.decode(load.place, type=Place) if load.place else None
 
     async def run(self) -> bool:
         """Send the rows that are left. False: somebody has paused it or given it up meanwhile.
@@ -84,7 +74,7 @@ class TableLoad:
         self._truncations = Truncations((await self._channel.table(self._load))[0])
         self._channel.intake.show(self._truncations)
         try:
-            return (self._begun is not None or await self._begin(plan)) and await self._send_rows(plan)
+            return (self._stored.begun is not None or await self._begin(plan)) and await self._send_rows(plan)
         finally:
             self._channel.intake.hide(self._truncations)
 
@@ -135,8 +125,7 @@ class TableLoad:
             if packed is None:
                 await channel.intake.moved()
         await channel.delivered([packed], dropped_before=dropped)
-        self._begun = position.delivered
-        return await self._saved(self._loads.begin(self._load, begun=self._begun, estimated_rows=plan.estimated_rows))
+        return await self._stored.begin(position.delivered, estimated_rows=plan.estimated_rows)
 
     async def _send_chunks(self, plan: TablePlan) -> bool:
         """Send chunks up to the end of the table, and save that it is done. False: the load is not ours any more.
@@ -165,8 +154,9 @@ class TableLoad:
 
     async def _read_ahead(self, plan: TablePlan, into: ObjectSendStream[tuple[Window, Chunk]]) -> None:
         """Read one chunk after the other, each while the one before it is being sent."""
-        assert self._begun
-        place, read, is_begun = self._place, self._rows, False
+        begun = self._stored.begun
+        assert begun is not None
+        place, read, is_begun = self._stored.place, self._stored.rows, False
         while place or not is_begun:
             table, read_key = await self._channel.table(self._load)
             window = Window(
@@ -180,7 +170,7 @@ class TableLoad:
             self._channel.intake.show(window)
             rows = self._size.rows if plan.part.limit is None else min(self._size.rows, plan.part.limit - read)
             most_bytes = self._channel.settings.chunk_bytes
-            chunk = await self._reader.read(plan, place, rows=rows, bytes=most_bytes, begun=self._begun)
+            chunk = await self._reader.read(plan, place, rows=rows, bytes=most_bytes, begun=begun)
             self._size.took(chunk.seconds, rows=len(chunk.rows))
             read += len(chunk.rows)
             if read == plan.part.limit:
@@ -193,11 +183,10 @@ class TableLoad:
             window, chunk = await out_of.receive()
             await self._send(window, chunk)
             self._channel.intake.hide(self._open.popleft())
-            self._rows += len(chunk.rows)
-            self._bytes += chunk.bytes
+            self._stored.count(chunk)
             if chunk.place is None:
                 return await self._finish(chunk)
-            if not await self._advance(chunk.place):
+            if not await self._stored.advance(chunk.place):
                 return False
 
     async def _send(self, window: Window, chunk: Chunk) -> None:
@@ -247,30 +236,20 @@ class TableLoad:
         channel = self._channel
         table, _ = await channel.table(self._load)
         mark = finished(
-            self._load.number, rows=self._rows, table=table, seq=channel.floors.below(chunk.snapshot), at=chunk.at
+            self._load.number,
+            rows=self._stored.rows,
+            table=table,
+            seq=channel.floors.below(chunk.snapshot),
+            at=chunk.at,
         )
         dropped = channel.quarantine.dropped
         await channel.give_way_to_halted()
-        if not await self._saved(self._loads.runs(self._load)):
+        if not await self._stored.runs():
             return False
         async with channel.intake.turn:
             packed = await channel.offer([mark])
         await channel.delivered([packed], dropped_before=dropped)
-        return await self._saved(self._loads.finish(self._load, rows=self._rows, bytes=self._bytes))
-
-    async def _advance(self, place: Place) -> bool:
-        """Save how far the load has come. False: it is not ours any more."""
-        text = msgspec.json.encode(place).decode()
-        is_ours = await self._saved(self._loads.advance(self._load, place=text, rows=self._rows, bytes=self._bytes))
-        self._load, self._place = replace(self._load, place=text), place
-        return is_ours
-
-    async def _saved(self, change: Awaitable[bool]) -> bool:
-        """Wait for what is asked of the leader's session, whoever stops this load: a statement that is broken off would end the session."""
-        with anyio.CancelScope(shield=True):
-            async with self._session.turn:
-                is_ours = await change
-        return is_ours
+        return await self._stored.finish()
 
     async def _renewed(self, plan: TablePlan) -> TablePlan | None:
         """The plan as it would be now; None if there is none, or it is the same."""
@@ -282,7 +261,7 @@ class TableLoad:
 
     async def _plan(self) -> TablePlan:
         await self._channel.inflow.outbox.look_up_names()
-        return await self._reader.plan(self._load.table_id, msgspec.json.decode(self._load.part, type=Part))
+        return await self._reader.plan(self._load.table_id, self._stored.part)
 
     async def _events(self, rows: Sequence[ReadRow], chunk: Chunk) -> Sequence[Event]:
         table, read_key = await self._channel.table(self._load)
