@@ -13,6 +13,7 @@ for it. Nor does it count in case 2: that it is refused says more about itself t
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Dropped(NamedTuple):
-    """How much of what loads have sent was dropped, for the loads to deal with."""
+    """How much of what loads of one table have sent was dropped, for them to deal with."""
 
     # Rows, and beginnings and ends, whose stream cannot be written to.
     rows_stranded: int
@@ -44,8 +45,9 @@ class Quarantine:
         self._metrics = metrics
         self.halts_lanes = halts_lanes
         self._waiting: list[SetAside] = []
-        # What was dropped of loads.
-        self.dropped = Dropped(0, 0)
+        # What was dropped of loads, by the ids of the tables.
+        self._rows_stranded: Counter[int] = Counter()
+        self._marks_refused: Counter[int] = Counter()
         self._in_a_row = 0
         # When the sink first accepted a record again after the last time it had refused so many.
         self._accepts_since = 0.0
@@ -56,10 +58,10 @@ class Quarantine:
 
         The beginning or end of a load is dropped: sent again later, it would be in another place. The load fails.
         """
-        refused = sum(change.is_mark for change in changes)
-        self.dropped = self.dropped._replace(marks_refused=self.dropped.marks_refused + refused)
         for change in changes:
-            if not change.is_mark:
+            if change.read and change.is_mark:
+                self._marks_refused[change.read.table.id] += 1
+            else:
                 self._waiting.append(change)
             self._metrics.set_aside(change.code)
             logger.error("change set aside", extra={"seq": change.seq, "code": change.code, "bytes": change.size})
@@ -70,8 +72,7 @@ class Quarantine:
         Rows that a load has read are dropped: as dead letters they would come behind changes that are newer. The load reads them again.
         """
         kept = [change for change in changes if not change.read]
-        stranded = len(changes) - len(kept)
-        self.dropped = self.dropped._replace(rows_stranded=self.dropped.rows_stranded + stranded)
+        self._rows_stranded.update(change.read.table.id for change in changes if change.read)
         self._waiting += kept
         for change in kept:
             self._metrics.set_aside(change.code)
@@ -96,6 +97,10 @@ class Quarantine:
                 self._in_a_row += not record.was_set_aside
                 self.isolate([record.set_aside(code=rejection.code, reason=rejection.reason)])
         return waiting
+
+    def dropped(self, table_id: int) -> Dropped:
+        """What was dropped of loads of this table so far."""
+        return Dropped(self._rows_stranded[table_id], self._marks_refused[table_id])
 
     @property
     def holds_any(self) -> bool:

@@ -73,8 +73,12 @@ class LoadChannel:
         self.relay.offer_read(packed)
         return packed
 
-    async def delivered(self, several: Sequence[Packed], *, dropped_before: Dropped) -> None:
-        """Wait until all of these are delivered, or set aside and stored. ``dropped_before``: ``quarantine.dropped`` when they were offered.
+    def dropped(self, load: Load) -> Dropped:
+        """How much was dropped so far of what loads of this table have sent."""
+        return self.quarantine.dropped(load.table_id)
+
+    async def delivered(self, several: Sequence[Packed], load: Load, *, dropped_before: Dropped) -> None:
+        """Wait until all of these are delivered, or set aside and stored. ``dropped_before``: ``dropped`` of the load when they were offered.
 
         Raises:
             LoadFailed: the sink refuses the record of the beginning or end of a load.
@@ -82,7 +86,7 @@ class LoadChannel:
         """
         for packed in several:
             await self.relay.delivered(packed)
-        dropped = self.quarantine.dropped
+        dropped = self.dropped(load)
         if dropped.marks_refused > dropped_before.marks_refused:
             raise LoadFailed(
                 "the sink refuses the record that says where the load begins or ends; the log has its code"
@@ -100,9 +104,12 @@ class LoadChannel:
             await anyio.sleep(LATE_SECONDS)
         await self.relay.room()
 
-    async def give_way_to_halted(self) -> None:
-        """Wait while a lane is halted: changes of the whole table would wait for it behind what stands between all changes of the table."""
-        while self.state.halt:  # noqa: ASYNC110 - as above
+    async def give_way_to_halted(self, table: CapturedTable) -> None:
+        """Before the beginning or end of a load of a table without a key, wait while a lane is halted.
+
+        It stands between all changes of the table, so it would wait for that lane, and the changes of the whole table behind it.
+        """
+        while self.state.halt and not table.key_columns:  # noqa: ASYNC110 - as above
             await anyio.sleep(LATE_SECONDS)
 
     @property

@@ -111,9 +111,9 @@ class TableLoad:
         snapshot, at = await past.now(self._connection)
         await channel.catch_up(snapshot)
         table, _ = await channel.table(self._load)
-        dropped, packed = channel.quarantine.dropped, None
+        dropped, packed = channel.dropped(self._load), None
         while packed is None:
-            await channel.give_way_to_halted()
+            await channel.give_way_to_halted(table)
             async with channel.intake.turn:
                 position = channel.intake.taken
                 # Inside a batch, what was taken is not what any snapshot sees.
@@ -124,7 +124,7 @@ class TableLoad:
                     )
             if packed is None:
                 await channel.intake.moved()
-        await channel.delivered([packed], dropped_before=dropped)
+        await channel.delivered([packed], self._load, dropped_before=dropped)
         return await self._stored.begin(position.delivered, estimated_rows=plan.estimated_rows)
 
     async def _send_chunks(self, plan: TablePlan) -> bool:
@@ -196,14 +196,14 @@ class TableLoad:
             _Overtaken: it cannot be told any more.
         """
         channel, under_way = self._channel, deque[Packed]()
-        dropped = channel.quarantine.dropped
+        dropped = channel.dropped(self._load)
         await channel.catch_up(chunk.snapshot)
         await self._require_keys(window, chunk)
         for first in range(0, len(chunk.rows), PORTION_ROWS):
             rows = chunk.rows[first : first + PORTION_ROWS]
             await channel.give_way()
             while len(under_way) >= MOST_PORTIONS:
-                await channel.delivered([under_way.popleft()], dropped_before=dropped)
+                await channel.delivered([under_way.popleft()], self._load, dropped_before=dropped)
             async with channel.intake.turn:
                 if window.is_void(chunk.snapshot):
                     raise _Overtaken
@@ -211,7 +211,7 @@ class TableLoad:
                 left = [row for row, is_left in zip(rows, is_left, strict=True) if is_left]
                 under_way.append(await channel.offer(await self._events(left, chunk)))
             await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
-        await channel.delivered(under_way, dropped_before=dropped)
+        await channel.delivered(under_way, self._load, dropped_before=dropped)
 
     async def _require_keys(self, window: Window, chunk: Chunk) -> None:
         """See that the keys of the rows can be read. If a key column was renamed since the registry was read, the chunk is read again.
@@ -242,13 +242,13 @@ class TableLoad:
             seq=channel.floors.below(chunk.snapshot),
             at=chunk.at,
         )
-        dropped = channel.quarantine.dropped
-        await channel.give_way_to_halted()
+        dropped = channel.dropped(self._load)
+        await channel.give_way_to_halted(table)
         if not await self._stored.runs():
             return False
         async with channel.intake.turn:
             packed = await channel.offer([mark])
-        await channel.delivered([packed], dropped_before=dropped)
+        await channel.delivered([packed], self._load, dropped_before=dropped)
         return await self._stored.finish()
 
     async def _renewed(self, plan: TablePlan) -> TablePlan | None:
@@ -278,6 +278,7 @@ class TableLoad:
                 read_key=read_key,
                 seq=seqs[partitions[row.relation]],
                 at=chunk.at,
+                begun=self._stored.begun,
             )
             for row in rows
         ]

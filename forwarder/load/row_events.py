@@ -18,13 +18,24 @@ _NAME_BYTES = 12
 
 
 def row_event(
-    row: ReadRow, *, load: int, table: CapturedTable, partition: str | None, read_key: ReadKey, seq: int, at: int
+    row: ReadRow,
+    *,
+    load: int,
+    table: CapturedTable,
+    partition: str | None,
+    read_key: ReadKey,
+    seq: int,
+    at: int,
+    begun: Snapshot | None = None,
 ) -> Event:
-    """The event of a row. ``seq``: one that all later changes of the row exceed; ``at``: when it was read."""
+    """The event of a row. ``seq``: one that all later changes of the row exceed; ``at``: when it was read.
+
+    ``begun``: as of ``began``. A row without a key is another one if the load begins again, since consumers drop those that they have.
+    """
     image = row.after or row.key
     key, key_values = (read_key(image) if image else None) or _NO_KEY
     # Two partitions may each have a row at one place of their files, made by one transaction.
-    known_by = key or (f"{row.relation}/{row.identity}" if row.identity else row.after) or ""
+    known_by = key or (f"{begun}/{row.relation}/{row.identity}" if row.identity else row.after) or ""
     name = blake2b(known_by.encode(), digest_size=_NAME_BYTES).hexdigest()
     extra = f'"load":{{"number":{load}}}'
     return Event(

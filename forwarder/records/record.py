@@ -128,7 +128,7 @@ class Stretch(msgspec.Struct, gc=False):
     table: int
     # The seqs of its changes that are not delivered yet.
     undelivered: set[int]
-    # True of TRUNCATE, gap, schema, and a load's beginning and end: these keep their place among the changes of the table's rows.
+    # True of what keeps its place among the changes of the table's rows: TRUNCATE, gap, schema, and the marks of some loads (`stretches.py`).
     is_barrier: bool = False
 
 

@@ -1,8 +1,8 @@
 """Cuts the changes of a page into stretches, so that a TRUNCATE can be kept in its place among the changes of its table. Pure.
 
-A stretch has changes of one table: either of its rows, or such as concern the whole table (TRUNCATE, gap, schema, a load's beginning or end), a
-barrier. Example: a page has, in order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an insert into a and an update of
-b. That makes four:
+A stretch has changes of one table: either of its rows, or such as concern the whole table, a barrier: TRUNCATE, gap, schema, and the beginning or end of
+a load of a table without a key. Example: a page has, in order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an
+insert into a and an update of b. That makes four:
 
 1. of a: both updates
 2. of b: the insert and the update
@@ -56,10 +56,19 @@ def _around_barriers(events: Sequence[Event], seqs: Sequence[int]) -> Cut:
     undelivered: list[set[int]] = []
     last: dict[int, Stretch] = {}
     for event, seq in zip(events, seqs, strict=True):
-        stretch, is_barrier = last.get(event.table.id), event.op in TABLE_WIDE
+        stretch, is_barrier = last.get(event.table.id), _is_barrier(event)
         if stretch is None or stretch.is_barrier is not is_barrier:
             stretch = last[event.table.id] = Stretch(event.table.id, set(), is_barrier)
             stretches.append(stretch)
         stretch.undelivered.add(seq)
         undelivered.append(stretch.undelivered)
     return stretches, undelivered
+
+
+def _is_barrier(event: Event) -> bool:
+    """Whether it is kept in its place among the changes of its table.
+
+    Not so the beginning and end of a load, where rows have keys: whoever applies a row by its key need not know where the load begins. The load
+    itself sends no row before the beginning is delivered, and the end when all rows are.
+    """
+    return event.op in TABLE_WIDE and not (event.op == b"L" and event.table.key_columns)
