@@ -14,8 +14,8 @@ Each of these is a branch of the statement, a walk of its own that begins at the
 
 Without a key, it reads a range of the table's file, in the order in which the rows are there.
 
-PostgreSQL counts the bytes of the images itself, in a setting of the transaction: ``forwarder.load_bytes``. Once there are enough, it makes no more of
-them, so that a portion of a thousand rows is no larger than a chunk may be, although nobody knows how large a row is before its image is made.
+PostgreSQL counts the bytes of the images in a setting of the transaction, ``forwarder.load_bytes``. Once a chunk has enough, no more images are made.
+So a portion of a thousand rows is no larger than a chunk may be, although nobody knows how large an image is before it is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from forwarder.load.key_column import KeyColumn
 NOT_MADE = ""
 # Why there is no image of a row: it would be too large.
 TOO_LARGE = "54000"
-# Images up to this size are not counted: to count takes a third of the time that a small image does.
+# Images up to this size are not counted: to count one takes a third of the time in which a small image is made.
 _UNCOUNTED_BYTES = 512
 
 
@@ -70,7 +70,7 @@ class ChunkQuery:
         """The same for the rows behind a place in the file of the table (a ctid), before block ``end``."""
         values = f"{self._image(bytes)} AS image, NEW.ctid AS place, NEW.xmin AS maker"
         where = f"NEW.ctid > '{after}'::tid AND NEW.ctid < '({end},0)'::tid"
-        inner = f"SELECT {values}\nFROM ONLY {self.name} AS new\nWHERE {where} LIMIT {rows}"  # noqa: S608
+        inner = f"SELECT {values}\nFROM ONLY {self.name} AS new\nWHERE {where} LIMIT {rows}"
         return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}) AS page\nWHERE {self._count}"
 
     @property
