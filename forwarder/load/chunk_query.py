@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from forwarder.load.images import Needs, careful_image, image, key_image
 from forwarder.load.key_column import KeyColumn
@@ -32,6 +33,8 @@ NOT_MADE = ""
 TOO_LARGE = "54000"
 # Images up to this size are not counted: to count one takes a third of the time in which a small image is made.
 _UNCOUNTED_BYTES = 512
+# Of what stands for an order.
+_ORDER_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,12 @@ class ChunkQuery:
         where = f"NEW.ctid > '{after}'::tid AND NEW.ctid < '({end},0)'::tid"
         inner = f"SELECT {values}\nFROM ONLY {self.name} AS new\nWHERE {where} LIMIT {rows}"
         return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}) AS page\nWHERE {self._count}"
+
+    @property
+    def order(self) -> str:
+        """Stands for the columns of ``paging``, their types and directions: where one of them is another, so is this."""
+        meanings = "\n".join(column.meaning for column in self.paging)
+        return blake2b(meanings.encode(), digest_size=_ORDER_BYTES).hexdigest()
 
     @property
     def _places(self) -> Sequence[tuple[int, KeyColumn]]:

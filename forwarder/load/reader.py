@@ -187,13 +187,14 @@ class ChunkReader:
     async def _read_by_key(
         self, relation: Relation, place: Place, found: Portions, *, rows: int, bytes: int
     ) -> Place | None:
-        if place.after is not None and len(place.after) != len(relation.query.paging):
-            raise LoadFailed(f"{relation.name} has another key than when its load began; `forwarder load --restart`")
+        order = relation.query.order
+        # Read by another key, or in another order, than so far: which rows were read cannot be told, so all of them are read.
+        after = place.after if place.order == order else None
         if not relation.query.is_index_order:
             await self._connection.execute("SET LOCAL enable_sort = on")
         making = Making(relation.query)
-        await found.fetch(self._connection, relation.query.by_key(place.after, rows=rows, bytes=bytes), making)
-        return None if found.is_end else Place(place.relation, making.key(found.records[-1]))
+        await found.fetch(self._connection, relation.query.by_key(after, rows=rows, bytes=bytes), making)
+        return None if found.is_end else Place(place.relation, making.key(found.records[-1]), order)
 
     async def _read_by_place(
         self,

@@ -99,7 +99,7 @@ async def test_where_updates_do_not_tell_whole_rows_a_table_is_read_by_its_key_a
 ) -> None:
     await rule(owner, after=after)
     # An update could move a row behind what was read already.
-    with pytest.raises(LoadFailed, match='updates of public.item do not tell whole rows; set after = "full"'):
+    with pytest.raises(LoadFailed, match=r'updates of public\.item do not tell whole rows; set after = "full"'):
         await ids(loading, Part(order_by="at"))
     assert await ids(loading, Part(order_by="id>=10")) == [10, 11, 12]
 
