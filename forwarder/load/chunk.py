@@ -21,6 +21,8 @@ class Place(msgspec.Struct, frozen=True):
     #   * of one without: where the row is that was read last (its ctid, `(12,3)`), the block before which the load ends, and the file that these are
     #     of (pg_class.relfilenode).
     after: tuple[str, ...] | None = None
+    # What these values are of, see ChunkQuery.order: of another order they say nothing. None: the table has no key.
+    order: str | None = None
 
 
 class ReadRow(NamedTuple):

@@ -13,15 +13,28 @@ Each of these is a branch of the statement, a walk of its own that begins at the
     ) AS page LIMIT 1000
 
 Without a key, it reads a range of the table's file, in the order in which the rows are there.
+
+PostgreSQL counts the bytes of the images in a setting of the transaction, ``forwarder.load_bytes``. Once a chunk has enough, no more images are made.
+So a portion of a thousand rows is no larger than a chunk may be, although nobody knows how large an image is before it is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from forwarder.load.images import Needs, careful_image, image, key_image
 from forwarder.load.key_column import KeyColumn
+
+# In place of an image that was not made, since the chunk had enough bytes.
+NOT_MADE = ""
+# Why there is no image of a row: it would be too large.
+TOO_LARGE = "54000"
+# Images up to this size are not counted: to count one takes a third of the time in which a small image is made.
+_UNCOUNTED_BYTES = 512
+# Of what stands for an order.
+_ORDER_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,26 +62,49 @@ class ChunkQuery:
     # Every row is left to forwarder.row_image().
     is_careful: bool
 
-    def by_key(self, after: Sequence[str] | None, *, rows: int) -> str:
-        """The statement for the rows that follow a key; None: from the beginning on."""
+    def by_key(self, after: Sequence[str] | None, *, rows: int, bytes: int) -> str:
+        """The statement for the rows that follow a key; None: from the beginning on. Once the images have ``bytes``, no more are made."""
         depths = range(len(self.paging), 0, -1) if after is not None else [0]
-        branches = "\nUNION ALL\n".join(f"({self._branch(after or (), depth, rows)})" for depth in depths)
-        return f"{self._selection([column.text(f'page.k{place}') for place, column in self._places])}\nFROM (\n{branches}\n) AS page LIMIT {rows}"
+        branches = "\nUNION ALL\n".join(f"({self._branch(after or (), depth, rows, bytes)})" for depth in depths)
+        places = [column.text(f"page.k{place}") for place, column in self._places]
+        return f"{self._selection(places)}\nFROM (\n{branches}\n) AS page\nWHERE {self._count} LIMIT {rows}"
 
-    def by_place(self, after: str, *, end: int, rows: int) -> str:
-        """The statement for the rows behind a place in the file of the table (a ctid), before block ``end``."""
-        inner = f"SELECT {self._image} AS image, NEW.ctid AS place, NEW.xmin AS maker\nFROM ONLY {self.name} AS new"
+    def by_place(self, after: str, *, end: int, rows: int, bytes: int) -> str:
+        """The same for the rows behind a place in the file of the table (a ctid), before block ``end``."""
+        values = f"{self._image(bytes)} AS image, NEW.ctid AS place, NEW.xmin AS maker"
         where = f"NEW.ctid > '{after}'::tid AND NEW.ctid < '({end},0)'::tid"
-        return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}\nWHERE {where} LIMIT {rows}) AS page"
+        inner = f"SELECT {values}\nFROM ONLY {self.name} AS new\nWHERE {where} LIMIT {rows}"
+        return f"{self._selection(['page.place', 'page.maker'])}\nFROM ({inner}) AS page\nWHERE {self._count}"
+
+    @property
+    def order(self) -> str:
+        """Stands for the columns of ``paging``, their types and directions: where one of them is another, so is this."""
+        meanings = "\n".join(column.meaning for column in self.paging)
+        return blake2b(meanings.encode(), digest_size=_ORDER_BYTES).hexdigest()
 
     @property
     def _places(self) -> Sequence[tuple[int, KeyColumn]]:
         return list(enumerate(self.paging, start=1))
 
-    @property
-    def _image(self) -> str:
+    def _image(self, bytes: int) -> str:
         made = careful_image(self.needs, self.relation, self.key) if self.is_careful else image(self.needs)
-        return f"CASE WHEN {self._conditions} THEN {made} END" if self.conditions else made
+        nothing = f"'{{\"{NOT_MADE}\"}}'::text[]" if self.is_careful else f"'{NOT_MADE}'"
+        is_full = f"current_setting('forwarder.load_bytes')::bigint >= {bytes}"
+        if not self.is_index_order:
+            # PostgreSQL evaluates what is volatile behind a sort, when a row is fetched. Else it would make the images of all rows that it sorts.
+            is_full = f"random() < 0 OR {is_full}"
+        return f"CASE WHEN {is_full} THEN {nothing} WHEN {self._conditions or 'true'} THEN {made} END"
+
+    @property
+    def _count(self) -> str:
+        """The condition that counts the bytes of an image. All rows meet it."""
+        size = "octet_length(page.image)"
+        if self.is_careful:
+            too_large = f"page.image[2] = '{TOO_LARGE}'"
+            size = f"CASE WHEN {too_large} THEN {self.needs.max_bytes} ELSE octet_length(page.image[1]) END"
+        total = f"(current_setting('forwarder.load_bytes')::bigint + {size})::text"
+        counted = f"set_config('forwarder.load_bytes', {total}, true) IS NOT NULL"
+        return f"CASE WHEN {size} > {_UNCOUNTED_BYTES} THEN {counted} ELSE true END"
 
     @property
     def _conditions(self) -> str:
@@ -88,10 +124,10 @@ class ChunkQuery:
             ]
         return f"SELECT {', '.join([*made, *places])}"
 
-    def _branch(self, after: Sequence[str], depth: int, rows: int) -> str:
+    def _branch(self, after: Sequence[str], depth: int, rows: int, bytes: int) -> str:
         """The rows that have the first values of a key and come after it by the value of column ``depth``, which is counted from 1."""
         values = ", ".join(
-            [f"{self._image} AS image", *(f"{column.reference} AS k{place}" for place, column in self._places)]
+            [f"{self._image(bytes)} AS image", *(f"{column.reference} AS k{place}" for place, column in self._places)]
         )
         conditions = [column.equals(value) for column, value in zip(self.paging[: depth - 1], after, strict=False)]
         if depth:

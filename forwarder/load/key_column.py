@@ -11,6 +11,8 @@ class KeyColumn(msgspec.Struct, frozen=True, kw_only=True):
     """A column of the index that is walked, as forwarder.index_columns() of 0037_load_rows.sql describes it."""
 
     name: str
+    # Its attnum, which stays if it is renamed.
+    number: int = 0
     # What a value has to be of to be compared, as SQL writes it: bigint.
     type: str
     # As SQL writes it: pg_catalog."C".
@@ -40,6 +42,11 @@ class KeyColumn(msgspec.Struct, frozen=True, kw_only=True):
         operator = self.greater if self.is_descending else self.less
         nulls = "FIRST" if self.is_nulls_first else "LAST"
         return f"{self._compared} USING {operator} NULLS {nulls}"
+
+    @property
+    def meaning(self) -> str:
+        """What a value of this column, given as text, says about a place in the order. It stays if the column is renamed."""
+        return f"{self.number} {self.type} {self.collation} {self.less} {self.is_descending} {self.is_nulls_first}"
 
     def text(self, value: str) -> str:
         """The SQL for the text of a value of this column from which PostgreSQL makes the same value again."""

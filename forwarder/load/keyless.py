@@ -22,9 +22,6 @@ from forwarder.outbox.position import Snapshot
 # So that a table of empty blocks does not take a chunk longer than one that is full.
 MAX_BLOCKS = 2048
 
-# Of a place: the row, the end and the file. A table that has lost its key since has other places.
-_PARTS = 3
-
 
 class FileRange(NamedTuple):
     """The part of a table's file that a chunk is of."""
@@ -61,7 +58,8 @@ async def file_range(
         is_altered = not begun.sees(maker(found["class_maker"], now)) and begun.sees(maker(found["type_maker"], now))
         after, end, file = "(0,0)", found["blocks"], str(found["file"])
     else:
-        after, end_text, file = place.after if len(place.after) == _PARTS else ("(0,0)", "0", "")
+        # A place in the order of a key means nothing here: the table has lost its key.
+        after, end_text, file = place.after if place.order is None else ("(0,0)", "0", "")
         end, is_altered = int(end_text), file != str(found["file"])
     if is_altered:
         raise Rewritten(

@@ -10,11 +10,9 @@ from operator import itemgetter
 import asyncpg
 
 from forwarder.load.chunk import ReadRow
-from forwarder.load.chunk_query import ChunkQuery
+from forwarder.load.chunk_query import NOT_MADE, TOO_LARGE, ChunkQuery
 from forwarder.load.makers import TURN, Age, age, maker
 from forwarder.outbox.position import Snapshot
-
-TOO_LARGE = "54000"
 
 _image = itemgetter(0)
 # For each row of millions, a third of the time that the class itself takes.
@@ -30,6 +28,11 @@ class Making:
         self._relation = of.relation
         self._is_careful = of.is_careful
         self._extra = of.needs.extra
+
+    def made(self, records: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+        """The rows before the first whose image was not made, since the chunk had enough bytes."""
+        images = list(map(_image, records))
+        return records[: images.index(NOT_MADE)] if NOT_MADE in images else records
 
     def sizes(self, records: Sequence[asyncpg.Record]) -> Sequence[int]:
         """The bytes of each image, as UTF-8; 0: there is none."""

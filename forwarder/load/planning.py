@@ -55,6 +55,11 @@ def _require_rows(name: str, found: asyncpg.Record, part: Part) -> None:
         for option, given in (("order by", part.order_by), ("columns", part.columns)):
             if given:
                 raise LoadFailed(f"{option}: {name} has no key; give it a primary key, or load all of it")
+    if part.order and part.order.column not in found["key_names"] and not found["tells_new_rows"]:
+        # An update may move a row behind what was read already. It would never be told whole.
+        raise LoadFailed(
+            f'order by {part.order.column}: updates of {name} do not tell whole rows; set after = "full", or load by the key'
+        )
 
 
 async def _estimate(connection: Connection, table_id: int, found: asyncpg.Record, part: Part) -> int:

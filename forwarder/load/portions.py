@@ -35,6 +35,8 @@ class Portions:
         # How many portions there were, and how long they took.
         self.portions = 0
         self.seconds = 0.0
+        # Whether PostgreSQL has counted enough bytes, and made no more images. It counts as its own encoding has them.
+        self._is_cut = False
         self._max_rows = rows
         self._max_bytes = bytes
         self._next = self._fitting(FIRST_PORTION if largest_bytes is None else USUAL_PORTION)
@@ -57,7 +59,7 @@ class Portions:
 
     @property
     def _is_full(self) -> bool:
-        return self.bytes >= self._max_bytes or len(self.records) >= self._max_rows
+        return self._is_cut or self.bytes >= self._max_bytes or len(self.records) >= self._max_rows
 
     def _fitting(self, wanted: int) -> int:
         """So many rows, or as many as have no more bytes than are left, if none is larger than the largest so far."""
@@ -65,7 +67,9 @@ class Portions:
         return max(1, min(wanted, left // self.largest_bytes if self.largest_bytes else wanted))
 
     def _take(self, portion: Sequence[asyncpg.Record], making: Making) -> None:
-        rows, sizes = making.rows(portion), making.sizes(portion)
+        made = making.made(portion)
+        self._is_cut = len(made) < len(portion)
+        portion, rows, sizes = made, making.rows(made), making.sizes(made)
         if self.bytes + sum(sizes) > self._max_bytes:
             # With the row by which there are enough.
             count = next(

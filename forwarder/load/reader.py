@@ -165,9 +165,11 @@ class ChunkReader:
             found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
             now = Snapshot.parse(head["snapshot"])
             if relation.query.paging:
-                following = await self._read_by_key(relation, place, found, rows=rows)
+                following = await self._read_by_key(relation, place, found, rows=rows, bytes=bytes)
             else:
-                following = await self._read_by_place(plan, relation, place, found, rows=rows, begun=begun, now=now)
+                following = await self._read_by_place(
+                    plan, relation, place, found, rows=rows, bytes=bytes, begun=begun, now=now
+                )
             if following is None:
                 following = await self._next(plan, place.relation)
                 self._relations.pop((plan, place.relation), None)
@@ -182,14 +184,17 @@ class ChunkReader:
             bytes=found.bytes,
         )
 
-    async def _read_by_key(self, relation: Relation, place: Place, found: Portions, *, rows: int) -> Place | None:
-        if place.after is not None and len(place.after) != len(relation.query.paging):
-            raise LoadFailed(f"{relation.name} has another key than when its load began; `forwarder load --restart`")
+    async def _read_by_key(
+        self, relation: Relation, place: Place, found: Portions, *, rows: int, bytes: int
+    ) -> Place | None:
+        order = relation.query.order
+        # Read by another key, or in another order, than so far: which rows were read cannot be told, so all of them are read.
+        after = place.after if place.order == order else None
         if not relation.query.is_index_order:
             await self._connection.execute("SET LOCAL enable_sort = on")
         making = Making(relation.query)
-        await found.fetch(self._connection, relation.query.by_key(place.after, rows=rows), making)
-        return None if found.is_end else Place(place.relation, making.key(found.records[-1]))
+        await found.fetch(self._connection, relation.query.by_key(after, rows=rows, bytes=bytes), making)
+        return None if found.is_end else Place(place.relation, making.key(found.records[-1]), order)
 
     async def _read_by_place(
         self,
@@ -199,12 +204,14 @@ class ChunkReader:
         found: Portions,
         *,
         rows: int,
+        bytes: int,
         begun: Snapshot,
         now: Snapshot,
     ) -> Place | None:
         part = await file_range(self._connection, plan, place, begun=begun, now=now)
         making = KeylessMaking(relation.query, begun=begun, now=now)
-        await found.fetch(self._connection, relation.query.by_place(part.after, end=part.until, rows=rows), making)
+        statement = relation.query.by_place(part.after, end=part.until, rows=rows, bytes=bytes)
+        await found.fetch(self._connection, statement, making)
         await leave_out_told(self._connection, plan, found, making, begun)
         return part.following(found, making, place.relation)
 

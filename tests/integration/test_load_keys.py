@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,59 @@ async def test_a_chunk_is_a_walk_along_an_index_and_sorts_nothing(
     scans = [line for line in plans if "Scan" in line and "Subquery" not in line]
     assert len(scans) == 1 + 2 + 2
     assert all("Index Scan using item_pkey" in line for line in scans)
-    assert not [line for line in plans if "Sort" in line or "Filter" in line]
+    assert not [line for line in plans if "Sort" in line or ("Filter" in line and "load_bytes" not in line)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "deed"),
+    [
+        ("a integer PRIMARY KEY, b integer", "ALTER TABLE public.item ALTER a TYPE text"),
+        (
+            "a integer, b integer, PRIMARY KEY (a, b)",
+            "ALTER TABLE public.item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (b, a)",
+        ),
+        (
+            "a integer PRIMARY KEY, b integer NOT NULL",
+            "ALTER TABLE public.item DROP CONSTRAINT item_pkey, ADD PRIMARY KEY (b)",
+        ),
+        (
+            "a integer NOT NULL UNIQUE, b integer",
+            "CREATE UNIQUE INDEX aaa ON public.item (a DESC); ALTER TABLE public.item DROP CONSTRAINT item_a_key",
+        ),
+        ("a integer, b integer", "ALTER TABLE public.item ADD PRIMARY KEY (a, b)"),
+    ],
+    ids=["type", "order of columns", "other column", "direction", "first key"],
+)
+async def test_a_table_whose_key_has_changed_is_read_from_its_beginning(
+    owner: Connection, loading: Loading, columns: str, deed: str
+) -> None:
+    await owner.execute(f"CREATE TABLE public.item ({columns})")
+    await owner.execute("INSERT INTO public.item SELECT n, 100 - n FROM generate_series(1, 30) AS n")
+    await migrate(owner, "item")
+    begun = await loading.now()
+    plan = await loading.reader.plan(await loading.id(), Part())
+    first = await loading.reader.read(plan, None, rows=20, bytes=1 << 20, begun=begun)
+    await owner.execute(deed)
+    await migrate(owner, "item")
+    plan = await loading.reader.plan(await loading.id(), Part())
+    second = await loading.reader.read(plan, first.place, rows=1000, bytes=1 << 20, begun=begun)
+    assert {json.loads(str(row.after))["b"] for row in second.rows} == set(range(70, 100))
+    assert second.place is None
+
+
+async def test_a_place_outlives_new_names_and_columns(owner: Connection, loading: Loading) -> None:
+    await owner.execute("CREATE TABLE public.item (a integer PRIMARY KEY, b integer)")
+    await owner.execute("INSERT INTO public.item SELECT n, n FROM generate_series(1, 30) AS n")
+    await migrate(owner, "item")
+    begun = await loading.now()
+    plan = await loading.reader.plan(await loading.id(), Part())
+    first = await loading.reader.read(plan, None, rows=20, bytes=1 << 20, begun=begun)
+    await owner.execute(
+        "ALTER TABLE public.item RENAME a TO id; ALTER TABLE public.item DROP COLUMN b; ALTER TABLE public.item ADD c text"
+    )
+    plan = await loading.reader.plan(await loading.id(), Part())
+    second = await loading.reader.read(plan, first.place, rows=1000, bytes=1 << 20, begun=begun)
+    assert [row.after for row in second.rows][::9] == ['{"id":21,"c":null}', '{"id":30,"c":null}']
 
 
 async def test_a_key_without_an_index_is_said(owner: Connection, loading: Loading) -> None:

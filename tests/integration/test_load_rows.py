@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ import pytest
 
 from forwarder.database.sessions import session
 from forwarder.errors import LoadFailed, TableBusy
+from forwarder.load.making import Making
 from forwarder.load.part import Part
+from forwarder.load.portions import Portions
 from forwarder.load.reader import ChunkReader
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected, encoded
@@ -22,6 +24,8 @@ from tests.support.type_tables import type_tables
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from forwarder.database.sessions import Connection
 
 
@@ -164,6 +168,43 @@ async def test_a_chunk_ends_when_it_has_enough_bytes(owner: Connection, loading:
     assert sum(len(chunk.rows) for chunk in chunks) == 100
     assert chunks[0].bytes == sum(len(str(row.after).encode()) for row in chunks[0].rows)
     assert [len(chunk.rows) for chunk in await loading.chunks(rows=1000, bytes=1)][:3] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "part"),
+    [
+        ("id integer PRIMARY KEY, n integer, note text", Part()),
+        ("id integer, n integer, note text", Part()),
+        ("id integer PRIMARY KEY, n integer NOT NULL, note text", Part(order_by="n")),
+        # Its images are made by forwarder.row_image().
+        ("id integer PRIMARY KEY, n integer, note text, pair public.pair", Part()),
+    ],
+    ids=["by key", "by place", "by another column", "carefully"],
+)
+async def test_large_rows_behind_small_ones_are_not_fetched_by_the_hundred(
+    owner: Connection, loading: Loading, monkeypatch: pytest.MonkeyPatch, columns: str, part: Part
+) -> None:
+    large, chunk_bytes = 100_000, 150_000
+    await owner.execute("CREATE TYPE public.pair AS (a integer, b integer)")
+    await owner.execute(f"CREATE TABLE public.item ({columns}); CREATE INDEX ON public.item (n)")
+    await owner.execute(
+        f"INSERT INTO public.item SELECT n, 7, repeat('x', CASE WHEN n > 500 THEN {large} ELSE 1 END) FROM generate_series(1, 520) AS n"
+    )
+    await migrate(owner, "item")
+    fetched: list[int] = []
+    careful: set[bool] = set()
+    take = Portions._take
+
+    def weighed(self: Portions, portion: Sequence[asyncpg.Record], making: Making) -> None:
+        careful.add(making._is_careful)
+        fetched.append(sum(len(record[0] or "") for record in portion))
+        take(self, portion, making)
+
+    monkeypatch.setattr(Portions, "_take", weighed)
+    chunks = await loading.chunks(rows=1000, bytes=chunk_bytes, part=part)
+    assert len({row.after for row in rows_of(chunks)}) == len(rows_of(chunks)) == 520
+    assert careful == {"pair" in columns}
+    assert chunk_bytes < max(fetched) < chunk_bytes + large + 100
 
 
 async def test_what_cannot_become_utf_8_is_left_out_and_the_other_rows_are_read(postgres: EmbeddedPostgres) -> None:

@@ -1,7 +1,7 @@
 -- What has to be known of a table or partition to read its rows; no row if it is gone, or has not our trigger with the id: it was detached.
 --   * `condition`: what a row has to meet to be captured, in SQL.
---   * `key_paging`: the columns of an index by which it is read in the order of its key, a JSON array of what forwarder.index_columns() says; null: there is
---     no such index. `order_paging`: the first column of one by which it is read in the order of another column.
+--   * `key_paging`: the columns of an index by which it is read in the order of its key, a JSON array of what forwarder.index_columns() says, with `number`,
+--     the column's attnum; null: there is no such index. `order_paging`: the first column of one by which it is read in the order of another column.
 --   $1 its oid, $2 forwarder.captured_table.id, $3 names of the key's columns, $4 the name of the column to read by, or null: then by the key alone
 SELECT
     format('%I.%I', namespace.nspname, class.relname) AS quoted,
@@ -23,7 +23,7 @@ SELECT
         JOIN pg_catalog.pg_am AS method ON method.oid = index_class.relam AND method.amname = 'btree'
         CROSS JOIN LATERAL (
             SELECT
-                json_agg(described.facts ORDER BY described.place) AS columns,
+                json_agg(described.facts::jsonb || jsonb_build_object('number', index.indkey[described.place - 1]) ORDER BY described.place) AS columns,
                 array_agg(described.name ORDER BY described.place) AS names
             FROM forwarder.index_columns(index.indexrelid) AS described
         ) AS paging
@@ -36,7 +36,7 @@ SELECT
         LIMIT 1
     ) AS key_paging,
     (
-        SELECT described.facts::text
+        SELECT (described.facts::jsonb || jsonb_build_object('number', index.indkey[0]))::text
         FROM pg_catalog.pg_index AS index
         JOIN pg_catalog.pg_class AS index_class ON index_class.oid = index.indexrelid
         JOIN pg_catalog.pg_am AS method ON method.oid = index_class.relam AND method.amname = 'btree'

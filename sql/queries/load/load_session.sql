@@ -14,3 +14,5 @@ SET enable_sort = off;
 SET lock_timeout = '500ms';
 -- A portion of a chunk takes some milliseconds.
 SET statement_timeout = '10s';
+-- The bytes of the images that a chunk has so far. Each chunk counts them in its own transaction, from this value on.
+SET forwarder.load_bytes = '0';
