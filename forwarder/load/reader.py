@@ -242,6 +242,12 @@ def _errors(table: str) -> Iterator[None]:
                 f"{table}: {error.args[0]}; grant it to the role of the listener, or run `forwarder migrate --runtime-role`"
             ) from None
         except _OF_THE_TABLE as error:
-            raise LoadFailed(
-                f"{table} cannot be read: {' '.join(str(error).split())}; correct the condition, or the table"
-            ) from error
+            raise LoadFailed(f"{table} cannot be read: {_told(error)}; correct the condition, or the table") from error
+
+
+def _told(error: Exception) -> str:
+    """What may be told of an error. One of a value quotes the value, which may be of a column that nobody is to see."""
+    if isinstance(error, asyncpg.SyntaxOrAccessError):
+        return " ".join(str(error).split())
+    code = getattr(error, "sqlstate", None)
+    return f"a value does not fit (SQLSTATE {code})" if code else "a value is not legible"

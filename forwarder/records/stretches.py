@@ -1,8 +1,8 @@
 """Cuts the changes of a page into stretches, so that a TRUNCATE can be kept in its place among the changes of its table. Pure.
 
-A stretch has changes of one table: either of its rows, or such as concern the whole table, a barrier: TRUNCATE, gap, schema, and the beginning or end of
-a load of a table without a key. Example: a page has, in order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a, an
-insert into a and an update of b. That makes four:
+A stretch has changes of one table: either of its rows, or such as concern the whole table, a barrier: TRUNCATE, gap, schema, and the beginning or
+end of a load of a table without a key. Example: a page has, in order of seq, an update of a, an insert into b, an update of a, a TRUNCATE of a,
+an insert into a and an update of b. That makes four:
 
 1. of a: both updates
 2. of b: the insert and the update

@@ -320,3 +320,18 @@ async def test_a_table_without_a_key_whose_file_is_exchanged_is_loaded_anew(
     assert sorted(record["after"]["id"] for record in records[last:] if record["op"] == "read") == list(
         range(1, ROWS + 1)
     )
+
+
+async def test_no_value_of_a_row_is_told_where_a_condition_fails(
+    operator: Operator, env: Mapping[str, str], connection: Connection, tmp_path: Path
+) -> None:
+    await connection.execute(
+        "ALTER TABLE public.orders ADD COLUMN card text; UPDATE public.orders SET card = 'x4711-0815'"
+    )
+    await operator.says("load", "orders", "--where", "card::bigint > 0", "--detach")
+    async with command("listen", env=env, directory=tmp_path / "listener") as listener:
+        await listener.says("load failed")
+        assert await listener.stop() == 0
+    said = f"{listener.stderr}{await operator.says('load', '--status')}"
+    assert "22P02" in said
+    assert "4711" not in said
