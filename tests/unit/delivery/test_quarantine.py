@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from forwarder.delivery.quarantine import MAX_IN_A_ROW, Quarantine
 from forwarder.delivery.sink import Rejection
+from forwarder.events import Event
 from forwarder.metrics import Metrics
-from forwarder.records.record import Record
+from forwarder.records.record import Record, SetAside
+from tests.support.loads import ORDERS, beginning, row
 
 METRICS = Metrics()
 
@@ -108,3 +111,24 @@ def test_no_log_quotes_the_record(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert "orders" not in str(vars(record))
     assert "too odd" not in str(vars(record))
+
+
+def read(event: Event) -> SetAside:
+    return SetAside(seq=-1, partition_key="public.orders.42", size=100, code="any", reason="", read=event)
+
+
+def test_rows_of_a_load_whose_stream_is_missing_are_dropped_and_counted_by_table() -> None:
+    quarantine = Quarantine(METRICS.sink("default"))
+    other = replace(ORDERS, id=ORDERS.id + 1)
+    quarantine.strand([read(row(1)), read(row(2)), read(row(3, of=other))])
+    assert not quarantine.holds_any
+    assert [quarantine.dropped(table.id).rows_stranded for table in (ORDERS, other)] == [2, 1]
+
+
+def test_the_beginning_of_a_load_is_dropped_if_the_sink_refuses_it_and_a_row_is_kept() -> None:
+    quarantine = Quarantine(METRICS.sink("default"))
+    quarantine.isolate([read(beginning()), read(row())])
+    assert quarantine.dropped(ORDERS.id).marks_refused == 1
+    [kept] = quarantine.take()
+    assert kept.read is not None
+    assert kept.read.op == b"R"
