@@ -11,7 +11,7 @@ import msgspec
 from forwarder.outbox.position import Snapshot
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a load has come. It is kept as JSON, and holds values of key columns as they are in the table, also of columns that are hashed."""
 
     # The oid of the table or partition that is being read.
@@ -23,6 +23,8 @@ class Place(msgspec.Struct, frozen=True):
     after: tuple[str, ...] | None = None
     # What these values are of, see ChunkQuery.order: of another order they say nothing. None: the table has no key.
     order: str | None = None
+    # Of a partitioned table without a key: the files of the partitions that are still to be read, by oid (load/files.py). None: not known.
+    files: dict[int, int] | None = None
 
 
 class ReadRow(NamedTuple):

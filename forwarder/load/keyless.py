@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection
 from forwarder.errors import Rewritten
 from forwarder.load.chunk import Place
-from forwarder.load.makers import Age, maker
+from forwarder.load.files import may_be_new
+from forwarder.load.makers import Age
 from forwarder.load.making import KeylessMaking
 from forwarder.load.portions import Portions
 from forwarder.load.table_plan import TablePlan
@@ -33,7 +36,7 @@ class FileRange(NamedTuple):
     end: int
     file: str
 
-    def following(self, found: Portions, making: KeylessMaking, relation: int) -> Place | None:
+    def following(self, found: Portions, making: KeylessMaking, place: Place) -> Place | None:
         """Where the next chunk begins; None: nothing is left of this table."""
         if not found.is_end:
             last = making.place(found.records[-1])
@@ -41,7 +44,7 @@ class FileRange(NamedTuple):
             last = f"({self.until},0)"
         else:
             return None
-        return Place(relation, (last, str(self.end), self.file))
+        return msgspec.structs.replace(place, after=(last, str(self.end), self.file))
 
 
 async def file_range(
@@ -55,7 +58,11 @@ async def file_range(
     found = await connection.fetchrow(query("load_file"), place.relation)
     assert found is not None
     if place.after is None:
-        is_altered = not begun.sees(maker(found["class_maker"], now)) and begun.sees(maker(found["type_maker"], now))
+        if place.files is None:
+            is_altered = may_be_new(found, begun=begun, now=now)
+        else:
+            # One that is not among them was created or attached since.
+            is_altered = place.files.get(place.relation, found["file"]) != found["file"]
         after, end, file = "(0,0)", found["blocks"], str(found["file"])
     else:
         # A place in the order of a key means nothing here: the table has lost its key.

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import asyncpg
+import msgspec
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ILLEGIBLE, Connection, database_errors
 from forwarder.errors import LoadFailed, TableBusy
 from forwarder.load.chunk import Chunk, Place
 from forwarder.load.chunk_transaction import chunk_transaction
+from forwarder.load.files import with_files
 from forwarder.load.keyless import file_range, leave_out_told
 from forwarder.load.making import KeylessMaking, Making
 from forwarder.load.part import Part
@@ -101,7 +103,7 @@ class ChunkReader:
                 try:
                     if relation := await self._relation(plan, here.relation):
                         return await self._chunk(plan, relation, here, rows=rows, bytes=bytes, begun=begun)
-                    place = await self._next(plan, here.relation)
+                    place = await self._behind(plan, here)
                 except Changed:
                     self._relations.pop((plan, here.relation), None)
                     attempts += 1
@@ -124,6 +126,14 @@ class ChunkReader:
         """The beginning of the table, or partition, that is read after this one; 0: of the first one."""
         oid = await self._connection.fetchval(query("load_next"), plan.relation, relation)
         return None if oid is None else Place(oid)
+
+    async def _behind(self, plan: TablePlan, place: Place) -> Place | None:
+        """The beginning of the partition that is read after that of a place."""
+        following = await self._next(plan, place.relation)
+        if following is None or place.files is None:
+            return following
+        files = {relation: file for relation, file in place.files.items() if relation >= following.relation}
+        return msgspec.structs.replace(following, files=files)
 
     async def _relation(self, plan: TablePlan, oid: int) -> Relation | None:
         known = self._relations.get((plan, oid))
@@ -167,11 +177,12 @@ class ChunkReader:
             if relation.query.paging:
                 following = await self._read_by_key(relation, place, found, rows=rows, bytes=bytes)
             else:
+                place = await with_files(self._connection, plan, place, begun=begun, now=now)
                 following = await self._read_by_place(
                     plan, relation, place, found, rows=rows, bytes=bytes, begun=begun, now=now
                 )
             if following is None:
-                following = await self._next(plan, place.relation)
+                following = await self._behind(plan, place)
                 self._relations.pop((plan, place.relation), None)
         relation.largest_bytes = found.largest_bytes or relation.largest_bytes
         return Chunk(
@@ -213,7 +224,7 @@ class ChunkReader:
         statement = relation.query.by_place(part.after, end=part.until, rows=rows, bytes=bytes)
         await found.fetch(self._connection, statement, making)
         await leave_out_told(self._connection, plan, found, making, begun)
-        return part.following(found, making, place.relation)
+        return part.following(found, making, place)
 
     async def _end(self, plan: TablePlan) -> Chunk:
         """What is read where there is nothing left to read."""

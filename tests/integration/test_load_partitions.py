@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from forwarder.database.sessions import session
-from forwarder.errors import LoadFailed
-from forwarder.load.chunk import ReadRow
+from forwarder.errors import LoadFailed, Rewritten
+from forwarder.load.chunk import Chunk, Place, ReadRow
 from forwarder.load.part import Part
 from forwarder.load.reader import ChunkReader
+from forwarder.load.table_plan import TablePlan
+from forwarder.outbox.position import Snapshot
 from tests.databases import Database, connected
 from tests.loading import ALL, Loading
 from tests.migrating import migrate
@@ -111,6 +114,55 @@ async def test_partitions_without_a_key_are_read_by_place(owner: Connection, loa
     begun = await loading.now()
     await owner.execute("CREATE TABLE public.other (id integer)")
     assert len(await loading.rows(rows=4, begun=begun)) == 50
+
+
+async def keyless(owner: Connection) -> None:
+    await owner.execute("CREATE TABLE public.item (n integer, r integer) PARTITION BY LIST (r)")
+    for number in range(3):
+        await owner.execute(f"CREATE TABLE public.item_{number} PARTITION OF public.item FOR VALUES IN ({number})")
+    await owner.execute("INSERT INTO public.item SELECT n, n % 3 FROM generate_series(1, 30) AS n")
+    await owner.execute("CREATE TABLE public.item_3 (n integer, r integer); INSERT INTO public.item_3 VALUES (31, 3)")
+    await migrate(owner, "public.item")
+
+
+async def rest(loading: Loading, plan: TablePlan, chunk: Chunk, begun: Snapshot) -> list[ReadRow]:
+    """The rows of the chunks behind this one, each read from a place that was saved as JSON."""
+    rows: list[ReadRow] = []
+    while chunk.place is not None:
+        place = msgspec.json.decode(msgspec.json.encode(chunk.place), type=Place)
+        chunk = await loading.reader.read(plan, place, rows=4, bytes=1 << 20, begun=begun)
+        rows += chunk.rows
+    return rows
+
+
+async def test_a_partition_without_a_key_may_be_granted_and_attached_before_it_is_read(
+    owner: Connection, loading: Loading
+) -> None:
+    await keyless(owner)
+    begun = await loading.now()
+    plan = await loading.reader.plan(await loading.id(), ALL)
+    chunk = await loading.reader.read(plan, None, rows=4, bytes=1 << 20, begun=begun)
+    await owner.execute("GRANT SELECT ON public.item_1 TO PUBLIC; ALTER TABLE public.item_2 SET (fillfactor = 90)")
+    await owner.execute("ALTER TABLE public.item ATTACH PARTITION public.item_3 FOR VALUES IN (3)")
+    images = [row.after for row in [*chunk.rows, *await rest(loading, plan, chunk, begun)]]
+    assert sorted(images, key=str) == sorted([f'{{"n":{n},"r":{n % 3}}}' for n in range(1, 31)] + ['{"n":31,"r":3}'])
+
+
+@pytest.mark.parametrize("moment", ["before the first chunk", "behind it"])
+async def test_a_partition_without_a_key_that_is_written_anew_has_to_be_begun_again(
+    owner: Connection, loading: Loading, moment: str
+) -> None:
+    await keyless(owner)
+    begun = await loading.now()
+    plan = await loading.reader.plan(await loading.id(), ALL)
+    deed = "VACUUM FULL public.item_1"
+    if moment == "before the first chunk":
+        await owner.execute(deed)
+    chunk = await loading.reader.read(plan, None, rows=10, bytes=1 << 20, begun=begun)
+    if moment == "behind it":
+        await owner.execute(deed)
+    with pytest.raises(Rewritten):
+        await rest(loading, plan, chunk, begun)
 
 
 async def test_a_table_without_partitions_is_empty(owner: Connection, loading: Loading) -> None:
