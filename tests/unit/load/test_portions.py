@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from forwarder.load.chunk_query import ChunkQuery
+from forwarder.load.chunk_query import NOT_MADE, ChunkQuery
 from forwarder.load.images import Needs
 from forwarder.load.making import Making
 from forwarder.load.portions import Portions
@@ -82,3 +82,9 @@ async def test_no_more_rows_are_asked_for_than_have_room_if_they_are_as_large_as
 async def test_rows_that_do_not_meet_the_conditions_count_as_looked_at() -> None:
     found, _ = await fetched([None, "x"] * 20, rows=10)
     assert (len(found.records), len(found.rows)) == (10, 5)
+
+
+async def test_a_chunk_ends_before_the_first_image_that_was_not_made() -> None:
+    found, asked = await fetched(["x", None, "y", NOT_MADE, NOT_MADE])
+    assert ([row.after for row in found.rows], len(found.records)) == (["x", "y"], 3)
+    assert (found.is_end, asked) == (False, [16])
