@@ -17,6 +17,7 @@ from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.events import CapturedTable
 from forwarder.verify.chunks import TableChunks
+from forwarder.verify.coverage import Coverage
 from forwarder.verify.delivery import Delivery
 from forwarder.verify.file_tip import FileTip
 from forwarder.verify.fold import Expected, Fold
@@ -60,7 +61,8 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
                 raise Refused(f"sink {name!r} has delivered nothing yet; start `forwarder listen`, and run it again")
             is_known = recorded.sink_created_at is not None
             delivery = Delivery(connection, sink=name, table_id=recorded.table.id) if is_known else None
-            fold = Fold(states, Watch(), recorded.encoding.reading, _expected(request, of, subject, recorded))
+            coverage = Coverage(tells_loads=recorded.tells_loads, partial_loads=recorded.partial_loads)
+            fold = Fold(states, Watch(), recorded.encoding.reading, _expected(request, of, subject, recorded), coverage)
 
             def is_complete() -> bool:
                 return of.is_complete or fold.coverage.is_complete(

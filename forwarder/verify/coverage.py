@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from forwarder.consumer.change import Row
 
 
 @dataclass(slots=True)
@@ -15,6 +18,13 @@ class Coverage:
     gaps: set[str] = field(default_factory=set)
     was_truncated: bool = False
     first_read_at: datetime | None = None
+    # Whether their format tells of the beginning and the end of a load.
+    tells_loads: bool = True
+    # Numbers of the loads that are known to be of some of its rows or columns alone.
+    partial_loads: Collection[int] = ()
+    # Numbers of the loads whose beginning was seen, and whose end.
+    _begun_loads: set[int] = field(default_factory=set)
+    _finished_loads: set[int] = field(default_factory=set)
 
     def see(self, at: datetime | None) -> None:
         """A record of any table."""
@@ -26,11 +36,20 @@ class Coverage:
         if at is not None and (self.first_read_at is None or at < self.first_read_at):
             self.first_read_at = at
 
+    def see_load(self, load: Row | None) -> None:
+        """The beginning or the end of a load of the table: ``{"number":7,"state":"began"}``."""
+        match load:
+            case {"number": int(number), "state": "began"}:
+                self._begun_loads.add(number)
+            case {"number": int(number), "state": "finished"}:
+                self._finished_loads.add(number)
+
     def is_complete(self, *, attached_at: datetime | None, sink_created_at: datetime | None) -> bool:
         """Whether a row of which there is no record was not told of, and not only so long ago that its record is gone.
 
         1. The table was emptied (TRUNCATE), and all that came after it is there.
-        2. It was loaded, and the records go back to before the load.
+        2. All of it was loaded: the records have the beginning and the end of the load; or, in formats that tell of neither, rows that were read, and
+           something older than these.
         3. It was empty when it was attached, since no ``gap`` says otherwise; and the sink, and one of the records, are older than that.
 
         Args:
@@ -39,9 +58,11 @@ class Coverage:
         """
         if self.was_truncated:
             return True
+        if not (self._begun_loads & self._finished_loads).issubset(self.partial_loads):
+            return True
         if self.oldest_at is None:
             return False
-        if self.first_read_at is not None:
+        if self.first_read_at is not None and not self.tells_loads and not self.partial_loads:
             return self.oldest_at < self.first_read_at
         if self.gaps or attached_at is None or sink_created_at is None:
             return False

@@ -2,10 +2,12 @@
 
 Of two changes of a row the one with the higher version counts. A TRUNCATE has its place among the versions: rows with a lower one are gone.
 
-1. Where the format has the ``seq``, that is the version.
-2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts: the
-   records of a row are in one shard, in order.
-3. A record without a ``seq`` in a format that has it (DMS does not give one to rows that are loaded) is later than what was told of its row before.
+1. Where the format has the ``seq``, twice that is the version; of a row that a load has read, one more. So such a row is later than a change
+   with the same seq, and than a TRUNCATE with it.
+2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts:
+   the records of a row are in one shard, in order.
+3. A row that a load has read has no ``seq`` with DMS, even where changes have it. It is later than what was told of the row before, and than a
+   repeat of that; and earlier than changes with a higher ``seq``.
 """
 
 from __future__ import annotations
@@ -96,13 +98,13 @@ class Fold:
         if not self._is_expected(change) or not self._is_recent(change):
             return
         self.counts.changes += 1
-        version = (
-            change.seq if change.seq is not None else UNNUMBERED if self.expected.has_seq else self._arrival(record)
-        )
+        version = self._version(change, record)
         if change.op == "truncate":
             self._truncate(change, version, at)
         elif change.op == "gap":
             self.coverage.gaps.add(change.fault or "unknown")
+        elif change.op == "load":
+            self.coverage.see_load(change.load)
         elif change.op in _OF_ROWS:
             if change.op == "read":
                 self.coverage.see_read(at)
@@ -123,6 +125,11 @@ class Fold:
     def _is_recent(self, change: Change) -> bool:
         first_at = self.expected.first_at
         return first_at is None or change.at is None or change.at >= first_at
+
+    def _version(self, change: Change, record: StoredRecord) -> int:
+        if not self.expected.has_seq:
+            return self._arrival(record)
+        return UNNUMBERED if change.seq is None else 2 * change.seq + (change.op == "read")
 
     def _arrival(self, record: StoredRecord) -> int:
         return (record.arrived_at - _EPOCH) // _UNIT if record.arrived_at else self.counts.records

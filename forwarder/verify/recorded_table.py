@@ -25,6 +25,8 @@ from forwarder.verify.subject import Subject
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 # In these formats the id of a change begins with the name of its database.
 _WITH_ORIGINS = ("native", "cloudevents", "lambda")
+# These do not tell of the beginning and the end of a load.
+_WITHOUT_LOADS = ("dms", "dynamodb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,9 @@ class RecordedTable:
     has_seq: bool
     # What the ids of its changes begin with; empty: the format has no such ids.
     origins: frozenset[str]
+    # Whether its records tell of the beginning and the end of a load; and the numbers of the loads that were of some of its rows alone.
+    tells_loads: bool
+    partial_loads: frozenset[int]
     # When it was captured by itself; None: by `forwarder migrate`.
     attached_at: datetime | None
     # When the sink began; None: the database knows no such sink.
@@ -96,6 +101,8 @@ async def read_recorded_table(connection: Connection, subject: Subject, sink: Re
         names=names,
         has_seq=sample.seq is not None,
         origins=frozenset(origin.name for origin in origins) if sink.format in _WITH_ORIGINS else frozenset(),
+        tells_loads=sink.format not in _WITHOUT_LOADS,
+        partial_loads=frozenset(history["partial_loads"]),
         attached_at=_time(history["attached_at"]),
         sink_created_at=_time(history["sink_created_at"]),
         dead_letters=history["dead_letters"],

@@ -38,9 +38,10 @@ _PREPARE = f"""
 _PUT = """
     INSERT INTO state (key, version, kind, shape, digests, partition, told, met) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
-        version = max(version, excluded.version), kind = excluded.kind, shape = excluded.shape, digests = excluded.digests,
+        -- -1 is UNNUMBERED. The versions of changes are even: with the next odd one, this is later than a repeat of the change before it.
+        version = CASE WHEN excluded.version = -1 THEN version | 1 ELSE excluded.version END,
+        kind = excluded.kind, shape = excluded.shape, digests = excluded.digests,
         partition = excluded.partition, told = excluded.told
-    -- The second: UNNUMBERED.
     WHERE excluded.version >= version OR excluded.version = -1
 """
 

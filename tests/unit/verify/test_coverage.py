@@ -26,13 +26,35 @@ def test_all_of_a_table_that_was_emptied_is_there() -> None:
 
 
 def test_a_load_counts_if_something_of_before_it_is_there() -> None:
-    coverage = Coverage()
+    coverage = Coverage(tells_loads=False)
     coverage.see(NOON)
     coverage.see_read(NOON)
     # Where the records begin with it, its first rows may be gone.
     assert not is_complete(coverage)
     coverage.see(BEFORE)
     assert is_complete(coverage)
+
+
+def test_a_load_counts_if_its_beginning_and_its_end_are_there() -> None:
+    coverage = Coverage()
+    coverage.see(BEFORE)
+    coverage.see_read(NOON)
+    coverage.see_load({"number": 7, "state": "finished"})
+    # The records begin within this load, and end within the next one.
+    coverage.see_load({"number": 8, "state": "began"})
+    assert not is_complete(coverage)
+    coverage.see_load({"number": 8, "state": "finished"})
+    assert is_complete(coverage)
+
+
+def test_a_load_of_some_rows_does_not_count() -> None:
+    for tells_loads in (True, False):
+        coverage = Coverage(tells_loads=tells_loads, partial_loads={7})
+        coverage.see(BEFORE)
+        coverage.see_read(NOON)
+        coverage.see_load({"number": 7, "state": "began"})
+        coverage.see_load({"number": 7, "state": "finished"})
+        assert not is_complete(coverage)
 
 
 def test_a_table_that_was_attached_is_told_of_from_then_on() -> None:

@@ -121,6 +121,25 @@ def test_a_row_that_was_loaded_without_a_seq_is_later_than_what_was_told_before(
     assert has(states, 2, n=2)
 
 
+def test_a_repeat_of_the_change_before_a_loaded_row_is_older_than_the_row(states: RowStates) -> None:
+    fold_of(states).take([record(5), record(5, "read", after={"id": 1, "n": 0}), record(5)])
+    assert has(states, 1, n=0)
+    fold_of(states, format="dms").take(
+        [dms("insert", seq=5, id=2, n=1), dms("load", id=2, n=2), dms("insert", seq=5, id=2, n=1)]
+    )
+    assert has(states, 2, n=2)
+
+
+def test_a_loaded_row_is_older_than_a_change_with_a_higher_seq(states: RowStates) -> None:
+    fold_of(states).take([record(6), record(5, "read", after={"id": 1, "n": 0})])
+    assert has(states, 1, n=6)
+
+
+def test_a_loaded_row_with_the_seq_of_a_truncate_stays(states: RowStates) -> None:
+    fold_of(states).take([record(4), record(5, "truncate", id=None), record(5, "read"), record(5, "truncate", id=None)])
+    assert has(states, 1, n=5)
+
+
 def test_a_row_that_is_loaded_after_a_truncate_stays(states: RowStates) -> None:
     about = {"record-type": "control", "operation": "truncate-table", "schema-name": "public", "table-name": "orders"}
     truncate = {"metadata": {**about, "stream-position": "00000000/00000009.1.00000000/00000009"}}
@@ -174,7 +193,7 @@ def test_each_state_of_a_watched_row_is_noted(states: RowStates) -> None:
     fold.watch.begin(["[1]", "[2]"], states.get(["[1]", "[2]"]))
     fold.take([record(3, "update"), record(2, "update"), record(4, "delete"), record(5, id=2), record(6, id=3)])
     fold.take([record(7, "truncate", id=None)])
-    assert [state and state.version for state in fold.watch.passed("[1]")] == [1, 3, 4, 7]
+    assert [state and state.version for state in fold.watch.passed("[1]")] == [2, 6, 8, 14]
     assert [state and state.kind for state in fold.watch.passed("[2]")] == [None, "row", "deleted"]
 
 
@@ -185,12 +204,12 @@ def test_shards_may_tell_of_a_truncate_and_of_rows_in_any_order(states: RowState
     # One shard is ahead of the truncate, another one behind it.
     fold.take([record(5), record(3, "truncate", id=None), record(2, "update", id=2)])
     assert [state and (state.version, state.kind) for state in fold.watch.passed("[1]")] == [
-        (1, "row"),
-        (3, "deleted"),
-        (5, "row"),
+        (2, "row"),
+        (6, "deleted"),
+        (10, "row"),
     ]
     assert [state and (state.version, state.kind) for state in fold.watch.passed("[2]")] == [
-        (1, "row"),
         (2, "row"),
-        (3, "deleted"),
+        (4, "row"),
+        (6, "deleted"),
     ]
