@@ -97,4 +97,4 @@ async def test_loaded_rows_are_compared_as_the_rules_have_them(
         "UPDATE public.orders SET total = 0 WHERE id = 21",
     )
     found, _ = told(await operator.finds("verify", "orders", "--json", "--complete"))
-    assert sorted(columns for _, _, columns in found) == [["status"], ["total"]]
+    assert sorted(list(columns) for _, _, columns in found) == [["status"], ["total"]]
