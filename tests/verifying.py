@@ -45,13 +45,15 @@ def operator_of(database: Database, folder: Path, *sinks: str, files: dict[str, 
     return Operator(env, folder, {"forwarder.toml": settings, **(files or {})})
 
 
-async def silently(connection: asyncpg.Connection[asyncpg.Record], *statements: str) -> None:
+async def silently(
+    connection: asyncpg.Connection[asyncpg.Record], *statements: str, table: str = "public.orders"
+) -> None:
     """Write to the table without the triggers, so that no record tells of it."""
     async with connection.transaction():
-        await connection.execute("ALTER TABLE public.orders DISABLE TRIGGER ALL")
+        await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
         for statement in statements:
             await connection.execute(statement)
-        await connection.execute("ALTER TABLE public.orders ENABLE TRIGGER ALL")
+        await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
 
 
 PLANTED = (

@@ -12,6 +12,7 @@ from forwarder.database.sessions import session
 from forwarder.errors import Refused, plain_errors
 from forwarder.verify.chunks import TableChunks
 from forwarder.verify.copied_table import Copy, teller
+from forwarder.verify.row_images import TextImages
 from forwarder.verify.states import RowStates
 from forwarder.verify.subject import Subject, read_subject
 from forwarder.verify.verification import Verification
@@ -28,9 +29,13 @@ async def verify_copy(database_url: str, request: Request, *, against: str, agai
     with plain_errors(), closing(RowStates()) as states:
         async with session(database_url, purpose="verify") as connection, session(against, purpose="verify") as other:
             subject = await read_subject(connection, request.table)
+            if hashed := [column.name for column in subject.key if column.name in subject.treated]:
+                raise Refused(
+                    f"the key of {subject.quoted} is sent as a hash ({hashed[0]}), so its rows cannot be found in a copy"
+                )
             copied = _with_key_of(subject, await read_subject(other, against_table))
-            ours = TableChunks(connection, subject, teller(subject), as_text=True)
-            theirs = TableChunks(other, copied, teller(subject), as_text=True)
+            ours = TableChunks(connection, subject, TextImages(subject), teller(subject))
+            theirs = TableChunks(other, copied, TextImages(copied), teller(subject))
             await ours.prepare()
             await theirs.prepare()
             watch = Watch()
@@ -40,7 +45,17 @@ async def verify_copy(database_url: str, request: Request, *, against: str, agai
                 lambda: f"{copy.rows:,} rows of the copy read, {verification.tally.rows:,} rows compared"
             ):
                 await verification.run(keys_of(request, subject))
-    return Outcome(table=subject.qualified_name, tally=verification.tally, copied=copy.rows, remarks=of_rules(subject))
+    return Outcome(
+        table=subject.qualified_name,
+        tally=verification.tally,
+        copied=copy.rows,
+        remarks=[*_not_compared(subject), *of_rules(subject)],
+    )
+
+
+def _not_compared(subject: Subject) -> list[str]:
+    treated = ", ".join(sorted(subject.treated))
+    return [f"not compared, since they are sent in another form: {treated}"] if treated else []
 
 
 def _with_key_of(subject: Subject, copied: Subject) -> Subject:

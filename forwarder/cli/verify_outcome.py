@@ -28,12 +28,7 @@ class Outcome:
 
 def of_rules(subject: Subject) -> list[str]:
     """What there is to say of how the table is captured."""
-    found = []
-    if subject.treated:
-        found.append(f"not compared, since they are sent in another form: {', '.join(sorted(subject.treated))}")
-    if subject.left_out:
-        found.append(f"not every change of it is captured: {subject.left_out}")
-    return found
+    return [f"not every change of it is captured: {subject.left_out}"] if subject.left_out else []
 
 
 def remarks(outcome: Outcome) -> Iterator[str]:
@@ -60,8 +55,8 @@ def _not_judged(outcome: Outcome) -> Iterator[str]:
         yield f"{counted(tally.unknown, 'row')} not judged: the record says that the row is there, and does not hold it"
     if tally.unreadable_keys:
         yield (
-            f"{counted(tally.unreadable_keys, 'record')} not judged: no such row was met, and the table cannot be asked for it again, since this"
-            " format writes the key otherwise than PostgreSQL"
+            f"{counted(tally.unreadable_keys, 'record')} not judged: no such row was met, and the table cannot be asked for it again, since the"
+            " record has the key otherwise than PostgreSQL writes it"
         )
 
 

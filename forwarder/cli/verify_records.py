@@ -23,6 +23,7 @@ from forwarder.verify.file_tip import FileTip
 from forwarder.verify.fold import Expected, Fold
 from forwarder.verify.recorded_table import ReadSink, RecordedTable, read_recorded_table
 from forwarder.verify.records import PROPAGATION_SECONDS, Records, Tip
+from forwarder.verify.row_images import read_sent_images
 from forwarder.verify.states import RowStates
 from forwarder.verify.stream_tip import StreamTip
 from forwarder.verify.subject import Subject, read_subject
@@ -69,7 +70,9 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
                     attached_at=recorded.attached_at, sink_created_at=recorded.sink_created_at
                 )
 
-            chunks = TableChunks(connection, subject, recorded.encoding.told)
+            chunks = TableChunks(
+                connection, subject, await read_sent_images(connection, subject), recorded.encoding.told
+            )
             await chunks.prepare()
             async with _tip(of, recorded.table, fold) as tip:
                 verification = Verification(

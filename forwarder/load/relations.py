@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 import msgspec
@@ -17,6 +16,7 @@ from forwarder.load.access import require_access
 from forwarder.load.chunk_query import ChunkQuery
 from forwarder.load.images import Needs
 from forwarder.load.key_column import KeyColumn
+from forwarder.load.needs import read_needs
 from forwarder.load.part import OrderBy
 from forwarder.load.table_plan import TablePlan
 
@@ -104,26 +104,9 @@ def _ordered(found: asyncpg.Record, name: str, order: OrderBy, paging: Sequence[
 
 async def _needs(connection: Connection, plan: TablePlan, name: str, columns: Sequence[str]) -> Needs:
     try:
-        found = await connection.fetchrow(f"SELECT * FROM forwarder.image_needs(NULL::{name}, $1)", plan.table_id)  # noqa: S608
+        needs = await read_needs(connection, name, plan.table_id, columns)
     except (asyncpg.UndefinedObjectError, asyncpg.InvalidSchemaNameError) as error:
         # Renamed or dropped.
         raise Changed from error
-    assert found is not None
-    needs = Needs(
-        is_plain=found["is_plain"],
-        enums=found["enums"],
-        strange_types=found["strange_types"],
-        rules=_rules(found["rules"]),
-        max_bytes=found["max_bytes"],
-        columns=columns,
-    )
     chosen = plan.part.columns
     return needs if chosen is None else needs.of_columns(chosen, plan.key)
-
-
-def _rules(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    rules: dict[str, Any] = msgspec.json.decode(text)
-    # Null: nothing is known of any column.
-    return {**rules, "columns": rules["columns"] or {}}

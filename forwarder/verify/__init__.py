@@ -7,6 +7,7 @@
 * ``Verification`` in ``verification``: the whole of it
 * ``Subject`` in ``subject``: the table
 * ``TableChunks`` in ``chunks``: reads rows of a table
+* ``RowImages``, ``SentImages``, ``TextImages`` in ``row_images``: the SQL that writes a row as it is compared
 * ``Content``, ``Digester`` in ``content``: what a row holds, and in what two rows differ
 * ``Encoding`` in ``encoding``: what the records of a sink would say of a row
 * ``RecordedTable``, ``ReadSink`` in ``recorded_table``: how the records of a sink tell of a table

@@ -17,6 +17,7 @@ from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Misconfigured, Refused
 from forwarder.outbox.position import Snapshot
 from forwarder.verify.content import Told
+from forwarder.verify.row_images import RowImages
 from forwarder.verify.subject import Subject
 
 FIRST_ROWS = 1000
@@ -59,24 +60,22 @@ class Queries(NamedTuple):
     by_keys: str
 
 
-def queries_of(subject: Subject, *, as_text: bool) -> Queries:
-    """The statements that read this table. ``as_text``: each value is its text, not what JSON makes of it."""
-    of = _AsText if as_text else _AsIs
-    columns = ", ".join(of.column(name) for name in subject.columns)
+def queries_of(subject: Subject, images: RowImages) -> Queries:
+    """The statements that read this table."""
     names = [identifier(column.name) for column in subject.key]
     key = ", ".join(f"new.{name}" for name in names)
     texts = ", ".join(f"new.{name}::text" for name in names)
     values = [f"value{number}" for number, _ in enumerate(names, start=1)]
     last = ", ".join(f"${number}::text::{column.type}" for number, column in enumerate(subject.key, start=2))
     typed = [f"wanted.{value}::{column.type}" for value, column in zip(values, subject.key, strict=True)]
-    parts = {"table": subject.quoted, "columns": columns, "condition": subject.condition}
+    parts = {"table": subject.quoted, "image": images.row, "condition": subject.condition}
     chunk = query("chunk")
     return Queries(
         first=chunk.format(**parts, key=key, key_texts=texts, after="true"),
         next=chunk.format(**parts, key=key, key_texts=texts, after=f"({key}) > ({last})"),
         by_keys=query("rows_of_keys").format(
             **parts,
-            key_columns=", ".join(of.value(value, name) for value, name in zip(typed, names, strict=True)),
+            key_image=images.key({column.name: value for column, value in zip(subject.key, typed, strict=True)}),
             parameters=", ".join(f"${number}::text[]" for number, _ in enumerate(values, start=1)),
             values=", ".join(values),
             is_same=" AND ".join(f"new.{name} = {value}" for name, value in zip(names, typed, strict=True)),
@@ -84,34 +83,14 @@ def queries_of(subject: Subject, *, as_text: bool) -> Queries:
     )
 
 
-class _AsIs:
-    @staticmethod
-    def column(name: str) -> str:
-        return f"new.{identifier(name)}"
-
-    @staticmethod
-    def value(value: str, name: str) -> str:
-        return f"{value} AS {name}"
-
-
-class _AsText:
-    @staticmethod
-    def column(name: str) -> str:
-        return f"new.{identifier(name)}::text AS {identifier(name)}"
-
-    @staticmethod
-    def value(value: str, name: str) -> str:
-        return f"{value}::text AS {name}"
-
-
 class TableChunks:
     """The rows of one table, by a session that is used for nothing else meanwhile."""
 
-    def __init__(self, connection: Connection, subject: Subject, tell: Tell, *, as_text: bool = False) -> None:
+    def __init__(self, connection: Connection, subject: Subject, images: RowImages, tell: Tell) -> None:
         self.subject = subject
         self._connection = connection
         self._tell = tell
-        self._queries = queries_of(subject, as_text=as_text)
+        self._queries = queries_of(subject, images)
         self._what = f"cannot read {subject.qualified_name}"
 
     async def prepare(self) -> None:

@@ -52,7 +52,6 @@ class Encoding:
         self.reading = Reading(
             [tuple(map(name_of, names)) for names in table.key_columns],
             Digester(
-                ignored=set(map(name_of, subject.treated)),
                 filled=tuple(map(name_of, subject.columns)) if has_null_for_absent(sink_url.format) else (),
             ),
         )

@@ -7,7 +7,7 @@ Of two changes of a row the one with the higher version counts. A TRUNCATE has i
 2. Else it is the millisecond in which the record arrived, or in a file the number of the record. Of equal ones the one that is read later counts:
    the records of a row are in one shard, in order.
 3. A row that a load has read has no ``seq`` with DMS, even where changes have it. It is later than what was told of the row before, and than a
-   repeat of that; and earlier than changes with a higher ``seq``.
+   repeat of that; and earlier than changes with a higher ``seq``. Whether a TRUNCATE came before it is told by the times of their records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from forwarder.consumer.reading.stored_record import StoredRecord
 from forwarder.verify.content import Content, canonical, flat, merged
 from forwarder.verify.coverage import Coverage
 from forwarder.verify.reading import Reading
-from forwarder.verify.states import UNNUMBERED, RowStates, State
+from forwarder.verify.states import UNNUMBERED, RowStates, State, Truncate
 from forwarder.verify.watch import Watch
 
 _NEVER = UNNUMBERED, None
@@ -132,15 +132,17 @@ class Fold:
         return UNNUMBERED if change.seq is None else 2 * change.seq + (change.op == "read")
 
     def _arrival(self, record: StoredRecord) -> int:
-        return (record.arrived_at - _EPOCH) // _UNIT if record.arrived_at else self.counts.records
+        at = _milliseconds(record.arrived_at)
+        return self.counts.records if at is None else at
 
     def _truncate(self, change: Change, version: int, at: datetime | None) -> None:
         self._flush()
         partition = change.partition
         if version >= self._truncated.get(partition, _NEVER)[0]:
             self._truncated[partition] = version, at
-        self.states.truncate(version, partition=partition)
-        self.watch.truncate(version, partition=partition)
+        truncate = Truncate(version, _milliseconds(at), partition)
+        self.states.truncate(truncate)
+        self.watch.truncate(truncate)
         self.coverage.was_truncated |= partition is None
 
     def _is_truncated(self, change: Change, version: int, at: datetime | None) -> bool:
@@ -161,6 +163,8 @@ class Fold:
             self.counts.without_row += 1
             return
         state = self._state(change, key, version)
+        if version == UNNUMBERED:
+            state = state._replace(loaded_at=_milliseconds(at))
         if self._is_truncated(change, version, at):
             self.watch.note_truncated(state)
             return
@@ -188,3 +192,8 @@ class Fold:
         if self._waiting:
             self.states.put(self._waiting)
             self._waiting = []
+
+
+def _milliseconds(at: datetime | None) -> int | None:
+    """Since 1970."""
+    return None if at is None else (at - _EPOCH) // _UNIT

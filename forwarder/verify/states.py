@@ -32,17 +32,25 @@ _PREPARE = f"""
     PRAGMA temp_store = FILE;
     PRAGMA cache_size = -{_CACHE_KIB};
     CREATE TABLE state (
-        key TEXT PRIMARY KEY, version INTEGER, kind INTEGER, shape INTEGER, digests BLOB, partition TEXT, told TEXT, met INTEGER NOT NULL DEFAULT 0
+        key TEXT PRIMARY KEY, version INTEGER, kind INTEGER, shape INTEGER, digests BLOB, partition TEXT, told TEXT, loaded_at INTEGER,
+        met INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
 """
 _PUT = """
-    INSERT INTO state (key, version, kind, shape, digests, partition, told, met) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO state (key, version, kind, shape, digests, partition, told, loaded_at, met) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
         -- -1 is UNNUMBERED. The versions of changes are even: with the next odd one, this is later than a repeat of the change before it.
         version = CASE WHEN excluded.version = -1 THEN version | 1 ELSE excluded.version END,
         kind = excluded.kind, shape = excluded.shape, digests = excluded.digests,
-        partition = excluded.partition, told = excluded.told
+        partition = excluded.partition, told = excluded.told, loaded_at = excluded.loaded_at
     WHERE excluded.version >= version OR excluded.version = -1
+"""
+
+_TRUNCATE = """
+    UPDATE state
+    SET kind = :deleted, shape = NULL, digests = NULL, told = NULL, loaded_at = NULL, version = :version
+    -- As State.is_before().
+    WHERE version < :version AND (loaded_at < :at) IS NOT FALSE AND (:partition IS NULL OR partition = :partition)
 """
 
 
@@ -56,6 +64,22 @@ class State(NamedTuple):
     content: Content | None = None
     partition: str | None = None
     told: str | None = None
+    # Of an UNNUMBERED one: when its record arrived, in milliseconds since 1970.
+    loaded_at: int | None = None
+
+    def is_before(self, truncate: Truncate) -> bool:
+        """Whether it is of a time before that TRUNCATE, of whatever partition."""
+        is_loaded_later = self.loaded_at is not None and truncate.at is not None and self.loaded_at >= truncate.at
+        return self.version < truncate.version and not is_loaded_later
+
+
+class Truncate(NamedTuple):
+    """A TRUNCATE of a table, or of one of its partitions."""
+
+    version: int
+    # When its record arrived, in milliseconds since 1970; None: it is not known.
+    at: int | None = None
+    partition: str | None = None
 
 
 class RowStates:
@@ -82,14 +106,13 @@ class RowStates:
         with self._writing():
             self._database.executemany(_PUT, map(self._row, states))
 
-    def truncate(self, version: int, *, partition: str | None) -> None:
-        """All rows with a lower version, of this partition if there is one, are gone."""
-        only = "" if partition is None else " AND partition = ?"
-        parameters = (_DELETED, version, version, *(() if partition is None else (partition,)))
+    def truncate(self, truncate: Truncate) -> None:
+        """All rows of before it, of its partition if there is one, are gone."""
+        version, at, partition = truncate
         with self._writing():
             self._database.execute(
-                f"UPDATE state SET kind = ?, shape = NULL, digests = NULL, told = NULL, version = ? WHERE version < ?{only}",  # noqa: S608
-                parameters,
+                _TRUNCATE,
+                {"version": version, "at": at, "partition": partition, "deleted": _DELETED},
             )
 
     def get(self, keys: Sequence[str]) -> dict[str, State]:
@@ -98,7 +121,7 @@ class RowStates:
         for start in range(0, len(keys), _KEYS_AT_ONCE):
             some = keys[start : start + _KEYS_AT_ONCE]
             marks = ",".join("?" * len(some))
-            query = f"SELECT key, version, kind, shape, digests, partition, told FROM state WHERE key IN ({marks})"  # noqa: S608
+            query = f"SELECT key, version, kind, shape, digests, partition, told, loaded_at FROM state WHERE key IN ({marks})"  # noqa: S608
             found |= {row[0]: self._state(row) for row in self._database.execute(query, some)}
         return found
 
@@ -149,6 +172,7 @@ class RowStates:
             digests,
             state.partition,
             state.told,
+            state.loaded_at,
             self._newcomers_are_met,
         )
 
@@ -158,7 +182,7 @@ class RowStates:
             self._shapes.append(names)
         return self._numbers[names]
 
-    def _state(self, row: tuple[str, int, int, int | None, bytes | None, str | None, str | None]) -> State:
-        key, version, kind, shape, digests, partition, told = row
+    def _state(self, row: tuple[str, int, int, int | None, bytes | None, str | None, str | None, int | None]) -> State:
+        key, version, kind, shape, digests, partition, told, loaded_at = row
         content = None if shape is None or digests is None else Content(self._shapes[shape], digests)
-        return State(key, version, _KINDS[kind], content, partition, told)
+        return State(key, version, _KINDS[kind], content, partition, told, loaded_at)

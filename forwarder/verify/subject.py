@@ -97,8 +97,6 @@ def _subject(table: Table, row: Registered | None, types: Mapping[int, tuple[str
         )
     names = {column.attnum: column.names for column in row.columns} if row else {}
     columns, treated = sent_columns(table.columns, options.columns, {name.name for name in key}, names)
-    if covered := [column.name for column in key if column.name in treated]:
-        raise Refused(f"the key of {table.quoted} is sent as a hash ({covered[0]}), so its records cannot be found")
     return Subject(
         schema=table.schema,
         name=table.name,

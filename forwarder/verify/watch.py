@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from forwarder.verify.states import UNNUMBERED, State
+from forwarder.verify.states import UNNUMBERED, State, Truncate
 
 
 class Watch:
@@ -37,11 +37,14 @@ class Watch:
         if (states := self._passed.get(state.key)) is not None:
             states.insert(len(states) - 1, state)
 
-    def truncate(self, version: int, *, partition: str | None) -> None:
+    def truncate(self, truncate: Truncate) -> None:
         """As ``RowStates.truncate``. A row that came after it may have been read before it, in another shard: that stays the last."""
         for key, states in self._passed.items():
             last = states[-1]
-            if not any(state and state.version < version and partition in (None, state.partition) for state in states):
+            if not any(
+                state and state.is_before(truncate) and truncate.partition in (None, state.partition)
+                for state in states
+            ):
                 continue
-            place = len(states) if last and last.version < version else len(states) - 1
-            states.insert(place, State(key, version, "deleted"))
+            place = len(states) if last and last.is_before(truncate) else len(states) - 1
+            states.insert(place, State(key, truncate.version, "deleted"))

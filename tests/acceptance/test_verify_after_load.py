@@ -71,3 +71,30 @@ async def test_a_load_of_some_rows_says_nothing_of_the_others(
     await operator.says("listen", "--load-only")
     found, summary = told(await operator.says("verify", "orders", "--json"))
     assert (found, summary["not_judged"], summary["complete"]) == ([], 5, False)
+
+
+@pytest.mark.parametrize("name", ["native", "dms-details", "dynamodb"])
+async def test_loaded_rows_are_compared_as_the_rules_have_them(
+    database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path, name: str
+) -> None:
+    await connection.execute(ORDERS)
+    await connection.execute(ROWS, 1, 20)
+    await migrate(
+        connection, "public.orders", options={"columns": {"hash": ["id", "total"], "truncate": {"status": 2}}}
+    )
+    operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes?{OPTIONS[name]}")
+    await operator.says("listen", "--once")
+    await operator.says("load", "orders", "--detach")
+    await operator.says("listen", "--load-only")
+    for statement in CHANGES:
+        await connection.execute(statement)
+    await operator.says("listen", "--once")
+    found, summary = told(await operator.says("verify", "orders", "--json", "--complete"))
+    assert (found, summary["rows"], summary["not_judged"]) == ([], 20, 0), summary
+    await silently(
+        connection,
+        "UPDATE public.orders SET status = 'lost' WHERE id = 3",
+        "UPDATE public.orders SET total = 0 WHERE id = 21",
+    )
+    found, _ = told(await operator.finds("verify", "orders", "--json", "--complete"))
+    assert sorted(list(columns) for _, _, columns in found) == [["status"], ["total"]]

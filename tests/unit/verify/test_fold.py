@@ -140,13 +140,32 @@ def test_a_loaded_row_with_the_seq_of_a_truncate_stays(states: RowStates) -> Non
     assert has(states, 1, n=5)
 
 
-def test_a_row_that_is_loaded_after_a_truncate_stays(states: RowStates) -> None:
+@pytest.mark.parametrize("place", range(5))
+def test_a_row_that_is_loaded_after_a_truncate_stays_whenever_the_truncate_is_read(
+    states: RowStates, place: int
+) -> None:
     about = {"record-type": "control", "operation": "truncate-table", "schema-name": "public", "table-name": "orders"}
     truncate = {"metadata": {**about, "stream-position": "00000000/00000009.1.00000000/00000009"}}
+    records = [
+        dms("insert", seq=3, id=1, n=0, arrived=3),
+        stored(truncate, arrived=5),
+        dms("load", id=1, n=1, arrived=6),
+        dms("load", id=2, n=1, arrived=6),
+        dms("load", id=3, n=1, arrived=4),
+    ]
     fold = fold_of(states, format="dms")
-    fold.take([stored(truncate, arrived=5), dms("load", id=1, n=1, arrived=6), dms("load", id=2, n=1, arrived=4)])
+    fold.watch.begin(["[2]"], {})
+    # The changes of a row are in one shard, in order; the TRUNCATE is in any shard.
+    records.insert(place, records.pop(1))
+    for each in records:
+        fold.take([each])
     assert has(states, 1, n=1)
-    assert row(states, 2) is None
+    assert has(states, 2, n=1)
+    found = row(states, 3)
+    assert found is None or found.kind == "deleted"
+    last = fold.watch.passed("[2]")[-1]
+    assert last is not None
+    assert last.kind == "row"
 
 
 def test_an_update_of_some_columns_leaves_the_others(states: RowStates) -> None:
