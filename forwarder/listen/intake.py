@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import inf
 from typing import Protocol
 
 import anyio
@@ -76,8 +77,9 @@ class Intake:
         self.turn = anyio.Lock()
         self._observers: list[Observer] = []
         self._has_taken = anyio.Event()
-        # When everything that was read was taken, the last time that somebody has asked.
+        # When everything that was read was taken, the last time that somebody has asked; and when the last change was taken.
         self._at_head = anyio.current_time()
+        self._last_change = -inf
 
     @property
     def taken(self) -> Position:
@@ -89,6 +91,10 @@ class Intake:
         if self._feed.is_head(self._taken):
             self._at_head = anyio.current_time()
         return anyio.current_time() - self._at_head
+
+    def quiet_seconds(self) -> float:
+        """How long ago the last change was taken."""
+        return anyio.current_time() - self._last_change
 
     def show(self, observer: Observer) -> None:
         """Show what is taken from now on."""
@@ -176,6 +182,8 @@ class Intake:
             for observer in self._observers:
                 observer.see(page.events)
             await self._hand_over(page)
+        if page.events:
+            self._last_change = anyio.current_time()
         self._has_taken.set()
         self._has_taken = anyio.Event()
         self.behind_seconds()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import anyio
 
@@ -26,6 +27,19 @@ from forwarder.store.loads import Load
 
 # From one look at whether the sink is late to the next.
 LATE_SECONDS = 0.05
+
+
+class PortionSize(NamedTuple):
+    """How many rows a load hands to the relay at once, and how many such portions may be under way: a change waits behind no more than these."""
+
+    rows: int
+    under_way: int
+
+
+# While changes come, and while none do.
+SMALL_PORTIONS, LARGE_PORTIONS = PortionSize(100, 1), PortionSize(500, 3)
+# Changes come if the last one came so long ago at most.
+QUIET_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +111,11 @@ class LoadChannel:
             # Else, if we stopped now, rows that were set aside would be nowhere.
             with anyio.CancelScope(shield=True):
                 await self.checkpoints.save()
+
+    @property
+    def portions(self) -> PortionSize:
+        """What may be handed over now."""
+        return SMALL_PORTIONS if self.intake.quiet_seconds() < QUIET_SECONDS else LARGE_PORTIONS
 
     async def give_way(self) -> None:
         """Wait while changes are late, and until there is room for rows."""

@@ -35,9 +35,6 @@ from forwarder.load.table_plan import TablePlan
 from forwarder.load.window import Window
 from forwarder.records.packing import Packed
 
-# So many rows are handed to the relay at once, and so many such portions may be under way: a change waits behind no more than these.
-PORTION_ROWS = 500
-MOST_PORTIONS = 3
 # From one look at whether the sink is late to the next.
 LATE_SECONDS = 0.05
 
@@ -199,10 +196,13 @@ class TableLoad:
         dropped = channel.dropped(self._load)
         await channel.catch_up(chunk.snapshot)
         await self._require_keys(window, chunk)
-        for first in range(0, len(chunk.rows), PORTION_ROWS):
-            rows = chunk.rows[first : first + PORTION_ROWS]
+        first = 0
+        while first < len(chunk.rows):
             await channel.give_way()
-            while len(under_way) >= MOST_PORTIONS:
+            portions = channel.portions
+            rows = chunk.rows[first : first + portions.rows]
+            first += len(rows)
+            while len(under_way) >= portions.under_way:
                 await channel.delivered([under_way.popleft()], self._load, dropped_before=dropped)
             async with channel.intake.turn:
                 if window.is_void(chunk.snapshot):

@@ -17,6 +17,8 @@ FIRST_PORTION = 16
 # Where something is known of the rows.
 USUAL_PORTION = 256
 GROWTH = 8
+# To take more at once would hold up the event loop for longer than some milliseconds.
+MOST_ROWS = 2000
 # What is not read by then is left to the next chunk, so that no transaction of ours gets old.
 MAX_SECONDS = 0.5
 
@@ -54,7 +56,7 @@ class Portions:
             self._take(portion, making)
             self.is_end = len(portion) < asked and not self._is_full
             in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
-            self._next = self._fitting(min(asked * GROWTH, in_time))
+            self._next = self._fitting(min(asked * GROWTH, in_time, MOST_ROWS))
             begun = now
 
     @property
