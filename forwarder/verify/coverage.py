@@ -20,7 +20,7 @@ class Coverage:
     first_read_at: datetime | None = None
     # Whether their format tells of the beginning and the end of a load.
     tells_loads: bool = True
-    # Numbers of the loads that are known to be of some of its rows or columns alone.
+    # Numbers of the loads that are known to be of some of its rows alone.
     partial_loads: Collection[int] = ()
     # Numbers of the loads whose beginning was seen, and whose end.
     _begun_loads: set[int] = field(default_factory=set)

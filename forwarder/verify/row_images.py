@@ -53,7 +53,7 @@ async def read_sent_images(connection: Connection, subject: Subject) -> SentImag
     """How the trigger writes the rows of a captured table, by the rules that it has now.
 
     Raises:
-        Refused: the table was renamed or dropped meanwhile.
+        Refused: the table was renamed or dropped meanwhile, or its rules are not for it, since it was restored and not migrated.
         Unavailable: the database does not answer.
     """
     assert subject.registered is not None
@@ -64,8 +64,11 @@ async def read_sent_images(connection: Connection, subject: Subject) -> SentImag
             needs = await read_needs(connection, name, subject.registered.id, subject.columns)
         except (asyncpg.UndefinedObjectError, asyncpg.InvalidSchemaNameError) as error:
             raise Refused(f"{what}: {error}; it was altered meanwhile, so run it again") from error
+    key = [column.name for column in subject.key]
+    if needs.rules and not needs.rules["columns"].keys() >= set(key):
+        raise Refused(f"{what}: they know nothing of its key; run `forwarder migrate`, and run it again")
     # Virtual generated columns are left out: they are null in records.
-    return SentImages(needs.of_columns(subject.columns, [column.name for column in subject.key]))
+    return SentImages(needs.of_columns(subject.columns, key))
 
 
 def _object(values: Mapping[str, str]) -> str:
