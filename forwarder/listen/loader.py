@@ -169,11 +169,26 @@ class Loader:
                 async with self._session.turn:
                     await self._loads.begin_anew(load)
         except ForwarderError as error:
-            with anyio.CancelScope(shield=True):
-                async with self._session.turn:
-                    await self._loads.fail(load, str(error))
-            logger.error("load failed", extra={**facts, "reason": str(error)})
+            await self._fail(load, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, changes and other loads must not end with it
+            await self._fail(load, f"it has come to an unforeseen end, {_place(error)}; please report this")
+
+    async def _fail(self, load: Load, reason: str) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._session.turn:
+                await self._loads.fail(load, reason)
+        logger.error("load failed", extra={**_facts(load), "reason": reason})
 
 
 def _facts(load: Load) -> Mapping[str, object]:
     return {"sink": load.sink, "table": load.qualified_name, "load": load.number}
+
+
+def _place(error: BaseException) -> str:
+    """What kind of error it is, and where it was raised. Not its words, which may quote a row."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{type(error).__name__}{f' at {trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}' if trace else ''}"
