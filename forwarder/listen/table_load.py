@@ -84,10 +84,11 @@ class TableLoad:
             except _Overtaken:
                 self._size.overtaken()
                 plan = await self._plan()
-            except LoadFailed as error:
-                # Where a key column was renamed, the plan is another one now.
-                if (renewed := await self._renewed(plan)) is None:
-                    raise error from None
+            except LoadFailed:
+                # Where a key column was renamed, the plan is another one now. Where the table was dropped, there is none, and this says so.
+                renewed = await self._plan()
+                if replace(renewed, estimated_rows=plan.estimated_rows) == plan:
+                    raise
                 plan = renewed
 
     async def _recall_truncations(self) -> None:
@@ -250,14 +251,6 @@ class TableLoad:
             packed = await channel.offer([mark])
         await channel.delivered([packed], self._load, dropped_before=dropped)
         return await self._stored.finish()
-
-    async def _renewed(self, plan: TablePlan) -> TablePlan | None:
-        """The plan as it would be now; None if there is none, or it is the same."""
-        try:
-            renewed = await self._plan()
-        except LoadFailed:
-            return None
-        return None if replace(renewed, estimated_rows=plan.estimated_rows) == plan else renewed
 
     async def _plan(self) -> TablePlan:
         await self._channel.inflow.outbox.look_up_names()

@@ -216,7 +216,7 @@ async def test_a_table_that_is_dropped_meanwhile_fails_its_load_and_no_other(
         await listener.says("load finished")
         assert await listener.stop() == 0
     [failed] = await connection.fetch("SELECT error FROM forwarder.load WHERE state = 'failed'")
-    assert f"{wide} was dropped" in failed["error"]
+    assert f"{wide} is gone" in failed["error"]
 
 
 async def test_a_column_that_is_added_meanwhile_is_in_the_rows_from_then_on(

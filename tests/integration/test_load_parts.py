@@ -74,7 +74,7 @@ async def test_columns_are_chosen_and_the_key_stays(owner: Connection, loading: 
         (Part(where="true); DELETE FROM public.item; --"), "syntax error"),
         (Part(where="id"), "must be type boolean"),
         (Part(where="count(*) > 1"), "aggregate functions are not allowed"),
-        (Part(where="1 / (id - 5) > 0"), "division by zero"),
+        (Part(where="1 / (id - 5) > 0"), "SQLSTATE 22012"),
         (Part(columns=("nobody",)), "column new.nobody does not exist"),
         (Part(order_by="nobody"), "column new.nobody does not exist"),
         (
