@@ -49,7 +49,8 @@ fix: .venv/.ready  ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: .venv/.ready  ## Write docs/types.md anew
+docs: .venv/.ready  ## Write the pages anew that are made of the code: docs/types.md, docs/configuration.md
+	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.type_table
 
 bench: .venv/.ready  ## Measure writers, drain, lanes, latency, memory and the outbox; more than an hour

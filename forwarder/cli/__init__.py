@@ -44,12 +44,13 @@ COMMANDS = (
     "tail",
     "verify",
     "import-dms",
+    "config",
     "local-kinesis",
 )
 
 # Commands that have commands of their own, which the typer ``app`` of their module knows. The function of their name does nothing; its
 # docstring is their help.
-GROUPS = frozenset({"sinks", "dead-letters"})
+GROUPS = frozenset({"sinks", "dead-letters", "config"})
 
 
 def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,41 @@ def load(
     Raises:
         Misconfigured: a file that cannot be read, an unknown name, or a value out of bounds.
     """
-    named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
-    source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    values = _read(source) if source else {}
-    if source and isinstance(named_file := values.get("table_mappings"), str):
-        values["table_mappings"] = source.parent / named_file
-    _overlay(values, _from_environment(environment))
+    given = read(environment, path=path)
+    values = given.file
+    _overlay(values, given.environment)
     _overlay(values, flags or {})
     if problem := unsound(values):
         raise Misconfigured(f"setting {problem}")
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise Misconfigured(_first_problem(error, source)) from None
+        raise Misconfigured(_first_problem(error, given.path)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the file and the environment say, unchecked, by section and field."""
+
+    # The file; None: there is none.
+    path: Path | None
+    file: dict[str, Any]
+    # The sinks are texts here: `URL` or `NAME=URL`.
+    environment: dict[str, Any]
+
+
+def read(environment: Mapping[str, str] = os.environ, *, path: Path | None = None) -> Given:
+    """Read the file that ``load`` reads, and the environment.
+
+    Raises:
+        Misconfigured: a file that cannot be read, or a variable that is unknown.
+    """
+    named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
+    source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    values = _read(source) if source else {}
+    if source and isinstance(named_file := values.get("table_mappings"), str):
+        values["table_mappings"] = source.parent / named_file
+    return Given(path=source, file=values, environment=_from_environment(environment))
 
 
 def environment_names() -> dict[str, tuple[str, str]]:
@@ -111,8 +134,8 @@ def _with_urls(sinks: Any, urls: Sequence[str]) -> Any:
         return sinks
     by_name = {sink.get("name", DEFAULT_SINK): sink for sink in sinks}
     only_name = next(iter(by_name)) if len(by_name) == 1 else DEFAULT_SINK
-    named = [_named(url, default=only_name) for url in urls]
-    return [{**by_name.get(name, {}), "name": name, "url": url} for name, url in named]
+    given = [_named(url, default=only_name) for url in urls]
+    return [{**by_name.get(name, {}), "name": name, "url": url} for name, url in given]
 
 
 def _named(url: str, *, default: str) -> tuple[str, str]:

@@ -51,7 +51,7 @@ class DatabaseSettings(Section):
 
 
 class TableRule(TableOptions):
-    """One ``[[table]]``: which tables to capture, and how. Where several match a table, the last one that sets an option counts for that."""
+    """``[[table]]``: which tables to capture, and how. Where several match a table, the last one that sets an option counts for that."""
 
     match: str = Field(min_length=1, description="A table, or a glob such as public.*; schema public if it names none.")
     exclude: list[str] = Field(default=[], description="Tables or globs to leave out of this rule's match.")
@@ -73,7 +73,7 @@ class TableRule(TableOptions):
 
 
 class SinkSettings(Section):
-    """One ``[[sink]]``: where the records go."""
+    """``[[sink]]``: where the records go."""
 
     name: str = Field(
         default=DEFAULT_SINK, pattern=f"^{SINK_NAME}$", description="The name its position is kept under."
@@ -228,7 +228,7 @@ class HttpSettings(Section):
 
 
 class LogSettings(Section):
-    """``[log]``."""
+    """``[log]``: how logs are written."""
 
     format: Literal["text", "json"] = Field(default="text", description="text for people, json for machines.")
 

@@ -51,6 +51,8 @@ _URL = re.compile(
 _OTHER_SCHEME = re.compile(r"(?P<scheme>(?:jdbc:)?postgres(?:ql)?(?:\+[a-z0-9_]+)?):(?://)?", re.IGNORECASE)
 # Only such names of unknown parameters are repeated in an error: anything else might be a piece of a password.
 _NAME = re.compile(r"[A-Za-z_]{2,40}")
+# Names may be percent-encoded as well; then nothing but the name is shown.
+_SECRET = re.compile(r"(?<=[?&])(?P<name>[^=&]*(?:password|secret|_key|%)[^=&]*)=[^&]*", re.IGNORECASE)
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -84,6 +86,21 @@ def parse(url: str) -> DatabaseUrl:
         parameters={name: value for name, value in (own | given).items() if value},
         ignored=tuple(dict.fromkeys(name for name, _ in pairs if name in INVENTED or name in _OURS)),
     )
+
+
+def masked(url: str) -> str:
+    """The URL with each password in it as ``***``.
+
+    Raises:
+        Misconfigured: it is malformed, or has a parameter that nobody knows.
+    """
+    parse(url)
+    found = _URL.fullmatch(url)
+    assert found is not None, "parse has read it"
+    user, at, address = found["authority"].rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = url.replace(found["authority"], f"{name}{colon and ':***'}{at}{address}", 1)
+    return _SECRET.sub(r"\g<name>=***", shown)
 
 
 def _malformed(advice: str) -> Misconfigured:

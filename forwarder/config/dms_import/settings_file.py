@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
@@ -15,6 +14,7 @@ from forwarder.config.dms_import.target import kinesis_settings, sink_url
 from forwarder.config.dms_import.task import explain, sink_options
 from forwarder.config.table_mappings.parsing import survey
 from forwarder.config.table_mappings.rules import ObjectMappingRule
+from forwarder.config.toml_values import text
 
 _WIDTH = 110
 # What a sink's name may not have, and how much of it there may be.
@@ -53,9 +53,9 @@ def settings_file(found: Description, *, sources: Sequence[str], mappings_path: 
         else [],
         [
             "[[sink]]",
-            f"name = {_text(_name(found))}",
+            f"name = {text(_name(found))}",
             *_notes(sink.became),
-            f"url = {_text(sink_address)}",
+            f"url = {text(sink_address)}",
             *_comment(
                 "From `forwarder migrate` on, so nothing is lost between the two; what DMS sends after that comes twice."
             ),
@@ -74,7 +74,7 @@ def _mappings(path: str | None) -> list[str]:
         return _comment("No table mappings were given: say which tables to capture, by table_mappings or [[table]].")
     return [
         *_comment("TableMappings: `forwarder migrate --plan` says what each rule became."),
-        f"table_mappings = {_text(path)}",
+        f"table_mappings = {text(path)}",
     ]
 
 
@@ -83,8 +83,8 @@ def _loaded(tables: Sequence[LoadedTables]) -> Iterator[list[str]]:
         yield [
             *(_comment("The rows that these tables have already are sent too, once:") if place == 0 else []),
             "[[table]]",
-            f"match = {_text(table.match)}",
-            *([f"exclude = [{', '.join(map(_text, table.exclude))}]"] if table.exclude else []),
+            f"match = {text(table.match)}",
+            *([f"exclude = [{', '.join(map(text, table.exclude))}]"] if table.exclude else []),
             'load = "initial"',
         ]
 
@@ -92,7 +92,7 @@ def _loaded(tables: Sequence[LoadedTables]) -> Iterator[list[str]]:
 def _database(url: str) -> list[str]:
     said = _comment("With its password, hand the URL over as FORWARDER_DATABASE_URL, which counts over this one.")
     return (
-        [*said, f"url = {_text(url)}"]
+        [*said, f"url = {text(url)}"]
         if url
         else _comment("No source endpoint was given: hand the URL over as FORWARDER_DATABASE_URL.")
     )
@@ -126,16 +126,10 @@ def _notes(lines: Sequence[str]) -> Iterator[str]:
         yield from (f"#   {part}" for part in rest)
 
 
-def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in _wrapped(text)]
+def _comment(words: str) -> list[str]:
+    return [f"# {line}" for line in _wrapped(words)]
 
 
-def _wrapped(text: str) -> list[str]:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+def _wrapped(words: str) -> list[str]:
+    printable = "".join(letter if letter.isprintable() else " " for letter in words)
     return wrap(printable, _WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _text(value: str) -> str:
-    """A string of TOML."""
-    whole = value.encode(errors="replace").decode()
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
