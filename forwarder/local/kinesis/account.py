@@ -98,8 +98,13 @@ class Context:
 def name_in(request: OfStream) -> str | None:
     """The name of the stream that a request is about, out of its ARN if it has one."""
     if request.stream_arn is not None:
-        return request.stream_arn.rpartition("/")[2]
+        return stream_in(request.stream_arn)
     return request.stream_name
+
+
+def stream_in(arn: str) -> str:
+    """The name of a stream, out of its ARN or that of something that belongs to it."""
+    return arn.partition(":stream/")[2].partition("/")[0]
 
 
 def open_shard_count(stream: Stream) -> int:

@@ -8,9 +8,20 @@ from typing import Any
 import msgspec
 
 from forwarder.aws.cbor import Malformed
-from forwarder.local.kinesis import administration, description, errors, iterators, reading, resharding, writing
-from forwarder.local.kinesis.account import Context, name_in
+from forwarder.local.kinesis import (
+    administration,
+    description,
+    errors,
+    iterators,
+    policies,
+    reading,
+    resharding,
+    tagging,
+    writing,
+)
+from forwarder.local.kinesis.account import Context, name_in, stream_in
 from forwarder.local.kinesis.codecs import Codec
+from forwarder.local.kinesis.operation_names import OperationName
 from forwarder.local.kinesis.protocol import (
     CreateStreamRequest,
     DescribeStreamRequest,
@@ -20,15 +31,24 @@ from forwarder.local.kinesis.protocol import (
     ListStreamsRequest,
     MergeShardsRequest,
     OfStream,
-    OperationName,
     PutRecordRequest,
     PutRecordsRequest,
+    RetentionRequest,
     Shape,
     SplitShardRequest,
     UpdateMaxRecordSizeRequest,
     UpdateShardCountRequest,
     UpdateStreamModeRequest,
     UpdateStreamRecordDistributionStrategyRequest,
+)
+from forwarder.local.kinesis.resource_shapes import (
+    AddTagsToStreamRequest,
+    ListTagsForStreamRequest,
+    OfResource,
+    PutResourcePolicyRequest,
+    RemoveTagsFromStreamRequest,
+    TagResourceRequest,
+    UntagResourceRequest,
 )
 from forwarder.local.kinesis.shard_listing import list_shards
 
@@ -86,6 +106,8 @@ class Call:
                 return name_in(self.request)
             case CreateStreamRequest():
                 return self.request.stream_name
+            case OfResource(resource_arn=str(arn)):
+                return stream_in(arn)
             case GetRecordsRequest():
                 return iterators.decode(self.request.shard_iterator).stream
             case _:
@@ -114,19 +136,31 @@ class Call:
 
 
 _TABLE: Mapping[OperationName, tuple[type[Shape], Callable[[Any, Context], Shape | None]]] = {
+    "AddTagsToStream": (AddTagsToStreamRequest, tagging.add_tags_to_stream),
     "CreateStream": (CreateStreamRequest, administration.create_stream),
+    "DecreaseStreamRetentionPeriod": (RetentionRequest, administration.decrease_stream_retention_period),
+    "DeleteResourcePolicy": (OfResource, policies.delete_resource_policy),
     "DeleteStream": (OfStream, administration.delete_stream),
+    "DescribeAccountSettings": (Shape, description.describe_account_settings),
     "DescribeLimits": (Shape, description.describe_limits),
     "DescribeStream": (DescribeStreamRequest, description.describe_stream),
     "DescribeStreamSummary": (OfStream, description.describe_stream_summary),
     "GetRecords": (GetRecordsRequest, reading.get_records),
+    "GetResourcePolicy": (OfResource, policies.get_resource_policy),
     "GetShardIterator": (GetShardIteratorRequest, reading.get_shard_iterator),
+    "IncreaseStreamRetentionPeriod": (RetentionRequest, administration.increase_stream_retention_period),
     "ListShards": (ListShardsRequest, list_shards),
     "ListStreams": (ListStreamsRequest, description.list_streams),
+    "ListTagsForResource": (OfResource, tagging.list_tags_for_resource),
+    "ListTagsForStream": (ListTagsForStreamRequest, tagging.list_tags_for_stream),
     "MergeShards": (MergeShardsRequest, resharding.merge_shards),
     "PutRecord": (PutRecordRequest, writing.put_record),
     "PutRecords": (PutRecordsRequest, writing.put_records),
+    "PutResourcePolicy": (PutResourcePolicyRequest, policies.put_resource_policy),
+    "RemoveTagsFromStream": (RemoveTagsFromStreamRequest, tagging.remove_tags_from_stream),
     "SplitShard": (SplitShardRequest, resharding.split_shard),
+    "TagResource": (TagResourceRequest, tagging.tag_resource),
+    "UntagResource": (UntagResourceRequest, tagging.untag_resource),
     "UpdateMaxRecordSize": (UpdateMaxRecordSizeRequest, administration.update_max_record_size),
     "UpdateShardCount": (UpdateShardCountRequest, resharding.update_shard_count),
     "UpdateStreamMode": (UpdateStreamModeRequest, administration.update_stream_mode),

@@ -56,6 +56,7 @@ class StreamSettings:
     mode: str = "PROVISIONED"
     max_record_kib: int = 1024
     distribution: str = "USER_PARTITION_KEY"
+    retention_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ class Stream:
         self.settings = settings
         self.created_at = now
         self.status: Status = "ACTIVE"
+        self.tags: dict[str, str] = {}
+        self.policy: str | None = None
         self.shards: Sequence[Shard] = ()
         self._limits = limits
         self._discard = discard

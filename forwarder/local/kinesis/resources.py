@@ -1,0 +1,27 @@
+"""What tags and policies are attached to, by its ARN."""
+
+from typing import Protocol
+
+from forwarder.local.kinesis.account import Context, stream_in
+from forwarder.local.kinesis.constraints import demand, matches, present, sized
+from forwarder.local.kinesis.resource_shapes import OfResource
+
+RESOURCE_ARN = "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+"
+MAX_ARN_CHARACTERS = 2048
+
+
+class Resource(Protocol):
+    """A stream."""
+
+    tags: dict[str, str]
+    policy: str | None
+
+
+def find_resource(request: OfResource, context: Context) -> Resource:
+    """What a request is about."""
+    demand(
+        present(request.resource_arn, "resourceARN"),
+        sized(request.resource_arn, "resourceARN", shortest=1, longest=MAX_ARN_CHARACTERS),
+        matches(request.resource_arn, "resourceARN", pattern=RESOURCE_ARN),
+    )
+    return context.account.named(stream_in(request.resource_arn or ""))
