@@ -7,9 +7,9 @@
 
 A request comes by ``http1`` or ``http2``, is an ``exchange.Request`` then, and goes through ``server`` (carries out faults), ``faults``
 (decides what goes wrong), ``operations`` (a table of the API) and the module of its operation: ``administration``, ``description``,
-``shard_listing``, ``resharding``, ``writing``, ``reading``, ``tagging`` or ``policies``. These act on ``account`` and ``stream``, which is
-made of ``shards``, ``log``, ``sequence`` and ``budget``. ``protocol`` has the API's shapes, ``codecs`` its formats, ``constraints`` its
-rules, ``errors`` its words.
+``shard_listing``, ``resharding``, ``writing``, ``reading``, ``tagging``, ``policies``, ``consumers`` or ``fan_out``. These act on
+``account`` and ``stream``, which is made of ``shards``, ``log``, ``sequence``, ``budget`` and each ``subscription``. ``protocol`` has the
+API's shapes, ``codecs`` its formats, ``constraints`` its rules, ``errors`` its words.
 """
 
 from forwarder.local.kinesis.local_kinesis import LocalKinesis

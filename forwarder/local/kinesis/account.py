@@ -50,8 +50,12 @@ class Account:
 
     def change(self, stream: Stream, status: Status, apply: Callable[[float], None], *, now: float) -> None:
         """Begin a change that takes effect after the transition time."""
-        stream.begin(status, apply, due_at=now + self._transition_seconds)
+        stream.begin(status, apply, due_at=self.due_at(now))
         stream.settle(now=now)
+
+    def due_at(self, now: float) -> float:
+        """When a change that is begun now takes effect."""
+        return now + self._transition_seconds
 
     def find(self, request: OfStream) -> Stream:
         """The stream that a request names by name, ARN or both.

@@ -5,14 +5,14 @@ from forwarder.local.kinesis.account import CREATING_LIMIT, SHARD_LIMIT, Context
 from forwarder.local.kinesis.constraints import NAME, between, demand, matches, one_of, present, sized
 from forwarder.local.kinesis.protocol import (
     CreateStreamRequest,
-    OfStream,
+    DeleteStreamRequest,
     RetentionRequest,
     UpdateMaxRecordSizeRequest,
     UpdateStreamModeRequest,
     UpdateStreamRecordDistributionStrategyRequest,
 )
 from forwarder.local.kinesis.stream import Stream, StreamSettings
-from forwarder.local.kinesis.tagging import add_tags, check_tags
+from forwarder.local.kinesis.tags import add_tags, check_tags
 
 MODES = ("PROVISIONED", "ON_DEMAND")
 DISTRIBUTIONS = ("AUTO", "USER_PARTITION_KEY")
@@ -47,13 +47,21 @@ def create_stream(request: CreateStreamRequest, context: Context) -> None:
     if shard_count is None:
         raise errors.invalid_argument("ShardCount must be provided for a stream in PROVISIONED mode.")
     context.account.create(request.stream_name, shard_count=shard_count, settings=settings, now=context.now)
-    add_tags(context.account.named(request.stream_name), request.tags)
+    add_tags(context.account.named(request.stream_name).tags, request.tags)
 
 
-def delete_stream(request: OfStream, context: Context) -> None:
+def delete_stream(request: DeleteStreamRequest, context: Context) -> None:
     stream = context.account.find(request)
     if stream.status == "DELETING":
         raise errors.in_use(f"{stream.identity} is being deleted.")
+    if stream.consumers and not request.enforce_consumer_deletion:
+        raise errors.in_use(
+            f"{stream.identity} has {len(stream.consumers)} consumers registered. "
+            "Deregister them, or delete it with EnforceConsumerDeletion."
+        )
+    for consumer in stream.consumers.values():
+        consumer.end(errors.not_found(f"{stream.identity} not found."))
+    stream.consumers.clear()
 
     def forget(_: float) -> None:
         del context.account.streams[stream.name]

@@ -61,7 +61,7 @@ def describe_stream_summary(request: OfStream, context: Context) -> DescribeStre
             enhanced_monitoring=[EnhancedMetrics(shard_level_metrics=[])],
             encryption_type="NONE",
             open_shard_count=open_shard_count(stream),
-            consumer_count=0,
+            consumer_count=len(stream.consumers),
             max_record_size_in_kib=stream.settings.max_record_kib,
             record_distribution_strategy=stream.settings.distribution if stream.settings.mode == "ON_DEMAND" else None,
         )

@@ -3,12 +3,16 @@
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from forwarder.local.kinesis.codecs import JSON
 
 MAX_BODY_BYTES = 20 << 20
 # How long requests may still take when serving ends. Not 0, which aiohttp takes for "wait for ever".
 GRACE_SECONDS = 0.1
+
+# What goes on for minutes comes in parts.
+Body: TypeAlias = bytes | AsyncGenerator[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +33,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer. A body that goes on for minutes comes in parts."""
+    """An answer."""
 
     status: int = 200
-    body: bytes | AsyncGenerator[bytes] = b""
+    body: Body = b""
     content_type: str = JSON.content_type
 
     @property

@@ -1,6 +1,6 @@
 """The shapes of the Kinesis API, as far as this server reads and writes them. ``codecs`` reads and writes them in JSON and in CBOR.
 
-Those of tags and policies are in ``resource_shapes``.
+Those of tags and policies are in ``resource_shapes``, those of consumers in ``consumer_shapes``.
 
 ``Data`` is bytes here, and base64 in JSON. Times are seconds of the Unix epoch. A member that is absent is None here, and one that is
 None is left out of an answer. Constraints are checked by ``constraints``, not here.
@@ -37,6 +37,10 @@ class CreateStreamRequest(Shape):
     max_record_size_in_kib: int | None = None
     record_distribution_strategy: str | None = None
     tags: dict[str, str] | None = None
+
+
+class DeleteStreamRequest(OfStream):
+    enforce_consumer_deletion: bool | None = None
 
 
 class DescribeStreamRequest(OfStream):

@@ -4,6 +4,8 @@ from typing import Protocol
 
 from forwarder.local.kinesis.account import Context, stream_in
 from forwarder.local.kinesis.constraints import demand, matches, present, sized
+from forwarder.local.kinesis.consumer_shapes import OfConsumer
+from forwarder.local.kinesis.consumers import find_consumer
 from forwarder.local.kinesis.resource_shapes import OfResource
 
 RESOURCE_ARN = "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+"
@@ -11,7 +13,7 @@ MAX_ARN_CHARACTERS = 2048
 
 
 class Resource(Protocol):
-    """A stream."""
+    """A stream or a consumer."""
 
     tags: dict[str, str]
     policy: str | None
@@ -24,4 +26,7 @@ def find_resource(request: OfResource, context: Context) -> Resource:
         sized(request.resource_arn, "resourceARN", shortest=1, longest=MAX_ARN_CHARACTERS),
         matches(request.resource_arn, "resourceARN", pattern=RESOURCE_ARN),
     )
-    return context.account.named(stream_in(request.resource_arn or ""))
+    arn = request.resource_arn or ""
+    if "/consumer/" in arn:
+        return find_consumer(OfConsumer(consumer_arn=arn), context)[1]
+    return context.account.named(stream_in(arn))

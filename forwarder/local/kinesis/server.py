@@ -10,7 +10,7 @@ from typing import cast
 import anyio
 import msgspec
 
-from forwarder.local.kinesis import errors
+from forwarder.local.kinesis import errors, event_stream
 from forwarder.local.kinesis.codecs import codec_of
 from forwarder.local.kinesis.errors import KinesisError
 from forwarder.local.kinesis.exchange import Request, Response
@@ -109,7 +109,8 @@ class _Door:
             await anyio.sleep(decision.delay_seconds)
         if isinstance(decision.ending, LoseResponse):
             return None
-        return Response(body=body, content_type=call.codec.content_type)
+        is_whole = isinstance(body, bytes)
+        return Response(body=body, content_type=call.codec.content_type if is_whole else event_stream.CONTENT_TYPE)
 
     def _commit(self, call: Call, decision: Decision) -> None:
         """Carry out a call whose client is gone; a refusal has nobody to go to."""
