@@ -7,6 +7,7 @@ import msgspec
 
 from bench.pgbench import Send
 from forwarder.local.kinesis import LocalKinesis
+from forwarder.local.kinesis.exchange import Body
 from forwarder.local.kinesis.faults import Decision
 from forwarder.local.kinesis.operations import Call
 from forwarder.local.kinesis.protocol import PutRecordsRequest
@@ -33,7 +34,7 @@ class Arrivals(LocalKinesis):
         super().__init__(discard=True)
         self._noted: dict[Send, float] = {}
 
-    def answer(self, call: Call, decision: Decision) -> bytes:
+    def answer(self, call: Call, decision: Decision) -> Body:
         body = super().answer(call, decision)
         if isinstance(call.request, PutRecordsRequest):
             now = time.time()

@@ -5,6 +5,7 @@ import time
 import anyio
 
 from forwarder.local.kinesis import LocalKinesis
+from forwarder.local.kinesis.exchange import Body
 from forwarder.local.kinesis.faults import Decision
 from forwarder.local.kinesis.operations import Call
 from forwarder.local.kinesis.protocol import PutRecordsRequest
@@ -30,7 +31,7 @@ class Tally(LocalKinesis):
         if self.records < records:
             await self._reached.wait()
 
-    def answer(self, call: Call, decision: Decision) -> bytes:
+    def answer(self, call: Call, decision: Decision) -> Body:
         body = super().answer(call, decision)
         if isinstance(call.request, PutRecordsRequest):
             self.last_at = time.perf_counter()

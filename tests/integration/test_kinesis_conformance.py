@@ -43,6 +43,9 @@ MOTO_DIFFERS = {
     "test_more_than_double_the_shards_is_refused": "accepts any count",
     "test_an_explicit_hash_key_overrides_the_partition_key": "answers HTTP 500 at an edge of the hash space",
     "test_shards_are_listed_in_pages": "wants StreamName again with the NextToken, which AWS refuses",
+    "test_tags_are_listed_in_pages": "begins the next page with the last tag of this one",
+    "test_tags_are_those_of_the_resource_with_the_arn_of_the_stream": "answers HTTP 500 to TagResource",
+    "test_a_stream_can_be_created_with_tags": "ignores Tags",
     "test_a_summary_counts_the_open_shards": "does not count the children of a split",
 }
 
@@ -442,3 +445,69 @@ async def test_the_shard_count_can_be_doubled_and_halved(client: Any, stream: st
 async def test_more_than_double_the_shards_is_refused(client: Any, stream: str) -> None:
     async with refused("LimitExceededException", "cannot scale up over double your current open shard count"):
         await client.update_shard_count(StreamName=stream, TargetShardCount=5, ScalingType="UNIFORM_SCALING")
+
+
+# What is attached to a stream
+
+
+async def arn_of(client: Any, stream: str) -> str:
+    summary = await client.describe_stream_summary(StreamName=stream)
+    return str(summary["StreamDescriptionSummary"]["StreamARN"])
+
+
+async def test_tags_are_added_overwritten_listed_and_removed_by_name_of_the_stream(client: Any, stream: str) -> None:
+    await client.add_tags_to_stream(StreamName=stream, Tags={"team": "orders", "env": "test", "cost:centre": ""})
+    await client.add_tags_to_stream(StreamName=stream, Tags={"env": "prod"})
+    await client.remove_tags_from_stream(StreamName=stream, TagKeys=["team", "never"])
+    answer = await client.list_tags_for_stream(StreamName=stream)
+    assert answer["Tags"] == [{"Key": "cost:centre", "Value": ""}, {"Key": "env", "Value": "prod"}]
+    assert not answer["HasMoreTags"]
+
+
+async def test_tags_are_those_of_the_resource_with_the_arn_of_the_stream(client: Any, stream: str) -> None:
+    arn = await arn_of(client, stream)
+    await client.tag_resource(ResourceARN=arn, Tags={"a": "1", "b": "2"})
+    await client.untag_resource(ResourceARN=arn, TagKeys=["a"])
+    assert (await client.list_tags_for_resource(ResourceARN=arn))["Tags"] == [{"Key": "b", "Value": "2"}]
+    assert (await client.list_tags_for_stream(StreamName=stream))["Tags"] == [{"Key": "b", "Value": "2"}]
+
+
+async def test_tags_are_listed_in_pages(client: Any, stream: str) -> None:
+    await client.add_tags_to_stream(StreamName=stream, Tags={f"key-{number}": "" for number in range(5)})
+    first = await client.list_tags_for_stream(StreamName=stream, Limit=3)
+    last = first["Tags"][-1]["Key"]
+    second = await client.list_tags_for_stream(StreamName=stream, Limit=3, ExclusiveStartTagKey=last)
+    assert [tag["Key"] for tag in first["Tags"] + second["Tags"]] == [f"key-{number}" for number in range(5)]
+    assert [first["HasMoreTags"], second["HasMoreTags"]] == [True, False]
+
+
+async def test_a_stream_can_be_created_with_tags(client: Any) -> None:
+    name = f"tagged-{uuid.uuid4()}"
+    await client.create_stream(StreamName=name, ShardCount=1, Tags={"team": "orders"})
+    assert (await client.list_tags_for_stream(StreamName=name))["Tags"] == [{"Key": "team", "Value": "orders"}]
+
+
+async def test_a_policy_is_kept_until_it_is_deleted(client: Any, stream: str) -> None:
+    arn = await arn_of(client, stream)
+    policy = '{"Version": "2012-10-17", "Statement": []}'
+    await client.put_resource_policy(ResourceARN=arn, Policy=policy)
+    assert (await client.get_resource_policy(ResourceARN=arn))["Policy"] == policy
+    await client.delete_resource_policy(ResourceARN=arn)
+    assert (await client.get_resource_policy(ResourceARN=arn))["Policy"] == "{}"
+    async with refused("ResourceNotFoundException", "No resource policy found"):
+        await client.delete_resource_policy(ResourceARN=arn)
+
+
+async def test_the_retention_period_is_raised_and_lowered_within_its_bounds(client: Any, stream: str) -> None:
+    await client.increase_stream_retention_period(StreamName=stream, RetentionPeriodHours=168)
+    async with refused("InvalidArgumentException", "Use DecreaseRetentionPeriod API."):
+        await client.increase_stream_retention_period(StreamName=stream, RetentionPeriodHours=48)
+    await client.decrease_stream_retention_period(StreamName=stream, RetentionPeriodHours=72)
+    async with refused("InvalidArgumentException", "Use IncreaseRetentionPeriod API."):
+        await client.decrease_stream_retention_period(StreamName=stream, RetentionPeriodHours=96)
+    async with refused("InvalidArgumentException", "is too short."):
+        await client.decrease_stream_retention_period(StreamName=stream, RetentionPeriodHours=23)
+    async with refused("InvalidArgumentException", "is too long."):
+        await client.increase_stream_retention_period(StreamName=stream, RetentionPeriodHours=8761)
+    summary = await client.describe_stream_summary(StreamName=stream)
+    assert summary["StreamDescriptionSummary"]["RetentionPeriodHours"] == 72

@@ -23,5 +23,5 @@ async def test_arns_bear_the_region_of_the_client(served: Served, region: str) -
 
 async def test_an_operation_that_is_missing_is_named(served: Served) -> None:
     async with client_of(served) as client:
-        with pytest.raises(ClientError, match=r"UnknownOperationException.*no operation 'ListStreamConsumers'"):
-            await client.list_stream_consumers(StreamARN=f"arn:aws:kinesis:us-east-1:000000000000:stream/{STREAM}")
+        with pytest.raises(ClientError, match=r"UnknownOperationException.*no operation 'StartStreamEncryption'"):
+            await client.start_stream_encryption(StreamName=STREAM, EncryptionType="KMS", KeyId="alias/aws/kinesis")

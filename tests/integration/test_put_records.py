@@ -8,13 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from aiohttp import web
 from botocore.exceptions import CredentialRetrievalError
 
 from forwarder.aws import signed_post, sigv4
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.errors import Refused, Unavailable
 from forwarder.local.kinesis import server
+from forwarder.local.kinesis.exchange import Response
 from forwarder.local.kinesis.faults import Drop, Error, FailRecords
 from forwarder.metrics import Metrics
 from forwarder.records import kpl
@@ -150,7 +150,7 @@ async def test_an_answer_that_is_none_of_kinesis_may_pass(
 ) -> None:
     async with sink_of(served) as sink:
         await sink.prepare()
-        monkeypatch.setattr(server, "_response", lambda _: web.Response(body=b"", status=status))
+        monkeypatch.setattr(server, "Response", lambda **_: Response(status=status))
         with pytest.raises(Unavailable):
             await sink.publish(records("a"))
 

@@ -50,8 +50,12 @@ class Account:
 
     def change(self, stream: Stream, status: Status, apply: Callable[[float], None], *, now: float) -> None:
         """Begin a change that takes effect after the transition time."""
-        stream.begin(status, apply, due_at=now + self._transition_seconds)
+        stream.begin(status, apply, due_at=self.due_at(now))
         stream.settle(now=now)
+
+    def due_at(self, now: float) -> float:
+        """When a change that is begun now takes effect."""
+        return now + self._transition_seconds
 
     def find(self, request: OfStream) -> Stream:
         """The stream that a request names by name, ARN or both.
@@ -98,8 +102,13 @@ class Context:
 def name_in(request: OfStream) -> str | None:
     """The name of the stream that a request is about, out of its ARN if it has one."""
     if request.stream_arn is not None:
-        return request.stream_arn.rpartition("/")[2]
+        return stream_in(request.stream_arn)
     return request.stream_name
+
+
+def stream_in(arn: str) -> str:
+    """The name of a stream, out of its ARN or that of something that belongs to it."""
+    return arn.partition(":stream/")[2].partition("/")[0]
 
 
 def open_shard_count(stream: Stream) -> int:

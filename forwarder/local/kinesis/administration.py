@@ -5,18 +5,22 @@ from forwarder.local.kinesis.account import CREATING_LIMIT, SHARD_LIMIT, Context
 from forwarder.local.kinesis.constraints import NAME, between, demand, matches, one_of, present, sized
 from forwarder.local.kinesis.protocol import (
     CreateStreamRequest,
-    OfStream,
+    DeleteStreamRequest,
+    RetentionRequest,
     UpdateMaxRecordSizeRequest,
     UpdateStreamModeRequest,
     UpdateStreamRecordDistributionStrategyRequest,
 )
 from forwarder.local.kinesis.stream import Stream, StreamSettings
+from forwarder.local.kinesis.tags import add_tags, check_tags
 
 MODES = ("PROVISIONED", "ON_DEMAND")
 DISTRIBUTIONS = ("AUTO", "USER_PARTITION_KEY")
 SMALLEST_MAX_RECORD_KIB = 1024
 LARGEST_MAX_RECORD_KIB = 10_240
 ON_DEMAND_SHARDS = 4
+SHORTEST_RETENTION_HOURS = 24
+LONGEST_RETENTION_HOURS = 8760
 
 
 def create_stream(request: CreateStreamRequest, context: Context) -> None:
@@ -35,18 +39,29 @@ def create_stream(request: CreateStreamRequest, context: Context) -> None:
         *_settings_violations(request.max_record_size_in_kib, request.record_distribution_strategy),
     )
     assert request.stream_name is not None
+    if request.tags:
+        check_tags(request.tags)
     _check_distribution(settings.distribution, mode=mode)
     _check_room(request.stream_name, context)
     shard_count = ON_DEMAND_SHARDS if mode == "ON_DEMAND" else request.shard_count
     if shard_count is None:
         raise errors.invalid_argument("ShardCount must be provided for a stream in PROVISIONED mode.")
     context.account.create(request.stream_name, shard_count=shard_count, settings=settings, now=context.now)
+    add_tags(context.account.named(request.stream_name).tags, request.tags)
 
 
-def delete_stream(request: OfStream, context: Context) -> None:
+def delete_stream(request: DeleteStreamRequest, context: Context) -> None:
     stream = context.account.find(request)
     if stream.status == "DELETING":
         raise errors.in_use(f"{stream.identity} is being deleted.")
+    if stream.consumers and not request.enforce_consumer_deletion:
+        raise errors.in_use(
+            f"{stream.identity} has {len(stream.consumers)} consumers registered. "
+            "Deregister them, or delete it with EnforceConsumerDeletion."
+        )
+    for consumer in stream.consumers.values():
+        consumer.end(errors.not_found(f"{stream.identity} not found."))
+    stream.consumers.clear()
 
     def forget(_: float) -> None:
         del context.account.streams[stream.name]
@@ -66,6 +81,20 @@ def update_max_record_size(request: UpdateMaxRecordSizeRequest, context: Context
         stream.settings.max_record_kib = request.max_record_size_in_kib or SMALLEST_MAX_RECORD_KIB
 
     context.account.change(stream, "UPDATING", apply, now=context.now)
+
+
+def increase_stream_retention_period(request: RetentionRequest, context: Context) -> None:
+    stream, hours = _retained(request, context)
+    if hours < stream.settings.retention_hours:
+        raise _other_direction(stream, hours, "shorter", "Decrease")
+    _retain(stream, hours, context)
+
+
+def decrease_stream_retention_period(request: RetentionRequest, context: Context) -> None:
+    stream, hours = _retained(request, context)
+    if hours > stream.settings.retention_hours:
+        raise _other_direction(stream, hours, "longer", "Increase")
+    _retain(stream, hours, context)
 
 
 def update_stream_mode(request: UpdateStreamModeRequest, context: Context) -> None:
@@ -101,6 +130,39 @@ def check_provisioned(stream: Stream) -> None:
     """Refuse to change the shards of an on-demand stream by hand."""
     if stream.settings.mode == "ON_DEMAND":
         raise errors.KinesisError("ValidationException", f"Request is invalid. {stream.identity} is in On-Demand mode.")
+
+
+def _retained(request: RetentionRequest, context: Context) -> tuple[Stream, int]:
+    """The stream, and the hours for which it is to keep records."""
+    demand(present(request.retention_period_hours, "retentionPeriodHours"))
+    hours = request.retention_period_hours or 0
+    if hours < SHORTEST_RETENTION_HOURS:
+        raise errors.invalid_argument(
+            f"Minimum allowed retention period is {SHORTEST_RETENTION_HOURS} hours. "
+            f"Requested retention period ({hours} hours) is too short."
+        )
+    if hours > LONGEST_RETENTION_HOURS:
+        raise errors.invalid_argument(
+            f"Maximum allowed retention period is {LONGEST_RETENTION_HOURS} hours. "
+            f"Requested retention period ({hours} hours) is too long."
+        )
+    return context.account.find_active(request), hours
+
+
+def _other_direction(stream: Stream, hours: int, than_it_is: str, other: str) -> errors.KinesisError:
+    return errors.invalid_argument(
+        f"Requested retention period ({hours} hours) for stream {stream.name} can not be {than_it_is} than existing retention "
+        f"period ({stream.settings.retention_hours} hours). Use {other}RetentionPeriod API."
+    )
+
+
+def _retain(stream: Stream, hours: int, context: Context) -> None:
+    """Nothing is ever trimmed here; but which shards ListShards tells of depends on it."""
+
+    def apply(_: float) -> None:
+        stream.settings.retention_hours = hours
+
+    context.account.change(stream, "UPDATING", apply, now=context.now)
 
 
 def _settings_violations(max_record_kib: int | None, distribution: str | None) -> tuple[str | None, ...]:

@@ -1,8 +1,10 @@
-"""DescribeStream, DescribeStreamSummary, DescribeLimits and ListStreams."""
+"""DescribeStream, DescribeStreamSummary, DescribeLimits, DescribeAccountSettings and ListStreams."""
 
 from forwarder.local.kinesis.account import SHARD_LIMIT, Context, open_shard_count
 from forwarder.local.kinesis.constraints import between, demand
 from forwarder.local.kinesis.protocol import (
+    BillingCommitment,
+    DescribeAccountSettingsResponse,
     DescribeLimitsResponse,
     DescribeStreamRequest,
     DescribeStreamResponse,
@@ -20,7 +22,6 @@ from forwarder.local.kinesis.protocol import (
 from forwarder.local.kinesis.shard_listing import after, describe_shard
 from forwarder.local.kinesis.stream import Stream
 
-RETENTION_HOURS = 24
 ON_DEMAND_STREAM_LIMIT = 50
 LARGEST_PAGE = 10_000
 DEFAULT_PAGE = 100
@@ -37,7 +38,7 @@ def describe_stream(request: DescribeStreamRequest, context: Context) -> Describ
             stream_arn=stream.identity.arn_in(context.region),
             stream_status=stream.status,
             stream_mode_details=StreamModeDetails(stream_mode=stream.settings.mode),
-            retention_period_hours=RETENTION_HOURS,
+            retention_period_hours=stream.settings.retention_hours,
             stream_creation_timestamp=stream.created_at,
             enhanced_monitoring=[EnhancedMetrics(shard_level_metrics=[])],
             encryption_type="NONE",
@@ -55,12 +56,12 @@ def describe_stream_summary(request: OfStream, context: Context) -> DescribeStre
             stream_arn=stream.identity.arn_in(context.region),
             stream_status=stream.status,
             stream_mode_details=StreamModeDetails(stream_mode=stream.settings.mode),
-            retention_period_hours=RETENTION_HOURS,
+            retention_period_hours=stream.settings.retention_hours,
             stream_creation_timestamp=stream.created_at,
             enhanced_monitoring=[EnhancedMetrics(shard_level_metrics=[])],
             encryption_type="NONE",
             open_shard_count=open_shard_count(stream),
-            consumer_count=0,
+            consumer_count=len(stream.consumers),
             max_record_size_in_kib=stream.settings.max_record_kib,
             record_distribution_strategy=stream.settings.distribution if stream.settings.mode == "ON_DEMAND" else None,
         )
@@ -75,6 +76,10 @@ def describe_limits(_: Shape, context: Context) -> DescribeLimitsResponse:
         on_demand_stream_count=sum(stream.settings.mode == "ON_DEMAND" for stream in streams),
         on_demand_stream_count_limit=ON_DEMAND_STREAM_LIMIT,
     )
+
+
+def describe_account_settings(_: Shape, context: Context) -> DescribeAccountSettingsResponse:
+    return DescribeAccountSettingsResponse(minimum_throughput_billing_commitment=BillingCommitment(status="DISABLED"))
 
 
 def list_streams(request: ListStreamsRequest, context: Context) -> ListStreamsResponse:

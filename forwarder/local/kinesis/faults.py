@@ -43,7 +43,7 @@ from typing import Annotated
 import msgspec
 
 from forwarder.errors import Misconfigured
-from forwarder.local.kinesis.protocol import OperationName
+from forwarder.local.kinesis.operation_names import OperationName
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]

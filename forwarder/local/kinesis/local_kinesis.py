@@ -7,6 +7,8 @@ import anyio
 
 from forwarder.local.kinesis.account import Account, Context
 from forwarder.local.kinesis.administration import create_stream
+from forwarder.local.kinesis.exchange import Body
+from forwarder.local.kinesis.fan_out import Feed
 from forwarder.local.kinesis.faults import AnyFault, Decision, Script
 from forwarder.local.kinesis.operations import Call
 from forwarder.local.kinesis.protocol import CreateStreamRequest, Record
@@ -71,8 +73,8 @@ class LocalKinesis:
         """What the script of faults does to this call. To be asked once for each call, since it counts."""
         return self.faults.decide(call.operation.name, stream=call.stream, partition_keys=call.partition_keys)
 
-    def answer(self, call: Call, decision: Decision) -> bytes:
-        """Act on a call, and return the body of its response.
+    def answer(self, call: Call, decision: Decision) -> Body:
+        """Act on a call, and return the body of its response; that of a subscription comes in parts, as records do.
 
         Raises:
             KinesisError: the request is refused.
@@ -81,7 +83,14 @@ class LocalKinesis:
         body = call.answer(self._context(region=call.region, failed_records=failed))
         self._stored.set()
         self._stored = anyio.Event()
+        if isinstance(body, Feed):
+            return body.messages(call.codec, clock=self._clock, stored=self._next_change)
         return body
+
+    def _next_change(self) -> anyio.Event:
+        """Set when anything has been done after this was asked for."""
+        self._account.settle(now=self._clock())
+        return self._stored
 
     def _context(self, *, region: str | None = None, failed_records: Mapping[int, str] | None = None) -> Context:
         return Context(account=self._account, now=self._clock(), region=region, failed_records=failed_records or {})

@@ -69,6 +69,12 @@ class ShardLog:
         """The position of the first record that arrived at ``timestamp`` or later."""
         return bisect_left(self._arrived_millis, int(timestamp * 1000))
 
+    def number_before(self, position: int) -> str | None:
+        """The sequence number of the record before ``position``, if it is kept."""
+        if not 0 < position <= len(self._arrived_millis):
+            return None
+        return self._numbering.at(position, second=self._arrived_millis[position - 1] // 1000)
+
     def all_records(self) -> list[Record]:
         return [self._record(position) for position in range(len(self._data))]
 

@@ -1,32 +1,12 @@
 """The shapes of the Kinesis API, as far as this server reads and writes them. ``codecs`` reads and writes them in JSON and in CBOR.
 
+Those of tags and policies are in ``resource_shapes``, those of consumers in ``consumer_shapes``.
+
 ``Data`` is bytes here, and base64 in JSON. Times are seconds of the Unix epoch. A member that is absent is None here, and one that is
 None is left out of an answer. Constraints are checked by ``constraints``, not here.
 """
 
-from typing import Literal
-
 import msgspec
-
-OperationName = Literal[
-    "CreateStream",
-    "DeleteStream",
-    "DescribeLimits",
-    "DescribeStream",
-    "DescribeStreamSummary",
-    "GetRecords",
-    "GetShardIterator",
-    "ListShards",
-    "ListStreams",
-    "MergeShards",
-    "PutRecord",
-    "PutRecords",
-    "SplitShard",
-    "UpdateMaxRecordSize",
-    "UpdateShardCount",
-    "UpdateStreamMode",
-    "UpdateStreamRecordDistributionStrategy",
-]
 
 
 def _member_name(field: str) -> str:
@@ -56,6 +36,11 @@ class CreateStreamRequest(Shape):
     stream_mode_details: StreamModeDetails | None = None
     max_record_size_in_kib: int | None = None
     record_distribution_strategy: str | None = None
+    tags: dict[str, str] | None = None
+
+
+class DeleteStreamRequest(OfStream):
+    enforce_consumer_deletion: bool | None = None
 
 
 class DescribeStreamRequest(OfStream):
@@ -141,6 +126,10 @@ class UpdateStreamRecordDistributionStrategyRequest(OfStream):
     record_distribution_strategy: str | None = None
 
 
+class RetentionRequest(OfStream):
+    retention_period_hours: int | None = None
+
+
 class HashKeyRange(Shape):
     starting_hash_key: str
     ending_hash_key: str
@@ -208,6 +197,14 @@ class DescribeLimitsResponse(Shape):
     open_shard_count: int
     on_demand_stream_count: int
     on_demand_stream_count_limit: int
+
+
+class BillingCommitment(Shape):
+    status: str
+
+
+class DescribeAccountSettingsResponse(Shape):
+    minimum_throughput_billing_commitment: BillingCommitment
 
 
 class StreamSummary(Shape):

@@ -30,7 +30,7 @@ def get_shard_iterator(request: GetShardIteratorRequest, context: Context) -> Ge
     )
     stream = context.account.find(request)
     shard = find_shard(stream, request.shard_id)
-    position = _position(request, stream, shard)
+    position = position_of(request, stream, shard)
     if request.dry_run:
         raise errors.dry_run()
     return GetShardIteratorResponse(shard_iterator=_iterator(stream, shard, position, now=context.now))
@@ -53,7 +53,7 @@ def get_records(request: GetRecordsRequest, context: Context) -> GetRecordsRespo
         records=found.records,
         next_shard_iterator=None if exhausted else _iterator(stream, shard, found.next_position, now=context.now),
         millis_behind_latest=found.millis_behind_latest,
-        child_shards=_children(stream, shard) if exhausted else None,
+        child_shards=children(stream, shard) if exhausted else None,
     )
 
 
@@ -61,7 +61,7 @@ def _iterator(stream: Stream, shard: Shard, position: int, *, now: float) -> str
     return ShardIterator(stream=stream.name, shard_number=shard.number, position=position, issued_at=now).encode()
 
 
-def _position(request: GetShardIteratorRequest, stream: Stream, shard: Shard) -> int:
+def position_of(request: GetShardIteratorRequest, stream: Stream, shard: Shard) -> int:
     """The position that the type of an iterator and its argument stand for."""
     log = stream.log(shard.number)
     match request.shard_iterator_type:
@@ -104,7 +104,7 @@ def _index(request: GetShardIteratorRequest, stream: Stream, shard: Shard) -> in
     return number.index
 
 
-def _children(stream: Stream, parent: Shard) -> list[ChildShard]:
+def children(stream: Stream, parent: Shard) -> list[ChildShard]:
     return [
         ChildShard(
             shard_id=shard.shard_id,

@@ -20,7 +20,6 @@ from forwarder.local.kinesis.protocol import (
 from forwarder.local.kinesis.shards import Shard
 from forwarder.local.kinesis.stream import Stream
 
-RETENTION_SECONDS = 24 * 3600.0
 LARGEST_PAGE = 10_000
 DEFAULT_PAGE = 1000
 
@@ -79,7 +78,7 @@ def _filtered(stream: Stream, given: ShardFilter, *, now: float) -> list[Shard]:
         present(given.shard_id, "shardFilter.shardId") if given.type == "AFTER_SHARD_ID" else None,
         present(given.timestamp, "shardFilter.timestamp") if given.type.endswith("TIMESTAMP") else None,
     )
-    horizon = max(stream.created_at, now - RETENTION_SECONDS)
+    horizon = max(stream.created_at, now - 3600.0 * stream.settings.retention_hours)
     return [shard for shard in stream.shards if _FILTERS[given.type](shard, given, horizon)]
 
 

@@ -17,6 +17,7 @@ from forwarder.local.kinesis.log import ShardLog, Slice
 from forwarder.local.kinesis.protocol import PutRecordsEntry, PutResult, Record
 from forwarder.local.kinesis.sequence import Numbering
 from forwarder.local.kinesis.shards import HashRing, Shard
+from forwarder.local.kinesis.subscription import Consumer
 
 THROTTLED = "ProvisionedThroughputExceededException"
 # For how many keys the shard is remembered.
@@ -56,6 +57,7 @@ class StreamSettings:
     mode: str = "PROVISIONED"
     max_record_kib: int = 1024
     distribution: str = "USER_PARTITION_KEY"
+    retention_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,11 @@ class Stream:
         self.settings = settings
         self.created_at = now
         self.status: Status = "ACTIVE"
+        self.tags: dict[str, str] = {}
+        self.policy: str | None = None
+        self.consumers: dict[str, Consumer] = {}
         self.shards: Sequence[Shard] = ()
-        self._limits = limits
+        self.limits = limits
         self._discard = discard
         self._logs: list[ShardLog] = []
         self._budgets: list[ShardBudget] = []
@@ -125,7 +130,7 @@ class Stream:
         """Store one record, unless its shard is at its limit; what became of it."""
         partition_key = entry.partition_key or ""
         number = self._route(partition_key, entry.explicit_hash_key)
-        if self._limits and not self._budgets[number].admits_record(_size(entry, partition_key), now=now):
+        if self.limits and not self._budgets[number].admits_record(_size(entry, partition_key), now=now):
             return PutResult(error_code=THROTTLED, error_message=self._rate_exceeded(number))
         sequence_number = self._logs[number].append(entry.data, partition_key, now=now)
         return PutResult(shard_id=self._shard_ids[number], sequence_number=sequence_number)
@@ -143,7 +148,7 @@ class Stream:
         Raises:
             KinesisError: the shard is at its read limit.
         """
-        if not self._limits:
+        if not self.limits:
             return self._logs[number].read(position, limit=limit, now=now)
         if not self._budgets[number].admits_read(now=now):
             raise errors.throttled(self._rate_exceeded(number))
@@ -173,6 +178,10 @@ class Stream:
         numbering = self._numberings[shard.number]
         last = None if shard.closed_at is None else numbering.last(second=int(shard.closed_at))
         return numbering.at(0, second=shard.created_second), last
+
+    def sequence_number(self, shard: Shard, position: int) -> str:
+        """The number of the record before ``position``, after which one reads on from there; at 0, that which opens the shard."""
+        return self._logs[shard.number].number_before(position) or self.sequence_range(shard)[0]
 
     def _route(self, partition_key: str, explicit_hash_key: str | None) -> int:
         """The number of the shard for a record. With the AUTO distribution each open shard has its turn, whatever the key."""
