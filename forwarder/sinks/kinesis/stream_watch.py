@@ -88,7 +88,7 @@ class KinesisWatch:
             try:
                 status = await self.look()
             except Unavailable as error:
-                await self._require_possible(error)
+                await self.require_possible(error)
                 self._report_waiting(str(error))
                 logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
             else:
@@ -102,7 +102,7 @@ class KinesisWatch:
         if self.objection:
             raise Refused(self.objection)
 
-    async def _require_possible(self, error: Unavailable) -> None:
+    async def require_possible(self, error: Unavailable) -> None:
         """Make sure that the region exists, when no host of the endpoint's name is found.
 
         Raises:
