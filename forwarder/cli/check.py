@@ -26,7 +26,7 @@ def check(
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Look at the set-up from end to end: what is not well, and the remedy.
+    """Say what is not well with the set-up, and the remedy.
 
     It looks at the database, the captured tables, the outbox, who delivers, and each sink of the settings. It changes nothing, stores no
     record, and takes no lock that anybody waits for. The worst comes last. The exit status is 1 if there is a failure; warnings and

@@ -35,12 +35,16 @@ class StreamExamination:
         self._target = target
         self._stream = target.stream
         self._load = load
+        # Without any nothing more can be asked.
+        self._has_credentials = False
         self._watch = KinesisWatch(client, target.stream, is_ordered=target.ordering == "strict")
 
     async def run(self, found: list[Finding]) -> None:
         """Look at all of it, and put what is found into ``found`` as it comes."""
-        found += await guarded("stream", self._state)
         found += await guarded("credentials", self._credentials)
+        if not self._has_credentials:
+            return
+        found += await guarded("stream", self._state)
         if self._watch.summary:
             found += await guarded(_PUT, self._writing)
             found += await guarded(_LIST, self._listing)
@@ -62,7 +66,9 @@ class StreamExamination:
         ]
 
     async def _credentials(self) -> Iterable[Finding]:
-        return [judge_credentials(await source_of(self._client, f"stream {self._stream}"), now=datetime.now(UTC))]
+        source = await source_of(self._client, f"stream {self._stream}")
+        self._has_credentials = source is not None
+        return [judge_credentials(source, now=datetime.now(UTC))]
 
     async def _writing(self) -> Iterable[Finding]:
         rehearse = PutRecords(self._client, self._stream).rehearse

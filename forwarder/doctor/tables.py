@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from forwarder.capture.column_warnings import column_warnings
 from forwarder.capture.replica_role import muted_warnings
@@ -14,7 +15,8 @@ from forwarder.capture.uncaptured import REMEDY
 from forwarder.database.queries import query
 from forwarder.database.sessions import database_errors
 from forwarder.doctor.area import Area, Look, Patient
-from forwarder.doctor.finding import Finding, Verdict, failure, note, of_sentence, ok, warning, warnings_or_ok
+from forwarder.doctor.finding import Finding, Verdict, failure, note, of_error, of_sentence, ok, warning, warnings_or_ok
+from forwarder.errors import Misconfigured
 
 # Of more tables with drift than this, the rest is counted.
 MOST_NAMED = 20
@@ -118,16 +120,21 @@ def judge_partitions(*, half: Sequence[tuple[str, str]], detached: Sequence[str]
 
 
 async def _triggers(patient: Patient) -> Iterable[Finding]:
-    found = await decide(
-        patient.connection,
-        patient.rules,
-        exclude=(),
-        described=patient.rules,
-        remove=False,
-        # A rule that matches nothing is no reason not to look at the others.
-        may_come_later=True,
+    refusals: list[Finding] = []
+    try:
+        found = await _decisions(patient, may_come_later=patient.settings.capture.auto_attach)
+    except Misconfigured as error:
+        # `forwarder migrate` would refuse to do anything. What there is can be looked at all the same, if it is no more than a name that is wrong.
+        refusals = [of_error("rules", error)]
+        found = replace(await _decisions(patient, may_come_later=True), misfits=())
+    return [*refusals, *judge_decisions(found), *(judge_keys(found) if found.tables else ())]
+
+
+async def _decisions(patient: Patient, *, may_come_later: bool) -> TableDecisions:
+    rules = patient.rules
+    return await decide(
+        patient.connection, rules, exclude=(), described=rules, remove=False, may_come_later=may_come_later
     )
-    return [*judge_decisions(found), *(judge_keys(found) if found.tables else ())]
 
 
 async def _columns(patient: Patient) -> Iterable[Finding]:

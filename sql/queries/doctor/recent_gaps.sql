@@ -1,5 +1,5 @@
 -- By table the last gap among the last $1 changes: what it is about, and how long ago it was noticed. Walks the index of seq, from its end.
-SELECT DISTINCT ON (recent.table_id)
+SELECT DISTINCT ON (1)
     coalesce(forwarder.legible(captured.schema_name || '.' || captured.table_name), 'a table') AS name,
     recent.fault AS what,
     extract(epoch FROM clock_timestamp() - recent.at)::double precision AS seconds
@@ -11,4 +11,4 @@ FROM (
 ) AS recent
 LEFT JOIN forwarder.captured_table AS captured ON captured.id = recent.table_id
 WHERE recent.op = 'G'
-ORDER BY recent.table_id, recent.seq DESC
+ORDER BY 1, recent.seq DESC
