@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -38,11 +37,11 @@ def table(report: Report) -> Table:
     return grid
 
 
-def _described(finding: Finding) -> Padding:
+def _described(finding: Finding) -> Text:
     text = Text(safe(f"{finding.subject}: {finding.text}"))
     if finding.remedy:
         text.append(f"\n→ {safe(finding.remedy)}", style="bold")
-    return Padding(text, (0, 0, 0, 0))
+    return text
 
 
 def summary(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from forwarder.capture.leaf_size import layout
 from forwarder.config.settings import OutboxSettings
@@ -25,6 +26,19 @@ _MOST_SEQ = (1 << 63) - 1
 # Parts of the queue of notifications, and of all seqs.
 _QUEUE_WARNING, _QUEUE_FAILURE = 0.1, 0.5
 _SEQ_WARNING = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A record of kind gap, as recent_gaps.sql returns it."""
+
+    # public.orders
+    name: str
+    # Whether it is about the events of forwarder.emit(), and not about a table.
+    is_of_events: bool
+    what: str
+    # Since it was noticed.
+    seconds: float
 
 
 def judge_backlogs(
@@ -99,18 +113,20 @@ def judge_seq(last_seq: int) -> Finding:
     return ok("sequence", text)
 
 
-def judge_gaps(gaps: Sequence[tuple[str, str, float]]) -> Sequence[Finding]:
-    """``gaps``: of each table its name, what its last gap is about, and how many seconds ago it was noticed."""
-    return [
-        warning(
-            "gaps",
-            f"changes of {name} may be missing: {what}, {duration(seconds)} ago",
-            remedy=f"compare what consumers hold: forwarder verify {name}",
-        )
-        for name, what, seconds in gaps
-        # It has a beginning and nothing before it is promised.
-        if what != "capture began"
-    ] or [ok("gaps", f"none among the last {GAPS_AMONG:,} changes")]
+def judge_gaps(gaps: Sequence[Gap]) -> Sequence[Finding]:
+    """The last one of each table."""
+    # What is told of the beginning of a table's capture is no loss.
+    return [_of_gap(gap) for gap in gaps if gap.what != "capture began"] or [
+        ok("gaps", f"none among the last {GAPS_AMONG:,} changes")
+    ]
+
+
+def _of_gap(gap: Gap) -> Finding:
+    ago = f"{gap.what}, {duration(gap.seconds)} ago"
+    if gap.is_of_events:
+        return warning("gaps", f"events may be missing: {ago}", remedy="emit again those that were emitted meanwhile")
+    remedy = f"compare what consumers hold: forwarder verify {gap.name}"
+    return warning("gaps", f"changes of {gap.name} may be missing: {ago}", remedy=remedy)
 
 
 async def _backlogs(patient: Patient) -> Iterable[Finding]:
@@ -159,7 +175,7 @@ async def _queue(patient: Patient) -> Iterable[Finding]:
 async def _gaps(patient: Patient) -> Iterable[Finding]:
     with database_errors("cannot look for gaps"):
         rows = await patient.connection.fetch(query("recent_gaps"), GAPS_AMONG)
-    return judge_gaps([(row["name"], row["what"], row["seconds"]) for row in rows])
+    return judge_gaps([Gap(**row) for row in rows])
 
 
 AREA = Area(

@@ -111,6 +111,8 @@ async def _runtime(patient: Patient) -> Iterable[Finding]:
     role = patient.role
     if not role.has_schema:
         return []
+    if not role.may_use_schema:
+        return [judge_runtime(role, is_runtime=False, missing=())]
     with database_errors("cannot read the rights in schema forwarder"):
         due = await patient.connection.fetch(query("rights_due"), None, None, [])
         named = sorted({row["role"] for row in due if row["part"] == "runtime"})

@@ -39,9 +39,9 @@ async def examine_sink(sink: SinkSettings, captured: Captured, *, is_fast: bool)
         return ()
 
     with anyio.move_on_after(SINK_SECONDS) as deadline:
-        found += await guarded("client", look)
+        found += await guarded("sink", look)
     if deadline.cancelled_caught:
-        found.append(timed_out("client", SINK_SECONDS))
+        found.append(timed_out("sink", SINK_SECONDS))
     return Section(area=f"sink {sink.name}", findings=found)
 
 

@@ -1,6 +1,7 @@
--- By table the last gap among the last $1 changes: what it is about, and how long ago it was noticed. Walks the index of seq, from its end.
+-- By table the last gap among the last $1 changes: what it is about, and how long ago it was noticed. Those of forwarder.emit() count as a table. Walks the index of seq, from its end.
 SELECT DISTINCT ON (1)
     coalesce(forwarder.legible(captured.schema_name || '.' || captured.table_name), 'a table') AS name,
+    captured.id = 0 AS is_of_events,
     recent.fault AS what,
     extract(epoch FROM clock_timestamp() - recent.at)::double precision AS seconds
 FROM (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from forwarder.config.settings import OutboxSettings
 from forwarder.doctor.finding import Verdict
-from forwarder.doctor.outbox import judge_backlogs, judge_gaps, judge_history, judge_layout, judge_queue, judge_seq
+from forwarder.doctor.outbox import Gap, judge_backlogs, judge_gaps, judge_history, judge_layout, judge_queue, judge_seq
 from forwarder.outbox.backlog_warnings import Backlog
 from forwarder.outbox.ring import LEAVES, Leaf, Ring
 from tests.checking import as_found
@@ -51,11 +53,16 @@ def test_history_that_ends_before_the_retention_is_warned_of(
     assert judge_history(ring(last_seq=last_seq), oldest_seconds, OutboxSettings()).verdict is verdict
 
 
+def gap(what: str) -> Gap:
+    return Gap(name="public.a", is_of_events=False, what=what, seconds=5.0)
+
+
 def test_leaves_queue_seqs_and_gaps_are_judged_by_what_is_left() -> None:
     assert judge_layout(ring(last_seq=0), OutboxSettings(leaf_events=1024)).verdict is OK
     assert as_found(judge_layout(ring(last_seq=0), OutboxSettings(leaf_events=2048))) == (WARNING, "forwarder migrate")
     assert [judge_queue(usage).verdict for usage in (0.0, 0.2, 0.7)] == [OK, WARNING, FAILURE]
     assert [judge_seq(seq).verdict for seq in (1000, 6 << 60)] == [OK, WARNING]
-    assert [one.verdict for one in judge_gaps([("public.a", "capture began", 5.0)])] == [OK]
-    [gap] = judge_gaps([("public.a", "capture resumed", 5.0)])
-    assert as_found(gap) == (WARNING, "compare what consumers hold: forwarder verify public.a")
+    assert [one.verdict for one in judge_gaps([gap("capture began")])] == [OK]
+    of_table, of_events = judge_gaps([gap("capture resumed"), replace(gap("capture paused"), is_of_events=True)])
+    assert as_found(of_table) == (WARNING, "compare what consumers hold: forwarder verify public.a")
+    assert of_events.text.startswith("events may be missing")
