@@ -35,18 +35,25 @@ def judge_standbys(count: int, *, leads_anybody: bool) -> Finding:
     return ok("standby", "none")
 
 
-def judge_names(known: Collection[str], configured: Collection[str]) -> Iterator[Finding]:
-    """Sinks that the database knows, beside those of the settings. Without any in the settings nothing can be said of the others."""
-    for sink in configured:
-        if sink not in known:
-            yield note("sinks", f"sink {sink!r} was never served", remedy="start `forwarder listen`")
-    for sink in known:
-        if configured and sink not in configured:
+def judge_sinks(holders: Mapping[str, Sequence[Holder]], configured: Collection[str]) -> Iterator[Finding]:
+    """Of each sink who serves it.
+
+    Args:
+        holders: by sink that the database knows, who has its leader's lock.
+        configured: the sinks of the settings. Without any nothing can be said of the others.
+    """
+    for sink, found in holders.items():
+        if found or sink in configured or not configured:
+            yield judge_leader(sink, found)
+        else:
             yield warning(
                 "sinks",
-                f"the settings do not name sink {sink!r}, and the outbox keeps all that it has not delivered",
-                remedy=f"forwarder sinks remove {sink}, if nobody serves it any more",
+                f"nobody serves sink {sink!r}, the settings do not name it, and the outbox keeps all that it has not delivered",
+                remedy=f"forwarder sinks remove {sink}, if it is not needed any more",
             )
+    for sink in configured:
+        if sink not in holders:
+            yield note("sinks", f"sink {sink!r} was never served", remedy="start `forwarder listen`")
 
 
 def judge_letters(letters: Mapping[str, tuple[int, int]]) -> Sequence[Finding]:
@@ -89,13 +96,11 @@ def judge_replays(replays: Mapping[str, Progress]) -> Sequence[Finding]:
 
 async def _leaders(patient: Patient) -> Iterable[Finding]:
     connection = patient.connection
-    known = await sink_names(connection)
-    holders = {sink: await holders_of_sink(connection, sink) for sink in known}
+    holders = {sink: await holders_of_sink(connection, sink) for sink in await sink_names(connection)}
     with database_errors("cannot see who stands by"):
         standbys = await connection.fetchval(query("standbys"), application_name("leader"), LEADER_LOCK_CLASS)
     return [
-        *judge_names(known, [sink.name for sink in patient.settings.sink]),
-        *(judge_leader(sink, found) for sink, found in holders.items()),
+        *judge_sinks(holders, [sink.name for sink in patient.settings.sink]),
         judge_standbys(standbys, leads_anybody=any(holders.values())),
     ]
 

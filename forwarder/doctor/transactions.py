@@ -53,7 +53,7 @@ def judge_transactions(found: Sequence[Transaction], role: OwnRole) -> Sequence[
     lines = [_of_transaction(one) for one in found if (one.seconds or 0.0) > NOTE_SECONDS or one.held_ids > WARNING_IDS]
     if not lines:
         text = (
-            "none is open"
+            "none is open that can be seen"
             if longest is None
             else f"{len(found)} open, the longest for {duration(longest.seconds or 0.0)}"
         )

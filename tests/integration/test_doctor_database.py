@@ -261,8 +261,9 @@ async def test_what_a_sink_lacks_and_what_was_missed_is_named(
     assert "compare what consumers hold: forwarder verify public.orders" in gaps
     assert "dead-letters list --sink default" in (told(report, "delivery", "dead letters").remedy or "")
     assert "no key" in told(report, "delivery", "loads").text
-    assert told(report, "delivery", "leader").remedy == "start `forwarder listen`"
-    assert told(report, "delivery", "sinks").remedy == "forwarder sinks remove default, if nobody serves it any more"
+    assert told(report, "delivery", "sinks").remedy == "forwarder sinks remove default, if it is not needed any more"
+    unserved = await checked(database.url, is_fast=True, sink=[{"url": "stdout:"}])
+    assert told(unserved, "delivery", "leader").remedy == "start `forwarder listen`"
 
 
 async def test_strangers_who_have_locks_of_ours_are_named_with_the_statement_that_ends_them(
