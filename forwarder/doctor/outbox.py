@@ -59,7 +59,7 @@ def judge_backlogs(
     large = [line for line in lines(backlogs, bytes=outbox_bytes, paused=is_paused) if line not in bad]
     oldest = max((backlog.waiting_seconds or 0.0 for backlog in backlogs), default=0.0)
     return [
-        *(of_sentence("backlog", Verdict.FAILURE, line, before_remedy="; see ") for line in bad),
+        *(of_sentence("backlog", Verdict.FAILURE, line) for line in bad),
         *([] if bad else [ok("backlog", f"the oldest change that a sink lacks waits for {duration(oldest)}")]),
         *warnings_or_ok("size", large, otherwise=f"it takes {size(outbox_bytes)}"),
     ]
