@@ -15,7 +15,7 @@ from forwarder.doctor.finding import Finding, Verdict, failure, of_sentence, ok,
 from forwarder.doctor.load import MOST_CHANGES, WINDOW_SECONDS, Load, load_of
 from forwarder.outbox.backlog_warnings import Backlog, warnings
 from forwarder.outbox.intruders import intruder_warnings
-from forwarder.outbox.ring import LEAVES, Ring
+from forwarder.outbox.ring import EARLY_LEAVES, LEAVES, Ring
 from forwarder.outbox.survey import read_ring
 from forwarder.quantities import duration, size
 
@@ -78,12 +78,20 @@ def judge_layout(ring: Ring, settings: OutboxSettings) -> Finding:
 
 
 def judge_history(ring: Ring, oldest_seconds: float | None, settings: OutboxSettings) -> Finding:
-    """Whether the ring keeps as much as the retention asks for. ``oldest_seconds``: how old the oldest change in it is; None: it is empty."""
+    """Whether the ring keeps as much as the retention asks for.
+
+    If the oldest of the leaves that are kept for history holds changes, and these are younger than the retention, then older ones have had to make
+    room. If it is empty, older ones are gone because of their age, or there were none.
+
+    Args:
+        oldest_seconds: how old the oldest change in the outbox is; None: it is empty.
+    """
     wanted = duration(settings.retention_seconds)
     kept = f"history goes back {duration(oldest_seconds or 0.0)}, and the retention is {wanted}"
     if ring.last_seq < LEAVES * ring.leaf_events:
         return ok("retention", f"{kept}; the ring has never been full")
-    if oldest_seconds is not None and oldest_seconds < settings.retention_seconds:
+    is_full = not ring.ahead[2 + EARLY_LEAVES].is_empty
+    if is_full and oldest_seconds is not None and oldest_seconds < settings.retention_seconds:
         return warning("retention", kept, remedy="raise leaf_events, or lower retention_seconds to what replay needs")
     return ok("retention", kept)
 

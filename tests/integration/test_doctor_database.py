@@ -345,7 +345,7 @@ async def test_an_area_that_hangs_says_so_and_the_next_has_a_session_of_its_own(
         Area(name=name, outside=[Look(subject=name, find=find)]) for name, find in (("slow", hang), ("next", answer))
     ]
     monkeypatch.setattr(examined, "AREAS", areas)
-    monkeypatch.setattr(examined, "AREA_SECONDS", 0.2)
+    monkeypatch.setattr(examined, "LOOK_SECONDS", 0.2)
     report = await checked(database.url)
     assert told(report, "slow", "slow").text.startswith("no answer within 0.2 s")
     assert len(set(pids)) == 2

@@ -38,19 +38,21 @@ def test_changes_that_are_late_or_missed_are_failures_and_a_large_outbox_a_warni
 
 
 @pytest.mark.parametrize(
-    ("last_seq", "oldest_seconds", "verdict"),
+    ("last_seq", "oldest_seconds", "size", "verdict"),
     [
         # The ring was never full, so nothing is gone.
-        (8 * 1024 - 1, 10.0, OK),
-        (8 * 1024, 10.0, WARNING),
-        (8 * 1024, 25 * 3600.0, OK),
-        (8 * 1024, None, OK),
+        (8 * 1024 - 1, 10.0, 1, OK),
+        (8 * 1024, 10.0, 1, WARNING),
+        # After quiet days: what was there has gone because of its age.
+        (8 * 1024, 10.0, 0, OK),
+        (8 * 1024, 25 * 3600.0, 1, OK),
+        (8 * 1024, None, 0, OK),
     ],
 )
-def test_history_that_ends_before_the_retention_is_warned_of(
-    last_seq: int, oldest_seconds: float | None, verdict: Verdict
+def test_history_that_had_to_make_room_before_the_retention_was_over_is_warned_of(
+    last_seq: int, oldest_seconds: float | None, size: int, verdict: Verdict
 ) -> None:
-    assert judge_history(ring(last_seq=last_seq), oldest_seconds, OutboxSettings()).verdict is verdict
+    assert judge_history(ring(last_seq=last_seq, size=size), oldest_seconds, OutboxSettings()).verdict is verdict
 
 
 def gap(what: str) -> Gap:
