@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
 from forwarder.capture.function_definitions import Function, Redefine, definitions
+from forwarder.capture.migrations import Migration, shipped
 from forwarder.capture.rights_script import closing
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
@@ -29,6 +30,17 @@ async def drift(
         for name, definition in definitions({**applied, **pending}).items()
         if definition.version in applied and (reasons := definition.differences(found.get(name)))
     )
+
+
+async def drift_beside(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:
+    """As ``drift``, of all migrations that this program brings; these are ``pending``.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    texts = {migration.version: migration.text for migration in shipped()}
+    to_come = {migration.version: texts.pop(migration.version) for migration in pending}
+    return await drift(connection, applied=texts, pending=to_come)
 
 
 def _function(row: asyncpg.Record) -> Function:

@@ -9,8 +9,9 @@ from forwarder import __version__
 from forwarder.capture import migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
+from forwarder.capture.encoding_warnings import encoding_warnings
 from forwarder.capture.function_definitions import Redefine
-from forwarder.capture.function_drift import drift
+from forwarder.capture.function_drift import drift_beside
 from forwarder.capture.image_limit import image_limit
 from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
@@ -25,12 +26,6 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import LOCK_CLASS, MIGRATION_LOCK, Connection, database_errors
 
 DROP_SCHEMA = "DROP SCHEMA forwarder CASCADE;"
-
-# Encodings of which every character can become UTF-8. In the others some cannot, or mean nothing.
-SAFE_ENCODINGS = {
-    *("UTF8", "ISO_8859_5", "KOI8R", "KOI8U", "WIN866", "WIN1256"),
-    *(f"LATIN{number}" for number in (1, 2, 4, 5, 6, 7, 8, 9, 10)),
-}
 
 NO_SELECTION = "no table is selected: pass --table 'public.*', or write [[table]] in forwarder.toml"
 
@@ -126,7 +121,7 @@ async def from_selection(
         Unavailable: the database does not answer.
     """
     pending = await migrations.pending(connection)
-    mending = await _drift(connection, pending)
+    mending = await drift_beside(connection, pending)
     described = rules if described is None else described
     found = await decide(
         connection, rules, exclude=exclude, described=described, remove=remove, may_come_later=bool(auto_attach)
@@ -150,7 +145,7 @@ async def from_selection(
             *found.misfits,
             *later.warnings,
             *await muted_warnings(connection),
-            *await _encoding_warnings(connection),
+            *await encoding_warnings(connection),
             *found.shortcomings,
         ),
         unnamed=found.unnamed,
@@ -183,29 +178,11 @@ async def from_nothing(connection: Connection) -> Difference:
     )
 
 
-async def _drift(connection: Connection, pending: Sequence[Migration]) -> tuple[Redefine, ...]:
-    texts = {migration.version: migration.text for migration in migrations.shipped()}
-    to_come = {migration.version: texts.pop(migration.version) for migration in pending}
-    return await drift(connection, applied=texts, pending=to_come)
-
-
 async def _read_number(connection: Connection, statement: str) -> int | None:
     """A number that the query reads of the outbox as it is now; None where there is no outbox."""
     with database_errors("cannot read the layout of the outbox"):
         number: int | None = await connection.fetchval(query(statement))
         return number
-
-
-async def _encoding_warnings(connection: Connection) -> tuple[str, ...]:
-    with database_errors("cannot read the encoding of the database"):
-        encoding: str = await connection.fetchval("SELECT getdatabaseencoding()")
-    if encoding in SAFE_ENCODINGS:
-        return ()
-    warning = (
-        f"encoding {encoding} of the database can hold text that cannot become UTF-8: the image of a row with such text is"
-        " delivered as null, with a fault; correct such text, or move to a database in UTF8"
-    )
-    return (warning,)
 
 
 async def _undelivered(connection: Connection) -> int:

@@ -24,6 +24,8 @@ from forwarder.database.sessions import Connection
 class TableDecisions:
     """What has to change in the tables, and what is said of them; ``plan.Difference`` has the members of the same names."""
 
+    # The tables that are captured when the decisions are carried out, as found.
+    tables: tuple[Table, ...]
     # The oids of the tables that will be captured, or stay so although their rules do not fit them.
     captured: tuple[int, ...]
     decisions: tuple[Decision, ...]
@@ -69,14 +71,16 @@ async def decide(
     left = unfit(*fitting, {relation: desired[relation] for relation in desired.keys() - chosen.keys()}, mappings)
     held = found.unfit.keys() & registered(tables, registry).keys()
     of_mappings, idle_rules = _in_words(mappings, [table for table in tables if table.relation in settled])
+    kept = tuple(table for table in tables if table.relation in desired)
     return TableDecisions(
+        tables=kept,
         captured=(*desired, *held),
         decisions=tuple(plan(*fitting, {one: desired[one] for one in desired if one not in left}, prune=remove)),
         misfits=(*(f"table pattern {rule.match.text!r} matches no table yet" for rule in idle), *left.values()),
         shortcomings=(
-            *key_warnings(table for table in tables if table.relation in desired),
-            *generated_warnings((table, desired[table.relation]) for table in tables if table.relation in desired),
-            *image_warnings(table for table in tables if table.relation in desired),
+            *key_warnings(kept),
+            *generated_warnings((table, desired[table.relation]) for table in kept),
+            *image_warnings(kept),
         ),
         unnamed=() if remove or not rules else _topmost(unnamed(*fitting, chosen)),
         options={

@@ -36,6 +36,7 @@ TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 COMMANDS = (
     "demo",
     "migrate",
+    "check",
     "listen",
     "load",
     "replay",

@@ -6,11 +6,11 @@ from collections import deque
 from datetime import UTC, datetime
 
 from forwarder.cli.terminal_text import safe
+from forwarder.quantities import duration, size
 from forwarder.store.loads import Load, LoadState
 
 # Speed is that of the last seconds.
 _WINDOW_SECONDS = 10.0
-_BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 class Pace:
@@ -73,20 +73,3 @@ def taken_seconds(load: Load) -> float:
     if load.started_at is None:
         return 0.0
     return ((load.finished_at or datetime.now(UTC)) - load.started_at).total_seconds()
-
-
-def size(number: int) -> str:
-    """Bytes in the largest fitting unit: ``3.1 MB``."""
-    for unit, factor in _BYTES:
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return f"{number} bytes"
-
-
-def duration(seconds: float) -> str:
-    """``4.2 s``, ``38 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -14,10 +14,11 @@ from rich.table import Table
 from forwarder.capture.catalog import read_named
 from forwarder.capture.selection import Pattern
 from forwarder.cli.load_follow import waiting_for_leader
-from forwarder.cli.load_lines import duration, outcome, size, taken_seconds, title
+from forwarder.cli.load_lines import outcome, taken_seconds, title
 from forwarder.cli.load_targets import require_sinks
 from forwarder.config.settings import SinkSettings
 from forwarder.database.sessions import Connection
+from forwarder.quantities import duration, size
 from forwarder.store import load_requests
 from forwarder.store.loads import Load, LoadState
 

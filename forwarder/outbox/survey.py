@@ -17,14 +17,14 @@ from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.role import read_capture_roles
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
-from forwarder.database.lock_holders import holders_of_lock
 from forwarder.database.queries import query
-from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, Connection, database_errors
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.health import OutboxState
 from forwarder.logs import Throttled
 from forwarder.metrics import OutboxMetrics
 from forwarder.outbox.backlog_warnings import Backlog, warnings
+from forwarder.outbox.intruders import intruder_warnings
 from forwarder.outbox.ring import Leaf, Ring
 
 # A measurement counts as new for this long. Longer than a round of the janitor, so that no other session measures beside it.
@@ -102,7 +102,7 @@ class Survey:
         """Measure all but the two facts that the caller knows already, and report everything, with ``more`` warnings of the caller."""
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
-            self._intruders.lines = await _intruders(connection)
+            self._intruders.lines = await intruder_warnings(connection)
         if self._roles.is_due(every_seconds=ROLE_SECONDS):
             roles = await read_capture_roles(connection)
             self._roles.lines = (
@@ -173,13 +173,3 @@ async def read_ring(connection: Connection) -> Ring:
     assert head is not None
     leaves = [Leaf(**row) for row in await connection.fetch(query("leaves"))]
     return Ring(leaves=leaves, **head)
-
-
-async def _intruders(connection: Connection) -> Sequence[str]:
-    """Warnings of sessions that hold the doorbell's lock exclusively and are no listeners, so that every writer notifies."""
-    return [
-        f"every writer pays for a notification: the doorbell's lock is held by {holder}, which is no listener; end it: {holder.remedy}"
-        for holder in await holders_of_lock(connection, DOORBELL_LOCK)
-        # Those who share it are writers.
-        if holder.is_exclusive and not (holder.may_lead and holder.calls_itself("doorbell"))
-    ]

@@ -42,11 +42,12 @@ class Attachments:
         """Renew the credentials until cancelled. The bucket is not watched: if it cannot be written to, ``put`` says so."""
         await CredentialsRenewal(self._s3, f"bucket {self._bucket}").run()
 
-    async def prepare(self) -> None:
-        """Make sure that there is a bucket.
+    async def look(self) -> None:
+        """See that there is a bucket. Whether objects may be put into it cannot be told without one.
 
         Raises:
             Refused: there is none.
+            Unavailable: nobody answers, or we may not look at it, which a role may be allowed to put objects into all the same.
         """
         try:
             await self._call("head_bucket", Bucket=self._bucket)
@@ -54,7 +55,17 @@ class Attachments:
             cause = error.__cause__
             if isinstance(cause, botocore.exceptions.ClientError) and cause.response["Error"]["Code"] == "404":
                 raise Refused(f"bucket {self._bucket} does not exist; create it, or correct oversize=s3://…") from None
-            # A role may be allowed to put objects into the bucket, and not to look at it.
+            raise
+
+    async def prepare(self) -> None:
+        """Make sure that there is a bucket, unless that cannot be seen.
+
+        Raises:
+            Refused: there is none.
+        """
+        try:
+            await self.look()
+        except Unavailable as error:
             logger.warning("cannot look at the bucket for oversize records", extra={"reason": str(error)})
 
     async def put(self, attachment: Attachment) -> None:

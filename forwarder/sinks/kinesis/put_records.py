@@ -34,6 +34,9 @@ from forwarder.sinks.kinesis.wire import Slices, Wire
 # What a dry run may find that waiting cannot mend. Every other error is left to the first real request, which says more.
 _DENIALS = {ACCESS_DENIED, *KMS_REFUSALS}
 
+# What a dry run ends with that would have succeeded.
+_WOULD_SUCCEED = "DryRunOperationException"
+
 # Errors of a post that the plain call would meet as well: they say nothing against the post.
 _FORESEEN = (*PASSING, ClientError)
 
@@ -196,18 +199,21 @@ class PutRecords:
         answer = await self._client.put_records(Records=entries, **self._naming)
         return answer_of(convert(answer.get("Records")))
 
-    async def rehearse(self, *, endpoint_knows_dry_runs: bool) -> None:
+    async def rehearse(self, *, endpoint_knows_dry_runs: bool) -> bool:
         """Ask the stream whether it would let us write. Nothing is stored.
 
         An endpoint that does not know ``DryRun`` would store the record, so one that is not AWS's own is asked only on the
         caller's word.
+
+        Returns:
+            Whether it has said that it would. If not, it was not asked, or has said something else that only a real request can make clear.
 
         Raises:
             Refused: permission is missing, or the stream's KMS key cannot be used.
         """
         operation = self._client.meta.service_model.operation_model("PutRecords")
         if "DryRun" not in operation.input_shape.members or not (endpoint_knows_dry_runs or is_at_aws(self._client)):
-            return
+            return False
         record = {"Data": b"{}", "PartitionKey": "forwarder"}
         with aws_call(f"stream {self._stream}"):
             try:
@@ -215,6 +221,8 @@ class PutRecords:
             except ClientError as error:
                 if error.operation_name != "PutRecords" or code_of(error) in _DENIALS:
                     raise
+                return code_of(error) == _WOULD_SUCCEED
+        return False
 
 
 def _named(error: Exception) -> str:

@@ -12,24 +12,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from forwarder.aws import redaction
-from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.delivery.schedules.lanes import Lanes
 from forwarder.delivery.schedules.turns import unknown
 from forwarder.delivery.schedules.unordered import Unordered
-from forwarder.errors import ForwarderError, Unavailable
+from forwarder.errors import ForwarderError
 from forwarder.metrics import SinkMetrics
 from forwarder.records.record import Record
-from forwarder.sinks.kinesis import wire
 from forwarder.sinks.kinesis.answer import Answer, Refusal
 from forwarder.sinks.kinesis.pacing import Pacing
+from forwarder.sinks.kinesis.shard_list import ShardList
 from forwarder.sinks.kinesis.shard_map import ShardMap
 
 THROTTLED = "ProvisionedThroughputExceededException"
@@ -41,8 +40,6 @@ AGGREGATE_BYTES = 256 << 10
 # The pause between two lists of shards, and what it grows to while they cannot be had.
 LIST_AGAIN_SECONDS = 1.0
 LIST_AGAIN_MAX_SECONDS = 30.0
-# More than any stream has: an endpoint that lists so many would never come to an end.
-MAX_SHARDS = 100_000
 # To sort a lane by its shard takes some microseconds. After this many, other tasks have their turn.
 LANES_A_SLICE = 500
 
@@ -56,8 +53,7 @@ class KinesisShards:
     """The shards of one stream, and at which pace each may be written to."""
 
     def __init__(self, client: Any, stream: str, *, is_ordered: bool, aggregates: bool, metrics: SinkMetrics) -> None:
-        self._client = client
-        self._stream = stream
+        self._list = ShardList(client, stream)
         self._metrics = metrics
         self._is_ordered = is_ordered
         self._aggregate_bytes = AGGREGATE_BYTES if aggregates else 0
@@ -85,7 +81,7 @@ class KinesisShards:
             await self._surprised.wait()
             self._surprised = anyio.Event()
             try:
-                self._map = ShardMap(await self._list_shards())
+                self._map = ShardMap(await self._list.read())
             except (ForwarderError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 # Delivery goes on without the list: each lane that is throttled backs off by itself.
                 why = str(error) if isinstance(error, ForwarderError) else redaction.sentence(error)
@@ -126,24 +122,6 @@ class KinesisShards:
             named[place] = _shard_of(refusal)
         shard_of = self._map.shard_of
         return any(shard and shard != shard_of(record.shard_key) for record, shard in zip(records, named, strict=True))
-
-    async def _list_shards(self) -> Sequence[Mapping[str, Any]]:
-        """The stream's shards.
-
-        Raises:
-            Refused, Unavailable: we may not list them, or nobody answers in time.
-        """
-        shards: list[Mapping[str, Any]] = []
-        page: dict[str, Any] = {**wire.naming(self._stream), "ShardFilter": {"Type": "AT_LATEST"}}
-        # An odd answer may have no Shards, or pages without end.
-        with aws_call(f"stream {self._stream}"):
-            while page:
-                answer = await self._client.list_shards(**page)
-                shards += answer["Shards"]
-                if len(shards) > MAX_SHARDS:
-                    raise Unavailable(f"stream {self._stream}: more than {MAX_SHARDS} shards are listed")
-                page = {"NextToken": answer["NextToken"]} if answer.get("NextToken") else {}
-        return shards
 
     async def _regroup(self, shard_map: ShardMap) -> None:
         for number, _ in enumerate(self._schedule.regroup(shard_map.shard_of), start=1):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from forwarder.aws import redaction
 from forwarder.aws.call import aws_call
 from forwarder.aws.errors import ACCESS_DENIED, KMS_REFUSALS, code_of
 from forwarder.aws.session import is_at_aws, lists_region
@@ -18,6 +17,7 @@ from forwarder.errors import ForwarderError, Refused, Unavailable
 from forwarder.health import ServiceState
 from forwarder.logs import Throttled
 from forwarder.sinks.kinesis import wire
+from forwarder.sinks.kinesis.stream_summary import StreamSummary, summary_of
 
 # DescribeStreamSummary is limited to 20 calls a second and account.
 LOOK_SECONDS = 30.0
@@ -68,9 +68,14 @@ class KinesisWatch:
         self.objection: str | None = None
         # The most that data and partition key of one record may be together.
         self.max_record_bytes = LEAST_MAX_RECORD_KIB << 10
-        # Whether the endpoint says how records are distributed, as only endpoints of a recent version do.
-        self.tells_distribution = False
+        # What the stream has said last; None: it was not asked yet.
+        self.summary: StreamSummary | None = None
         self._complaints = Throttled(seconds=300.0)
+
+    @property
+    def tells_distribution(self) -> bool:
+        """Whether the endpoint says how records are distributed, as only endpoints of a recent version do."""
+        return self.summary is not None and self.summary.distribution is not None
 
     async def until_ready(self) -> None:
         """Wait for an endpoint that does not answer yet, and for a stream that is being created, and say so.
@@ -83,7 +88,7 @@ class KinesisWatch:
             try:
                 status = await self.look()
             except Unavailable as error:
-                await self._require_possible(error)
+                await self.require_possible(error)
                 self._report_waiting(str(error))
                 logger.warning("waiting for the stream's endpoint", extra={"reason": str(error)})
             else:
@@ -97,7 +102,7 @@ class KinesisWatch:
         if self.objection:
             raise Refused(self.objection)
 
-    async def _require_possible(self, error: Unavailable) -> None:
+    async def require_possible(self, error: Unavailable) -> None:
         """Make sure that the region exists, when no host of the endpoint's name is found.
 
         Raises:
@@ -144,19 +149,17 @@ class KinesisWatch:
         # An odd answer may raise anything when it is read.
         with aws_call(f"stream {self._stream}"):
             answer = await self._client.describe_stream_summary(**wire.naming(self._stream))
-            return self._take_over(answer.get("StreamDescriptionSummary", {}))
+            return self._take_over(summary_of(answer))
 
-    def _take_over(self, summary: Mapping[str, Any]) -> str:
-        if "StreamStatus" not in summary:
+    def _take_over(self, summary: StreamSummary | None) -> str:
+        if summary is None:
             raise Refused(
                 f"stream {self._stream}: the endpoint does not speak Kinesis; check endpoint_url in the sink's URL"
             )
-        self.max_record_bytes = self._max_record_bytes(summary.get("MaxRecordSizeInKiB"))
-        distribution = summary.get("RecordDistributionStrategy")
-        self.tells_distribution = distribution is not None
-        status = redaction.code(summary["StreamStatus"])
-        self.objection = self._objection_to(status, distribution)
-        return status
+        self.summary = summary
+        self.max_record_bytes = self._max_record_bytes(summary.max_record_kib)
+        self.objection = self._objection_to(summary.status, summary.distribution)
+        return summary.status
 
     def _max_record_bytes(self, kib: Any) -> int:
         """The limit that the stream says; the one before if it says none, or one that cannot be.

@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from forwarder.metrics import Metrics
 from forwarder.records.record import Record
+from forwarder.sinks.kinesis import shard_list
 from forwarder.sinks.kinesis import shards as kinesis_shards
 from forwarder.sinks.kinesis.answer import Result, answer_of
 from forwarder.sinks.kinesis.shard_map import ShardMap
@@ -79,7 +80,7 @@ def throttle(shards: KinesisShards, sent: Sequence[Record], *, shard: str = "sha
     shards.learn(sent, answer_of([result for _ in sent]), sent=now, now=now)
 
 
-ENDLESS = {"Shards": [{}] * (kinesis_shards.MAX_SHARDS + 1), "NextToken": "more"}
+ENDLESS = {"Shards": [{}] * (shard_list.MAX_SHARDS + 1), "NextToken": "more"}
 BEYOND_ALL = {"Shards": [{"ShardId": "shardId-0", "HashKeyRange": {"StartingHashKey": inf, "EndingHashKey": inf}}]}
 
 
