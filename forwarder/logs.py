@@ -16,13 +16,24 @@ LogFormat = Literal["text", "json"]
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(log_format: LogFormat, *, stream: TextIO = sys.stderr) -> None:
-    """Send every log of this process to ``stream``, one line an event."""
-    handler = logging.StreamHandler(stream)
+def configure(log_format: LogFormat, *, stream: TextIO | None = None) -> None:
+    """Send every log of this process to ``stream``, one line an event; None: to what is standard error at that moment."""
+    handler = logging.StreamHandler(stream) if stream else _ToStandardError()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("forwarder").setLevel(logging.INFO)
     logging.getLogger("aiobotocore.credentials").addFilter(_in_one_line)
+
+
+class _ToStandardError(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is when a line is logged. A command that shows bars there has them give way to it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class TextFormatter(logging.Formatter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -43,15 +43,27 @@ class Report(Protocol):
     def __call__(self, change: Change, *, problem: str | None = None) -> None: ...
 
 
+# Called with the table of a change that waits for a lock, and who has it, as far as that is known: ``pid 4711, psql``.
+TellWaiting = Callable[[str, str], None]
+
+
 class Installation:
     """One run of `forwarder migrate` over the tables."""
 
-    def __init__(self, connection: Connection, report: Report, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        report: Report,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        tell_waiting: TellWaiting = lambda _table, _holder: None,
+    ) -> None:
         """``patience_seconds``: how long a table that is locked is tried again; 0: never."""
         self.failures = 0
         self._connection = connection
         self._report = report
         self._patience_seconds = patience_seconds
+        self._tell_waiting = tell_waiting
         self._throttled = Throttled(seconds=10.0)
         self._deadlock_timeout_ms = 0
         self._lock_timeouts_ms: dict[Change, int] = {}
@@ -111,6 +123,7 @@ class Installation:
         if facts.get("mode") == "ShareUpdateExclusiveLock":
             # An autovacuum steps aside, but only for a session that has waited for it as long as deadlock_timeout.
             self._lock_timeouts_ms[change] = self._deadlock_timeout_ms + self._lock_timeout_ms
+        self._tell_waiting(change.table, f"pid {obstacle['pid']}, {obstacle['application']}" if obstacle else "")
         if self._throttled.due(change.table):
             logger.info("waiting for a lock", extra={"table": change.table, **facts})
 

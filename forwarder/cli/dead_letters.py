@@ -25,6 +25,7 @@ from forwarder.cli.letter_filters import (
     filters_of,
 )
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.progress import Bars, Count, QuietOption
 from forwarder.cli.shown_letters import ShownLetters
 from forwarder.cli.terminal_text import safe
 from forwarder.database.sessions import Connection, session
@@ -111,6 +112,7 @@ def retry(
     code: CodeOption = None,
     since: SinceOption = None,
     every: AllOption = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -124,7 +126,7 @@ def retry(
       forwarder dead-letters retry --code oversize
     """
     filters = _required(filters_of(seqs, sink, table, code, since), every=every)
-    _run(partial(_change, act=store.retry, done="to be sent again"), filters, config, log_format)
+    _run(partial(_change, act=store.retry, done="to be sent again", quiet=quiet), filters, config, log_format)
 
 
 @app.command("discard", cls=Command)
@@ -136,6 +138,7 @@ def discard(
     code: CodeOption = None,
     since: SinceOption = None,
     every: AllOption = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -148,7 +151,7 @@ def discard(
       forwarder dead-letters discard --sink default --code oversize
     """
     filters = _required(filters_of(seqs, sink, table, code, since), every=every)
-    _run(partial(_change, act=store.discard, done="discarded"), filters, config, log_format)
+    _run(partial(_change, act=store.discard, done="discarded", quiet=quiet), filters, config, log_format)
 
 
 def _required(filters: Filters, *, every: bool) -> Filters:
@@ -193,13 +196,15 @@ async def _show(letters: ShownLetters, connection: Connection, filters: Filters)
     _refuse_none(filters, count)
 
 
-async def _change(connection: Connection, filters: Filters, *, act: Act, done: str) -> None:
-    count = 0
-    async for page in filters.find(connection):
-        count += len(page)
-        await act(connection, page)
-    _refuse_none(filters, count)
-    typer.echo(f"dead letters {done}: {count}")
+async def _change(connection: Connection, filters: Filters, *, act: Act, done: str, quiet: bool) -> None:
+    bars, bar = Bars(quiet=quiet), Count("dead letters", unit=done)
+    bars.add(bar)
+    async with bars.shown():
+        async for page in filters.find(connection):
+            await act(connection, page)
+            bar.done += len(page)
+    _refuse_none(filters, bar.done)
+    typer.echo(f"dead letters {done}: {bar.done}")
 
 
 def _refuse_none(filters: Filters, count: int) -> None:

@@ -18,6 +18,7 @@ from forwarder.cli.load_lines import title
 from forwarder.cli.load_status import show_status
 from forwarder.cli.load_targets import require_sinks, tables_by_sink
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.progress import Bars, QuietOption
 from forwarder.config.settings import SinkSettings
 from forwarder.config.texts import unsound
 from forwarder.database.conflicts import past_conflicts
@@ -78,6 +79,7 @@ def load(
         bool, typer.Option("--status", help="Show the last load of these tables, or of all if none is named.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="With --status: print one JSON object a line.")] = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -119,7 +121,15 @@ def load(
         work = partial(_change, patterns, loaded.sink, sinks, change)
     else:
         work = partial(
-            _load, patterns, loaded.sink, sinks, part, url=database_url(loaded), restart=restart, detach=detach
+            _load,
+            patterns,
+            loaded.sink,
+            sinks,
+            part,
+            url=database_url(loaded),
+            restart=restart,
+            detach=detach,
+            quiet=quiet,
         )
     if not anyio.run(partial(_run, database_url(loaded), work), backend_options={"use_uvloop": True}):
         raise typer.Exit(1)
@@ -172,13 +182,14 @@ async def _load(
     url: str,
     restart: bool,
     detach: bool,
+    quiet: bool,
 ) -> bool:
     tables = await read_captured(connection, patterns)
     wanted = await tables_by_sink(connection, known, tables, names=names)
     await _require_readable(url, {table_id for table_ids in wanted.values() for table_id in table_ids}, part)
     loads = await past_conflicts(partial(_request, connection, wanted, part, restart=restart))
     if not detach:
-        return await _follow(connection, loads)
+        return await _follow(connection, loads, quiet=quiet)
     for one in loads:
         typer.echo(f"{title(one)}: load {one.number} is waiting")
     for sink in wanted:
@@ -215,7 +226,7 @@ async def _request(
         ]
 
 
-async def _follow(connection: Connection, loads: Sequence[Load]) -> bool:
+async def _follow(connection: Connection, loads: Sequence[Load], *, quiet: bool) -> bool:
     """Show how they get on. Whether all have finished; False: one has not. A signal ends this and leaves them as they are."""
     signals: list[int] = []
     finished: list[bool] = []
@@ -228,7 +239,7 @@ async def _follow(connection: Connection, loads: Sequence[Load]) -> bool:
                     tasks.cancel_scope.cancel()
 
             tasks.start_soon(stop_on_signal)
-            finished.append(await LoadFollower(connection, loads).follow())
+            finished.append(await LoadFollower(connection, loads, Bars(quiet=quiet)).follow())
             tasks.cancel_scope.cancel()
     if signals and not finished:
         typer.echo(_GO_ON, err=True)

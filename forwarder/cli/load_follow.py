@@ -1,17 +1,15 @@
-"""Shows how loads get on until they have ended: a bar for each in a terminal, lines everywhere else."""
+"""Shows how loads get on until they have ended: what is new in lines, and the rest by a bar for each."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import anyio
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from forwarder.cli.load_lines import Pace, outcome, progress, title
+from forwarder.cli.load_lines import outcome, progress, title
+from forwarder.cli.pace import Pace
+from forwarder.cli.progress import Bars
 from forwarder.cli.terminal_text import safe
 from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.sessions import Connection
@@ -21,23 +19,23 @@ from forwarder.store import load_requests
 from forwarder.store.loads import Load, LoadState
 
 LOOK_SECONDS = 0.5
-LINE_SECONDS = 2.0
 # Less often: looking who holds a lock costs the more the more locks there are in the whole instance.
 LEADER_LOOK_SECONDS = 5.0
 
 
 class LoadFollower:
-    """Follows some loads. What is said again and again goes to standard output, and what is wrong to standard error."""
+    """Follows some loads. What becomes of them goes to standard output, and what is wrong to standard error."""
 
-    def __init__(self, connection: Connection, loads: Sequence[Load]) -> None:
+    def __init__(self, connection: Connection, loads: Sequence[Load], bars: Bars) -> None:
         self._connection = connection
         # As they were seen last, by number.
         self._loads = {load.number: load for load in loads}
-        self._paces: defaultdict[int, Pace] = defaultdict(Pace)
+        self._bars = bars
+        # Of the loads that are under way.
+        self._shown: dict[int, _LoadBar] = {}
         self._told: dict[int, LoadState] = {}
         self._waiting_for_leader: set[str] = set()
         self._leader_look = Throttled(seconds=LEADER_LOOK_SECONDS)
-        self._display: _Bars | _Lines = _Bars() if Console().is_terminal else _Lines()
 
     async def follow(self) -> bool:
         """Return when none of the loads is under way any more: whether all have finished.
@@ -46,7 +44,7 @@ class LoadFollower:
             Refused: one was removed.
             Unavailable: the database does not answer. The loads go on.
         """
-        with self._display:
+        async with self._bars.shown():
             while True:
                 loads = await self._find()
                 await self._tell_of_leaders(loads)
@@ -64,15 +62,20 @@ class LoadFollower:
         return list(found.values())
 
     def _show(self, load: Load) -> None:
-        pace = self._paces[load.number]
-        if load.begun:
-            pace.note(load.rows, now=time.monotonic())
         is_news = self._told.get(load.number) is not load.state
         self._told[load.number] = load.state
-        if not load.state.is_final:
-            self._display.show(load, pace.rows_per_second, is_news=is_news)
-        elif is_news:
-            self._display.end(load)
+        if load.state.is_final:
+            if bar := self._shown.pop(load.number, None):
+                self._bars.remove(bar)
+            if is_news:
+                typer.echo(f"{title(load)}: {outcome(load)}", err=load.state is not LoadState.FINISHED)
+            return
+        if load.number not in self._shown:
+            self._shown[load.number] = _LoadBar(load)
+            self._bars.add(self._shown[load.number])
+        self._shown[load.number].load = load
+        if is_news and not self._bars.are_shown:
+            typer.echo(f"{title(load)}: {progress(load)}")
 
     async def _tell_of_leaders(self, loads: Collection[Load]) -> None:
         if not self._leader_look.due("leaders"):
@@ -80,8 +83,34 @@ class LoadFollower:
         for sink in dict.fromkeys(load.sink for load in loads if load.state in (LoadState.WAITING, LoadState.RUNNING)):
             line = await waiting_for_leader(self._connection, sink)
             if line and sink not in self._waiting_for_leader:
-                self._display.say(line)
+                typer.echo(line, err=True)
             self._waiting_for_leader = self._waiting_for_leader | {sink} if line else self._waiting_for_leader - {sink}
+
+
+class _LoadBar:
+    """The bar of a load, as it was seen last."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self._pace = Pace()
+
+    @property
+    def title(self) -> str:
+        return title(self.load)
+
+    @property
+    def done(self) -> int:
+        return self.load.rows
+
+    @property
+    def total(self) -> int | None:
+        # Before it begins nothing moves.
+        return self.load.estimated_rows and max(self.load.estimated_rows, self.load.rows) if self.load.begun else 1
+
+    def text(self, *, now: float) -> str:
+        if self.load.begun:
+            self._pace.note(self.load.rows, now=now)
+        return progress(self.load, self._pace.per_second)
 
 
 async def waiting_for_leader(connection: Connection, sink: str) -> str | None:
@@ -89,62 +118,3 @@ async def waiting_for_leader(connection: Connection, sink: str) -> str | None:
     if any(holder.leads for holder in await holders_of_sink(connection, sink)):
         return None
     return f"{safe(sink)}: waits for `forwarder listen`: no listener leads this sink"
-
-
-class _Lines:
-    """A line for each load now and then, and for what is new at once."""
-
-    def __init__(self) -> None:
-        self._occasional = Throttled(seconds=LINE_SECONDS)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def show(self, load: Load, rows_per_second: float, *, is_news: bool) -> None:
-        if self._occasional.due(str(load.number)) or is_news:
-            typer.echo(f"{title(load)}: {progress(load, rows_per_second)}")
-
-    def end(self, load: Load) -> None:
-        typer.echo(f"{title(load)}: {outcome(load)}", err=load.state is not LoadState.FINISHED)
-
-    def say(self, line: str) -> None:
-        typer.echo(line, err=True)
-
-
-class _Bars:
-    """A bar for each load that is under way, below the lines of those that have ended."""
-
-    def __init__(self) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[progress]}", markup=False),
-        )
-        self._progress = Progress(*columns, expand=True, auto_refresh=False, transient=True)
-        self._bars: dict[int, TaskID] = {}
-
-    def __enter__(self) -> None:
-        self._progress.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, load: Load, rows_per_second: float, *, is_news: bool) -> None:
-        text = progress(load, rows_per_second)
-        if load.number not in self._bars:
-            self._bars[load.number] = self._progress.add_task(title(load), total=None, progress=text)
-        # Before it begins nothing moves.
-        total = load.estimated_rows and max(load.estimated_rows, load.rows) if load.begun else 1
-        self._progress.update(self._bars[load.number], completed=load.rows, total=total, progress=text)
-        self._progress.refresh()
-
-    def end(self, load: Load) -> None:
-        if load.number in self._bars:
-            self._progress.remove_task(self._bars.pop(load.number))
-        self.say(f"{title(load)}: {outcome(load)}")
-
-    def say(self, line: str) -> None:
-        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)

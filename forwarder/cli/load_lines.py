@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import UTC, datetime
 
 from forwarder.cli.terminal_text import safe
 from forwarder.quantities import duration, size
 from forwarder.store.loads import Load, LoadState
-
-# Speed is that of the last seconds.
-_WINDOW_SECONDS = 10.0
-
-
-class Pace:
-    """How fast a load is, by how many rows it had read at some moments."""
-
-    def __init__(self) -> None:
-        self._noted: deque[tuple[float, int]] = deque()
-
-    def note(self, rows: int, *, now: float) -> None:
-        """Take down how many rows were read by now, in seconds of any clock."""
-        self._noted.append((now, rows))
-        while self._noted[-1][0] - self._noted[0][0] > _WINDOW_SECONDS and len(self._noted) > 2:
-            self._noted.popleft()
-
-    @property
-    def rows_per_second(self) -> float:
-        """The average over the last seconds; 0: not known yet."""
-        if not self._noted or self._noted[-1][0] == self._noted[0][0]:
-            return 0.0
-        (began, first), (now, last) = self._noted[0], self._noted[-1]
-        return (last - first) / (now - began)
 
 
 def title(load: Load) -> str:

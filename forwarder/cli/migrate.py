@@ -21,6 +21,7 @@ from forwarder.capture.table_rules import rules_of
 from forwarder.capture.trigger_plan import Remove
 from forwarder.cli.migrate_run import Ask, Mode, carry_out
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.progress import QuietOption
 from forwarder.cli.unlistened_mappings import unlistened
 from forwarder.config.settings import DatabaseSettings
 from forwarder.config.table_mappings.file import load_mappings
@@ -82,6 +83,7 @@ def migrate(
             show_default=False,
         ),
     ] = None,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -115,7 +117,7 @@ def migrate(
     loaded = settings(config, log_format)
     url = database_url(loaded)
     if down:
-        _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered)
+        _perform(url, plan.from_nothing, mode=mode, discard=discard_undelivered, quiet=quiet)
         return
     mappings = load_mappings(table_mappings or loaded.table_mappings)
     if table_mappings and mappings:
@@ -138,10 +140,10 @@ def migrate(
         schema_events=loaded.capture.schema_events,
         roles=Roles(capture=loaded.database.capture_role, runtime=runtime_role),
     )
-    left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database)
+    left = _perform(url, partial(ask, remove=remove), mode=mode, listened=loaded.database, quiet=quiet)
     # Asked when all else is done and no lock is held, since the answer may take long.
     if left and mode == "apply" and _is_answered(f"Capture these {len(left)} no longer?"):
-        _perform(url, partial(_removals_alone, ask, left), mode=mode)
+        _perform(url, partial(_removals_alone, ask, left), mode=mode, quiet=quiet)
 
 
 def _mode(**flags: bool) -> Mode:
@@ -158,9 +160,9 @@ def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | Non
 
 
 def _perform(
-    url: str, ask: Ask, *, mode: Mode, discard: bool = False, listened: DatabaseSettings | None = None
+    url: str, ask: Ask, *, mode: Mode, discard: bool = False, listened: DatabaseSettings | None = None, quiet: bool
 ) -> tuple[str, ...]:
-    run = partial(carry_out, url, ask, mode=mode, discard=discard, listened=listened)
+    run = partial(carry_out, url, ask, mode=mode, discard=discard, listened=listened, quiet=quiet)
     return anyio.run(run, backend_options={"use_uvloop": True})
 
 

@@ -10,10 +10,12 @@ import typer
 from forwarder.capture import migrations, plan
 from forwarder.capture.apply import Installation
 from forwarder.capture.known_columns import keep_columns
+from forwarder.capture.migrations import Migration
 from forwarder.capture.plan import Difference
 from forwarder.capture.role import CaptureRole
 from forwarder.capture.trigger_plan import Change, Keep
 from forwarder.cli import migrate_lines
+from forwarder.cli.progress import Bars, Count
 from forwarder.cli.terminal_text import safe
 from forwarder.config.settings import DatabaseSettings
 from forwarder.config.wake import waking
@@ -28,7 +30,7 @@ Ask = Callable[[Connection], Awaitable[Difference]]
 
 
 async def carry_out(
-    url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None
+    url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None, quiet: bool
 ) -> tuple[str, ...]:
     """Find the difference, and act on it by the mode.
 
@@ -45,7 +47,7 @@ async def carry_out(
             await require_writable(connection, url)
             async with migrations.alone(connection):
                 found = _told(await ask(connection))
-                await _make(connection, found, discard=discard)
+                await _make(connection, found, discard=discard, quiet=quiet)
                 return found.unnamed
         found = _told(await ask(connection))
         if mode == "sql":
@@ -103,16 +105,18 @@ def _show(found: Difference) -> None:
     _say(migrate_lines.summary(found, would=True))
 
 
-async def _make(connection: Connection, found: Difference, *, discard: bool) -> None:
+async def _make(connection: Connection, found: Difference, *, discard: bool, quiet: bool) -> None:
     """Do all that is to be done, and print a line for each thing that is."""
     _guarded(found, discard=discard)
-    installation = Installation(connection, _report)
-    await installation.carry_out(found.mending)
-    if found.pending:
-        await migrations.apply(connection, report=lambda migration: _say(f"{migration}: applied"))
-    _tell_standing(found)
-    await installation.carry_out(found.changes)
-    await keep_columns(connection)
+    progress = _Progress(changes=len(found.mending) + len(found.changes), migrations=len(found.pending), quiet=quiet)
+    installation = Installation(connection, progress.report, tell_waiting=progress.tell_waiting)
+    async with progress.bars.shown():
+        await installation.carry_out(found.mending)
+        if found.pending:
+            await migrations.apply(connection, report=progress.report_migration)
+        _tell_standing(found)
+        await installation.carry_out(found.changes)
+        await keep_columns(connection)
     _tell_unfit(found)
     if installation.failures:
         count = len(found.mending) + len(found.changes)
@@ -169,8 +173,28 @@ def _tell_unfit(found: Difference) -> None:
         _say(f"forwarder: {table}: {problem}", err=True)
 
 
-def _report(change: Change, *, problem: str | None = None) -> None:
-    if problem is None:
-        _say(migrate_lines.line(change))
-    else:
-        _say(f"forwarder: {change.table}: {problem}", err=True)
+class _Progress:
+    """Prints a line for each thing that is done, and shows how many of how many that are."""
+
+    def __init__(self, *, changes: int, migrations: int, quiet: bool) -> None:
+        self.bars = Bars(quiet=quiet)
+        self._migrations = Count("schema", unit="migrations", total=migrations)
+        self._changes = Count("tables", unit="changes", total=changes)
+        for bar in (self._migrations, self._changes):
+            if bar.total:
+                self.bars.add(bar)
+
+    def report(self, change: Change, *, problem: str | None = None) -> None:
+        self._changes.done += 1
+        self._changes.note = ""
+        if problem is None:
+            _say(migrate_lines.line(change))
+        else:
+            _say(f"forwarder: {change.table}: {problem}", err=True)
+
+    def report_migration(self, migration: Migration) -> None:
+        self._migrations.done += 1
+        _say(f"{migration}: applied")
+
+    def tell_waiting(self, table: str, holder: str) -> None:
+        self._changes.note = f"{table} is locked by {holder}" if holder else f"{table} is locked"

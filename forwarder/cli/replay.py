@@ -1,6 +1,5 @@
 """``forwarder replay``: has a sink sent again what the outbox still has."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -10,15 +9,14 @@ import typer
 
 from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, database_url, seq_of, settings, time_of
+from forwarder.cli.progress import Bars, Count, QuietOption
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
-from forwarder.logs import Throttled
 from forwarder.store.replay import Replay
 from forwarder.store.replay_progress import Progress
 
 OLDEST = "oldest"
-REPORT_SECONDS = 2.0
 
 _SHORT = (
     "the outbox may not have held all of these changes any more when their turn came; what it did not hold is not sent again; see"
@@ -45,6 +43,7 @@ def replay(
     anew: Annotated[
         bool, typer.Option("--anew", help="With --table: begin again, where an interrupted one would go on.")
     ] = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -65,7 +64,7 @@ def replay(
     patterns = [Pattern(pattern) for pattern in table or ()]
     if anew and not patterns:
         raise Misconfigured("--anew is for --table: without it all is sent again from --from on, every time")
-    run = partial(_run, database_url(loaded), sink, _start(start), patterns, anew=anew)
+    run = partial(_run, database_url(loaded), sink, _start(start), patterns, anew=anew, quiet=quiet)
     anyio.run(run, backend_options={"use_uvloop": True})
 
 
@@ -81,11 +80,16 @@ def _start(text: str) -> datetime | int | None:
     return time
 
 
-async def _run(url: str, sink: str, start: datetime | int | None, patterns: list[Pattern], *, anew: bool) -> None:
+async def _run(
+    url: str, sink: str, start: datetime | int | None, patterns: list[Pattern], *, anew: bool, quiet: bool
+) -> None:
     async with session(url, purpose="replay") as connection:
         work = Replay(connection, sink=sink)
         if patterns:
-            sent = await work.send_tables(start, patterns, anew=anew, report=_reporter(sink))
+            bars, bar = Bars(quiet=quiet), Count(sink, unit="seqs looked at")
+            bars.add(bar)
+            async with bars.shown():
+                sent = await work.send_tables(start, patterns, anew=anew, report=_Reporter(sink, bar).report)
             typer.echo(f"{sink}: {sent.changes} changes from {sent.first_seq} ({sent.first_at}) on will be sent again")
             if sent.is_short:
                 typer.echo(f"forwarder: warning: {_SHORT}", err=True)
@@ -94,21 +98,21 @@ async def _run(url: str, sink: str, start: datetime | int | None, patterns: list
             typer.echo(f"{sink}: set back to change {done.seq} of {done.at}")
 
 
-def _reporter(sink: str) -> Callable[[Progress], None]:
-    """A function that says, every two seconds at most, how far a replay has come."""
-    occasional = Throttled(seconds=REPORT_SECONDS)
-    is_first = True
+class _Reporter:
+    """Says how far a replay has come, by a bar; and once, in a line, that it goes on where an earlier one was interrupted."""
 
-    def report(progress: Progress) -> None:
-        nonlocal is_first
-        if is_first and progress.changes:
-            typer.echo(f"{sink}: {_going_on(progress)}", err=True)
-        elif occasional.due("progress"):
-            text = f"{sink}: at change {progress.at_seq} of {progress.last_seq} ({progress.changes} to be sent again so far)"
-            typer.echo(text, err=True)
-        is_first = False
+    def __init__(self, sink: str, bar: Count) -> None:
+        self._sink = sink
+        self._bar = bar
+        self._is_first = True
 
-    return report
+    def report(self, progress: Progress) -> None:
+        if self._is_first and progress.changes:
+            typer.echo(f"{self._sink}: {_going_on(progress)}", err=True)
+        self._is_first = False
+        self._bar.total = progress.last_seq - progress.first_seq + 1
+        self._bar.done = progress.at_seq - progress.first_seq
+        self._bar.note = f"{progress.changes:,} to be sent again"
 
 
 def _going_on(progress: Progress) -> str:

@@ -8,6 +8,7 @@ import anyio
 import typer
 
 from forwarder.cli.options import TIMES, ConfigOption, LogFormatOption, database_url, settings, time_of
+from forwarder.cli.progress import QuietOption
 from forwarder.cli.verify_copy import verify_copy
 from forwarder.cli.verify_lines import Lines
 from forwarder.cli.verify_outcome import Outcome
@@ -73,6 +74,7 @@ def verify(
         bool, typer.Option("--values", help="Show the values that differ, which may be anything that rows hold.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, the last one a summary.")] = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -96,6 +98,7 @@ def verify(
             against=against,
             against_table=against_table,
             keys=key or [],
+            quiet=quiet,
             lines=Lines(limit=limit, values=values, as_json=json),
             loaded=settings(config, log_format, **_flags(sink)),
         )
@@ -115,11 +118,12 @@ def _verify(
     against: str | None,
     against_table: str | None,
     keys: list[str],
+    quiet: bool,
     lines: Lines,
     loaded: Settings,
 ) -> bool:
     """Do what is asked for. Returns whether there are differences."""
-    request = Request(table=table, keys=keys, keeps_rows=lines.values, tell=lines.tell)
+    request = Request(table=table, keys=keys, keeps_rows=lines.values, tell=lines.tell, quiet=quiet)
     url = database_url(loaded)
     if against is not None:
         if sink is not None or start != "oldest" or complete:

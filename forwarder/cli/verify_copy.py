@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 
+from forwarder.cli.progress import Bars, Told
 from forwarder.cli.verify_outcome import Outcome, of_rules
-from forwarder.cli.verify_progress import progress
 from forwarder.cli.verify_request import Request, keys_of, names_of
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, plain_errors
@@ -41,9 +41,14 @@ async def verify_copy(database_url: str, request: Request, *, against: str, agai
             watch = Watch()
             copy = Copy(theirs, states, watch, keeps_rows=request.keeps_rows)
             verification = Verification(ours, copy, states, watch, is_complete=lambda: True, tell=request.tell)
-            async with progress(
-                lambda: f"{copy.rows:,} rows of the copy read, {verification.tally.rows:,} rows compared"
-            ):
+            bars = Bars(quiet=request.quiet)
+            bars.add(
+                Told(
+                    subject.qualified_name,
+                    lambda: f"{copy.rows:,} rows of the copy read, {verification.tally.rows:,} rows compared",
+                )
+            )
+            async with bars.shown():
                 await verification.run(keys_of(request, subject))
     return Outcome(
         table=subject.qualified_name,

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime
 
+from forwarder.cli.progress import Bars, Told
 from forwarder.cli.verify_outcome import Outcome, of_rules
-from forwarder.cli.verify_progress import progress
 from forwarder.cli.verify_request import Request, keys_of
 from forwarder.config.sink_url import FileTarget, KinesisTarget
 from forwarder.config.stream_template import stream_of
@@ -83,9 +83,14 @@ async def verify_records(database_url: str, request: Request, of: RecordsRequest
                     is_complete=is_complete,
                     tell=request.tell,
                 )
-                async with progress(
-                    lambda: f"{fold.counts.records:,} records read, {verification.tally.rows:,} rows compared"
-                ):
+                bars = Bars(quiet=request.quiet)
+                bars.add(
+                    Told(
+                        subject.qualified_name,
+                        lambda: f"{fold.counts.records:,} records read, {verification.tally.rows:,} rows compared",
+                    )
+                )
+                async with bars.shown():
                     await verification.run(keys_of(request, subject))
     return Outcome(
         table=subject.qualified_name,

@@ -22,6 +22,8 @@ class Request:
     keeps_rows: bool = False
     # Is told of each difference.
     tell: Callable[[Difference], None]
+    # Whether nobody wants to see how far it is.
+    quiet: bool = False
 
 
 def keys_of(request: Request, subject: Subject) -> list[KeyTexts]:

@@ -76,14 +76,13 @@ async def test_a_load_is_followed_to_its_end(database: Database, env: Mapping[st
         load = await begin(loads, rows=12)
         await run.prints("default: public.orders: running, 12 of about 100 rows (12.0 kB)")
         await loads.advance(load, place="{}", rows=60, bytes=60_000)
-        await run.prints("60 of about 100 rows (60.0 kB), ")
         await loads.finish(load, rows=1234, bytes=2_345_678)
 
         assert await run.ends() == 0
 
-    assert "rows/s, " in run.stdout.decode()
-    assert " left" in run.stdout.decode()
-    assert "default: public.orders: 1,234 rows (2.3 MB) in " in run.stdout.decode()
+    # What is on the way from one state to the next is for bars on a terminal.
+    *_, outcome = run.stdout.decode().splitlines()
+    assert outcome.startswith("default: public.orders: 1,234 rows (2.3 MB) in ")
     assert run.stderr == ""
 
 

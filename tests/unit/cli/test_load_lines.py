@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forwarder.cli.load_lines import Pace, outcome, progress, title
+from forwarder.cli.load_lines import outcome, progress, title
 from forwarder.outbox.position import Snapshot
 from forwarder.store.loads import Load, LoadState
 
@@ -66,12 +66,3 @@ def test_an_ended_load_says_what_has_become_of_it() -> None:
 
 def test_a_name_cannot_move_the_cursor() -> None:
     assert title(load(name="\x1b[2Jorders")) == "default: public.\\u001b[2Jorders"
-
-
-def test_speed_is_that_of_the_last_seconds() -> None:
-    pace = Pace()
-    assert pace.rows_per_second == 0
-    for second in range(100):
-        pace.note(second * 10 if second < 50 else 490 + (second - 49) * 100, now=float(second))
-
-    assert pace.rows_per_second == pytest.approx(100)
