@@ -26,6 +26,8 @@ url = "kinesis://changes?endpoint_url=http%3A%2F%2Fuser%3A{SECRET}%40host"
 @pytest.fixture(autouse=True)
 def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # The command would set up the logs of this process, which other tests look at.
+    monkeypatch.setattr("forwarder.logs.configure", lambda _: None)
     Path("forwarder.toml").write_text(FILE)
 
 
