@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from forwarder.local.kinesis.faults import Delay, Hang
 from tests.databases import Database
 from tests.ledger import Ledger, all_delivered, audit, write, write_rows, writing
 from tests.listening import CREDENTIALS, STREAM, Served, command, environment, kinesis_with_stream
+from tests.support.ports import free_port
 from tests.waiting import eventually
 
 KILLS = [5, pytest.param(60, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
@@ -48,13 +48,6 @@ async def saved_seq(database: Database) -> int:
         return int(await connection.fetchval("SELECT last_seq FROM forwarder.sink WHERE name = 'default'"))
     finally:
         await connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("kills", KILLS)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,19 +17,13 @@ from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import Database, connected
 from tests.proxy import proxy
 from tests.settings import HOSTILE, set_for_database
+from tests.support.ports import free_port
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 SECRET = "hunter2"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 async def failure_of(url: str, *, timeout_seconds: float = 5.0) -> ForwarderError:
