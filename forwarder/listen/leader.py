@@ -115,6 +115,7 @@ async def begin(
         database_url=setup.database_url,
         state=setup.state,
         survey=setup.survey,
+        metrics=setup.session_metrics,
         stands_by=not once,
     )
     await stack.enter_async_context(destination.sink.opened())
@@ -136,6 +137,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         session.turn,
         relay=relay,
         tenure=tenure,
+        tell_saved=setup.metrics.saved,
         raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
     )
@@ -160,6 +162,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         relay=relay,
         maker=maker,
         state=setup.state,
+        arrivals=tenure.arrivals,
         wants=wants,
         moves=moves,
     )
@@ -202,6 +205,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             database.positions,
             channel,
             database_url=setup.database_url,
+            session_metrics=setup.session_metrics,
             sink=setup.sink,
             report=LoadReport(setup.state, setup.metrics),
         ),
