@@ -64,6 +64,10 @@ class Unavailable(ForwarderError):
     """The database or the sink does not answer, or refuses for now. Reaction: try again later."""
 
 
+class Deposed(Unavailable):
+    """Somebody else leads the sink, or may by now. Reaction: send nothing more, and ask for the leadership again."""
+
+
 class Torn(Unavailable):
     """An image was taken out of the outbox while it was being read. Reaction: read it from its beginning, to learn what is there now."""
 

@@ -67,6 +67,11 @@ class ServiceState:
         return self.usurpation or self.trouble or self.standstill or self.halt or self.upload_trouble
 
     @property
+    def leads(self) -> bool:
+        """Whether this process is the one that delivers to the sink."""
+        return self.phase is Phase.LEADING
+
+    @property
     def ready(self) -> bool:
         """Whether the service delivers, or stands by to take over from another one that does."""
         return self.reason is None and self.phase in (Phase.LEADING, Phase.STANDBY)

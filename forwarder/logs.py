@@ -16,12 +16,18 @@ LogFormat = Literal["text", "json"]
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+# For lines that other programs read as they are, whatever the format of the log is.
+BARE_LINES = logging.getLogger("forwarder.bare_lines")
+
+
 def configure(log_format: LogFormat, *, stream: TextIO | None = None) -> None:
     """Send every log of this process to ``stream``, one line an event; None: to what is standard error at that moment."""
     handler = logging.StreamHandler(stream) if stream else _ToStandardError()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("forwarder").setLevel(logging.INFO)
+    bare = logging.StreamHandler(stream) if stream else _ToStandardError()
+    BARE_LINES.handlers, BARE_LINES.propagate = [bare], False
     logging.getLogger("aiobotocore.credentials").addFilter(_in_one_line)
 
 

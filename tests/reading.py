@@ -12,6 +12,7 @@ from typing import Any
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, session
 from forwarder.events import Event
+from forwarder.metrics import Metrics
 from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
@@ -34,6 +35,10 @@ class Reading:
     more: bool
 
 
+# Of readers that nobody asks what they have read.
+METRICS = Metrics().outbox
+
+
 class Reader:
     """Drains; where that is more than a page, reads up to a head that it fixes then."""
 
@@ -43,7 +48,13 @@ class Reader:
         self._connection = connection
         # Nobody else uses the connection; and some tests have no event loop that a lock could belong to.
         self._open = partial(
-            Outbox, connection, nullcontext(), registry=registry, page_rows=page_rows, page_bytes=page_bytes
+            Outbox,
+            connection,
+            nullcontext(),
+            registry=registry,
+            page_rows=page_rows,
+            page_bytes=page_bytes,
+            metrics=METRICS,
         )
         self._outbox: Outbox | None = None
         self._position = position

@@ -8,6 +8,7 @@ are renewed in the background from 15 minutes before their end on, and requests 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from forwarder.aws.call import aws_call
 from forwarder.backoff import Backoff
 from forwarder.errors import ForwarderError
 from forwarder.logs import Throttled
+from forwarder.metrics import SinkMetrics
 
 AHEAD_SECONDS = 15 * 60
 # With less left than this a request waits for new ones, as it could not be signed otherwise.
@@ -31,11 +33,12 @@ logger = logging.getLogger(__name__)
 class CredentialsRenewal:
     """Keeps the credentials of one client fresh; those that have no end, and those that no request has asked for yet, are left alone."""
 
-    def __init__(self, client: Any, what: str) -> None:
-        """``what`` says in messages what the client is for: ``stream changes``."""
+    def __init__(self, client: Any, what: str, metrics: SinkMetrics | None = None) -> None:
+        """``what`` says in messages what the client is for: ``stream changes``. ``metrics``: where it is told when they end, if anywhere."""
         credentials = client._request_signer._credentials
         self._what = what
         self._credentials = credentials if isinstance(credentials, AioRefreshableCredentials) else None
+        self._metrics = metrics
         self._complaints = Throttled(seconds=60.0)
         if self._credentials is not None:
             self._credentials._advisory_refresh_timeout = LAST_SECONDS
@@ -51,6 +54,7 @@ class CredentialsRenewal:
             try:
                 await self._renew(self._credentials)
                 backoff.reset()
+                self._tell_end(self._credentials)
             except ForwarderError as error:
                 seconds = backoff.next()
                 if self._complaints.due("renewal"):
@@ -63,7 +67,22 @@ class CredentialsRenewal:
                 return
             async with credentials._refresh_lock:
                 if credentials.refresh_needed(AHEAD_SECONDS):
-                    await _refresh(credentials)
+                    await self._counting(_refresh(credentials))
+
+    async def _counting(self, attempt: Awaitable[None]) -> None:
+        try:
+            await attempt
+        except Exception:
+            if self._metrics:
+                self._metrics.credentials_renewed(is_done=False)
+            raise
+        if self._metrics:
+            self._metrics.credentials_renewed(is_done=True)
+
+    def _tell_end(self, credentials: Any) -> None:
+        # No end is known before a request has asked for the credentials.
+        if self._metrics and credentials._expiry_time:
+            self._metrics.credentials_end(credentials._expiry_time.timestamp())
 
 
 async def _refresh(credentials: Any) -> None:

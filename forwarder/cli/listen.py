@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated
 
@@ -12,10 +13,11 @@ import typer
 
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.config import sink_url
-from forwarder.config.settings import Settings
-from forwarder.errors import Misconfigured, Refused
+from forwarder.config.settings import MetricsSettings, Settings
+from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.listen.service import Service
-from forwarder.metrics import Metrics
+from forwarder.logs import BARE_LINES
+from forwarder.metrics import EmbeddedMetrics, Metrics
 
 # How many new objects there are before Python's garbage collector looks for cycles among them; its default is 700. A page of rows is
 # thousands of objects without a cycle: to look at them cost a tenth of the listener's time.
@@ -61,14 +63,14 @@ def listen(
         raise Misconfigured("--once and --load-only exclude each other: give one of them")
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
-    metrics = Metrics()
+    metrics = Metrics(tables_limit=loaded.metrics.tables_limit)
     service = _service(loaded, metrics)
-    bind = "" if once else loaded.http.bind
     # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     run = partial(service.run, once=once, load_only=load_only)
-    anyio.run(partial(_run, service, run, metrics, bind=bind), backend_options={"use_uvloop": True})
+    served = run if once else partial(_served, service, run, metrics, loaded)
+    anyio.run(partial(_run, service, served), backend_options={"use_uvloop": True})
     if load_only:
         _require_loaded(service)
 
@@ -79,17 +81,34 @@ def _service(loaded: Settings, metrics: Metrics) -> Service:
     return Service(loaded, loaded.sink, database_url=database_url(loaded), metrics=metrics)
 
 
-async def _run(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, *, bind: str) -> None:
+async def _run(service: Service, run: Callable[[], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
-    if bind:
-        from forwarder.status.server import http_server
+    await run()
 
-        async with http_server(bind, service.states, service.outbox_state, metrics):
-            await run()
-    else:
-        await run()
+
+async def _served(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings) -> None:
+    """Run the service, and tell of it meanwhile."""
+    with plain_errors():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(metrics.watch_event_loop)
+            if settings.metrics.emf:
+                tasks.start_soon(_write_embedded, service, metrics, settings.metrics)
+            async with AsyncExitStack() as stack:
+                if bind := settings.http.bind:
+                    from forwarder.status.server import http_server
+
+                    await stack.enter_async_context(http_server(bind, service.states, service.outbox_state, metrics))
+                await run()
+            tasks.cancel_scope.cancel()
+
+
+async def _write_embedded(service: Service, metrics: Metrics, settings: MetricsSettings) -> None:
+    lines = EmbeddedMetrics(
+        metrics, service.states, namespace=settings.namespace, service=settings.service, write=BARE_LINES.info
+    )
+    await lines.run(interval_seconds=settings.emf_interval_seconds)
 
 
 def _require_loaded(service: Service) -> None:

@@ -227,6 +227,35 @@ class HttpSettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    """``[metrics]``: what ``listen`` counts for Prometheus, and what it writes into the log for CloudWatch."""
+
+    tables_limit: int = Field(
+        default=100,
+        ge=0,
+        le=10_000,
+        description="With changes of more pairs of sink and table than this, /metrics tells nothing by table any more: each is up to seven series. "
+        "0: nothing by table.",
+    )
+    emf: bool = Field(
+        default=False,
+        description="Whether the log has lines in CloudWatch's Embedded Metric Format, of which CloudWatch makes six metrics for each sink.",
+    )
+    emf_interval_seconds: Seconds = Field(
+        default=60.0, description="How often such a line is written. CloudWatch keeps a figure a minute."
+    )
+    namespace: str = Field(
+        default="forwarder",
+        pattern=r"^[A-Za-z0-9._/#:-]{1,255}$",
+        description="The namespace of these metrics in CloudWatch.",
+    )
+    service: str = Field(
+        default="forwarder",
+        pattern=r"^[\x21-\x39\x3b-\x7e]{1,250}$",
+        description="Their dimension `service`, beside `sink`: tells several listeners of one account apart.",
+    )
+
+
 class LogSettings(Section):
     """``[log]``: how logs are written."""
 
@@ -249,6 +278,7 @@ class Settings(Section):
     load: LoadSettings = LoadSettings()
     outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("sink")

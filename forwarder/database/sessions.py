@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -15,6 +15,7 @@ from forwarder.database.connection_target import ConnectionTarget
 from forwarder.database.pooler import is_direct, lends_by_turns
 from forwarder.database.queries import query
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
+from forwarder.metrics import SessionMetrics
 
 # Quoted: only the type stubs of asyncpg make it generic.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -184,15 +185,18 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
 
 
 @asynccontextmanager
-async def session(url: str, *, purpose: str) -> AsyncIterator[Connection]:
-    """A connection for the length of a block; one that ends in an error is dropped without a goodbye."""
-    connection = await connect(url, purpose=purpose)
+async def session(url: str, *, purpose: str, metrics: SessionMetrics | None = None) -> AsyncIterator[Connection]:
+    """A connection for the length of a block; one that ends in an error is dropped without a goodbye. ``metrics``: where it is counted."""
+    with metrics.opening(purpose) if metrics else nullcontext():
+        connection = await connect(url, purpose=purpose)
     try:
         yield connection
-    except BaseException:
+        await close(connection)
+    finally:
+        # It does nothing where the session is closed.
         connection.terminate()
-        raise
-    await close(connection)
+        if metrics:
+            metrics.closed(purpose)
 
 
 def application_name(purpose: str) -> str:

@@ -11,7 +11,7 @@ The server gives the leader's lock to another listener when it has heard nothing
 
 from __future__ import annotations
 
-from forwarder.errors import Unavailable
+from forwarder.errors import Deposed
 
 LEASE_SECONDS = 15.0
 
@@ -30,8 +30,8 @@ class Lease:
         """Return if something may be sent now.
 
         Raises:
-            Unavailable: the lease is over; somebody else may lead.
+            Deposed: the lease is over; somebody else may lead.
         """
         silent_seconds = now - self._asked_at
         if silent_seconds >= LEASE_SECONDS:
-            raise Unavailable(f"the leadership could not be proved for {silent_seconds:.0f} s; nothing more is sent")
+            raise Deposed(f"the leadership could not be proved for {silent_seconds:.0f} s; nothing more is sent")

@@ -64,7 +64,7 @@ class Publisher:
 
     def _failed(self, records: Sequence[Record], error: Unavailable) -> Sequence[Rejection]:
         self._concurrency.failed()
-        self._metrics.rejected("Unavailable", len(records))
+        self._metrics.failed(len(records))
         self._state.trouble = str(error)
         if self._complaints.due("unavailable"):
             logger.warning("sink unavailable, trying again", extra={"reason": str(error), "records": len(records)})

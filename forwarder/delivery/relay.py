@@ -59,7 +59,7 @@ class Relay:
         self._schedule = destination.schedule
         self._uploads = Uploads(store, state=state, metrics=metrics) if store else None
         self._state = state
-        self._quarantine = tenure.quarantine
+        self._quarantine, self._arrivals = tenure.quarantine, tenure.arrivals
         self._buffer = Buffer(self._schedule, position=tenure.position, quarantine=tenure.quarantine, limits=limits)
         metrics.watch(self)
         # Whether a page is being read, or waits for room.
@@ -282,6 +282,7 @@ class Relay:
     def _settle(self, records: Sequence[Record], *, unsettled: set[int]) -> None:
         self._buffer.settle(records, unsettled=unsettled)
         self._halted_lanes.settle(records, unsettled=unsettled)
+        self._arrivals.look(now=anyio.current_time())
         self.notify()
 
     async def _put_back_after(self, seconds: float, records: Sequence[Record]) -> None:

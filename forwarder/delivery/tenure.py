@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forwarder.delivery.arrivals import Arrivals
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.outbox.delivered_ahead import Ahead
@@ -20,3 +21,5 @@ class Tenure:
     ahead: Ahead | None = None
     lease: Lease
     quarantine: Quarantine
+    # How long changes take to be acknowledged.
+    arrivals: Arrivals

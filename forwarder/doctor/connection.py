@@ -13,6 +13,7 @@ from forwarder.database.server_identity import max_prepared_transactions
 from forwarder.database.sessions import ANSWER_SECONDS, database_errors, describe
 from forwarder.doctor.area import Area, Look, Patient
 from forwarder.doctor.finding import Finding, note, ok, warning, warnings_or_ok
+from forwarder.metrics import Metrics
 from forwarder.outbox.doorbell import Doorbell
 
 # The newest release that the tests run on.
@@ -109,7 +110,7 @@ async def _waking(patient: Patient) -> Iterable[Finding]:
     if found.wake == "poll" or patient.role.is_standby:
         return [judge_waking(found)]
     # It wakes the listener for one look, as any writer does.
-    await Doorbell(patient.connection).install()
+    await Doorbell(patient.connection, Metrics().doorbell).install()
     return [judge_waking(found), ok("notifications", "one that was sent has come back")]
 
 

@@ -14,6 +14,7 @@ from forwarder.errors import Refused
 from forwarder.health import Phase, ServiceState
 from forwarder.listen.leader_session import LeaderSession
 from forwarder.listen.standby import Standby
+from forwarder.metrics import SessionMetrics
 from forwarder.outbox.survey import Survey
 from forwarder.store.leadership import Leadership
 
@@ -26,6 +27,7 @@ async def lead(
     database_url: str,
     state: ServiceState,
     survey: Survey,
+    metrics: SessionMetrics,
     stands_by: bool,
 ) -> LeaderSession:
     """Take the leader's lock of the sink of this name, or wait for it if we ``stands_by``. Returns the session that holds it.
@@ -34,7 +36,7 @@ async def lead(
         Refused: somebody else leads, and we are not to stand by.
         Unavailable: the database does not answer.
     """
-    connection = await stack.enter_async_context(sessions.session(database_url, purpose="leader"))
+    connection = await stack.enter_async_context(sessions.session(database_url, purpose="leader", metrics=metrics))
     leadership = Leadership(connection, sink=name)
     if not await leadership.take():
         if not stands_by:

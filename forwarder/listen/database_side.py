@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from forwarder.config.sink_url import KinesisTarget, SinkUrl
 from forwarder.database.server_identity import database_name, server_of
+from forwarder.database.sessions import database_errors
+from forwarder.delivery.arrivals import Arrivals
 from forwarder.delivery.lease import Lease
 from forwarder.delivery.quarantine import Quarantine
 from forwarder.delivery.tenure import Tenure
@@ -47,6 +49,9 @@ async def database_side(
         newcomers=setup.newcomers,
         tell_lost=setup.metrics.lost,
     )
+    setup.survey.clock.forget()
+    with database_errors("cannot read the database's clock"):
+        await setup.survey.clock.ask(session.connection)
     tenure = await _tenure(setup, positions)
     absent_columns = AbsentColumns(setup.sink.name, setup.sink_url.partition_key, table_filter(setup.sink.tables))
     captured = [table for table, _ in inflow.registry.tables.values()]
@@ -69,7 +74,8 @@ async def _tenure(setup: SinkSetup, positions: Positions) -> Tenure:
     lease = Lease(asked_at=uptime_seconds())
     position = await positions.load(start=setup.sink.start)
     quarantine = Quarantine(setup.metrics, halts_lanes=_halts_lanes(setup.sink_url))
-    return Tenure(position=position, ahead=positions.ahead, lease=lease, quarantine=quarantine)
+    arrivals = Arrivals(setup.survey.clock, setup.metrics.acknowledged)
+    return Tenure(position=position, ahead=positions.ahead, lease=lease, quarantine=quarantine, arrivals=arrivals)
 
 
 def _halts_lanes(sink_url: SinkUrl) -> bool:

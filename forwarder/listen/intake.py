@@ -11,6 +11,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
+from forwarder.delivery.arrivals import Arrivals
 from forwarder.delivery.relay import Relay
 from forwarder.errors import Oversized, plain_errors
 from forwarder.events import Event
@@ -50,6 +51,7 @@ class Intake:
         relay: Relay,
         maker: RecordMaker,
         state: ServiceState,
+        arrivals: Arrivals,
         wants: TableFilter | None = None,
         ahead: Ahead | None = None,
         moves: TableMoves | None = None,
@@ -65,6 +67,7 @@ class Intake:
         self._relay = relay
         self._maker = maker
         self._state = state
+        self._arrivals = arrivals
         self._complaints = Throttled(seconds=60.0)
         self._wants = wants
         self._moves = moves
@@ -196,6 +199,7 @@ class Intake:
         packed = await self._maker.records(events, any_stored=page.any_stored)
         if self._moves:
             self._moves.take({event.table for event in events}, page.position)
+        self._arrivals.expect(events, packed)
         self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
         self._taken = page.position
         if ahead and ahead.is_behind(page.position):

@@ -115,6 +115,7 @@ async def begin(
         database_url=setup.database_url,
         state=setup.state,
         survey=setup.survey,
+        metrics=setup.session_metrics,
         stands_by=not once,
     )
     await stack.enter_async_context(destination.sink.opened())
@@ -160,6 +161,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         relay=relay,
         maker=maker,
         state=setup.state,
+        arrivals=tenure.arrivals,
         wants=wants,
         moves=moves,
     )
@@ -202,6 +204,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
             database.positions,
             channel,
             database_url=setup.database_url,
+            session_metrics=setup.session_metrics,
             sink=setup.sink,
             report=LoadReport(setup.state, setup.metrics),
         ),

@@ -20,6 +20,7 @@ from forwarder.listen.load_report import LoadReport
 from forwarder.listen.stored_load import StoredLoad
 from forwarder.listen.table_load import TableLoad
 from forwarder.logs import Throttled
+from forwarder.metrics import SessionMetrics
 from forwarder.store.loads import Load, Loads
 from forwarder.store.positions import Positions
 
@@ -41,6 +42,7 @@ def loader(
     channel: LoadChannel,
     *,
     database_url: str,
+    session_metrics: SessionMetrics,
     sink: SinkSettings,
     report: LoadReport,
 ) -> Loader:
@@ -50,6 +52,7 @@ def loader(
         loads=Loads(session.connection, sink=sink.name, epoch=positions.epoch, report=report),
         session=session,
         database_url=database_url,
+        session_metrics=session_metrics,
         initial_tables=initial_tables(settings.table, sink.tables),
     )
 
@@ -72,6 +75,7 @@ class Loader:
         loads: Loads,
         session: LeaderSession,
         database_url: str,
+        session_metrics: SessionMetrics,
         initial_tables: ChooseTables,
     ) -> None:
         """``loads`` are on the leader's ``session``.
@@ -82,6 +86,7 @@ class Loader:
         self._loads = loads
         self._session = session
         self._database_url = database_url
+        self._session_metrics = session_metrics
         self._initial_tables = initial_tables
         # The tables that have had, or get, their first load, by id.
         self._asked: set[int] = set()
@@ -153,7 +158,7 @@ class Loader:
         logger.info("load goes on" if load.begun else "load begins", extra=facts)
         try:
             with plain_errors():
-                async with session(self._database_url, purpose="load") as connection:
+                async with session(self._database_url, purpose="load", metrics=self._session_metrics) as connection:
                     is_finished = await self._load(load, connection).run()
             logger.info(
                 "load finished" if is_finished else "load stopped: somebody has paused it or given it up", extra=facts

@@ -61,7 +61,7 @@ class Service:
         # Whether the format of any sink asks for the types of columns, or the mappings give columns other names.
         changes_rows = self._mappings is not None and self._mappings.change_rows
         self._with_columns = changes_rows or any(needs_columns(sink_url.parse(sink.url).format) for sink in sinks)
-        self._outbox_metrics = metrics.outbox
+        self._metrics = metrics
         self.outbox_state = OutboxState()
         self._survey = Survey(settings=settings.outbox, state=self.outbox_state, metrics=metrics.outbox)
         newcomers = Newcomers()
@@ -74,6 +74,7 @@ class Service:
                     settings=settings,
                     state=ServiceState(),
                     metrics=metrics.sink(sink.name),
+                    session_metrics=metrics.sessions,
                     newcomers=newcomers,
                     survey=self._survey,
                     mappings=of_records,
@@ -87,6 +88,7 @@ class Service:
             )
             for sink in sinks
         ]
+        metrics.watch(self.states)
         # The sinks that cannot be served right now, and why.
         self._refused: dict[str, ForwarderError] = {}
 
@@ -112,7 +114,8 @@ class Service:
                     self._database_url,
                     settings=self._settings.outbox,
                     survey=self._survey,
-                    metrics=self._outbox_metrics,
+                    metrics=self._metrics.outbox,
+                    session_metrics=self._metrics.sessions,
                     new_tables=NewTables(self._settings, self._mappings),
                 )
                 source = Source(
@@ -123,6 +126,7 @@ class Service:
                     sinks=len(self._workers),
                     with_columns=self._with_columns,
                     once=once,
+                    metrics=self._metrics,
                 )
                 async with anyio.create_task_group() as tasks:
                     for worker in self._workers:

@@ -10,7 +10,7 @@ from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.health import ServiceState
 from forwarder.listen.mappings_check import MappingsCheck
-from forwarder.metrics import SinkMetrics
+from forwarder.metrics import SessionMetrics, SinkMetrics
 from forwarder.outbox.survey import Survey
 from forwarder.store.positions import Newcomers
 
@@ -28,6 +28,7 @@ class SinkSetup:
     memory: MemoryLimits
     state: ServiceState
     metrics: SinkMetrics
+    session_metrics: SessionMetrics
     newcomers: Newcomers
     survey: Survey
     # The names that records have, if they are others than the database's.

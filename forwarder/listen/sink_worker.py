@@ -10,10 +10,11 @@ import anyio
 
 from forwarder.backoff import Backoff
 from forwarder.delivery.destination import Destination
-from forwarder.errors import ForwarderError, Gone, Refused, Unavailable, plain_errors
+from forwarder.errors import Deposed, ForwarderError, Gone, Refused, Unavailable, plain_errors
 from forwarder.health import Phase
 from forwarder.listen import leader
 from forwarder.listen.sink_setup import SinkSetup
+from forwarder.metrics.sink import RestartReason
 from forwarder.outbox.source import Source
 from forwarder.sinks.factory import NewDestination, open_sink
 
@@ -62,6 +63,8 @@ class SinkWorker:
                         await self._serve(source, new_destination(), once=once, load_only=load_only)
                     return
                 except ForwarderError as error:
+                    if not self._stopping:
+                        self._setup.metrics.began_anew(_reason(error, has_led=self.state.leads))
                     self._report_lost_tenure(str(error))
                     if not self._may_pass(error, once=once):
                         raise
@@ -146,3 +149,12 @@ class SinkWorker:
     def _may_pass(self, error: ForwarderError, *, once: bool) -> bool:
         """Whether to try again: it may pass by itself or, once the sink has been served, somebody may mend it."""
         return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
+
+
+def _reason(error: ForwarderError, *, has_led: bool) -> RestartReason:
+    """Why a tenure has ended; while it leads, an error of the sink does not end it."""
+    if not isinstance(error, Unavailable):
+        return "refused"
+    if not has_led:
+        return "start"
+    return "leadership" if isinstance(error, Deposed) else "database"

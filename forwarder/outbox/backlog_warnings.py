@@ -21,6 +21,9 @@ class Backlog:
     sink: str
     # How long its oldest undelivered change has been waiting; None if there is none.
     waiting_seconds: float | None
+    # About how many changes that are, and how many were set aside and are still there, as backlogs.sql counts them.
+    changes: int = 0
+    dead_letters: int = 0
 
 
 def warnings(

@@ -29,6 +29,7 @@ import anyio
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, DOORBELL_LOCK, LOCK_CLASS, Connection, database_errors
 from forwarder.errors import Refused
+from forwarder.metrics import DoorbellMetrics
 
 CHANNEL = "forwarder"
 SELF_TEST_SECONDS = 5.0
@@ -37,9 +38,12 @@ SELF_TEST_SECONDS = 5.0
 class Doorbell:
     """The listener's end of the doorbell, on a connection that does nothing else at the same time."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, metrics: DoorbellMetrics) -> None:
         self._connection = connection
+        self._metrics = metrics
         self._rung = anyio.Event()
+        # The first notification is our own.
+        self._is_tested = False
 
     async def install(self) -> None:
         """LISTEN, and prove that notifications arrive by sending one.
@@ -49,11 +53,12 @@ class Doorbell:
             Unavailable: the connection is lost.
         """
         with database_errors("cannot listen for notifications"):
-            await self._connection.add_listener(CHANNEL, self._on_news)
-            self._connection.add_termination_listener(self._on_news)
+            await self._connection.add_listener(CHANNEL, self._on_notification)
+            self._connection.add_termination_listener(self._on_loss)
             await self._connection.execute(query("ring"))
         with anyio.move_on_after(SELF_TEST_SECONDS):
             await self._rung.wait()
+            self._is_tested = True
             return
         raise Refused(
             "notifications do not reach this connection; connect to PostgreSQL directly instead of through a pooler in "
@@ -67,17 +72,26 @@ class Doorbell:
             armed: bool = await self._connection.fetchval(
                 query("arm"), LOCK_CLASS, DOORBELL_LOCK, timeout=ANSWER_SECONDS
             )
+        self._metrics.asked(is_armed=armed)
         return armed
 
     async def disarm(self) -> None:
         """Release the lock: writers need not ring any more."""
         with database_errors("cannot disarm the doorbell"):
             await self._connection.fetchval(query("disarm"), LOCK_CLASS, DOORBELL_LOCK, timeout=ANSWER_SECONDS)
+        self._metrics.disarmed()
 
     async def wait(self, seconds: float) -> None:
         """Sleep until a writer rings or the connection is lost, at most so long. If it was lost, the next request fails."""
         with anyio.move_on_after(seconds):
             await self._rung.wait()
+        self._metrics.woke(by_ring=self._rung.is_set())
 
-    def _on_news(self, *_: Any) -> None:
+    def _on_notification(self, *_: Any) -> None:
+        if self._is_tested:
+            self._metrics.rung()
+        self._rung.set()
+
+    def _on_loss(self, *_: Any) -> None:
+        self._metrics.disarmed()
         self._rung.set()

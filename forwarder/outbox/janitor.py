@@ -8,6 +8,7 @@ what has failed. Two janitors on one database do no harm. After each round the o
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 import anyio
 import asyncpg
@@ -20,7 +21,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError
 from forwarder.logs import Throttled
-from forwarder.metrics import OutboxMetrics
+from forwarder.metrics import OutboxMetrics, SessionMetrics
 from forwarder.outbox.backlog_warnings import is_to_pause
 from forwarder.outbox.ring import Leaf, Ring
 from forwarder.outbox.survey import Survey, read_ring
@@ -51,9 +52,11 @@ class Janitor:
         settings: OutboxSettings,
         survey: Survey,
         metrics: OutboxMetrics,
+        session_metrics: SessionMetrics | None = None,
         new_tables: NewTables | None = None,
     ) -> None:
         """``new_tables``: who captures them; None: nobody does."""
+        self._session_metrics = session_metrics
         self._new_tables = new_tables
         self._database_url = database_url
         self._settings = settings
@@ -66,10 +69,13 @@ class Janitor:
         backoff = Backoff(first_seconds=1.0, max_seconds=60.0)
         while True:
             try:
-                async with sessions.session(self._database_url, purpose="janitor") as connection:
+                async with sessions.session(
+                    self._database_url, purpose="janitor", metrics=self._session_metrics
+                ) as connection:
                     await self._make_rounds(connection, backoff)
             except (ForwarderError, asyncpg.PostgresError) as error:
                 self._survey.forget()
+                self._metrics.not_tidied()
                 if self._new_tables:
                     self._new_tables.forget()
                 logger.warning("the outbox is not tidied; trying again", extra={"reason": str(error)})
@@ -77,8 +83,10 @@ class Janitor:
 
     async def _make_rounds(self, connection: Connection, backoff: Backoff) -> None:
         while True:
+            began = perf_counter()
             with database_errors("cannot tidy the outbox"):
                 await self.make_round(connection)
+            self._metrics.tidied(perf_counter() - began)
             backoff.reset()
             await anyio.sleep(ROUND_SECONDS)
 

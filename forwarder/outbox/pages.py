@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
+from time import perf_counter
 
 import asyncpg
 import msgspec
@@ -20,6 +21,7 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import Unavailable
 from forwarder.events import CapturedTable, Event
+from forwarder.metrics import OutboxMetrics
 from forwarder.outbox import transaction_counts
 from forwarder.outbox.columns import unknown_columns
 from forwarder.outbox.commit_times import CommitTimes
@@ -73,6 +75,7 @@ class Outbox:
         history_stamp: str,
         page_rows: int,
         page_bytes: int,
+        metrics: OutboxMetrics,
     ) -> None:
         """``turn`` is the lock of the connection. ``history_stamp`` is that of ``forwarder.store.history.History``."""
         self._connection = connection
@@ -81,6 +84,7 @@ class Outbox:
         self._history_stamp = history_stamp
         self._page_rows = page_rows
         self._page_bytes = page_bytes
+        self._metrics = metrics
         self._commit_times = CommitTimes()
 
     async def drain(self, position: Position, *, floor_seq: int) -> Page | None:
@@ -89,6 +93,13 @@ class Outbox:
         ``floor_seq``: no transaction that begins from now on has a change with a seq of at most this; see
         docs/design/cursor.md.
         """
+        began = perf_counter()
+        page = await self._drain(position, floor_seq=floor_seq)
+        seconds = perf_counter() - began
+        self._metrics.read("head", seconds=seconds, changes=len(page.events) if page else 0)
+        return page
+
+    async def _drain(self, position: Position, *, floor_seq: int) -> Page | None:
         async with self._our_turn() as connection:
             header_row, *rows = await fetch_rows(connection.fetch, "drain", *self._bounds(position))
             header = _HEADER.decode(header_row["after"])
@@ -117,6 +128,12 @@ class Outbox:
 
         ``transactions`` are those of the page before. Other readers may use the connection between the statements of this one.
         """
+        began = perf_counter()
+        page = await self._read(position, transactions)
+        self._metrics.read("backlog", seconds=perf_counter() - began, changes=len(page.events))
+        return page
+
+    async def _read(self, position: Position, transactions: Transactions) -> Page:
         batch = position.batch
         if batch is None:
             raise ValueError("no batch is under way")

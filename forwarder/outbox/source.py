@@ -20,6 +20,7 @@ from forwarder.database import sessions
 from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError, Unavailable
+from forwarder.metrics import Metrics
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.head_reader import HeadReader
@@ -73,6 +74,7 @@ class Source:
         sinks: int,
         with_columns: bool,
         once: bool,
+        metrics: Metrics,
     ) -> None:
         """``sinks``: how many will read from it; ``with_columns``: the format of one of them asks for the types of columns.
 
@@ -85,6 +87,7 @@ class Source:
         self._sinks = sinks
         self._with_columns = with_columns
         self._once = once
+        self._metrics = metrics
         self._opening = anyio.Lock()
         self._inflow: Inflow | None = None
 
@@ -167,7 +170,7 @@ class Source:
         )
 
     async def _doorbell(self, stack: AsyncExitStack, server: Server) -> Doorbell:
-        doorbell = Doorbell(await self._connect(stack, server, purpose="doorbell"))
+        doorbell = Doorbell(await self._connect(stack, server, purpose="doorbell"), self._metrics.doorbell)
         await doorbell.install()
         return doorbell
 
@@ -184,12 +187,15 @@ class Source:
             page_rows=listen.page_rows,
             # Sinks that are stuck in different places each have pages of their own in memory, so they divide the bytes.
             page_bytes=max(min(listen.page_bytes, LEAST_PAGE_BYTES), listen.page_bytes // self._sinks),
+            metrics=self._metrics.outbox,
         )
         head = await outbox.here()
         return Inflow(outbox, head, shared=self._sinks > 1, registry=registry, where=where, waking=waking)
 
     async def _connect(self, stack: AsyncExitStack, server: Server, *, purpose: str) -> Connection:
-        connection = await stack.enter_async_context(sessions.session(self._database_url, purpose=purpose))
+        connection = await stack.enter_async_context(
+            sessions.session(self._database_url, purpose=purpose, metrics=self._metrics.sessions)
+        )
         if await server_of(connection, url=self._database_url) != server:
             raise Unavailable(
                 f"the sessions of leader and {purpose} reached two servers: a failover is under way, or the address in"

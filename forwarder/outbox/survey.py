@@ -17,6 +17,7 @@ from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.role import read_capture_roles
 from forwarder.capture.uncaptured import LOOK_SECONDS, look_at_triggers, seconds_to_next_look
 from forwarder.config.settings import OutboxSettings
+from forwarder.database.clock import DatabaseClock
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
 from forwarder.errors import ForwarderError
@@ -67,6 +68,7 @@ class Survey:
         self._state = state
         self._metrics = metrics
         self._throttled = Throttled(seconds=300.0)
+        self.clock = DatabaseClock(tell_ahead=metrics.clock_ahead)
         # When the next measurement is due.
         self._due = 0.0
         # The sinks for which a change was waiting.
@@ -100,6 +102,7 @@ class Survey:
         self, connection: Connection, *, outbox_bytes: int, is_paused: bool, more: Sequence[str] = ()
     ) -> None:
         """Measure all but the two facts that the caller knows already, and report everything, with ``more`` warnings of the caller."""
+        await self.clock.ask(connection)
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
             self._intruders.lines = await intruder_warnings(connection)
@@ -117,11 +120,12 @@ class Survey:
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused, more=more)
 
     def forget(self) -> None:
-        """The outbox could not be measured: withdraw the warnings, since nobody would notice when they are not true any more."""
+        """The outbox could not be measured: withdraw warnings and figures, since nobody would notice when they are not true any more."""
         self._behind, self._unseen = frozenset(), ()
         for warnings_of_a_kind in (self._intruders, self._roles, self._uncaptured):
             warnings_of_a_kind.forget()
         self._state.warnings = ()
+        self._metrics.forget()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
         """Find tables that are not captured any more. If this fails, a warning says so, and the rest of the measurement goes on.
@@ -145,8 +149,8 @@ class Survey:
 
     def _report(self, backlogs: Sequence[Backlog], *, outbox_bytes: int, is_paused: bool, more: Sequence[str]) -> None:
         limits = self._settings
-        self._metrics.measured(outbox_bytes)
-        self._metrics.waiting({backlog.sink: backlog.waiting_seconds or 0.0 for backlog in backlogs})
+        self._metrics.measured(outbox_bytes, is_paused=is_paused)
+        self._metrics.waiting(backlogs)
         passed = warnings(
             backlogs,
             outbox_bytes=outbox_bytes,

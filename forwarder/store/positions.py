@@ -11,7 +11,7 @@ import msgspec
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
-from forwarder.errors import Unavailable
+from forwarder.errors import Deposed
 from forwarder.outbox.delivered_ahead import Ahead, decode
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import NOTHING, Batch, Numbered, Position, Snapshot
@@ -213,9 +213,9 @@ class Positions:
         return position
 
 
-def deposed(sink: str) -> Unavailable:
+def deposed(sink: str) -> Deposed:
     """The error of a leader that may not write any more, since the sink is in another epoch."""
-    return Unavailable(f"somebody else leads sink {sink!r} now, has set it back or removed it, or a dump was restored")
+    return Deposed(f"somebody else leads sink {sink!r} now, has set it back or removed it, or a dump was restored")
 
 
 async def first_undelivered(connection: Connection, position: Position) -> int | None:

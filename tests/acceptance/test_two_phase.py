@@ -14,6 +14,7 @@ from forwarder.database.lock_holders import holders_of_sink
 from forwarder.database.queries import query
 from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, session
 from forwarder.local.postgres import EmbeddedPostgres
+from forwarder.metrics import Metrics
 from forwarder.outbox.doorbell import Doorbell
 from forwarder.outbox.survey import read_ring
 from forwarder.store.leadership import Leadership
@@ -127,7 +128,7 @@ async def test_a_prepared_transaction_refuses_the_bell_until_it_is_committed(
     database: Database, writer: Connection
 ) -> None:
     async with session(database.url, purpose="doorbell") as connection:
-        doorbell = Doorbell(connection)
+        doorbell = Doorbell(connection, Metrics().doorbell)
         await doorbell.install()
         await writer.execute(f"BEGIN; INSERT INTO public.item VALUES (1); {PREPARE.format('bell')}")
         assert not await doorbell.arm()

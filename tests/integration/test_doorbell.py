@@ -21,6 +21,7 @@ from forwarder.listen.bodies import SplicedBodies
 from forwarder.listen.intake import Intake
 from forwarder.listen.large_rows import LargeRows
 from forwarder.listen.record_maker import RecordMaker
+from forwarder.metrics import Metrics
 from forwarder.outbox import doorbell as doorbell_module
 from forwarder.outbox.doorbell import CHANNEL, Doorbell
 from forwarder.outbox.feed import Feed
@@ -34,6 +35,7 @@ from tests.capture import capture
 from tests.databases import Database, connected
 from tests.proxy import proxy
 from tests.support.relays import START, ReadySink, relay_to, running
+from tests.support.unwatched import Unwatched
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ async def _item(connection: Connection) -> None:
 @pytest.fixture
 async def doorbell(database: Database) -> AsyncIterator[Doorbell]:
     async with session(database.url, purpose="doorbell") as connection:
-        doorbell = Doorbell(connection)
+        doorbell = Doorbell(connection, Metrics().doorbell)
         await doorbell.install()
         yield doorbell
 
@@ -237,7 +239,7 @@ async def test_a_write_to_a_table_that_is_paused_rings_no_bell(
 
 async def test_the_end_of_the_session_releases_the_bell(database: Database, doorbell: Doorbell) -> None:
     async with session(database.url, purpose="doorbell") as connection:
-        assert await Doorbell(connection).arm()
+        assert await Doorbell(connection, Metrics().doorbell).arm()
         assert not await doorbell.arm()
 
     async def armed() -> bool:
@@ -248,7 +250,7 @@ async def test_the_end_of_the_session_releases_the_bell(database: Database, door
 
 async def test_a_connection_that_is_cut_while_asleep_is_noticed_at_once(database: Database) -> None:
     async with proxy(database.url) as between, session(between.url, purpose="doorbell") as connection:
-        doorbell = Doorbell(connection)
+        doorbell = Doorbell(connection, Metrics().doorbell)
         await doorbell.install()
         assert await doorbell.arm()
         between.cut()
@@ -263,7 +265,7 @@ async def test_a_connection_that_went_dark_is_noticed_after_the_sleep(
 ) -> None:
     monkeypatch.setattr(doorbell_module, "ANSWER_SECONDS", 0.2)
     async with proxy(database.url) as between, session(between.url, purpose="doorbell") as connection:
-        doorbell = Doorbell(connection)
+        doorbell = Doorbell(connection, Metrics().doorbell)
         await doorbell.install()
         assert await doorbell.arm()
         between.stall()
@@ -289,7 +291,7 @@ async def test_notifications_that_do_not_arrive_are_refused_at_start(
     connection = await asyncpg.connect(database.url, connection_class=Deaf)
     try:
         with pytest.raises(Refused, match="connect to PostgreSQL directly"):
-            await Doorbell(connection).install()
+            await Doorbell(connection, Metrics().doorbell).install()
     finally:
         await connection.close()
 
@@ -316,11 +318,17 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
     """`forwarder listen` between its connections and its sink."""
     relay = relay_to(sink, max_events=10_000, max_bytes=1 << 24)
     async with session(database.url, purpose="doorbell") as bell, session(database.url, purpose="reader") as reader:
-        doorbell = Doorbell(bell)
+        doorbell = Doorbell(bell, Metrics().doorbell)
         await doorbell.install()
         stamp = await reader.fetchval(query("history_stamp"))
         outbox = Outbox(
-            reader, anyio.Lock(), registry=Registry(), history_stamp=stamp, page_rows=50, page_bytes=1 << 20
+            reader,
+            anyio.Lock(),
+            registry=Registry(),
+            history_stamp=stamp,
+            page_rows=50,
+            page_bytes=1 << 20,
+            metrics=Metrics().outbox,
         )
         feed = Feed(await outbox.here(), shared=False)
         head_reader = HeadReader(outbox, feed)
@@ -332,7 +340,9 @@ async def listening(database: Database, sink: Latencies) -> AsyncIterator[None]:
             choose_key=lambda events: [str(event.key_values) for event in events],
         )
         maker = RecordMaker(packer, large_rows=NO_LARGE_ROWS, bodies=NO_IMAGES)
-        intake = Intake(feed, outbox, position=START, relay=relay, maker=maker, state=ServiceState())
+        intake = Intake(
+            feed, outbox, position=START, relay=relay, maker=maker, state=ServiceState(), arrivals=Unwatched()
+        )
         async with running(relay), anyio.create_task_group() as tasks:
 
             async def listen() -> None:

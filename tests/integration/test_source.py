@@ -21,11 +21,20 @@ async def test_a_reader_that_reaches_another_server_than_the_leader_is_not_read_
     async with connected(database.url) as leader:
         here = await server_of(leader, url=database.url)
         entered = await history.identify(leader, here)
-    settings, metrics = OutboxSettings(), Metrics().outbox
-    survey = Survey(settings=settings, state=OutboxState(), metrics=metrics)
-    janitor = Janitor(database.url, settings=settings, survey=survey, metrics=metrics)
+    settings, metrics = OutboxSettings(), Metrics()
+    survey = Survey(settings=settings, state=OutboxState(), metrics=metrics.outbox)
+    janitor = Janitor(database.url, settings=settings, survey=survey, metrics=metrics.outbox)
     async with anyio.create_task_group() as tasks:
-        source = Source(tasks, Settings(), janitor, database_url=database.url, sinks=1, with_columns=False, once=True)
+        source = Source(
+            tasks,
+            Settings(),
+            janitor,
+            database_url=database.url,
+            sinks=1,
+            with_columns=False,
+            once=True,
+            metrics=metrics,
+        )
         with pytest.raises(Unavailable, match="leader and reader reached two servers"):
             async with source.joined(replace(here, timeline=here.timeline + 1), history_stamp=entered.stamp):
                 pass

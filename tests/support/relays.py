@@ -23,6 +23,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
 from forwarder.sinks.kinesis.pacing import Pacing
+from tests.support.unwatched import Unwatched
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 # Of a test that does not ask what was counted.
@@ -69,6 +70,7 @@ def relay_to(
             position=position,
             lease=lease or Lease(asked_at=inf),
             quarantine=quarantine or Quarantine(metrics),
+            arrivals=Unwatched(),
         ),
         limits=MemoryLimits(max_events=max_events, max_bytes=max_bytes),
         state=state or ServiceState(),

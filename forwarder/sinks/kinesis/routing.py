@@ -102,7 +102,7 @@ class RoutedSink:
         self._target = target
         self._metrics = metrics
         self._report = report
-        self._renewal = CredentialsRenewal(client, f"streams {target.stream}")
+        self._renewal = CredentialsRenewal(client, f"streams {target.stream}", metrics)
         self._streams: dict[str, _Stream] = {}
         self._names: dict[CapturedTable, str] = {}
         self._complaints = Throttled(seconds=300.0)

@@ -67,7 +67,7 @@ class KinesisSink:
             aggregates=target.aggregation == "kpl",
             metrics=metrics,
         )
-        self._renewal = CredentialsRenewal(client, f"stream {target.stream}")
+        self._renewal = CredentialsRenewal(client, f"stream {target.stream}", metrics)
         self._audit = OrderAudit() if is_ordered else None
         self._complaints = Throttled(seconds=10.0)
         self._size_complaints = Throttled(seconds=600.0)

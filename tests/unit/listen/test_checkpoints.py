@@ -17,6 +17,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import NOTHING, Position, Snapshot
 from forwarder.records.record import SetAside
+from tests.support.unwatched import Unwatched
 from tests.waiting import eventually
 
 # A disk that takes so many bytes a second: a portion takes less than the lease, all of what was set aside much more.
@@ -85,7 +86,7 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
         anything,
         anyio.Lock(),
         relay=relay,
-        tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine),
+        tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine, arrivals=Unwatched()),
         raise_floor=lambda _: None,
         interval_seconds=0.2,
     )
@@ -119,6 +120,7 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
             ahead=ahead(20, last_seq=50),
             lease=lease,
             quarantine=Quarantine(Metrics().sink("default")),
+            arrivals=Unwatched(),
         ),
         raise_floor=lambda _: None,
         interval_seconds=0.0,
@@ -150,7 +152,9 @@ async def test_the_leadership_is_proved_while_what_is_saved_waits_to_be_noted(mo
         anything,
         anyio.Lock(),
         relay=moving,
-        tenure=Tenure(position=relay.position, lease=lease, quarantine=Quarantine(Metrics().sink("default"))),
+        tenure=Tenure(
+            position=relay.position, lease=lease, quarantine=Quarantine(Metrics().sink("default")), arrivals=Unwatched()
+        ),
         raise_floor=lambda _: None,
         interval_seconds=3600.0,
     )

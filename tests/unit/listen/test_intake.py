@@ -17,6 +17,7 @@ from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
 from forwarder.outbox.position import Position, Snapshot
+from tests.support.unwatched import Unwatched
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 HEAD = Position(delivered=Snapshot(9, 9), floor_seq=0)
@@ -87,7 +88,7 @@ def intake_of(
     state: ServiceState | None = None,
 ) -> Intake:
     feed: Any = Feed(HEAD, shared=False)
-    parts: Any = {"relay": relay, "maker": maker or Maker(), "state": state or ServiceState()}
+    parts: Any = {"relay": relay, "maker": maker or Maker(), "state": state or ServiceState(), "arrivals": Unwatched()}
     reads_from: Any = outbox
     return Intake(feed, reads_from, position=position, ahead=ahead, **parts)
 

@@ -20,6 +20,7 @@ from forwarder.delivery.progress import Frontier
 from forwarder.events import CapturedTable, Event
 from forwarder.health import ServiceState
 from forwarder.listen.intake import Intake
+from forwarder.metrics import Metrics
 from forwarder.outbox import feed as feed_module
 from forwarder.outbox import transaction_counts
 from forwarder.outbox.delivered_ahead import Ahead
@@ -30,6 +31,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
+from tests.support.unwatched import Unwatched
 from tests.waiting import eventually
 from tests.world import HISTORY_STAMP, Session, Transaction, World
 
@@ -124,7 +126,13 @@ class Run:
         registry = Registry()
         await registry.refresh(session)
         outbox = Outbox(
-            session, anyio.Lock(), registry=registry, history_stamp=HISTORY_STAMP, page_rows=3, page_bytes=10_000
+            session,
+            anyio.Lock(),
+            registry=registry,
+            history_stamp=HISTORY_STAMP,
+            page_rows=3,
+            page_bytes=10_000,
+            metrics=Metrics().outbox,
         )
         feeds = [Feed(await outbox.here(), shared=True) for _ in range(2)]
         async with anyio.create_task_group() as tasks:
@@ -157,6 +165,7 @@ class Run:
                 relay=sink,  # type: ignore[arg-type]
                 maker=sink,  # type: ignore[arg-type]
                 state=ServiceState(),
+                arrivals=Unwatched(),
                 wants=sink.wants,
                 ahead=ahead,
             )

@@ -1,0 +1,111 @@
+"""The metrics that alarms need as lines of the log, from which CloudWatch makes metrics by itself: no agent, no call, no permission.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+A line tells of one sink. A figure that is not known, as the database does not answer, is left out: an alarm can treat that as it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+import anyio
+from prometheus_client import Metric
+
+from forwarder.metrics.process import Metrics
+
+# Of each metric its unit, as CloudWatch calls it.
+UNITS = {
+    # Age of the oldest change that is not delivered; 0 if there is none.
+    "OldestUndeliveredSeconds": "Seconds",
+    # How many changes are not delivered.
+    "UndeliveredChanges": "Count",
+    # Records stored since the last line.
+    "DeliveredRecords": "Count",
+    # Changes that were set aside and are still there.
+    "DeadLetters": "Count",
+    # 1 if this process leads the sink and nothing is in its way; else 0, on a standby too.
+    "Delivering": "Count",
+    # Requests that were throttled or have failed since the last line.
+    "FailedRequests": "Count",
+}
+# What grows from the start of the process on; lines tell the difference.
+_GROWING = ("DeliveredRecords", "FailedRequests")
+
+# By the name of a sample and the sink, its value, summed over all other labels.
+_Sums = Mapping[tuple[str, str], float]
+
+
+class EmbeddedMetrics:
+    """Writes a line for each sink at intervals."""
+
+    def __init__(
+        self, metrics: Metrics, sinks: Iterable[str], *, namespace: str, service: str, write: Callable[[str], None]
+    ) -> None:
+        """``write`` is handed each line as it has to be in the log, with nothing before or behind it."""
+        self._metrics = metrics
+        self._namespace = namespace
+        self._service = service
+        self._write = write
+        # By sink, what has grown up to the last line.
+        self._told: dict[str, Mapping[str, float]] = {sink: {} for sink in sinks}
+
+    async def run(self, *, interval_seconds: float) -> None:
+        """Write until cancelled, and once more then."""
+        try:
+            while True:
+                await anyio.sleep(interval_seconds)
+                self.tell()
+        finally:
+            self.tell()
+
+    def tell(self) -> None:
+        """Write what there is to say now."""
+        sums, now = _sums(self._metrics.families()), time.time()
+        for sink, told in self._told.items():
+            figures = _figures(sums, sink)
+            grown = {name: figures[name] - told.get(name, 0.0) for name in _GROWING}
+            self._told[sink] = figures
+            dimensions = {"service": self._service, "sink": sink}
+            self._write(embedded({**figures, **grown}, dimensions, namespace=self._namespace, at=now))
+
+
+def embedded(figures: Mapping[str, float], dimensions: Mapping[str, str], *, namespace: str, at: float) -> str:
+    """A line in the Embedded Metric Format. ``figures`` are some of ``UNITS``; ``at``: seconds since 1970."""
+    definition = {
+        "Namespace": namespace,
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in figures],
+    }
+    return json.dumps(
+        {"_aws": {"Timestamp": round(at * 1000), "CloudWatchMetrics": [definition]}, **dimensions, **figures}
+    )
+
+
+def _sums(families: Iterable[Metric]) -> _Sums:
+    sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for family in families:
+        for sample in family.samples:
+            if sink := sample.labels.get("sink"):
+                sums[sample.name, sink] += sample.value
+    return sums
+
+
+def _figures(sums: _Sums, sink: str) -> Mapping[str, float]:
+    """All figures that are known; those that grow, since the start of the process."""
+
+    def total(*names: str) -> float:
+        return sum(sums.get((name, sink), 0.0) for name in names)
+
+    measured = {
+        "OldestUndeliveredSeconds": sums.get(("forwarder_outbox_waiting_seconds", sink)),
+        "UndeliveredChanges": sums.get(("forwarder_outbox_backlog_changes", sink)),
+        "DeliveredRecords": total("forwarder_sink_records_total"),
+        "DeadLetters": sums.get(("forwarder_dead_letters", sink)),
+        "Delivering": total("forwarder_sink_leader") * total("forwarder_sink_ready"),
+        "FailedRequests": total("forwarder_sink_throttled_requests_total", "forwarder_sink_failed_requests_total"),
+    }
+    return {name: value for name, value in measured.items() if value is not None}
