@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
+from time import perf_counter
 from typing import TypeVar
 
 import anyio
@@ -42,17 +43,19 @@ class Checkpoints:
         relay: Relay,
         tenure: Tenure,
         raise_floor: Callable[[int], None],
+        tell_saved: Callable[[float], None],
         interval_seconds: float,
     ) -> None:
         """``positions`` are those of the leader's session, and ``turn`` is its lock.
 
-        ``raise_floor`` is called with the floor that each save reads (docs/design/cursor.md).
+        ``raise_floor`` is called with the floor that each save reads (docs/design/cursor.md), ``tell_saved`` with the seconds that each has taken.
         """
         self._positions = positions
         self._relay = relay
         self._quarantine = tenure.quarantine
         self._lease = tenure.lease
         self._raise_floor = raise_floor
+        self._tell_saved = tell_saved
         self._interval_seconds = interval_seconds
         # The relay's progress when its position was saved last.
         self._saved = relay.progress
@@ -94,8 +97,10 @@ class Checkpoints:
             # All of these tell of one moment: nothing is awaited between them.
             position, aside = self._relay.position, self._quarantine.take()
             ahead = self._news_ahead() if notes else None
+            began = perf_counter()
             last = await self._keep_all_but_last(aside)
             floor_seq = await self._renewing(self._positions.save(position, aside=last, ahead=ahead))
+            self._tell_saved(perf_counter() - began)
             self._raise_floor(floor_seq)
             self._saved = progress
             if notes:

@@ -137,6 +137,7 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         session.turn,
         relay=relay,
         tenure=tenure,
+        tell_saved=setup.metrics.saved,
         raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
     )

@@ -88,6 +88,7 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
         relay=relay,
         tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine, arrivals=Unwatched()),
         raise_floor=lambda _: None,
+        tell_saved=lambda _: None,
         interval_seconds=0.2,
     )
     relay.progress = 2
@@ -123,6 +124,7 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
             arrivals=Unwatched(),
         ),
         raise_floor=lambda _: None,
+        tell_saved=lambda _: None,
         interval_seconds=0.0,
     )
     # A batch that leads further on, from before what is noted, has come to its lower seqs only.
@@ -156,6 +158,7 @@ async def test_the_leadership_is_proved_while_what_is_saved_waits_to_be_noted(mo
             position=relay.position, lease=lease, quarantine=Quarantine(Metrics().sink("default")), arrivals=Unwatched()
         ),
         raise_floor=lambda _: None,
+        tell_saved=lambda _: None,
         interval_seconds=3600.0,
     )
 
