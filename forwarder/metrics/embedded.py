@@ -11,26 +11,33 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
 
 import anyio
 from prometheus_client import Metric
 
 from forwarder.metrics.process import Metrics
 
-# Of each metric its unit, as CloudWatch calls it.
-UNITS = {
-    # Age of the oldest change that is not delivered; 0 if there is none.
-    "OldestUndeliveredSeconds": "Seconds",
-    # How many changes are not delivered.
-    "UndeliveredChanges": "Count",
-    # Records stored since the last line.
-    "DeliveredRecords": "Count",
-    # Changes that were set aside and are still there.
-    "DeadLetters": "Count",
-    # 1 if this process leads the sink and nothing is in its way; else 0, on a standby too.
-    "Delivering": "Count",
-    # Requests that were throttled or have failed since the last line.
-    "FailedRequests": "Count",
+
+class Figure(NamedTuple):
+    """A metric of CloudWatch."""
+
+    # As CloudWatch calls it.
+    unit: Literal["Count", "Seconds"]
+    says: str
+
+
+FIGURES = {
+    "OldestUndeliveredSeconds": Figure("Seconds", "age of the oldest change that is not delivered; 0: there is none"),
+    "UndeliveredChanges": Figure(
+        "Count", "changes that are not delivered, counted as in `forwarder_outbox_backlog_changes`"
+    ),
+    "DeliveredRecords": Figure("Count", "records stored since the line before"),
+    "DeadLetters": Figure("Count", "changes that were set aside and are still there"),
+    "Delivering": Figure(
+        "Count", "1: this task leads the sink, and nothing is in its way; 0: one of the two is not so, as on a standby"
+    ),
+    "FailedRequests": Figure("Count", "requests that were throttled or have failed since the line before"),
 }
 # What grows from the start of the process on; lines tell the difference.
 _GROWING = ("DeliveredRecords", "FailedRequests")
@@ -74,11 +81,11 @@ class EmbeddedMetrics:
 
 
 def embedded(figures: Mapping[str, float], dimensions: Mapping[str, str], *, namespace: str, at: float) -> str:
-    """A line in the Embedded Metric Format. ``figures`` are some of ``UNITS``; ``at``: seconds since 1970."""
+    """A line in the Embedded Metric Format. ``figures`` are some of ``FIGURES``; ``at``: seconds since 1970."""
     definition = {
         "Namespace": namespace,
         "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in figures],
+        "Metrics": [{"Name": name, "Unit": FIGURES[name].unit} for name in figures],
     }
     return json.dumps(
         {"_aws": {"Timestamp": round(at * 1000), "CloudWatchMetrics": [definition]}, **dimensions, **figures}

@@ -6,7 +6,7 @@ Counters are raised once a request, not once a record, as that would cost more t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from forwarder.metrics.in_memory import InMemory
 from forwarder.metrics.sink_families import SinkFamilies
@@ -32,6 +32,9 @@ class SinkMetrics:
         self._load_rows = families.load_rows.labels(sink)
         self._load_bytes = families.load_bytes.labels(sink)
         families.latency.add(sink)
+        # So that Prometheus sees the first one rise, from 0.
+        for reason in get_args(RestartReason):
+            families.restarts.labels(sink, reason)
 
     def request(self, *, seconds: float, records: int, size: int) -> None:
         """A request was answered after ``seconds``; ``records`` were stored, with ``size`` bytes of data."""

@@ -63,7 +63,9 @@ class SinkFamilies:
         )
         # Loads by sink alone: there may be thousands of tables.
         self.load_rows = self._counter("forwarder_load_rows", "Rows that loads have read and delivered.")
-        self.load_bytes = self._counter("forwarder_load_bytes", "Bytes of the images of these rows.")
+        self.load_bytes = self._counter(
+            "forwarder_load_bytes", "Bytes of the row images that loads have read and delivered."
+        )
         self.loads = self._gauge(
             "forwarder_loads", "Tables whose load has not ended or has failed, by its state.", "state"
         )
