@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -17,6 +17,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import MAX_SINK_PAGES, Janitor
 from forwarder.outbox.position import Snapshot
 from forwarder.outbox.survey import Survey, read_ring
+from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay
 from tests.capture import capture
@@ -407,6 +408,45 @@ async def test_the_age_of_a_backlog_inside_a_batch_is_that_of_the_next_change(ow
     assert await _waiting_minutes(owner) is None
 
 
+async def test_a_backlog_is_counted_up_to_ten_thousand_and_beyond_that_told_by_seqs(owner: Connection) -> None:
+    positions = Positions(owner, sink="default")
+    position = await positions.load()
+    assert await _backlog(owner) == (0, 0)
+
+    await write(owner, 9_999)
+    assert await _backlog(owner) == (9_999, 0)
+
+    with suppress(asyncpg.DivisionByZeroError):
+        # These 40 are rolled back, and their seqs are drawn.
+        await owner.execute(
+            "INSERT INTO public.item (note) SELECT (1 / (40 - n))::text FROM generate_series(1, 40) AS n"
+        )
+    await write(owner, 100)
+    drawn = await owner.fetchval("SELECT last_value FROM forwarder.outbox_seq")
+    assert await _backlog(owner) == (drawn, 0)
+    assert 10_099 <= drawn <= 10_139
+
+    batch = position.entering(await _snapshot(owner), floor_seq=0, ceiling_seq=drawn)
+    await positions.save(batch.advanced(9_900))
+    assert await _backlog(owner) == (99 + 100, 0)
+
+    await positions.save(batch.advanced(drawn).finished())
+    assert await _backlog(owner) == (0, 0)
+
+
+async def test_dead_letters_are_counted_by_sink(owner: Connection) -> None:
+    positions = Positions(owner, sink="default")
+    position = await positions.load()
+    await write(owner, 3)
+    aside = [SetAside(seq=seq, partition_key="", size=1, code="oversize", reason="") for seq in (1, 3)]
+    await positions.save(position.entering(await _snapshot(owner), floor_seq=0, ceiling_seq=3).advanced(3), aside=aside)
+    await deliver(owner, sink="other")
+
+    rows = await owner.fetch(query("backlogs"))
+
+    assert {row["sink"]: row["dead_letters"] for row in rows} == {"default": 2, "other": 0}
+
+
 # Pausing capture.
 
 FULL = OutboxSettings(max_bytes=1 << 20, on_outbox_full="pause-capture", retention_seconds=HOUR)
@@ -485,6 +525,12 @@ async def _write_for_minutes(connection: Connection, *ages: int) -> None:
         await connection.execute(
             "UPDATE forwarder.outbox SET at = now() - make_interval(mins => $2) WHERE seq = $1", seq, minutes
         )
+
+
+async def _backlog(connection: Connection) -> tuple[int, int]:
+    """How many changes wait, and how many are dead letters."""
+    [backlog] = await connection.fetch(query("backlogs"))
+    return backlog["changes"], backlog["dead_letters"]
 
 
 async def _waiting_minutes(connection: Connection) -> int | None:
