@@ -132,7 +132,7 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Backlog",
-                says="Changes that are not delivered; above 10,000 by the difference of seqs.",
+                says="Changes that are not delivered; above 1,000 by the difference of seqs.",
                 lines={"{{sink}}": f"max by (sink) (forwarder_outbox_backlog_changes{{{_SINK}}})"},
             ),
             Panel(

@@ -42,7 +42,7 @@ class OutboxMetrics:
         )
         self._backlog = Gauge(
             "forwarder_outbox_backlog_changes",
-            "Changes that a sink has not delivered. Above 10,000 it is told by the difference of seqs, in which also those count that were rolled "
+            "Changes that a sink has not delivered. Above 1,000 it is told by the difference of seqs, in which also those count that were rolled "
             "back, or are for other sinks.",
             ["sink"],
             registry=registry,

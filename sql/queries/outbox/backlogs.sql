@@ -5,7 +5,7 @@
 --      higher transaction ids are not looked at.
 --   2. Inside a batch, and for a foreign sink: the next change in order of seq.
 --   3. In both cases: the first change of each transaction that was running in S1.
--- The same branches are counted, 10,000 changes at most. From there on the count is the distance of seqs from what is delivered to the last one drawn, in
+-- The same branches are counted, 1,000 changes at most. From there on the count is the distance of seqs from what is delivered to the last one drawn, in
 -- which also those count that were rolled back, or are for other sinks. Of dead letters 10,000 stand for that many or more.
 SELECT
     standing.sink AS sink,
@@ -46,7 +46,7 @@ SELECT
         ) AS waiting
     ) AS waiting_seconds,
     CASE
-        WHEN counted.changes < 10000 THEN counted.changes
+        WHEN counted.changes < 1000 THEN counted.changes
         ELSE greatest(
             counted.changes,
             (SELECT last_value FROM forwarder.outbox_seq) - greatest(standing.batch_last_seq, standing.floor_seq)
@@ -68,7 +68,7 @@ CROSS JOIN LATERAL (
               AND change.txid < pg_snapshot_xmax(pg_current_snapshot())
               AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
             ORDER BY change.txid, change.seq
-            LIMIT 10000
+            LIMIT 1000
         )
         UNION ALL
         (
@@ -78,7 +78,7 @@ CROSS JOIN LATERAL (
               AND change.seq > greatest(standing.batch_last_seq, standing.floor_seq)
               AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
             ORDER BY change.seq
-            LIMIT 10000
+            LIMIT 1000
         )
         UNION ALL
         SELECT
@@ -89,9 +89,9 @@ CROSS JOIN LATERAL (
             WHERE change.txid = running.txid AND change.seq > coalesce(standing.batch_last_seq, 0)
               AND NOT forwarder.sees(standing.delivered, standing.floor_seq, change.txid, change.seq)
             ORDER BY change.txid, change.seq
-            LIMIT 10000
+            LIMIT 1000
         ) AS of_running
-        LIMIT 10000
+        LIMIT 1000
     ) AS change
 ) AS counted
 ORDER BY standing.sink
