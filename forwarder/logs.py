@@ -26,7 +26,7 @@ def configure(log_format: LogFormat, *, stream: TextIO | None = None) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("forwarder").setLevel(logging.INFO)
-    bare = logging.StreamHandler(stream)
+    bare = logging.StreamHandler(stream) if stream else _ToStandardError()
     BARE_LINES.handlers, BARE_LINES.propagate = [bare], False
     logging.getLogger("aiobotocore.credentials").addFilter(_in_one_line)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
+from time import perf_counter
 from typing import TypeVar
 
 import anyio
@@ -96,10 +97,10 @@ class Checkpoints:
             # All of these tell of one moment: nothing is awaited between them.
             position, aside = self._relay.position, self._quarantine.take()
             ahead = self._news_ahead() if notes else None
-            began = anyio.current_time()
+            began = perf_counter()
             last = await self._keep_all_but_last(aside)
             floor_seq = await self._renewing(self._positions.save(position, aside=last, ahead=ahead))
-            self._tell_saved(anyio.current_time() - began)
+            self._tell_saved(perf_counter() - began)
             self._raise_floor(floor_seq)
             self._saved = progress
             if notes:

@@ -64,7 +64,7 @@ class SinkWorker:
                     return
                 except ForwarderError as error:
                     if not self._stopping:
-                        self._setup.metrics.began_anew(_reason(error, has_led=self.state.leads))
+                        self._setup.metrics.began_anew(restart_reason(error, has_led=self.state.leads))
                     self._report_lost_tenure(str(error))
                     if not self._may_pass(error, once=once):
                         raise
@@ -151,7 +151,7 @@ class SinkWorker:
         return isinstance(error, Unavailable) or (self._has_led and not once and not isinstance(error, Gone))
 
 
-def _reason(error: ForwarderError, *, has_led: bool) -> RestartReason:
+def restart_reason(error: ForwarderError, *, has_led: bool) -> RestartReason:
     """Why a tenure has ended; while it leads, an error of the sink does not end it."""
     if not isinstance(error, Unavailable):
         return "refused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -48,9 +49,9 @@ def credentials(key: str, *, minutes: float) -> Answer:
     )
 
 
-def sink_of(server: Misbehaving) -> AbstractAsyncContextManager[KinesisSink]:
+def sink_of(server: Misbehaving, metrics: Metrics | None = None) -> AbstractAsyncContextManager[KinesisSink]:
     target = KinesisTarget(stream="changes", region="us-east-1", endpoint_url=server.url)
-    return kinesis_sink(target, max_in_flight=2, metrics=Metrics().sink("default"))
+    return kinesis_sink(target, max_in_flight=2, metrics=(metrics or Metrics()).sink("default"))
 
 
 async def signed_by(server: Misbehaving, sink: KinesisSink) -> str:
@@ -139,7 +140,8 @@ async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(
     monkeypatch.setattr(credentials_renewal, "RETRY_FIRST_SECONDS", 0.01)
     # The container's fetcher asks three times by itself.
     server.next(CREDENTIALS, credentials("OLD", minutes=12), *[answer([])] * 4, credentials("NEW", minutes=60))
-    async with sink_of(server) as sink:
+    metrics = Metrics()
+    async with sink_of(server, metrics) as sink:
         await sink.prepare()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sink.watch, ServiceState())
@@ -149,6 +151,15 @@ async def test_credentials_are_renewed_ahead_of_time_and_again_after_a_failure(
 
             await eventually(renewed, within_seconds=30)
             tasks.cancel_scope.cancel()
+    told = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in metrics.families()
+        for sample in family.samples
+    }
+    assert told["forwarder_sink_credentials_renewals_total", "default", "done"] == 1
+    assert told["forwarder_sink_credentials_renewals_total", "default", "failed"] >= 1
+    seconds_left = told["forwarder_sink_credentials_expire_timestamp_seconds", "default"] - time.time()
+    assert 50 * 60 < seconds_left <= 60 * 60
 
 
 async def test_a_service_waits_for_credentials_that_cannot_be_had_at_start(
