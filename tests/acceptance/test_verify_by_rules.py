@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.cases import each_value_once
 from tests.databases import Database
 from tests.migrating import migrate
 from tests.verifying import operator_of, silently, told
@@ -66,8 +67,7 @@ async def test_columns_are_compared_in_the_form_in_which_they_are_sent(
     ]
 
 
-@pytest.mark.parametrize("key", ["bigint", "text"])
-@pytest.mark.parametrize("format", FORMATS)
+@each_value_once(format=FORMATS, key=["bigint", "text"])
 async def test_rows_with_a_hashed_key_are_found(
     database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path, format: str, key: str
 ) -> None:

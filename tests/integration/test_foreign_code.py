@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cases import each_value_once
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.migrating import captured, migrate
 
@@ -51,8 +52,7 @@ async def images(owner: Connection) -> list[tuple[str, object, object, str | Non
     return [(event.op, event.before, event.after, event.fault) for event in await captured(owner)]
 
 
-@pytest.mark.parametrize("is_late", [False, True])
-@pytest.mark.parametrize("is_local", ["true", "false"])
+@each_value_once(is_late=[False, True], is_local=["true", "false"])
 async def test_a_path_that_a_cast_sets_is_nobodys_afterwards(
     owner: Connection,
     writer: Connection,
