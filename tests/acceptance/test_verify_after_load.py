@@ -10,7 +10,7 @@ import pytest
 from tests.cases import some
 from tests.databases import Database
 from tests.listening import Served
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.verifying import FOUND, OPTIONS, ORDERS, PLANTED, ROWS, operator_of, silently, told
 
 # What follows a load: of rows that it has read, some change, one goes, and one goes and comes again.
@@ -26,7 +26,7 @@ async def orders(connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Conn
     """A session of the owner of a table that had rows before it was captured."""
     await connection.execute(ORDERS)
     await connection.execute(ROWS, 1, 20)
-    await migrate(connection, "public.orders")
+    await migrate_tables(connection, "public.orders")
     return connection
 
 
@@ -81,7 +81,7 @@ async def test_loaded_rows_are_compared_as_the_rules_have_them(
 ) -> None:
     await connection.execute(ORDERS)
     await connection.execute(ROWS, 1, 20)
-    await migrate(
+    await migrate_tables(
         connection, "public.orders", options={"columns": {"hash": ["id", "total"], "truncate": {"status": 2}}}
     )
     operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes?{OPTIONS[name]}")

@@ -17,7 +17,7 @@ from forwarder.load.reader import ChunkReader
 from tests.cases import some
 from tests.databases import Database, connected
 from tests.loading import Loading
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.ruled import rule
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
             "INSERT INTO public.item SELECT n, '2026-01-01 00:00Z'::timestamptz + n % 4 * interval '1 day', nullif(n % 3, 0), 'x'"
             " FROM generate_series(1, 12) AS n"
         )
-        await migrate(connection, "item")
+        await migrate_tables(connection, "item")
         yield connection
 
 

@@ -20,7 +20,7 @@ from forwarder.verify.recorded_table import ReadSink
 from forwarder.verify.verification import Difference, Tally
 from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, leads, listening
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ async def accounts(connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Co
     await connection.execute(
         "CREATE TABLE public.accounts (id integer PRIMARY KEY, version integer NOT NULL, note text)"
     )
-    await migrate(connection, "public.accounts")
+    await migrate_tables(connection, "public.accounts")
     await connection.execute(
         "INSERT INTO public.accounts SELECT id, 0, 'x' FROM generate_series(1, $1::integer) AS id", ROWS
     )
