@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
 
 ROWS = 2500
+# The rows of a table without a key go one after the other, each in a request of its own.
+KEYLESS_ROWS = 800
 SLOW = {"FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "600", "FORWARDER_LOAD_CHUNK_BYTES": "65536"}
 WITH_INITIAL_LOADS = {"forwarder.toml": '[[table]]\nmatch = "public.*"\nload = "initial"\n'}
 
@@ -66,11 +68,12 @@ def told(served: Served, op: str | None = None) -> list[dict[str, Any]]:
 async def is_told(served: Served, op: str, count: int) -> Sequence[dict[str, Any]]:
     """Wait until there are so many records of this kind."""
 
-    async def are_there() -> Sequence[dict[str, Any]]:
-        found = told(served, op)
-        return found if len(found) >= count else ()
+    async def are_there() -> bool:
+        # To decode all records at each look would be most of the work of these tests.
+        return sum(f'"op":"{op}"'.encode() in data for data in served.data()) >= count
 
-    return await eventually(are_there, within_seconds=60)
+    await eventually(are_there, within_seconds=60)
+    return told(served, op)
 
 
 async def test_a_load_tells_each_row_once_between_its_beginning_and_its_end(
@@ -236,12 +239,12 @@ async def test_a_column_that_is_added_meanwhile_is_in_the_rows_from_then_on(
 async def test_a_load_of_a_table_without_a_key_that_begins_anew_leaves_no_row_of_the_old_one_behind_its_beginning(
     operator: Operator, env: Mapping[str, str], connection: Connection, served: Served, tmp_path: Path
 ) -> None:
-    await connection.execute(f"CREATE TABLE public.keyless AS SELECT n FROM generate_series(1, {ROWS}) AS n")
+    await connection.execute(f"CREATE TABLE public.keyless AS SELECT n FROM generate_series(1, {KEYLESS_ROWS}) AS n")
     await capture(connection, "public.keyless")
-    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "1000"}
+    slow = {**env, "FORWARDER_LOAD_MAX_ROWS_PER_SECOND": "300"}
     await operator.says("load", "keyless", "--detach")
     async with command("listen", env=slow, directory=tmp_path / "listener") as listener:
-        await is_told(served, "read", 500)
+        await is_told(served, "read", 200)
         await operator.says("load", "keyless", "--restart", "--detach")
         await is_told(served, "load", 3)
         assert await listener.stop() == 0
@@ -250,7 +253,7 @@ async def test_a_load_of_a_table_without_a_key_that_begins_anew_leaves_no_row_of
     began = [place for place, record in enumerate(records) if record.get("load", {}).get("state") == "began"]
     numbers = [record["load"]["number"] for record in records[began[1] :]]
     assert set(numbers) == {records[began[1]]["load"]["number"]}
-    assert len({record["id"] for record in records[began[1] :] if record["op"] == "read"}) == ROWS
+    assert len({record["id"] for record in records[began[1] :] if record["op"] == "read"}) == KEYLESS_ROWS
 
 
 async def test_a_load_takes_no_more_rows_than_its_limit(
@@ -305,7 +308,7 @@ async def test_a_key_column_that_is_renamed_meanwhile_is_the_key_under_its_new_n
 async def test_a_table_without_a_key_whose_file_is_exchanged_is_loaded_anew(
     operator: Operator, env: Mapping[str, str], wide: str, connection: Connection, served: Served, tmp_path: Path
 ) -> None:
-    await connection.execute(f"CREATE TABLE public.keyless AS SELECT * FROM {wide}")
+    await connection.execute(f"CREATE TABLE public.keyless AS SELECT * FROM {wide} LIMIT {KEYLESS_ROWS}")
     await capture(connection, "public.keyless")
     await operator.says("load", "keyless", "--detach")
     async with command("listen", env={**env, **SLOW}, directory=tmp_path / "listener") as listener:
@@ -318,7 +321,7 @@ async def test_a_table_without_a_key_whose_file_is_exchanged_is_loaded_anew(
     records = [json.loads(data) for data in shard]
     last = max(place for place, record in enumerate(records) if record.get("load", {}).get("state") == "began")
     assert sorted(record["after"]["id"] for record in records[last:] if record["op"] == "read") == list(
-        range(1, ROWS + 1)
+        range(1, KEYLESS_ROWS + 1)
     )
 
 

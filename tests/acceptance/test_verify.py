@@ -13,7 +13,7 @@ from tests.databases import OWNER, WRITER, Database, connected
 from tests.helps import EXAMPLES
 from tests.listening import Operator, Served
 from tests.mapped import numbered, object_mapping, selection, transformation
-from tests.migrating import migrate
+from tests.migrating import migrate, migrate_tables
 from tests.verifying import FOUND, OPTIONS, ORDERS, PLANTED, ROWS, operator_of, silently, told
 
 
@@ -21,7 +21,7 @@ from tests.verifying import FOUND, OPTIONS, ORDERS, PLANTED, ROWS, operator_of, 
 async def orders(connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Connection[asyncpg.Record]:
     """A session of the owner of a table that is captured since it was empty, and has rows."""
     await connection.execute(ORDERS)
-    await migrate(connection, "public.orders")
+    await migrate_tables(connection, "public.orders")
     await connection.execute(ROWS, 1, 20)
     await connection.execute("UPDATE public.orders SET status = NULL, total = total * 2 WHERE id % 5 = 0")
     await connection.execute("DELETE FROM public.orders WHERE id % 7 = 0")
@@ -114,7 +114,7 @@ async def test_rows_of_before_the_records_are_not_judged(
 ) -> None:
     await orders.execute("CREATE TABLE public.items (id text PRIMARY KEY, count integer)")
     await orders.execute("INSERT INTO public.items SELECT 'item ' || id, id FROM generate_series(1, 10) AS id")
-    await migrate(orders, "public.items")
+    await migrate_tables(orders, "public.items")
     await orders.execute("UPDATE public.items SET count = 0 WHERE id < 'item 3'")
     operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl")
     await operator.says("listen", "--once")
@@ -157,7 +157,7 @@ async def test_rules_of_the_capture_are_heeded(
         "CREATE TABLE public.customers (id integer PRIMARY KEY, email text, ssn text, status text)"
     )
     options = {"where": "NEW.status <> 'draft'", "columns": {"exclude": ["ssn"], "hash": ["email"]}}
-    await migrate(connection, "public.customers", options=options)
+    await migrate_tables(connection, "public.customers", options=options)
     await connection.execute("INSERT INTO public.customers VALUES (1, 'a', 'b', 'new'), (2, 'c', 'd', 'draft')")
     await connection.execute("INSERT INTO public.customers VALUES (3, 'a', 'b', 'new')")
     await connection.execute("UPDATE public.customers SET status = 'draft' WHERE id = 3")
@@ -206,7 +206,7 @@ async def test_updates_that_tell_what_has_changed_are_put_together(
     database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path
 ) -> None:
     await connection.execute(ORDERS)
-    await migrate(connection, "public.orders", options={"before": "changed", "after": "changed"})
+    await migrate_tables(connection, "public.orders", options={"before": "changed", "after": "changed"})
     await connection.execute(ROWS, 1, 10)
     await connection.execute("UPDATE public.orders SET status = 'paid' WHERE id < 5")
     await connection.execute("UPDATE public.orders SET total = 0, note = NULL WHERE id = 3")
@@ -249,7 +249,7 @@ async def test_keys_of_many_types_are_followed_in_their_order(
         CREATE TABLE public.visits_new PARTITION OF public.visits FOR VALUES FROM ('2024-01-01') TO (MAXVALUE);
         """
     )
-    await migrate(connection, "public.visits")
+    await migrate_tables(connection, "public.visits")
     await connection.execute(
         """
         INSERT INTO public.visits
@@ -322,7 +322,7 @@ async def test_what_cannot_be_done_is_said_in_one_line(
         CREATE TABLE public.part_a PARTITION OF public.whole FOR VALUES IN ('a');
         """
     )
-    await migrate(orders, "public.keyless", "public.whole")
+    await migrate_tables(orders, "public.keyless", "public.whole")
     operator = operator_of(database, tmp_path, f"changes=file:{tmp_path}/changes.jsonl", files={"empty": ""})
     line = await operator.says("verify", *arguments, status=2)
     assert said in line

@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.cases import each_value_once
 from tests.databases import Database
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.verifying import operator_of, silently, told
 
 CUSTOMERS = """
@@ -36,7 +37,7 @@ FORMATS = ["native", "dms", "debezium", "dynamodb&tableName=schema.table"]
 
 async def captured(connection: asyncpg.Connection[asyncpg.Record], *, key: str, columns: dict[str, Any]) -> None:
     await connection.execute(CUSTOMERS.format(key=key))
-    await migrate(connection, "public.customers", options={"columns": columns})
+    await migrate_tables(connection, "public.customers", options={"columns": columns})
     await connection.execute(ROWS)
     await connection.execute("UPDATE public.customers SET email = NULL, name = 'other' WHERE id::integer % 4 = 0")
     await connection.execute("DELETE FROM public.customers WHERE id = '6'")
@@ -66,8 +67,7 @@ async def test_columns_are_compared_in_the_form_in_which_they_are_sent(
     ]
 
 
-@pytest.mark.parametrize("key", ["bigint", "text"])
-@pytest.mark.parametrize("format", FORMATS)
+@each_value_once(format=FORMATS, key=["bigint", "text"])
 async def test_rows_with_a_hashed_key_are_found(
     database: Database, connection: asyncpg.Connection[asyncpg.Record], tmp_path: Path, format: str, key: str
 ) -> None:
@@ -99,7 +99,7 @@ async def test_a_partitioned_table_is_compared_by_its_rules(
         " CREATE TABLE public.part_a PARTITION OF public.events FOR VALUES IN ('a');"
         " CREATE TABLE public.part_b PARTITION OF public.events FOR VALUES IN ('b')"
     )
-    await migrate(connection, "public.events", options={"columns": {"hash": ["email"]}})
+    await migrate_tables(connection, "public.events", options={"columns": {"hash": ["email"]}})
     await connection.execute(
         "INSERT INTO public.events SELECT region, id, 'x' || id FROM unnest('{a,b}'::text[]) AS region, generate_series(1, 4) AS id"
     )

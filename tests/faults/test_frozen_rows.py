@@ -12,7 +12,7 @@ from forwarder.local import launch
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import connected, database_on
 from tests.loading import Loading
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 
 # A segment of pg_xact has the states of so many transactions, two bits each.
 TRANSACTIONS_A_SEGMENT = 1 << 20
@@ -53,7 +53,7 @@ async def test_a_row_that_was_frozen_billions_of_transactions_ago_is_changed_and
     async with connected(database.url) as owner:
         await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n integer)")
         await owner.execute("INSERT INTO public.item VALUES (1, 0), (2, 0), (3, 0)")
-        assert not (await migrate(owner, "public.item")).problems
+        assert not (await migrate_tables(owner, "public.item")).problems
     # Each of them is as far ahead as PostgreSQL allows.
     for xid in (1_500_000_000, 2_600_000_000):
         await jump(own_postgres, xid)
@@ -73,7 +73,7 @@ async def test_a_load_reads_rows_that_were_frozen_before_the_ids_went_round(own_
     database = database_on(own_postgres, "template_fresh")
     async with connected(database.url) as owner:
         await owner.execute("CREATE TABLE public.item (n integer)")
-        assert not (await migrate(owner, "public.item")).problems
+        assert not (await migrate_tables(owner, "public.item")).problems
         # Away from the transactions that have made the table itself.
         for _ in range(20):
             await owner.execute("SELECT pg_current_xact_id()")

@@ -301,7 +301,7 @@ async def more_shards(served: Served, *, than: int) -> None:
     await served.kinesis.wait_for_records(count + 50, stream=STREAM)
 
 
-@pytest.mark.parametrize("page_rows", [1, 10, 1000], ids=["page-of-its-own", "amid-pages", "one-page"])
+@pytest.mark.parametrize("page_rows", some(10, of=[1, 10, 1000]))
 async def test_oversize_stop_ends_delivery_exactly_before_a_change_above_the_streams_limit_and_says_why(
     database: Database, ledger: Ledger, served: Served, monkeypatch: pytest.MonkeyPatch, page_rows: int
 ) -> None:

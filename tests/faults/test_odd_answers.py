@@ -239,8 +239,9 @@ async def test_an_odd_body_makes_one_request_fail_and_no_more(
     assert "plain call" not in caplog.text
 
 
-@pytest.mark.parametrize("body", [*ODD_BODIES, b'{"StreamDescriptionSummary": []}', b'{"StreamDescriptionSummary": 1}'])
-@pytest.mark.parametrize("status", [200, 400])
+@each_value_once(
+    body=[*ODD_BODIES, b'{"StreamDescriptionSummary": []}', b'{"StreamDescriptionSummary": 1}'], status=[200, 400]
+)
 async def test_an_odd_description_may_pass_or_is_refused_but_is_no_exception_of_botocore(
     server: Misbehaving, body: bytes, status: int
 ) -> None:
@@ -540,8 +541,7 @@ async def no_connection_is_left(server: Misbehaving) -> None:
     await eventually(is_so, within_seconds=3)
 
 
-@pytest.mark.parametrize("behaviour", [StopReading(), Silence(), Drip(), Answer(status=500, is_hasty=True)])
-@pytest.mark.parametrize("plainly", [False, True])
+@each_value_once(behaviour=[StopReading(), Silence(), Drip(), Answer(status=500, is_hasty=True)], plainly=[False, True])
 async def test_a_request_that_is_given_up_leaves_no_connection(
     server: Misbehaving, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, *, plainly: bool
 ) -> None:

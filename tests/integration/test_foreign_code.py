@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cases import each_value_once
 from tests.databases import OWNER, WRITER, Database, connected
-from tests.migrating import captured, migrate
+from tests.migrating import captured, migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -51,8 +52,7 @@ async def images(owner: Connection) -> list[tuple[str, object, object, str | Non
     return [(event.op, event.before, event.after, event.fault) for event in await captured(owner)]
 
 
-@pytest.mark.parametrize("is_late", [False, True])
-@pytest.mark.parametrize("is_local", ["true", "false"])
+@each_value_once(is_late=[False, True], is_local=["true", "false"])
 async def test_a_path_that_a_cast_sets_is_nobodys_afterwards(
     owner: Connection,
     writer: Connection,
@@ -62,7 +62,7 @@ async def test_a_path_that_a_cast_sets_is_nobodys_afterwards(
     await create_mood(owner, f"PERFORM set_config('search_path', 'evil, pg_catalog', {is_local})")
     await writer.execute(FALSE_NAMES)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     if is_late:
         await writer.execute("INSERT INTO public.item VALUES (0, 'good'); DELETE FROM public.item")
     await owner.execute(CAST)
@@ -90,7 +90,7 @@ async def test_no_setting_of_a_cast_is_left_to_the_session(owner: Connection, wr
     await create_mood(owner, f"PERFORM set_config('{setting}', '{value}', false)")
     await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     before = await writer.fetchval("SELECT coalesce(current_setting($1, true), '')", setting)
     await writer.execute("INSERT INTO public.item VALUES (1, 'good')")
     assert await writer.fetchval("SELECT coalesce(current_setting($1, true), '')", setting) == before
@@ -102,7 +102,7 @@ async def test_what_a_cast_leaves_for_the_end_of_the_transaction_is_not_done(
     await create_mood(owner, "INSERT INTO pg_temp.bait VALUES (1)")
     await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute(
         "CREATE FUNCTION evil.later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " EXECUTE 'ALTER FUNCTION forwarder.capture() SECURITY INVOKER'; RETURN NULL; END $$;"
@@ -124,7 +124,7 @@ async def test_the_check_of_a_domain_is_not_run(owner: Connection, writer: Conne
         "CREATE DOMAIN evil.fine AS integer CHECK (evil.is_fine(VALUE))"
     )
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n evil.fine DEFAULT 1)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1); UPDATE public.item SET n = 2; DELETE FROM public.item")
     assert await writer.fetchval("SELECT current_setting('forwarder.was_run', true)") is None
     assert [event.op for event in await captured(owner)] == ["I", "U", "D"]
@@ -134,7 +134,7 @@ async def test_an_assertion_that_fails_in_a_cast_fails_no_write(owner: Connectio
     await create_mood(owner, "ASSERT false")
     await owner.execute(CAST)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, mood evil.mood)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1, 'good'); UPDATE public.item SET id = 1")
     assert [(event.op, event.after, event.fault) for event in await captured(owner)] == [
         ("I", None, "P0004"),
@@ -151,7 +151,7 @@ async def test_an_assertion_about_nulls_in_the_check_of_a_domain_fails_no_write(
         "CREATE DOMAIN evil.fine AS integer CHECK (evil.is_fine(VALUE))"
     )
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n evil.fine DEFAULT 1)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1)")
     assert await images(owner) == [("I", None, {"id": 1, "n": 1}, None)]
 
@@ -162,7 +162,7 @@ async def test_a_session_that_ends_at_any_error_has_none_of_ours(
 ) -> None:
     await writer.execute("CREATE TYPE evil.mood AS ENUM ('good'); CREATE DOMAIN evil.fine AS integer NOT NULL")
     await owner.execute(f"CREATE TABLE public.item (id integer PRIMARY KEY, {column})")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("SET exit_on_error = on")
     await writer.execute("INSERT INTO public.item VALUES (1); UPDATE public.item SET id = 1")
     assert await writer.fetchval("SHOW exit_on_error") == "on"
@@ -176,7 +176,7 @@ async def test_a_time_that_comes_to_a_table_after_a_session_has_written_is_in_ut
     owner: Connection, writer: Connection
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("SET timezone = 'Asia/Tokyo'; INSERT INTO public.item VALUES (1)")
     await owner.execute("ALTER TABLE public.item ADD at timestamptz DEFAULT '2026-01-01 00:00+00'")
     await writer.execute("INSERT INTO public.item VALUES (2)")
@@ -189,7 +189,7 @@ async def test_the_cast_of_an_enum_that_came_after_a_session_has_written_has_no_
     await create_mood(owner, "PERFORM set_config('search_path', 'evil, pg_catalog', true)")
     await writer.execute(FALSE_NAMES)
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await writer.execute("INSERT INTO public.item VALUES (1)")
     await owner.execute("ALTER TABLE public.item ADD mood evil.mood DEFAULT 'good'")
     await writer.execute("INSERT INTO public.item VALUES (2)")

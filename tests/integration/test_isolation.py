@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from tests.capture import capture
+from tests.cases import each_value_once
 from tests.databases import Database, connected
 
 if TYPE_CHECKING:
@@ -90,9 +91,8 @@ async def test_positions_written_anew_are_those_of_now(owner: Connection, strict
     assert await owner.fetchval("SELECT count(*) FROM forwarder.sink") == 1
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
+@each_value_once(
+    call=[
         "lay_out(32)",
         "reclaim('forwarder.outbox_4_0', 0)",
         "is_spent('forwarder.outbox_4_0', 0)",
@@ -101,8 +101,8 @@ async def test_positions_written_anew_are_those_of_now(owner: Connection, strict
         "origins()",
         "set_paused(true)",
     ],
+    isolation=["repeatable read", "serializable"],
 )
-@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 async def test_what_relies_on_read_committed_refuses_with_the_remedy(
     owner: Connection, call: str, isolation: str
 ) -> None:

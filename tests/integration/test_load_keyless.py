@@ -13,7 +13,7 @@ from forwarder.load.part import Part
 from forwarder.load.reader import ChunkReader
 from tests.databases import Database, connected
 from tests.loading import ALL, Loading
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -24,7 +24,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
     async with connected(database.url) as connection:
         await connection.execute("CREATE TABLE public.item (n integer, note text)")
         await connection.execute("INSERT INTO public.item SELECT n, repeat('x', 500) FROM generate_series(1, 100) AS n")
-        await migrate(connection, "item")
+        await migrate_tables(connection, "item")
         yield connection
 
 

@@ -17,7 +17,7 @@ from forwarder.load.portions import Portions
 from forwarder.load.reader import ChunkReader
 from tests.databases import OWNER, Database, connected
 from tests.loading import Loading
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 from tests.support import every_type
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def test_a_key_of_every_type_leads_from_row_to_row(
                     if len(value) < 1000 and not value.startswith("NULL"):
                         await root.execute(f"INSERT INTO public.{name} SELECT {value} ON CONFLICT DO NOTHING")
                 await root.execute(f"ALTER TABLE public.{name} OWNER TO {OWNER}")
-    await migrate(owner, "public.key_*")
+    await migrate_tables(owner, "public.key_*")
     await owner.execute("SET timezone = 'GMT'; SET search_path = pg_catalog")
     for number, column in enumerate(keyed):
         name = f"key_{number}"
@@ -81,7 +81,7 @@ async def test_keys_are_read_in_the_order_of_their_index_whatever_that_is(owner:
         INSERT INTO public.patterned SELECT * FROM unnest('{ä,A,a,b,z,Z}'::text[]);
         """
     )
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     for name, order, count in (
         ("mixed", "a DESC, b, c DESC", 27),
         ("cased", "a, b", 12),
@@ -104,7 +104,7 @@ async def test_keys_of_a_collation_that_ignores_case_are_told_apart_as_it_does(
         pytest.skip("this PostgreSQL was built without ICU")
     await owner.execute("CREATE TABLE public.item (a text COLLATE public.ignores_case, b integer, PRIMARY KEY (a, b))")
     await owner.execute("INSERT INTO public.item VALUES ('a', 1), ('A', 2), ('b', 1), ('B', 2), ('a', 3)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     expected = [f'{{"a":"{a}","b":{b}}}' for a, b in (("a", 1), ("A", 2), ("a", 3), ("b", 1), ("B", 2))]
     for rows in (1, 2, 5):
         assert await loading.images(rows=rows) == expected
@@ -120,7 +120,7 @@ async def test_keys_of_a_type_with_operators_of_its_own_are_read_beside_others(
             pytest.skip("this PostgreSQL has no citext")
     await owner.execute("CREATE TABLE public.item (name public.citext, n integer, PRIMARY KEY (n, name))")
     await owner.execute("INSERT INTO public.item VALUES ('b', 1), ('A', 1), ('c', 1), ('B', 2), ('a', 2)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     for rows in (1, 2, 5):
         assert await loading.images(rows=rows) == [
             f'{{"name":"{name}","n":{n}}}' for name, n in (("A", 1), ("b", 1), ("c", 1), ("a", 2), ("B", 2))
@@ -133,7 +133,7 @@ async def test_a_chunk_is_a_walk_along_an_index_and_sorts_nothing(
     await owner.execute("CREATE TABLE public.item (a integer, b text, c date, PRIMARY KEY (a, b))")
     # Of a table that was never analysed, PostgreSQL would rather sort all rows.
     await owner.execute("INSERT INTO public.item SELECT n % 3, n, '2026-01-01' FROM generate_series(1, 50) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     plans: list[str] = []
     fetch = Portions.fetch
 
@@ -174,12 +174,12 @@ async def test_a_table_whose_key_has_changed_is_read_from_its_beginning(
 ) -> None:
     await owner.execute(f"CREATE TABLE public.item ({columns})")
     await owner.execute("INSERT INTO public.item SELECT n, 100 - n FROM generate_series(1, 30) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     begun = await loading.now()
     plan = await loading.reader.plan(await loading.id(), Part())
     first = await loading.reader.read(plan, None, rows=20, bytes=1 << 20, begun=begun)
     await owner.execute(deed)
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     plan = await loading.reader.plan(await loading.id(), Part())
     second = await loading.reader.read(plan, first.place, rows=1000, bytes=1 << 20, begun=begun)
     assert {json.loads(str(row.after))["b"] for row in second.rows} == set(range(70, 100))
@@ -189,7 +189,7 @@ async def test_a_table_whose_key_has_changed_is_read_from_its_beginning(
 async def test_a_place_outlives_new_names_and_columns(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (a integer PRIMARY KEY, b integer)")
     await owner.execute("INSERT INTO public.item SELECT n, n FROM generate_series(1, 30) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     begun = await loading.now()
     plan = await loading.reader.plan(await loading.id(), Part())
     first = await loading.reader.read(plan, None, rows=20, bytes=1 << 20, begun=begun)
@@ -203,7 +203,7 @@ async def test_a_place_outlives_new_names_and_columns(owner: Connection, loading
 
 async def test_a_key_without_an_index_is_said(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     await owner.execute("ALTER TABLE public.item DROP CONSTRAINT item_pkey")
     with pytest.raises(
         LoadFailed, match=r"public\.item has no index to read it by its key \(id\); create a unique index"

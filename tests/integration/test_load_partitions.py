@@ -17,7 +17,7 @@ from forwarder.load.table_plan import TablePlan
 from forwarder.outbox.position import Snapshot
 from tests.databases import Database, connected
 from tests.loading import ALL, Loading
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -51,7 +51,7 @@ PARTITIONED = (
 async def partitioned(owner: Connection) -> None:
     for statement in PARTITIONED:
         await owner.execute(statement)
-    await migrate(owner, "public.item")
+    await migrate_tables(owner, "public.item")
 
 
 async def names(owner: Connection, rows: list[ReadRow]) -> list[str]:
@@ -89,7 +89,7 @@ async def test_partitions_come_and_go_while_they_are_read(owner: Connection, loa
 async def test_a_partition_that_is_captured_alone_is_read_alone(owner: Connection, loading: Loading) -> None:
     for statement in PARTITIONED:
         await owner.execute(statement)
-    await migrate(owner, "public.item_us")
+    await migrate_tables(owner, "public.item_us")
     assert len(await loading.rows("item_us")) == 3
 
 
@@ -98,7 +98,7 @@ async def test_tables_that_inherit_are_read_by_themselves(owner: Connection, loa
     await owner.execute(
         "CREATE TABLE public.child (PRIMARY KEY (id)) INHERITS (public.item); INSERT INTO public.child VALUES (2)"
     )
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     assert await loading.images("item") == ['{"id":1}']
     assert await loading.images("child") == ['{"id":2}']
 
@@ -110,7 +110,7 @@ async def test_partitions_without_a_key_are_read_by_place(owner: Connection, loa
             f"CREATE TABLE public.item_{number} PARTITION OF public.item FOR VALUES WITH (MODULUS 3, REMAINDER {number})"
         )
     await owner.execute("INSERT INTO public.item SELECT generate_series(1, 50)")
-    await migrate(owner, "public.item")
+    await migrate_tables(owner, "public.item")
     begun = await loading.now()
     await owner.execute("CREATE TABLE public.other (id integer)")
     assert len(await loading.rows(rows=4, begun=begun)) == 50
@@ -122,7 +122,7 @@ async def keyless(owner: Connection) -> None:
         await owner.execute(f"CREATE TABLE public.item_{number} PARTITION OF public.item FOR VALUES IN ({number})")
     await owner.execute("INSERT INTO public.item SELECT n, n % 3 FROM generate_series(1, 30) AS n")
     await owner.execute("CREATE TABLE public.item_3 (n integer, r integer); INSERT INTO public.item_3 VALUES (31, 3)")
-    await migrate(owner, "public.item")
+    await migrate_tables(owner, "public.item")
 
 
 async def rest(loading: Loading, plan: TablePlan, chunk: Chunk, begun: Snapshot) -> list[ReadRow]:
@@ -167,7 +167,7 @@ async def test_a_partition_without_a_key_that_is_written_anew_has_to_be_begun_ag
 
 async def test_a_table_without_partitions_is_empty(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY) PARTITION BY RANGE (id)")
-    await migrate(owner, "public.item")
+    await migrate_tables(owner, "public.item")
     assert await loading.rows() == []
 
 

@@ -18,7 +18,7 @@ from forwarder.load.reader import ChunkReader
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import OWNER, Database, connected, encoded
 from tests.loading import Loading, rows_of
-from tests.migrating import migrate
+from tests.migrating import migrate, migrate_tables
 from tests.support import every_type
 from tests.support.type_tables import type_tables
 from tests.waiting import eventually
@@ -45,7 +45,7 @@ async def loading(database: Database, owner: Connection) -> AsyncIterator[Loadin
 async def test_a_table_is_read_in_the_order_of_its_key(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
     await owner.execute("INSERT INTO public.item SELECT 8 - n, 'note ' || n FROM generate_series(1, 7) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     found = await loading.chunks(rows=3)
     assert [len(chunk.rows) for chunk in found] == [3, 3, 1]
     assert [row.after for row in rows_of(found)] == [f'{{"id":{id},"note":"note {8 - id}"}}' for id in range(1, 8)]
@@ -65,7 +65,7 @@ async def test_rows_of_every_type_have_the_images_that_the_trigger_makes(
         for table in tables:
             name = table.create.split()[2]
             await root.execute(f"ALTER TABLE {name} OWNER TO {OWNER}")
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     for name in ("plain", "careful", *(f"keyed_{number}" for number in range(8))):
         read = await loading.images(name, rows=3)
         assert None not in read
@@ -87,7 +87,7 @@ async def test_enums_are_written_as_the_trigger_does_with_a_cast_and_without(
         INSERT INTO public.thing VALUES ('good', NULL), ('', 'it"s');
         """
     )
-    await migrate(owner, "public.*")
+    await migrate_tables(owner, "public.*")
     function = "CREATE FUNCTION public.as_json(public.mood) RETURNS json LANGUAGE sql AS $$ SELECT '1'::json $$"
     for cast in ("SELECT", f"{function}; CREATE CAST (public.mood AS json) WITH FUNCTION public.as_json(public.mood)"):
         await owner.execute(cast)
@@ -100,7 +100,7 @@ async def test_enums_are_written_as_the_trigger_does_with_a_cast_and_without(
 
 async def test_nobody_waits_for_a_table_that_is_locked(database: Database, owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     plan = await loading.reader.plan(await loading.id(), Part())
     async with connected(database.url) as other, other.transaction():
         await other.execute("LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE")
@@ -115,7 +115,7 @@ async def test_after_a_read_that_was_cancelled_the_session_is_of_use_at_once(
     owner: Connection, loading: Loading
 ) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY); INSERT INTO public.item VALUES (1)")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     slow = await loading.reader.plan(await loading.id(), Part(where="pg_sleep(60) IS NOT NULL"))
     begun = await loading.now()
 
@@ -135,7 +135,7 @@ async def test_after_a_read_that_was_cancelled_the_session_is_of_use_at_once(
 async def test_what_is_written_anew_between_two_chunks_is_read_as_it_is(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, n integer)")
     await owner.execute("INSERT INTO public.item SELECT n, n FROM generate_series(1, 5) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     begun = await loading.now()
     plan = await loading.reader.plan(await loading.id(), Part())
     place, images = None, []
@@ -162,7 +162,7 @@ async def test_what_is_written_anew_between_two_chunks_is_read_as_it_is(owner: C
 async def test_a_chunk_ends_when_it_has_enough_bytes(owner: Connection, loading: Loading) -> None:
     await owner.execute("CREATE TABLE public.item (id integer PRIMARY KEY, note text)")
     await owner.execute("INSERT INTO public.item SELECT n, repeat('ä', 1000) FROM generate_series(1, 100) AS n")
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     chunks = await loading.chunks(rows=1000, bytes=10_000)
     assert {len(chunk.rows) for chunk in chunks[:-1]} == {5}
     assert sum(len(chunk.rows) for chunk in chunks) == 100
@@ -190,7 +190,7 @@ async def test_large_rows_behind_small_ones_are_not_fetched_by_the_hundred(
     await owner.execute(
         f"INSERT INTO public.item SELECT n, 7, repeat('x', CASE WHEN n > 500 THEN {large} ELSE 1 END) FROM generate_series(1, 520) AS n"
     )
-    await migrate(owner, "item")
+    await migrate_tables(owner, "item")
     fetched: list[int] = []
     careful: set[bool] = set()
     take = Portions._take
@@ -214,7 +214,7 @@ async def test_what_cannot_become_utf_8_is_left_out_and_the_other_rows_are_read(
         await owner.execute(
             "INSERT INTO public.item VALUES (1, 'a'), (2, convert_from('\\xff', 'SQL_ASCII')), (3, 'c')"
         )
-        await migrate(owner, "item")
+        await migrate_tables(owner, "item")
         async with session(database.url, purpose="tests") as connection:
             rows = await Loading(ChunkReader(connection), owner).rows()
     assert [(row.after, row.fault, row.key) for row in rows] == [

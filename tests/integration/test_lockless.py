@@ -22,7 +22,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.survey import Survey
 from tests.databases import Database
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 if TYPE_CHECKING:
     from forwarder.database.sessions import Connection
@@ -47,7 +47,7 @@ async def owner(database: Database) -> AsyncIterator[Connection]:
             CREATE TABLE public.stranger_1 PARTITION OF public.stranger FOR VALUES IN (1);
             """
         )
-        await migrate(connection, "public.*", exclude=["public.stranger*"])
+        await migrate_tables(connection, "public.*", exclude=["public.stranger*"])
         await connection.execute("SET lock_timeout = '1ms'")
         yield connection
 

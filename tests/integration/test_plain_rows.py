@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from forwarder.config.settings import CAPTURE_ROLE
+from tests.cases import each_value_once
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate_tables
 from tests.waiting import eventually
@@ -249,8 +250,7 @@ async def write(writer: Connection, number: int) -> None:
     await writer.execute("INSERT INTO public.item (id) VALUES ($1)", number)
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("isolation", ISOLATIONS)
+@each_value_once(change=CHANGES, isolation=ISOLATIONS)
 async def test_the_cast_of_a_column_that_came_after_a_session_has_written_can_write_nothing(
     owner: Connection, writer: Connection, change: str, isolation: Isolation
 ) -> None:

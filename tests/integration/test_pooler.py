@@ -10,6 +10,7 @@ import pytest
 
 from forwarder.database.sessions import connect, session
 from forwarder.errors import Refused
+from tests.cases import each_value_once
 from tests.databases import Database, connected
 from tests.pooler import PoolMode, needs_pgbouncer, pgbouncer
 
@@ -51,8 +52,7 @@ async def test_a_session_that_an_idle_pool_lends_by_turns_is_refused(
             await assert_refused(pooled)
 
 
-@pytest.mark.parametrize("clients", [2, 5])
-@pytest.mark.parametrize("round_robin", [False, True])
+@each_value_once(clients=[2, 5], round_robin=[False, True])
 async def test_a_session_that_a_busy_pool_lends_by_turns_is_refused(
     database: Database, clients: int, *, round_robin: bool
 ) -> None:

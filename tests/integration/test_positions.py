@@ -18,6 +18,7 @@ from forwarder.records.record import SetAside
 from forwarder.store.positions import Positions
 from forwarder.store.replay import Replay
 from tests.capture import capture
+from tests.cases import each_value_once
 from tests.databases import Database
 from tests.reading import Reader
 from tests.waiting import eventually
@@ -374,8 +375,9 @@ ANOTHER_CLUSTER = "system_identifier = system_identifier + 1"
 A_LATER_STATE = "delivered = '1000000000:1000000000:'"
 
 
-@pytest.mark.parametrize("foreign", [f"{ANOTHER_CLUSTER}, delivered = '900000003:900000003:'", A_LATER_STATE])
-@pytest.mark.parametrize("page_rows", [1, 2, 100])
+@each_value_once(
+    foreign=[f"{ANOTHER_CLUSTER}, delivered = '900000003:900000003:'", A_LATER_STATE], page_rows=[1, 2, 100]
+)
 async def test_in_another_cluster_what_is_retained_after_the_last_delivered_seq_is_sent_again(
     leader: Connection, connection: Connection, item: int, foreign: str, page_rows: int
 ) -> None:

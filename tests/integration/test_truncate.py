@@ -151,8 +151,9 @@ REFILL = """
 """
 
 
-@pytest.mark.parametrize("first", ["TRUNCATE public.item", "CLUSTER public.item USING item_pkey", "SELECT 1"])
-@pytest.mark.parametrize("is_undone", [False, True])
+@each_value_once(
+    first=["TRUNCATE public.item", "CLUSTER public.item USING item_pkey", "SELECT 1"], is_undone=[False, True]
+)
 async def test_a_file_that_is_truncated_in_place_has_its_record_between_what_it_had_and_what_it_has(
     owner: Connection, first: str, *, is_undone: bool
 ) -> None:

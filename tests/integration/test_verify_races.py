@@ -20,11 +20,13 @@ from forwarder.verify.recorded_table import ReadSink
 from forwarder.verify.verification import Difference, Tally
 from tests.databases import Database, connected
 from tests.listening import CREDENTIALS, STREAM, Served, client_of, leads, listening
-from tests.migrating import migrate
+from tests.migrating import migrate_tables
 
 pytestmark = pytest.mark.slow
 
-ROWS = 3000
+ROWS = 1000
+# How often a table is verified in a row: each time is seconds of work, since its writers go on meanwhile.
+rounds = pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,7 @@ async def accounts(connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Co
     await connection.execute(
         "CREATE TABLE public.accounts (id integer PRIMARY KEY, version integer NOT NULL, note text)"
     )
-    await migrate(connection, "public.accounts")
+    await migrate_tables(connection, "public.accounts")
     await connection.execute(
         "INSERT INTO public.accounts SELECT id, 0, 'x' FROM generate_series(1, $1::integer) AS id", ROWS
     )
@@ -63,7 +65,7 @@ async def write(database: Database, random: Random, stop: anyio.Event) -> int:
                     await connection.execute(upsert, id)
             written += 1
             # So that the listener, which is in this process too, keeps up.
-            await anyio.sleep(0.005)
+            await anyio.sleep(0.01)
     return written
 
 
@@ -79,9 +81,10 @@ async def verified(database: Database, url: str) -> tuple[Tally, list[Difference
     return outcome.tally, found
 
 
+@rounds
 @pytest.mark.parametrize("options", ["", "&format=dms", "&format=debezium&aggregation=kpl"])
 async def test_nothing_that_is_only_on_its_way_is_told(
-    database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served, options: str
+    database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served, options: str, rounds: int
 ) -> None:
     stop = anyio.Event()
     url = f"{served.sink}{options}"
@@ -89,16 +92,17 @@ async def test_nothing_that_is_only_on_its_way_is_told(
         await leads(service)
         for seed in range(4):
             tasks.start_soon(write, database, Random(seed), stop)
-        for _ in range(3):
+        for _ in range(rounds):
             tally, found = await verified(database, url)
             assert (found, tally.untold, tally.unknown) == ([], 0, 0)
             assert tally.rows > ROWS / 2
         stop.set()
 
 
+@rounds
 @pytest.mark.parametrize("options", ["", "&format=dms"])
 async def test_a_table_that_is_emptied_now_and_then_is_told_as_it_is(
-    database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served, options: str
+    database: Database, accounts: asyncpg.Connection[asyncpg.Record], served: Served, options: str, rounds: int
 ) -> None:
     stop = anyio.Event()
     url = f"{served.sink}{options}"
@@ -116,7 +120,7 @@ async def test_a_table_that_is_emptied_now_and_then_is_told_as_it_is(
         tasks.start_soon(empty)
         for seed in range(2):
             tasks.start_soon(write, database, Random(seed), stop)
-        for _ in range(3):
+        for _ in range(rounds):
             tally, found = await verified(database, url)
             kinds = [(one.kind, one.key["id"], one.columns) for one in found]
             assert (kinds[:3], len(kinds), tally.untold, tally.unknown) == ([], 0, 0, 0)

@@ -1,4 +1,4 @@
-"""``python -m tests.support.warm DESCRIPTOR``: a process that has imported every command already, and forks for each that is to run.
+"""``python -m tests.support.warm DESCRIPTOR``: a process that has imported everything already, and forks for each that is to run.
 
 To start a command is half a second of work and more, most of it imports and what the AWS SDK reads; from here it is some milliseconds.
 What is forked is a process like any other, with a pid, environment, directory and descriptors of its own, and it enters by the same door: it runs the
@@ -24,14 +24,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pkgutil import walk_packages
 from typing import NoReturn
 
+import forwarder
 from forwarder.capture.function_definitions import definitions
 from forwarder.capture.migrations import shipped
 from tests.support.array_types import share_array_types
 from tests.support.sdk import read_beforehand, share_between_sessions
 
 _NUMBER_BYTES = 4
+# What libraries import when they are first used.
+_IMPORTED_BY_OTHERS = (
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "pybase64",
+    "typer._adapters",
+    "typer._click.decorators",
+    "uvloop",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +134,17 @@ def _exit(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _import_commands() -> None:
-    from forwarder import cli
-
-    for name in cli.COMMANDS:
-        import_module(f"forwarder.cli.{name.replace('-', '_')}")
+def _import_everything() -> None:
+    ours = {module.name for module in walk_packages(forwarder.__path__, "forwarder.")}
+    # The door is what each process runs.
+    for name in (*ours - {"forwarder.__main__"}, *_IMPORTED_BY_OTHERS):
+        import_module(name)
 
 
 if __name__ == "__main__":
     # Ctrl-C in a terminal is for the tests and what they run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _import_commands()
+    _import_everything()
     share_between_sessions()
     share_array_types()
     read_beforehand()
