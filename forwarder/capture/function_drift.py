@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from forwarder.capture import migrations
 from forwarder.capture.function_definitions import Function, Redefine, definitions
-from forwarder.capture.migrations import Migration, shipped
+from forwarder.capture.migrations import Migration
 from forwarder.capture.rights_script import closing
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
@@ -38,7 +39,7 @@ async def drift_beside(connection: Connection, pending: Sequence[Migration]) -> 
     Raises:
         Unavailable: the database does not answer.
     """
-    texts = {migration.version: migration.text for migration in shipped()}
+    texts = {migration.version: migration.text for migration in migrations.shipped()}
     to_come = {migration.version: texts.pop(migration.version) for migration in pending}
     return await drift(connection, applied=texts, pending=to_come)
 
