@@ -154,3 +154,40 @@ async def test_a_change_shows_in_the_tail_of_the_stream(compose: Compose) -> Non
     shown = line.decode()
     assert "  update    public.orders  id=1  " in shown
     assert shown.endswith('  status: "open" → "paid"')
+
+
+def services() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def test_every_service_comes_back_after_a_crash() -> None:
+    policies = {name: service.get("restart") for name, service in services().items()}
+    assert policies.pop("migrate") == "on-failure:5"
+    assert set(policies.values()) == {"unless-stopped"}
+
+
+def test_no_port_is_open_beyond_this_machine_and_every_file_that_is_mounted_exists() -> None:
+    for service in services().values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        for volume in service.get("volumes", []):
+            source, _, mode = volume.split(":")
+            assert (ROOT / source).exists()
+            assert mode == "ro"
+
+
+def test_prometheus_scrapes_the_listener_and_grafana_asks_prometheus() -> None:
+    monitoring = {name for name, service in services().items() if service.get("profiles") == ["monitoring"]}
+    assert monitoring == {"prometheus", "grafana"}
+
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    bound = services()["listen"]["environment"]["FORWARDER_HTTP_BIND"]
+    assert scraped[0]["static_configs"] == [{"targets": [f"listen:{bound.partition(':')[2]}"]}]
+
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    (dashboards,) = yaml.safe_load((provisioning / "dashboards/forwarder.yml").read_text())["providers"]
+    port = services()["prometheus"]["ports"][0].rpartition(":")[2]
+    assert source["url"] == f"http://prometheus:{port}"
+    mounted = [volume.split(":")[1] for volume in services()["grafana"]["volumes"]]
+    assert f"{dashboards['options']['path']}/forwarder.json" in mounted
