@@ -46,10 +46,32 @@ def test_compose_opens_no_port_beyond_this_machine() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_compose_mounts_files_that_exist() -> None:
-    sources = [mount.split(":")[0] for service in COMPOSE.values() for mount in service.get("volumes", [])]
-    assert sources
-    assert all((ROOT / source).is_file() for source in sources)
+def test_compose_mounts_what_exists_and_nobody_writes_to_it() -> None:
+    mounts = [mount.split(":") for service in COMPOSE.values() for mount in service.get("volumes", [])]
+    assert mounts
+    assert all((ROOT / source).exists() and mode == "ro" for source, _, mode in mounts)
+
+
+def test_compose_brings_every_service_back_after_a_crash() -> None:
+    policies = {name: service["restart"] for name, service in COMPOSE.items()}
+    assert policies.pop("migrate") == "on-failure:5"
+    assert set(policies.values()) == {"unless-stopped"}
+
+
+def test_prometheus_of_compose_scrapes_the_listener_and_grafana_asks_it() -> None:
+    assert {name for name, service in COMPOSE.items() if "profiles" in service} == {"prometheus", "grafana"}
+
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    bound = COMPOSE["listen"]["environment"]["FORWARDER_HTTP_BIND"]
+    assert job["static_configs"] == [{"targets": [f"listen:{bound.partition(':')[2]}"]}]
+
+    provisioning = ROOT / "deploy/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    (dashboards,) = yaml.safe_load((provisioning / "dashboards/forwarder.yml").read_text())["providers"]
+    port = COMPOSE["prometheus"]["ports"][0].rpartition(":")[2]
+    assert source["url"] == f"http://prometheus:{port}"
+    mounted = [volume.split(":")[1] for volume in COMPOSE["grafana"]["volumes"]]
+    assert f"{dashboards['options']['path']}/forwarder.json" in mounted
 
 
 def test_compose_builds_the_image_once() -> None:
