@@ -96,10 +96,12 @@ async def _served(service: Service, run: Callable[[], Awaitable[None]], metrics:
             if settings.metrics.emf:
                 tasks.start_soon(_write_embedded, service, metrics, settings.metrics)
             async with AsyncExitStack() as stack:
-                if bind := settings.http.bind:
+                if settings.http.addresses:
+                    from forwarder.status.application import Observed
                     from forwarder.status.server import http_server
 
-                    await stack.enter_async_context(http_server(bind, service.states, service.outbox_state, metrics))
+                    observed = Observed(states=service.states, outbox=service.outbox_state, metrics=metrics)
+                    await stack.enter_async_context(http_server(settings.http, observed))
                 await run()
             tasks.cancel_scope.cancel()
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from forwarder.config.http import HttpSettings
 from forwarder.config.section import Section
 from forwarder.config.table_options import TableOptions
 from forwarder.config.wake import Wake
@@ -214,16 +215,6 @@ class CaptureSettings(Section):
         default=False,
         description="Whether the stream tells how the columns and names of captured tables change, in records of kind schema. Made so by "
         "`forwarder migrate`.",
-    )
-
-
-class HttpSettings(Section):
-    """``[http]``: the health checks of ``listen``."""
-
-    bind: str = Field(
-        default="127.0.0.1:8080",
-        pattern=r"^$|^[^\s]+:\d{1,5}$",
-        description="Address and port, or empty for no HTTP server. Health checks hold no row values.",
     )
 
 

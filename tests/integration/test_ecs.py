@@ -20,10 +20,8 @@ from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from forwarder.config import reader, settings, sink_url
-from forwarder.health import OutboxState, ServiceState
-from forwarder.metrics import Metrics
-from forwarder.status.server import http_server
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
+from tests.serving import serving
 
 REGION = "eu-west-1"
 PLACEHOLDERS = {
@@ -207,7 +205,7 @@ async def test_the_health_check_tells_a_living_listener_from_a_dead_one() -> Non
     assert program == "python"
     command = [sys.executable, *(argument.replace("8080", port) for argument in arguments)]
 
-    async with http_server(f"127.0.0.1:{port}", {"default": ServiceState()}, OutboxState(), Metrics()):
+    async with serving(bind=f"127.0.0.1:{port}"):
         alive = await anyio.run_process(command, check=False)
     dead = await anyio.run_process(command, check=False)
 

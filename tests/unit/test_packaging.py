@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forwarder.config import reader, settings, sink_url
+from forwarder.config import http, reader, settings, sink_url
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -127,8 +127,8 @@ def test_the_image_runs_as_a_number_other_than_root() -> None:
 
 
 def test_the_image_checks_the_port_that_listen_takes_by_default() -> None:
-    host, port = settings.HttpSettings().bind.split(":")
-    assert f"'{host}', {port}," in health_check()[-1]
+    (address,) = http.HttpSettings().addresses
+    assert f"'{address.host}', {address.port}," in health_check()[-1]
 
 
 def test_ci_runs_make_targets_that_exist() -> None:
