@@ -83,3 +83,5 @@ class OutboxState:
 
     # What an operator should look at although everything is delivered, or will be.
     warnings: Sequence[str] = ()
+    # Those of them that are neither about its limits nor about tables that are not captured.
+    others: Sequence[str] = ()

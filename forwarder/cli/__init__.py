@@ -38,6 +38,7 @@ COMMANDS = (
     "migrate",
     "check",
     "listen",
+    "status",
     "load",
     "replay",
     "sinks",

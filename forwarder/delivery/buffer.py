@@ -90,6 +90,8 @@ class Buffer:
         self._limits = limits
         # Whether nothing more is offered, and somebody waits until nothing is left.
         self.is_draining = False
+        # How many records were in memory and are no more, since they were delivered or set aside.
+        self.done = 0
         self._frontier = Frontier(position)
         self._barriers = Barriers()
         # Of dead letters that are sent again. Their place in the order is past: they and the changes of pages do not wait for each other.
@@ -198,6 +200,7 @@ class Buffer:
         self.schedule.settle([record for record in records if id(record) not in unsettled] if unsettled else records)
         # Not the length of what was given: records take their followers along.
         settled = before - self.schedule.records
+        self.done += settled
         self._release()
         self._frontier.delivered(settled)
 
@@ -207,6 +210,7 @@ class Buffer:
         while changes := self.schedule.take_stranded(is_full=self.is_full or self.is_draining, now=now):
             has_stranded = True
             self._quarantine.strand(changes)
+            self.done += len(changes)
             self._release()
             self._frontier.delivered(len(changes))
         return has_stranded

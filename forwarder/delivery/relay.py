@@ -54,8 +54,7 @@ class Relay:
         state: ServiceState,
         metrics: SinkMetrics,
     ) -> None:
-        sink, store = destination.sink, destination.object_store
-        self._sink = sink
+        self._sink, store = (sink := destination.sink), destination.object_store
         self._schedule = destination.schedule
         self._uploads = Uploads(store, state=state, metrics=metrics) if store else None
         self._state = state
@@ -64,16 +63,12 @@ class Relay:
         metrics.watch(self)
         # Whether a page is being read, or waits for room.
         self._expects_page = False
-        self._linger = Linger()
-        self._retries = Retries()
+        self._linger, self._retries = Linger(), Retries()
         self._halted_lanes = HaltedLanes(state)
         # How many requests are under way, and how many bytes of data are in them.
-        self.in_flight = 0
-        self._bytes_under_way = 0
-        self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
-        self._publisher = Publisher(
-            sink, lease=tenure.lease, concurrency=self._concurrency, state=state, metrics=metrics
-        )
+        self.in_flight = self._bytes_under_way = 0
+        self._concurrency = concurrency = Concurrency(max_in_flight=sink.max_in_flight)
+        self._publisher = Publisher(sink, lease=tenure.lease, concurrency=concurrency, state=state, metrics=metrics)
         self._changed = anyio.Event()
 
     @property
@@ -90,6 +85,11 @@ class Relay:
     def waiting_for_barriers(self) -> int:
         """How many of the records in memory wait for a barrier of their table, or are one and wait."""
         return self._buffer.waiting_for_barriers
+
+    @property
+    def done(self) -> int:
+        """How many records were in memory and are no more, since they were delivered or set aside."""
+        return self._buffer.done
 
     def oldest_seconds(self) -> float:
         """How long the oldest page that is not delivered has been in memory."""

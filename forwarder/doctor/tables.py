@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from forwarder.capture.column_warnings import column_warnings
+from forwarder.capture.drift import lacks_truncate_alone
 from forwarder.capture.replica_role import muted_warnings
 from forwarder.capture.table_decisions import TableDecisions, decide
 from forwarder.capture.tables import Table
@@ -72,18 +73,6 @@ def _of_install(decision: Install, table: Table | None) -> Finding:
         "triggers",
         f"{decision.table}: {', '.join(decision.reasons)}",
         remedy=f"{REMEDY}, and compare with what the stream has (forwarder verify)",
-    )
-
-
-def lacks_truncate_alone(decision: Install, table: Table) -> bool:
-    """Whether triggers are missing and nothing else is wrong, and those for rows are on every member: partitions that came later are so."""
-    wanted = {trigger.name for trigger in decision.triggers if trigger.is_for_rows}
-    found = {(trigger.relation, trigger.name) for trigger in table.triggers}
-    on_table = {trigger.name for trigger in table.own_triggers}
-    return (
-        decision.reasons == ("triggers were missing",)
-        and {trigger.name for trigger in decision.triggers} <= on_table
-        and all((member.quoted, name) in found for member in table.members for name in wanted)
     )
 
 

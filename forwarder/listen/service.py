@@ -18,10 +18,12 @@ from forwarder.config.table_mappings.table_mappings import TableMappings
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
+from forwarder.listen.announcer import Announcer
 from forwarder.listen.contradictions import Contradictions
 from forwarder.listen.hash_keys import hash_keys
 from forwarder.listen.mappings_check import MappingsCheck
 from forwarder.listen.record_maker import require_order
+from forwarder.listen.sampler import Sampler
 from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
@@ -89,6 +91,22 @@ class Service:
             for sink in sinks
         ]
         metrics.watch(self.states)
+        totals = {sink.name: metrics.sink(sink.name).totals for sink in sinks}
+        self.sampler = Sampler(
+            self._survey,
+            metrics.doorbell,
+            {name: (state, totals[name]) for name, state in self.states.items()},
+        )
+        self.announcer = Announcer(
+            database_url,
+            targets={sink.name: str(sink_url.parse(sink.url).target) for sink in sinks},
+            tables={sink.name: sink.tables for sink in sinks},
+            states=self.states,
+            outbox=self.outbox_state,
+            sampler=self.sampler,
+            doorbell=metrics.doorbell,
+            session_metrics=metrics.sessions,
+        )
         # The sinks that cannot be served right now, and why.
         self._refused: dict[str, ForwarderError] = {}
 
@@ -108,6 +126,18 @@ class Service:
         Raises:
             Refused, Misconfigured: something that waiting cannot mend; of several sinks, only if it is so for all, or with ``once``.
         """
+        with plain_errors():
+            async with anyio.create_task_group() as tasks:
+                if not once:
+                    self._survey.invite(self.announcer.announce)
+                    tasks.start_soon(self.sampler.run)
+                    tasks.start_soon(self.announcer.run)
+                await self._run(once=once, load_only=load_only)
+                tasks.cancel_scope.cancel()
+        if once and self._refused:
+            raise next(iter(self._refused.values()))
+
+    async def _run(self, *, once: bool, load_only: bool) -> None:
         with plain_errors():
             async with anyio.create_task_group() as connections:
                 janitor = Janitor(
@@ -131,8 +161,6 @@ class Service:
                 async with anyio.create_task_group() as tasks:
                     for worker in self._workers:
                         tasks.start_soon(self._deliver, worker, source, once, load_only)
-        if once and self._refused:
-            raise next(iter(self._refused.values()))
 
     async def _deliver(self, worker: SinkWorker, source: Source, once: bool, load_only: bool) -> None:  # noqa: FBT001 - start_soon
         """Keep one sink going. Whatever is wrong with it, it is tried again as long as another sink is served."""

@@ -32,6 +32,10 @@ class DoorbellMetrics:
         )
         for cause in ("ring", "interval"):
             self._wakes.labels(cause)
+        # The same as forwarder_doorbell_rings, for who asks this process.
+        self.rings = 0
+        # How the listener waits for changes: doorbell or poll. None: it does not read the outbox.
+        self.mode: str | None = None
 
     def asked(self, *, is_armed: bool) -> None:
         """The listener has asked for the lock, and has got it or not."""
@@ -46,6 +50,7 @@ class DoorbellMetrics:
     def rung(self) -> None:
         """A writer has rung."""
         self._rings.inc()
+        self.rings += 1
 
     def woke(self, *, by_ring: bool) -> None:
         """The listener has slept, and is awake."""

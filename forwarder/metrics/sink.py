@@ -5,11 +5,13 @@ Counters are raised once a request, not once a record, as that would cost more t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 from forwarder.metrics.in_memory import InMemory
 from forwarder.metrics.sink_families import SinkFamilies
+from forwarder.metrics.totals import SinkTotals
 
 # Why delivery begins anew.
 RestartReason = Literal["database", "leadership", "refused", "start"]
@@ -31,6 +33,8 @@ class SinkMetrics:
         self._checkpoints = families.checkpoints.labels(sink)
         self._load_rows = families.load_rows.labels(sink)
         self._load_bytes = families.load_bytes.labels(sink)
+        # Shared by all that tell of this sink.
+        self.totals = families.totals.setdefault(sink, SinkTotals())
         families.latency.add(sink)
         # So that Prometheus sees the first one rise, from 0.
         for reason in get_args(RestartReason):
@@ -41,6 +45,8 @@ class SinkMetrics:
         self._requests.observe(seconds)
         self._records.inc(records)
         self._bytes.inc(size)
+        self.totals.requests.add(seconds)
+        self.totals.bytes += size
 
     def failed(self, records: int) -> None:
         """A request of so many records has had no answer, or was refused as a whole."""
@@ -62,6 +68,7 @@ class SinkMetrics:
     def acknowledged(self, seconds: float, changes: int) -> None:
         """So many changes were acknowledged, so long after their commit."""
         self._families.latency.observe(self._sink, seconds, changes=changes)
+        self.totals.latencies.add(seconds, changes)
 
     def changed(self, changes: Mapping[tuple[str, str], int]) -> None:
         """So many changes of each table and operation were delivered: ``{("public.orders", "insert"): 3}``."""
@@ -77,7 +84,15 @@ class SinkMetrics:
 
     def throttled(self, shard: str) -> None:
         """A shard has throttled a request."""
-        self._families.throttled.labels(self._sink, f"{self._shard_prefix}{shard}").inc()
+        name = f"{self._shard_prefix}{shard}"
+        self._families.throttled.labels(self._sink, name).inc()
+        self.totals.throttled[name] += 1
+
+    def stored(self, shards: Iterable[str]) -> None:
+        """An answer names the shard of each record that it tells stored, and an empty text for each other record."""
+        for shard, count in Counter(shards).items():
+            if shard:
+                self.totals.stored[f"{self._shard_prefix}{shard}"] += count
 
     def of_stream(self, stream: str) -> SinkMetrics:
         """The same metrics, where the sink has several streams: a shard is named with its stream."""
@@ -116,3 +131,4 @@ class SinkMetrics:
     def watch(self, holder: InMemory) -> None:
         """From now on, report at each scrape what ``holder`` has in memory."""
         self._families.holders.watch(self._sink, holder)
+        self.totals.holder = holder

@@ -8,6 +8,7 @@ from forwarder.metrics.buckets import CALL_SECONDS, REQUEST_SECONDS
 from forwarder.metrics.in_memory import Holders
 from forwarder.metrics.latency import LatencyHistogram
 from forwarder.metrics.tables import TableCounts
+from forwarder.metrics.totals import SinkTotals
 
 
 class SinkFamilies:
@@ -19,6 +20,8 @@ class SinkFamilies:
         self.holders = holders
         self.latency = latency
         self.tables = tables
+        # By sink.
+        self.totals: dict[str, SinkTotals] = {}
         self._registry = registry
         self.requests = self._histogram(
             "forwarder_sink_request_seconds", "Time from a request to its answer.", buckets=REQUEST_SECONDS

@@ -128,6 +128,7 @@ class Source:
                 await self._doorbell(stack, where.server) if waking.wake == "doorbell" and not self._once else None
             )
             inflow = self._inflow = await self._open(reader, where, waking)
+            self._metrics.doorbell.mode = waking.wake
             try:
                 with inflow.scope:
                     task_status.started(inflow)
@@ -157,7 +158,7 @@ class Source:
 
     def _end(self, inflow: Inflow) -> None:
         if self._inflow is inflow:
-            self._inflow = None
+            self._inflow = self._metrics.doorbell.mode = None
         inflow.scope.cancel()
 
     async def _waking(self, reader: Connection) -> Waking:

@@ -7,7 +7,7 @@ thing that it writes: where a table is not captured any more, or is again, a gap
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
@@ -69,19 +69,31 @@ class Survey:
         self._metrics = metrics
         self._throttled = Throttled(seconds=300.0)
         self.clock = DatabaseClock(tell_ahead=metrics.clock_ahead)
+        # Is handed the session of whoever is about to measure.
+        self._guest: Callable[[Connection], Awaitable[None]] | None = None
         # When the next measurement is due.
         self._due = 0.0
-        # The sinks for which a change was waiting.
-        self._behind: frozenset[str] = frozenset()
+        # By sink, what was waiting for it, and when that was measured.
+        self._backlogs: dict[str, Backlog] = {}
+        self.measured_at = 0.0
         self._intruders = _Warnings()
         self._roles = _Warnings()
         self._uncaptured = _Warnings()
         # Why it is not known whether all tables are captured.
         self._unseen: Sequence[str] = ()
 
+    def invite(self, guest: Callable[[Connection], Awaitable[None]]) -> None:
+        """Have this called with a session every few seconds, as long as there is one. It raises nothing but the loss of the session."""
+        self._guest = guest
+
     def has_backlog(self, sink: str) -> bool:
         """Whether a change was waiting for this sink when the outbox was measured last."""
-        return sink in self._behind
+        backlog = self._backlogs.get(sink)
+        return backlog is not None and backlog.waiting_seconds is not None
+
+    def backlog(self, sink: str) -> Backlog | None:
+        """What was waiting for this sink at ``measured_at``; None: it is not known."""
+        return self._backlogs.get(sink)
 
     async def renew(self, connection: Connection) -> None:
         """Measure, unless somebody has done so a moment ago.
@@ -90,18 +102,27 @@ class Survey:
             Refused: the schema is older than this program, or not ours to read.
             Unavailable: the database does not answer.
         """
+        if self._guest:
+            await self._guest(connection)
         if anyio.current_time() < self._due:
             return
         # Set before the measurement, so that whoever asks meanwhile does not measure too.
         self._due = anyio.current_time() + FRESH_SECONDS
         with database_errors("cannot measure the outbox"), anyio.fail_after(ANSWER_SECONDS):
             is_paused: bool = await connection.fetchval(query("is_paused"))
-            await self.measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
+            await self._measure(connection, outbox_bytes=(await read_ring(connection)).bytes, is_paused=is_paused)
 
     async def measure(
         self, connection: Connection, *, outbox_bytes: int, is_paused: bool, more: Sequence[str] = ()
     ) -> None:
         """Measure all but the two facts that the caller knows already, and report everything, with ``more`` warnings of the caller."""
+        if self._guest:
+            await self._guest(connection)
+        await self._measure(connection, outbox_bytes=outbox_bytes, is_paused=is_paused, more=more)
+
+    async def _measure(
+        self, connection: Connection, *, outbox_bytes: int, is_paused: bool, more: Sequence[str] = ()
+    ) -> None:
         await self.clock.ask(connection)
         backlogs = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
         if self._intruders.is_due(every_seconds=INTRUDERS_SECONDS):
@@ -116,15 +137,15 @@ class Survey:
         if self._uncaptured.is_due(every_seconds=LOOK_SECONDS):
             await self._look_at_triggers(connection)
         self._due = anyio.current_time() + FRESH_SECONDS
-        self._behind = frozenset(backlog.sink for backlog in backlogs if backlog.waiting_seconds is not None)
+        self._backlogs, self.measured_at = {backlog.sink: backlog for backlog in backlogs}, anyio.current_time()
         self._report(backlogs, outbox_bytes=outbox_bytes, is_paused=is_paused, more=more)
 
     def forget(self) -> None:
         """The outbox could not be measured: withdraw warnings and figures, since nobody would notice when they are not true any more."""
-        self._behind, self._unseen = frozenset(), ()
+        self._backlogs, self._unseen = {}, ()
         for warnings_of_a_kind in (self._intruders, self._roles, self._uncaptured):
             warnings_of_a_kind.forget()
-        self._state.warnings = ()
+        self._state.warnings = self._state.others = ()
         self._metrics.forget()
 
     async def _look_at_triggers(self, connection: Connection) -> None:
@@ -159,7 +180,8 @@ class Survey:
             is_paused=is_paused,
         )
         missed, intruders = self._uncaptured.lines, self._intruders.lines
-        self._state.warnings = (*missed, *self._unseen, *more, *passed, *intruders, *self._roles.lines)
+        self._state.others = (*self._unseen, *more, *intruders, *self._roles.lines)
+        self._state.warnings = (*missed, *passed, *self._state.others)
         self._log("changes are not captured", missed)
         self._log("triggers are not looked at; trying again", self._unseen)
         self._log("a limit of the outbox is passed", passed)

@@ -59,8 +59,10 @@ class Shard(Part):
 class Point(Part):
     """One second of a sink, as the charts show it."""
 
-    captured: Annotated[float, Field(description="Changes read from the outbox for this sink, in one second.")]
-    delivered: Annotated[float, Field(description="Changes acknowledged by it, in one second.")]
+    captured: Annotated[
+        float, Field(description="Changes, and rows of loads, that were read for this sink, in one second.")
+    ]
+    delivered: Annotated[float, Field(description="Of these, what it has acknowledged, or was set aside.")]
     oldest_seconds: Annotated[
         float | None, Field(description="The age of the oldest change that is not delivered; 0 if all are.")
     ] = None
@@ -102,18 +104,20 @@ class Sink(Part):
     trouble: Annotated[Trouble | None, Field(description="Why it is stuck or unled.")] = None
     leader: Process | None
     lag_events: Annotated[
-        int | None, Field(description="Changes in the outbox that are not delivered; an estimate above 100,000.")
+        int | None, Field(description="Changes in the outbox that are not delivered; an estimate above 10,000.")
     ]
     lag_seconds: Annotated[float | None, Field(description="The age of the oldest of them; 0 if there is none.")]
     seconds_left: Annotated[
         float | None,
         Field(
-            description="Until they are delivered, at the rates of the last minute; null: not at these rates, or nobody knows."
+            description="Until they are delivered, if the backlog goes on falling as in the last minute; null: it does not fall, or nobody knows."
         ),
     ]
-    delivered_seq: Annotated[int, Field(description="The highest seq that is delivered.")]
+    delivered_seq: Annotated[int | None, Field(description="The highest seq that is delivered.")]
     saved_at: Annotated[datetime | None, Field(description="When its position was last saved.")]
-    dead_letters: int
+    dead_letters: Annotated[
+        int | None, Field(description="Changes that were set aside; 10,000 stand for that many or more.")
+    ]
     live: Annotated[Live | None, Field(description="By its leader; null if none is seen.")]
 
 
@@ -137,7 +141,7 @@ class Outbox(Part):
 class Doorbell(Part):
     """How writers wake the listener."""
 
-    mode: Annotated[str, Field(description="doorbell or poll.")]
+    mode: Annotated[str, Field(description="doorbell, poll, or none: nobody reads the outbox.")]
     is_armed: bool | None
     rings_per_second: float | None
     writers_in_the_way: Annotated[

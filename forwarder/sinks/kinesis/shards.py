@@ -97,6 +97,7 @@ class KinesisShards:
 
         ``sent`` and ``now`` are times of the event loop's clock.
         """
+        self._metrics.stored(answer.shard_ids)
         if self._pacing.has_throttled_since(sent):
             for record, shard in zip(records, answer.shard_ids, strict=True):
                 if shard:

@@ -69,6 +69,7 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'TABLE', 'dropped', '{SELECT}'),
     ('runtime', 'TABLE', 'history', '{SELECT}'),
     ('runtime', 'TABLE', 'known_columns', '{SELECT,INSERT,UPDATE}'),
+    ('runtime', 'TABLE', 'listener', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'load', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
     ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),

@@ -24,7 +24,7 @@ class Standing:
 class Holder:
     """Two records in memory, in two lanes."""
 
-    in_flight, records, bytes, waiting_for_barriers = 1, 2, 3, 0
+    in_flight, records, bytes, waiting_for_barriers, done = 1, 2, 3, 0, 5
 
     def oldest_seconds(self) -> float:
         return 4.0

@@ -1,0 +1,137 @@
+"""Reads of the database what a status is made of. It changes nothing, takes no lock that anybody waits for, and each part of it is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from forwarder.capture.drift import drifted
+from forwarder.capture.selection import Rule
+from forwarder.capture.table_decisions import TableDecisions, decide
+from forwarder.database.lock_holders import holders_of_sink, usurpation
+from forwarder.database.queries import query
+from forwarder.database.sessions import DOORBELL_LOCK, LEADER_LOCK_CLASS, LOCK_CLASS, Connection, database_errors
+from forwarder.errors import ForwarderError, Misconfigured
+from forwarder.outbox.backlog_warnings import Backlog
+from forwarder.outbox.survey import read_ring
+from forwarder.quantities import duration
+from forwarder.status.facts import Catalogue, Facts, SinkFacts, TableFacts
+from forwarder.store import loads
+from forwarder.store.listeners import read_listeners
+
+# backlogs.sql counts so many; from there on undelivered_of_sink.sql counts on, up to the second number. Above that an estimate stands.
+COUNTED, COUNTED_CLOSELY = 1_000, 10_000
+# So many changes are looked through for gaps.
+GAPS_AMONG = 20_000
+
+
+async def read_facts(connection: Connection, *, database: str) -> Facts:
+    """What is so now. ``database``: where it is, without credentials.
+
+    Raises:
+        Refused: the schema is missing, older than this program, or not ours to read.
+        Unavailable: the database does not answer, or not in time.
+    """
+    async with _snapshot(connection, "cannot read the status"):
+        moment = await connection.fetchrow(query("moment"), LOCK_CLASS, DOORBELL_LOCK)
+        assert moment is not None
+        # First of all, since its table came last: where it is missing, it is that which is to be said.
+        listeners = await read_listeners(connection)
+        sinks = [SinkFacts(**row) for row in await connection.fetch(query("sink_standings"), LEADER_LOCK_CLASS)]
+        oldest = await connection.fetchrow(query("oldest_change"), 0)
+        numbers = [number for (number,) in await connection.fetch(query("current_loads"))]
+        return Facts(
+            at=moment["at"],
+            database=database,
+            sinks=[await _with_stranger(connection, sink) for sink in sinks],
+            backlogs=await _backlogs(connection),
+            listeners=listeners,
+            ring=await read_ring(connection),
+            oldest_at=oldest["at_seconds"] if oldest else None,
+            loads=await loads.read(connection, numbers) if numbers else [],
+            paused_ids=frozenset(moment["paused_ids"]),
+            is_armed=moment["is_armed"],
+            writers=moment["writers"],
+        )
+
+
+async def read_catalogue(connection: Connection, rules: Sequence[Rule]) -> Catalogue:
+    """The tables, and what is wrong with the capture of each. ``rules``: of the settings, by which tables are chosen.
+
+    If drift or gaps cannot be read, as somebody holds a lock or there are very many tables, say, the catalogue says why, and has the rest.
+
+    Raises:
+        Refused, Unavailable: as of ``read_facts``.
+    """
+    async with _snapshot(connection, "cannot read the captured tables"):
+        rows = await connection.fetch(query("table_names"))
+    tables = [TableFacts(**row) for row in rows]
+    try:
+        async with _snapshot(connection, "cannot look at the triggers of captured tables"):
+            drift = {one.registered_id: one for one in drifted(await _decisions(connection, rules))}
+            gaps = await connection.fetch(query("recent_gaps"), GAPS_AMONG)
+    except ForwarderError as error:
+        if connection.is_closed():
+            raise
+        return Catalogue(tables=tables, unseen=str(error))
+    return Catalogue(
+        tables=tables,
+        drift={
+            number: "a TRUNCATE of some partitions alone would be missed"
+            if one.is_of_truncate
+            else ", ".join(one.reasons)
+            for number, one in drift.items()
+        },
+        missed=frozenset(number for number, one in drift.items() if not one.is_of_truncate),
+        gaps={
+            row["name"]: f"{row['what']}, {duration(row['seconds'])} ago"
+            for row in gaps
+            # What is told of the beginning of a table's capture is no loss.
+            if row["what"] != "capture began" and not row["is_of_events"]
+        },
+    )
+
+
+@asynccontextmanager
+async def _snapshot(connection: Connection, what: str) -> AsyncIterator[None]:
+    """A short transaction that reads: all of it sees the same."""
+    with database_errors(what):
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(query("short_statements"))
+            yield
+
+
+async def _backlogs(connection: Connection) -> Mapping[str, Backlog]:
+    found = [Backlog(**row) for row in await connection.fetch(query("backlogs"))]
+    return {backlog.sink: await _counted_closely(connection, backlog) for backlog in found}
+
+
+async def _counted_closely(connection: Connection, backlog: Backlog) -> Backlog:
+    """With more changes than are counted at first. The estimate is too high where numbers were drawn and not used, so it is put right if it can."""
+    if backlog.changes < COUNTED:
+        return backlog
+    counted: int = await connection.fetchval(query("undelivered_of_sink"), backlog.sink)
+    return replace(backlog, changes=counted if counted < COUNTED_CLOSELY else max(counted, backlog.changes))
+
+
+async def _with_stranger(connection: Connection, sink: SinkFacts) -> SinkFacts:
+    """Say who it is, if somebody has the leader's lock who does not call itself a listener."""
+    if not sink.is_led or sink.leads_as_listener:
+        return sink
+    holders = await holders_of_sink(connection, sink.name)
+    if not holders or holders[0].leads:
+        return sink
+    return replace(sink, usurpation=usurpation(sink.name, holders))
+
+
+async def _decisions(connection: Connection, rules: Sequence[Rule]) -> TableDecisions:
+    try:
+        return await _decide(connection, rules)
+    except Misconfigured:
+        # The rules do not fit the tables, which is for `forwarder migrate` to say. By themselves the tables can be looked at all the same.
+        return await _decide(connection, [])
+
+
+async def _decide(connection: Connection, rules: Sequence[Rule]) -> TableDecisions:
+    return await decide(connection, rules, exclude=(), described=rules, remove=False, may_come_later=True)

@@ -1,0 +1,53 @@
+"""The tables of each sink, and the state of each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from forwarder.capture.selection import Pattern
+from forwarder.errors import Misconfigured
+from forwarder.status.document import Table, TableState
+from forwarder.status.facts import Catalogue, TableFacts
+from forwarder.status.lag import percent
+from forwarder.store.loads import Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What is known of all of them."""
+
+    catalogue: Catalogue
+    paused_ids: Collection[int] = ()
+    loads: Sequence[Load] = field(default=())
+
+    def of_sinks(self, patterns: Mapping[str, Sequence[str]]) -> Iterator[Table]:
+        """By sink the tables that it is for. ``patterns``: of each sink; none: it is for all tables."""
+        loading = {(load.sink, load.table_id): load for load in self.loads if not load.state.is_final}
+        for sink, texts in patterns.items():
+            wants = _filter(texts)
+            for table in self.catalogue.tables:
+                if table.is_captured and wants(table):
+                    state, detail = self._state(table, loading.get((sink, table.id)))
+                    yield Table(sink=sink, table=table.qualified_name, state=state, detail=detail)
+
+    def _state(self, table: TableFacts, load: Load | None) -> tuple[TableState, str]:
+        if table.id in self.paused_ids:
+            return "paused", "the outbox is full, and changes are missed; see which sink is late"
+        if drift := self.catalogue.drift.get(table.id):
+            missed = ", and compare with what the stream has" if table.id in self.catalogue.missed else ""
+            return "drifted", f"{drift}; run `forwarder migrate`{missed}"
+        if gap := self.catalogue.gaps.get(table.qualified_name):
+            return "gap", f"{gap}; compare what consumers hold: forwarder verify {table.qualified_name}"
+        if load:
+            return "loading", f"{load.state}, {percent(load)}"
+        return "captured", ""
+
+
+def _filter(texts: Sequence[str]) -> Callable[[TableFacts], bool]:
+    try:
+        patterns = [Pattern(text) for text in texts]
+    except Misconfigured:
+        # Of another release, which knows other patterns.
+        patterns = []
+    return lambda table: not patterns or any(pattern.matches(table) for pattern in patterns)
