@@ -1,0 +1,191 @@
+"""The page of `forwarder listen` in a headless Chromium: `apt-get install chromium chromium-driver`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.browser import PHONE, Browser, chromium
+from tests.support.scenes import LONG, STUCK, Scene
+from tests.support.staged import staged
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+async def shown(browser: Browser) -> None:
+    """Wait until the page has been filled."""
+
+    async def is_shown() -> bool:
+        return bool(await browser.run("return !document.getElementById('content').hidden"))
+
+    await eventually(is_shown)
+
+
+async def heard(browser: Browser, *, times: int) -> None:
+    """Wait for so many more seconds of what the listener says."""
+    for _ in range(times):
+        before = await browser.text("#pulse-text")
+
+        async def differs(before: str = before) -> bool:
+            return await browser.text("#pulse-text") != before
+
+        await eventually(differs)
+
+
+async def test_each_scene_is_shown_without_a_complaint_of_the_console(browser: Browser) -> None:
+    async with staged("calm") as server:
+        for scene in Scene.names():
+            server.scene = scene
+            await browser.open(server.url)
+            await shown(browser)
+
+            document = Scene(scene, began_at=time.time()).document(int(time.time()))
+            assert (await browser.text("#summary"))[:12] == document.summary[:12]
+            assert await browser.run("return document.querySelectorAll('.sink-card').length") == len(document.sinks)
+            assert await browser.complaints() == []
+
+
+async def test_figures_move_and_nothing_else_does_on_a_phone(browser: Browser) -> None:
+    async with staged("load") as server:
+        await browser.open(server.url, size=PHONE)
+        await shown(browser)
+        delivered = await browser.text(".sink-card .delivered dd")
+        line = await browser.run("return document.querySelector('.plot .delivered').getAttribute('d')")
+        await heard(browser, times=4)
+
+        assert await browser.text(".sink-card .delivered dd") != delivered
+        assert await browser.run("return document.querySelector('.plot .delivered').getAttribute('d')") != line
+        assert await browser.shifts() == 0
+        assert await browser.run("return document.documentElement.scrollWidth") == PHONE[0]
+
+
+async def test_trouble_shows_with_its_remedy_and_goes(browser: Browser) -> None:
+    async with staged("calm") as server:
+        await browser.open(server.url)
+        await browser.says("#summary", "All changes are delivered")
+
+        server.scene = "stuck"
+        await browser.says("#summary", "is stuck", within_seconds=3)
+        assert "aws kinesis create-stream" in await browser.text("#remedy")
+        assert STUCK.text[:20] in await browser.text(".sink-card .problem")
+        assert await browser.run("return document.title") == "!! forwarder"
+
+        server.scene = "calm"
+        await browser.says("#summary", "All changes are delivered", within_seconds=3)
+        assert await browser.text(".sink-card .problem") == ""
+
+
+async def test_a_listener_that_is_gone_or_mute_shows_within_three_seconds_and_the_page_recovers(
+    browser: Browser,
+) -> None:
+    async with staged("calm") as server:
+        port = server.port
+        await browser.open(server.url)
+        await shown(browser)
+
+        server.is_mute = True
+        assert "since" in await browser.says("#summary", "No word from the listener", within_seconds=4)
+        server.is_mute = False
+        await browser.says("#summary", "All changes are delivered")
+    await browser.says("#summary", "No word from the listener", within_seconds=4)
+    async with staged("calm", port=port):
+        await browser.says("#summary", "All changes are delivered")
+    refused = [text for text in await browser.complaints() if "api/events" not in text]
+    assert refused == []
+
+
+async def test_a_listener_with_too_many_viewers_is_asked_again(browser: Browser) -> None:
+    async with staged("calm") as server:
+        server.refuses = 8
+        await browser.open(server.url)
+        await browser.says("#remedy", "as many viewers as it serves")
+        await browser.says("#summary", "All changes are delivered")
+    await browser.complaints()
+
+
+async def test_a_token_is_asked_for_and_kept_for_the_tab(browser: Browser) -> None:
+    async with staged("calm", token="s3cret") as server:
+        await browser.open(server.url)
+        await browser.says("#access", "asks for a token")
+        assert await browser.run("return document.activeElement.id") == "token"
+
+        await browser.enter("#token", "wrong")
+        await browser.press("#access button")
+        await browser.says("#refusal", "That is not its token.")
+        await browser.enter("#token", "s3cret")
+        await browser.press("#access button")
+        await browser.says("#summary", "All changes are delivered")
+        assert await browser.text("#access") == ""
+
+        await browser.open(server.url)
+        await browser.says("#summary", "All changes are delivered")
+        await browser.run("sessionStorage.clear()")
+        await browser.open("about:blank")
+        await browser.open(f"{server.url}#token=s3cret")
+        await browser.says("#summary", "All changes are delivered")
+        assert await browser.run("return location.href") == server.url
+        await browser.run("sessionStorage.clear()")
+    assert [text for text in await browser.complaints() if "401" not in text] == []
+
+
+async def test_thousands_of_tables_are_searched_sorted_and_walked_through_few_rows(browser: Browser) -> None:
+    async with staged("tables") as server:
+        await browser.open(server.url)
+        await shown(browser)
+        await browser.says("#tables-note", "5,000 tables")
+        rows = "return document.querySelectorAll('#scroller tbody:not(.spacer) tr').length"
+        assert 10 < await browser.run(rows) < 60
+
+        await browser.run("document.getElementById('scroller').scrollTop = 1e9")
+        await browser.says("#scroller", "tenant_0499")
+        assert await browser.run(rows) < 60
+
+        await browser.command("Input.dispatchKeyEvent", {"type": "keyDown", "key": "/", "text": "/"})
+        assert await browser.run("return document.activeElement.id") == "search"
+        await browser.enter("#search", "vouchers 0042")
+        await browser.says("#tables-note", "1 of 5,000 tables")
+        await browser.press("#scroller .name")
+        assert LONG in await browser.text("#detail")
+        await browser.press("#detail button")
+
+        await browser.enter("#search", "")
+        await browser.press("#scroller th.inserts button")
+        top = "return [...document.querySelectorAll('#scroller td.inserts')].slice(0, 9).map((cell) => +cell.innerText.replaceAll(',', ''))"
+        inserts = await browser.run(top)
+        assert inserts == sorted(inserts, reverse=True)
+        assert (
+            await browser.run("return document.querySelector('#scroller th.inserts').getAttribute('aria-sort')")
+            == "descending"
+        )
+
+        await browser.run(
+            "const s = document.getElementById('state-filter'); s.value = 'attention'; s.dispatchEvent(new Event('change'))"
+        )
+        assert "of 5,000 tables" in await browser.says("#tables-note", "of")
+        assert await browser.complaints() == []
+
+
+async def test_the_theme_follows_the_system_until_one_is_chosen(browser: Browser) -> None:
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    async with staged("calm") as server:
+        await browser.open(server.url, theme="dark")
+        dark = await browser.run(ground)
+        await browser.open(server.url, theme="light")
+        light = await browser.run(ground)
+        assert dark != light
+
+        await browser.press("#theme")
+        await browser.press("#theme")
+        assert await browser.run(ground) == dark
+        await browser.open(server.url, theme="light")
+        assert await browser.run(ground) == dark
+        await browser.run("localStorage.clear()")
