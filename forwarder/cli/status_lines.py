@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from textwrap import wrap
+from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,8 @@ MOST_TABLES = 20
 # So many shards that throttle are named.
 _MOST_SHARDS = 3
 _STYLES = {"delivering": "green", "captured": "green", "stuck": "bold red", "unled": "bold red", "drifted": "bold red"}
+# Columns that are shown even if there is nothing in them.
+_ALWAYS = ("inserts", "updates", "deletes")
 _SEVERITY = ("drifted", "paused", "gap", "loading", "captured", "removed")
 
 
@@ -37,16 +41,22 @@ class Screen:
         """Show it."""
         if self._is_renewed:
             self._console.clear()
-        self._console.print(Group(*parts(document, shows_all=self._shows_all)))
+        for part in parts(document, width=self._console.width, shows_all=self._shows_all):
+            self._console.print(part)
 
 
-def parts(document: Document, *, shows_all: bool) -> Iterator[RenderableType]:
-    """What is shown, from above."""
-    yield _headline(document)
+def parts(document: Document, *, width: int, shows_all: bool) -> Iterator[RenderableType]:
+    """What is shown, from above, on so many columns."""
+    for part in _parts(document, shows_all=shows_all):
+        yield part.wrapped(width) if isinstance(part, _Line) else part
+
+
+def _parts(document: Document, *, shows_all: bool) -> Iterator[_Line | Table]:
+    word, style = ("WELL", "bold green") if document.is_well else ("NOT WELL", "bold red")
+    yield _Line(f"{word}  ", document.summary, style)
     if document.remedy:
-        yield _hanging("  -> ", document.remedy)
+        yield _Line("  -> ", document.remedy)
     yield from _sinks(document)
-    yield Text()
     yield from _below(document)
     yield from _loads(document)
     yield from _tables(document, shows_all=shows_all)
@@ -55,28 +65,30 @@ def parts(document: Document, *, shows_all: bool) -> Iterator[RenderableType]:
             yield from _warning(warning)
 
 
-def _headline(document: Document) -> Text:
-    word, style = ("WELL", "bold green") if document.is_well else ("NOT WELL", "bold red")
-    return Text.assemble((word, style), f"  {safe(document.summary)}")
+class _Line(NamedTuple):
+    """A sentence, whose further lines begin below where it begins itself."""
+
+    lead: str
+    text: str
+    style: str = ""
+
+    def wrapped(self, width: int) -> Text:
+        """It on so many columns."""
+        lead = safe(self.lead)
+        indent = " " * min(len(lead), 10)
+        lines = wrap(safe(self.text), width=max(width, 40), initial_indent=lead, subsequent_indent=indent)
+        first, *more = lines or [lead]
+        return Text.assemble((first[: len(lead)], self.style), "\n".join([first[len(lead) :], *more]))
 
 
-def _hanging(lead: str, text: str, style: str = "") -> RenderableType:
-    """A text whose further lines begin below its first one."""
-    grid = Table.grid()
-    grid.add_column(no_wrap=True, style=style)
-    grid.add_column(overflow="fold")
-    grid.add_row(lead, Text(safe(text)))
-    return grid
-
-
-def _warning(warning: Trouble) -> Iterator[RenderableType]:
+def _warning(warning: Trouble) -> Iterator[_Line]:
     style = "bold red" if warning.is_urgent else "yellow"
-    yield _hanging("urgent:  " if warning.is_urgent else "warning: ", warning.text, style)
+    yield _Line("urgent: " if warning.is_urgent else "warning: ", warning.text, style)
     if warning.remedy:
-        yield _hanging("  -> ", warning.remedy)
+        yield _Line("  -> ", warning.remedy)
 
 
-def _sinks(document: Document) -> Iterator[RenderableType]:
+def _sinks(document: Document) -> Iterator[_Line | Table]:
     if not document.sinks:
         return
     table = _table(("sink", "state"), ("waiting", "oldest", "in/s", "out/s", "left", "dead"))
@@ -94,14 +106,15 @@ def _sinks(document: Document) -> Iterator[RenderableType]:
         )
     yield table
     for sink in document.sinks:
-        yield _hanging(f"{safe(sink.name)}: ", "; ".join(_said(sink)))
+        yield _Line(f"{sink.name}: ", "; ".join(_said(sink)))
         if sink.trouble and sink.trouble.text != document.summary:
             yield from _warning(sink.trouble)
 
 
 def _said(sink: Sink) -> Iterator[str]:
     yield f"to {sink.target or 'an unknown target'}"
-    yield f"led by {_who(sink.leader)}" if sink.leader else "led by nobody that has told of itself"
+    if sink.leader:
+        yield f"led by {_who(sink.leader)}"
     live = sink.live
     if live is None:
         return
@@ -122,25 +135,25 @@ def _who(process: Process) -> str:
     return f"{process.host} (pid {process.pid}, forwarder {process.version})"
 
 
-def _below(document: Document) -> Iterator[RenderableType]:
+def _below(document: Document) -> Iterator[_Line]:
     for process in document.standbys:
-        yield _hanging("standby: ", f"{_who(process)} for {', '.join(process.stands_by)}")
+        yield _Line("standby: ", f"{_who(process)} for {', '.join(process.stands_by)}")
     if outbox := document.outbox:
         full = sum(leaf.state != "empty" for leaf in outbox.leaves)
         said = [f"{size(outbox.bytes)}, {full} of {len(outbox.leaves)} leaves in use"]
         if outbox.history_since:
             said.append(f"history since {_moment(outbox.history_since)} ({_ago(document.at, outbox.history_since)})")
-        yield _hanging("outbox: ", "; ".join(said))
+        yield _Line("outbox: ", "; ".join(said))
     if bell := document.doorbell:
         said = [f"wake by {bell.mode}" if bell.mode != "none" else "no listener reads the outbox"]
         said.append("armed" if bell.is_armed else "not armed")
         if bell.rings_per_second is not None:
             said.append(f"{bell.rings_per_second:,.1f} rings/s")
         said.append(f"{bell.writers_in_the_way} open transactions have written")
-        yield _hanging("doorbell: ", ", ".join(said))
+        yield _Line("doorbell: ", ", ".join(said))
 
 
-def _loads(document: Document) -> Iterator[RenderableType]:
+def _loads(document: Document) -> Iterator[_Line | Table]:
     if not document.loads:
         return
     table = _table(("load of", "sink", "state"), ("rows", "of about", "bytes", "left"))
@@ -157,7 +170,7 @@ def _loads(document: Document) -> Iterator[RenderableType]:
     yield table
 
 
-def _tables(document: Document, *, shows_all: bool) -> Iterator[RenderableType]:
+def _tables(document: Document, *, shows_all: bool) -> Iterator[_Line | Table]:
     if not document.tables:
         return
     has_several = len({table.sink for table in document.tables}) > 1
@@ -165,11 +178,11 @@ def _tables(document: Document, *, shows_all: bool) -> Iterator[RenderableType]:
     ordered = sorted(document.tables, key=_newest_first)
     ordered.sort(key=lambda one: _SEVERITY.index(one.state))
     chosen = ordered if shows_all else ordered[:MOST_TABLES]
-    table = _table(
-        ("table", *(("sink",) if has_several else ()), "state"),
-        ("inserts", "updates", "deletes", "others", "errors", "last change"),
-    )
-    for one in chosen:
+    columns = {
+        name: values for name, values in _counts(document, chosen).items() if name in _ALWAYS or {*values} - {"", "0"}
+    }
+    table = _table(("table", *(("sink",) if has_several else ()), "state"), tuple(columns))
+    for place, one in enumerate(chosen):
         table.add_row(
             Text(safe(one.table)),
             *([Text(safe(one.sink))] if has_several else []),
@@ -177,16 +190,27 @@ def _tables(document: Document, *, shows_all: bool) -> Iterator[RenderableType]:
                 f"{one.state}, {one.detail}" if one.state == "loading" else one.state,
                 style=_STYLES.get(one.state, "yellow"),
             ),
-            _count(one.inserts),
-            _count(one.updates),
-            _count(one.deletes),
-            _count(one.truncates + one.reads + one.schema_changes + one.others),
-            _count(one.errors),
-            _ago(document.at, one.last_change_at) if one.last_change_at else "",
+            *(values[place] for values in columns.values()),
         )
     yield table
     if len(chosen) < len(ordered):
-        yield Text(f"{len(ordered) - len(chosen):,} more tables: forwarder status --all")
+        yield _Line("", f"{len(ordered) - len(chosen):,} more tables: forwarder status --all")
+
+
+def _counts(document: Document, tables: Sequence[shown.Table]) -> Mapping[str, Sequence[str]]:
+    """By heading what stands in each row."""
+    numbers = {
+        "inserts": [one.inserts for one in tables],
+        "updates": [one.updates for one in tables],
+        "deletes": [one.deletes for one in tables],
+        "loaded": [one.reads for one in tables],
+        "others": [one.truncates + one.schema_changes + one.others for one in tables],
+        "errors": [one.errors for one in tables],
+    }
+    return {
+        **{name: [_count(number) for number in column] for name, column in numbers.items()},
+        "changed": [_ago(document.at, one.last_change_at) if one.last_change_at else "" for one in tables],
+    }
 
 
 def _newest_first(table: shown.Table) -> float:

@@ -23,7 +23,7 @@ from forwarder.status.judging import (
     verdict,
 )
 from forwarder.status.lag import seconds_left, seconds_of_load
-from forwarder.status.processes import Processes, live, process
+from forwarder.status.processes import Processes, live, process, sorted_out
 from forwarder.status.table_states import Tables
 from forwarder.store.listeners import Listener
 from forwarder.store.loads import Load
@@ -41,7 +41,7 @@ class Scene:
 
 def composed(scene: Scene, facts: Facts, catalogue: Catalogue, own: Listener | None) -> Document:
     """The document. ``own``: the process that makes it, as it is now; None: it is no listener."""
-    processes = Processes(alive=_alive(facts.listeners, own))
+    processes = sorted_out(facts.listeners, own, led={sink.name for sink in facts.sinks if sink.is_led})
     known = {sink.name: sink for sink in facts.sinks}
     names = [*known, *(name for name in scene.targets if name not in known)]
     sinks = [
@@ -103,11 +103,6 @@ def composed_blind(scene: Scene, why: str, own: Listener | None, *, at: datetime
         tables=[],
         warnings=[trouble, *_told(processes)],
     )
-
-
-def _alive(listeners: Sequence[Listener], own: Listener | None) -> Sequence[Listener]:
-    others = [one for one in listeners if not one.is_gone and not (own and one.id == own.id)]
-    return [*others, own] if own else others
 
 
 def _sink(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from forwarder.health import Phase
@@ -14,9 +14,11 @@ _BEGINNING = (Phase.STARTING.value, Phase.RECONNECTING.value)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processes:
-    """Those that have announced themselves and are not gone."""
+    """Those that have announced themselves."""
 
     alive: Sequence[Listener]
+    # Those that are gone: what they were set up for may hold still.
+    gone: Sequence[Listener] = ()
 
     def leader(self, sink: str) -> tuple[Listener, Standing] | None:
         """Who says that it leads a sink, the newest of them: one that was frozen may not know yet that it does no more."""
@@ -33,16 +35,38 @@ class Processes:
 
     def target(self, sink: str) -> str | None:
         """Where a sink sends, as a process says that serves it."""
-        return next((found.target for one in self.alive if (found := one.says.sinks.get(sink))), None)
+        return next((found.target for one in self._known if (found := one.says.sinks.get(sink))), None)
 
     def patterns(self, sink: str) -> Sequence[str] | None:
         """The tables that a sink is for, as a process says that serves it; None: nobody says it."""
-        return next((found.tables for one in self.alive if (found := one.says.sinks.get(sink))), None)
+        return next((found.tables for one in self._known if (found := one.says.sinks.get(sink))), None)
+
+    @property
+    def _known(self) -> Sequence[Listener]:
+        return [*self.alive, *self.gone]
 
     def _standing(self, sink: str, *phases: str) -> Sequence[tuple[Listener, Standing]]:
         found = [(one, one.says.sinks[sink]) for one in self.alive if sink in one.says.sinks]
         chosen = [(one, standing) for one, standing in found if standing.phase in phases]
         return sorted(chosen, key=lambda pair: pair[0].started_at, reverse=True)
+
+
+def sorted_out(listeners: Sequence[Listener], own: Listener | None, *, led: Collection[str]) -> Processes:
+    """Who of them is there still.
+
+    Args:
+        own: this process, as it is now; None: it is no listener.
+        led: the sinks whose leader's lock is held. Who says that it leads some, and has none of these locks, was killed a moment ago.
+    """
+    others = [one for one in listeners if not (own and one.id == own.id)]
+    gone = [one for one in others if one.is_gone or _has_lost(one, led)]
+    alive = [one for one in others if one not in gone]
+    return Processes(alive=[*alive, own] if own else alive, gone=gone)
+
+
+def _has_lost(listener: Listener, led: Collection[str]) -> bool:
+    leads = listener.says.of_phase(Phase.LEADING.value)
+    return bool(leads) and not any(sink in led for sink in leads)
 
 
 def process(listener: Listener) -> Process:
