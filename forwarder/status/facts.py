@@ -55,6 +55,8 @@ class TableFacts:
     id: int
     schema: str
     name: str
+    # Its name when `forwarder migrate` saw it last: public.orders. Counts are kept under it.
+    registered_name: str
     is_captured: bool
 
     @property
