@@ -27,7 +27,7 @@ _KEYS = 10_000
 # An option of the sink's URL.
 _JSON = "&protocol=json"
 _PAGE = """
-    SELECT seq, txid, at, table_id, relation, op, before, after, fault, context, extra
+    SELECT seq, txid, at, table_id, relation, op, before, after, fault, context, extra, octet_length(concat(before, after))::bigint AS image_bytes
     FROM forwarder.outbox WHERE seq > $1 ORDER BY seq LIMIT $2
 """
 

@@ -133,6 +133,8 @@ class Event(msgspec.Struct, gc=False):
     # An update of the key is captured as a delete and an insert. Then this is the key in the other one, as the text of a JSON object: in
     # the delete the new key, in the insert the old one.
     moved: str | None = None
+    # Bytes of the images, as the outbox has them.
+    image_bytes: int = 0
     # What was left out of the record: images, since it would be too large; the context or `extra`, since it is too large or cannot become UTF-8.
     omitted: tuple[str, ...] = ()
     # Where the whole record is stored, if images were left out and it is stored anywhere.

@@ -36,6 +36,7 @@ class Row(NamedTuple):
     fault: Any
     context: Any = None
     extra: Any = None
+    image_bytes: int = 0
 
     def __getitem__(self, name: Any) -> Any:
         return getattr(self, name) if isinstance(name, str) else tuple.__getitem__(self, name)
@@ -105,7 +106,7 @@ class World:
         self.last_seq += 1
         image = json.dumps({"id": row, "padding": "x" * padding})
         change = (self.last_seq, transaction.xid, 0, table_id, 1000 * table_id, b"U", None, image, None)
-        transaction.changes.append(Row(*change))
+        transaction.changes.append(Row(*change, image_bytes=len(image)))
 
     def end(self, transaction: Transaction, *, commit: bool) -> None:
         transaction.committed = commit
@@ -309,7 +310,7 @@ class Session:
             floor_seq = await self._read_floor(transaction)
             await self._pause()
             if text == query("save_position"):
-                _name, *position, system_identifier, epoch = arguments
+                _name, *position, system_identifier, epoch, _tally = arguments
                 assert system_identifier is None
                 assert epoch == 1
                 transaction.position = dict(zip(self._world.stored, position, strict=True))

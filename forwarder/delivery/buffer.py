@@ -21,6 +21,7 @@ from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, SetAside
+from forwarder.records.tally import PageCount, Tally
 
 # No page is taken while the records that may be sent now would fill this many requests. More would gain nothing, and cost: a record that
 # is still in the processor's cache when it is sent takes a third of the time of one that is not.
@@ -149,6 +150,10 @@ class Buffer:
         """What is delivered beyond the position."""
         return self._frontier.ahead
 
+    def take_passed(self) -> Tally:
+        """The changes that the position has passed since this was called last."""
+        return self._frontier.take_passed()
+
     @property
     def progress(self) -> int:
         """Grows with each change that is delivered, and whenever else the position may have become worth saving again."""
@@ -158,13 +163,15 @@ class Buffer:
         """How long the oldest page that is not delivered has been in memory."""
         return self._frontier.oldest_seconds(now=now)
 
-    def enter(self, packed: Packed, position: Position, *, skipped: int, now: float) -> None:
+    def enter(self, packed: Packed, position: Position, *, count: PageCount | None, skipped: int, now: float) -> None:
         """Take a page over, except for its records of ``later``, which are to follow. ``skipped`` of its changes are not for the sink.
+
+        ``count`` has those that are; None: none is counted.
 
         Once the page and all before it are delivered, ``position`` holds.
         """
         self._isolate(packed.aside)
-        self._frontier.enter(packed, position, now=now)
+        self._frontier.enter(packed, position, count=count, now=now)
         self._frontier.delivered(skipped + packed.untold)
         self.schedule.extend(self._barriers.admit(packed))
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from forwarder.delivery.uncounted import Uncounted
 from forwarder.outbox.delivered_ahead import MAX_UNDELIVERED, Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
+from forwarder.records.tally import PageCount, Tally
 
 # A lane that is halted for days keeps its page here, and delivered ones pile up behind it. They are joined whenever so many have come.
 MANY_PAGES = 64
@@ -30,11 +32,14 @@ class _Page:
     undelivered: list[set[int]]
     first_seq: int
     last_seq: int
+    # As `last_seq`, without the pages that it has taken in.
+    last_undelivered_seq: int
     # What holds once the page and all before it are delivered.
     position: Position
     # How many changes there were to deliver.
     changes: int
     offered_at: float
+    uncounted: Uncounted
 
     def is_delivered(self) -> bool:
         """Whether no change is left. Forgets sets that are empty."""
@@ -57,6 +62,9 @@ class _Page:
         self.last_seq = max(self.last_seq, next_page.last_seq)
         self.position = next_page.position
         self.changes += next_page.changes
+        # A page without anything undelivered is never passed in part.
+        last_undelivered_seq = self.last_undelivered_seq if self.undelivered else 0
+        self.uncounted.take_in(next_page.uncounted, last_undelivered_seq=last_undelivered_seq)
 
 
 class Frontier:
@@ -69,6 +77,8 @@ class Frontier:
         # Grows whenever the position may have become worth saving again; a later snapshot alone is not worth it.
         self.progress = 0
         self._join_at = MANY_PAGES
+        # What the position has passed since the last `take_passed`, apart from the first page.
+        self._passed = Tally()
 
     @property
     def pages(self) -> int:
@@ -78,13 +88,27 @@ class Frontier:
     @property
     def position(self) -> Position:
         """Every change up to here is delivered. Inside a page, it stands before the first change that is not."""
-        if not self._pages:
+        before_seq = self._before_seq
+        if before_seq is None:
             return self._position
         page = self._pages[0]
-        before_seq = min(min(seqs) for seqs in page.undelivered if seqs)
-        if before_seq == page.first_seq:
-            return self._position
         return self._position.within(page.position, before_seq=before_seq, ceiling_seq=page.last_seq)
+
+    def take_passed(self) -> Tally:
+        """The changes that the position has passed since this was called last, by table. Whoever saves the position stores them with it."""
+        passed, self._passed = self._passed, Tally()
+        if (before_seq := self._before_seq) is not None:
+            self._pages[0].uncounted.count_before(before_seq, passed)
+        return passed
+
+    @property
+    def _before_seq(self) -> int | None:
+        """The first change of the first page that is not delivered; None: the position is not inside a page."""
+        if not self._pages:
+            return None
+        page = self._pages[0]
+        before_seq = min(min(seqs) for seqs in page.undelivered if seqs)
+        return None if before_seq == page.first_seq else before_seq
 
     @property
     def ahead(self) -> Ahead | None:
@@ -101,9 +125,9 @@ class Frontier:
             delivered += page.changes - len(left)
         return Ahead(end=end, undelivered=frozenset(undelivered)) if end and delivered else None
 
-    def enter(self, packed: Packed, position: Position, *, now: float) -> None:
-        """Take a page in. ``position`` holds once it and all before it are delivered."""
-        page = _page_of(packed, position, now=now)
+    def enter(self, packed: Packed, position: Position, *, count: PageCount | None = None, now: float) -> None:
+        """Take a page in. ``position`` holds once it and all before it are delivered. ``count`` has its changes; None: none is counted."""
+        page = _page_of(packed, position, count, now=now)
         if self._pages and self._pages[-1].may_take_in(page):
             self._pages[-1].take_in(page)
             return
@@ -128,6 +152,7 @@ class Frontier:
                 # The end of a batch is worth saving even if its last page had nothing to deliver.
                 self.progress += 1
             self._position = page.position
+            page.uncounted.count_all(self._passed)
 
     def _join(self) -> None:
         """Join delivered pages to those before them, so that not more pages are kept than have records in memory."""
@@ -142,7 +167,7 @@ class Frontier:
         self._join_at = len(joined) + MANY_PAGES
 
 
-def _page_of(packed: Packed, position: Position, *, now: float) -> _Page:
+def _page_of(packed: Packed, position: Position, count: PageCount | None, *, now: float) -> _Page:
     undelivered = [stretch.undelivered for stretch in packed.stretches]
     # Those of `later` come after the others.
     records, later = packed.records, packed.later
@@ -154,7 +179,9 @@ def _page_of(packed: Packed, position: Position, *, now: float) -> _Page:
         undelivered=undelivered,
         first_seq=first_seq,
         last_seq=last_seq,
+        last_undelivered_seq=last_seq,
         position=position,
         changes=sum(map(len, undelivered)),
         offered_at=now,
+        uncounted=Uncounted(count),
     )

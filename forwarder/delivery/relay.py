@@ -36,9 +36,9 @@ from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import Position
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, data_bytes, whole
+from forwarder.records.tally import PageCount, Tally
 
-# The next request waits while those under way have so many bytes of data. Each is in memory up to three times: as records, as the body of
-# the request, and in the buffer of its socket.
+# The next request waits while those under way have so many bytes of data. Each is in memory up to three times: as record, body, and in a socket.
 UNDER_WAY_BYTES = 16 << 20
 
 
@@ -57,19 +57,16 @@ class Relay:
         self._sink, store = (sink := destination.sink), destination.object_store
         self._schedule = destination.schedule
         self._uploads = Uploads(store, state=state, metrics=metrics) if store else None
-        self._state = state
         self._quarantine, self._arrivals = tenure.quarantine, tenure.arrivals
         self._buffer = Buffer(self._schedule, position=tenure.position, quarantine=tenure.quarantine, limits=limits)
         metrics.watch(self)
         # Whether a page is being read, or waits for room.
-        self._expects_page = False
-        self._linger, self._retries = Linger(), Retries()
-        self._halted_lanes = HaltedLanes(state)
+        self._expects_page, self._changed = False, anyio.Event()
+        self._linger, self._retries, self._halted_lanes = Linger(), Retries(), HaltedLanes(state)
         # How many requests are under way, and how many bytes of data are in them.
         self.in_flight = self._bytes_under_way = 0
-        self._concurrency = concurrency = Concurrency(max_in_flight=sink.max_in_flight)
+        concurrency = self._concurrency = Concurrency(max_in_flight=sink.max_in_flight)
         self._publisher = Publisher(sink, lease=tenure.lease, concurrency=concurrency, state=state, metrics=metrics)
-        self._changed = anyio.Event()
 
     @property
     def records(self) -> int:
@@ -118,19 +115,22 @@ class Relay:
         """What is delivered beyond the position."""
         return self._buffer.ahead
 
+    def take_passed(self) -> Tally:
+        """What the position has passed since the last call. Whoever saves the position stores it with it."""
+        return self._buffer.take_passed()
+
     @property
     def progress(self) -> int:
         """Grows with each change that is delivered, and whenever else the position may have become worth saving again."""
         return self._buffer.progress
 
-    def offer(self, packed: Packed, position: Position, *, skipped: int = 0) -> None:
+    def offer(self, packed: Packed, position: Position, *, count: PageCount | None = None, skipped: int = 0) -> None:
         """Take a page over. Once its records and all before them are delivered, ``position`` holds.
 
-        Changes of the page that are set aside, and ``skipped`` others that the sink is not for, count as delivered. Its records of
-        ``later`` are to be handed over by ``follow``.
+        ``count`` has the changes that the sink is for; ``skipped`` others, and those set aside, count as delivered. ``later`` is to ``follow``.
         """
         self._expects_page = False
-        self._buffer.enter(packed, position, skipped=skipped, now=anyio.current_time())
+        self._buffer.enter(packed, position, count=count, skipped=skipped, now=anyio.current_time())
         self.notify()
 
     async def offer_again(self, packed: Packed) -> None:

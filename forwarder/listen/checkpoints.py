@@ -2,6 +2,7 @@
 
 1. Something was delivered: it is saved when the interval since the last save is over, or at once after ``MANY_CHANGES``.
 2. Nothing for ``HEARTBEAT_SECONDS``: the session is asked for a proof of the leadership.
+3. What was counted with the positions is added up every ``INTERVAL_SECONDS`` (``forwarder.store.statistics``).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from forwarder.delivery.tenure import Tenure
 from forwarder.delivery.uptime import uptime_seconds
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.records.record import SetAside
+from forwarder.records.tally import Tally
 from forwarder.store.portions import portions
 from forwarder.store.positions import Positions
+from forwarder.store.statistics import INTERVAL_SECONDS, Statistics
 
 HEARTBEAT_SECONDS = 3.0
 # Changes that are delivered and not saved are sent again after a crash. So after this many a save does not wait for the interval.
@@ -43,19 +46,24 @@ class Checkpoints:
         relay: Relay,
         tenure: Tenure,
         raise_floor: Callable[[int], None],
+        statistics: Statistics,
         tell_saved: Callable[[float], None],
+        tell_passed: Callable[[Tally], None],
         interval_seconds: float,
     ) -> None:
         """``positions`` are those of the leader's session, and ``turn`` is its lock.
 
-        ``raise_floor`` is called with the floor that each save reads (docs/design/cursor.md), ``tell_saved`` with the seconds that each has taken.
+        ``raise_floor`` is called with the floor that each save reads (docs/design/cursor.md), ``tell_saved`` with the seconds that each has
+        taken, and ``tell_passed`` with what each has counted.
         """
         self._positions = positions
         self._relay = relay
         self._quarantine = tenure.quarantine
         self._lease = tenure.lease
         self._raise_floor = raise_floor
+        self._statistics = statistics
         self._tell_saved = tell_saved
+        self._tell_passed = tell_passed
         self._interval_seconds = interval_seconds
         # The relay's progress when its position was saved last.
         self._saved = relay.progress
@@ -72,7 +80,7 @@ class Checkpoints:
         Raises:
             Unavailable: the session is lost, and with it the leadership.
         """
-        due = anyio.current_time()
+        due = sums_due = anyio.current_time()
         while True:
             with anyio.move_on_after(HEARTBEAT_SECONDS):
                 await self._relay.moved_to(self._saved + 1)
@@ -83,6 +91,9 @@ class Checkpoints:
                 due = anyio.current_time() + self._interval_seconds
             else:
                 await self.prove()
+            if anyio.current_time() >= sums_due:
+                await self._add_up()
+                sums_due = anyio.current_time() + INTERVAL_SECONDS
 
     async def save(self) -> None:
         """Save the relay's position, and what was set aside, unless nothing has happened since the last save.
@@ -95,12 +106,13 @@ class Checkpoints:
             if progress == self._saved and not notes:
                 return
             # All of these tell of one moment: nothing is awaited between them.
-            position, aside = self._relay.position, self._quarantine.take()
+            position, passed, aside = self._relay.position, self._relay.take_passed(), self._quarantine.take()
             ahead = self._news_ahead() if notes else None
             began = perf_counter()
             last = await self._keep_all_but_last(aside)
-            floor_seq = await self._renewing(self._positions.save(position, aside=last, ahead=ahead))
+            floor_seq = await self._renewing(self._positions.save(position, aside=last, ahead=ahead, tally=passed))
             self._tell_saved(perf_counter() - began)
+            self._tell_passed(passed)
             self._raise_floor(floor_seq)
             self._saved = progress
             if notes:
@@ -143,6 +155,10 @@ class Checkpoints:
         """
         async with self._turn:
             await self._renewing(self._positions.prove())
+
+    async def _add_up(self) -> None:
+        async with self._turn:
+            await self._statistics.add_up()
 
     async def _renewing(self, proof: Awaitable[T]) -> T:
         """The answer to a proof of the leadership. It renews the lease, which counts from before the proof was asked for."""

@@ -25,6 +25,7 @@ from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Outbox, Page
 from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.transactions import Transactions
+from forwarder.records.tally import PageCount
 
 # A change that is too large for the sink, and stops it, is tried again after so long: somebody may have raised the sink's limit.
 OVERSIZED_RETRY_SECONDS = 5.0
@@ -193,14 +194,14 @@ class Intake:
 
     async def _hand_over(self, page: Page) -> None:
         wants = self._wants
-        events = [event for event in page.events if wants(event.table)] if wants else page.events
+        wanted = events = [event for event in page.events if wants(event.table)] if wants else page.events
         if ahead := self._ahead:
             events = [event for event in events if not ahead.has(event.txid, event.seq)]
         packed = await self._maker.records(events, any_stored=page.any_stored)
         if self._moves:
             self._moves.take({event.table for event in events}, page.position)
         self._arrivals.expect(events, packed)
-        self._relay.offer(packed, page.position, skipped=len(page.events) - len(events))
+        self._relay.offer(packed, page.position, count=PageCount(wanted), skipped=len(page.events) - len(events))
         self._taken = page.position
         if ahead and ahead.is_behind(page.position):
             self._ahead = None

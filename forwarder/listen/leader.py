@@ -32,6 +32,7 @@ from forwarder.listen.watchdog import Watchdog
 from forwarder.load.pacing import RateLimit
 from forwarder.outbox.source import Source
 from forwarder.records.formats.catalogue import leaves_out
+from forwarder.store.statistics import Statistics
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,9 @@ def _assemble(setup: SinkSetup, destination: Destination, database: DatabaseSide
         session.turn,
         relay=relay,
         tenure=tenure,
+        statistics=Statistics(session.connection, sink=setup.sink.name),
         tell_saved=setup.metrics.saved,
+        tell_passed=lambda passed: setup.metrics.changed(passed.by_operation()),
         raise_floor=inflow.head_reader.raise_floor,
         interval_seconds=setup.settings.listen.checkpoint_interval_seconds,
     )

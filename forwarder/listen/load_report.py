@@ -45,7 +45,10 @@ class LoadReport:
         """Count what a load has read and delivered since it was seen first."""
         rows_before, bytes_before = self._counted.get(load.number, (load.rows, load.bytes))
         # It has fewer than before if it has begun anew.
-        self._metrics.loaded(rows=max(0, rows - rows_before), size=max(0, bytes - bytes_before))
+        read = max(0, rows - rows_before)
+        self._metrics.loaded(rows=read, size=max(0, bytes - bytes_before))
+        if read:
+            self._metrics.changed({(load.qualified_name, "read"): read})
         self._counted[load.number] = rows, bytes
 
 

@@ -172,7 +172,7 @@ class EventReader:
         bare: set[int] = set()
         # Each context of the page, and what becomes of it: most transactions have one for all their changes.
         contexts: dict[str, str] = {}
-        for seq, txid, at, table_id, relation, op, before, after, fault, context, extra in rows:
+        for seq, txid, at, table_id, relation, op, before, after, fault, context, extra, image_bytes in rows:
             table, read_key = tables[table_id]
             moved = None
             if before and after and op != b"U" and op != _SCHEMA:
@@ -192,7 +192,7 @@ class EventReader:
             # All by position, in the order of its fields: by keyword it takes 0.1 µs more, of the 12 µs of CPU that the listener spends on an
             # event (`python -m bench drain`).
             event = Event(
-                seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved
+                seq, txid, at, table, partition, op, before, after, fault, index, count, key, key_values, moved, image_bytes
             )  # fmt: skip
             if context is not None or extra is not None:
                 _tell(event, context, extra, contexts)

@@ -14,7 +14,7 @@ from forwarder.errors import Refused
 from forwarder.events import CapturedTable, Column
 from forwarder.outbox.keys import ReadKey, key_reader
 
-# seq, txid, at, table_id, relation, op, before, after, fault, context and extra, in this order.
+# seq, txid, at, table_id, relation, op, before, after, fault, context, extra and image_bytes, in this order.
 Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"
 
 

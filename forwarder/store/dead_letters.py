@@ -41,8 +41,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 _LETTER = msgspec.json.Decoder(Letter)
 _COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
 
-# A row of due_letters.sql begins with the columns of the outbox. Then come tx_index, tx_count and attempts.
-_OUTBOX_COLUMNS = 11
+# A row of due_letters.sql begins with the columns that `EventReader` reads. Then come tx_index, tx_count and attempts.
+_OUTBOX_COLUMNS = 12
 # How many letters are sent again at once, and how many bytes of images.
 BATCH_LETTERS = 2000
 _BATCH_BYTES = 4 << 20

@@ -16,7 +16,9 @@ from forwarder.outbox.delivered_ahead import Ahead, decode
 from forwarder.outbox.floors import read_floor
 from forwarder.outbox.position import NOTHING, Batch, Numbered, Position, Snapshot
 from forwarder.records.record import SetAside
+from forwarder.records.tally import Tally
 from forwarder.store import dead_letters
+from forwarder.store.statistics import tally_json
 
 Start = Literal["now", "oldest"]
 
@@ -108,10 +110,12 @@ class Positions:
         *,
         aside: Sequence[SetAside] = (),
         ahead: Ahead | None = None,
+        tally: Tally | None = None,
         system_identifier: int | None = None,
     ) -> int:
         """Store the position, and in the same transaction the changes that were set aside before it and what was delivered beyond it.
 
+        ``tally`` has the changes that this position has passed and the one that was saved before has not.
         ``system_identifier`` is that of this cluster, where the position was adopted from another one.
 
         Returns:
@@ -123,11 +127,11 @@ class Positions:
         """
         with database_errors(f"cannot save the position of sink {self._sink!r}"):
             if not aside and not ahead:
-                return await self._save(position, system_identifier)
+                return await self._save(position, tally, system_identifier)
             async with self._connection.transaction():
                 # The position comes first, for three reasons: a floor can be read only before the transaction has written anything; the
                 # update tells whether we still lead; and `forwarder replay` locks the sink and its letters in this order too.
-                floor_seq = await self._save(position, system_identifier)
+                floor_seq = await self._save(position, tally, system_identifier)
                 if aside:
                     await self._keep(aside)
                 if ahead:
@@ -167,7 +171,7 @@ class Positions:
         if lost := await dead_letters.keep(self._connection, aside, sink=self._sink):
             self._tell_lost(lost)
 
-    async def _save(self, position: Position, system_identifier: int | None) -> int:
+    async def _save(self, position: Position, tally: Tally | None, system_identifier: int | None) -> int:
         batch = position.batch
         floor_seq: int | None = await self._connection.fetchval(
             query("save_position"),
@@ -182,6 +186,7 @@ class Positions:
             position.last_seq,
             system_identifier,
             self._epoch,
+            tally_json(tally),
             timeout=ANSWER_SECONDS,
         )
         if floor_seq is None:

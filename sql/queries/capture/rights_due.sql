@@ -74,6 +74,8 @@ WITH RECURSIVE wanted (part, kind, name, privileges) AS (
     ('runtime', 'TABLE', 'outbox', '{SELECT}'),
     ('runtime', 'TABLE', 'replay', '{SELECT,INSERT,UPDATE,DELETE}'),
     ('runtime', 'TABLE', 'sink', '{SELECT,INSERT,UPDATE,DELETE}'),
+    ('runtime', 'TABLE', 'table_statistics', '{SELECT,INSERT,UPDATE,DELETE}'),
+    ('runtime', 'TABLE', 'tally', '{SELECT,INSERT,DELETE}'),
     ('runtime', 'SEQUENCE', 'outbox_seq', '{SELECT,USAGE}'),
     ('runtime', 'FUNCTION', 'attach_by_rules', '{EXECUTE}'),
     ('runtime', 'FUNCTION', 'compact_sinks', '{EXECUTE}'),

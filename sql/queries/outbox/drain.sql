@@ -74,7 +74,7 @@ SELECT
             WHERE size.fits
         )
     )::text AS after,
-    NULL::text AS fault, NULL::text AS context, NULL::text AS extra
+    NULL::text AS fault, NULL::text AS context, NULL::text AS extra, NULL::bigint AS image_bytes
 FROM size
 UNION ALL
 SELECT
@@ -87,7 +87,8 @@ SELECT
         WHEN octet_length(context) > 65536 OR $7 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
         ELSE context
     END,
-    CASE WHEN NOT $7 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END
+    CASE WHEN NOT $7 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END,
+    coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0)
 FROM found
 WHERE (SELECT fits FROM size)
 ORDER BY seq

@@ -18,7 +18,8 @@ SELECT
         WHEN octet_length(context) > 65536 OR $11 AND forwarder.utf8_fault(context) IS NOT NULL THEN ''
         ELSE context
     END AS context,
-    CASE WHEN NOT $11 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra
+    CASE WHEN NOT $11 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra,
+    coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0) AS image_bytes
 FROM (
     SELECT
         page.*,

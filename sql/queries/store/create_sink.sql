@@ -2,6 +2,9 @@
 -- now, so it begins with what is committed later.
 --   $1 its name, $2 'oldest' or 'now', null: 'now' if there is a sink that was created before $4, else 'oldest', $3 a floor for a snapshot of
 --   now, $4 since when sinks count as new
+-- An earlier release that has removed a sink of this name has left its statistics.
+WITH tallies AS (DELETE FROM forwarder.tally WHERE sink = $1),
+statistics AS (DELETE FROM forwarder.table_statistics WHERE sink = $1)
 INSERT INTO forwarder.sink (name, system_identifier, database_oid, saved_txid, delivered, floor_seq, last_seq)
 SELECT
     $1,

@@ -1,4 +1,4 @@
--- Dead letters that a sink is to be sent again, the oldest first. A row begins with the columns of the outbox, in their order.
+-- Dead letters that a sink is to be sent again, the oldest first. A row begins with the columns of page.sql, in their order.
 --   $1 the sink, $2 the letters, by their seqs, $3 bytes at most (images, context and `extra`), $4 bytes above which a change's images are left
 --   out, and count as this many, $5 whether all images are left out
 -- Returns the first of these letters that are still there, at least one. Images that are left out, or are beyond $3 bytes, are measured but not
@@ -14,6 +14,7 @@ SELECT
         ELSE context
     END AS context,
     CASE WHEN NOT $5 OR forwarder.utf8_fault(extra) IS NULL THEN extra ELSE '' END AS extra,
+    coalesce(octet_length(before), 0)::bigint + coalesce(octet_length(after), 0) AS image_bytes,
     tx_index, tx_count, attempts
 FROM (
     SELECT

@@ -19,6 +19,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
+from forwarder.records.tally import PageCount
 from tests.cases import each_value_once
 from tests.reading import Reader as Reading
 from tests.world import Row, Session, Transaction, World
@@ -110,6 +111,9 @@ class Reader:
         self.missing: dict[int, Row] = {}
         self.unwanted: set[int] = set()
         self.noted: list[Ahead] = []
+        # How many changes a position has passed that was saved, and how many of them were passed before and are sent again.
+        self.passed = 0
+        self.passed_again = 0
 
     async def run(self) -> None:
         await self.registry.refresh(self.session)
@@ -121,7 +125,7 @@ class Reader:
                 reading = await self.reader.read()
                 self.enter(reading.events, reading.position)
             if self.chance.random() < 0.01:
-                self.begin(self.frontier.position)
+                self.begin(self.saved)
             if self.chance.random() < 0.01:
                 await self.set_back()
             # The first lane is halted for long.
@@ -134,6 +138,7 @@ class Reader:
 
     def begin(self, standing: Position) -> None:
         """Forget what is in memory, and go on from a position."""
+        self.saved = standing
         self.reader = Reading(self.session, position=standing, registry=self.registry, page_rows=4, page_bytes=10_000)
         self.frontier = Frontier(standing)
         self.pending = []
@@ -145,6 +150,7 @@ class Reader:
         standing = self.frontier.position
         undelivered = [row.seq for row in self.world.visible if not standing.sees(row.txid, row.seq)]
         first_seq = self.chance.randrange(present["last_seq"]) + 1
+        passed_before = self.seen_by(self.saved)
         # What was noted belongs to the epoch of before.
         self.noted = []
         self.begin(
@@ -155,6 +161,7 @@ class Reader:
                 ceiling_seq=present["last_seq"],
             )
         )
+        self.passed_again += passed_before - self.seen_by(self.saved)
 
     def write(self, running: list[Transaction]) -> None:
         if len(running) < 6:
@@ -174,7 +181,7 @@ class Reader:
 
     def enter(self, events: Sequence[Event], end: Position) -> None:
         packed = page(*(event.seq for event in events if event.seq not in self.unwanted))
-        self.frontier.enter(packed, end, now=0.0)
+        self.frontier.enter(packed, end, count=PageCount(events), now=0.0)
         self.pending += packed.records
 
     def deliver(self, record: Record) -> None:
@@ -184,11 +191,23 @@ class Reader:
     def check(self) -> None:
         """Whatever is not delivered would be read from here on, and not be taken for delivered, now or by what was noted before."""
         standing = self.frontier.position
+        if self.chance.random() < 0.3:
+            self.save()
         if self.frontier.ahead and self.chance.random() < 0.1:
             self.noted.append(self.frontier.ahead)
         for change in self.missing.values():
             assert follows(standing, change.txid, change.seq)
             assert not any(ahead.has(change.txid, change.seq) for ahead in self.noted)
+
+    def save(self) -> None:
+        """What is counted is, of the changes that there are, each that the position sees, and each of them once."""
+        self.saved, passed = self.frontier.position, self.frontier.take_passed()
+        for counted in passed.tables.values():
+            self.passed += counted.changes.total()
+        assert self.passed == self.seen_by(self.saved) + self.passed_again
+
+    def seen_by(self, standing: Position) -> int:
+        return sum(standing.sees(row.txid, row.seq) for row in self.world.visible)
 
 
 def follows(standing: Position, txid: int, seq: int) -> bool:
@@ -206,7 +225,7 @@ def follows(standing: Position, txid: int, seq: int) -> bool:
 
 
 @each_value_once(seed=range(20), many_pages=[2, MANY_PAGES])
-async def test_a_position_passes_over_nothing_that_is_not_delivered(
+async def test_a_position_passes_over_nothing_that_is_not_delivered_and_each_change_it_passes_counts_once(
     seed: int, many_pages: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frontier_module, "MANY_PAGES", many_pages)

@@ -17,6 +17,7 @@ from forwarder.metrics import Metrics
 from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.position import NOTHING, Position, Snapshot
 from forwarder.records.record import SetAside
+from forwarder.records.tally import Tally
 from tests.support.unwatched import Unwatched
 from tests.waiting import eventually
 
@@ -38,9 +39,22 @@ class Relay:
     position = Position(delivered=NOTHING, floor_seq=0)
     ahead: Ahead | None = None
 
+    def take_passed(self) -> Tally:
+        return Tally()
+
     async def moved_to(self, progress: int) -> None:
         while self.progress < progress:
             await checkpoint()
+
+
+class Statistics:
+    """Of a sink that was told nothing."""
+
+    async def add_up(self) -> None:
+        pass
+
+
+unchanging: Any = Statistics()
 
 
 class SlowPositions:
@@ -62,7 +76,14 @@ class SlowPositions:
     async def prove(self) -> None:
         self.proofs += 1
 
-    async def save(self, position: Position, *, aside: Sequence[SetAside] = (), ahead: Ahead | None = None) -> int:
+    async def save(
+        self,
+        position: Position,
+        *,
+        aside: Sequence[SetAside] = (),
+        ahead: Ahead | None = None,
+        tally: Tally | None = None,
+    ) -> int:
         self.kept_at_save = len(self.kept)
         self.noted.append(ahead)
         await self.keep(aside)
@@ -88,7 +109,9 @@ async def test_a_save_that_sets_gigabytes_aside_outlasts_no_lease_and_passes_not
         relay=relay,
         tenure=Tenure(position=relay.position, lease=lease, quarantine=quarantine, arrivals=Unwatched()),
         raise_floor=lambda _: None,
+        statistics=unchanging,
         tell_saved=lambda _: None,
+        tell_passed=lambda _: None,
         interval_seconds=0.2,
     )
     relay.progress = 2
@@ -124,7 +147,9 @@ async def test_what_the_leader_before_has_noted_is_kept_until_there_is_more_to_n
             arrivals=Unwatched(),
         ),
         raise_floor=lambda _: None,
+        statistics=unchanging,
         tell_saved=lambda _: None,
+        tell_passed=lambda _: None,
         interval_seconds=0.0,
     )
     # A batch that leads further on, from before what is noted, has come to its lower seqs only.
@@ -158,7 +183,9 @@ async def test_the_leadership_is_proved_while_what_is_saved_waits_to_be_noted(mo
             position=relay.position, lease=lease, quarantine=Quarantine(Metrics().sink("default")), arrivals=Unwatched()
         ),
         raise_floor=lambda _: None,
+        statistics=unchanging,
         tell_saved=lambda _: None,
+        tell_passed=lambda _: None,
         interval_seconds=3600.0,
     )
 

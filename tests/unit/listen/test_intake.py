@@ -17,11 +17,18 @@ from forwarder.outbox.delivered_ahead import Ahead
 from forwarder.outbox.feed import Feed
 from forwarder.outbox.pages import Page
 from forwarder.outbox.position import Position, Snapshot
+from forwarder.records.tally import PageCount
 from tests.support.unwatched import Unwatched
 
 START = Position(delivered=Snapshot(1, 1), floor_seq=0)
 HEAD = Position(delivered=Snapshot(9, 9), floor_seq=0)
 PAGES = 5
+
+
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are numbers here, or have a seq and no more, so nobody can count them."""
+    monkeypatch.setattr("forwarder.listen.intake.PageCount", lambda _: PageCount([]))
 
 
 class Outbox:
@@ -61,7 +68,7 @@ class Relay:
     def expect_page(self) -> None:
         """It sends nothing, so it holds nothing back."""
 
-    def offer(self, events: Sequence[Any], position: Position, *, skipped: int) -> None:
+    def offer(self, events: Sequence[Any], position: Position, *, count: PageCount, skipped: int) -> None:
         self.offered += events
         self.positions.append(position)
 

@@ -31,6 +31,7 @@ from forwarder.outbox.position import Position, Snapshot
 from forwarder.outbox.registry import Registry
 from forwarder.records.packing import Packed
 from forwarder.records.record import Record, Stretch
+from forwarder.records.tally import PageCount
 from tests.support.unwatched import Unwatched
 from tests.waiting import eventually
 from tests.world import HISTORY_STAMP, Session, Transaction, World
@@ -82,8 +83,8 @@ class Sink:
     def expect_page(self) -> None:
         """It sends nothing, so it holds nothing back."""
 
-    def offer(self, packed: Packed, position: Position, *, skipped: int) -> None:
-        self.frontier.enter(packed, position, now=0.0)
+    def offer(self, packed: Packed, position: Position, *, count: PageCount, skipped: int) -> None:
+        self.frontier.enter(packed, position, count=count, now=0.0)
         self.pending += packed.records
         self.store()
 

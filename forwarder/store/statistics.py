@@ -1,0 +1,105 @@
+"""What each sink was told of each table: ``forwarder.table_statistics``, and ``forwarder.tally``, which is not added to it yet.
+
+    a save of a position ──its counts──► tally ──added up by the leader every few seconds──► table_statistics
+
+Counts are written by the statement that moves the sink on, so each change is counted once, whatever dies and is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from forwarder.database.queries import query
+from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
+from forwarder.records.tally import TableTally, Tally
+
+# From one time that a leader adds up to the next.
+INTERVAL_SECONDS = 10.0
+
+# In which column a change of `Event.op` is counted.
+_COLUMNS = {
+    b"I": "inserts",
+    b"U": "updates",
+    b"D": "deletes",
+    b"T": "truncates",
+    b"S": "schema_changes",
+    b"G": "others",
+    b"E": "others",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStatistics:
+    """What one sink was told of one table since the sink was created. What was sent again by ``forwarder replay`` counts each time."""
+
+    sink: str
+    # Its name when `forwarder migrate` saw it last: public.orders; not quoted.
+    table: str
+    inserts: int
+    updates: int
+    deletes: int
+    truncates: int
+    # Rows that loads have read.
+    reads: int
+    schema_changes: int
+    # Gaps, and events of the application's own.
+    others: int
+    # Of the images of all these, as the outbox has them.
+    bytes: int
+    # Of all these, how many were set aside as dead letters.
+    errors: int
+    # When the last of the changes was committed, or captured where that is not known; None: there was none.
+    last_change_at: datetime | None
+    # When the sink's position has passed over the last of the changes, or a load has told rows the last time.
+    last_delivered_at: datetime | None
+
+
+async def read_statistics(connection: Connection) -> Sequence[TableStatistics]:
+    """The statistics of every sink and table that had a change, by sink and table.
+
+    Raises:
+        Refused: the schema is missing or older than this program.
+        Unavailable: the database does not answer.
+    """
+    with database_errors("cannot read the table statistics"):
+        return [TableStatistics(**row) for row in await connection.fetch(query("statistics"))]
+
+
+class Statistics:
+    """The statistics of one sink, on the session of its leader."""
+
+    def __init__(self, connection: Connection, *, sink: str) -> None:
+        self._connection = connection
+        self._sink = sink
+        # The highest number that was added up.
+        self._last = 0
+
+    async def add_up(self) -> None:
+        """Add what was counted to the totals.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with database_errors(f"cannot add up the statistics of sink {self._sink!r}"):
+            last = await self._connection.fetchval(query("add_up"), self._sink, self._last, timeout=ANSWER_SECONDS)
+        self._last = last or self._last
+
+
+def tally_json(tally: Tally | None) -> str | None:
+    """What save_position.sql is given: an object for each table; None if nothing was counted."""
+    if not tally:
+        return None
+    return msgspec.json.encode([_row(table.id, counted) for table, counted in tally.tables.items()]).decode()
+
+
+def _row(table_id: int, counted: TableTally) -> dict[str, int]:
+    row = {"table_id": table_id, **dict.fromkeys(_COLUMNS.values(), 0), "bytes": counted.bytes}
+    for op, changes in counted.changes.items():
+        row[_COLUMNS[op]] += changes
+    if counted.last_at:
+        row["last_change"] = counted.last_at
+    return row
