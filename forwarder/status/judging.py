@@ -115,21 +115,31 @@ def load_troubles(loads: Sequence[Load]) -> Iterator[Trouble]:
 
 
 def table_troubles(tables: Sequence[Table]) -> Iterator[Trouble]:
-    """Tables of which changes are missed, or may have been."""
-    for state, text, remedy, is_urgent in (
-        (
-            "drifted",
-            "not captured as it should be",
-            "run `forwarder migrate`, and compare with what the stream has",
-            True,
-        ),
-        ("gap", "changes may be missing", "compare what consumers hold: forwarder verify TABLE", False),
-    ):
-        names = sorted({table.table for table in tables if table.state == state})
-        if names:
-            details = {table.detail for table in tables if table.state == state}
-            why = f" ({details.pop().partition('; ')[0]})" if len(names) == 1 and len(details) == 1 else ""
-            yield Trouble(text=f"{text}: {_listed(names)}{why}", remedy=remedy, is_urgent=is_urgent)
+    """Tables of which changes are missed, or may have been, or would be."""
+    drifted = [table for table in tables if table.state == "drifted"]
+    gaps = [table for table in tables if table.state == "gap"]
+    partial = [table for table in tables if table.state == "captured" and table.detail]
+    if drifted:
+        yield Trouble(
+            text=_of_tables("not captured as it should be", drifted),
+            remedy="run `forwarder migrate`, and compare with what the stream has",
+            is_urgent=True,
+        )
+    if gaps:
+        yield Trouble(
+            text=_of_tables("changes may be missing", gaps),
+            remedy="compare what consumers hold: forwarder verify TABLE",
+        )
+    if partial:
+        yield Trouble(text=_of_tables("not captured in full", partial), remedy="run `forwarder migrate`")
+
+
+def _of_tables(what: str, tables: Sequence[Table]) -> str:
+    names = sorted({table.table for table in tables})
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    details = {table.detail.partition("; ")[0] for table in tables}
+    why = f" ({details.pop()})" if len(details) == 1 else ""
+    return f"{what}: {', '.join(names[:_MOST_NAMED])}{more}{why}"
 
 
 def verdict(sinks: Sequence[Sink], warnings: Sequence[Trouble], *, has_tables: bool) -> Verdict:
@@ -162,8 +172,3 @@ def _well(sinks: Sequence[Sink]) -> str:
         return f"{names} delivered to, and nothing waits"
     changes = "1 change waits" if waiting == 1 else f"{waiting:,} changes wait"
     return f"{names} delivered to; {changes}, the oldest for {duration(oldest)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"

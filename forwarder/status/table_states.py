@@ -34,14 +34,14 @@ class Tables:
     def _state(self, table: TableFacts, load: Load | None) -> tuple[TableState, str]:
         if table.id in self.paused_ids:
             return "paused", "the outbox is full, and changes are missed; see which sink is late"
-        if drift := self.catalogue.drift.get(table.id):
-            missed = ", and compare with what the stream has" if table.id in self.catalogue.missed else ""
-            return "drifted", f"{drift}; run `forwarder migrate`{missed}"
+        drift = self.catalogue.drift.get(table.id)
+        if drift and table.id in self.catalogue.missed:
+            return "drifted", f"{drift}; run `forwarder migrate`, and compare with what the stream has"
         if gap := self.catalogue.gaps.get(table.qualified_name):
             return "gap", f"{gap}; compare what consumers hold: forwarder verify {table.qualified_name}"
         if load:
             return "loading", f"{load.state}, {percent(load)}"
-        return "captured", ""
+        return "captured", f"{drift}; run `forwarder migrate`" if drift else ""
 
 
 def _filter(texts: Sequence[str]) -> Callable[[TableFacts], bool]:

@@ -61,8 +61,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     # Where it sends, without secrets: kinesis://changes.
     target: str
-    # The patterns of the tables that it is for.
-    tables: Sequence[str] = ("*.*",)
+    # The patterns of the tables that it is for; none: it is for all.
+    tables: Sequence[str] = ()
     # As /readyz has it: leading, standby, starting, reconnecting, stopping.
     phase: str
     # Why nothing, or not all, is delivered; None: nothing is in the way.
