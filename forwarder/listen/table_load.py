@@ -30,7 +30,7 @@ from forwarder.load.chunk import Chunk, ReadRow
 from forwarder.load.floors import Truncations
 from forwarder.load.pacing import ChunkSize
 from forwarder.load.reader import ChunkReader
-from forwarder.load.row_events import began, finished, row_event
+from forwarder.load.row_events import began, finished, row_events
 from forwarder.load.table_plan import TablePlan
 from forwarder.load.window import Window
 from forwarder.records.packing import Packed
@@ -208,9 +208,8 @@ class TableLoad:
             async with channel.intake.turn:
                 if window.is_void(chunk.snapshot):
                     raise _Overtaken
-                is_left = window.left(chunk.snapshot, [row.after or row.key for row in rows])
-                left = [row for row, is_left in zip(rows, is_left, strict=True) if is_left]
-                under_way.append(await channel.offer(await self._events(left, chunk)))
+                left = window.left(chunk.snapshot, await self._events(rows, chunk))
+                under_way.append(await channel.offer(left))
             await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
         await channel.delivered(under_way, self._load, dropped_before=dropped)
 
@@ -257,23 +256,21 @@ class TableLoad:
         return await self._reader.plan(self._load.table_id, self._stored.part)
 
     async def _events(self, rows: Sequence[ReadRow], chunk: Chunk) -> Sequence[Event]:
+        if not rows:
+            return ()
         table, read_key = await self._channel.table(self._load)
-        floor_seq = self._channel.floors.below(chunk.snapshot)
         outbox = self._channel.inflow.outbox
-        partitions = {relation: await outbox.partition(table, relation) for relation in {row.relation for row in rows}}
-        seqs = {name: max(floor_seq, self._truncations.last_of(name)) for name in partitions.values()}
-        events = [
-            row_event(
-                row,
-                load=self._load.number,
-                table=table,
-                partition=partitions[row.relation],
-                read_key=read_key,
-                seq=seqs[partitions[row.relation]],
-                at=chunk.at,
-                begun=self._stored.begun,
-            )
-            for row in rows
-        ]
+        # All rows of a chunk are of one table or partition.
+        partition = await outbox.partition(table, rows[0].relation)
+        events = row_events(
+            rows,
+            load=self._load.number,
+            table=table,
+            partition=partition,
+            read_key=read_key,
+            seq=max(self._channel.floors.below(chunk.snapshot), self._truncations.last_of(partition)),
+            at=chunk.at,
+            begun=self._stored.begun,
+        )
         await outbox.learn_columns(events)
         return events

@@ -43,8 +43,10 @@ class Window:
     tells_old_rows: bool = True
     # By what a row is known by, and the transaction that has changed it.
     _changed: list[tuple[str, int]] = field(default_factory=list)
-    # Of a table without a key: what the rows are known by that were left out.
-    _left_out: Counter[str] = field(default_factory=Counter)
+    # How many of these are counted in `_gone`: a chunk is sent in hundreds of portions, and each looks at the changes since the one before.
+    _counted: int = 0
+    # By what a row is known by, how often it was changed in a transaction that the chunk does not see; without a key, less how often it was left out.
+    _gone: Counter[str] = field(default_factory=Counter)
     # Whether there were too many changes to be noted.
     _is_full: bool = False
     # The transactions that have done what cannot be told row by row.
@@ -60,26 +62,28 @@ class Window:
         """Whether a chunk that was read with this snapshot cannot be told any more, and has to be read again."""
         return self._is_full or any(not snapshot.sees(txid) for txid in self._wholesale)
 
-    def left(self, snapshot: Snapshot, images: Sequence[str | None]) -> Sequence[bool]:
-        """Of rows that were read with this snapshot, whether each is still to be sent; ``images``: theirs, or the key alone; None: nothing is known.
+    def left(self, snapshot: Snapshot, rows: Sequence[Event]) -> Sequence[Event]:
+        """Of rows that were read with the snapshot of the chunk, those that are still to be sent.
 
         Rows of a table without a key may be equal. So each of them that is gone is left out once.
         """
-        changed = Counter(name for name, txid in self._changed if not snapshot.sees(txid)) - self._left_out
-        if not changed:
-            return [True] * len(images)
-        answers: list[bool] = []
-        for image in images:
-            name = self._name(image) if image else None
-            is_left = name is None or not changed[name]
-            if name and not is_left and self.read_key is None:
-                changed[name] -= 1
-                self._left_out[name] += 1
-            answers.append(is_left)
-        return answers
+        gone = self._gone
+        if changed := self._changed[self._counted :]:
+            self._counted = len(self._changed)
+            gone.update([name for name, txid in changed if not snapshot.sees(txid)])
+        if not gone:
+            return rows
+        if self.read_key is not None:
+            return [row for row in rows if row.key is None or row.key not in gone]
+        return [row for row in rows if not self._takes_out(row.after)]
 
-    def _name(self, image: str) -> str | None:
-        return _digest(image) if self.read_key is None else (self.read_key(image) or (None, None))[0]
+    def _takes_out(self, image: str | None) -> bool:
+        """Whether a row with this image, of a table without a key, is gone; the next one may not be."""
+        name = _digest(image) if image else ""
+        if not self._gone[name]:
+            return False
+        self._gone[name] -= 1
+        return True
 
     def _note(self, event: Event) -> None:
         names = self._names(event)
@@ -88,7 +92,7 @@ class Window:
         else:
             self._changed += [(name, event.txid) for name in names]
             if len(self._changed) > MAX_CHANGES:
-                self._is_full, self._changed = True, []
+                self._is_full, self._changed, self._counted = True, [], 0
 
     def _names(self, event: Event) -> Sequence[str] | None:
         """What the rows are known by of which a change tells; None if it concerns all rows, or one that nobody knows."""

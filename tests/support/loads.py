@@ -6,7 +6,7 @@ from typing import Any
 
 from forwarder.events import CapturedTable, Event
 from forwarder.load.chunk import ReadRow
-from forwarder.load.row_events import began, finished, row_event
+from forwarder.load.row_events import began, finished, row_events
 from forwarder.outbox.keys import key_reader
 from forwarder.outbox.position import Snapshot
 from tests.support.events import column, table
@@ -31,8 +31,8 @@ def row(number: int = 42, *, load: int = LOAD, of: CapturedTable = ORDERS, seq: 
     """A row that was read; of a table without a key, ``number`` is its place as well."""
     values = {"after": f'{{"id":{number},"status":"new"}}', "fault": None, "extra": None, "key": None, **members}
     identity = None if of.key_columns else f"(0,{number}) 700"
-    return row_event(
-        ReadRow(relation=of.relation, identity=identity, **values),
+    [event] = row_events(
+        [ReadRow(relation=of.relation, identity=identity, **values)],
         load=load,
         table=of,
         partition=None,
@@ -40,3 +40,4 @@ def row(number: int = 42, *, load: int = LOAD, of: CapturedTable = ORDERS, seq: 
         seq=seq,
         at=AT,
     )
+    return event

@@ -37,8 +37,10 @@ def encoder(provenance: Provenance) -> Encoder:
     write = writer(provenance)
 
     def encode(events: Sequence[Event]) -> list[bytes]:
+        # What a load has read comes by itself.
+        lines = _of_loads(events, provenance.origins) if events and events[0].reading else write(events)
         # Each as soon as it is written: the text is in the processor's cache then, and is freed before the next one.
-        return list(map(str.encode, write(events)))
+        return list(map(str.encode, lines))
 
     return encode
 
@@ -58,7 +60,7 @@ def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]
         table, op, partition, changed, has_before = None, None, None, "", False
         for event in events:
             if not event.txid:
-                yield _of_load(event, origins)
+                yield from _of_loads((event,), origins)
                 continue
             seq, count = event.seq, event.count
             if not first_seq <= seq <= last_seq:
@@ -92,14 +94,38 @@ def writer(provenance: Provenance) -> Callable[[Iterable[Event]], Iterator[str]]
     return write
 
 
-def _of_load(event: Event, origins: Origins) -> str:
-    """The record of a row that was read, or of the beginning or end of a load. It belongs to no transaction."""
-    line = (
-        f'{{"id":"{origins.id_of(event)}","seq":{event.told_seq},{_changed(event.op, event.table, event.partition)},"key":{event.key or "null"},'
-        f'"at":"{time_of(event.at)}","txid":null,"tx":null,"before":null,"after":{event.after or "null"}{rare_members(event)}}}'
-    )
-    # As in `write`.
-    return line.replace("\n", " ").replace("\r", " ")
+def _of_loads(events: Iterable[Event], origins: Origins) -> Iterator[str]:
+    """The records of rows that were read, and of the beginning and end of loads. They belong to no transaction.
+
+    All rows of a chunk have most of their records in common, so that is made once: 0.7 µs a row, where all of it takes 3 µs.
+    """
+    # Of the event before: the load, what else its record says beside the row, and that as text.
+    load, seq, at, table, op, partition = None, None, None, None, None, None
+    id_of_load, before_key, before_row = "", "", ""
+    for event in events:
+        reading = event.reading
+        if (
+            event.table is not table
+            or event.at != at
+            or event.seq != seq
+            or event.op is not op
+            or event.partition is not partition
+            or (reading and reading.load) != load
+        ):
+            load, table, op, partition = reading and reading.load, event.table, event.op, event.partition
+            seq, at = event.seq, event.at
+            id_of_load = origins.id_of(event).removesuffix(reading.name) if reading else ""
+            before_key = f'","seq":{event.told_seq},{_changed(op, table, partition)},"key":'
+            before_row = f',"at":"{time_of(at)}","txid":null,"tx":null,"before":null,"after":'
+        named = f"{id_of_load}{reading.name}" if reading else origins.id_of(event)
+        extra = event.extra
+        is_rare = event.fault or event.omitted or event.context or event.moved or event.committed_at
+        rare = f",{extra}" if extra and not is_rare else rare_members(event)
+        line = f'{{"id":"{named}{before_key}{event.key or "null"}{before_row}{event.after or "null"}{rare}}}'
+        if "\n" in line or "\r" in line:
+            # As in `write`.
+            line = line.replace("\n", " ").replace("\r", " ")
+        yield line
 
 
 def _block(origins: Origins, seq: int) -> tuple[int, int, str]:

@@ -44,7 +44,8 @@ def keyless(*changes: Event, tells_old_rows: bool = True) -> Window:
 
 
 def left(window: Window, images: Sequence[str | None]) -> list[str | None]:
-    return [image for image, is_left in zip(images, window.left(SNAPSHOT, images), strict=True) if is_left]
+    rows = [change(b"R", 0, table=window.table, after=image) for image in images]
+    return [row.after for row in window.left(SNAPSHOT, rows)]
 
 
 def test_a_row_that_was_changed_in_a_transaction_the_snapshot_does_not_see_is_left_out() -> None:
@@ -97,8 +98,20 @@ def test_an_update_that_does_not_tell_its_row_whole_voids_the_chunk() -> None:
 
 
 def test_a_row_whose_image_is_missing_is_known_by_its_key() -> None:
-    # The reader gives the key alone then.
-    assert left(keyed(change(b"D", LATER, before='{"id":1,"v":1}')), ['{"id":1}', None]) == [None]
+    window = keyed(change(b"D", LATER, before='{"id":1,"v":1}'))
+    without_image, unknown = change(b"R", 0, after='{"id":1}'), change(b"R", 0)
+    without_image.after = None
+    assert window.left(SNAPSHOT, [without_image, unknown]) == [unknown]
+
+
+def test_a_change_that_comes_between_two_portions_counts_for_the_second() -> None:
+    for window, gone in [
+        (keyed(), change(b"D", LATER, before='{"id":1}')),
+        (keyless(), change(b"D", LATER, table=NOTES, before='{"id":1}')),
+    ]:
+        assert left(window, ['{"id":1}']) == ['{"id":1}']
+        window.see([gone])
+        assert left(window, ['{"id":1}', '{"id":2}']) == ['{"id":2}']
 
 
 def test_of_equal_rows_without_a_key_as_many_are_left_out_as_were_removed() -> None:
