@@ -9,6 +9,7 @@ from forwarder.outbox.backlog_warnings import Backlog
 from forwarder.outbox.ring import Ring
 from forwarder.store.listeners import Listener
 from forwarder.store.loads import Load
+from forwarder.store.statistics import TableStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +56,6 @@ class TableFacts:
     id: int
     schema: str
     name: str
-    # Its name when `forwarder migrate` saw it last: public.orders. Counts are kept under it.
-    registered_name: str
     is_captured: bool
 
     @property
@@ -77,3 +76,5 @@ class Catalogue:
     gaps: Mapping[str, str] = field(default_factory=dict)
     # Why the two of them are not known; empty: they are.
     unseen: str = ""
+    # What each sink was told.
+    statistics: Sequence[TableStatistics] = ()

@@ -21,7 +21,7 @@ class Processes:
     gone: Sequence[Listener] = ()
 
     def leader(self, sink: str) -> tuple[Listener, Standing] | None:
-        """Who says that it leads a sink, the newest of them: one that was frozen may not know yet that it does no more."""
+        """Who says that it leads a sink, and has said so last: one that was killed or frozen a moment ago says it no more."""
         return next(iter(self._standing(sink, Phase.LEADING.value, Phase.STOPPING.value)), None)
 
     def beginner(self, sink: str) -> tuple[Listener, Standing] | None:
@@ -48,7 +48,7 @@ class Processes:
     def _standing(self, sink: str, *phases: str) -> Sequence[tuple[Listener, Standing]]:
         found = [(one, one.says.sinks[sink]) for one in self.alive if sink in one.says.sinks]
         chosen = [(one, standing) for one, standing in found if standing.phase in phases]
-        return sorted(chosen, key=lambda pair: pair[0].started_at, reverse=True)
+        return sorted(chosen, key=lambda pair: pair[0].silent_seconds)
 
 
 def sorted_out(listeners: Sequence[Listener], own: Listener | None, *, led: Collection[str]) -> Processes:

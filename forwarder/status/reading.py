@@ -19,6 +19,7 @@ from forwarder.quantities import duration
 from forwarder.status.facts import Catalogue, Facts, SinkFacts, TableFacts
 from forwarder.store import loads
 from forwarder.store.listeners import read_listeners
+from forwarder.store.statistics import read_statistics
 
 # backlogs.sql counts so many; from there on undelivered_of_sink.sql counts on, up to the second number. Above that an estimate stands.
 COUNTED, COUNTED_CLOSELY = 1_000, 10_000
@@ -54,6 +55,16 @@ async def read_facts(connection: Connection, *, database: str) -> Facts:
             is_armed=moment["is_armed"],
             writers=moment["writers"],
         )
+
+
+async def read_counts(connection: Connection, catalogue: Catalogue) -> Catalogue:
+    """The same tables, with what each sink was told of them up to now.
+
+    Raises:
+        Refused, Unavailable: as of ``read_facts``.
+    """
+    async with _snapshot(connection, "cannot read the table statistics"):
+        return replace(catalogue, statistics=await read_statistics(connection))
 
 
 async def read_catalogue(connection: Connection, rules: Sequence[Rule]) -> Catalogue:

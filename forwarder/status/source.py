@@ -17,13 +17,13 @@ from forwarder.errors import ForwarderError, Misconfigured, Unavailable, plain_e
 from forwarder.status.composing import Scene, composed, composed_blind
 from forwarder.status.document import Document, History, Point
 from forwarder.status.facts import Catalogue, Facts
-from forwarder.status.reading import read_catalogue, read_facts
+from forwarder.status.reading import read_catalogue, read_counts, read_facts
 from forwarder.store.listeners import Announcement, Identity, Listener, Second
 
 # Nobody who looks waits for longer than that.
 ANSWER_SECONDS = 4.0
-# From one look at all tables to the next, and the part of the time that such looks may take.
-CATALOGUE_SECONDS, CATALOGUE_PART = 15.0, 0.02
+# From one look at all tables to the next, from one at what was counted of them to the next, and the part of the time that each may take.
+CATALOGUE_SECONDS, COUNTS_SECONDS, LOOK_PART = 15.0, 2.0, 0.02
 # After an attempt that has failed, the next look is told of the same for so long.
 RETRY_SECONDS = 1.0
 # A session that nobody has asked anything for so long is closed.
@@ -62,7 +62,7 @@ class StatusSource:
         self._connection: Connection | None = None
         self._asked_at = 0.0
         self._catalogue: Catalogue | None = None
-        self._catalogue_due = 0.0
+        self._catalogue_due = self._counts_due = 0.0
         # What has failed last, and until when that is told without another attempt.
         self._failure: ForwarderError | None = None
         self._retry_at = 0.0
@@ -141,9 +141,14 @@ class StatusSource:
         """The tables, as they were a moment ago."""
         began = anyio.current_time()
         if self._catalogue is None or began >= self._catalogue_due:
-            self._catalogue = await read_catalogue(connection, self._rules)
+            self._catalogue, self._counts_due = await read_catalogue(connection, self._rules), 0.0
             ended = anyio.current_time()
-            self._catalogue_due = ended + max(CATALOGUE_SECONDS, (ended - began) / CATALOGUE_PART)
+            self._catalogue_due = ended + max(CATALOGUE_SECONDS, (ended - began) / LOOK_PART)
+        began = anyio.current_time()
+        if began >= self._counts_due:
+            self._catalogue = await read_counts(connection, self._catalogue)
+            ended = anyio.current_time()
+            self._counts_due = ended + max(COUNTS_SECONDS, (ended - began) / LOOK_PART)
         return self._catalogue
 
     def _drop(self) -> None:

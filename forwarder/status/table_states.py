@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from forwarder.capture.selection import Pattern
 from forwarder.errors import Misconfigured
@@ -11,6 +11,7 @@ from forwarder.status.document import Table, TableState
 from forwarder.status.facts import Catalogue, TableFacts
 from forwarder.status.lag import percent
 from forwarder.store.loads import Load
+from forwarder.store.statistics import TableStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,19 +20,31 @@ class Tables:
 
     catalogue: Catalogue
     paused_ids: Collection[int] = ()
-    loads: Sequence[Load] = field(default=())
+    loads: Sequence[Load] = ()
 
     def of_sinks(self, patterns: Mapping[str, Sequence[str]]) -> Iterator[Table]:
-        """By sink the tables that it is for. ``patterns``: of each sink; none: it is for all tables."""
+        """By sink the tables that it is for, and those of which it was told something.
+
+        ``patterns``: of each sink; none: it is for all tables.
+        """
         loading = {(load.sink, load.table_id): load for load in self.loads if not load.state.is_final}
+        counted = {(one.sink, one.table_id): one for one in self.catalogue.statistics}
+        known = {table.id for table in self.catalogue.tables}
         for sink, texts in patterns.items():
             wants = _filter(texts)
             for table in self.catalogue.tables:
-                if table.is_captured and wants(table):
+                found = counted.get((sink, table.id))
+                if found or (table.is_captured and wants(table)):
                     state, detail = self._state(table, loading.get((sink, table.id)))
-                    yield Table(sink=sink, table=table.qualified_name, state=state, detail=detail)
+                    yield _table(sink, table.qualified_name, state, detail, found)
+            # Of forwarder.emit(), behind which there is no table.
+            for (of, number), events in counted.items():
+                if of == sink and number not in known:
+                    yield _table(sink, events.table, "captured", "", events)
 
     def _state(self, table: TableFacts, load: Load | None) -> tuple[TableState, str]:
+        if not table.is_captured:
+            return "removed", "it is captured no longer"
         if table.id in self.paused_ids:
             return "paused", "the outbox is full, and changes are missed; see which sink is late"
         drift = self.catalogue.drift.get(table.id)
@@ -42,6 +55,28 @@ class Tables:
         if load:
             return "loading", f"{load.state}, {percent(load)}"
         return "captured", f"{drift}; run `forwarder migrate`" if drift else ""
+
+
+def _table(sink: str, name: str, state: TableState, detail: str, counted: TableStatistics | None) -> Table:
+    if counted is None:
+        return Table(sink=sink, table=name, state=state, detail=detail)
+    return Table(
+        sink=sink,
+        table=name,
+        state=state,
+        detail=detail,
+        inserts=counted.inserts,
+        updates=counted.updates,
+        deletes=counted.deletes,
+        truncates=counted.truncates,
+        reads=counted.reads,
+        schema_changes=counted.schema_changes,
+        others=counted.others,
+        bytes=counted.bytes,
+        errors=counted.errors,
+        last_change_at=counted.last_change_at,
+        last_delivered_at=counted.last_delivered_at,
+    )
 
 
 def _filter(texts: Sequence[str]) -> Callable[[TableFacts], bool]:

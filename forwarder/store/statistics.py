@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+import asyncpg
 import msgspec
 
 from forwarder.database.queries import query
@@ -37,6 +38,8 @@ class TableStatistics:
     """What one sink was told of one table since the sink was created. What was sent again by ``forwarder replay`` counts each time."""
 
     sink: str
+    # Its id in the registry; a table that was captured no longer for a while, and dropped, has another one afterwards.
+    table_id: int
     # Its name when `forwarder migrate` saw it last: public.orders; not quoted.
     table: str
     inserts: int
@@ -66,7 +69,13 @@ async def read_statistics(connection: Connection) -> Sequence[TableStatistics]:
         Unavailable: the database does not answer.
     """
     with database_errors("cannot read the table statistics"):
-        return [TableStatistics(**row) for row in await connection.fetch(query("statistics"))]
+        return [_statistics(row) for row in await connection.fetch(query("statistics"))]
+
+
+def _statistics(row: asyncpg.Record) -> TableStatistics:
+    times = {name: row[name] for name in ("last_change_at", "last_delivered_at")}
+    known = {name: datetime.fromtimestamp(seconds, UTC) for name, seconds in times.items() if seconds is not None}
+    return TableStatistics(**{**row, **times, **known})
 
 
 class Statistics:

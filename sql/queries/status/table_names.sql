@@ -1,9 +1,8 @@
--- Every table that is or was captured, under its present name and under that of the last migrate, and whether it is captured now.
+-- Every table that is or was captured, under its present name, and whether it is captured now.
 SELECT
     captured.id,
     forwarder.legible(coalesce(namespace.nspname, captured.schema_name)::text) AS schema,
     forwarder.legible(coalesce(class.relname, captured.table_name)::text) AS name,
-    forwarder.legible(captured.schema_name) || '.' || forwarder.legible(captured.table_name) AS registered_name,
     captured.removed_at IS NULL AS is_captured
 FROM forwarder.captured_table AS captured
 LEFT JOIN pg_catalog.pg_trigger AS trigger

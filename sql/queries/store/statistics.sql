@@ -1,6 +1,8 @@
--- What each sink was told of each table that had changes, by sink and name: the totals and what is not added up yet, in one snapshot.
+-- What each sink was told of each table that had changes, by sink and name: the totals and what is not added up yet, in one snapshot. Times are in
+-- seconds since 1970.
 SELECT
     counted.sink,
+    captured.id AS table_id,
     forwarder.legible(captured.schema_name) || '.' || forwarder.legible(captured.table_name) AS table,
     sum(counted.inserts)::bigint AS inserts,
     sum(counted.updates)::bigint AS updates,
@@ -11,8 +13,8 @@ SELECT
     sum(counted.others)::bigint AS others,
     sum(counted.bytes)::bigint AS bytes,
     sum(counted.errors)::bigint AS errors,
-    max(counted.last_change_at) AS last_change_at,
-    max(counted.last_delivered_at) AS last_delivered_at
+    extract(epoch FROM max(counted.last_change_at))::double precision AS last_change_at,
+    extract(epoch FROM max(counted.last_delivered_at))::double precision AS last_delivered_at
 FROM (
     SELECT
         sink, table_id, inserts, updates, deletes, truncates, reads, schema_changes, others, bytes, errors, last_change_at, last_delivered_at

@@ -16,10 +16,11 @@ from forwarder.status.document import Document
 from forwarder.status.facts import Catalogue, Facts, SinkFacts, TableFacts
 from forwarder.store.listeners import Announcement, Figures, Listener, Standing
 from forwarder.store.loads import Load, LoadState
+from forwarder.store.statistics import TableStatistics
 
 NOW = 1_800_000_000.0
 SCENE = Scene(outbox=OutboxSettings(), targets={}, patterns={})
-ORDERS = TableFacts(id=1, schema="public", name="orders", registered_name="public.orders", is_captured=True)
+ORDERS = TableFacts(id=1, schema="public", name="orders", is_captured=True)
 
 
 def time(ago: float = 0.0) -> datetime:
@@ -157,10 +158,8 @@ def test_a_leader_that_has_not_told_of_itself_counts_as_one_that_delivers() -> N
     assert told.sinks[0].target == "kinesis://changes"
 
 
-def test_of_two_that_say_they_lead_the_newer_one_is_believed() -> None:
-    old, new = listener(id="old", ago=14.0), listener(id="new")
-    newer = Listener(**{name: getattr(new, name) for name in new.__struct_fields__} | {"started_at": time(5)})
-    told = document(sink(), listeners=[newer, old])
+def test_of_two_that_say_they_lead_the_one_that_was_heard_last_is_believed() -> None:
+    told = document(sink(), listeners=[listener(id="killed", ago=4.0), listener(id="new", ago=0.5)])
     assert told.sinks[0].leader
     assert told.sinks[0].leader.host == "host-new"
 
@@ -252,9 +251,39 @@ def test_drift_is_not_well_and_a_gap_is_a_warning() -> None:
 
 
 def test_a_sink_has_the_tables_that_its_listener_says_it_is_for() -> None:
-    other = TableFacts(id=2, schema="shop", name="items", registered_name="shop.items", is_captured=True)
+    other = TableFacts(id=2, schema="shop", name="items", is_captured=True)
     told = document(sink(), listeners=[listener(tables=["shop.*"])], catalogue=Catalogue(tables=[ORDERS, other]))
     assert [table.table for table in told.tables] == ["shop.items"]
+
+
+def test_tables_have_what_was_counted_of_them_also_those_that_are_captured_no_longer() -> None:
+    gone = TableFacts(id=2, schema="public", name="old", is_captured=False)
+    never = TableFacts(id=3, schema="public", name="older", is_captured=False)
+    counted = [
+        counts(1, "public.orders", inserts=5),
+        counts(2, "public.old", deletes=1),
+        counts(0, "forwarder.event", others=2),
+    ]
+    told = document(sink(), catalogue=Catalogue(tables=[ORDERS, gone, never], statistics=counted))
+    assert [(table.table, table.state, table.inserts, table.deletes, table.others) for table in told.tables] == [
+        ("public.orders", "captured", 5, 0, 0),
+        ("public.old", "removed", 0, 1, 0),
+        ("forwarder.event", "captured", 0, 0, 2),
+    ]
+
+
+def counts(table_id: int, name: str, **members: int) -> TableStatistics:
+    none = dict.fromkeys(
+        ("inserts", "updates", "deletes", "truncates", "reads", "schema_changes", "others", "bytes", "errors"), 0
+    )
+    return TableStatistics(
+        sink="changes",
+        table_id=table_id,
+        table=name,
+        last_change_at=None,
+        last_delivered_at=None,
+        **{**none, **members},
+    )
 
 
 def test_leaves_have_states_of_their_own() -> None:
