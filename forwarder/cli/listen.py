@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -11,9 +12,12 @@ from typing import Annotated
 import anyio
 import typer
 
+from forwarder.cli.once_progress import deliveries
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.cli.progress import Bars, QuietOption
 from forwarder.config import sink_url
 from forwarder.config.settings import MetricsSettings, Settings
+from forwarder.config.sink_url import StdoutTarget
 from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.listen.service import Service
 from forwarder.logs import BARE_LINES
@@ -44,6 +48,7 @@ def listen(
             help='Do the loads that `forwarder load` and load = "initial" ask for, with the changes meanwhile, and exit.',
         ),
     ] = False,
+    quiet: QuietOption = False,
     config: ConfigOption = None,
     log_format: LogFormatOption = None,
 ) -> None:
@@ -69,7 +74,8 @@ def listen(
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     run = partial(service.run, once=once, load_only=load_only)
-    served = run if once else partial(_served, service, run, metrics, loaded)
+    told = partial(_shown, service, run, Bars(quiet=quiet or _fills_terminal(loaded)))
+    served = told if once else partial(_served, service, run, metrics, loaded)
     anyio.run(partial(_run, service, served), backend_options={"use_uvloop": True})
     if load_only:
         _require_loaded(service)
@@ -86,6 +92,19 @@ async def _run(service: Service, run: Callable[[], Awaitable[None]]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     await run()
+
+
+def _fills_terminal(settings: Settings) -> bool:
+    """Whether the records go to the terminal, which has no room for bars then."""
+    return sys.stdout.isatty() and any(
+        isinstance(sink_url.parse(sink.url).target, StdoutTarget) for sink in settings.sink
+    )
+
+
+async def _shown(service: Service, run: Callable[[], Awaitable[None]], bars: Bars) -> None:
+    """Run the service, and show how far it is meanwhile."""
+    async with bars.shown(deliveries(service, bars)):
+        await run()
 
 
 async def _served(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings) -> None:

@@ -27,6 +27,7 @@ from forwarder.listen.sampler import Sampler
 from forwarder.listen.sink_setup import SinkSetup
 from forwarder.listen.sink_worker import SinkWorker
 from forwarder.metrics import Metrics
+from forwarder.outbox.backlog_warnings import Backlog
 from forwarder.outbox.janitor import Janitor
 from forwarder.outbox.source import Source
 from forwarder.outbox.survey import Survey
@@ -91,11 +92,11 @@ class Service:
             for sink in sinks
         ]
         metrics.watch(self.states)
-        totals = {sink.name: metrics.sink(sink.name).totals for sink in sinks}
+        self._totals = {sink.name: metrics.sink(sink.name).totals for sink in sinks}
         self.sampler = Sampler(
             self._survey,
             metrics.doorbell,
-            {name: (state, totals[name]) for name, state in self.states.items()},
+            {name: (state, self._totals[name]) for name, state in self.states.items()},
         )
         self.announcer = Announcer(
             database_url,
@@ -114,6 +115,15 @@ class Service:
     def states(self) -> Mapping[str, ServiceState]:
         """What each sink is doing, by its name."""
         return {worker.sink_name: worker.state for worker in self._workers}
+
+    def delivered(self, sink: str) -> int:
+        """How many changes this process has delivered to the sink, or set aside, since it leads."""
+        holder = self._totals[sink].holder
+        return holder.done if holder else 0
+
+    def backlog(self, sink: str) -> Backlog | None:
+        """What was waiting for the sink at the last measurement; another object after each. None: nothing was measured yet."""
+        return self._survey.backlog(sink)
 
     def stop(self) -> None:
         """Stop reading, let what is in flight finish, save the positions, and return from ``run``."""
