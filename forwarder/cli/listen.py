@@ -7,21 +7,26 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
+from forwarder.capture.table_rules import rules_of
 from forwarder.cli.once_progress import deliveries
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.cli.progress import Bars, QuietOption
 from forwarder.config import sink_url
 from forwarder.config.settings import MetricsSettings, Settings
 from forwarder.config.sink_url import StdoutTarget
+from forwarder.config.table_mappings.file import load_mappings
 from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.listen.service import Service
 from forwarder.logs import BARE_LINES
 from forwarder.metrics import EmbeddedMetrics, Metrics
+
+if TYPE_CHECKING:
+    from forwarder.status.source import StatusSource
 
 # How many new objects there are before Python's garbage collector looks for cycles among them; its default is 700. A page of rows is
 # thousands of objects without a cycle: to look at them cost a tenth of the listener's time.
@@ -69,22 +74,23 @@ def listen(
     flags = {"sink": sink} if sink else {}
     loaded = settings(config, log_format, **flags)
     metrics = Metrics(tables_limit=loaded.metrics.tables_limit)
-    service = _service(loaded, metrics)
+    _require_sink(loaded)
+    url = database_url(loaded)
+    service = Service(loaded, loaded.sink, database_url=url, metrics=metrics)
     # What is imported so far stays for ever, so the garbage collector need not look at it.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER_OBJECTS)
     run = partial(service.run, once=once, load_only=load_only)
     told = partial(_shown, service, run, Bars(quiet=quiet or _fills_terminal(loaded)))
-    served = told if once else partial(_served, service, run, metrics, loaded)
+    served = told if once else partial(_served, service, run, metrics, loaded, url)
     anyio.run(partial(_run, service, served), backend_options={"use_uvloop": True})
     if load_only:
         _require_loaded(service)
 
 
-def _service(loaded: Settings, metrics: Metrics) -> Service:
+def _require_sink(loaded: Settings) -> None:
     if not loaded.sink:
         raise Misconfigured(f"no sink: pass --sink URL or set FORWARDER_SINK; examples: {sink_url.EXAMPLES}")
-    return Service(loaded, loaded.sink, database_url=database_url(loaded), metrics=metrics)
 
 
 async def _run(service: Service, run: Callable[[], Awaitable[None]]) -> None:
@@ -107,7 +113,9 @@ async def _shown(service: Service, run: Callable[[], Awaitable[None]], bars: Bar
         await run()
 
 
-async def _served(service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings) -> None:
+async def _served(
+    service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings, url: str
+) -> None:
     """Run the service, and tell of it meanwhile."""
     with plain_errors():
         async with anyio.create_task_group() as tasks:
@@ -119,10 +127,21 @@ async def _served(service: Service, run: Callable[[], Awaitable[None]], metrics:
                     from forwarder.status.application import Observed
                     from forwarder.status.server import http_server
 
-                    observed = Observed(states=service.states, outbox=service.outbox_state, metrics=metrics)
+                    status = _status(service, settings, url)
+                    tasks.start_soon(status.run)
+                    observed = Observed(
+                        states=service.states, outbox=service.outbox_state, metrics=metrics, status=status
+                    )
                     await stack.enter_async_context(http_server(settings.http, observed))
                 await run()
             tasks.cancel_scope.cancel()
+
+
+def _status(service: Service, settings: Settings, url: str) -> "StatusSource":
+    from forwarder.status.source import StatusSource
+
+    rules = rules_of(settings.table, load_mappings(settings.table_mappings))
+    return StatusSource(settings, database_url=url, rules=rules, memory=service.announcer)
 
 
 async def _write_embedded(service: Service, metrics: Metrics, settings: MetricsSettings) -> None:

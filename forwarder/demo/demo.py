@@ -81,11 +81,12 @@ class Demo:
             tasks.start_soon(partial(listener.run, kill_after_seconds=self._options.seconds / 2))
             await listener.ready.wait()
             self._screen.step(f"forwarder listen --sink 'kinesis://{STREAM}?endpoint_url=…'")
+            self._screen.step(f"dashboard on {listener.dashboard_url}")
             tasks.start_soon(consumer.run)
             await self._trade(here, listener, consumer)
             self._conclude(listener)
             if self._options.keep:
-                await self._linger(here, consumer)
+                await self._linger(here, consumer, listener)
             tasks.cancel_scope.cancel()
 
     async def _trade(self, here: Stage, listener: Listener, consumer: Consumer) -> None:
@@ -118,10 +119,15 @@ class Demo:
         self._screen.show("", "Summary:", "", *view.summary(self._findings, ledger, kills=len(listener.outages)))
         self._screen.show("", *view.verdict(self._findings))
 
-    async def _linger(self, here: Stage, consumer: Consumer) -> None:
+    async def _linger(self, here: Stage, consumer: Consumer, listener: Listener) -> None:
         """Show what comes out of the stream until released."""
         self._screen.show(
-            *view.connections(database_url=here.database_url, endpoint_url=here.endpoint_url, stream=STREAM)
+            *view.connections(
+                database_url=here.database_url,
+                endpoint_url=here.endpoint_url,
+                stream=STREAM,
+                dashboard_url=listener.dashboard_url,
+            )
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._show_arrivals, consumer)

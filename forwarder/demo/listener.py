@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,10 @@ import anyio
 from forwarder.demo.audit import Absence
 from forwarder.demo.processes import Program, program
 from forwarder.demo.stage import Stage
+from forwarder.errors import Refused
+
+# Where the dashboard is looked for first; any free port if somebody has this one.
+_PORT = 8080
 
 
 class Listener:
@@ -24,6 +29,11 @@ class Listener:
         self.outages: list[Absence] = []
         self.state = "starting"
         self.ready = anyio.Event()
+        self._bind = _free_address()
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://{self._bind}/"
 
     async def run(self, *, kill_after_seconds: float) -> None:
         """Listen until cancelled, except for the time between the kill and the restart.
@@ -46,8 +56,17 @@ class Listener:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[Program]:
-        environment = {"FORWARDER_DATABASE_URL": self._stage.database_url, "FORWARDER_HTTP_BIND": ""}
+        environment = {"FORWARDER_DATABASE_URL": self._stage.database_url, "FORWARDER_HTTP_BIND": self._bind}
         async with program("listen", "--sink", self._stage.sink, logs=self._logs, environment=environment) as running:
             await running.says(" info listening ")
             self.state = f"listening, pid {running.pid}"
             yield running
+
+
+def _free_address() -> str:
+    """An address for the dashboard, the same before and after the kill."""
+    for port in (_PORT, 0):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return f"127.0.0.1:{free.getsockname()[1]}"
+    raise Refused("no port of 127.0.0.1 is free for the dashboard; end what has so many open")

@@ -90,15 +90,16 @@ def verdict(findings: Findings) -> list[str]:
     ]
 
 
-def connections(*, database_url: str, endpoint_url: str, stream: str) -> list[str]:
+def connections(*, database_url: str, endpoint_url: str, stream: str, dashboard_url: str) -> list[str]:
     """How to look around while everything stays up."""
     return [
         "",
         "Everything stays up until Ctrl-C, and what you change in schema shop shows here.",
         "",
-        f"  database  {database_url}",
-        f"  endpoint  {endpoint_url}",
-        f"  stream    {stream}",
+        f"  dashboard  {dashboard_url}",
+        f"  database   {database_url}",
+        f"  endpoint   {endpoint_url}",
+        f"  stream     {stream}",
         "",
         f"  psql {database_url}",
         "  update shop.customers set points = 0, version = version + 1 where id = 7;",

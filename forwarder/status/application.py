@@ -3,6 +3,8 @@
 GET /healthz     200 {"status": "ok"}: the process and its event loop are alive
 GET /readyz      200 or 503 {"status": "ready", "sinks": {"default": {"phase": "leading", "trouble": null}}, "warnings": []}
 GET /metrics     200, in Prometheus' text format
+GET /api/status  200, the status as `forwarder status --json` prints it
+GET /api/events  200, what of it changes, as server-sent events
 GET /            the dashboard; its files are below /assets/
 
 What is refused is answered by one line of JSON: {"error": "…"}.
@@ -25,7 +27,9 @@ from forwarder.metrics import CONTENT_TYPE, Metrics
 from forwarder.status.access import body_guard, host_guard, token_guard
 from forwarder.status.assets import PAGE, Asset, read_assets
 from forwarder.status.connections import Connection
+from forwarder.status.event_streams import EventStreams
 from forwarder.status.readiness import is_ready, readiness
+from forwarder.status.snapshots import Snapshots, Source
 
 # Of all answers but the dashboard's own files, which say otherwise.
 _HEADERS = {
@@ -47,11 +51,14 @@ class Observed:
     states: Mapping[str, ServiceState]
     outbox: OutboxState
     metrics: Metrics
+    status: Source
 
 
-def application(settings: HttpSettings, observed: Observed) -> web.Application:
+def application(
+    settings: HttpSettings, observed: Observed, snapshots: Snapshots, streams: EventStreams
+) -> web.Application:
     """The application, without a socket."""
-    answers = _Answers(settings, observed)
+    answers = _Answers(settings, observed, snapshots)
     made = web.Application(
         middlewares=[_answered, body_guard, host_guard(settings.host_names), token_guard(settings.token)]
     )
@@ -59,15 +66,18 @@ def application(settings: HttpSettings, observed: Observed) -> web.Application:
     made.router.add_get("/healthz", answers.healthz)
     made.router.add_get("/readyz", answers.readyz)
     made.router.add_get("/metrics", answers.exposition)
+    made.router.add_get("/api/status", answers.status)
+    made.router.add_get("/api/events", streams.serve)
     made.router.add_get("/", answers.page)
     made.router.add_get("/assets/{path:.+}", answers.asset)
     return made
 
 
 class _Answers:
-    def __init__(self, settings: HttpSettings, observed: Observed) -> None:
+    def __init__(self, settings: HttpSettings, observed: Observed, snapshots: Snapshots) -> None:
         self._ready_when_stuck = settings.ready_when_stuck
         self._observed = observed
+        self._snapshots = snapshots
         self._assets = read_assets()
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -80,6 +90,11 @@ class _Answers:
 
     async def exposition(self, _: web.Request) -> web.Response:
         return web.Response(body=self._observed.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=await self._snapshots.whole() + b"\n", content_type="application/json", charset="utf-8"
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         return _found(self._assets, PAGE).answer(request)

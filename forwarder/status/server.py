@@ -13,8 +13,13 @@ from aiohttp import web
 from forwarder.config.http import Address, HttpSettings
 from forwarder.errors import Refused
 from forwarder.status.application import Observed, application
-from forwarder.status.connections import Connection, Connections
+from forwarder.status.connections import MOST_CONNECTIONS, Connection, Connections
+from forwarder.status.descriptors import make_room
+from forwarder.status.event_streams import EventStreams
+from forwarder.status.snapshots import Snapshots
 
+# Event streams that may be open, if the system lets the process have so many connections.
+MOST_VIEWERS = 1000
 # How long requests may still take when the server stops.
 CLOSE_SECONDS = 1.0
 
@@ -29,7 +34,9 @@ async def http_server(settings: HttpSettings, observed: Observed) -> AsyncIterat
         Refused: an address is in use, or is none of this machine.
     """
     # A client that does not read its answer must not keep the process from ending.
-    runner = web.AppRunner(application(settings, observed), shutdown_timeout=CLOSE_SECONDS)
+    snapshots = Snapshots(observed.status)
+    streams = EventStreams(snapshots, most=_most_viewers())
+    runner = web.AppRunner(application(settings, observed, snapshots, streams), shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     assert runner.server is not None
     server, connections = runner.server, Connections()
@@ -40,9 +47,11 @@ async def http_server(settings: HttpSettings, observed: Observed) -> AsyncIterat
             listeners.append(listener)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(connections.watch)
+            tasks.start_soon(streams.run)
             yield [_address(listener) for listener in listeners]
             tasks.cancel_scope.cancel()
     finally:
+        streams.end()
         for listener in listeners:
             listener.close()
         await runner.cleanup()
@@ -54,6 +63,10 @@ async def _listen(address: Address, connection: Callable[[], Connection]) -> asy
     except OSError as error:
         reason = error.strerror or str(error)
         raise Refused(f"cannot serve HTTP on {address}: {reason}; set bind in [http] or FORWARDER_HTTP_BIND") from None
+
+
+def _most_viewers() -> int:
+    return max(0, make_room(MOST_VIEWERS + MOST_CONNECTIONS) - MOST_CONNECTIONS)
 
 
 def _address(listener: asyncio.Server) -> Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
+from tests.serving import get
 from tests.waiting import eventually
 
 SOME_SECONDS = 100.0
@@ -92,10 +94,14 @@ async def test_a_kept_demo_says_how_to_connect_and_ends_well(temporary_directory
     async with demo("--seconds", "1", "--rate", "20", "--keep", temporary_directory=temporary_directory) as process:
         output = await read_until(process, "aws kinesis list-shards")
         assert "postgresql://shop_owner@127.0.0.1" in output
+        address = re.findall(r"dashboard +http://(127\.0\.0\.1:[0-9]+)/", output)[-1]
+        status, told = await get(address, "/api/status")
 
         process.send_signal(signal.SIGINT)
 
         assert await process.wait() == 0
+    assert (status, told["is_well"]) == (200, True)
+    assert any(table["inserts"] for table in told["tables"])
     assert files_in(temporary_directory) == []
 
 
