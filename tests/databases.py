@@ -14,7 +14,7 @@ import pytest
 
 from forwarder.capture import migrations
 from forwarder.capture.rights import images_role
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.migrating import migrate

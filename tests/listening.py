@@ -18,7 +18,8 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from anyio.abc import Process
 
-from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
+from forwarder.config.database import DatabaseSettings
+from forwarder.config.settings import ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.config.wake import Wake
 from forwarder.health import Phase
 from forwarder.listen.service import Service

@@ -15,7 +15,7 @@ from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.table_decisions import decide
 from forwarder.capture.trigger_plan import Change, Keep
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.config.table_options import BeforeImage
 from forwarder.errors import Misconfigured
 

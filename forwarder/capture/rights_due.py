@@ -10,7 +10,7 @@ import asyncpg
 from forwarder.capture.rights import PARTS, Part, Rights, images_role
 from forwarder.capture.rights_script import search
 from forwarder.capture.role import CaptureRoles, read_capture_roles
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.database.queries import query
 from forwarder.database.quoting import literal
 from forwarder.database.sessions import Connection, database_errors

@@ -28,6 +28,7 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.cli.progress import Bars, Count, QuietOption
 from forwarder.cli.shown_letters import ShownLetters
 from forwarder.cli.terminal_text import safe
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused
 from forwarder.records.operations import OPERATIONS
@@ -166,7 +167,7 @@ def _run(work: Work, filters: Filters, config: Path | None, log_format: str | No
     anyio.run(partial(_connected, url, work, filters), backend_options={"use_uvloop": True})
 
 
-async def _connected(url: str, work: Work, filters: Filters) -> None:
+async def _connected(url: DatabaseAddress, work: Work, filters: Filters) -> None:
     async with session(url, purpose="dead-letters") as connection:
         await work(connection, filters)
 

@@ -20,6 +20,7 @@ from forwarder.config import sink_url
 from forwarder.config.settings import MetricsSettings, Settings
 from forwarder.config.sink_url import StdoutTarget
 from forwarder.config.table_mappings.file import load_mappings
+from forwarder.database.access import DatabaseAddress
 from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.listen.service import Service
 from forwarder.logs import BARE_LINES
@@ -114,7 +115,7 @@ async def _shown(service: Service, run: Callable[[], Awaitable[None]], bars: Bar
 
 
 async def _served(
-    service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings, url: str
+    service: Service, run: Callable[[], Awaitable[None]], metrics: Metrics, settings: Settings, url: DatabaseAddress
 ) -> None:
     """Run the service, and tell of it meanwhile."""
     with plain_errors():
@@ -137,7 +138,7 @@ async def _served(
             tasks.cancel_scope.cancel()
 
 
-def _status(service: Service, settings: Settings, url: str) -> "StatusSource":
+def _status(service: Service, settings: Settings, url: DatabaseAddress) -> "StatusSource":
     from forwarder.status.source import StatusSource
 
     rules = rules_of(settings.table, load_mappings(settings.table_mappings))

@@ -21,6 +21,7 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.cli.progress import Bars, QuietOption
 from forwarder.config.settings import SinkSettings
 from forwarder.config.texts import unsound
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import Misconfigured, Refused, TableBusy, plain_errors
@@ -164,7 +165,7 @@ def _require_sense(
         )
 
 
-async def _run(url: str, work: Callable[[Connection], Awaitable[bool]]) -> bool:
+async def _run(url: DatabaseAddress, work: Callable[[Connection], Awaitable[bool]]) -> bool:
     async with session(url, purpose="load") as connection:
         return await work(connection)
 
@@ -179,7 +180,7 @@ async def _load(
     part: Mapping[str, Any],
     connection: Connection,
     *,
-    url: str,
+    url: DatabaseAddress,
     restart: bool,
     detach: bool,
     quiet: bool,
@@ -198,7 +199,7 @@ async def _load(
     return True
 
 
-async def _require_readable(url: str, table_ids: Collection[int], part: Mapping[str, Any]) -> None:
+async def _require_readable(url: DatabaseAddress, table_ids: Collection[int], part: Mapping[str, Any]) -> None:
     """See that this part of each table can be read, as the listener would find out later.
 
     Raises:

@@ -23,8 +23,9 @@ from forwarder.cli.migrate_run import Ask, Mode, carry_out
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
 from forwarder.cli.progress import QuietOption
 from forwarder.cli.unlistened_mappings import unlistened
-from forwarder.config.settings import DatabaseSettings
+from forwarder.config.database import DatabaseSettings
 from forwarder.config.table_mappings.file import load_mappings
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection
 from forwarder.errors import Misconfigured, Refused
 
@@ -160,7 +161,13 @@ def _require_selection(selected: Sequence[Rule], *, exclude: Sequence[str] | Non
 
 
 def _perform(
-    url: str, ask: Ask, *, mode: Mode, discard: bool = False, listened: DatabaseSettings | None = None, quiet: bool
+    url: DatabaseAddress,
+    ask: Ask,
+    *,
+    mode: Mode,
+    discard: bool = False,
+    listened: DatabaseSettings | None = None,
+    quiet: bool,
 ) -> tuple[str, ...]:
     run = partial(carry_out, url, ask, mode=mode, discard=discard, listened=listened, quiet=quiet)
     return anyio.run(run, backend_options={"use_uvloop": True})

@@ -17,8 +17,9 @@ from forwarder.capture.trigger_plan import Change, Keep
 from forwarder.cli import migrate_lines
 from forwarder.cli.progress import Bars, Count
 from forwarder.cli.terminal_text import safe
-from forwarder.config.settings import DatabaseSettings
+from forwarder.config.database import DatabaseSettings
 from forwarder.config.wake import waking
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.read_only import require_writable
 from forwarder.database.server_identity import max_prepared_transactions
@@ -30,7 +31,7 @@ Ask = Callable[[Connection], Awaitable[Difference]]
 
 
 async def carry_out(
-    url: str, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None, quiet: bool
+    url: DatabaseAddress, ask: Ask, *, mode: Mode, discard: bool, listened: DatabaseSettings | None, quiet: bool
 ) -> tuple[str, ...]:
     """Find the difference, and act on it by the mode.
 

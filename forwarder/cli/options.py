@@ -11,7 +11,8 @@ import typer
 from forwarder import logs
 from forwarder.config.reader import load
 from forwarder.config.settings import Settings
-from forwarder.database.address import require_files, resolve
+from forwarder.database.access import Access, access_by
+from forwarder.database.address import require_files
 from forwarder.database.url import parse
 from forwarder.errors import Misconfigured
 
@@ -68,19 +69,19 @@ def settings(path: Path | None, log_format: str | None, **flags: Any) -> Setting
     return loaded
 
 
-def database_url(loaded: Settings) -> str:
-    """The URL of the database. What it leaves out is found as libpq does; a parameter that has no effect is warned of.
+def database_url(loaded: Settings) -> Access:
+    """The way to the database. What its URL leaves out is found as libpq does; a parameter that has no effect is warned of.
 
     Raises:
-        Misconfigured: neither a URL nor a variable of libpq says where the database is, or the URL cannot be used.
+        Misconfigured: neither a URL nor a variable of libpq says where the database is, or the settings of it cannot be used.
     """
     url = loaded.database.url.get_secret_value()
-    if url:
-        require_files(resolve(url))
-        if ignored := parse(url).ignored:
-            logger.warning("parameters of the database's URL have no effect", extra={"names": ", ".join(ignored)})
-        return url
-    if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
-        require_files(resolve("postgresql://"))
-        return "postgresql://"
-    raise Misconfigured("no database: set FORWARDER_DATABASE_URL, or url in [database]; PGHOST and its like work too")
+    if not url and not any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+        raise Misconfigured(
+            "no database: set FORWARDER_DATABASE_URL, or url in [database]; PGHOST and its like work too"
+        )
+    if url and (ignored := parse(url).ignored):
+        logger.warning("parameters of the database's URL have no effect", extra={"names": ", ".join(ignored)})
+    access = access_by(loaded.database, url=url or "postgresql://")
+    require_files(access.target())
+    return access

@@ -10,6 +10,7 @@ import typer
 from forwarder.capture.selection import Pattern
 from forwarder.cli.options import SEQS, TIMES, ConfigOption, LogFormatOption, database_url, seq_of, settings, time_of
 from forwarder.cli.progress import Bars, Count, QuietOption
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
@@ -81,7 +82,7 @@ def _start(text: str) -> datetime | int | None:
 
 
 async def _run(
-    url: str, sink: str, start: datetime | int | None, patterns: list[Pattern], *, anew: bool, quiet: bool
+    url: DatabaseAddress, sink: str, start: datetime | int | None, patterns: list[Pattern], *, anew: bool, quiet: bool
 ) -> None:
     async with session(url, purpose="replay") as connection:
         work = Replay(connection, sink=sink)

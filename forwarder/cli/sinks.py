@@ -14,6 +14,7 @@ from rich.table import Table
 
 from forwarder.cli.command import Command
 from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, settings
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.conflicts import past_conflicts
 from forwarder.database.sessions import session
 from forwarder.store.sink_status import SinkStatus, read_sinks, remove_sink
@@ -77,7 +78,7 @@ def remove(
     anyio.run(partial(_remove, url, name, discard=discard), backend_options={"use_uvloop": True})
 
 
-async def _list(url: str, *, as_json: bool) -> None:
+async def _list(url: DatabaseAddress, *, as_json: bool) -> None:
     async with session(url, purpose="sinks") as connection:
         found = await read_sinks(connection)
     for sink in found:
@@ -97,7 +98,7 @@ async def _list(url: str, *, as_json: bool) -> None:
     typer.echo(f"sinks: {len(found)}")
 
 
-async def _remove(url: str, name: str, *, discard: bool) -> None:
+async def _remove(url: DatabaseAddress, name: str, *, discard: bool) -> None:
     async with session(url, purpose="sinks") as connection:
         await past_conflicts(partial(remove_sink, connection, name, discard=discard))
     typer.echo(f"{name}: removed")

@@ -14,6 +14,7 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, database_url, s
 from forwarder.cli.status_lines import Screen
 from forwarder.config.settings import Settings
 from forwarder.config.table_mappings.file import load_mappings
+from forwarder.database.access import DatabaseAddress
 from forwarder.errors import Misconfigured
 from forwarder.status.document import Document
 from forwarder.status.source import StatusSource
@@ -54,7 +55,9 @@ def status(
         raise typer.Exit(1)
 
 
-async def _show(loaded: Settings, url: str, show: Callable[[Document], None], *, every_seconds: float | None) -> bool:
+async def _show(
+    loaded: Settings, url: DatabaseAddress, show: Callable[[Document], None], *, every_seconds: float | None
+) -> bool:
     """Show it once, or again and again until a signal. Whether all was well at last."""
     source = StatusSource(loaded, database_url=url, rules=rules_of(loaded.table, load_mappings(loaded.table_mappings)))
     document = await source.document()

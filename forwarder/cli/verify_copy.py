@@ -8,6 +8,7 @@ from dataclasses import replace
 from forwarder.cli.progress import Bars, Told
 from forwarder.cli.verify_outcome import Outcome, of_rules
 from forwarder.cli.verify_request import Request, keys_of, names_of
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import session
 from forwarder.errors import Refused, plain_errors
 from forwarder.verify.chunks import TableChunks
@@ -19,7 +20,7 @@ from forwarder.verify.verification import Verification
 from forwarder.verify.watch import Watch
 
 
-async def verify_copy(database_url: str, request: Request, *, against: str, against_table: str) -> Outcome:
+async def verify_copy(database_url: DatabaseAddress, request: Request, *, against: str, against_table: str) -> Outcome:
     """Compare a table with a consumer's copy of it, in the database at ``against``.
 
     Raises:

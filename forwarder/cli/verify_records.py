@@ -13,6 +13,7 @@ from forwarder.cli.verify_request import Request, keys_of
 from forwarder.config.sink_url import FileTarget, KinesisTarget
 from forwarder.config.stream_template import stream_of
 from forwarder.consumer.reading.start import Start
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured, Refused, plain_errors
 from forwarder.events import CapturedTable
@@ -46,7 +47,7 @@ class RecordsRequest:
     is_by_url: bool
 
 
-async def verify_records(database_url: str, request: Request, of: RecordsRequest) -> Outcome:
+async def verify_records(database_url: DatabaseAddress, request: Request, of: RecordsRequest) -> Outcome:
     """Compare a table with the records of a sink.
 
     Raises:

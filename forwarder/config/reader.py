@@ -68,9 +68,16 @@ def read(environment: Mapping[str, str] = os.environ, *, path: Path | None = Non
     named = path or (Path(environment["FORWARDER_CONFIG"]) if "FORWARDER_CONFIG" in environment else None)
     source = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     values = _read(source) if source else {}
-    if source and isinstance(named_file := values.get("table_mappings"), str):
-        values["table_mappings"] = source.parent / named_file
+    if source:
+        _from_folder(values, source.parent)
     return Given(path=source, file=values, environment=_from_environment(environment))
+
+
+def _from_folder(values: dict[str, Any], folder: Path) -> None:
+    """Paths in a settings file are from the folder that it is in."""
+    for section, field in ((values, "table_mappings"), (values.get("database"), "password_file")):
+        if isinstance(section, dict) and isinstance(named := section.get(field), str):
+            section[field] = folder / named
 
 
 def environment_names() -> dict[str, tuple[str, str]]:

@@ -3,52 +3,22 @@
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from forwarder.config.database import DatabaseSettings
 from forwarder.config.http import HttpSettings
-from forwarder.config.section import Section
+from forwarder.config.section import Seconds, Section
 from forwarder.config.table_options import TableOptions
-from forwarder.config.wake import Wake
 
-# The role that forwarder.capture() is given to, if no other is asked for.
-CAPTURE_ROLE = "forwarder_capture"
 # The name of a sink that is not given any.
 DEFAULT_SINK = "default"
 SINK_NAME = r"[A-Za-z0-9_.-]{1,63}"
 # With smaller leaves a busy system would go round the ring between two rounds of the janitor; with larger ones closing a leaf would take too long.
 MIN_LEAF_EVENTS = 1 << 10
 MAX_LEAF_EVENTS = 1 << 24
-
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-
-
-class DatabaseSettings(Section):
-    """``[database]``: where the rows are."""
-
-    url: SecretStr = Field(
-        default=SecretStr(""),
-        description="PostgreSQL connection URL; what it leaves out comes from libpq's variables (PGHOST, PGUSER, …).",
-    )
-    wake: Wake = Field(
-        default="auto",
-        description="doorbell: writers notify the sleeping listener, for latencies of milliseconds. poll: nobody ever "
-        "notifies, as two-phase commit needs; the latency is poll_interval_seconds. auto: the doorbell where "
-        "max_prepared_transactions is 0, so that nobody can prepare a transaction; else a look every 100 ms.",
-    )
-    poll_interval_seconds: Seconds = Field(
-        default=5.0,
-        description="The longest the listener sleeps without looking; the whole latency under wake = poll.",
-    )
-    capture_role: str = Field(
-        default=CAPTURE_ROLE,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_.@-]{0,55}$",
-        description="The role that owns the trigger function and may only fill the outbox; made by `forwarder migrate` if it may, with a second "
-        "one of this name and `_images`, which may do nothing. "
-        "Databases with different owners in one cluster need one each.",
-    )
 
 
 class TableRule(TableOptions):

@@ -6,22 +6,51 @@ import configparser
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from forwarder.database.connection_target import ConnectionTarget, from_environment, target_of
 from forwarder.database.url import parse
 from forwarder.errors import Misconfigured
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
-def resolve(url: str, environment: Mapping[str, str] = os.environ) -> ConnectionTarget:
+
+def resolve(
+    url: str,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    found: Mapping[str, str] = _NOTHING,
+    imposed: Mapping[str, str] = _NOTHING,
+) -> ConnectionTarget:
     """What a URL means here and now.
+
+    Args:
+        found: parameters that count where neither the URL nor its service has them; libpq's variables come after them.
+        imposed: parameters that count over all.
 
     Raises:
         Misconfigured: it is malformed, asks for something that we cannot do, or names a service that is not there.
     """
+    ours, named, own = _given(url, environment)
+    return target_of({**ours, **found, **named, **own, **imposed})
+
+
+def password_place(url: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Which of the places that libpq looks into first has the password; None: none of them, so that a password file may.
+
+    Raises:
+        Misconfigured: as ``resolve``.
+    """
+    ours, named, own = _given(url, environment)
+    places = (("FORWARDER_DATABASE_URL", own), ("the service's file", named), ("PGPASSWORD", ours))
+    return next((place for place, parameters in places if parameters.get("password")), None)
+
+
+def _given(url: str, environment: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+    """The parameters of libpq's variables, of the service, and of the URL."""
     ours, own = from_environment(environment), parse(url).parameters
     service, file = ({**ours, **own}.get(name) for name in ("service", "servicefile"))
-    named = _service(service, environment, file=file) if service else {}
-    return target_of({**ours, **named, **own})
+    return ours, (_service(service, environment, file=file) if service else _NOTHING), own
 
 
 def require_files(target: ConnectionTarget) -> None:

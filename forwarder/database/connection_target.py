@@ -91,6 +91,7 @@ _WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,10}\s*")
 _PORT = re.compile(r"[0-9]{1,5}")
 # libpq takes a shorter connect_timeout for this.
 _LEAST_TIMEOUT_SECONDS = 2
+DEFAULT_PORT = 5432
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,14 @@ class ConnectionTarget:
     trusts_system: bool
     # Files that have to be readable: of each the parameter and the path.
     files: tuple[tuple[str, str], ...]
+    # Host and port of each place that is tried, in their order; an empty host is a socket of this machine.
+    places: tuple[tuple[str, int], ...]
+    # Where something is None, libpq's default counts.
+    user: str | None
+    dbname: str | None
+    sslmode: str | None
+    passfile: str | None
+    has_password: bool
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -137,6 +146,12 @@ def target_of(parameters: Mapping[str, str]) -> ConnectionTarget:
         socket_options=tuple(_socket_options(parameters)),
         trusts_system=trusts_system,
         files=tuple((name, given[name]) for name in _FILES if name in given),
+        places=tuple((host, int(port or DEFAULT_PORT)) for host, port in _pairs(given)),
+        user=given.get("user"),
+        dbname=given.get("dbname"),
+        sslmode=given.get("sslmode"),
+        passfile=given.get("passfile"),
+        has_password="password" in given,
     )
 
 
@@ -172,10 +187,10 @@ def _places(given: Mapping[str, str]) -> dict[str, str]:
     """Hosts and ports as asyncpg reads them: one port for each host."""
     pairs = _pairs(given)
     if not any(host for host, _ in pairs):
-        return {"port": pairs[0][1] or "5432"}
+        return {"port": pairs[0][1] or str(DEFAULT_PORT)}
     return {
         "host": ",".join(map(_bracketed, (host for host, _ in pairs))),
-        "port": ",".join(port or "5432" for _, port in pairs),
+        "port": ",".join(port or str(DEFAULT_PORT) for _, port in pairs),
     }
 
 
@@ -185,7 +200,7 @@ def _bracketed(host: str) -> str:
 
 def _address(given: Mapping[str, str]) -> str:
     """``db.example:5432/app``."""
-    places = ",".join(f"{_bracketed(host)}:{port or 5432}" for host, port in _pairs(given))
+    places = ",".join(f"{_bracketed(host)}:{port or DEFAULT_PORT}" for host, port in _pairs(given))
     return f"{places}/{given['dbname']}" if "dbname" in given else places
 
 

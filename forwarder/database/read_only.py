@@ -1,11 +1,12 @@
 """A database that may not be written to: a standby, or one whose default is to be read only."""
 
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.queries import query
 from forwarder.database.sessions import CONNECT_TO_PRIMARY, Connection, database_errors, describe
 from forwarder.errors import Refused
 
 
-async def require_writable(connection: Connection, url: str) -> None:
+async def require_writable(connection: Connection, url: DatabaseAddress) -> None:
     """Tell somebody who is to write to the database at ``url`` why nobody can.
 
     Raises:

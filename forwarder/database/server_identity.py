@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors, describe
 from forwarder.errors import Unavailable
@@ -43,7 +44,7 @@ async def database_name(connection: Connection) -> str:
     return name
 
 
-async def server_of(connection: Connection, *, url: str) -> Server:
+async def server_of(connection: Connection, *, url: DatabaseAddress) -> Server:
     """The server of a session. It stays the same for as long as the session lives. ``url`` is for the error.
 
     Raises:

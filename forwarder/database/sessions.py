@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from forwarder.database.address import resolve
+from forwarder.database import opening_errors
+from forwarder.database.access import Access, DatabaseAddress, access_of
 from forwarder.database.connection_target import ConnectionTarget
+from forwarder.database.logins.source import Login, in_turn
 from forwarder.database.pooler import is_direct, lends_by_turns
 from forwarder.database.queries import query
 from forwarder.errors import Conflict, ForwarderError, Misconfigured, Refused, Unavailable
@@ -40,16 +41,10 @@ CONNECT_DIRECTLY = (
     "connect to the host and port of PostgreSQL itself; only writers may go through a pooler in transaction mode"
 )
 
-CHECK_ADDRESS = "check its host and port, and whether it runs and lets us in"
-CHECK_TLS = "it is no PostgreSQL, or TLS is off there: check host, port and sslmode"
-CHECK_CERTIFICATE = "check the host's name, sslrootcert and sslmode"
-
 CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"
 
 # Errors that waiting cannot mend, and the remedy of each.
 _REFUSALS: dict[type[Exception], str] = {
-    asyncpg.InvalidPasswordError: "check the user and the password in FORWARDER_DATABASE_URL",
-    asyncpg.InvalidAuthorizationSpecificationError: "check the user in FORWARDER_DATABASE_URL and the server's pg_hba.conf",
     asyncpg.InvalidCatalogNameError: "check the database name in FORWARDER_DATABASE_URL",
     asyncpg.InsufficientPrivilegeError: "connect as the role that ran `forwarder migrate`, or have that grant what is needed, by --runtime-role",
     asyncpg.InvalidSchemaNameError: "run `forwarder migrate` first",
@@ -66,18 +61,6 @@ ILLEGIBLE: tuple[type[Exception], ...] = (
     asyncpg.CharacterNotInRepertoireError,
     asyncpg.UntranslatableCharacterError,
     UnicodeDecodeError,
-)
-
-# Errors of opening a session for which the URL may be to blame; `_remedy_for_opening` decides.
-_UNFIT: tuple[type[Exception], ...] = (
-    asyncpg.UndefinedObjectError,
-    asyncpg.InvalidParameterValueError,
-    asyncpg.CantChangeRuntimeParamError,
-    asyncpg.PostgresSyntaxError,
-    # By PgBouncer, which knows few startup parameters.
-    asyncpg.ProtocolViolationError,
-    # Nobody answers; or the server has no TLS.
-    OSError,
 )
 
 # Errors that pass: a restart, a failover, a cut connection, a lock or a statement that took too long.
@@ -130,42 +113,36 @@ def blockage(error: asyncpg.PostgresError) -> str:
 
 
 @contextmanager
-def _errors_of_connecting(url: str) -> Iterator[None]:
+def _errors_of_connecting(access: Access) -> Iterator[None]:
     """As ``database_errors``, for a session on which ``session.sql`` has not been run yet."""
-    with database_errors(_cannot_connect(url)):
+    with database_errors(_cannot_connect(access)):
         try:
             yield
         except asyncpg.FeatureNotSupportedError as error:
             # A standby where the default isolation is serializable refuses every query, even the one that would change the isolation.
-            raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
+            raise Unavailable(f"{_cannot_connect(access)}: {_one_line(error)}; {CONNECT_TO_PRIMARY}") from error
 
 
 @contextmanager
-def _errors_of_opening(url: str) -> Iterator[None]:
-    """As ``_errors_of_connecting``, for errors that may be due to the URL."""
-    with _errors_of_connecting(url):
+def _errors_of_opening(access: Access) -> Iterator[None]:
+    """As ``_errors_of_connecting``, for errors that may be due to the URL, or to who we are."""
+    with _errors_of_connecting(access):
         try:
             yield
-        except ssl.SSLCertVerificationError as error:
-            raise Refused(f"{_cannot_connect(url)}: {_one_line(error)}; {CHECK_CERTIFICATE}") from error
-        except _UNFIT as error:
-            if remedy := _remedy_for_opening(error):
-                raise Refused(f"{_cannot_connect(url)}: {_one_line(error)}; {remedy}") from error
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            remedy = opening_errors.remedy_of_login(error) or access.source.remedy
+            raise access.refused(f"{_cannot_connect(access)}: {_one_line(error)}; {remedy}") from error
+        except opening_errors.UNFIT as error:
+            if mending := opening_errors.lasting_remedy(error):
+                raise Refused(f"{_cannot_connect(access)}: {_one_line(error)}; {mending}") from error
             if isinstance(error, OSError):
-                raise Unavailable(f"{_cannot_connect(url)}: {_one_line(error)}; {CHECK_ADDRESS}") from error
+                raise Unavailable(
+                    f"{_cannot_connect(access)}: {_one_line(error)}; {opening_errors.CHECK_ADDRESS}"
+                ) from error
             raise
 
 
-def _remedy_for_opening(error: Exception) -> str | None:
-    """The remedy for an error of ``_UNFIT``, told by its text where its type is not enough; None: it may pass."""
-    if isinstance(error, OSError):
-        return CHECK_TLS if "rejected SSL upgrade" in str(error) else None
-    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" not in str(error):
-        return None
-    return "check options in FORWARDER_DATABASE_URL, or PGOPTIONS"
-
-
-async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
+async def connect(address: DatabaseAddress, *, purpose: str, timeout_seconds: float = 10.0) -> Connection:
     """Open one session, set up for our kind of work. ``purpose`` shows in ``pg_stat_activity.application_name``.
 
     Raises:
@@ -173,11 +150,12 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
         Refused: the server refuses us, is older than PostgreSQL 14, or shares the session with others behind a pooler.
         Unavailable: nobody answers, or not now.
     """
-    connection = await _open(url, purpose=purpose, timeout_seconds=timeout_seconds)
+    access = access_of(address)
+    connection = await _open(access, purpose=purpose, timeout_seconds=timeout_seconds)
     try:
-        _require_version(connection, url)
-        await _require_own_session(connection, url, timeout_seconds=timeout_seconds)
-        await _prepare(connection, url)
+        _require_version(connection, access)
+        await _require_own_session(connection, access, timeout_seconds=timeout_seconds)
+        await _prepare(connection, access)
     except BaseException:
         connection.terminate()
         raise
@@ -185,10 +163,12 @@ async def connect(url: str, *, purpose: str, timeout_seconds: float = 10.0) -> C
 
 
 @asynccontextmanager
-async def session(url: str, *, purpose: str, metrics: SessionMetrics | None = None) -> AsyncIterator[Connection]:
+async def session(
+    address: DatabaseAddress, *, purpose: str, metrics: SessionMetrics | None = None
+) -> AsyncIterator[Connection]:
     """A connection for the length of a block; one that ends in an error is dropped without a goodbye. ``metrics``: where it is counted."""
     with metrics.opening(purpose) if metrics else nullcontext():
-        connection = await connect(url, purpose=purpose)
+        connection = await connect(address, purpose=purpose)
     try:
         yield connection
         await close(connection)
@@ -210,29 +190,39 @@ async def close(connection: Connection) -> None:
         await connection.close(timeout=2.0)
 
 
-def describe(url: str) -> str:
-    """Host, port and database of a URL, for messages: never the password."""
-    try:
-        return resolve(url).address
-    except Misconfigured:
-        return "an unreadable address"
+def describe(address: DatabaseAddress) -> str:
+    """Host, port and database, for messages: never the password."""
+    return access_of(address).address
 
 
-def _cannot_connect(url: str) -> str:
-    return f"cannot connect to PostgreSQL at {describe(url)}"
+def _cannot_connect(access: Access) -> str:
+    return f"cannot connect to PostgreSQL at {access.address}"
 
 
-async def _open(url: str, *, purpose: str, timeout_seconds: float) -> Connection:
-    target = resolve(url)
-    with _errors_of_opening(url):
-        connection: Connection = await asyncpg.connect(
-            target.dsn,
-            timeout=target.timeout_seconds or timeout_seconds,
-            command_timeout=60.0,
-            server_settings={"application_name": application_name(purpose)},
-            ssl=True if target.trusts_system else None,
-        )
-        _set_socket_options(connection, target)
+async def _open(access: Access, *, purpose: str, timeout_seconds: float) -> Connection:
+    login = await access.login()
+    with _errors_of_opening(access):
+        try:
+            connection = await _logged_in(login, purpose=purpose, timeout_seconds=timeout_seconds)
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            if (login_anew := await access.another(login)) is None:
+                raise
+            connection = await _logged_in(login_anew, purpose=purpose, timeout_seconds=timeout_seconds)
+    access.let_in()
+    return connection
+
+
+async def _logged_in(login: Login, *, purpose: str, timeout_seconds: float) -> Connection:
+    target = login.target
+    connection: Connection = await asyncpg.connect(
+        target.dsn,
+        password=None if login.passwords is None else in_turn(login.passwords),
+        timeout=target.timeout_seconds or timeout_seconds,
+        command_timeout=60.0,
+        server_settings={"application_name": application_name(purpose)},
+        ssl=True if target.trusts_system else None,
+    )
+    _set_socket_options(connection, target)
     return connection
 
 
@@ -244,33 +234,33 @@ def _set_socket_options(connection: Any, target: ConnectionTarget) -> None:
             opened.setsockopt(level, option, value)
 
 
-def _require_version(connection: Connection, url: str) -> None:
+def _require_version(connection: Connection, access: Access) -> None:
     major = connection.get_server_version().major
     if major < MINIMUM_VERSION:
         raise Refused(
-            f"{_cannot_connect(url)}: PostgreSQL {major} is too old; version {MINIMUM_VERSION} or newer is needed"
+            f"{_cannot_connect(access)}: PostgreSQL {major} is too old; version {MINIMUM_VERSION} or newer is needed"
         )
 
 
-async def _require_own_session(connection: Connection, url: str, *, timeout_seconds: float) -> None:
+async def _require_own_session(connection: Connection, access: Access, *, timeout_seconds: float) -> None:
     """Refuse a session that others are lent too. Called before any setting is made, which would be theirs too."""
-    with _errors_of_connecting(url):
+    with _errors_of_connecting(access):
         if await is_direct(connection, timeout_seconds=timeout_seconds):
             return
-        other = await _open(url, purpose="pooler test", timeout_seconds=timeout_seconds)
+        other = await _open(access, purpose="pooler test", timeout_seconds=timeout_seconds)
         try:
             shared = await lends_by_turns(connection, other, timeout_seconds=timeout_seconds)
         finally:
             await close(other)
     if shared:
         raise Refused(
-            f"{_cannot_connect(url)}: a pooler in transaction mode answers, which would give our locks and settings to"
+            f"{_cannot_connect(access)}: a pooler in transaction mode answers, which would give our locks and settings to"
             f" others; {CONNECT_DIRECTLY}"
         )
 
 
-async def _prepare(connection: Connection, url: str) -> None:
-    with _errors_of_connecting(url):
+async def _prepare(connection: Connection, access: Access) -> None:
+    with _errors_of_connecting(access):
         await connection.execute(query("session"))
         # Microseconds since 2000-01-01 UTC: PostgreSQL sends them as it sends an int8, and they are cheaper to format than a datetime.
         await connection.set_builtin_type_codec("timestamptz", schema="pg_catalog", codec_name="int8")

@@ -12,7 +12,7 @@ import anyio
 import asyncpg
 
 from forwarder.capture.rights import images_role
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.demo.processes import program
 from forwarder.demo.shop import SCHEMA
 from forwarder.local.postgres import EmbeddedPostgres, embedded_postgres

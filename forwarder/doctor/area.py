@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from forwarder.capture.selection import Rule
 from forwarder.config.settings import Settings
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection
 from forwarder.doctor.finding import Finding
 from forwarder.doctor.own_role import OwnRole
@@ -17,7 +18,7 @@ class Patient:
     """What is known of a database from the beginning of a look."""
 
     connection: Connection
-    url: str
+    url: DatabaseAddress
     settings: Settings
     # By which tables are chosen, and how each is captured.
     rules: Sequence[Rule]

@@ -16,6 +16,7 @@ import anyio
 from forwarder.capture.selection import Rule
 from forwarder.config.settings import Settings
 from forwarder.database import sessions
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.queries import query
 from forwarder.database.sessions import database_errors
 from forwarder.doctor import captured, clock, connection, delivery, outbox, roles, schema, tables, transactions
@@ -45,7 +46,7 @@ LOOK_SECONDS = 15.0
 class DatabaseExamination:
     """One look at one database."""
 
-    def __init__(self, *, url: str, settings: Settings, rules: Sequence[Rule], is_fast: bool) -> None:
+    def __init__(self, *, url: DatabaseAddress, settings: Settings, rules: Sequence[Rule], is_fast: bool) -> None:
         """``rules``: by which tables are chosen. ``is_fast``: leave out what takes long."""
         self._url = url
         self._settings = settings

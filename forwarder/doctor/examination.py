@@ -8,12 +8,13 @@ import anyio
 
 from forwarder.capture.selection import Rule
 from forwarder.config.settings import Settings, SinkSettings
+from forwarder.database.access import DatabaseAddress
 from forwarder.doctor.database import DatabaseExamination
 from forwarder.doctor.report import Report, Section
 from forwarder.doctor.sinks import examine_sink
 
 
-async def examine(settings: Settings, *, url: str, rules: Sequence[Rule], is_fast: bool) -> Report:
+async def examine(settings: Settings, *, url: DatabaseAddress, rules: Sequence[Rule], is_fast: bool) -> Report:
     """Look at all of it. Whatever fails or hangs is found to do so, and the rest is looked at; nothing is raised.
 
     Args:

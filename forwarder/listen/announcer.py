@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import anyio
 
 from forwarder import __version__
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import ForwarderError, Refused, plain_errors
 from forwarder.health import OutboxState, ServiceState
@@ -43,7 +44,7 @@ class Announcer:
 
     def __init__(
         self,
-        database_url: str,
+        database_url: DatabaseAddress,
         *,
         targets: Mapping[str, str],
         tables: Mapping[str, Sequence[str]],

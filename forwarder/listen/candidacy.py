@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import anyio
 
 from forwarder.database import sessions
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.lock_holders import Holder, holders_of_sink, usurpation
 from forwarder.delivery.sink import Sink
 from forwarder.errors import Refused
@@ -24,7 +25,7 @@ async def lead(
     sink: Sink,
     *,
     name: str,
-    database_url: str,
+    database_url: DatabaseAddress,
     state: ServiceState,
     survey: Survey,
     metrics: SessionMetrics,

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from forwarder.config.settings import Settings, SinkSettings
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection, session
 from forwarder.errors import ForwarderError, Rewritten, Unavailable, plain_errors
 from forwarder.events import CapturedTable
@@ -41,7 +42,7 @@ def loader(
     positions: Positions,
     channel: LoadChannel,
     *,
-    database_url: str,
+    database_url: DatabaseAddress,
     session_metrics: SessionMetrics,
     sink: SinkSettings,
     report: LoadReport,
@@ -74,7 +75,7 @@ class Loader:
         *,
         loads: Loads,
         session: LeaderSession,
-        database_url: str,
+        database_url: DatabaseAddress,
         session_metrics: SessionMetrics,
         initial_tables: ChooseTables,
     ) -> None:

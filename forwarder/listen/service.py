@@ -15,6 +15,7 @@ from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import FileTarget, KinesisTarget, SinkUrl
 from forwarder.config.table_mappings.file import load_mappings
 from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.database.access import DatabaseAddress
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.errors import ForwarderError, Misconfigured, plain_errors
 from forwarder.health import OutboxState, ServiceState
@@ -47,7 +48,7 @@ class Service:
     """Reads one database's outbox and delivers it to its sinks, none of which waits for another, until stopped."""
 
     def __init__(
-        self, settings: Settings, sinks: Sequence[SinkSettings], *, database_url: str, metrics: Metrics
+        self, settings: Settings, sinks: Sequence[SinkSettings], *, database_url: DatabaseAddress, metrics: Metrics
     ) -> None:
         """Take the settings.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forwarder.config.settings import Settings, SinkSettings
 from forwarder.config.sink_url import SinkUrl
 from forwarder.config.table_mappings.table_mappings import TableMappings
+from forwarder.database.access import DatabaseAddress
 from forwarder.delivery.buffer import MemoryLimits
 from forwarder.health import ServiceState
 from forwarder.listen.mappings_check import MappingsCheck
@@ -19,7 +20,7 @@ from forwarder.store.positions import Newcomers
 class SinkSetup:
     """Its settings, and what it reports to."""
 
-    database_url: str
+    database_url: DatabaseAddress
     sink: SinkSettings
     # Its URL, parsed.
     sink_url: SinkUrl

@@ -17,6 +17,7 @@ from forwarder.backoff import Backoff
 from forwarder.capture.new_tables import NewTables
 from forwarder.config.settings import OutboxSettings
 from forwarder.database import sessions
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.queries import query
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError
@@ -47,7 +48,7 @@ class Janitor:
 
     def __init__(
         self,
-        database_url: str,
+        database_url: DatabaseAddress,
         *,
         settings: OutboxSettings,
         survey: Survey,

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from forwarder.config.settings import Settings
 from forwarder.config.wake import Waking, waking
 from forwarder.database import sessions
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.server_identity import Server, max_prepared_transactions, server_of
 from forwarder.database.sessions import Connection, database_errors
 from forwarder.errors import ForwarderError, Unavailable
@@ -70,7 +71,7 @@ class Source:
         settings: Settings,
         janitor: Janitor,
         *,
-        database_url: str,
+        database_url: DatabaseAddress,
         sinks: int,
         with_columns: bool,
         once: bool,

@@ -12,6 +12,7 @@ import anyio
 from forwarder.capture.selection import Rule
 from forwarder.config import sink_url
 from forwarder.config.settings import Settings
+from forwarder.database.access import DatabaseAddress
 from forwarder.database.sessions import Connection, close, connect, describe
 from forwarder.errors import ForwarderError, Misconfigured, Unavailable, plain_errors
 from forwarder.status.composing import Scene, composed, composed_blind
@@ -46,7 +47,12 @@ class StatusSource:
     """Makes documents. Whatever fails, there is one, and it says what has failed."""
 
     def __init__(
-        self, settings: Settings, *, database_url: str, rules: Sequence[Rule] = (), memory: Memory | None = None
+        self,
+        settings: Settings,
+        *,
+        database_url: DatabaseAddress,
+        rules: Sequence[Rule] = (),
+        memory: Memory | None = None,
     ) -> None:
         """``rules``: by which tables are chosen; ``memory``: that of this process, if it is a listener."""
         self._database_url = database_url

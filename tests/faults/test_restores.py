@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from forwarder.config.settings import DatabaseSettings, ListenSettings, OutboxSettings, Settings, SinkSettings
+from forwarder.config.database import DatabaseSettings
+from forwarder.config.settings import ListenSettings, OutboxSettings, Settings, SinkSettings
 from forwarder.listen.service import Service
 from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics

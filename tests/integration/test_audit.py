@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from tests.databases import OWNER, WRITER, Database, connected
 from tests.ruled import as_superuser, changes, create
 

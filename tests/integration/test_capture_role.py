@@ -14,7 +14,8 @@ from forwarder.capture import migrations, plan
 from forwarder.capture.rights import images_role
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.role import read_capture_roles
-from forwarder.config.settings import CAPTURE_ROLE, OutboxSettings
+from forwarder.config.database import CAPTURE_ROLE
+from forwarder.config.settings import OutboxSettings
 from forwarder.database.sessions import session
 from forwarder.health import OutboxState
 from forwarder.metrics import Metrics

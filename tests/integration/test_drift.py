@@ -11,7 +11,7 @@ import pytest
 from forwarder.capture import migrations, plan
 from forwarder.capture.function_definitions import Redefine, definitions
 from forwarder.capture.function_drift import drift
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.database.sessions import session
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.cases import some

@@ -13,7 +13,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.database.queries import query
 from forwarder.database.sessions import DOORBELL_LOCK, LOCK_CLASS, session
 from forwarder.events import Event

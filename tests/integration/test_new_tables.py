@@ -15,7 +15,8 @@ from forwarder.capture.rights_due import Roles
 from forwarder.capture.selection import Pattern, Rule
 from forwarder.capture.table_rules import rules_of, stored
 from forwarder.capture.uncaptured import look_at_triggers
-from forwarder.config.settings import CAPTURE_ROLE, CaptureSettings, Settings, TableRule
+from forwarder.config.database import CAPTURE_ROLE
+from forwarder.config.settings import CaptureSettings, Settings, TableRule
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured
 from forwarder.local.postgres import EmbeddedPostgres

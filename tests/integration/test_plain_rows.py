@@ -12,7 +12,7 @@ import anyio
 import asyncpg
 import pytest
 
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from tests.cases import each_value_once
 from tests.databases import WRITER, Database, connected
 from tests.migrating import captured, migrate_tables

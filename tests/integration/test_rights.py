@@ -17,7 +17,7 @@ from forwarder.capture.apply import Installation
 from forwarder.capture.rights import Rights, images_role
 from forwarder.capture.rights_due import Roles
 from forwarder.capture.rights_script import closing
-from forwarder.config.settings import CAPTURE_ROLE
+from forwarder.config.database import CAPTURE_ROLE
 from forwarder.database.sessions import session
 from forwarder.errors import Misconfigured, Refused
 from forwarder.outbox.registry import Registry
