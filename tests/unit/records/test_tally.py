@@ -28,7 +28,7 @@ def test_changes_are_counted_by_table_and_operation_with_their_bytes_and_the_tim
 
 def test_a_page_that_is_counted_in_pieces_counts_as_much_as_at_once() -> None:
     chance = Random(1)
-    for tables in ([A], [A, B]):
+    for tables in ([A], [A, B], [table(f"t{number}") for number in range(40)]):
         events = [
             event(seq=seq, table=chance.choice(tables), op=chance.choice([b"I", b"U", b"D"]), image_bytes=seq, at=seq)
             for seq in range(1, 400, 3)
