@@ -52,7 +52,7 @@ _EXPIRED = re.compile(r"security token .*\bexpired\b", re.IGNORECASE)
 # What waiting cannot mend when it is met at start, and the remedy.
 _REFUSALS = {
     "ResourceNotFoundException": "create the stream, or correct its name or region in the sink's URL",
-    ACCESS_DENIED: "allow kinesis:{operation} on it; deploy/ecs/task-policy.json has what listen needs",
+    ACCESS_DENIED: "allow kinesis:{operation} on it; `forwarder ecs` prints the policy that listen needs",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
     **KMS_REFUSALS,
     **_IDENTITY_REFUSALS,

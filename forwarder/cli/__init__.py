@@ -47,6 +47,7 @@ COMMANDS = (
     "verify",
     "import-dms",
     "config",
+    "ecs",
     "local-kinesis",
 )
 

@@ -79,7 +79,7 @@ async def _look_at_bucket(target: KinesisTarget) -> Iterable[Finding]:
                 note(
                     "bucket",
                     f"{of_error('bucket', error).text}; {untold}",
-                    remedy="compare with deploy/ecs/attachments-policy.json",
+                    remedy="compare the policy of the role with the one that `forwarder ecs` prints",
                 )
             ]
     return [ok("bucket", f"{target.oversize.bucket} is there; {untold}")]

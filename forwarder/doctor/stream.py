@@ -127,5 +127,5 @@ def judge_rehearsal(*, would_succeed: bool) -> Finding:
     return note(
         _PUT,
         "cannot be told without storing a record: the endpoint has answered the dry run otherwise, or does not know it",
-        remedy="compare the policy of the role with deploy/ecs/task-policy.json",
+        remedy="compare the policy of the role with the one that `forwarder ecs` prints",
     )

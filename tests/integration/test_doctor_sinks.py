@@ -150,7 +150,7 @@ async def test_a_bucket_that_cannot_be_looked_at_is_noted(served: Served, monkey
     section = await look(f"{served.sink}&oversize=s3://large/records")
     [bucket] = [one for one in section.findings if one.subject == "bucket"]
     assert bucket.verdict is Verdict.NOTE
-    assert "attachments-policy.json" in (bucket.remedy or "")
+    assert "`forwarder ecs`" in (bucket.remedy or "")
 
 
 async def test_a_file_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:

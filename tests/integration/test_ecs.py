@@ -1,4 +1,4 @@
-"""The files in deploy/ecs are what AWS accepts, and say of the program what is true of it."""
+"""What ``forwarder ecs`` writes is what AWS accepts, and says of the program what is true of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
-from string import Template
 from typing import Any
 
 import anyio
@@ -19,38 +18,14 @@ from botocore import xform_name
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from forwarder.config import reader, settings, sink_url
+from forwarder.config import reader, settings
+from forwarder.deployment import calls
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 from tests.serving import serving
+from tests.support.deployments import CONFIGURATIONS, PASSWORD, REGION, Configuration
 
-REGION = "eu-west-1"
-PLACEHOLDERS = {
-    "ACCOUNT_ID": "123456789012",
-    "REGION": REGION,
-    "STREAM": "changes",
-    "TAG": "0.1.0",
-    "BUCKET": "large-changes",
-    "SECRET_ARN": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:forwarder/database-url-AbCdEf",
-}
-POLICIES = ("task-policy.json", "execution-policy.json", "attachments-policy.json")
-
-
-def read(name: str) -> Any:
-    """A file of deploy/ecs with its placeholders filled; an unknown one is an error."""
-    return json.loads(Template((ROOT / "deploy" / "ecs" / name).read_text()).substitute(PLACEHOLDERS))
-
-
-@pytest.fixture
-def task_definition() -> dict[str, Any]:
-    definition: dict[str, Any] = read("task-definition.json")
-    return definition
-
-
-@pytest.fixture
-def container(task_definition: dict[str, Any]) -> dict[str, Any]:
-    (only,) = task_definition["containerDefinitions"]
-    assert isinstance(only, dict)
-    return only
+EVERY = pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+DEFINITIONS = ("task-definition.json", "migration-definition.json")
 
 
 @pytest.fixture
@@ -63,17 +38,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.session.Session]:
         yield botocore.session.Session()
 
 
+def container_of(configuration: Configuration, definition: str = "task-definition.json") -> dict[str, Any]:
+    (only,) = configuration.document(definition)["containerDefinitions"]
+    assert isinstance(only, dict)
+    return only
+
+
 def input_shape(service: str, operation: str) -> Any:
     return botocore.session.Session().get_service_model(service).operation_model(operation).input_shape
-
-
-def actions_of(policy: dict[str, Any]) -> set[str]:
-    """Every action that the policy allows; one may be written without a list."""
-    return {
-        action
-        for statement in policy["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
 
 
 def methods_of_listen(client: str) -> set[str]:
@@ -97,11 +69,18 @@ def _methods_called(source: str, *, on: str) -> set[str]:
     }
 
 
-def test_the_task_definition_has_only_members_that_ecs_knows(task_definition: dict[str, Any]) -> None:
-    shape = input_shape("ecs", "RegisterTaskDefinition")
-    report = ParamValidator().validate(task_definition, shape)
+@EVERY
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_ecs_knows_all_of_a_task_definition_and_registers_it(
+    aws: botocore.session.Session, configuration: Configuration, definition: str
+) -> None:
+    document, shape = configuration.document(definition), input_shape("ecs", "RegisterTaskDefinition")
+    report = ParamValidator().validate(document, shape)
     assert not report.has_errors(), report.generate_report()
-    assert not list(_unknown_members(task_definition, shape))
+    assert not list(_unknown_members(document, shape))
+    registered = aws.create_client("ecs").register_task_definition(**document)["taskDefinition"]
+    assert registered["status"] == "ACTIVE"
+    assert registered["containerDefinitions"][0]["secrets"] == document["containerDefinitions"][0]["secrets"]
 
 
 def _unknown_members(value: Any, shape: Any) -> Iterator[str]:
@@ -115,32 +94,24 @@ def _unknown_members(value: Any, shape: Any) -> Iterator[str]:
             yield from _unknown_members(item, shape.member)
 
 
-def test_ecs_registers_the_task_definition(aws: botocore.session.Session, task_definition: dict[str, Any]) -> None:
-    answer = aws.create_client("ecs").register_task_definition(**task_definition)
-    registered = answer["taskDefinition"]
-    assert registered["status"] == "ACTIVE"
-    assert registered["containerDefinitions"][0]["secrets"] == [
-        {"name": "FORWARDER_DATABASE_URL", "valueFrom": PLACEHOLDERS["SECRET_ARN"]}
-    ]
+@EVERY
+def test_iam_accepts_the_roles_and_their_policies(aws: botocore.session.Session, configuration: Configuration) -> None:
+    iam, texts = aws.create_client("iam"), configuration.texts()
+    for name in (name for name in texts if name.endswith(("trust-policy.json", "-trust.json"))):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=texts[name])
+    for name in (name for name in texts if name.endswith("-policy.json") and name != "trust-policy.json"):
+        iam.put_role_policy(RoleName="trust-policy.json", PolicyName=name, PolicyDocument=texts[name])
+        kept = iam.get_role_policy(RoleName="trust-policy.json", PolicyName=name)
+        assert kept["PolicyDocument"] == json.loads(texts[name])
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_iam_accepts_the_roles_and_their_policies(aws: botocore.session.Session, policy: str) -> None:
-    iam = aws.create_client("iam")
-    iam.create_role(RoleName="forwarder", AssumeRolePolicyDocument=json.dumps(read("trust-policy.json")))
-    iam.put_role_policy(RoleName="forwarder", PolicyName="forwarder", PolicyDocument=json.dumps(read(policy)))
-    kept = iam.get_role_policy(RoleName="forwarder", PolicyName="forwarder")
-    assert kept["PolicyDocument"] == read(policy)
-
-
-def test_the_task_may_make_exactly_the_calls_that_listen_makes() -> None:
+def test_the_actions_on_a_stream_are_those_of_the_calls_that_listen_makes() -> None:
     model = botocore.session.Session().get_service_model("kinesis")
     operations = {xform_name(name): name for name in model.operation_names}
-    called = {f"kinesis:{operations[name]}" for name in methods_of_listen("self._client")}
-    assert actions_of(read("task-policy.json")) == called
+    assert set(calls.STREAM) == {f"kinesis:{operations[name]}" for name in methods_of_listen("self._client")}
 
 
-def test_a_task_with_attachments_may_make_exactly_the_calls_that_these_take() -> None:
+def test_the_actions_on_a_bucket_are_those_of_the_calls_that_attachments_take() -> None:
     # HeadBucket has no action of its own.
     put = ("put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload")
     actions = {
@@ -150,51 +121,37 @@ def test_a_task_with_attachments_may_make_exactly_the_calls_that_these_take() ->
     }
     source = (ROOT / "forwarder" / "sinks" / "claim_check.py").read_text()
     called = {actions[name] for name in re.findall(r'self\._call\("(\w+)"', source)}
-    assert actions_of(read("attachments-policy.json")) == called
+    assert {*calls.OBJECTS, *calls.BUCKET} == called
 
 
-def test_the_task_may_write_to_one_stream_only(container: dict[str, Any]) -> None:
-    sink = next(variable["value"] for variable in container["environment"] if variable["name"] == "FORWARDER_SINK")
-    target = sink_url.parse(sink).target
-    assert isinstance(target, sink_url.KinesisTarget)
-    (statement,) = read("task-policy.json")["Statement"]
-    assert statement["Resource"] == f"arn:aws:kinesis:{target.region}:123456789012:stream/{target.stream}"
-
-
-@pytest.mark.parametrize(
-    "placeholder",
-    sorted(set(re.findall(r"\$\{(\w+)\}", "".join(p.read_text() for p in (ROOT / "deploy/ecs").iterdir())))),
-)
-def test_the_documented_commands_fill_every_placeholder(placeholder: str) -> None:
-    commands = (ROOT / "docs" / "ecs.md").read_text()
-    (filled,) = re.findall(r"envsubst '(.*?)'", commands)
-    assert f"${placeholder}" in filled.split()
-    assert re.search(rf"^export .*\b{placeholder}=", commands, re.MULTILINE)
-
-
-def test_the_container_runs_a_command_with_settings_that_exist(container: dict[str, Any]) -> None:
+@EVERY
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_a_container_runs_a_command_with_settings_that_exist(configuration: Configuration, definition: str) -> None:
+    container = container_of(configuration, definition)
     parse_command_line(container["command"])
     variables = {variable["name"]: variable["value"] for variable in container["environment"]}
-    secrets = {secret["name"]: "postgresql://owner@db/app" for secret in container["secrets"]}
-    settings = reader.load({**variables, **secrets})
-    assert settings.log.format == "json"
-    assert settings.database.url.get_secret_value()
-    assert len(settings.sink) == 1
+    secrets = {secret["name"]: "postgresql://owner@db/application" for secret in container["secrets"]}
+    given = reader.load({**variables, **secrets})
+    assert given.log.format == "json"
+    assert given.metrics.emf
+    assert given.database.url.get_secret_value()
 
 
-def test_the_database_url_is_a_secret(container: dict[str, Any]) -> None:
-    assert [secret["name"] for secret in container["secrets"]] == ["FORWARDER_DATABASE_URL"]
-    assert "FORWARDER_DATABASE_URL" not in {variable["name"] for variable in container["environment"]}
+@EVERY
+def test_no_secret_is_in_any_file(configuration: Configuration) -> None:
+    token = configuration.loaded.http.token.get_secret_value()
+    for text in configuration.texts().values():
+        assert PASSWORD not in text
+        assert not token or token not in text
 
 
-def test_the_task_has_the_image_s_user_and_health_check(container: dict[str, Any]) -> None:
+@EVERY
+def test_the_task_has_the_image_s_user_and_health_check_and_time_to_stop(configuration: Configuration) -> None:
+    container = container_of(configuration)
     (user,) = instructions("USER")
     assert container["user"] == user
     assert container["readonlyRootFilesystem"]
     assert container["healthCheck"]["command"] == ["CMD", *health_check()]
-
-
-def test_ecs_gives_listen_the_time_to_stop(container: dict[str, Any]) -> None:
     assert container["stopTimeout"] >= settings.ListenSettings().stop_timeout_seconds + 5
 
 

@@ -26,4 +26,4 @@ def test_a_stream_is_judged_by_its_state_and_whether_it_heeds_keys() -> None:
     assert judged(mode="ON_DEMAND", distribution="AUTO")["order"] is OK
     assert judged(mode=None)["order"] is NOTE
     assert judge_rehearsal(would_succeed=True).verdict is OK
-    assert "task-policy.json" in (judge_rehearsal(would_succeed=False).remedy or "")
+    assert "`forwarder ecs`" in (judge_rehearsal(would_succeed=False).remedy or "")
