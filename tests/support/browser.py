@@ -17,6 +17,7 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.waiting import eventually
 
+Theme = Literal["light", "dark"]
 PHONE = (375, 812)
 DESKTOP = (1360, 900)
 # How far anything has moved that nobody had touched: https://web.dev/articles/cls
@@ -35,9 +36,7 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self._driver = driver
 
-    async def open(
-        self, url: str, *, size: tuple[int, int] = DESKTOP, theme: Literal["light", "dark"] = "light"
-    ) -> None:
+    async def open(self, url: str, *, size: tuple[int, int] = DESKTOP, theme: Theme = "light") -> None:
         """Go to a page, as a screen of that size with that preference shows it."""
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600}
@@ -84,10 +83,10 @@ class Browser:
         """What the console has said since this was last asked."""
         return [str(entry["message"]) for entry in await to_thread.run_sync(self._driver.get_log, "browser")]
 
-    async def shifts(self) -> float:
-        """How far things have moved since this was last asked: 0 is not at all."""
+    async def shifts(self) -> Sequence[str]:
+        """What has moved, without that anybody had touched it, since this was last asked."""
         moved = await self.run("const all = window.shifts; window.shifts = []; return all")
-        return sum(float(shift["value"]) for shift in moved)
+        return [f"{shift['value']}: {shift['of']}" for shift in moved if shift["value"] > 0]
 
     async def picture(self, path: Path, *, whole: bool = False) -> None:
         """Write what is seen, or all of the page, as PNG."""

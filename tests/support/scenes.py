@@ -38,7 +38,7 @@ NOUNS = [
     "returns",
 ]
 STUCK = Trouble(
-    text="Sink default is stuck for 4 min: stream changes does not exist in eu-central-1.",
+    text="stream changes does not exist in eu-central-1 (for 4 min)",
     remedy="Create it with `aws kinesis create-stream --stream-name changes`, or name another in `sink`. Nothing is lost meanwhile.",
     is_urgent=True,
 )
@@ -217,8 +217,8 @@ class Scene:
             ),
         ]
         warning = Trouble(
-            text="1,204 changes for sink search are dead letters.",
-            remedy="See `forwarder dead-letters list --sink search`.",
+            text="1,204 changes were set aside for sink 'search'",
+            remedy="forwarder dead-letters list --sink search; then retry or discard them",
         )
         summary = "Sink search is 5.7 min behind and catches up in about 21 min."
         return self._document(second, sinks, summary=summary, warnings=[warning])

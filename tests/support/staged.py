@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 from pydantic import TypeAdapter
@@ -58,6 +58,12 @@ class Staged:
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "1"})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
+        # The page has gone, and takes no more.
+        with suppress(ConnectionResetError):
+            await self._go_on(response)
+        return response
+
+    async def _go_on(self, response: web.StreamResponse) -> None:
         scene = Scene(self.scene, began_at=self._began_at)
         await self._say(response, "history", scene.history(int(self._clock())).model_dump_json())
         cut, said = self._cut, 0
@@ -74,7 +80,6 @@ class Staged:
                     await cut.wait()
             except TimeoutError:
                 continue
-        return response
 
     async def _say(self, response: web.StreamResponse, event: str, data: str) -> None:
         await response.write(f"retry: 1000\nevent: {event}\ndata: {data}\n\n".encode())

@@ -19,7 +19,8 @@ export class Connection {
     this.controller = null;
     this.waiting = null;
     this.isAsking = false;
-    this.waitMs = FIRST_WAIT_MS;
+    this.firstWaitMs = FIRST_WAIT_MS;
+    this.waitMs = this.firstWaitMs;
     takeTokenFromAddress();
   }
 
@@ -67,20 +68,23 @@ export class Connection {
       });
       if (answer.status === 401) return this.#ask(token !== null);
       if (!answer.ok) return this.#refused(answer);
-      for await (const message of serverSentEvents(answer.body)) {
+      for await (const message of serverSentEvents(answer.body, (wait) => (this.firstWaitMs = wait))) {
         heard();
+        // Without a status of its own the listener is there, and waits for something itself.
+        this.reason = "It answers, and waits for its database.";
         if (message === null) continue;
         const content = JSON.parse(message.data);
         if (message.event === "status") {
           this.heardAt = performance.now();
           this.reason = "";
-          this.waitMs = FIRST_WAIT_MS;
+          this.waitMs = this.firstWaitMs;
         }
         this.onEvent(message.event, content);
       }
     } catch (error) {
       // A server that is gone shows by its silence, which is all that anybody can do something about.
       if (!(error instanceof TypeError || error.name === "AbortError" || error.name === "NetworkError")) throw error;
+      this.reason = "";
     } finally {
       clearTimeout(patience);
       this.controller.abort();

@@ -55,12 +55,22 @@ export function sentence(text, name = "p") {
   return { key: () => NOTHING, create, update: ({ node }) => write(node, text) };
 }
 
+// A long name, which may be broken behind each of its words.
+export function breakable(name) {
+  return name.split(/(?<=[_./-])/).flatMap((part, index) => (index ? [make("wbr"), part] : [part]));
+}
+
 // Text in which `words` between backticks are commands.
 export function prose(node, text) {
   if (node.prose === text) return;
   node.prose = text;
-  const parts = text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+  const parts = capitalized(text).split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
   node.replaceChildren(...parts.filter((part) => part !== ""));
+}
+
+// What the listener says may be in the middle of a sentence elsewhere. Commands are in small letters.
+function capitalized(text) {
+  return text.startsWith("forwarder ") ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function filled(node, attributes, children) {

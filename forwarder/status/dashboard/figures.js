@@ -1,4 +1,4 @@
-// Figures as people read them. Pure.
+// Figures as people read them. Pure. A figure and its unit are not parted at the end of a line.
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const NONE = "–";
@@ -19,26 +19,26 @@ export function short(number) {
 // A rate a second: 1,240, 7.4.
 export function rate(number) {
   if (number === null || number === undefined) return NONE;
-  return number >= 9.95 || number === 0 ? WHOLE.format(number) : number.toFixed(1);
+  return number >= 9.95 || Number.isInteger(number) ? WHOLE.format(number) : number.toFixed(1);
 }
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return NONE;
   for (const [unit, factor] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
-    if (bytes >= factor * 0.9995) return `${digits(bytes / factor)} ${unit}`;
+    if (bytes >= factor * 0.9995) return `${digits(bytes / factor)}\u00a0${unit}`;
   }
-  return `${bytes} B`;
+  return `${bytes}\u00a0B`;
 }
 
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return NONE;
-  if (seconds <= 0) return "0 s";
-  if (seconds < 0.9995) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
-  if (seconds < 119.5) return `${Math.round(seconds)} s`;
-  if (seconds < 7170) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
-  return `${Math.floor(seconds / 86_400)} days`;
+  if (seconds <= 0) return "0\u00a0s";
+  if (seconds < 0.9995) return `${Math.max(1, Math.round(seconds * 1000))}\u00a0ms`;
+  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)}\u00a0s`;
+  if (seconds < 119.5) return `${Math.round(seconds)}\u00a0s`;
+  if (seconds < 7170) return `${Math.round(seconds / 60)}\u00a0min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)}\u00a0h\u00a0${Math.floor((seconds % 3600) / 60)}\u00a0min`;
+  return `${Math.floor(seconds / 86_400)}\u00a0days`;
 }
 
 export function milliseconds(value) {
@@ -46,7 +46,7 @@ export function milliseconds(value) {
 }
 
 export function percent(share) {
-  return `${share > 0 && share < 0.0995 ? (100 * share).toFixed(1) : Math.round(100 * share)} %`;
+  return `${share > 0 && share < 0.0995 ? (100 * share).toFixed(1) : Math.round(100 * share)}\u00a0%`;
 }
 
 // How long ago a moment of the document was, by the document's own clock.

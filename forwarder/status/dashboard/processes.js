@@ -16,7 +16,7 @@ function create({ host, pid, version }) {
   entry.node = make(
     "li",
     {},
-    make("div", { class: "line" }, make("span", { class: "name cut" }, host), make("span", { class: "muted" }, `process ${pid}, ${version}`), entry.seen),
+    make("div", { class: "line" }, make("span", { class: "name cut" }, host), make("span", { class: "muted" }, `pid ${pid}, ${version}`), entry.seen),
     entry.sinks,
   );
   return entry;
@@ -24,7 +24,7 @@ function create({ host, pid, version }) {
 
 function update(entry, process, now) {
   const up = duration(Math.floor((now - Date.parse(process.started_at)) / 1000));
-  write(entry.seen, `up for ${up}, seen ${ago(process.seen_at, now)}`);
+  write(entry.seen, `up ${up}, seen ${ago(process.seen_at, now)}`);
   const parts = [];
   if (process.stands_by.length) parts.push(`stands by for ${process.stands_by.join(", ")}`);
   if (process.leads.length) parts.push(`leads ${process.leads.join(", ")}`);

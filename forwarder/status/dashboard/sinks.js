@@ -1,6 +1,6 @@
 // The sinks: a card each.
 
-import { find, list, make, prose, sentence, set, show, write } from "./dom.js";
+import { breakable, find, list, make, prose, sentence, set, show, write } from "./dom.js";
 import { ago, count, duration, milliseconds, plural, rate, size } from "./figures.js";
 
 const WORDS = { delivering: "delivering", stuck: "stuck", unled: "no leader", starting: "starting" };
@@ -33,7 +33,7 @@ function create({ name }) {
   entry.node = make(
     "article",
     { class: "card sink-card", "aria-label": `Sink ${name}` },
-    make("div", { class: "who" }, make("div", { class: "line" }, make("h3", {}, name), entry.state), entry.target, entry.leader),
+    make("div", { class: "who" }, make("div", { class: "line" }, make("h3", {}, ...breakable(name)), entry.state), entry.target, entry.leader),
     make("dl", {}, ...FIGURES.map(([id, title], index) => make("div", { class: id }, make("dt", {}, title), entry.values[index]))),
     entry.problem,
   );
@@ -58,7 +58,7 @@ function update(entry, sink, now) {
 }
 
 function led({ leader, saved_at: savedAt }, now) {
-  if (leader) return `led by ${leader.host}, process ${leader.pid}, up for ${duration(Math.floor((now - Date.parse(leader.started_at)) / 1000))}`;
+  if (leader) return `led by ${leader.host}, pid ${leader.pid}, up ${duration(Math.floor((now - Date.parse(leader.started_at)) / 1000))}`;
   return savedAt ? `position last saved ${ago(savedAt, now)}` : "never begun";
 }
 
@@ -68,5 +68,5 @@ function behind({ lag_events: events }) {
 
 function left({ lag_events: events, seconds_left: seconds }) {
   if (seconds !== null) return duration(seconds);
-  return events ? "not at this rate" : "–";
+  return events ? "unknown" : "–";
 }

@@ -12,7 +12,9 @@ export class Verdict {
   say(document_) {
     const isUrgent = document_.warnings.some((warning) => warning.is_urgent) || document_.sinks.some(({ trouble }) => trouble?.is_urgent);
     const state = !document_.is_well ? (isUrgent ? "bad" : "warn") : isUrgent ? "warn" : "well";
-    this.#write(state, document_.summary, document_.remedy || (document_.is_well ? calm(document_) : ""));
+    // The figures in the sentence that says that all is well would not let it stand still.
+    if (document_.is_well) this.#write(state, calm(document_), document_.summary);
+    else this.#write(state, document_.summary, document_.remedy);
   }
 
   // `heardAt` is when the last status came, by this machine's clock, or null; `seconds` how long nothing was heard.
@@ -41,5 +43,5 @@ export class Verdict {
 }
 
 function calm({ warnings }) {
-  return warnings.length ? `Nothing has to be done at once. ${plural(warnings.length, "warning")} below.` : "Nothing has to be done.";
+  return warnings.length ? `All is well, with ${plural(warnings.length, "warning")}` : "All is well";
 }
