@@ -52,7 +52,7 @@ machine, also while no listener runs. `/api/status` of a listener answers the sa
 | `captured` | all is well with it |
 | `loading` | rows that were there before are being read for the sink, or wait to be |
 | `paused` | the outbox is above `max_bytes` and capture has been paused: its changes are missed |
-| `drifted` | a trigger is missing, switched off, or not as the settings say, or the table is gone. `forwarder migrate` mends it |
+| `drifted` | a trigger is missing or off, or the table is gone; or, which `forwarder status` alone looks at, it is not captured as the settings say |
 | `gap` | among the last 20,000 changes is a record that some of its changes may be missing |
 | `removed` | it is captured no longer; what was told of it before is still counted |
 

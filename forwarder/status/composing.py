@@ -24,7 +24,7 @@ from forwarder.status.judging import (
 )
 from forwarder.status.lag import seconds_left, seconds_of_load
 from forwarder.status.processes import Processes, live, process, sorted_out
-from forwarder.status.table_states import Tables
+from forwarder.status.table_states import TableList, Tables
 from forwarder.store.listeners import Listener
 from forwarder.store.loads import Load
 
@@ -39,8 +39,15 @@ class Scene:
     patterns: Mapping[str, Sequence[str]]
 
 
-def composed(scene: Scene, facts: Facts, catalogue: Catalogue, own: Listener | None) -> Document:
-    """The document. ``own``: the process that makes it, as it is now; None: it is no listener."""
+def composed(
+    scene: Scene, facts: Facts, catalogue: Catalogue, own: Listener | None, *, known_tables: TableList | None = None
+) -> Document:
+    """The document.
+
+    Args:
+        own: the process that makes it, as it is now; None: it is no listener.
+        known_tables: what keeps the list of tables from one document to the next.
+    """
     processes = sorted_out(facts.listeners, own, led={sink.name for sink in facts.sinks if sink.is_led})
     known = {sink.name: sink for sink in facts.sinks}
     names = [*known, *(name for name in scene.targets if name not in known)]
@@ -48,11 +55,10 @@ def composed(scene: Scene, facts: Facts, catalogue: Catalogue, own: Listener | N
         _sink(scene, name, processes, facts=known.get(name), backlog=facts.backlogs.get(name), at=facts.at)
         for name in names
     ]
-    tables = [
-        *Tables(catalogue=catalogue, paused_ids=facts.paused_ids, loads=facts.loads).of_sinks(
-            {name: processes.patterns(name) or scene.patterns.get(name, ()) for name in names}
-        )
-    ]
+    tables = (known_tables or TableList()).of_sinks(
+        Tables(catalogue=catalogue, paused_ids=facts.paused_ids, loads=facts.loads),
+        {name: processes.patterns(name) or scene.patterns.get(name, ()) for name in names},
+    )
     warnings = [
         *outbox_troubles(facts, sinks, scene.outbox),
         *table_troubles(tables),

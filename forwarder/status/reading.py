@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+
+import asyncpg
 
 from forwarder.capture.drift import drifted
 from forwarder.capture.selection import Rule
@@ -23,6 +25,14 @@ from forwarder.store.statistics import read_statistics
 
 # backlogs.sql counts so many; from there on undelivered_of_sink.sql counts on, up to the second number. Above that an estimate stands.
 COUNTED, COUNTED_CLOSELY = 1_000, 10_000
+PARTLY = "a TRUNCATE of it, or of some of its partitions alone, would be missed"
+# What captured_now.sql finds, in words.
+FLAWS = {
+    "gone": "the table is gone",
+    "missing": "it was created anew, or a trigger was dropped or renamed",
+    "disabled": "a trigger was disabled or altered",
+    "truncate": PARTLY,
+}
 # So many changes are looked through for gaps.
 GAPS_AMONG = 20_000
 
@@ -67,41 +77,55 @@ async def read_counts(connection: Connection, catalogue: Catalogue) -> Catalogue
         return replace(catalogue, statistics=await read_statistics(connection))
 
 
-async def read_catalogue(connection: Connection, rules: Sequence[Rule]) -> Catalogue:
-    """The tables, and what is wrong with the capture of each. ``rules``: of the settings, by which tables are chosen.
+async def read_catalogue(connection: Connection, rules: Sequence[Rule] | None) -> Catalogue:
+    """The tables, and what is wrong with the capture of each.
 
-    If drift or gaps cannot be read, as somebody holds a lock or there are very many tables, say, the catalogue says why, and has the rest.
+    Args:
+        rules: of the settings, by which tables are chosen. They are compared with the triggers, which takes a second of our own processor for
+            1,000 tables; None: only what the registry says is.
+
+    If that, or the gaps, cannot be read, since somebody holds a lock, say, the catalogue says why, and has the rest.
 
     Raises:
         Refused, Unavailable: as of ``read_facts``.
     """
     async with _snapshot(connection, "cannot read the captured tables"):
-        rows = await connection.fetch(query("table_names"))
-    tables = [TableFacts(**row) for row in rows]
+        rows = await connection.fetch(query("captured_now"))
+    flaws = {row["id"]: row["flaw"] for row in rows if row["flaw"]}
+    catalogue = Catalogue(
+        tables=[
+            TableFacts(id=row["id"], schema=row["schema"], name=row["name"], is_captured=row["is_captured"])
+            for row in rows
+        ],
+        drift={number: FLAWS[flaw] for number, flaw in flaws.items()},
+        missed=frozenset(number for number, flaw in flaws.items() if flaw != "truncate"),
+    )
     try:
         async with _snapshot(connection, "cannot look at the triggers of captured tables"):
-            drift = {one.registered_id: one for one in drifted(await _decisions(connection, rules))}
             gaps = await connection.fetch(query("recent_gaps"), GAPS_AMONG)
+            catalogue = replace(catalogue, gaps=_by_name(gaps))
+            return catalogue if rules is None else _compared(catalogue, await _decisions(connection, rules))
     except ForwarderError as error:
         if connection.is_closed():
             raise
-        return Catalogue(tables=tables, unseen=str(error))
-    return Catalogue(
-        tables=tables,
-        drift={
-            number: "a TRUNCATE of some partitions alone would be missed"
-            if one.is_of_truncate
-            else ", ".join(one.reasons)
-            for number, one in drift.items()
-        },
-        missed=frozenset(number for number, one in drift.items() if not one.is_of_truncate),
-        gaps={
-            row["name"]: f"{row['what']}, {duration(row['seconds'])} ago"
-            for row in gaps
-            # What is told of the beginning of a table's capture is no loss.
-            if row["what"] != "capture began" and not row["is_of_events"]
-        },
-    )
+        return replace(catalogue, unseen=str(error))
+
+
+def _by_name(gaps: Iterable[asyncpg.Record]) -> Mapping[str, str]:
+    return {
+        row["name"]: f"{row['what']}, {duration(row['seconds'])} ago"
+        for row in gaps
+        # What is told of the beginning of a table's capture is no loss.
+        if row["what"] != "capture began" and not row["is_of_events"]
+    }
+
+
+def _compared(catalogue: Catalogue, decisions: TableDecisions) -> Catalogue:
+    """With what is not as the settings say."""
+    others = {one.registered_id: one for one in drifted(decisions) if one.registered_id not in catalogue.drift}
+    drift = {number: PARTLY if one.is_of_truncate else ", ".join(one.reasons) for number, one in others.items()}
+    missed = frozenset(number for number, one in others.items() if not one.is_of_truncate)
+    return replace(catalogue, drift={**catalogue.drift, **drift}, missed=frozenset(catalogue.missed) | missed)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from forwarder.status.composing import Scene, composed, composed_blind
 from forwarder.status.document import Document, History, Point
 from forwarder.status.facts import Catalogue, Facts
 from forwarder.status.reading import read_catalogue, read_counts, read_facts
+from forwarder.status.table_states import TableList
 from forwarder.store.listeners import Announcement, Identity, Listener, Second
 
 # Nobody who looks waits for longer than that.
@@ -51,12 +52,14 @@ class StatusSource:
         settings: Settings,
         *,
         database_url: DatabaseAddress,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[Rule] | None = None,
         memory: Memory | None = None,
     ) -> None:
-        """``rules``: by which tables are chosen; ``memory``: that of this process, if it is a listener."""
+        """``rules``: those by which tables are chosen, to see whether each is captured as they say. That occupies the processor, so a listener, which
+        has other things to do, leaves it out. ``memory``: that of this process, if it is a listener.
+        """
         self._database_url = database_url
-        self._rules = rules
+        self._rules = rules if memory is None else None
         self._memory = memory
         self._scene = Scene(
             outbox=settings.outbox,
@@ -68,6 +71,7 @@ class StatusSource:
         self._connection: Connection | None = None
         self._asked_at = 0.0
         self._catalogue: Catalogue | None = None
+        self._known_tables = TableList()
         self._catalogue_due = self._counts_due = 0.0
         # What has failed last, and until when that is told without another attempt.
         self._failure: ForwarderError | None = None
@@ -86,7 +90,8 @@ class StatusSource:
                     at=datetime.now(UTC),
                     database=describe(self._database_url),
                 )
-            return composed(self._scene, facts, catalogue, self._own(datetime.fromtimestamp(facts.at, UTC)))
+            own = self._own(datetime.fromtimestamp(facts.at, UTC))
+            return composed(self._scene, facts, catalogue, own, known_tables=self._known_tables)
 
     def history(self) -> History:
         """The last 15 minutes of the sinks that this process leads."""

@@ -57,10 +57,35 @@ class Tables:
         return "captured", f"{drift}; run `forwarder migrate`" if drift else ""
 
 
+class TableList:
+    """Keeps the list until something in it has changed: there may be thousands of tables, and a document every second."""
+
+    def __init__(self) -> None:
+        self._made_of: tuple[Tables, Mapping[str, Sequence[str]]] | None = None
+        self._list: Sequence[Table] = ()
+
+    def of_sinks(self, tables: Tables, patterns: Mapping[str, Sequence[str]]) -> Sequence[Table]:
+        """As ``Tables.of_sinks``."""
+        if self._made_of is None or not self._is_of(*self._made_of, tables, patterns):
+            self._made_of, self._list = (tables, patterns), [*tables.of_sinks(patterns)]
+        return self._list
+
+    def _is_of(
+        self, before: Tables, former: Mapping[str, Sequence[str]], tables: Tables, patterns: Mapping[str, Sequence[str]]
+    ) -> bool:
+        return (
+            before.catalogue is tables.catalogue
+            and before.paused_ids == tables.paused_ids
+            and before.loads == tables.loads
+            and former == patterns
+        )
+
+
 def _table(sink: str, name: str, state: TableState, detail: str, counted: TableStatistics | None) -> Table:
+    # Nothing is checked of what comes from ourselves: with thousands of tables that would take longer than all else.
     if counted is None:
-        return Table(sink=sink, table=name, state=state, detail=detail)
-    return Table(
+        return Table.model_construct(sink=sink, table=name, state=state, detail=detail)
+    return Table.model_construct(
         sink=sink,
         table=name,
         state=state,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
+from forwarder.capture.selection import Pattern, Rule
 from forwarder.config.settings import Settings
 from forwarder.database.sessions import LEADER_LOCK_CLASS, Connection, session
 from forwarder.health import OutboxState, Phase, ServiceState
@@ -196,6 +197,7 @@ async def test_lag_is_counted_and_above_a_limit_estimated(database: Database, le
 
 async def test_reading_locks_nothing_and_writes_nothing(database: Database, ledger: Ledger, own: Connection) -> None:
     await read_facts(own, database="here")
+    await read_catalogue(own, None)
     await read_catalogue(own, [])
     async with connected(database.superuser_url) as other:
         assert not await other.fetchval("SELECT backend_xid FROM pg_stat_activity WHERE pid = $1", own.get_server_pid())
@@ -226,6 +228,18 @@ async def test_tables_are_told_with_what_is_wrong_with_their_capture(database: D
         await owner.execute("SELECT forwarder.set_paused(false)")
         await owner.execute("DROP TABLE items")
         assert (await find("public.items", owner))[0] == "drifted"
+        await owner.execute("CREATE TABLE sums (id integer PRIMARY KEY)")
+        await migrate_tables(owner, "sums", before="key")
+        assert await find("public.sums", owner) == ("captured", "")
+        # As the settings of whoever asks do not say.
+        source = StatusSource(
+            Settings(),
+            database_url=database.url,
+            rules=[Rule(match=Pattern("public.sums"), options={"before": "full"})],
+        )
+        (found,) = [table for table in (await source.document()).tables if table.table == "public.sums"]
+        assert found.state == "drifted"
+        await source.close()
 
 
 async def test_writers_in_the_way_are_counted_prepared_or_not(
