@@ -103,8 +103,10 @@ async def _run(service: Service, run: Callable[[], Awaitable[None]]) -> None:
 
 def _fills_terminal(settings: Settings) -> bool:
     """Whether the records go to the terminal, which has no room for bars then."""
-    return sys.stdout.isatty() and any(
-        isinstance(sink_url.parse(sink.url).target, StdoutTarget) for sink in settings.sink
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and any(isinstance(sink_url.parse(sink.url).target, StdoutTarget) for sink in settings.sink)
     )
 
 
