@@ -45,10 +45,12 @@ async def http_server(settings: HttpSettings, observed: Observed) -> AsyncIterat
         for address in settings.addresses:
             listener = await _listen(address, lambda: Connection(server, connections))
             listeners.append(listener)
+        served = [_address(listener) for listener in listeners]
+        logger.info("serving HTTP", extra={"on": " ".join(map(str, served))})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(connections.watch)
             tasks.start_soon(streams.run)
-            yield [_address(listener) for listener in listeners]
+            yield served
             tasks.cancel_scope.cancel()
     finally:
         streams.end()
