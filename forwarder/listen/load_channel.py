@@ -30,14 +30,22 @@ LATE_SECONDS = 0.05
 
 
 class PortionSize(NamedTuple):
-    """How many rows a load hands to the relay at once, and how many such portions may be under way: a change waits behind no more than these."""
+    """How a load takes turns with changes."""
 
+    # How many rows it hands to the relay at once, and how many such portions may be under way: a change waits behind no more than these.
     rows: int
     under_way: int
+    # How many rows it fetches at once: meanwhile nothing else is done in this process.
+    read_rows: int
+    # How long it rests after each portion that it has fetched, and each that it has handed over, in times of what that took.
+    rests: float
 
 
 # While changes come, and while none do.
-SMALL_PORTIONS, LARGE_PORTIONS = PortionSize(100, 1), PortionSize(500, 3)
+SMALL_PORTIONS = PortionSize(rows=100, under_way=1, read_rows=250, rests=1.0)
+LARGE_PORTIONS = PortionSize(rows=500, under_way=3, read_rows=2000, rests=0.0)
+# A rest takes no longer: there may be a transaction that is open meanwhile.
+LONGEST_REST_SECONDS = 0.05
 # Changes come if the last one came so long ago at most.
 QUIET_SECONDS = 0.5
 
@@ -116,6 +124,16 @@ class LoadChannel:
     def portions(self) -> PortionSize:
         """What may be handed over now."""
         return SMALL_PORTIONS if self.intake.quiet_seconds() < QUIET_SECONDS else LARGE_PORTIONS
+
+    @property
+    def read_rows(self) -> int:
+        """As ``forwarder.load.pacing.Restraint`` says."""
+        return self.portions.read_rows
+
+    async def rest(self, *, worked_seconds: float) -> None:
+        """As ``forwarder.load.pacing.Restraint`` says."""
+        if rests := self.portions.rests:
+            await anyio.sleep(min(rests * worked_seconds, LONGEST_REST_SECONDS))
 
     async def give_way(self) -> None:
         """Wait while changes are late, and until there is room for rows."""

@@ -54,7 +54,7 @@ class TableLoad:
         self._load = stored.load
         self._channel = channel
         self._connection = connection
-        self._reader = ChunkReader(connection)
+        self._reader = ChunkReader(connection, restraint=channel)
         self._size = ChunkSize(seconds=channel.settings.chunk_seconds)
         # The windows of chunks that are being read or sent, in order.
         self._open: deque[Window] = deque()
@@ -200,7 +200,7 @@ class TableLoad:
         first = 0
         while first < len(chunk.rows):
             await channel.give_way()
-            portions = channel.portions
+            began, portions = anyio.current_time(), channel.portions
             rows = chunk.rows[first : first + portions.rows]
             first += len(rows)
             while len(under_way) >= portions.under_way:
@@ -210,7 +210,9 @@ class TableLoad:
                     raise _Overtaken
                 left = window.left(chunk.snapshot, await self._events(rows, chunk))
                 under_way.append(await channel.offer(left))
-            await channel.keep_the_rate(rows=len(rows), bytes=sum(len(row.after or "") for row in rows))
+            worked_seconds = anyio.current_time() - began
+            await channel.keep_the_rate(rows=len(rows), bytes=sum([len(row.after) for row in rows if row.after]))
+            await channel.rest(worked_seconds=worked_seconds)
         await channel.delivered(under_way, self._load, dropped_before=dropped)
 
     async def _require_keys(self, window: Window, chunk: Chunk) -> None:

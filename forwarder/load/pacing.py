@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 # The first chunk of a table.
 FIRST_ROWS = 1000
@@ -47,3 +48,14 @@ class RateLimit:
             return 0.0
         self._paid_until = max(self._paid_until, now - BURST_SECONDS) + units / self.per_second
         return max(0.0, self._paid_until - now)
+
+
+class Restraint(Protocol):
+    """How a load holds back for the changes that come meanwhile: `forwarder.listen.load_channel.LoadChannel`."""
+
+    @property
+    def read_rows(self) -> int:
+        """How many rows may be fetched at once."""
+
+    async def rest(self, *, worked_seconds: float) -> None:
+        """Leave the processor to the changes, after the load has had it, or PostgreSQL for it, for so long."""

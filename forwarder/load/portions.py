@@ -11,6 +11,7 @@ import asyncpg
 from forwarder.database.sessions import Connection
 from forwarder.load.chunk import ReadRow
 from forwarder.load.making import Making
+from forwarder.load.pacing import Restraint
 
 # A row may have as many bytes as the images of a change, 64 MiB by default.
 FIRST_PORTION = 16
@@ -26,8 +27,8 @@ MAX_SECONDS = 0.5
 class Portions:
     """The rows of one chunk, and what is known of them."""
 
-    def __init__(self, *, rows: int, bytes: int, largest_bytes: int | None) -> None:
-        """``largest_bytes``: of an image, as far as the table was read; None: nothing is known."""
+    def __init__(self, *, rows: int, bytes: int, largest_bytes: int | None, restraint: Restraint | None = None) -> None:
+        """``largest_bytes``: of an image, as far as the table was read; None: nothing is known. ``restraint``: None: there is none."""
         self.records: list[asyncpg.Record] = []
         self.rows: list[ReadRow] = []
         self.bytes = 0
@@ -39,6 +40,7 @@ class Portions:
         self.seconds = 0.0
         # Whether PostgreSQL has counted enough bytes, and made no more images. It counts as its own encoding has them.
         self._is_cut = False
+        self._restraint = restraint
         self._max_rows = rows
         self._max_bytes = bytes
         self._next = self._fitting(FIRST_PORTION if largest_bytes is None else USUAL_PORTION)
@@ -48,7 +50,8 @@ class Portions:
         cursor = await (await connection.prepare(statement)).cursor()
         started = begun = time.perf_counter()
         while not self.is_end and not self._is_full and (not self.records or begun < started + MAX_SECONDS):
-            asked = min(self._next, self._max_rows - len(self.records))
+            most = min(MOST_ROWS, self._restraint.read_rows) if self._restraint else MOST_ROWS
+            asked = min(self._next, most, self._max_rows - len(self.records))
             portion = await cursor.fetch(asked)
             now = time.perf_counter()
             self.portions += 1
@@ -57,7 +60,9 @@ class Portions:
             self.is_end = len(portion) < asked and not self._is_full
             in_time = int(asked * (started + MAX_SECONDS - now) / max(now - begun, 1e-6))
             self._next = self._fitting(min(asked * GROWTH, in_time, MOST_ROWS))
-            begun = now
+            if self._restraint and not (self.is_end or self._is_full):
+                await self._restraint.rest(worked_seconds=time.perf_counter() - begun)
+            begun = time.perf_counter()
 
     @property
     def _is_full(self) -> bool:

@@ -18,6 +18,7 @@ from forwarder.load.chunk_transaction import chunk_transaction
 from forwarder.load.files import with_files
 from forwarder.load.keyless import file_range, leave_out_told
 from forwarder.load.making import KeylessMaking, Making
+from forwarder.load.pacing import Restraint
 from forwarder.load.part import Part
 from forwarder.load.planning import plan_table
 from forwarder.load.portions import Portions
@@ -53,9 +54,10 @@ class ChunkReader:
     DROP, TRUNCATE and most kinds of ALTER TABLE wait for it; and waits half a second at most for somebody who has locked the table.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        """``connection``: a session that nobody else uses."""
+    def __init__(self, connection: Connection, *, restraint: Restraint | None = None) -> None:
+        """``connection``: a session that nobody else uses. ``restraint``: None: nothing comes meanwhile that a chunk could be in the way of."""
         self._connection = connection
+        self._restraint = restraint
         self._is_set_up = False
         self._relations: dict[tuple[TablePlan, int], Relation] = {}
 
@@ -172,7 +174,7 @@ class ChunkReader:
             answer_seconds = time.perf_counter() - started
             if head["stamp"] != relation.stamp:
                 raise Changed
-            found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes)
+            found = Portions(rows=rows, bytes=bytes, largest_bytes=relation.largest_bytes, restraint=self._restraint)
             now = Snapshot.parse(head["snapshot"])
             if relation.query.paging:
                 following = await self._read_by_key(relation, place, found, rows=rows, bytes=bytes)

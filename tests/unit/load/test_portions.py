@@ -88,3 +88,23 @@ async def test_a_chunk_ends_before_the_first_image_that_was_not_made() -> None:
     found, asked = await fetched(["x", None, "y", NOT_MADE, NOT_MADE])
     assert ([row.after for row in found.rows], len(found.records)) == (["x", "y"], 3)
     assert (found.is_end, asked) == (False, [16])
+
+
+class Restraint:
+    read_rows = 100
+
+    def __init__(self) -> None:
+        self.rests = 0
+
+    async def rest(self, *, worked_seconds: float) -> None:
+        assert worked_seconds >= 0
+        self.rests += 1
+
+
+async def test_a_load_that_holds_back_fetches_no_more_than_it_may_and_rests_in_between() -> None:
+    table, restraint = Table(["x"] * 2000), Restraint()
+    found = Portions(rows=350, bytes=1 << 20, largest_bytes=1, restraint=restraint)
+    await found.fetch(cast(Any, table), "SELECT", Making(QUERY))
+    assert table.asked == [100, 100, 100, 50]
+    # Not behind the last one, where a transaction would stay open for nothing.
+    assert restraint.rests == 3
