@@ -23,7 +23,7 @@ from forwarder.status.table_states import TableList
 from forwarder.store.listeners import Announcement, Identity, Listener, Second
 
 # Nobody who looks waits for longer than that.
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 10.0
 # From one look at all tables to the next, from one at what was counted of them to the next, and the part of the time that each may take.
 CATALOGUE_SECONDS, COUNTS_SECONDS, LOOK_PART = 15.0, 2.0, 0.02
 # After an attempt that has failed, the next look is told of the same for so long.
