@@ -70,9 +70,11 @@ export class Connection {
       if (!answer.ok) return this.#refused(answer);
       for await (const message of serverSentEvents(answer.body, (wait) => (this.firstWaitMs = wait))) {
         heard();
-        // Without a status of its own the listener is there, and waits for something itself.
-        this.reason = "It answers, and waits for its database.";
-        if (message === null) continue;
+        if (message === null) {
+          // A heartbeat without a status: the listener is there, and waits for something itself.
+          if (this.silence(performance.now()) > SILENCE_MS / 2) this.reason = "It answers, and waits for its database.";
+          continue;
+        }
         const content = JSON.parse(message.data);
         if (message.event === "status") {
           this.heardAt = performance.now();
@@ -82,6 +84,7 @@ export class Connection {
         this.onEvent(message.event, content);
       }
     } catch (error) {
+      this.reason = "";
       // A server that is gone shows by its silence, which is all that anybody can do something about.
       if (!(error instanceof TypeError || error.name === "AbortError" || error.name === "NetworkError")) throw error;
       this.reason = "";

@@ -10,13 +10,13 @@ export class Recent {
     this.end = 0;
   }
 
-  // What the listener remembers of the sinks that it leads; of others there is what this page has seen.
+  // What the listener remembers of the sinks that it leads. Of others, and of the time before it was started, there is what this page has seen.
   restore({ ends_at, sinks }) {
     const end = Math.floor(Date.parse(ends_at) / 1000);
     for (const [name, points] of Object.entries(sinks)) {
-      const kept = new Map();
+      const kept = new Map(this.sinks.get(name));
       points.slice(-SECONDS).forEach((point, index, all) => kept.set(end - (all.length - 1 - index), point));
-      this.sinks.set(name, kept);
+      this.sinks.set(name, new Map([...kept].sort(([left], [right]) => left - right)));
     }
     this.end = Math.max(this.end, end);
   }
