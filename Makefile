@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Bytecode is kept also where the environment says otherwise: each process of the tests would take five seconds more to make its own.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test test-unit test-long soak test-matrix check fix docs bench build lock clean
+.PHONY: help demo test test-unit test-long soak test-matrix check fix docs screenshots bench build lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ docs: .venv/.ready  ## Write anew what is made of the code: docs/types.md, docs/
 	$(BIN)/python -m tools.metric_page
 	$(BIN)/python -m tools.dashboard
 	$(BIN)/python -m tools.type_table
+
+screenshots: .venv/.ready  ## Take the pictures of the dashboard in docs/ anew, beside a demo of sixteen minutes (needs chromium)
+	$(BIN)/python -m tools.screenshots
 
 bench: .venv/.ready  ## Measure writers, drain, lanes, latency, memory and the outbox; more than an hour
 	$(BIN)/python -m bench

@@ -6,11 +6,18 @@ import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
+import anyio
 import pytest
 
+from tests.databases import Database
+from tests.ledger import Ledger, write_rows
+from tests.listening import CREDENTIALS, Served, command
+from tests.proxy import proxy
 from tests.support.browser import DESKTOP, PHONE, Browser, Theme, chromium
+from tests.support.ports import free_port
 from tests.support.scenes import LONG, STUCK, Scene
 from tests.support.staged import staged
 from tests.waiting import eventually
@@ -259,6 +266,50 @@ async def test_the_parts_of_the_page_that_are_pure(browser: Browser) -> None:
             "M0.0 1.0L1.0 2.0M3.0 4.0h0",
             "M0.0 9L0.0 1.0L1.0 2.0L1.0 9Z",
         ]
+
+
+async def test_the_page_of_a_real_listener_moves_under_load_and_tells_of_a_dead_sink(
+    browser: Browser, database: Database, served: Served, ledger: Ledger, tmp_path: Path
+) -> None:
+    port = free_port()
+    ids = count(1000)
+
+    async def write() -> None:
+        while True:
+            await write_rows(ledger, database.url, *islice(ids, 20))
+
+    async def has_delivered() -> bool:
+        return await browser.text(".sink-card .delivered dd") not in ("", "0", "\N{EN DASH}")
+
+    async with proxy(served.endpoint_url) as way, anyio.create_task_group() as tasks:
+        env = {
+            **CREDENTIALS,
+            "FORWARDER_DATABASE_URL": database.url,
+            "FORWARDER_SINK": served.sink.replace(served.endpoint_url, way.url),
+            "FORWARDER_HTTP_BIND": f"127.0.0.1:{port}",
+        }
+        async with command("listen", env=env, directory=tmp_path / "listener") as listener:
+            await listener.says("listening")
+            tasks.start_soon(write)
+            await browser.open(f"http://127.0.0.1:{port}/", size=PHONE)
+            await browser.says("#summary", "All is well")
+            await eventually(has_delivered)
+            await browser.says("#scroller", "public.account")
+            line = await browser.run("return document.querySelector('.plot .delivered').getAttribute('d')")
+            await browser.shifts()
+            await heard(browser, times=3)
+            assert await browser.run("return document.querySelector('.plot .delivered').getAttribute('d')") != line
+            assert await browser.shifts() == []
+
+            way.refuse()
+            way.cut()
+            await browser.says(".sink-card .pill", "stuck", within_seconds=3)
+            assert await browser.run("return document.getElementById('verdict').dataset.state") == "bad"
+            assert await browser.text(".sink-card .problem .what")
+            way.accept()
+            await browser.says("#summary", "All is well", within_seconds=20)
+            assert await browser.complaints() == []
+            tasks.cancel_scope.cancel()
 
 
 @pytest.mark.long

@@ -38,13 +38,17 @@ class Browser:
 
     async def open(self, url: str, *, size: tuple[int, int] = DESKTOP, theme: Theme = "light") -> None:
         """Go to a page, as a screen of that size with that preference shows it."""
+        await self.show_as(size=size, theme=theme)
+        await to_thread.run_sync(self._driver.get, url)
+
+    async def show_as(self, *, size: tuple[int, int], theme: Theme) -> None:
+        """Have the page shown by another screen."""
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600}
         await self.command("Emulation.setDeviceMetricsOverride", metrics)
         await self.command(
             "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         )
-        await to_thread.run_sync(self._driver.get, url)
 
     async def command(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """One of Chromium's own: https://chromedevtools.github.io/devtools-protocol/"""
