@@ -66,6 +66,7 @@ _ALARMS = {
     "DeadLetters": "Maximum > 0",
     "Delivering": "Maximum over all tasks < 1 for 3 minutes; missing data is breaching: nobody delivers",
     "FailedRequests": "Sum, above a tenth of the requests for 15 minutes: the stream has too few shards",
+    "OutboxBytes": "Maximum, above `warn_bytes` of `[outbox]`",
 }
 
 

@@ -200,7 +200,7 @@ class MetricsSettings(Section):
     )
     emf: bool = Field(
         default=False,
-        description="Whether the log has lines in CloudWatch's Embedded Metric Format, of which CloudWatch makes six metrics for each sink.",
+        description="Whether the log has lines in CloudWatch's Embedded Metric Format, of which CloudWatch makes seven metrics for each sink.",
     )
     emf_interval_seconds: Seconds = Field(
         default=60.0, description="How often such a line is written. CloudWatch keeps a figure a minute."

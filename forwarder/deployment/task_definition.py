@@ -19,6 +19,9 @@ USER = "65532:65532"
 STOP_MARGIN_SECONDS = 5
 MOST_STOP_SECONDS = 120
 
+# The variables that a migration reads; it serves no HTTP, and counts nothing.
+_OF_MIGRATION = ("FORWARDER_LOG_FORMAT", "FORWARDER_SINK")
+
 ARCHITECTURES = {"arm64": "ARM64", "x86-64": "X86_64"}
 # The smallest task that Fargate has.
 _LEAST = TaskSize(cpu=256, memory_mib=512)
@@ -47,7 +50,8 @@ def of_service(settings: Settings, place: Place, *, size: TaskSize, secrets: Seq
 
 def of_migration(settings: Settings, place: Place, *, secrets: Sequence[Secret]) -> Mapping[str, Any]:
     """The task that brings schema and triggers in line, and ends. It makes no call of AWS, so it has no role."""
-    container = {**_container(place, variables(settings, place), secrets), "command": migrate_command(settings)}
+    given = {name: value for name, value in variables(settings, place).items() if name in _OF_MIGRATION}
+    container = {**_container(place, given, secrets), "command": migrate_command(settings)}
     return _task(place, _LEAST, family=f"{place.name}-migrate", container=container)
 
 

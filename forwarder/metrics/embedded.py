@@ -23,7 +23,7 @@ class Figure(NamedTuple):
     """A metric of CloudWatch."""
 
     # As CloudWatch calls it.
-    unit: Literal["Count", "Seconds"]
+    unit: Literal["Bytes", "Count", "Seconds"]
     says: str
 
 
@@ -38,11 +38,12 @@ FIGURES = {
         "Count", "1: this task leads the sink, and nothing is in its way; 0: one of the two is not so, as on a standby"
     ),
     "FailedRequests": Figure("Count", "requests that were throttled or have failed since the line before"),
+    "OutboxBytes": Figure("Bytes", "the outbox on disk, with indexes; the same for all sinks"),
 }
 # What grows from the start of the process on; lines tell the difference.
 _GROWING = ("DeliveredRecords", "FailedRequests")
 
-# By the name of a sample and the sink, its value, summed over all other labels.
+# By the name of a sample and the sink, its value, summed over all other labels. What is not of a sink is of "".
 _Sums = Mapping[tuple[str, str], float]
 
 
@@ -96,8 +97,7 @@ def _sums(families: Iterable[Metric]) -> _Sums:
     sums: defaultdict[tuple[str, str], float] = defaultdict(float)
     for family in families:
         for sample in family.samples:
-            if sink := sample.labels.get("sink"):
-                sums[sample.name, sink] += sample.value
+            sums[sample.name, sample.labels.get("sink", "")] += sample.value
     return sums
 
 
@@ -107,12 +107,16 @@ def _figures(sums: _Sums, sink: str) -> Mapping[str, float]:
     def total(*names: str) -> float:
         return sum(sums.get((name, sink), 0.0) for name in names)
 
+    waiting = sums.get(("forwarder_outbox_waiting_seconds", sink))
+    # The size on disk stays what it was when the outbox cannot be measured any more, and is 0 before it ever was.
+    is_measured = waiting is not None and sums.get(("forwarder_outbox_measured_timestamp_seconds", ""), 0.0) > 0
     measured = {
-        "OldestUndeliveredSeconds": sums.get(("forwarder_outbox_waiting_seconds", sink)),
+        "OldestUndeliveredSeconds": waiting,
         "UndeliveredChanges": sums.get(("forwarder_outbox_backlog_changes", sink)),
         "DeliveredRecords": total("forwarder_sink_records_total"),
         "DeadLetters": sums.get(("forwarder_dead_letters", sink)),
         "Delivering": total("forwarder_sink_leader") * total("forwarder_sink_ready"),
         "FailedRequests": total("forwarder_sink_throttled_requests_total", "forwarder_sink_failed_requests_total"),
+        "OutboxBytes": sums.get(("forwarder_outbox_bytes", "")) if is_measured else None,
     }
     return {name: value for name, value in measured.items() if value is not None}

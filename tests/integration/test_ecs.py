@@ -133,7 +133,7 @@ def test_a_container_runs_a_command_with_settings_that_exist(configuration: Conf
     secrets = {secret["name"]: "postgresql://owner@db/application" for secret in container["secrets"]}
     given = reader.load({**variables, **secrets})
     assert given.log.format == "json"
-    assert given.metrics.emf
+    assert given.metrics.emf == (container["command"] == ["listen"])
     assert given.database.url.get_secret_value()
 
 

@@ -81,6 +81,7 @@ class Log:
 
     def measure(self, **waiting_seconds: float | None) -> None:
         """The outbox was measured."""
+        self.metrics.outbox.measured(4096, is_paused=False)
         self.metrics.outbox.waiting(
             [
                 Backlog(sink=sink, waiting_seconds=seconds, changes=3, dead_letters=1)
@@ -138,6 +139,7 @@ def test_a_line_tells_what_has_grown_since_the_line_before() -> None:
         "DeadLetters": 1,
         "Delivering": 1,
         "FailedRequests": 3,
+        "OutboxBytes": 4096,
     }
     assert figures(second) == {**figures(first), "DeliveredRecords": 4, "FailedRequests": 0}
 
