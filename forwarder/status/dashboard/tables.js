@@ -54,7 +54,7 @@ export class Tables {
     this.before.style.height = `${first * ROW}px`;
     this.after.style.height = `${(this.rows.length - first - visible.length) * ROW}px`;
     set(this.table, "aria-rowcount", this.rows.length + 1);
-    this.scroller.style.height = `${Math.min(14, Math.max(2, this.tables.length + 1)) * ROW + 14}px`;
+    this.scroller.style.height = `${Math.min(14, Math.max(2, this.tables.length + 1)) * ROW + 12}px`;
     show(this.nothing, !this.rows.length);
     write(this.nothing, this.tables.length ? "No table is like that." : this.none);
     list(this.body, visible.map((table, index) => ({ table, index: first + index })), {
