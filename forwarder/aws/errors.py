@@ -35,7 +35,7 @@ KMS_REFUSALS = {
 _CHECK_CREDENTIALS = "check the AWS credentials"
 _CHECK_SECRET = "check the AWS credentials and this machine's clock"
 _RENEW = "renew the AWS credentials"
-_IDENTITY_REFUSALS = {
+IDENTITY_REFUSALS = {
     **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"), _CHECK_CREDENTIALS),
     **dict.fromkeys(("MissingAuthenticationTokenException", "MissingAuthenticationToken"), _CHECK_CREDENTIALS),
     **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch"), _CHECK_SECRET),
@@ -55,7 +55,7 @@ _REFUSALS = {
     ACCESS_DENIED: "allow kinesis:{operation} on it; `forwarder ecs` prints the policy that listen needs",
     "UnknownOperationException": "check endpoint_url in the sink's URL: it does not speak Kinesis",
     **KMS_REFUSALS,
-    **_IDENTITY_REFUSALS,
+    **IDENTITY_REFUSALS,
 }
 
 # Errors that pass by themselves as a rule, and what to do if they do not.
@@ -66,7 +66,7 @@ _ROLE_REFUSALS = {
     "AccessDenied": "allow this identity sts:AssumeRole on it; its trust policy must name us, and the external_id if any",
     "ValidationError": "correct role_arn or external_id in the sink's URL",
     "RegionDisabledException": "activate STS in this region for the role's account",
-    **_IDENTITY_REFUSALS,
+    **IDENTITY_REFUSALS,
 }
 
 # The HTTP status for a body that is too large, of a gateway or of AWS itself, and our name for it: the answer need not have one.

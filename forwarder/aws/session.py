@@ -33,6 +33,11 @@ def session_of(target: KinesisTarget) -> AioSession:
     return session
 
 
+def plain_session() -> AioSession:
+    """A session with the credentials that the SDK finds by itself: those of the task, of AWS_PROFILE, and so on."""
+    return _bounded(AioSession())
+
+
 def region_of(target: KinesisTarget) -> str | None:
     """The region of a target; None: botocore finds it. AWS_REGION is read here, since ECS sets it and botocore does not read it."""
     return target.region or os.environ.get("AWS_REGION")
@@ -73,11 +78,15 @@ def _partition_of(region: str) -> str | None:
 
 
 def _session_of_profile(target: KinesisTarget) -> AioSession:
-    session = AioSession(profile=target.profile)
-    # The default for all its clients: botocore makes some of its own, to ask for credentials.
-    session.set_default_client_config(AioConfig(http_session_cls=StraightSession))
+    session = _bounded(AioSession(profile=target.profile))
     if target.fips:
         session.set_config_variable("use_fips_endpoint", value=True)
+    return session
+
+
+def _bounded(session: AioSession) -> AioSession:
+    # The default for all its clients: botocore makes some of its own, to ask for credentials.
+    session.set_default_client_config(AioConfig(http_session_cls=StraightSession))
     return session
 
 

@@ -73,10 +73,11 @@ def database_url(loaded: Settings) -> Access:
     """The way to the database. What its URL leaves out is found as libpq does; a parameter that has no effect is warned of.
 
     Raises:
-        Misconfigured: neither a URL nor a variable of libpq says where the database is, or the settings of it cannot be used.
+        Misconfigured: neither a URL, a secret nor a variable of libpq says where the database is, or the settings of it cannot be used.
     """
     url = loaded.database.url.get_secret_value()
-    if not url and not any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+    is_somewhere = loaded.database.secret or any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE"))
+    if not url and not is_somewhere:
         raise Misconfigured(
             "no database: set FORWARDER_DATABASE_URL, or url in [database]; PGHOST and its like work too"
         )

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from forwarder.config.database import DatabaseSettings
+from forwarder.database.address import require_files
 from forwarder.database.connection_target import ConnectionTarget
 from forwarder.database.logins.password import Password
 from forwarder.database.logins.password_file import PasswordFile
+from forwarder.database.logins.rds_iam import RdsIam
+from forwarder.database.logins.secret import Secret
 from forwarder.database.logins.source import Login, Source
 from forwarder.errors import ForwarderError, Misconfigured, Refused, Unavailable
 
@@ -45,7 +48,9 @@ class Access:
             Unavailable: it cannot be had now; so is all that fails after it could be had before.
         """
         try:
-            return await self.source.login()
+            login = await self.source.login()
+            require_files(login.target)
+            return login
         except (Misconfigured, Refused) as error:
             raise self._lasting_or_passing(error) from error
 
@@ -89,6 +94,10 @@ def access_by(settings: DatabaseSettings, *, url: str, environment: Mapping[str,
     Raises:
         Misconfigured: they contradict each other, or the URL cannot be used.
     """
+    if settings.auth == "rds-iam":
+        return Access(RdsIam(url, settings, environment))
+    if settings.auth == "secrets-manager":
+        return Access(Secret(url, settings, environment))
     if settings.password_file:
         return Access(PasswordFile(url, settings.password_file, environment))
     return Access(Password(url, environment))

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from forwarder.database.connection_target import ConnectionTarget, from_environment, target_of
+from forwarder.database.connection_target import (
+    GET_RDS_BUNDLE,
+    RDS_BUNDLE,
+    ConnectionTarget,
+    from_environment,
+    target_of,
+)
 from forwarder.database.url import parse
 from forwarder.errors import Misconfigured
 
@@ -61,7 +67,8 @@ def require_files(target: ConnectionTarget) -> None:
     """
     for name, path in target.files:
         if not (os.path.isfile(path) and os.access(path, os.R_OK)):
-            raise Misconfigured(f"parameter {name} of the database's address: cannot read the file {path}")
+            remedy = f"; {GET_RDS_BUNDLE}" if path == str(RDS_BUNDLE) else ""
+            raise Misconfigured(f"parameter {name} of the database's address: cannot read the file {path}{remedy}")
 
 
 def _service(name: str, environment: Mapping[str, str], *, file: str | None) -> Mapping[str, str]:

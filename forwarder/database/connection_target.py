@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlencode
 
 from forwarder.errors import Misconfigured
@@ -41,6 +43,13 @@ _ASYNCPGS = (
     *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version"),
 )
+# The certificates of RDS's authorities, which sslrootcert=rds stands for. The image has them there, if it was built with them.
+RDS_BUNDLE = Path(sys.prefix) / "share" / "forwarder" / "rds-global-bundle.pem"
+GET_RDS_BUNDLE = (
+    "get https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem, and put it there (docs/database.md), or name its file as"
+    " sslrootcert"
+)
+
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -133,12 +142,15 @@ def target_of(parameters: Mapping[str, str]) -> ConnectionTarget:
     """
     for name, value in parameters.items():
         _require_sense(name, value)
-    trusts_system = parameters.get("sslrootcert") == "system"
     given = {name: parameters[name] for name in _ASYNCPGS if parameters.get(name)}
-    if trusts_system:
+    if trusts_system := given.get("sslrootcert") == "system":
         if given.setdefault("sslmode", "verify-full") != "verify-full":
             raise _refusal("sslrootcert", "system goes with sslmode=verify-full alone")
         del given["sslrootcert"]
+    if given.get("sslrootcert") == "rds":
+        if given.setdefault("sslmode", "verify-full") not in ("verify-ca", "verify-full"):
+            raise _refusal("sslrootcert", "rds goes with sslmode=verify-full, or verify-ca where the host is an alias")
+        given["sslrootcert"] = str(RDS_BUNDLE)
     return ConnectionTarget(
         dsn=f"postgresql://?{urlencode(given | _places(given))}",
         address=_address(given),

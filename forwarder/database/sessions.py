@@ -130,15 +130,14 @@ def _errors_of_opening(access: Access) -> Iterator[None]:
         try:
             yield
         except asyncpg.InvalidAuthorizationSpecificationError as error:
-            remedy = opening_errors.remedy_of_login(error) or access.source.remedy
+            remedy = opening_errors.remedy_of_login(error, otherwise=access.source.remedy)
             raise access.refused(f"{_cannot_connect(access)}: {_one_line(error)}; {remedy}") from error
         except opening_errors.UNFIT as error:
+            trouble = f"{_cannot_connect(access)}: {opening_errors.said(error)}"
             if mending := opening_errors.lasting_remedy(error):
-                raise Refused(f"{_cannot_connect(access)}: {_one_line(error)}; {mending}") from error
+                raise Refused(f"{trouble}; {mending}") from error
             if isinstance(error, OSError):
-                raise Unavailable(
-                    f"{_cannot_connect(access)}: {_one_line(error)}; {opening_errors.CHECK_ADDRESS}"
-                ) from error
+                raise Unavailable(f"{trouble}; {opening_errors.CHECK_ADDRESS}") from error
             raise
 
 
