@@ -28,7 +28,8 @@ format, whether it leads or stands by. No name, label or value holds anything of
   loop one look a second.
 * **What is not known is missing**, and does not stand still: while the outbox cannot be measured there is no age and no backlog.
 * **Tables**: with changes of more pairs of sink and table than `tables_limit` in `[metrics]`, nothing is told by table, and
-  `forwarder_tables_limited` is 1.
+  `forwarder_tables_limited` is 1. A process counts here what it has delivered, at each save of a position; [table statistics](design/statistics.md)
+  are kept in the database, are exact after a crash, and have no such limit.
 * **OpenTelemetry**: there is no exporter. Its SDK would be a second registry, with a thread and a queue beside the event loop, to say the
   same; the `prometheus` receiver of a collector scrapes `/metrics`.
 

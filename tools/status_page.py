@@ -60,6 +60,9 @@ machine, also while no listener runs. `/api/status` of a listener answers the sa
 waits for longer than `warn_age_seconds` and no end in sight. All else is a warning: dead letters, a failed load, a gap, a large outbox, what
 listeners warn of. `forwarder check` looks at much more, and takes longer.
 
+**What is counted?** A change counts for its table when the saved position of the sink has passed over it, and so once, whoever is killed. What
+`forwarder replay` sends again counts again ([table statistics](design/statistics.md)).
+
 **How old is it?** Each listener writes into table `forwarder.listener` that it runs, and the figures of the sinks that it leads: every five seconds,
 and at once when its state changes. Who has not written for 15 seconds, or has lost the lock of the sink that it led, is shown no more. All else is
 read when it is asked for; but a listener looks for drift and gaps every 15 seconds only, or less often where that takes long.

@@ -150,7 +150,7 @@ class Doorbell(Part):
 
 
 class Table(Part):
-    """What one sink was told of one table since it was first captured."""
+    """What one sink was told of one table since the sink was created."""
 
     sink: str
     table: str
