@@ -82,6 +82,10 @@ class Checkpoints:
         """
         due = sums_due = anyio.current_time()
         while True:
+            # At once, too: a leader that soon stops, as `listen --once` does, adds up what the one before has left.
+            if anyio.current_time() >= sums_due:
+                await self._add_up()
+                sums_due = anyio.current_time() + INTERVAL_SECONDS
             with anyio.move_on_after(HEARTBEAT_SECONDS):
                 await self._relay.moved_to(self._saved + 1)
                 with anyio.move_on_after(due - anyio.current_time()):
@@ -91,9 +95,6 @@ class Checkpoints:
                 due = anyio.current_time() + self._interval_seconds
             else:
                 await self.prove()
-            if anyio.current_time() >= sums_due:
-                await self._add_up()
-                sums_due = anyio.current_time() + INTERVAL_SECONDS
 
     async def save(self) -> None:
         """Save the relay's position, and what was set aside, unless nothing has happened since the last save.

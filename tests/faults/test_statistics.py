@@ -139,6 +139,12 @@ async def test_what_is_told_again_counts_again(database: Database, env: Mapping[
             assert told(found[f"public.{table}"]) == expected
         assert {one.errors for one in found.values()} == {0}
 
+        # A listener that soon stops adds up what those before it have left.
+        await owner.execute("DELETE FROM a WHERE id = 1")
+        await all_is_told(env, tmp_path / "fourth")
+        assert await owner.fetchval("SELECT sum(deletes)::integer FROM forwarder.tally") == 1
+        assert await owner.fetchval("SELECT count(*) FROM forwarder.tally") == 1
+
 
 async def test_a_row_that_a_load_has_read_counts_once_however_often_the_listener_is_killed(
     database: Database, env: Mapping[str, str], tmp_path: Path
