@@ -29,9 +29,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
+async def started() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def browser(started: Browser) -> Browser:
+    """As it was in the beginning: what a page of another test complains of is not ours."""
+    await started.open("about:blank")
+    await started.complaints()
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +150,7 @@ async def test_a_listener_with_too_many_viewers_is_asked_again(browser: Browser)
 async def test_a_token_is_asked_for_and_kept_for_the_tab(browser: Browser) -> None:
     async with staged("calm", token="s3cret") as server:
         await browser.open(server.url)
-        await browser.says("#access", "asks for a token")
+        await browser.says("#summary", "asks for a token")
         assert await browser.run("return document.activeElement.id") == "token"
 
         await browser.enter("#token", "wrong")
@@ -287,11 +295,12 @@ async def test_the_page_of_a_real_listener_moves_under_load_and_tells_of_a_dead_
             "FORWARDER_DATABASE_URL": database.url,
             "FORWARDER_SINK": served.sink.replace(served.endpoint_url, way.url),
             "FORWARDER_HTTP_BIND": f"127.0.0.1:{port}",
+            "FORWARDER_HTTP_TOKEN": "s3cret-of-the-listener",
         }
         async with command("listen", env=env, directory=tmp_path / "listener") as listener:
             await listener.says("listening")
             tasks.start_soon(write)
-            await browser.open(f"http://127.0.0.1:{port}/", size=PHONE)
+            await browser.open(f"http://127.0.0.1:{port}/#token=s3cret-of-the-listener", size=PHONE)
             await browser.says("#summary", "All is well")
             await eventually(has_delivered)
             await browser.says("#scroller", "public.account")
@@ -310,6 +319,28 @@ async def test_the_page_of_a_real_listener_moves_under_load_and_tells_of_a_dead_
             await browser.says("#summary", "All is well", within_seconds=20)
             assert await browser.complaints() == []
             tasks.cancel_scope.cancel()
+
+
+async def test_the_page_of_a_standby_says_who_leads_and_takes_over(
+    browser: Browser, database: Database, served: Served, ledger: Ledger, tmp_path: Path
+) -> None:
+    await write_rows(ledger, database.url, 1000)
+    ports = [free_port(), free_port()]
+    common = {**CREDENTIALS, "FORWARDER_DATABASE_URL": database.url, "FORWARDER_SINK": served.sink}
+    envs = [{**common, "FORWARDER_HTTP_BIND": f"127.0.0.1:{port}"} for port in ports]
+    async with command("listen", env=envs[0], directory=tmp_path / "leader") as leader:
+        await leader.says("listening")
+        async with command("listen", env=envs[1], directory=tmp_path / "standby") as standby:
+            await standby.says("stand")
+            await browser.open(f"http://127.0.0.1:{ports[1]}/")
+            await browser.says("#summary", "All is well", within_seconds=20)
+            await browser.says(".sink-card .leader", f"pid {leader.process.pid}")
+            await browser.says("#processes", f"pid {standby.process.pid}")
+
+            await leader.stop()
+            await browser.says(".sink-card .leader", f"pid {standby.process.pid}", within_seconds=20)
+            await browser.says("#summary", "All is well", within_seconds=20)
+            assert await browser.complaints() == []
 
 
 @pytest.mark.long

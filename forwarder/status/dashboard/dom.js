@@ -64,13 +64,14 @@ export function breakable(name) {
 export function prose(node, text) {
   if (node.prose === text) return;
   node.prose = text;
-  const parts = capitalized(text).split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+  const parts = marked(text).split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
   node.replaceChildren(...parts.filter((part) => part !== ""));
 }
 
-// What the listener says may be in the middle of a sentence elsewhere. Commands are in small letters.
-function capitalized(text) {
-  return text.startsWith("forwarder ") ? text : text.charAt(0).toUpperCase() + text.slice(1);
+// What the listener says may be in the middle of a sentence elsewhere, and begin with a command that is not marked there.
+function marked(text) {
+  if (text.startsWith("forwarder ")) return text.includes("`") ? text : text.replace(/^[^;,]+/, "`$&`");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function filled(node, attributes, children) {

@@ -26,7 +26,7 @@ export class Verdict {
   }
 
   sayAsked() {
-    this.#write("waiting", "Who are you?", "");
+    this.#write("waiting", "This listener asks for a token", "");
   }
 
   #write(state, summary, remedy) {
