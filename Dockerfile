@@ -22,6 +22,12 @@ COPY forwarder forwarder
 RUN python -m hatchling build --target wheel --directory dist \
     && python -m pip --python /opt/forwarder install --no-deps --no-index dist/*.whl
 
+# For sslrootcert=rds, if it lies beside this file: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. The name is a pattern,
+# since COPY fails on a file that is not there; LICENSE is there for it to find something.
+COPY LICENSE global-bundle.pe[m] /build/rds/
+RUN mkdir -p /opt/forwarder/share/forwarder \
+    && if [ -f rds/global-bundle.pem ]; then cp rds/global-bundle.pem /opt/forwarder/share/forwarder/rds-global-bundle.pem; fi
+
 
 FROM ${PYTHON_IMAGE}
 # Orchestrators that insist on a non-root user compare numbers, so USER below is one. The name is for libpq's default user.

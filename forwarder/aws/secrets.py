@@ -87,7 +87,7 @@ def errors_of_secret(what: str) -> Iterator[None]:
     except ClientError as error:
         if error.operation_name != "GetSecretValue" or code_of(error) not in _REFUSALS:
             raise
-        said = redaction.sentence(error.response.get("Error", {}).get("Message", ""))
+        said = redaction.sentence(error.response.get("Error", {}).get("Message", "")).rstrip(".")
         raise Refused(f"{what}: {code_of(error)}: {said}; {_REFUSALS[code_of(error)]}") from error
     except ValueError as error:
         raise Refused(f"{what}: {error}; correct AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_SECRETS_MANAGER") from error

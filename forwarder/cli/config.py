@@ -15,8 +15,13 @@ from forwarder.cli.options import ConfigOption, LogFormatOption, settings
 from forwarder.config.effective import Setting, effective
 from forwarder.config.reader import read
 from forwarder.config.schema import schema as json_schema
+from forwarder.config.settings import Settings
+from forwarder.database.access import access_by
 from forwarder.database.url import masked
+from forwarder.errors import Misconfigured
 
+# What is told of the way to log in to the database; no setting has this name.
+LOGIN = "database login"
 # The user and the password in a URL that may stand in another one, percent-encoded.
 _USER_INFO = re.compile(r"(//|%2f%2f)[^/?#&]*?(@|%40)", re.IGNORECASE)
 
@@ -44,20 +49,23 @@ def show(
     """Show every setting with its value and where it comes from.
 
     That is the file, a variable of the environment, or the default. What is printed is a settings file itself, but for passwords, which are
-    left out. Of each [[table]] it shows what that one sets.
+    left out; a comment says where the database's comes from. Of each [[table]] it shows what that one sets.
 
     \b
     Example:
       forwarder config show
       forwarder config show --json
     """
-    found = [_shown(setting) for setting in effective(settings(config, log_format), read(os.environ, path=config))]
+    loaded = settings(config, log_format)
+    found = [_shown(setting) for setting in effective(loaded, read(os.environ, path=config))]
+    login = _login(loaded)
     if json:
         for setting in found:
             told = {"setting": setting.name, "value": setting.value, "source": setting.source}
             typer.echo(json_text.dumps(told, ensure_ascii=False, default=str))
+        typer.echo(json_text.dumps({"setting": LOGIN, "value": login, "source": "auth"}, ensure_ascii=False))
         return
-    typer.echo("\n".join(toml_lines(found)))
+    typer.echo("\n".join([*toml_lines(found), "", f"# {LOGIN}: {login}"]))
 
 
 @app.command("schema", cls=Command)
@@ -72,6 +80,14 @@ def schema() -> None:
       forwarder config schema
     """
     typer.echo(json_text.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+def _login(loaded: Settings) -> str:
+    """By what one logs in; or why that cannot be told."""
+    try:
+        return access_by(loaded.database, url=loaded.database.url.get_secret_value() or "postgresql://").source.told
+    except Misconfigured as error:
+        return str(error)
 
 
 def _shown(setting: Setting) -> Setting:

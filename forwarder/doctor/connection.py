@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from forwarder.capture.encoding_warnings import encoding_warnings
 from forwarder.config.wake import Waking, waking
+from forwarder.database.access import access_of
 from forwarder.database.encryption import Encryption, encryption_of
 from forwarder.database.pooler import is_direct
 from forwarder.database.read_only import require_writable
@@ -21,7 +22,9 @@ NEWEST_VERSION = 18
 # A password that ends sooner is warned of.
 PASSWORD_SECONDS = 14 * 86_400.0
 
-_VERIFY = "add sslmode=verify-full to the database's URL, and sslrootcert=FILE (or sslrootcert=system) with the authority of its certificate"
+_VERIFY = (
+    "add sslmode=verify-full to the database's URL, and sslrootcert=FILE with its authority (for RDS sslrootcert=rds)"
+)
 
 
 def judge_version(version: str, major: int) -> Finding:
@@ -77,6 +80,10 @@ async def _encryption(patient: Patient) -> Iterable[Finding]:
     return [judge_encryption(encryption_of(patient.connection))]
 
 
+async def _login(patient: Patient) -> Iterable[Finding]:
+    return [ok("login", f"as role {patient.role.name}, by {access_of(patient.url).source.told}")]
+
+
 async def _writable(patient: Patient) -> Iterable[Finding]:
     await require_writable(patient.connection, patient.url)
     return [ok("writable", "it is a primary, and can be written to")]
@@ -118,6 +125,7 @@ AREA = Area(
     name="connection",
     outside=(
         Look(subject="version", find=_version),
+        Look(subject="login", find=_login),
         Look(subject="TLS", find=_encryption),
         Look(subject="writable", find=_writable),
         Look(subject="encoding", find=_encoding),

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from secrets import token_hex
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -34,7 +35,8 @@ class Librarian:
 
     def keep(self, name: str, **members: object) -> str:
         """Make a secret, and return its ARN."""
-        return str(self._client.create_secret(Name=name, SecretString=json.dumps(members))["ARN"])
+        # moto keeps what it has for as long as the process lives.
+        return str(self._client.create_secret(Name=f"{name}-{token_hex(4)}", SecretString=json.dumps(members))["ARN"])
 
     def change(self, arn: str, **members: object) -> None:
         self._client.put_secret_value(SecretId=arn, SecretString=json.dumps(members))

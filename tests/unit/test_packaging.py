@@ -93,7 +93,8 @@ def test_the_image_gets_every_file_that_it_copies() -> None:
     allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     copied = {source for copy in instructions("COPY") if not copy.startswith("--from=") for source in copy.split()[:-1]}
     assert copied == allowed
-    assert all((ROOT / source).exists() for source in copied)
+    # RDS's certificates are not ours to keep here: whoever builds an image with them lays them beside the Dockerfile.
+    assert all((ROOT / source).exists() for source in copied - {"global-bundle.pe[m]"})
 
 
 def test_the_image_installs_nothing_that_no_lock_pins_by_hash() -> None:

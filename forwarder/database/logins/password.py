@@ -32,13 +32,19 @@ class Password:
         # The file that had a password when it was read last.
         self._file: Path | None = None
         self._complaint: str | None = None
+        self._has_looked = False
 
     @property
     def told(self) -> str:
         place = password_place(self._url, self._environment)
         if place:
             return f"the password in {place}"
-        return f"the password in {self._file}" if self._file else NO_PASSWORD
+        if self._file:
+            return f"the password in {self._file}"
+        path = passfile_path(self.target().passfile, self._environment)
+        if path and path.is_file() and not self._has_looked:
+            return f"the password in {path}, if it has one"
+        return NO_PASSWORD
 
     @property
     def remedy(self) -> str:
@@ -64,7 +70,7 @@ class Password:
         passfile = await anyio.to_thread.run_sync(read_passfile, path) if path else Passfile()
         if passfile.complaint and passfile.complaint != self._complaint:
             logger.warning("file of passwords ignored", extra={"reason": passfile.complaint})
-        self._complaint = passfile.complaint
+        self._complaint, self._has_looked = passfile.complaint, True
         passwords = _of_places(target, passfile)
         self._file = path if any(passwords) else None
         # Empty ones, too: asyncpg would read the file for itself if none were given.

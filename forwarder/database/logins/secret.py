@@ -1,7 +1,8 @@
 """``auth = "secrets-manager"``: a secret of AWS Secrets Manager says as whom we log in, by which password, and where.
 
 1. The secret is read for the first session, and kept.
-2. When the server refuses what it says, it is read again: at once, by one session for all of them, and not more often than every few seconds.
+2. When the server refuses what it says, it is read again: at once, by one session for all of them; and if it says the same, not before a few
+   seconds later.
 3. Of a rotation that changes the password before the secret, the sessions that are opened in between fail, and are opened again.
 
 A rotation by turns has two roles, of which the secret names one; so the role is the secret's, whatever the URL says.
@@ -24,7 +25,7 @@ from forwarder.database.connection_target import ConnectionTarget
 from forwarder.database.logins.source import Login
 from forwarder.errors import Misconfigured, Refused
 
-# After a refusal the secret is read at once, but not sooner than this after the last such time. A read costs money, and the account has a quota.
+# After a refusal the secret is read at once, but not sooner than this after a read that was in vain. A read costs money, and there is a quota.
 AGAIN_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ class Secret:
         self._environment = environment
         self._reading = anyio.Lock()
         self._login: Login | None = None
-        self._version = ""
-        self._read_again_at: float | None = None
+        # When it was last read for a refusal, and said the same.
+        self._in_vain_at: float | None = None
         if (place := password_place(url, environment)) and place != "PGPASSWORD":
             raise Misconfigured(
                 f'auth = "secrets-manager" in [database]: leave the password in {place} out, since the secret has it'
@@ -76,13 +77,17 @@ class Secret:
 
     async def another(self, refused: Login) -> Login | None:
         async with self._reading:
-            if self._login is refused:
-                now = anyio.current_time()
-                if self._read_again_at is not None and now - self._read_again_at < AGAIN_SECONDS:
-                    return None
-                self._read_again_at = now
+            if self._login is refused and self._may_read_again():
+                # Until it has said something else.
+                self._in_vain_at = anyio.current_time()
                 await self._read()
-            return self._login if self._login is not refused else None
+            if self._login is refused:
+                return None
+            self._in_vain_at = None
+            return self._login
+
+    def _may_read_again(self) -> bool:
+        return self._in_vain_at is None or anyio.current_time() - self._in_vain_at >= AGAIN_SECONDS
 
     async def _read(self) -> None:
         """Read the secret. If it says what it said before, all stays as it is."""

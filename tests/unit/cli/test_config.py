@@ -54,6 +54,27 @@ def test_no_password_is_shown(form: tuple[str, ...]) -> None:
     assert "***%40host" in shown
 
 
+def test_where_the_password_of_the_database_comes_from_is_told(tmp_path: Path) -> None:
+    url = {"FORWARDER_DATABASE_URL": "postgresql://app@db.internal/app"}
+    passfile = tmp_path / "passfile"
+    passfile.write_text(f"*:*:*:*:{SECRET}")
+    for variables, told in (
+        ({"FORWARDER_DATABASE_URL": f"postgresql://app:{SECRET}@db/app"}, "the password in FORWARDER_DATABASE_URL"),
+        ({**url, "PGPASSWORD": SECRET}, "the password in PGPASSWORD"),
+        ({**url, "PGPASSFILE": str(passfile)}, f"the password in {passfile}, if it has one"),
+        ({**url, "HOME": str(tmp_path)}, "no password"),
+        ({**url, "FORWARDER_DATABASE_PASSWORD_FILE": "secret"}, "the password in secret (password_file)"),
+        ({**url, "FORWARDER_DATABASE_AUTH": "rds-iam", "FORWARDER_DATABASE_REGION": "eu-west-1", "PGSSLMODE": "require"},
+         "a token of IAM for each connection"),
+        ({**url, "PGSERVICE": "gone", "PGSERVICEFILE": str(passfile)}, "is no file of database services that can be read"),
+    ):  # fmt: skip
+        shown = printed("show", **variables)
+        assert told in shown.splitlines()[-1]
+        assert SECRET not in shown
+        (*_, last) = printed("show", "--json", **variables).splitlines()
+        assert told in json.loads(last)["value"]
+
+
 def test_each_line_of_json_says_where_a_setting_comes_from() -> None:
     lines = map(json.loads, printed("show", "--json", FORWARDER_LOG_FORMAT="json").splitlines())
     found = {line["setting"]: (line["value"], line["source"]) for line in lines}
