@@ -55,6 +55,7 @@ def methods_of_listen(client: str) -> set[str]:
     texts = {module: path.read_text() for module, path in sources.items() if path.is_file()}
     assert sorted(module for module, text in texts.items() if "create_client(" in text) == [
         "forwarder.aws.kinesis_client",
+        "forwarder.aws.secrets",
         "forwarder.sinks.claim_check",
     ]
     return {name for text in texts.values() for name in _methods_called(text, on=client)}
@@ -109,6 +110,13 @@ def test_the_actions_on_a_stream_are_those_of_the_calls_that_listen_makes() -> N
     model = botocore.session.Session().get_service_model("kinesis")
     operations = {xform_name(name): name for name in model.operation_names}
     assert set(calls.STREAM) == {f"kinesis:{operations[name]}" for name in methods_of_listen("self._client")}
+
+
+def test_the_action_on_a_secret_is_that_of_the_call_that_reads_it() -> None:
+    model = botocore.session.Session().get_service_model("secretsmanager")
+    operations = {xform_name(name): name for name in model.operation_names}
+    called = methods_of_listen("client") & operations.keys()
+    assert set(calls.SECRET) == {f"secretsmanager:{operations[name]}" for name in called}
 
 
 def test_the_actions_on_a_bucket_are_those_of_the_calls_that_attachments_take() -> None:
