@@ -5,5 +5,6 @@
 * ``CredentialsRenewal`` in ``credentials_renewal``: renews credentials before they end, beside the requests
 * ``kinesis_client`` in ``kinesis_client``: the client of a stream, which tries once
 * ``SignedPost`` in ``signed_post``: sends requests as botocore would, at a fraction of its cost
+* ``TokenSigner``, ``token`` in ``rds_token``, ``read_secret`` in ``secrets``: by which the database lets us in
 * ``code``, ``sentence`` in ``redaction``: as much of an answer as may be repeated in a log
 """
