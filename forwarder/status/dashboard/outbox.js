@@ -28,7 +28,7 @@ export class Outbox {
       entry.node = make("tr", {}, make("th", { scope: "row" }, swatch, text), entry.number, entry.bytes);
       return entry;
     });
-    this.facts = ["oldest undelivered change", "history kept since", "woken by", "open writers"].map((title) => {
+    this.facts = ["oldest undelivered change", "history kept since", "woken by", "open writers", "doorbell now"].map((title) => {
       const value = make("dd");
       return { value, node: make("div", {}, make("dt", {}, title), value) };
     });
@@ -50,7 +50,7 @@ export class Outbox {
     }
     const isBehind = sinks.some(({ lag_events: events }) => events !== 0);
     const oldest = !outbox ? "–" : outbox.oldest_at ? ago(outbox.oldest_at, now) : isBehind ? "–" : "none";
-    const texts = [oldest, outbox ? ago(outbox.history_since, now) : "–", woken(doorbell), doorbell ? plural(doorbell.writers_in_the_way, "transaction") : "–"];
+    const texts = [oldest, outbox ? ago(outbox.history_since, now) : "–", woken(doorbell), doorbell ? plural(doorbell.writers_in_the_way, "transaction") : "–", armed(doorbell)];
     this.facts.forEach(({ value }, index) => write(value, texts[index]));
     const states = STATES.map(([state, text], index) => `${this.legend[index].number.textContent} ${text}`).join(", ");
     set(this.picture, "aria-label", `The outbox as a ring of ${leaves.length} leaves: ${states}. ${this.total.textContent} in all.`);
@@ -88,7 +88,12 @@ function leafAt(index, all, number) {
 function woken(doorbell) {
   if (!doorbell) return "–";
   if (doorbell.mode !== "doorbell") return "polling";
-  const armed = doorbell.is_armed === null ? "" : doorbell.is_armed ? ", armed" : ", not armed";
   const rings = doorbell.rings_per_second === null ? "" : `, ${rate(doorbell.rings_per_second)}/s`;
-  return `doorbell${armed}${rings}`;
+  return `doorbell${rings}`;
+}
+
+// It is armed only while the listener has nothing to do: writers that find it so ring.
+function armed(doorbell) {
+  if (!doorbell || doorbell.is_armed === null) return "–";
+  return doorbell.is_armed ? "armed" : "not armed: busy";
 }
