@@ -8,6 +8,7 @@ from forwarder.capture.encoding_warnings import encoding_warnings
 from forwarder.config.wake import Waking, waking
 from forwarder.database.access import access_of
 from forwarder.database.encryption import Encryption, encryption_of
+from forwarder.database.logins.password import NO_PASSWORD
 from forwarder.database.pooler import is_direct
 from forwarder.database.read_only import require_writable
 from forwarder.database.server_identity import max_prepared_transactions
@@ -81,7 +82,10 @@ async def _encryption(patient: Patient) -> Iterable[Finding]:
 
 
 async def _login(patient: Patient) -> Iterable[Finding]:
-    return [ok("login", f"as role {patient.role.name}, by {access_of(patient.url).source.told}")]
+    told = access_of(patient.url).source.told
+    return [
+        ok("login", f"as role {patient.role.name}, {'without a password' if told == NO_PASSWORD else f'by {told}'}")
+    ]
 
 
 async def _writable(patient: Patient) -> Iterable[Finding]:
