@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,8 +15,10 @@ from bench.figures import Figure, quantile, ratios
 from bench.latency import latencies
 from bench.listener import cpu_of_children, listen_once
 from bench.pgbench import CLIENTS, pgbench
+from bench.processor import Sessions
 from bench.rig import CAPTURED, SHARDS, STREAM, Rig, rig, sink_url
 from bench.size import Size
+from forwarder.database.sessions import session
 from forwarder.errors import Refused
 from forwarder.local.kinesis import serve
 
@@ -42,6 +44,7 @@ _FILL = f"""
 async def measure(size: Size, runs: int) -> Sequence[Figure]:
     """Rows a second of `listen --load-only`, of COPY, and of SELECT in pages; writers and changes with and without a load."""
     rates: dict[str, list[float]] = defaultdict(list)
+    costs: dict[str, list[float]] = defaultdict(list)
     cpu: list[float] = []
     rows = size.load_rows
     async with rig() as ready:
@@ -55,13 +58,15 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
                 cpu.append(1e6 * cpu_seconds / rows)
                 rates["copy"].append(rows / await _copy(ready.connection))
                 rates["select"].append(rows / await _select(ready.connection))
-                rates["alone"].append(await _written(ready, sink, loads=False, seconds=size.round_seconds))
-                rates["beside"].append(await _written(ready, sink, loads=True, seconds=size.round_seconds))
+                for name, loads in (("alone", False), ("beside", True)):
+                    rate, cost = await _written(ready, sink, loads=loads, seconds=size.round_seconds)
+                    rates[name].append(rate)
+                    costs[name].append(cost)
         late = [await _late(ready, seconds=size.latency_seconds) for _ in range(runs)]
     load = rates["load"]
     return [
         Figure(name=f"load of {rows:,} rows", unit="rows/s", runs=load, at_least=60_000),
-        Figure(name="… CPU of the listener, start-up included", unit="µs/row", runs=cpu, digits=1),
+        Figure(name="… CPU of the listener, start-up not included", unit="µs/row", runs=cpu, digits=1),
         Figure(name="COPY TO STDOUT, read by asyncpg", unit="rows/s", runs=rates["copy"]),
         Figure(name="SELECT in pages, read by asyncpg", unit="rows/s", runs=rates["select"]),
         Figure(name="load / COPY", unit="x", runs=ratios(load, rates["copy"]), digits=2, at_least=0.15),
@@ -72,6 +77,15 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
             name="beside a load / no load",
             unit="x",
             runs=ratios(rates["beside"], rates["alone"]),
+            digits=2,
+            at_least=0.85,
+        ),
+        Figure(name="processor time of a transaction, no load", unit="µs", runs=costs["alone"]),
+        Figure(name="… beside a load", unit="µs", runs=costs["beside"]),
+        Figure(
+            name="no load / beside a load",
+            unit="x",
+            runs=ratios(costs["alone"], costs["beside"]),
             digits=2,
             at_least=0.85,
         ),
@@ -88,7 +102,11 @@ async def measure(size: Size, runs: int) -> Sequence[Figure]:
 
 
 async def _load(ready: Rig, sink: str) -> tuple[float, float]:
-    """Seconds from the beginning of a load to its end, and of CPU that the listener took."""
+    """Seconds from the beginning of a load to its end, and of CPU that the listener took beside what one takes that has nothing to load."""
+    started = cpu_of_children()
+    async with ready.forwarder("listen", "--load-only", f"--sink={sink}") as listener:
+        await listener.succeed()
+    of_start = cpu_of_children() - started
     await _ask(ready)
     cpu_before = cpu_of_children()
     async with ready.forwarder("listen", "--load-only", f"--sink={sink}") as listener:
@@ -96,7 +114,7 @@ async def _load(ready: Rig, sink: str) -> tuple[float, float]:
     seconds = await ready.connection.fetchval(
         "SELECT extract(epoch FROM finished_at - started_at)::float8 FROM forwarder.load ORDER BY number DESC LIMIT 1"
     )
-    return seconds, cpu_of_children() - cpu_before
+    return seconds, cpu_of_children() - cpu_before - of_start
 
 
 async def _ask(ready: Rig) -> None:
@@ -142,13 +160,20 @@ async def _select(connection: Connection) -> float:
     return time.perf_counter() - began
 
 
-async def _written(ready: Rig, sink: str, *, loads: bool, seconds: int) -> float:
-    async with ready.listener(sink):
+async def _written(ready: Rig, sink: str, *, loads: bool, seconds: int) -> tuple[float, float]:
+    """Transactions of the writers a second, and the microseconds of a processor that one has taken in PostgreSQL."""
+    async with (
+        ready.listener(sink),
+        session(ready.url, purpose="bench processor") as connection,
+        anyio.create_task_group() as tasks,
+    ):
         await ready.all_delivered()
-        if not loads:
-            return await pgbench(ready, f"--time={seconds}")
-        async with _loading(ready):
-            return await pgbench(ready, f"--time={seconds}")
+        sessions = Sessions(connection, program="pgbench")
+        tasks.start_soon(sessions.watch)
+        async with _loading(ready) if loads else nullcontext():
+            rate = await pgbench(ready, f"--time={seconds}")
+        tasks.cancel_scope.cancel()
+    return rate, 1e6 * sessions.seconds / (rate * seconds)
 
 
 async def _late(ready: Rig, *, seconds: int) -> tuple[float, float]:

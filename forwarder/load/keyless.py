@@ -39,7 +39,8 @@ class FileRange(NamedTuple):
     def following(self, found: Portions, making: KeylessMaking, place: Place) -> Place | None:
         """Where the next chunk begins; None: nothing is left of this table."""
         if not found.is_end:
-            last = making.place(found.records[-1])
+            assert found.last is not None
+            last = making.place(found.last)
         elif self.until < self.end:
             last = f"({self.until},0)"
         else:

@@ -29,7 +29,9 @@ class Portions:
 
     def __init__(self, *, rows: int, bytes: int, largest_bytes: int | None, restraint: Restraint | None = None) -> None:
         """``largest_bytes``: of an image, as far as the table was read; None: nothing is known. ``restraint``: None: there is none."""
-        self.records: list[asyncpg.Record] = []
+        # How many rows were looked at, and the last one. The others are freed with their portion, while they are in the processor's cache.
+        self.looked_at = 0
+        self.last: asyncpg.Record | None = None
         self.rows: list[ReadRow] = []
         self.bytes = 0
         self.largest_bytes = largest_bytes or 0
@@ -49,9 +51,9 @@ class Portions:
         """Run the statement in the transaction that is open, and take its rows until there are enough."""
         cursor = await (await connection.prepare(statement)).cursor()
         started = begun = time.perf_counter()
-        while not self.is_end and not self._is_full and (not self.records or begun < started + MAX_SECONDS):
+        while not self.is_end and not self._is_full and (not self.looked_at or begun < started + MAX_SECONDS):
             most = min(MOST_ROWS, self._restraint.read_rows) if self._restraint else MOST_ROWS
-            asked = min(self._next, most, self._max_rows - len(self.records))
+            asked = min(self._next, most, self._max_rows - self.looked_at)
             portion = await cursor.fetch(asked)
             now = time.perf_counter()
             self.portions += 1
@@ -66,7 +68,7 @@ class Portions:
 
     @property
     def _is_full(self) -> bool:
-        return self._is_cut or self.bytes >= self._max_bytes or len(self.records) >= self._max_rows
+        return self._is_cut or self.bytes >= self._max_bytes or self.looked_at >= self._max_rows
 
     def _fitting(self, wanted: int) -> int:
         """So many rows, or as many as have no more bytes than are left, if none is larger than the largest so far."""
@@ -83,7 +85,8 @@ class Portions:
                 count for count, total in enumerate(accumulate(sizes, initial=self.bytes)) if total >= self._max_bytes
             )
             portion, rows, sizes = portion[:count], rows[:count], sizes[:count]
-        self.records.extend(portion)
+        self.looked_at += len(portion)
+        self.last = portion[-1] if portion else self.last
         self.rows.extend(filter(None, rows))
         self.bytes += sum(sizes)
         self.largest_bytes = max(self.largest_bytes, max(sizes, default=0))

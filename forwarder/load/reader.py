@@ -207,7 +207,10 @@ class ChunkReader:
             await self._connection.execute("SET LOCAL enable_sort = on")
         making = Making(relation.query)
         await found.fetch(self._connection, relation.query.by_key(after, rows=rows, bytes=bytes), making)
-        return None if found.is_end else Place(place.relation, making.key(found.records[-1]), order)
+        if found.is_end:
+            return None
+        assert found.last is not None
+        return Place(place.relation, making.key(found.last), order)
 
     async def _read_by_place(
         self,

@@ -66,7 +66,7 @@ async def test_where_fewer_rows_come_than_were_asked_for_there_are_no_more() -> 
 
 async def test_a_chunk_ends_with_the_row_by_which_it_has_its_bytes() -> None:
     found, asked = await fetched(["ä" * 50] * 100, bytes=950)
-    assert (len(found.rows), len(found.records), found.bytes) == (10, 10, 1000)
+    assert (len(found.rows), found.looked_at, found.bytes) == (10, 10, 1000)
     assert not found.is_end
     assert asked == [16]
     found, _ = await fetched(["x" * 100] * 5, bytes=1)
@@ -81,12 +81,12 @@ async def test_no_more_rows_are_asked_for_than_have_room_if_they_are_as_large_as
 
 async def test_rows_that_do_not_meet_the_conditions_count_as_looked_at() -> None:
     found, _ = await fetched([None, "x"] * 20, rows=10)
-    assert (len(found.records), len(found.rows)) == (10, 5)
+    assert (found.looked_at, len(found.rows)) == (10, 5)
 
 
 async def test_a_chunk_ends_before_the_first_image_that_was_not_made() -> None:
     found, asked = await fetched(["x", None, "y", NOT_MADE, NOT_MADE])
-    assert ([row.after for row in found.rows], len(found.records)) == (["x", "y"], 3)
+    assert ([row.after for row in found.rows], found.looked_at) == (["x", "y"], 3)
     assert (found.is_end, asked) == (False, [16])
 
 
