@@ -22,7 +22,14 @@ export class Chart {
     this.scale = draw("g", { class: "scale" });
     this.lines = series.map(({ name, isArea }) => draw("path", { class: `${isArea ? "area" : "line"} ${name}` }));
     this.cursor = draw("path", { class: "cursor" });
-    this.picture = draw("svg", { class: "plot", height: HEIGHT, role: "img", tabindex: "0" }, this.grid, ...this.lines, this.scale, this.cursor);
+    this.picture = draw(
+      "svg",
+      { class: "plot", height: HEIGHT, role: "img", tabindex: "0" },
+      this.grid,
+      ...this.lines,
+      this.scale,
+      this.cursor,
+    );
     this.figures = series.map(({ title: text, name }) => {
       const value = make("span", { class: "value" });
       return { value, node: make("p", { class: `figure ${name}` }, value, make("span", { class: "key" }, text)) };

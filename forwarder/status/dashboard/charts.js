@@ -60,7 +60,11 @@ export class Charts {
     const isOfSeveral = !this.choice.value && this.choice.options.length > 2;
     const step = this.pointed === null ? null : steps[this.pointed];
     const isKnown = steps.some(({ captured, p99_ms: p99 }) => captured !== null || p99 !== null);
-    const untouched = !isKnown ? "nobody knows: no process that leads a sink has told" : isOfSeveral ? "rates of all, times of the slowest" : "arrow keys or a finger show a moment";
+    const untouched = !isKnown
+      ? "nobody knows: no process that leads a sink has told"
+      : isOfSeveral
+        ? "rates of all, times of the slowest"
+        : "arrow keys or a finger show a moment";
     write(this.moment, step ? `at ${clock(step.time * 1000)}` : untouched);
     set(this.moment, "data-pointed", step !== null);
     for (const chart of this.charts) chart.update(steps, this.recent.end, this.pointed);

@@ -8,7 +8,9 @@ export function showDetail(table, now) {
   write(find("detail-heading"), table.table);
   const detail = make("p", { class: "remedy" });
   prose(detail, table.detail);
-  const facts = COLUMNS.slice(1).map(([member, title]) => make("div", {}, make("dt", {}, title), make("dd", {}, written(table, member, now))));
+  const facts = COLUMNS.slice(1).map(([member, title]) =>
+    make("div", {}, make("dt", {}, title), make("dd", {}, written(table, member, now))),
+  );
   find("detail-body").replaceChildren(...(table.detail ? [detail] : []), make("dl", { class: "facts" }, ...facts));
   find("detail").showModal();
 }

@@ -64,7 +64,9 @@ export function breakable(name) {
 export function prose(node, text) {
   if (node.prose === text) return;
   node.prose = text;
-  const parts = marked(text).split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+  const parts = marked(text)
+    .split("`")
+    .map((part, index) => (index % 2 ? make("code", {}, part) : part));
   node.replaceChildren(...parts.filter((part) => part !== ""));
 }
 

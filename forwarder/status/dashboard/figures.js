@@ -10,7 +10,11 @@ export function count(number) {
 // Four characters at most: 0, 7.4, 940, 12k, 3.4M.
 export function short(number) {
   if (number === null || number === undefined) return NONE;
-  for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+  for (const [unit, factor] of [
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ]) {
     if (number >= factor * 0.9995) return digits(number / factor) + unit;
   }
   return digits(number);
@@ -24,7 +28,12 @@ export function rate(number) {
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return NONE;
-  for (const [unit, factor] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]]) {
+  for (const [unit, factor] of [
+    ["TB", 1e12],
+    ["GB", 1e9],
+    ["MB", 1e6],
+    ["kB", 1e3],
+  ]) {
     if (bytes >= factor * 0.9995) return `${digits(bytes / factor)}\u00a0${unit}`;
   }
   return `${bytes}\u00a0B`;

@@ -9,9 +9,17 @@ export function showLoads({ loads }) {
 }
 
 function create({ table, sink }) {
-  const entry = { state: make("span", { class: "pill" }), left: make("span", { class: "right" }), rows: make("p", { class: "muted figures-line" }) };
+  const entry = {
+    state: make("span", { class: "pill" }),
+    left: make("span", { class: "right" }),
+    rows: make("p", { class: "muted figures-line" }),
+  };
   entry.fill = make("span");
-  entry.bar = make("div", { class: "meter", role: "progressbar", "aria-label": `Load of ${table}`, "aria-valuemin": 0, "aria-valuemax": 100 }, entry.fill);
+  entry.bar = make(
+    "div",
+    { class: "meter", role: "progressbar", "aria-label": `Load of ${table}`, "aria-valuemin": 0, "aria-valuemax": 100 },
+    entry.fill,
+  );
   const name = make("span", { class: "name cut", title: table }, table);
   const head = make("div", { class: "line" }, name, make("span", { class: "muted cut" }, `to ${sink}`), entry.state, entry.left);
   entry.node = make("div", { class: "load" }, head, entry.bar, entry.rows);
@@ -23,7 +31,10 @@ function update(entry, { state, rows, bytes, estimated_rows: estimated, seconds_
   const share = estimated ? Math.min(0.99, rows / estimated) : null;
   write(entry.state, state);
   write(entry.left, left === null ? "" : `${duration(left)} left`);
-  write(entry.rows, `${count(rows)}${estimated ? ` of about ${count(Math.max(estimated, rows))}` : ""} rows · ${size(bytes)}${share === null ? "" : ` · ${percent(share)}`}`);
+  write(
+    entry.rows,
+    `${count(rows)}${estimated ? ` of about ${count(Math.max(estimated, rows))}` : ""} rows · ${size(bytes)}${share === null ? "" : ` · ${percent(share)}`}`,
+  );
   entry.fill.style.transform = `scaleX(${share ?? 0})`;
   if (share !== null) set(entry.bar, "aria-valuenow", Math.round(100 * share));
 }

@@ -32,7 +32,13 @@ export class Outbox {
       const value = make("dd");
       return { value, node: make("div", {}, make("dt", {}, title), value) };
     });
-    const head = make("tr", {}, make("th", { scope: "col" }, "Leaf"), make("th", { scope: "col" }, "Count"), make("th", { scope: "col" }, "Bytes"));
+    const head = make(
+      "tr",
+      {},
+      make("th", { scope: "col" }, "Leaf"),
+      make("th", { scope: "col" }, "Count"),
+      make("th", { scope: "col" }, "Bytes"),
+    );
     const legend = make("table", { class: "legend" }, make("thead", {}, head), make("tbody", {}, ...this.legend.map(({ node }) => node)));
     const facts = make("dl", { class: "facts" }, ...this.facts.map(({ node }) => node));
     find("outbox").append(this.picture, make("div", { class: "beside" }, legend, facts));
@@ -50,7 +56,13 @@ export class Outbox {
     }
     const isBehind = sinks.some(({ lag_events: events }) => events !== 0);
     const oldest = !outbox ? "–" : outbox.oldest_at ? ago(outbox.oldest_at, now) : isBehind ? "–" : "none";
-    const texts = [oldest, outbox ? ago(outbox.history_since, now) : "–", woken(doorbell), doorbell ? plural(doorbell.writers_in_the_way, "transaction") : "–", armed(doorbell)];
+    const texts = [
+      oldest,
+      outbox ? ago(outbox.history_since, now) : "–",
+      woken(doorbell),
+      doorbell ? plural(doorbell.writers_in_the_way, "transaction") : "–",
+      armed(doorbell),
+    ];
     this.facts.forEach(({ value }, index) => write(value, texts[index]));
     const states = STATES.map(([state, text], index) => `${this.legend[index].number.textContent} ${text}`).join(", ");
     set(this.picture, "aria-label", `The outbox as a ring of ${leaves.length} leaves: ${states}. ${this.total.textContent} in all.`);
@@ -81,7 +93,14 @@ function leafAt(index, all, number) {
   const angle = 2 * Math.PI * ((from + to) / 2 - 0.25);
   const leaf = { title: draw("title"), fill: draw("path", { class: "fill" }) };
   const label = draw("text", { x: (102 * Math.cos(angle)).toFixed(1), y: (102 * Math.sin(angle) + 3.5).toFixed(1) }, String(number));
-  leaf.node = draw("g", { class: "leaf" }, leaf.title, draw("path", { class: "track", d: sector(from, to, INNER, OUTER) }), leaf.fill, label);
+  leaf.node = draw(
+    "g",
+    { class: "leaf" },
+    leaf.title,
+    draw("path", { class: "track", d: sector(from, to, INNER, OUTER) }),
+    leaf.fill,
+    label,
+  );
   return leaf;
 }
 
@@ -92,8 +111,8 @@ function woken(doorbell) {
   return `doorbell${rings}`;
 }
 
-// It is armed only while the listener has nothing to do: writers that find it so ring.
+// It is armed only while the listener sleeps: writers that find it so ring.
 function armed(doorbell) {
   if (!doorbell || doorbell.is_armed === null) return "–";
-  return doorbell.is_armed ? "armed" : "not armed: busy";
+  return doorbell.is_armed ? "armed" : "not armed: awake";
 }

@@ -5,7 +5,11 @@ import { ago, duration } from "./figures.js";
 
 export function showProcesses({ standbys, outbox }, now) {
   if (!standbys.length) return list(find("processes"), [null], outbox ? alone : unknown);
-  list(find("processes"), standbys, { key: ({ host, pid, started_at: at }) => `${host}\n${pid}\n${at}`, create, update: (entry, process) => update(entry, process, now) });
+  list(find("processes"), standbys, {
+    key: ({ host, pid, started_at: at }) => `${host}\n${pid}\n${at}`,
+    create,
+    update: (entry, process) => update(entry, process, now),
+  });
 }
 
 const alone = sentence("None: while the leader starts anew, changes wait in the outbox.", "li");
@@ -16,7 +20,13 @@ function create({ host, pid, version }) {
   entry.node = make(
     "li",
     {},
-    make("div", { class: "line" }, make("span", { class: "name cut" }, host), make("span", { class: "muted" }, `pid ${pid}, ${version}`), entry.seen),
+    make(
+      "div",
+      { class: "line" },
+      make("span", { class: "name cut" }, host),
+      make("span", { class: "muted" }, `pid ${pid}, ${version}`),
+      entry.seen,
+    ),
     entry.sinks,
   );
   return entry;

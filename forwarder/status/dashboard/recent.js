@@ -56,7 +56,8 @@ function step(kept, time) {
       sums[name] = (sums[name] ?? 0) + found.reduce((sum, point) => sum + point[name], 0) / found.length;
     }
     for (const name of Object.keys(worst)) {
-      for (const point of found) if (point[name] !== null && point[name] !== undefined) worst[name] = Math.max(worst[name] ?? 0, point[name]);
+      for (const point of found)
+        if (point[name] !== null && point[name] !== undefined) worst[name] = Math.max(worst[name] ?? 0, point[name]);
     }
   }
   return { time, ...sums, ...worst };

@@ -23,9 +23,22 @@ export function showShards({ sinks }) {
 
 function createShard({ name }) {
   const shortened = name.replace(/shardId-0+(?=\d)/, "shard ");
-  const entry = { sink: make("span", { class: "muted cut" }), fill: make("span"), share: make("span", { class: "number" }), throttles: make("span", { class: "number throttles" }) };
+  const entry = {
+    sink: make("span", { class: "muted cut" }),
+    fill: make("span"),
+    share: make("span", { class: "number" }),
+    throttles: make("span", { class: "number throttles" }),
+  };
   const meter = make("span", { class: "meter", "aria-hidden": "true" }, entry.fill);
-  entry.node = make("div", { class: "shard" }, make("span", { class: "cut", title: name }, shortened), entry.sink, meter, entry.share, entry.throttles);
+  entry.node = make(
+    "div",
+    { class: "shard" },
+    make("span", { class: "cut", title: name }, shortened),
+    entry.sink,
+    meter,
+    entry.share,
+    entry.throttles,
+  );
   return entry;
 }
 
@@ -59,6 +72,12 @@ export function showLanes({ sinks }) {
 
 function createLane() {
   const entry = { sink: make("span", { class: "muted cut" }), fill: make("span"), records: make("span", { class: "number" }) };
-  entry.node = make("div", { class: "lane" }, make("span", { class: "meter", "aria-hidden": "true" }, entry.fill), entry.records, entry.sink);
+  entry.node = make(
+    "div",
+    { class: "lane" },
+    make("span", { class: "meter", "aria-hidden": "true" }, entry.fill),
+    entry.records,
+    entry.sink,
+  );
   return entry;
 }

@@ -25,7 +25,11 @@ export function showSinks({ sinks }, now) {
 }
 
 function create({ name }) {
-  const entry = { target: make("p", { class: "mono muted cut" }), state: make("span", { class: "pill" }), leader: make("p", { class: "muted leader" }) };
+  const entry = {
+    target: make("p", { class: "mono muted cut" }),
+    state: make("span", { class: "pill" }),
+    leader: make("p", { class: "muted leader" }),
+  };
   entry.values = FIGURES.map(() => make("dd"));
   entry.trouble = make("p", { class: "what" });
   entry.remedy = make("p", { class: "remedy" });
@@ -33,7 +37,13 @@ function create({ name }) {
   entry.node = make(
     "article",
     { class: "card sink-card", "aria-label": `Sink ${name}` },
-    make("div", { class: "who" }, make("div", { class: "line" }, make("h3", {}, ...breakable(name)), entry.state), entry.target, entry.leader),
+    make(
+      "div",
+      { class: "who" },
+      make("div", { class: "line" }, make("h3", {}, ...breakable(name)), entry.state),
+      entry.target,
+      entry.leader,
+    ),
     make("dl", {}, ...FIGURES.map(([id, title], index) => make("div", { class: id }, make("dt", {}, title), entry.values[index]))),
     entry.problem,
   );

@@ -35,7 +35,10 @@ export function chosen(tables, { words, state, sink, by, isDown }) {
       (!state || (state === "attention" ? needsAttention(table) : table.state === state)),
   );
   const sign = isDown ? -1 : 1;
-  return found.sort((left, right) => sign * compared(left, right, by) || collator.compare(left.table, right.table) || collator.compare(left.sink, right.sink));
+  return found.sort(
+    (left, right) =>
+      sign * compared(left, right, by) || collator.compare(left.table, right.table) || collator.compare(left.sink, right.sink),
+  );
 }
 
 function compared(left, right, by) {

@@ -43,7 +43,10 @@ export class Tables {
     const filter = { words: find("search").value, state: find("state-filter").value, sink: find("sink-filter").value };
     this.rows = chosen(this.tables, { ...filter, ...this.order });
     const isFiltered = this.rows.length !== this.tables.length;
-    write(find("tables-note"), isFiltered ? `${count(this.rows.length)} of ${plural(this.tables.length, "table")}` : plural(this.tables.length, "table"));
+    write(
+      find("tables-note"),
+      isFiltered ? `${count(this.rows.length)} of ${plural(this.tables.length, "table")}` : plural(this.tables.length, "table"),
+    );
     this.render();
   }
 
@@ -57,12 +60,16 @@ export class Tables {
     this.scroller.style.height = `${Math.min(14, Math.max(2, this.tables.length + 1)) * ROW + 12}px`;
     show(this.nothing, !this.rows.length);
     write(this.nothing, this.tables.length ? "No table is like that." : this.none);
-    list(this.body, visible.map((table, index) => ({ table, index: first + index })), {
-      // Rows are used again for whatever is in sight, which is less work than to make others.
-      key: ({ index }) => index % 64,
-      create: () => this.#makeRow(),
-      update: (row, { table, index }) => fillRow(row, table, index, this.now),
-    });
+    list(
+      this.body,
+      visible.map((table, index) => ({ table, index: first + index })),
+      {
+        // Rows are used again for whatever is in sight, which is less work than to make others.
+        key: ({ index }) => index % 64,
+        create: () => this.#makeRow(),
+        update: (row, { table, index }) => fillRow(row, table, index, this.now),
+      },
+    );
   }
 
   #makeTable() {
@@ -75,7 +82,14 @@ export class Tables {
     // Each is as high as the rows that are out of sight on its side.
     this.before = make("tr");
     this.after = make("tr");
-    this.table = make("table", { "aria-labelledby": "tables-heading" }, make("thead", {}, make("tr", {}, ...this.heads)), spacer(this.before), this.body, spacer(this.after));
+    this.table = make(
+      "table",
+      { "aria-labelledby": "tables-heading" },
+      make("thead", {}, make("tr", {}, ...this.heads)),
+      spacer(this.before),
+      this.body,
+      spacer(this.after),
+    );
     this.nothing = make("p", { class: "nothing", hidden: "" });
     this.scroller.append(this.table, this.nothing);
     this.#showOrder();
