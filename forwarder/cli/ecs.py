@@ -72,6 +72,14 @@ def ecs(
         str | None,
         typer.Option("--migrate-url-secret", metavar="ARN", help="The same for migrate, which may need more rights."),
     ] = None,
+    database_resource: Annotated[
+        str | None,
+        typer.Option(
+            "--database-resource",
+            metavar="ID",
+            help="RDS's name for the database, db-… or cluster-…, of auth = rds-iam.",
+        ),
+    ] = None,
     stream_key: Annotated[
         list[str] | None, typer.Option("--stream-key", metavar="ARN", help="A KMS key of your own for the streams.")
     ] = None,
@@ -117,6 +125,7 @@ def ecs(
         security_groups=tuple(security_group or ("SECURITY_GROUP",)),
         url_secret=url_secret and require_secret(url_secret),
         migrate_url_secret=migrate_url_secret and require_secret(migrate_url_secret),
+        database_resource=database_resource,
         keys=Keys(streams=tuple(stream_key or ()), buckets=tuple(bucket_key or ()), secrets=tuple(secret_key or ())),
     )
     mappings = read_text(loaded.table_mappings) if loaded.table_mappings else None

@@ -34,6 +34,8 @@ class Ingredients:
     roles: Mapping[str, str]
     # Whether the image needs a file of settings beside what it has.
     has_settings_file: bool
+    # Whether the migration calls AWS, to log in at the database.
+    has_migration_role: bool
 
 
 def steps(given: Ingredients) -> Iterator[Step]:
@@ -46,7 +48,7 @@ def steps(given: Ingredients) -> Iterator[Step]:
     if made := [*_streams(given)]:
         yield Step(title="The streams, if they are not there yet", commands=made)
     yield Step(title="The log", commands=[*_log(place)])
-    yield Step(title="What the task may do, and what ECS may do for it", commands=[*_roles(place)])
+    yield Step(title="What the task may do, and what ECS may do for it", commands=[*_roles(given)])
     for role, file in given.roles.items():
         yield Step(title=f"What {role} may do, by credentials of its account", commands=[*_role_of_sink(role, file)])
     yield Step(title="The cluster and the task definitions", commands=[*_definitions(place)])
@@ -124,8 +126,9 @@ def _log(place: Place) -> Iterator[str]:
     yield f"aws logs put-retention-policy --log-group-name {place.log_group} --retention-in-days 30 --region {place.region}"
 
 
-def _roles(place: Place) -> Iterator[str]:
-    for part in ("task", "execution"):
+def _roles(given: Ingredients) -> Iterator[str]:
+    place = given.place
+    for part in ("task", "execution", *(["migration"] if given.has_migration_role else [])):
         role = f"{place.name}-{part}"
         yield f"aws iam create-role --role-name {role} --assume-role-policy-document file://trust-policy.json"
         yield f"aws iam put-role-policy --role-name {role} --policy-name forwarder --policy-document file://{part}-policy.json"

@@ -8,6 +8,7 @@ from typing import Any
 
 from forwarder.config.settings import Settings
 from forwarder.deployment import commands, given_settings, task_definition
+from forwarder.deployment.database_login import database_login
 from forwarder.deployment.permissions import destinations, of_execution, of_roles, of_task
 from forwarder.deployment.place import Place
 from forwarder.deployment.policy import policy, trusting_role, trusting_tasks
@@ -33,7 +34,8 @@ def files(settings: Settings, place: Place, *, changes_per_second: int, mappings
     """
     sinks = destinations(settings)
     kept = secrets(settings, place)
-    task, execution = of_task(sinks, place), of_execution(kept, place)
+    login = database_login(settings.database, place)
+    task, execution = of_task(sinks, login, place), of_execution(kept, place)
     size = task_size(settings, changes_per_second=changes_per_second)
     toml = given_settings.settings_file(settings)
     roles = {role: f"sink-role-{number}" for number, role in enumerate(of_roles(sinks, place), 1)}
@@ -48,6 +50,8 @@ def files(settings: Settings, place: Place, *, changes_per_second: int, mappings
             settings, place, size=size, secrets=kept, statements=[*task, *execution]
         ),
     }
+    if login.statements:
+        documents["migration-policy.json"] = policy(login.statements)
     for role, statements in of_roles(sinks, place).items():
         documents[f"{roles[role]}-policy.json"] = policy(statements)
         documents[f"{roles[role]}-trust.json"] = trusting_role(place.role("task"), external_id=external_ids[role])
@@ -55,7 +59,12 @@ def files(settings: Settings, place: Place, *, changes_per_second: int, mappings
     if toml is not None:
         texts |= _of_image(toml, mappings)
     ingredients = commands.Ingredients(
-        place=place, destinations=sinks, secrets=kept.listen, roles=roles, has_settings_file=toml is not None
+        place=place,
+        destinations=sinks,
+        secrets=kept.listen,
+        roles=roles,
+        has_settings_file=toml is not None,
+        has_migration_role=bool(login.statements),
     )
     texts[COMMANDS_FILE] = commands.text([*commands.steps(ingredients), *commands.release(place)])
     return texts

@@ -12,6 +12,7 @@ from forwarder.config.reader import PREFIX
 from forwarder.config.section import Section
 from forwarder.config.settings import DEFAULT_SINK, MetricsSettings, Settings
 from forwarder.config.toml_values import inline
+from forwarder.deployment.database_login import FIELDS, database_login
 from forwarder.deployment.place import Place
 from forwarder.errors import Misconfigured
 
@@ -32,7 +33,7 @@ def variables(settings: Settings, place: Place) -> Mapping[str, str]:
     }
     if alone := only_sink(settings):
         given[f"{PREFIX}SINK"] = alone
-    return given
+    return {**given, **database_login(settings.database, place).variables}
 
 
 def http_bind(settings: Settings) -> str:
@@ -74,7 +75,8 @@ def settings_file(settings: Settings) -> str | None:
         if isinstance(held := getattr(settings, name), Section) and (own := _own(held))
     }
     # Variables say so in any case.
-    for section, field in (("log", "format"), ("metrics", "emf"), ("metrics", "service"), ("http", "bind")):
+    others = (("log", "format"), ("metrics", "emf"), ("metrics", "service"), ("http", "bind"))
+    for section, field in (*others, *(("database", field) for field in FIELDS)):
         sections.get(section, {}).pop(field, None)
     sections = {name: own for name, own in sections.items() if own}
     is_alone = len(settings.sink) == 1 and not _own(settings.sink[0]).keys() - {"name", "url"}

@@ -9,6 +9,7 @@ from forwarder.config import sink_url
 from forwarder.config.settings import Settings
 from forwarder.config.sink_url import KinesisTarget
 from forwarder.deployment import calls
+from forwarder.deployment.database_login import DatabaseLogin
 from forwarder.deployment.place import Place
 from forwarder.deployment.policy import Statement
 from forwarder.deployment.secrets import Secrets, reading
@@ -50,12 +51,12 @@ def destinations(settings: Settings) -> Sequence[Destination]:
     return found
 
 
-def of_task(found: Sequence[Destination], place: Place) -> Sequence[Statement]:
+def of_task(found: Sequence[Destination], login: DatabaseLogin, place: Place) -> Sequence[Statement]:
     """What the program does in its own name."""
     roles = [destination.target.role_arn for destination in found if destination.target.role_arn is not None]
     own = [destination for destination in found if destination.target.role_arn is None]
     taking = [Statement(sid="TakeTheRolesOfSinks", actions=calls.ROLE, resources=roles)] if roles else []
-    return [*_of_sinks(own, place), *taking]
+    return [*login.statements, *_of_sinks(own, place), *taking]
 
 
 def of_roles(found: Sequence[Destination], place: Place) -> Mapping[str, Sequence[Statement]]:

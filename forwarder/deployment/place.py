@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Whose role: the program's, ECS's own, and that of the migration, where it logs in by AWS.
+Part = Literal["task", "execution", "migration"]
 CpuArchitecture = Literal["arm64", "x86-64"]
 
 # ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG, or @DIGEST.
@@ -50,6 +52,8 @@ class Place:
     url_secret: str | None = None
     # The same for ``forwarder migrate``, which may need more rights; None: as the service.
     migrate_url_secret: str | None = None
+    # RDS's name for the instance or the cluster, db-… or cluster-…; auth = rds-iam takes it.
+    database_resource: str | None = None
     keys: Keys = field(default=Keys())
 
     @property
@@ -74,8 +78,8 @@ class Place:
         within = self.region if region is None else region
         return f"arn:{self.partition}:{service}:{within}:{self.account if account is None else account}:{resource}"
 
-    def role(self, part: Literal["task", "execution"]) -> str:
-        """The ARN of one of the two roles."""
+    def role(self, part: Part) -> str:
+        """The ARN of a role."""
         return self.arn("iam", f"role/{self.name}-{part}", region="")
 
 

@@ -11,6 +11,7 @@ from forwarder.config.reader import PREFIX
 from forwarder.config.section import Section
 from forwarder.config.settings import Settings
 from forwarder.deployment import calls
+from forwarder.deployment.database_login import database_login
 from forwarder.deployment.place import Place
 from forwarder.deployment.policy import Statement
 from forwarder.errors import Misconfigured
@@ -43,9 +44,11 @@ class Secrets:
 
 def secrets(settings: Settings, place: Place) -> Secrets:
     """The secrets of this configuration. ``migrate`` has no HTTP server, and may have a URL of its own."""
-    listen = [_secret(variable, place, place.url_secret) for variable in _variables(settings)]
+    has_url = database_login(settings.database, place).has_secret_url
+    variables = [variable for variable in _variables(settings) if has_url or variable != DATABASE_URL]
+    listen = [_secret(variable, place, place.url_secret) for variable in variables]
     url = _secret(DATABASE_URL, place, place.migrate_url_secret or place.url_secret)
-    return Secrets(listen=listen, migrate=[url])
+    return Secrets(listen=listen, migrate=[url] if has_url else [])
 
 
 def reading(found: Secrets, place: Place) -> Iterator[Statement]:

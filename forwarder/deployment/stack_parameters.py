@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from forwarder.config.reader import PREFIX
 from forwarder.config.settings import Settings
+from forwarder.deployment.database_login import database_login
 from forwarder.deployment.given_settings import http_bind, only_sink, probed, service
 from forwarder.deployment.place import Place
 from forwarder.deployment.policy import Statement
@@ -23,6 +25,9 @@ _RESOURCES = {
     "ReadTheSecrets": "SecretArns",
     "ReadTheParameters": "ParameterArns",
     "DecryptTheSecrets": "SecretKeyArns",
+    "DecryptTheDatabaseLogin": "SecretKeyArns",
+    "LogInAtTheDatabase": "DatabaseUserArn",
+    "ReadTheDatabaseLogin": "DatabaseSecretArn",
     "PullTheImage": "RepositoryArn",
 }
 
@@ -34,6 +39,7 @@ def stack_parameters(
 
     The lists of resources may be empty: nothing is allowed then.
     """
+    plain = database_login(settings.database, place).variables
     urls = {secret.variable: secret.value_from for secret in secrets.listen}
     resources = {statement.sid: ",".join(sorted(set(statement.resources))) for statement in statements}
     given = {
@@ -49,12 +55,23 @@ def stack_parameters(
         "MetricsNamespace": settings.metrics.namespace,
         "MetricsService": service(settings, place),
         "MigrateCommand": ",".join(migrate_command(settings)),
-        "DatabaseUrl": urls[DATABASE_URL],
+        "DatabaseUrl": urls.get(DATABASE_URL, ""),
+        "DatabaseAuth": settings.database.auth,
+        **{
+            parameter: plain.get(f"{PREFIX}DATABASE_{field}", "")
+            for field, parameter in (
+                ("URL", "PlainDatabaseUrl"),
+                ("SECRET", "DatabaseSecret"),
+                ("REGION", "DatabaseRegion"),
+                ("IAM_ENDPOINT", "DatabaseIamEndpoint"),
+            )
+        },
         "MigrationDatabaseUrl": next(
-            secret.value_from for secret in secrets.migrate if secret.variable == DATABASE_URL
+            (secret.value_from for secret in secrets.migrate if secret.variable == DATABASE_URL), ""
         ),
         "HttpToken": urls.get(HTTP_TOKEN, ""),
         "SubnetIds": ",".join(place.subnets),
-        **{parameter: resources.get(sid, "") for sid, parameter in _RESOURCES.items()},
+        **dict.fromkeys(_RESOURCES.values(), ""),
+        **{_RESOURCES[sid]: arns for sid, arns in resources.items() if sid in _RESOURCES},
     }
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]

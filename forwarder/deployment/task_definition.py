@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forwarder.config.http import Address
+from forwarder.config.reader import PREFIX
 from forwarder.config.settings import Settings
+from forwarder.deployment.database_login import database_login
 from forwarder.deployment.given_settings import probed, variables
 from forwarder.deployment.place import Place
 from forwarder.deployment.secrets import Secret
@@ -20,7 +23,7 @@ STOP_MARGIN_SECONDS = 5
 MOST_STOP_SECONDS = 120
 
 # The variables that a migration reads; it serves no HTTP, and counts nothing.
-_OF_MIGRATION = ("FORWARDER_LOG_FORMAT", "FORWARDER_SINK")
+_OF_MIGRATION = re.compile(f"{PREFIX}(LOG_FORMAT|SINK|DATABASE_.*)")
 
 ARCHITECTURES = {"arm64": "ARM64", "x86-64": "X86_64"}
 # The smallest task that Fargate has.
@@ -49,10 +52,11 @@ def of_service(settings: Settings, place: Place, *, size: TaskSize, secrets: Seq
 
 
 def of_migration(settings: Settings, place: Place, *, secrets: Sequence[Secret]) -> Mapping[str, Any]:
-    """The task that brings schema and triggers in line, and ends. It makes no call of AWS, so it has no role."""
-    given = {name: value for name, value in variables(settings, place).items() if name in _OF_MIGRATION}
+    """The task that brings schema and triggers in line, and ends. It has a role only if it logs in at the database by AWS."""
+    given = {name: value for name, value in variables(settings, place).items() if _OF_MIGRATION.fullmatch(name)}
     container = {**_container(place, given, secrets), "command": migrate_command(settings)}
-    return _task(place, _LEAST, family=f"{place.name}-migrate", container=container)
+    role = {"taskRoleArn": place.role("migration")} if database_login(settings.database, place).statements else {}
+    return {**_task(place, _LEAST, family=f"{place.name}-migrate", container=container), **role}
 
 
 def migrate_command(settings: Settings) -> Sequence[str]:

@@ -10,7 +10,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from forwarder.aws.secrets import read_secret
+from forwarder.config.database import DatabaseSettings
 from forwarder.config.sink_url import KinesisTarget
+from forwarder.database.logins.rds_iam import RdsIam
 from forwarder.deployment.permissions import destinations
 from forwarder.errors import ForwarderError
 from forwarder.events import CapturedTable
@@ -72,7 +75,7 @@ def policies(configuration: Configuration) -> Mapping[str, Policy]:
     return {
         name: Policy(configuration.document(name))
         for name in configuration.texts()
-        if name.endswith("-policy.json") and name not in ("execution-policy.json", "trust-policy.json")
+        if name == "task-policy.json" or name.startswith("sink-role-1-policy")
     }
 
 
@@ -86,6 +89,8 @@ def guarded(configuration: Configuration, given: Mapping[str, Policy]) -> Guarde
         roles={ROLE: Role(account=OTHER_ACCOUNT, policy=role, external_id=external_ids[-1])} if role else {},
         stream_key=next(iter(keys.streams), None),
         bucket_key=next(iter(keys.buckets), None),
+        secret_key=next(iter(keys.secrets), None),
+        database=configuration.place.database_resource,
     )
     for stream in STREAMS:
         aws.kinesis.create_stream(stream)
@@ -100,9 +105,20 @@ async def use(aws: GuardedAws, configuration: Configuration, monkeypatch: pytest
     """Do what ``listen`` does with each sink; what fails is noted where it was asked."""
     async with guarded_aws(aws) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with suppress(ForwarderError):
+            await _log_in(aws, configuration.loaded.database)
         for destination in destinations(configuration.loaded):
             with suppress(ForwarderError):
                 await _use(aws, destination.target)
+
+
+async def _log_in(aws: GuardedAws, database: DatabaseSettings) -> None:
+    if database.auth == "rds-iam":
+        login = await RdsIam(database.url.get_secret_value(), database, {}).login()
+        assert login.passwords
+        aws.log_in(login.passwords[0])
+    if database.auth == "secrets-manager":
+        await read_secret(database.secret or "", region=database.region)
 
 
 async def _use(aws: GuardedAws, target: KinesisTarget) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,12 @@ def test_a_rollback_and_a_deletion_migrate_nothing(account: Account) -> None:
 @EVERY
 def test_the_stack_allows_and_runs_what_the_command_writes(account: Account, configuration: Configuration) -> None:
     account.create(configuration)
-    for role, file in (("TaskRole", "task-policy.json"), ("ExecutionRole", "execution-policy.json")):
-        assert account.policy(role) == configuration.document(file)
+    roles = {"TaskRole": "task", "ExecutionRole": "execution", "MigrationRole": "migration"}
+    made = account.resources()
+    assert ("MigrationRole" in made) == ("migration-policy.json" in configuration.texts())
+    for role, part in roles.items():
+        if role in made:
+            assert account.policy(role) == configuration.document(f"{part}-policy.json")
     for family, file in ((STACK, "task-definition.json"), (f"{STACK}-migrate", "migration-definition.json")):
         assert _same(account.container(family)) == _same(configuration.document(file)["containerDefinitions"][0])
 
@@ -139,5 +144,6 @@ def _same(container: Any) -> Any:
     if isinstance(container, Mapping):
         return {name: _same(value) for name, value in container.items() if value not in ([], 0)}
     if isinstance(container, list):
-        return [_same(value) for value in container]
+        named = bool(container) and isinstance(container[0], Mapping)
+        return [_same(value) for value in (sorted(container, key=itemgetter("name")) if named else container)]
     return str(container)

@@ -1,10 +1,10 @@
-"""Five configurations as they run on ECS, and what ``forwarder ecs`` writes for each."""
+"""Seven configurations as they run on ECS, and what ``forwarder ecs`` writes for each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from forwarder.config.settings import Settings
@@ -57,6 +57,8 @@ def sink(url: str, **others: Any) -> Mapping[str, Any]:
     return {"url": url, **others}
 
 
+DATABASE = "app.abc.eu-west-1.rds.amazonaws.com"
+
 CONFIGURATIONS = {
     "one stream": Configuration(settings={"sink": [sink(f"kinesis://changes?region={REGION}")]}),
     "a stream for each table": Configuration(
@@ -68,8 +70,8 @@ CONFIGURATIONS = {
     ),
     "large records in an encrypted bucket": Configuration(
         settings={"sink": [sink(f"kinesis://changes?region={REGION}&oversize=s3://large-changes/big")]},
-        place=Place(
-            **{name: getattr(PLACE, name) for name in ("account", "region", "image", "subnets", "security_groups")},
+        place=replace(
+            PLACE,
             url_secret=f"{URL_SECRET}:url::",
             keys=Keys(streams=(key("streams"),), buckets=(key("buckets"),), secrets=(key("secrets"),)),
         ),
@@ -85,5 +87,19 @@ CONFIGURATIONS = {
                 sink(f"kinesis://theirs?region={REGION}&role_arn={ROLE}&oversize=s3://their-bucket", name="theirs"),
             ]
         }
+    ),
+    "a login by IAM": Configuration(
+        settings={
+            "database": {"url": f"postgresql://streamer@{DATABASE}/app?sslmode=require", "auth": "rds-iam"},
+            "sink": [sink(f"kinesis://changes?region={REGION}")],
+        },
+        place=replace(PLACE, database_resource="db-ABCDEFGH"),
+    ),
+    "a login by a secret of RDS": Configuration(
+        settings={
+            "database": {"url": "", "auth": "secrets-manager", "secret": URL_SECRET},
+            "sink": [sink(f"kinesis://changes?region={REGION}", name="ours")],
+        },
+        place=replace(PLACE, keys=Keys(secrets=(key("secrets"),))),
     ),
 }

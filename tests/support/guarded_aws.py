@@ -1,10 +1,11 @@
-"""A Kinesis, an S3 and an STS that ask policies first, as IAM does: what no statement allows is denied, and noted.
+"""A Kinesis, an S3, an STS, a Secrets Manager and an RDS that ask policies first, as IAM does: what none allows is denied, and noted.
 
 Kinesis is the local one. S3 takes everything and keeps nothing. KMS is not called by the program: Kinesis and S3 ask it in the caller's name.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -74,6 +76,9 @@ class GuardedAws:
     # The key that each service encrypts by; None: one of AWS.
     stream_key: str | None
     bucket_key: str | None
+    secret_key: str | None
+    # RDS's name for the database.
+    database: str | None = None
     kinesis: LocalKinesis = field(default_factory=lambda: LocalKinesis(limits=False, region=REGION))
     # Pairs of an action and a resource.
     asked: set[tuple[str, str]] = field(default_factory=set)
@@ -98,7 +103,22 @@ class GuardedAws:
         if found["service"] == "sts":
             return self._sts(await request.post())
         role = self.task if found["key"] == TASK else self.roles[self.taken[found["key"]]]
+        if found["service"] == "secretsmanager":
+            return self._secret(json.loads(body)["SecretId"], role)
         return self._s3(request, role) if found["service"] == "s3" else self._kinesis(request, body, role)
+
+    def log_in(self, token: str) -> None:
+        """What RDS does with a token: whose it is, and which user it is for, is all that it asks."""
+        asked = parse_qs(urlsplit(f"https://{token}").query)
+        assert asked["X-Amz-Credential"][0].startswith(TASK)
+        user = f"arn:aws:rds-db:{REGION}:{self.task.account}:dbuser:{self.database}/{asked['DBUser'][0]}"
+        self.allows(self.task, "rds-db:connect", user)
+
+    def _secret(self, arn: str, role: Role) -> web.Response:
+        allowed = self.allows(role, "secretsmanager:GetSecretValue", arn)
+        if not (allowed and self.allows(role, "kms:Decrypt", self.secret_key)):
+            return web.json_response({"__type": "AccessDeniedException", "Message": "denied"}, status=400)
+        return web.json_response({"ARN": arn, "SecretString": "{}", "VersionId": "1"})
 
     def _kinesis(self, request: web.Request, body: bytes, role: Role) -> web.Response:
         codec = codec_of(request.content_type)

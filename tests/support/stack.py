@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from ast import literal_eval
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -143,7 +144,9 @@ class Account:
         """The only policy of a role of the stack."""
         iam, name = self.client("iam"), self.resources()[role]
         (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-        return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        # moto keeps what a role has in itself as Python writes it.
+        return literal_eval(document) if isinstance(document, str) else document
 
 
 @contextmanager

@@ -83,9 +83,22 @@ def test_an_image_that_is_not_at_ecr_takes_no_permission() -> None:
     assert not [action for action in found if action.startswith("ecr:")]
 
 
-def test_the_migration_makes_no_call_of_aws() -> None:
-    for configuration in CONFIGURATIONS.values():
-        assert "taskRoleArn" not in configuration.document("migration-definition.json")
+def test_the_migration_calls_aws_only_to_log_in_at_the_database() -> None:
+    for name, configuration in CONFIGURATIONS.items():
+        texts, logs_in = configuration.texts(), name.startswith("a login")
+        assert ("taskRoleArn" in texts["migration-definition.json"]) == logs_in
+        assert ("migration-policy.json" in texts) == logs_in
+    by_token = allowed(CONFIGURATIONS["a login by IAM"], "migration-policy.json")
+    user = f"arn:aws:rds-db:{REGION}:123456789012:dbuser:db-ABCDEFGH/streamer"
+    assert by_token == {"rds-db:connect": [user]}
+    by_secret = allowed(CONFIGURATIONS["a login by a secret of RDS"], "migration-policy.json")
+    assert by_secret == {"secretsmanager:GetSecretValue": [URL_SECRET]}
+
+
+def test_a_secret_that_has_only_a_name_is_found_whatever_its_suffix() -> None:
+    settings = {"database": {"url": "", "auth": "secrets-manager", "secret": "app"}, "sink": [sink(KINESIS)]}
+    found = allowed(Configuration(settings=settings), "task-policy.json")
+    assert found["secretsmanager:GetSecretValue"] == [f"arn:aws:secretsmanager:{REGION}:123456789012:secret:app-??????"]
 
 
 def test_what_variables_cannot_say_goes_into_the_image() -> None:
@@ -112,6 +125,9 @@ def test_one_sink_needs_no_file() -> None:
         ({}, "no sink"),
         ({"sink": [sink("file:/tmp/x")]}, "no disk"),
         ({"sink": [sink(f"{KINESIS}&profile=me")]}, "profile"),
+        ({"sink": [sink(KINESIS)], "database": {"url": "postgresql://db/app", "auth": "rds-iam"}}, "name the role"),
+        ({"sink": [sink(KINESIS)], "database": {"url": "postgresql://me@db/app", "auth": "rds-iam"}}, "which database"),
+        ({"sink": [sink(KINESIS)], "database": {"url": "postgresql://me:p@db/app", "auth": "rds-iam"}}, "a password"),
         ({"sink": [sink(KINESIS)], "http": {"bind": ":0"}}, "port 0"),
         ({"sink": [sink(KINESIS)], "listen": {"stop_timeout_seconds": 116}}, "120"),
     ],
