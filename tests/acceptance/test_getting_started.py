@@ -82,6 +82,7 @@ async def test_the_page_can_be_followed_from_the_first_command_to_the_last(
     [told] = [text for words, text in walk.printed.items() if words.startswith("tail ")]
     assert [operation in told for operation in ("insert", "update", "delete")] == [True] * 3
     assert "public.orders: 2 rows" in walk.printed["load public.orders"]
+    assert walk.printed["status"].startswith("WELL")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
