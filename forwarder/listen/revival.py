@@ -109,8 +109,10 @@ class Revival:
         async with self._resending.turn(stream):
             while self._may_revive(stream):
                 is_held = self._schedule.is_held(stream)
-                # What was set aside so far is not a letter before it is stored.
-                await self._checkpoints.save()
+                # What was set aside so far is not a letter before it is stored. If a stop cancelled us while it is, the save at the end would not
+                # have it any more.
+                with anyio.CancelScope(shield=True):
+                    await self._checkpoints.save()
                 async with self._session.turn:
                     seqs = await stranded.waiting(
                         self._session.connection,
