@@ -55,11 +55,12 @@ class Tally:
 
     def by_operation(self) -> Mapping[tuple[str, str], int]:
         """How many changes there were of each table and operation, by the names that records have: ``{("public.orders", "insert"): 3}``."""
-        return {
-            (table.qualified_name, OPERATIONS[op]): changes
-            for table, counted in self.tables.items()
-            for op, changes in counted.changes.items()
-        }
+        # Of one table there may be several: it was altered in between, or was created anew.
+        found: Counter[tuple[str, str]] = Counter()
+        for table, counted in self.tables.items():
+            for op, changes in counted.changes.items():
+                found[table.qualified_name, OPERATIONS[op]] += changes
+        return found
 
 
 class _Last(NamedTuple):

@@ -26,6 +26,15 @@ def test_changes_are_counted_by_table_and_operation_with_their_bytes_and_the_tim
     }
 
 
+def test_a_table_that_was_altered_in_between_is_one_table_for_metrics() -> None:
+    tally = Tally()
+
+    # The registry has read it anew, so it is another object.
+    PageCount([event(seq=1, table=A, op=b"I"), event(seq=2, table=table("a"), op=b"I")]).count(tally)
+
+    assert tally.by_operation() == {("public.a", "insert"): 2}
+
+
 def test_a_page_that_is_counted_in_pieces_counts_as_much_as_at_once() -> None:
     chance = Random(1)
     for tables in ([A], [A, B], [table(f"t{number}") for number in range(40)]):
