@@ -71,6 +71,8 @@ class Announcer:
         self._doorbell = doorbell
         self._session_metrics = session_metrics
         self._announced_at = 0.0
+        # An attempt that has failed is not repeated before.
+        self._due = 0.0
         # What an operator would wait for, as it was announced last.
         self._told: object = None
         self._is_known = False
@@ -103,8 +105,8 @@ class Announcer:
 
     async def announce(self, connection: Connection) -> None:
         """Announce this process on a session that is there for something else, if that is due."""
-        told = self._worth_telling()
-        if anyio.current_time() - self._announced_at < EVERY_SECONDS and told == self._told:
+        told, now = self._worth_telling(), anyio.current_time()
+        if now < self._due or (now - self._announced_at < EVERY_SECONDS and told == self._told):
             return
         try:
             await announce(connection, self.identity, self.says())
@@ -113,6 +115,7 @@ class Announcer:
                 logger.warning("`forwarder status` will not know this listener", extra={"reason": str(error)})
         except ForwarderError:
             # If the session is lost, whoever has lent it notices that as well.
+            self._due = anyio.current_time() + EVERY_SECONDS
             return
         else:
             self._is_known = True

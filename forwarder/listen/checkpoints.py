@@ -84,8 +84,9 @@ class Checkpoints:
         while True:
             # At once, too: a leader that soon stops, as `listen --once` does, adds up what the one before has left.
             if anyio.current_time() >= sums_due:
-                await self._add_up()
-                sums_due = anyio.current_time() + INTERVAL_SECONDS
+                is_all = await self._add_up()
+                # The next portion comes behind the next save.
+                sums_due = anyio.current_time() + (INTERVAL_SECONDS if is_all else 0.0)
             with anyio.move_on_after(HEARTBEAT_SECONDS):
                 await self._relay.moved_to(self._saved + 1)
                 with anyio.move_on_after(due - anyio.current_time()):
@@ -157,9 +158,9 @@ class Checkpoints:
         async with self._turn:
             await self._renewing(self._positions.prove())
 
-    async def _add_up(self) -> None:
+    async def _add_up(self) -> bool:
         async with self._turn:
-            await self._statistics.add_up()
+            return await self._statistics.add_up()
 
     async def _renewing(self, proof: Awaitable[T]) -> T:
         """The answer to a proof of the leadership. It renews the lease, which counts from before the proof was asked for."""

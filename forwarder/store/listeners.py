@@ -116,23 +116,25 @@ _LISTENER = msgspec.json.Decoder(Listener)
 
 
 async def announce(connection: Connection, identity: Identity, says: Announcement) -> None:
-    """Write what a process says of itself, and sweep those away that are long gone.
+    """Write what a process says of itself, and sweep those away that are long gone. If somebody has the table locked, it gives way.
 
     Raises:
         Refused: the schema is older than this program, or the role has no right to that.
         Unavailable: the database does not answer.
     """
     with database_errors("cannot announce this listener"):
-        await connection.execute(
-            query("announce"),
-            identity.id,
-            identity.host,
-            identity.pid,
-            identity.version,
-            identity.started_at.timestamp(),
-            msgspec.json.encode(says).decode(),
-            timeout=ANSWER_SECONDS,
-        )
+        async with connection.transaction():
+            await connection.execute(query("in_passing"), timeout=ANSWER_SECONDS)
+            await connection.execute(
+                query("announce"),
+                identity.id,
+                identity.host,
+                identity.pid,
+                identity.version,
+                identity.started_at.timestamp(),
+                msgspec.json.encode(says).decode(),
+                timeout=ANSWER_SECONDS,
+            )
 
 
 async def withdraw(connection: Connection, identity: Identity) -> None:

@@ -7,6 +7,7 @@ Counts are written by the statement that moves the sink on, so each change is co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +17,16 @@ import msgspec
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
+from forwarder.errors import ForwarderError
+from forwarder.logs import Throttled
 from forwarder.records.tally import TableTally, Tally
 
 # From one time that a leader adds up to the next.
 INTERVAL_SECONDS = 10.0
+# So many rows are added up at once, while no position is saved; fewer where that has failed.
+MOST_ROWS, FEWEST_ROWS = 20_000, 100
+
+logger = logging.getLogger(__name__)
 
 # In which column a change of `Event.op` is counted.
 _COLUMNS = {
@@ -79,23 +86,43 @@ def _statistics(row: asyncpg.Record) -> TableStatistics:
 
 
 class Statistics:
-    """The statistics of one sink, on the session of its leader."""
+    """The statistics of one sink, on the session of its leader. They are for operators alone: delivery goes on without them."""
 
     def __init__(self, connection: Connection, *, sink: str) -> None:
         self._connection = connection
         self._sink = sink
         # The highest number that was added up.
         self._last = 0
+        self._most_rows = MOST_ROWS
+        self._throttled = Throttled(seconds=300.0)
 
-    async def add_up(self) -> None:
-        """Add what was counted to the totals.
+    async def add_up(self) -> bool:
+        """Add what was counted to the totals, and say whether that was all of it, or nothing more can be done now.
 
-        Raises:
-            Unavailable: the database does not answer.
+        Where it fails, since somebody has the tables locked, say, nothing is lost: what was counted is added up later. Raises nothing but
+        what ends the session.
         """
-        with database_errors(f"cannot add up the statistics of sink {self._sink!r}"):
-            last = await self._connection.fetchval(query("add_up"), self._sink, self._last, timeout=ANSWER_SECONDS)
-        self._last = last or self._last
+        try:
+            with database_errors("cannot add them up"):
+                async with self._connection.transaction():
+                    await self._connection.execute(query("in_passing"), timeout=ANSWER_SECONDS)
+                    row = await self._connection.fetchrow(
+                        query("add_up"), self._sink, self._last, self._most_rows, timeout=ANSWER_SECONDS
+                    )
+        except ForwarderError as error:
+            if self._connection.is_closed():
+                raise
+            self._most_rows = max(self._most_rows // 4, FEWEST_ROWS)
+            if self._throttled.due("failed"):
+                logger.warning(
+                    "the table statistics are not added up; trying again",
+                    extra={"sink": self._sink, "reason": str(error)},
+                )
+            return True
+        assert row is not None
+        is_all: bool = row["rows"] < self._most_rows
+        self._last, self._most_rows = row["last"] or self._last, MOST_ROWS if is_all else self._most_rows
+        return is_all
 
 
 def tally_json(tally: Tally | None) -> str | None:

@@ -1,7 +1,12 @@
--- Adds what was counted for a sink to its totals. Returns the highest number that was added up; null: there was nothing to add.
---   $1 the sink, $2 the highest number that this session has added up before
+-- Adds what was counted for a sink to its totals, the oldest first. Returns how many rows were added up, and the highest number of them; null: none was.
+--   $1 the sink, $2 the highest number that this session has added up before, $3 how many rows to add up at most
 WITH counted AS (
-    DELETE FROM forwarder.tally WHERE sink = $1 AND number > $2 RETURNING tally.*
+    DELETE FROM forwarder.tally
+    WHERE sink = $1 AND number > $2 AND number <= (
+        SELECT max(first.number)
+        FROM (SELECT number FROM forwarder.tally WHERE sink = $1 AND number > $2 ORDER BY number LIMIT $3) AS first
+    )
+    RETURNING tally.*
 ),
 added AS (
     INSERT INTO forwarder.table_statistics AS total (
@@ -25,4 +30,4 @@ added AS (
         last_change_at = greatest(total.last_change_at, excluded.last_change_at),
         last_delivered_at = greatest(total.last_delivered_at, excluded.last_delivered_at)
 )
-SELECT max(number) FROM counted
+SELECT count(*) AS rows, max(number) AS last FROM counted

@@ -13,12 +13,12 @@ class Everything:
 
     streams = property(lambda self: self)
     schedule = property(lambda self: self)
-    tables: dict[int, Any] = {}
     registry = property(lambda self: self)
     revivable = ("one",)
 
     def __init__(self) -> None:
         self._turn = anyio.Lock()
+        self.tables: dict[int, Any] = {}
 
     def turn(self, stream: str) -> anyio.Lock:
         return self._turn
