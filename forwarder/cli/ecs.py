@@ -56,11 +56,20 @@ def ecs(
         int,
         typer.Option("--changes-per-second", metavar="N", min=1, help="The peak, by which the task's CPU is chosen."),
     ] = 1000,
+    vpc: Annotated[
+        str | None, typer.Option("--vpc", metavar="ID", help="The VPC of the subnets; the stack needs it.")
+    ] = None,
     subnet: Annotated[
         list[str] | None, typer.Option("--subnet", metavar="ID", help="Where tasks run; two, in two zones.")
     ] = None,
     security_group: Annotated[
         list[str] | None, typer.Option("--security-group", metavar="ID", help="Of the tasks.")
+    ] = None,
+    database_security_group: Annotated[
+        str | None,
+        typer.Option(
+            "--database-security-group", metavar="ID", help="The database's, in which the stack lets tasks in."
+        ),
     ] = None,
     url_secret: Annotated[
         str | None,
@@ -121,8 +130,10 @@ def ecs(
         cluster=cluster,
         image=image or f"{account_id}.dkr.ecr.{within}.amazonaws.com/forwarder:{__version__}",
         cpu_architecture=cpu_architecture,
-        subnets=tuple(subnet or ("SUBNET_1", "SUBNET_2")),
-        security_groups=tuple(security_group or ("SECURITY_GROUP",)),
+        vpc=vpc,
+        subnets=tuple(subnet or ()),
+        security_groups=tuple(security_group or ()),
+        database_security_group=database_security_group,
         url_secret=url_secret and require_secret(url_secret),
         migrate_url_secret=migrate_url_secret and require_secret(migrate_url_secret),
         database_resource=database_resource,

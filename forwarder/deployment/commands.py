@@ -165,5 +165,6 @@ def _service(place: Place) -> str:
 
 
 def _network(place: Place) -> str:
-    subnets, groups = ",".join(place.subnets), ",".join(place.security_groups)
+    subnets = ",".join(place.subnets or ("SUBNET_1", "SUBNET_2"))
+    groups = ",".join(place.security_groups or ("SECURITY_GROUP",))
     return shlex.quote(f"awsvpcConfiguration={{subnets=[{subnets}],securityGroups=[{groups}]}}")

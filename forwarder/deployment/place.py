@@ -46,8 +46,11 @@ class Place:
     cluster: str = "forwarder"
     image: str
     cpu_architecture: CpuArchitecture = "arm64"
+    vpc: str | None = None
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
+    # Of the database; the stack lets the tasks in there.
+    database_security_group: str | None = None
     # The ARN of the secret or the parameter with the database's URL; None: a parameter of our own.
     url_secret: str | None = None
     # The same for ``forwarder migrate``, which may need more rights; None: as the service.

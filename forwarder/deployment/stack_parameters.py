@@ -70,7 +70,9 @@ def stack_parameters(
             (secret.value_from for secret in secrets.migrate if secret.variable == DATABASE_URL), ""
         ),
         "HttpToken": urls.get(HTTP_TOKEN, ""),
-        "SubnetIds": ",".join(place.subnets),
+        **({"VpcId": place.vpc} if place.vpc else {}),
+        **({"SubnetIds": ",".join(place.subnets)} if place.subnets else {}),
+        "DatabaseSecurityGroupId": place.database_security_group or "",
         **dict.fromkeys(_RESOURCES.values(), ""),
         **{_RESOURCES[sid]: arns for sid, arns in resources.items() if sid in _RESOURCES},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from ast import literal_eval
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -107,6 +109,11 @@ class Account:
     def client(self, service: str) -> Any:
         return self.session.create_client(service)
 
+    @property
+    def security_group(self) -> str:
+        """One that is there."""
+        return str(self.client("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"])
+
     def parameters(self, configuration: Configuration, **others: str) -> Sequence[Mapping[str, str]]:
         given = {
             item["ParameterKey"]: item["ParameterValue"] for item in configuration.document("stack-parameters.json")
@@ -115,10 +122,17 @@ class Account:
         return [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
 
     def create(self, configuration: Configuration, **others: str) -> None:
+        self._create(STACK, self.parameters(configuration, **others))
+
+    def deploy(self, parameters: Path, stack: str) -> None:
+        """Do what ``aws cloudformation deploy`` does with a file of parameters, for a stack that is not there yet."""
+        self._create(stack, json.loads(parameters.read_text()))
+
+    def _create(self, stack: str, parameters: Sequence[Mapping[str, str]]) -> None:
         self.client("cloudformation").create_stack(
-            StackName=STACK,
+            StackName=stack,
             TemplateBody=TEMPLATE.read_text(),
-            Parameters=self.parameters(configuration, **others),
+            Parameters=parameters,
             Capabilities=["CAPABILITY_IAM"],
         )
 
