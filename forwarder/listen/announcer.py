@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import anyio
+import asyncpg
 
 from forwarder import __version__
 from forwarder.database.access import DatabaseAddress
@@ -110,13 +111,13 @@ class Announcer:
             return
         try:
             await announce(connection, self.identity, self.says())
-        except Refused as error:
-            if self._throttled.due("refused"):
-                logger.warning("`forwarder status` will not know this listener", extra={"reason": str(error)})
-        except ForwarderError:
-            # If the session is lost, whoever has lent it notices that as well.
+        except ForwarderError as error:
+            # If the session is lost, whoever has lent it notices that as well, and says so.
+            if isinstance(error.__cause__, asyncpg.PostgresError) and self._throttled.due("refused"):
+                logger.warning("`forwarder status` does not know how this listener is", extra={"reason": str(error)})
             self._due = anyio.current_time() + EVERY_SECONDS
-            return
+            if not isinstance(error, Refused):
+                return
         else:
             self._is_known = True
         self._told, self._announced_at = told, anyio.current_time()

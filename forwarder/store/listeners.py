@@ -5,6 +5,7 @@ Delivery does not depend on any of it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -132,7 +133,8 @@ async def announce(connection: Connection, identity: Identity, says: Announcemen
                 identity.pid,
                 identity.version,
                 identity.started_at.timestamp(),
-                msgspec.json.encode(says).decode(),
+                # In ASCII: the database may be in any encoding.
+                json.dumps(msgspec.to_builtins(says)),
                 timeout=ANSWER_SECONDS,
             )
 
@@ -162,5 +164,5 @@ async def read_listeners(connection: Connection) -> Sequence[Listener]:
 def _legible(text: str) -> Listener | None:
     try:
         return _LISTENER.decode(text)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return None

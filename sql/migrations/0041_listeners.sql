@@ -12,7 +12,8 @@ CREATE UNLOGGED TABLE forwarder.listener (
     started_at    timestamptz NOT NULL,
     seen_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- What it says of itself, as forwarder/store/listeners.py writes it: its sinks, what is wrong with each, and the figures of those that it leads.
-    says          jsonb       NOT NULL,
+    -- Not jsonb, which takes no character that the encoding of the database lacks, nor U+0000, not even as an escape.
+    says          json        NOT NULL,
     CONSTRAINT listener_pkey PRIMARY KEY (id)
 -- Each page has room for the next version of its rows, and no index is on what changes.
 ) WITH (fillfactor = 40);

@@ -16,6 +16,7 @@ from forwarder.health import OutboxState, Phase, ServiceState
 from forwarder.listen import announcer as announcing
 from forwarder.listen.announcer import Announcer
 from forwarder.listen.sampler import Sampler
+from forwarder.local.postgres import EmbeddedPostgres
 from forwarder.metrics import Metrics
 from forwarder.outbox.survey import Survey
 from forwarder.status.document import Document
@@ -23,7 +24,7 @@ from forwarder.status.reading import COUNTED_CLOSELY, read_catalogue, read_facts
 from forwarder.status.source import StatusSource
 from forwarder.store.listeners import Announcement, Identity, Second, Standing, announce, read_listeners, withdraw
 from forwarder.store.positions import Positions
-from tests.databases import Database, connected
+from tests.databases import Database, connected, encoded
 from tests.ledger import Ledger, write_rows
 from tests.listening import leads, listening
 from tests.migrating import migrate_tables
@@ -56,6 +57,14 @@ async def test_an_announcement_is_read_as_it_was_written_until_it_is_withdrawn(o
     assert not await read_listeners(own)
 
 
+async def test_an_announcement_may_have_what_the_encoding_of_the_database_lacks(postgres: EmbeddedPostgres) -> None:
+    standing = Standing(target="file:x", phase="starting", tables=["public.\u4e2d*"], trouble="\u20ac\0")
+    async with encoded("LATIN1", postgres) as database, session(database.url, purpose="tests") as connection:
+        await announce(connection, identity(), Announcement(sinks={"default": standing}))
+        (found,) = await read_listeners(connection)
+    assert found.says.sinks["default"].tables == standing.tables
+
+
 async def test_who_is_silent_is_gone_and_then_swept_away(own: Connection) -> None:
     for id, seconds in (("silent", 20), ("long ago", 61), ("here", 0)):
         await announce(own, identity(id), saying())
@@ -69,7 +78,7 @@ async def test_who_is_silent_is_gone_and_then_swept_away(own: Connection) -> Non
 async def test_what_another_release_writes_is_read_as_far_as_it_is_understood(own: Connection) -> None:
     await announce(own, identity("later"), saying())
     await announce(own, identity("odd"), saying())
-    await own.execute("""UPDATE forwarder.listener SET says = says || '{"new": 1}' WHERE id = 'later'""")
+    await own.execute("""UPDATE forwarder.listener SET says = says::jsonb || '{"new": 1}' WHERE id = 'later'""")
     await own.execute("""UPDATE forwarder.listener SET says = '{"sinks": 1}' WHERE id = 'odd'""")
     assert [found.id for found in await read_listeners(own)] == ["later"]
 
