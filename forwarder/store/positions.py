@@ -84,11 +84,12 @@ class Positions:
            Blue/Green switch), its snapshots mean nothing here: what is retained after the last delivered seq is sent again.
 
         Raises:
-            Refused: the schema is missing.
+            Refused: the schema is missing or older than this program, or we have not all the rights that saving a position needs.
             Unavailable: the database does not answer.
         """
         with database_errors(f"cannot read the position of sink {self._sink!r}"):
             await self._connection.execute("SET synchronous_commit = off")
+            await self._connection.execute(query("may_count"), self._sink)
             row = await self._load()
             if row is None:
                 since = await self._newcomers.since(self._connection)

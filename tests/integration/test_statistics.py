@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forwarder.database.sessions import session
-from forwarder.errors import Unavailable
+from forwarder.errors import Refused, Unavailable
 from forwarder.events import CapturedTable
 from forwarder.outbox.position import Position
 from forwarder.records.record import SetAside
@@ -18,7 +18,7 @@ from forwarder.store.positions import Positions
 from forwarder.store.sink_status import remove_sink
 from forwarder.store.statistics import Statistics, TableStatistics, read_statistics
 from tests.capture import capture
-from tests.databases import Database
+from tests.databases import OWNER, Database
 from tests.support.events import event
 
 if TYPE_CHECKING:
@@ -185,3 +185,12 @@ async def test_letters_of_a_replay_of_tables_count_when_they_are_delivered_and_o
     assert (found.inserts, found.updates, found.errors) == (2, 1, 0)
     assert found.bytes == await connection.fetchval(images, seqs[0])
     assert await connection.fetchval("SELECT count(*) FROM forwarder.dead_letter") == 0
+
+
+async def test_a_sink_is_not_led_without_the_right_to_count(database: Database, leader: Connection) -> None:
+    """It would deliver, fail to save the position, and deliver the same again, without end."""
+    await Positions(leader, sink="default").load()
+    async with session(database.superuser_url, purpose="tests") as superuser:
+        await superuser.execute(f"REVOKE INSERT ON forwarder.tally FROM {OWNER}")
+        with pytest.raises(Refused, match=r"permission denied for table tally; .*--runtime-role"):
+            await Positions(leader, sink="default").load()
