@@ -30,12 +30,12 @@ LOADING = ("load ",)
 
 RUN = sorted({shlex.join(example) for examples in EXAMPLES.values() for example in examples})
 RUN = [example for example in RUN if not example.replace("'", "").startswith((*ENDLESS, *READING, *LOADING))]
-# They change nothing for each other, nor for the others.
-OF_DMS = [example for example in RUN if ".json" in example]
-RUN = [example for example in RUN if example not in OF_DMS]
+# They ask no database, and change nothing for each other, nor for the others.
+PURE = [example for example in RUN if ".json" in example or example.startswith("ecs")]
+RUN = [example for example in RUN if example not in PURE]
 # To prepare a database takes longer than to run an example, so several share one: backwards, so that dead letters are discarded
 # last, and every third, so that each of the two that remove the same sink, which are neighbours, finds it.
-GROUPS = [OF_DMS, *(RUN[::-1][first::3] for first in range(3))]
+GROUPS = [PURE, *(RUN[::-1][first::3] for first in range(3))]
 
 
 @pytest.fixture
