@@ -121,7 +121,7 @@ class EventStreams:
         """Take a snapshot and send it to everybody."""
         try:
             snapshot = await self._snapshots.latest()
-            self._make(snapshot)
+            await self._make(snapshot)
         except Exception:
             # A dashboard that cannot be served stops no delivery. It is said once, and not each second.
             if not self._has_failed:
@@ -136,11 +136,11 @@ class EventStreams:
             self._send_tables(viewer)
         self._told_at = anyio.current_time()
 
-    def _make(self, snapshot: Snapshot) -> None:
+    async def _make(self, snapshot: Snapshot) -> None:
         if not self._status or self._status[0] != snapshot.number:
             self._status = snapshot.number, frame("status", snapshot.without_tables(), snapshot.number)
         if not self._tables or snapshot.asked_at - self._tables[2] >= TABLES_SECONDS:
-            tables = frame("tables", snapshot.tables())
+            tables = frame("tables", await self._snapshots.tables(snapshot))
             number = self._tables[0] if self._tables and self._tables[1] == tables else snapshot.number
             self._tables = number, tables, snapshot.asked_at
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import anyio
+from anyio import to_thread
 
 from forwarder.capture.selection import Rule
 from forwarder.config import sink_url
@@ -91,7 +93,10 @@ class StatusSource:
                     database=describe(self._database_url),
                 )
             own = self._own(datetime.fromtimestamp(facts.at, UTC))
-            return composed(self._scene, facts, catalogue, own, known_tables=self._known_tables)
+            # With tens of thousands of tables this takes a second, for which delivery does not wait.
+            return await to_thread.run_sync(
+                partial(composed, self._scene, facts, catalogue, own, known_tables=self._known_tables)
+            )
 
     def history(self) -> History:
         """The last 15 minutes of the sinks that this process leads."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
+from anyio import to_thread
 
 from forwarder.database.queries import query
 from forwarder.database.sessions import ANSWER_SECONDS, Connection, database_errors
@@ -76,7 +77,9 @@ async def read_statistics(connection: Connection) -> Sequence[TableStatistics]:
         Unavailable: the database does not answer.
     """
     with database_errors("cannot read the table statistics"):
-        return [_statistics(row) for row in await connection.fetch(query("statistics"))]
+        rows = await connection.fetch(query("statistics"))
+    # There may be tens of thousands, and a listener has other things to do meanwhile.
+    return await to_thread.run_sync(lambda: [_statistics(row) for row in rows])
 
 
 def _statistics(row: asyncpg.Record) -> TableStatistics:
