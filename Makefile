@@ -49,10 +49,11 @@ fix: .venv/.ready  ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: .venv/.ready  ## Write anew what is made of the code: docs/types.md, docs/configuration.md, docs/status.md, docs/metrics.md, the dashboard
+docs: .venv/.ready  ## Write anew what is made of the code: docs/types.md, docs/configuration.md, docs/status.md, docs/metrics.md, docs/cost.md, the dashboard
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.status_page
 	$(BIN)/python -m tools.metric_page
+	$(BIN)/python -m tools.cost_page
 	$(BIN)/python -m tools.dashboard
 	$(BIN)/python -m tools.type_table
 

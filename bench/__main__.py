@@ -1,6 +1,7 @@
 """The command line: which figures, how many runs, how large."""
 
 import os
+import sys
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from bench import (
     backlog,
+    cost,
     drain,
     formats,
     giant,
@@ -50,12 +52,16 @@ BENCHES: dict[str, Bench] = {
 
 def main() -> None:
     parser = ArgumentParser(prog="python -m bench", description="Measure, and print medians beside their targets.")
-    parser.add_argument("bench", nargs="?", choices=BENCHES, help="only this one")
+    parser.add_argument("bench", nargs="?", choices=[*BENCHES, "cost"], help="only this one; cost measures nothing")
     parser.add_argument("--runs", type=int, default=3, help="runs of each; their medians count (%(default)s)")
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of everything: shows that it works, proves nothing"
     )
     options = parser.parse_args()
+    if options.bench == "cost":
+        for title, sheet in cost.sheets().items():
+            sys.stdout.write(f"{title}\n\n{sheet.markdown()}\n")
+        return
     os.environ.update(ENVIRONMENT)
     # Wide enough for every row, also where the output is no terminal.
     console = Console(width=140)
