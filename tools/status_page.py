@@ -16,8 +16,8 @@ _HEAD = f"""# How it is now
 
 ```
 NOT WELL  stream changes: Could not connect to the endpoint URL: "https://…/"
-  -> what is in the way has to be mended; the listener tries on, and nothing is
-     lost meanwhile
+  -> if it stays so, see that this machine reaches it (DNS, route or VPC
+     endpoint, security groups), and endpoint_url and region in the sink's URL
 
  sink     state  waiting  oldest  in/s  out/s  left  dead
  ────────────────────────────────────────────────────────
@@ -57,8 +57,9 @@ machine, also while no listener runs. `/api/status` of a listener answers the sa
 | `removed` | it is captured no longer; what was told of it before is still counted |
 
 **How well is well?** Not well is what keeps changes from being delivered or captured: no leader, a stuck sink, paused capture, drift, a change that
-waits for longer than `warn_age_seconds` and no end in sight. All else is a warning: dead letters, a failed load, a gap, a large outbox, what
-listeners warn of. `forwarder check` looks at much more, and takes longer.
+waits for longer than `warn_age_seconds` and no end in sight. All else is a warning: dead letters, a failed load, a gap, a large outbox, a stream
+that throttles or a key that changes too fast where the sink is late for it, what listeners warn of.
+The first line names the first warning. `forwarder check` looks at much more, and takes longer.
 
 **What is counted?** A change counts for its table when the saved position of the sink has passed over it, and so once, whoever is killed. What
 `forwarder replay` sends again counts again ([table statistics](design/statistics.md)).

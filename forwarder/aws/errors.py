@@ -112,6 +112,12 @@ _REASON_CHARACTERS = 500
 # The text of botocore's error for new credentials that have ended already. The error has no class of its own.
 _STILL_EXPIRED = "refreshed credentials are still expired"
 
+# What to do if an endpoint stays out of reach.
+_REACH = (
+    "if it stays so, see that this machine reaches it (DNS, route or VPC endpoint, security groups), and endpoint_url and region in the"
+    " sink's URL"
+)
+
 # Errors of the client that may pass by themselves.
 PASSING = (botocore.exceptions.BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
@@ -140,6 +146,8 @@ def aws_errors(what: str) -> Iterator[None]:
         raise Refused(
             f"{what}: {error}; check endpoint_url, or name the authority's certificate by AWS_CA_BUNDLE"
         ) from error
+    except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError) as error:
+        raise Unavailable(f"{what}: {redaction.sentence(error) or type(error).__name__}; {_REACH}") from error
     except PASSING as error:
         raise Unavailable(f"{what}: {redaction.sentence(error) or type(error).__name__}") from error
     except ForwarderError:

@@ -220,7 +220,9 @@ def _newest(letter: Letter) -> tuple[datetime, int]:
 def _table(letters: Sequence[Letter]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for heading in ("seq", "sink", "table", "op", "code", "bytes", "attempts", "set aside", ""):
-        table.add_column(heading, justify="right" if heading in ("seq", "bytes", "attempts") else "left")
+        table.add_column(
+            heading, justify="right" if heading in ("seq", "bytes", "attempts") else "left", overflow="fold"
+        )
     for letter in letters:
         table.add_row(
             str(letter.seq),

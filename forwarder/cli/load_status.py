@@ -79,7 +79,7 @@ def _members(load: Load) -> dict[str, Any]:
 def _table(loads: Sequence[Load]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for heading in ("load", "sink", "table", "state", "rows", "of about", "bytes", "took"):
-        table.add_column(heading, justify="left" if heading in ("sink", "table", "state") else "right")
+        table.add_column(heading, justify="left" if heading in ("sink", "table", "state") else "right", overflow="fold")
     for one in loads:
         table.add_row(
             str(one.number),

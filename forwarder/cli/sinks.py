@@ -107,7 +107,7 @@ async def _remove(url: DatabaseAddress, name: str, *, discard: bool) -> None:
 def _table(found: Sequence[SinkStatus]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for heading in ("sink", "last seq", "undelivered", "oldest", "dead letters", "leader"):
-        table.add_column(heading, justify="left" if heading in ("sink", "leader") else "right")
+        table.add_column(heading, justify="left" if heading in ("sink", "leader") else "right", overflow="fold")
     for sink in found:
         table.add_row(
             sink.name,

@@ -182,6 +182,8 @@ def _tables(document: Document, *, shows_all: bool) -> Iterator[_Line | Table]:
         name: values for name, values in _counts(document, chosen).items() if name in _ALWAYS or {*values} - {"", "0"}
     }
     table = _table(("table", *(("sink",) if has_several else ()), "state"), tuple(columns))
+    # Where there is little room it is the name that is folded: a word that is broken cannot be read.
+    table.columns[-len(columns) - 1].min_width = len("captured")
     for place, one in enumerate(chosen):
         table.add_row(
             Text(safe(one.table)),

@@ -9,14 +9,24 @@ from forwarder.database.queries import query
 from forwarder.database.sessions import LEADER_LOCK_CLASS, application_name, database_errors
 from forwarder.doctor.area import Area, Look, Patient
 from forwarder.doctor.finding import Finding, Verdict, note, of_sentence, ok, warning
+from forwarder.errors import ForwarderError
+from forwarder.health import Phase
 from forwarder.store import load_requests
+from forwarder.store.listeners import read_listeners
 from forwarder.store.loads import Load, LoadState
 from forwarder.store.replay_progress import Progress, read_progress
 from forwarder.store.sink_status import sink_names
 
 
-def judge_leader(sink: str, holders: Sequence[Holder]) -> Finding:
-    """``holders``: who has the leader's lock of the sink."""
+def judge_leader(sink: str, holders: Sequence[Holder], trouble: str | None = None) -> Finding:
+    """How a sink is delivered to.
+
+    Args:
+        holders: who has the leader's lock of the sink.
+        trouble: what the listener that serves it, or is about to, says that is in its way.
+    """
+    if trouble and (not holders or holders[0].leads):
+        return of_sentence("leader", Verdict.FAILURE, f"sink {sink!r} is stuck: {trouble}")
     if not holders:
         return warning("leader", f"no listener serves sink {sink!r}", remedy="start `forwarder listen`")
     if not holders[0].leads:
@@ -35,16 +45,19 @@ def judge_standbys(count: int, *, leads_anybody: bool) -> Finding:
     return ok("standby", "none")
 
 
-def judge_sinks(holders: Mapping[str, Sequence[Holder]], configured: Collection[str]) -> Iterator[Finding]:
+def judge_sinks(
+    holders: Mapping[str, Sequence[Holder]], configured: Collection[str], troubles: Mapping[str, str]
+) -> Iterator[Finding]:
     """Of each sink who serves it.
 
     Args:
         holders: by sink that the database knows, who has its leader's lock.
         configured: the sinks of the settings. Without any nothing can be said of the others.
+        troubles: by sink, what its listener says that is in its way.
     """
     for sink, found in holders.items():
-        if found or sink in configured or not configured:
-            yield judge_leader(sink, found)
+        if found or sink in configured or not configured or sink in troubles:
+            yield judge_leader(sink, found, troubles.get(sink))
         else:
             yield warning(
                 "sinks",
@@ -76,8 +89,8 @@ def judge_loads(loads: Sequence[Load]) -> Sequence[Finding]:
     lines = [
         warning(
             "loads",
-            f"the load of {load.qualified_name} for sink {load.sink!r} has failed: {load.error}",
-            remedy=f"then forwarder load {load.qualified_name} again, or --cancel to give it up",
+            f"the load of {load.qualified_name} for sink {load.sink!r} has failed: {(load.error or '').partition('; ')[0]}",
+            remedy=f"{_first(load)}forwarder load {load.qualified_name} again, or --cancel to give it up",
         )
         for load in failed
     ]
@@ -94,15 +107,36 @@ def judge_replays(replays: Mapping[str, Progress]) -> Sequence[Finding]:
     return lines or [ok("replays", "none is unfinished")]
 
 
+def _first(load: Load) -> str:
+    """What has to be mended before it is tried again, as the error has it behind its semicolon."""
+    remedy = (load.error or "").partition("; ")[2]
+    return f"{remedy}; then " if remedy else ""
+
+
 async def _leaders(patient: Patient) -> Iterable[Finding]:
     connection = patient.connection
     holders = {sink: await holders_of_sink(connection, sink) for sink in await sink_names(connection)}
     with database_errors("cannot see who stands by"):
         standbys = await connection.fetchval(query("standbys"), application_name("leader"), LEADER_LOCK_CLASS)
     return [
-        *judge_sinks(holders, [sink.name for sink in patient.settings.sink]),
+        *judge_sinks(holders, [sink.name for sink in patient.settings.sink], await _troubles(patient)),
         judge_standbys(standbys, leads_anybody=any(holders.values())),
     ]
+
+
+async def _troubles(patient: Patient) -> Mapping[str, str]:
+    """By sink what is in the way of its listener, as that has announced it. Of a schema before announcements, or without a right to them: none."""
+    try:
+        listeners = await read_listeners(patient.connection)
+    except ForwarderError:
+        return {}
+    return {
+        name: standing.trouble
+        for listener in listeners
+        if not listener.is_gone
+        for name, standing in listener.says.sinks.items()
+        if standing.trouble and standing.phase != Phase.STANDBY
+    }
 
 
 async def _letters(patient: Patient) -> Iterable[Finding]:

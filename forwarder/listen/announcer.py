@@ -147,7 +147,7 @@ class Announcer:
         return [(name, state.phase, state.reason) for name, state in self._states.items()]
 
     def _standing(self, name: str, state: ServiceState) -> Standing:
-        warnings = [*state.stream_warnings, *state.load_warnings, *([state.warning] if state.warning else [])]
+        warnings = [*state.stream_warnings, *([state.warning] if state.warning else [])]
         return Standing(
             target=self._targets[name],
             tables=self._tables[name],

@@ -23,6 +23,7 @@ from forwarder.status.judging import (
     verdict,
 )
 from forwarder.status.lag import seconds_left, seconds_of_load
+from forwarder.status.pressure import pressure_troubles
 from forwarder.status.processes import Processes, live, process, sorted_out
 from forwarder.status.table_states import TableList, Tables
 from forwarder.store.listeners import Listener
@@ -60,10 +61,12 @@ def composed(
         {name: processes.patterns(name) or scene.patterns.get(name, ()) for name in names},
     )
     warnings = [
+        *pressure_troubles(sinks),
         *outbox_troubles(facts, sinks, scene.outbox),
-        *table_troubles(tables),
         *letter_troubles([*facts.backlogs.values()]),
         *load_troubles(facts.loads),
+        # A gap is told for as long as its record is among the last ones: what can be mended stands before it.
+        *table_troubles(tables),
         *_told(processes),
         *(
             [Trouble(text=f"it is not known whether all tables are captured: {catalogue.unseen}")]

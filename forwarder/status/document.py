@@ -189,7 +189,7 @@ class Document(Part):
     forwarder: Annotated[str, Field(description="The version of the process that answers.")]
     is_well: bool
     summary: Annotated[str, Field(description="In one sentence, how it is.")]
-    remedy: Annotated[str, Field(description="What to do, if it is not well.")] = ""
+    remedy: Annotated[str, Field(description="What to do; empty if nothing has to be done.")] = ""
     database: Annotated[str, Field(description="host:port/name, without credentials; empty if nothing was read of it.")]
     sinks: Sequence[Sink]
     standbys: Sequence[Process]

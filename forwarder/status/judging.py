@@ -15,6 +15,8 @@ from forwarder.store.loads import Load, LoadState
 
 START = "start `forwarder listen`"
 _WAITS = "what is in the way has to be mended; the listener tries on, and nothing is lost meanwhile"
+# Of paused capture.
+_MISSED = PAUSED.partition("; ")[0]
 # Tables that are named; the others are counted.
 _MOST_NAMED = 5
 
@@ -70,15 +72,32 @@ def _not_led(name: str, processes: Processes) -> tuple[SinkState, Trouble | None
 def outbox_troubles(facts: Facts, sinks: Sequence[Sink], settings: OutboxSettings) -> Iterator[Trouble]:
     """What is wrong with capture as a whole, with changes that wait for long, and with the size of the outbox."""
     if facts.paused_ids:
-        yield trouble_of(PAUSED, is_urgent=True)
+        yield _paused(sinks)
     late = [sink for sink in sinks if (sink.lag_seconds or 0.0) > settings.warn_age_seconds]
     for sink in late:
         yield _late(sink)
     if facts.ring.bytes > settings.warn_bytes:
         yield Trouble(
             text=f"the outbox takes {size(facts.ring.bytes)}, more than warn_bytes ({size(settings.warn_bytes)})",
-            remedy="the late sinks hold it" if late else "lower retention_seconds or leaf_events, or raise warn_bytes",
+            remedy="the late sinks hold it"
+            if late or _held_up(sinks)
+            else "lower retention_seconds or leaf_events, or raise warn_bytes",
         )
+
+
+def _held_up(sinks: Sequence[Sink]) -> Sequence[Sink]:
+    """Sinks that lack changes and get none."""
+    return [sink for sink in sinks if sink.lag_events and sink.state in ("stuck", "unled")]
+
+
+def _paused(sinks: Sequence[Sink]) -> Trouble:
+    trouble = trouble_of(PAUSED, is_urgent=True)
+    if held_up := _held_up(sinks):
+        cause = held_up[0].trouble
+        why = f": {cause.text}" if cause else ""
+        remedy = f"get sink {held_up[0].name!r} going{why}; then compare the tables with what the stream has"
+        return trouble.model_copy(update={"remedy": remedy})
+    return trouble
 
 
 def _late(sink: Sink) -> Trouble:
@@ -108,9 +127,11 @@ def load_troubles(loads: Sequence[Load]) -> Iterator[Trouble]:
     """Loads that have failed."""
     for load in loads:
         if load.state is LoadState.FAILED:
+            why, _, remedy = (load.error or "").partition("; ")
+            then = f"{remedy}; then " if remedy else ""
             yield Trouble(
-                text=f"the load of {load.qualified_name} for sink {load.sink!r} has failed: {load.error}",
-                remedy=f"then forwarder load {load.qualified_name} again, or --cancel to give it up",
+                text=f"the load of {load.qualified_name} for sink {load.sink!r} has failed: {why}",
+                remedy=f"{then}forwarder load {load.qualified_name} again, or --cancel to give it up",
             )
 
 
@@ -146,6 +167,8 @@ def verdict(sinks: Sequence[Sink], warnings: Sequence[Trouble], *, has_tables: b
     """Whether all is well; if not, the worst of what is wrong."""
     urgent = [sink.trouble for sink in sinks if sink.trouble and sink.trouble.is_urgent]
     urgent += [warning for warning in warnings if warning.is_urgent]
+    # What a stuck sink lacks waits for it. What is missed is missed for good.
+    urgent.sort(key=lambda trouble: trouble.text != _MISSED)
     if urgent:
         more = f" (and {len(urgent) - 1} more)" if urgent[1:] else ""
         return Verdict(is_well=False, summary=f"{urgent[0].text}{more}", remedy=urgent[0].remedy)
@@ -161,6 +184,9 @@ def verdict(sinks: Sequence[Sink], warnings: Sequence[Trouble], *, has_tables: b
             summary=f"no listener leads sink {waiting[0]!r} yet, one is about to",
             remedy="look again in some seconds",
         )
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if warnings[1:] else ""
+        return Verdict(is_well=True, summary=f"{_well(sinks)}; but {warnings[0].text}{more}", remedy=warnings[0].remedy)
     return Verdict(is_well=True, summary=_well(sinks))
 
 

@@ -14,7 +14,7 @@ from forwarder.outbox.ring import Leaf, Ring
 from forwarder.status.composing import Scene, composed, composed_blind
 from forwarder.status.document import Document
 from forwarder.status.facts import Catalogue, Facts, SinkFacts, TableFacts
-from forwarder.store.listeners import Announcement, Figures, Listener, Standing
+from forwarder.store.listeners import Announcement, Figures, Listener, ShardFigures, Standing
 from forwarder.store.loads import Load, LoadState
 from forwarder.store.statistics import TableStatistics
 
@@ -202,7 +202,11 @@ def test_dead_letters_and_failed_loads_are_warnings_with_their_remedy() -> None:
     assert told.is_well
     texts = [warning.text for warning in told.warnings]
     assert texts[0] == "3 changes were set aside for sink 'changes'"
-    assert "public.orders" in texts[1]
+    assert texts[1] == "the load of public.orders for sink 'changes' has failed: the table is gone"
+    assert told.warnings[1].remedy.startswith("create it; then forwarder load public.orders")
+    # The first of them is named at once, with what to do.
+    assert told.summary == f"sink 'changes' is delivered to, and nothing waits; but {texts[0]} (and 1 more)"
+    assert told.remedy == told.warnings[0].remedy
     assert all(warning.remedy for warning in told.warnings)
 
 
@@ -238,6 +242,42 @@ def test_paused_capture_is_the_worst_of_a_table() -> None:
     assert told.tables[0].state == "paused"
     assert not told.is_well
     assert "changes are being missed" in told.summary
+
+
+def test_missed_changes_stand_before_the_stuck_sink_that_they_are_missed_for() -> None:
+    told = document(
+        sink(),
+        listeners=[listener(trouble="no such stream; create it")],
+        backlogs=backlog(9, 1.0),
+        paused_ids=frozenset({1}),
+        ring=ring(1 << 40),
+    )
+    assert told.summary == "capture is paused, and changes are being missed: the outbox is above max_bytes (and 1 more)"
+    assert told.remedy.startswith("get sink 'changes' going: no such stream; then compare")
+    assert told.warnings[1].remedy == "the late sinks hold it"
+
+
+def test_a_late_sink_says_whether_its_stream_throttles_or_one_key_waits() -> None:
+    def said(*, seconds: float = 6.0, **figures: Any) -> tuple[str, str]:
+        leader = listener(figures=Figures(**figures))
+        told = document(sink(), backlogs=backlog(900, seconds), listeners=[leader])
+        assert told.is_well
+        return told.summary, told.remedy
+
+    one, other = ShardFigures(name="s-1", share=0.5, throttles=90), ShardFigures(name="s-2", share=0.5, throttles=80)
+    summary, remedy = said(shards=[one, other], delivered_per_second=10.0)
+    assert "has throttled 170 records in the last minute" in summary
+    assert "more shards, or" in remedy
+    summary, remedy = said(shards=[one, ShardFigures(name="s-2", share=0.5, throttles=1)])
+    assert "nearly all on s-1" in summary
+    assert "more shards do not help" in remedy
+    summary, remedy = said(hot_lanes=[800, 20], memory_records=1000)
+    assert "800 of the 1,000 records that sink 'changes' has in memory wait behind one key" in summary
+    assert "aggregation=kpl" in remedy
+    # What is refused now and then, short lanes, and a sink that keeps up are nothing to look at.
+    assert said(shards=[one, other], delivered_per_second=1000.0)[1] == ""
+    assert said(hot_lanes=[300, 20], memory_records=320)[1] == ""
+    assert said(hot_lanes=[800, 20], memory_records=1000, seconds=1.0)[1] == ""
 
 
 def test_drift_is_not_well_and_a_gap_is_a_warning() -> None:
