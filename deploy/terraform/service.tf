@@ -45,7 +45,7 @@ locals {
     FORWARDER_HTTP_TOKEN   = var.http_token
   }
   migration_secrets = {
-    FORWARDER_DATABASE_URL = var.database_url == "" ? "" : var.migration_database_url
+    FORWARDER_DATABASE_URL = var.migration_database_url == "" ? var.database_url : var.migration_database_url
   }
 
   container = {

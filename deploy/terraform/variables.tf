@@ -129,7 +129,7 @@ variable "database_secret_arn" {
 variable "migration_database_url" {
   type        = string
   default     = ""
-  description = "The same for the migration, which may need more rights."
+  description = "The same for the migration, which may need more rights; empty if it is the same."
 }
 
 variable "http_token" {
