@@ -46,8 +46,8 @@ ENV PATH=/opt/forwarder/bin:$PATH \
 WORKDIR /etc/forwarder
 USER 65532:65532
 
-# Asks the process itself, past any proxy of the environment. It follows the port of FORWARDER_HTTP_BIND's default.
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 8080, timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+# Asks the process itself, at the address that FORWARDER_HTTP_BIND or the settings file gives; no shell, and past any proxy of the environment.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-P", "-m", "forwarder.status.probe"]
 
 ENTRYPOINT ["forwarder"]
 CMD ["listen"]

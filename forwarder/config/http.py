@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pydantic import Field, SecretStr, field_validator
 
+from forwarder.config.http_addresses import DEFAULT_BIND, Address, addresses_of, texts_of
 from forwarder.config.section import Section
 
-MOST_PORTS = 65535
 # 16 characters of base64 are 96 bits: nobody finds them by trying.
 LEAST_TOKEN_CHARACTERS = 16
 # Hosts that say so are not looked at.
 ANY_HOST = "*"
 
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]*):([0-9]{1,5})", re.ASCII)
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a server listens."""
-
-    # None: every address of this machine, of both families.
-    host: str | None
-    # 0: any that is free.
-    port: int
-
-    def __str__(self) -> str:
-        host = self.host or ""
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
 class HttpSettings(Section):
     """``[http]``: the HTTP server of ``listen``, with health checks, metrics and the dashboard."""
 
     bind: str | list[str] = Field(
-        default="127.0.0.1:8080",
+        default=DEFAULT_BIND,
         description="Address and port, or a list of them; :8080 is port 8080 of every address. Empty for no HTTP server. In the variable "
         "commas stand between several. Nothing that it tells has a row's values in it.",
     )
@@ -64,7 +48,7 @@ class HttpSettings(Section):
     @field_validator("bind")
     @classmethod
     def _addresses_are_sound(cls, bind: str | list[str]) -> str | list[str]:
-        found = [_address(text) for text in _texts(bind)]
+        found = addresses_of(bind)
         for number, address in enumerate(found):
             if address.port and address in found[:number]:
                 raise ValueError(f"address {number + 1} stands there already; leave one out")
@@ -83,7 +67,7 @@ class HttpSettings(Section):
     @field_validator("hosts")
     @classmethod
     def _hosts_are_sound(cls, hosts: str | list[str]) -> str | list[str]:
-        for number, name in enumerate(_texts(hosts), 1):
+        for number, name in enumerate(texts_of(hosts), 1):
             if name != ANY_HOST and not _HOST.fullmatch(name):
                 raise ValueError(f"name {number} is no host name; give it alone, without http:// and port")
         return hosts
@@ -91,25 +75,9 @@ class HttpSettings(Section):
     @property
     def addresses(self) -> Sequence[Address]:
         """Where the server listens; empty: nowhere."""
-        return [_address(text) for text in _texts(self.bind)]
+        return addresses_of(self.bind)
 
     @property
     def host_names(self) -> frozenset[str]:
         """The names of ``hosts``, in lower case."""
-        return frozenset(name.lower() for name in _texts(self.hosts))
-
-
-def _texts(given: str | list[str]) -> Sequence[str]:
-    """The parts of a list, or of a text with commas; an empty text has none."""
-    parts = given.split(",") if isinstance(given, str) else given
-    return [] if parts == [""] else [part.strip() for part in parts]
-
-
-def _address(text: str) -> Address:
-    found = _ADDRESS.fullmatch(text)
-    if not found:
-        raise ValueError("no address with a port; write it as 127.0.0.1:8080, [::1]:8080 or :8080")
-    host, port = found[1].strip("[]"), int(found[2])
-    if port > MOST_PORTS:
-        raise ValueError(f"port {port} is above {MOST_PORTS}")
-    return Address(host=None if host in ("", "*") else host, port=port)
+        return frozenset(name.lower() for name in texts_of(self.hosts))

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from forwarder.config.http import Address, HttpSettings
+from forwarder.config.http import HttpSettings
+from forwarder.config.http_addresses import Address
 from forwarder.config.reader import PREFIX
 from forwarder.config.section import Section
 from forwarder.config.settings import DEFAULT_SINK, MetricsSettings, Settings
@@ -18,9 +19,6 @@ from forwarder.errors import Misconfigured
 
 SETTINGS_FILE = "forwarder.toml"
 MAPPINGS_FILE = "table-mappings.json"
-
-# What an address is called that stands for all of a machine.
-_ANY = (None, "0.0.0.0", "::")
 
 
 def variables(settings: Settings, place: Place) -> Mapping[str, str]:
@@ -50,7 +48,7 @@ def probed(settings: Settings) -> Address:
     first = (settings.http.addresses or HttpSettings().addresses)[0]
     if not first.port:
         raise Misconfigured("bind in [http] has port 0, which is any; ECS's health check has to know it: write :8080")
-    return Address(host="127.0.0.1", port=first.port) if first.host in _ANY else first
+    return first.from_beside
 
 
 def service(settings: Settings, place: Place) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forwarder.config.http import Address
+from forwarder.config.http_addresses import Address
 from forwarder.config.reader import PREFIX
 from forwarder.config.settings import Settings
 from forwarder.deployment.database_login import database_login

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import anyio
 from aiohttp import web
 
-from forwarder.config.http import Address, HttpSettings
+from forwarder.config.http import HttpSettings
+from forwarder.config.http_addresses import Address
 from forwarder.errors import Refused
 from forwarder.status.application import Observed, application
 from forwarder.status.connections import MOST_CONNECTIONS, Connection, Connections

@@ -76,7 +76,7 @@ class Compose:
     async def _check(self, service: str) -> bool:
         own = self._services[service].get("healthcheck", {}).get("test")
         command = self._move(own[1:] if own else health_check())
-        finished = await anyio.run_process([sys.executable, *command[1:]], check=False)
+        finished = await anyio.run_process([sys.executable, *command[1:]], check=False, env=self._environment(service))
         return finished.returncode == 0
 
     def _command(self, service: str) -> list[str]:

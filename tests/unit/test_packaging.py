@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 import yaml
 
-from forwarder.config import http, reader, settings, sink_url
+from forwarder.config import reader, settings, sink_url
 from tests.packaging import ROOT, health_check, instructions, parse_command_line
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -127,9 +128,10 @@ def test_the_image_runs_as_a_number_other_than_root() -> None:
     assert gid > 0
 
 
-def test_the_image_checks_the_port_that_listen_takes_by_default() -> None:
-    (address,) = http.HttpSettings().addresses
-    assert f"'{address.host}', {address.port}," in health_check()[-1]
+def test_the_image_s_health_check_is_a_program_of_the_image_and_needs_no_shell() -> None:
+    program, *options, module = health_check()
+    assert (program, options) == ("python", ["-P", "-m"])
+    assert find_spec(module)
 
 
 def test_ci_runs_make_targets_that_exist() -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.config.http import Address, HttpSettings
+from forwarder.config.http import HttpSettings
+from forwarder.config.http_addresses import Address
 from forwarder.config.reader import load
 from forwarder.errors import Misconfigured
 
