@@ -74,6 +74,7 @@ def composed(
             else []
         ),
     ]
+    warnings.sort(key=lambda warning: not warning.is_urgent)
     judged = verdict(sinks, warnings, has_tables=any(table.is_captured for table in catalogue.tables))
     return Document(
         at=_time(facts.at),

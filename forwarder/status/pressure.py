@@ -11,6 +11,8 @@ _LATE_SECONDS = 5.0
 # From this part of the records on that were refused, or that wait behind one key, that is what it is late for.
 _REFUSED_PART = 0.1
 _LANE_PART = 0.5
+# From this part on as good as nothing is delivered.
+_ALL_PART = 0.9
 # Shorter lanes are gone within a second.
 _LONG_LANE = 500
 # From this part of the refusals on one shard of several stands out.
@@ -32,7 +34,8 @@ def pressure_troubles(sinks: Sequence[Sink]) -> Iterator[Trouble]:
 
 def _throttling(sink: Sink, live: Live) -> Iterator[Trouble]:
     refused = sum(shard.throttles for shard in live.shards)
-    if not refused or refused < _REFUSED_PART * (refused + 60.0 * live.delivered_per_second):
+    part = refused / (refused + 60.0 * live.delivered_per_second) if refused else 0.0
+    if part < _REFUSED_PART:
         return
     worst = max(live.shards, key=lambda shard: shard.throttles)
     is_hot = len(live.shards) > 1 and worst.throttles >= _HOT_PART * refused
@@ -40,6 +43,7 @@ def _throttling(sink: Sink, live: Live) -> Iterator[Trouble]:
     yield Trouble(
         text=f"the stream of sink {sink.name!r} has throttled {refused:,} records in the last minute{place}",
         remedy=_SPREAD if is_hot else _GROW,
+        is_urgent=part >= _ALL_PART and sink.seconds_left is None,
     )
 
 

@@ -69,7 +69,7 @@ function update(entry, sink, now) {
 
 function led({ leader, saved_at: savedAt }, now) {
   if (leader) return `led by ${leader.host}, pid ${leader.pid}, up ${duration(Math.floor((now - Date.parse(leader.started_at)) / 1000))}`;
-  return savedAt ? `position last saved ${ago(savedAt, now)}` : "never begun";
+  return savedAt ? `position last saved ${ago(savedAt, now)}` : "nobody is known to lead it";
 }
 
 function behind({ lag_events: events }) {

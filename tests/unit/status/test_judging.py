@@ -261,16 +261,18 @@ def test_a_late_sink_says_whether_its_stream_throttles_or_one_key_waits() -> Non
     def said(*, seconds: float = 6.0, **figures: Any) -> tuple[str, str]:
         leader = listener(figures=Figures(**figures))
         told = document(sink(), backlogs=backlog(900, seconds), listeners=[leader])
-        assert told.is_well
+        assert told.is_well == (figures.get("delivered_per_second") != 0.0)
         return told.summary, told.remedy
 
     one, other = ShardFigures(name="s-1", share=0.5, throttles=90), ShardFigures(name="s-2", share=0.5, throttles=80)
     summary, remedy = said(shards=[one, other], delivered_per_second=10.0)
     assert "has throttled 170 records in the last minute" in summary
     assert "more shards, or" in remedy
-    summary, remedy = said(shards=[one, ShardFigures(name="s-2", share=0.5, throttles=1)])
+    summary, remedy = said(shards=[one, ShardFigures(name="s-2", share=0.5, throttles=1)], delivered_per_second=10.0)
     assert "nearly all on s-1" in summary
     assert "more shards do not help" in remedy
+    # Where nothing comes through it is not well.
+    assert said(shards=[one, other], delivered_per_second=0.0)[0].startswith("the stream of sink")
     summary, remedy = said(hot_lanes=[800, 20], memory_records=1000)
     assert "800 of the 1,000 records that sink 'changes' has in memory wait behind one key" in summary
     assert "aggregation=kpl" in remedy
