@@ -124,7 +124,8 @@ class Statistics:
             return True
         assert row is not None
         is_all: bool = row["rows"] < self._most_rows
-        self._last, self._most_rows = row["last"] or self._last, MOST_ROWS if is_all else self._most_rows
+        # Where there was nothing, the next look begins with the first number: it may be that they are drawn for a second time.
+        self._last, self._most_rows = row["last"] or 0, MOST_ROWS if is_all else self._most_rows
         return is_all
 
 

@@ -8,6 +8,8 @@ CREATE TABLE forwarder.tally (
     sink           text    NOT NULL,
     -- A leader adds up what is above the last number that it has added up before, and need not walk over what is deleted.
     number         bigint  GENERATED ALWAYS AS IDENTITY,
+    -- Numbers are drawn for a second time where tables were copied without their sequences. No save may fail then.
+    txid           xid8    NOT NULL DEFAULT pg_current_xact_id(),
     -- forwarder.captured_table.id.
     table_id       integer NOT NULL,
     inserts        bigint  NOT NULL DEFAULT 0,
@@ -27,7 +29,7 @@ CREATE TABLE forwarder.tally (
     last_change_at timestamptz,
     -- When this was counted; null: only errors were.
     delivered_at   timestamptz,
-    CONSTRAINT tally_pkey PRIMARY KEY (sink, number)
+    CONSTRAINT tally_pkey PRIMARY KEY (sink, number, txid)
 -- Most rows are deleted seconds after they were written.
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 

@@ -194,3 +194,24 @@ async def test_a_sink_is_not_led_without_the_right_to_count(database: Database, 
         await superuser.execute(f"REVOKE INSERT ON forwarder.tally FROM {OWNER}")
         with pytest.raises(Refused, match=r"permission denied for table tally; .*--runtime-role"):
             await Positions(leader, sink="default").load()
+
+
+async def test_counts_are_written_and_added_up_where_numbers_are_drawn_for_a_second_time(
+    database: Database, leader: Connection, connection: Connection, item: CapturedTable
+) -> None:
+    """As in a database whose tables were copied without their sequences."""
+    positions, statistics = Positions(leader, sink="default"), Statistics(leader, sink="default")
+    position = await positions.load()
+    for times in (1, 3):
+        for _ in range(times):
+            await positions.save(position, tally=tally_of(item, b"I"))
+        await connection.execute("ALTER TABLE forwarder.tally ALTER number RESTART")
+        await positions.save(position, tally=tally_of(item, b"I"))
+        await statistics.add_up()
+        await positions.save(position, tally=tally_of(item, b"I"))
+        await connection.execute("ALTER TABLE forwarder.tally ALTER number RESTART")
+
+    for _ in range(2):
+        await statistics.add_up()
+    assert await connection.fetchval("SELECT count(*) FROM forwarder.tally") == 0
+    assert (await only(connection)).inserts == 8
