@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+_PORTION_BYTES = 64 << 10
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +94,19 @@ class _Answers:
     async def exposition(self, _: web.Request) -> web.Response:
         return web.Response(body=self._observed.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def status(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=await self._snapshots.whole() + b"\n", content_type="application/json", charset="utf-8"
-        )
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        text = await self._snapshots.whole()
+        if request.method == "HEAD":
+            return web.Response(body=text, content_type="application/json", charset="utf-8")
+        answer = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+        answer.content_length = len(text)
+        # With thousands of tables it has megabytes. Who asks and does not take it would have a copy of its own kept in memory.
+        with suppress(ConnectionError):
+            await answer.prepare(request)
+            for first in range(0, len(text), _PORTION_BYTES):
+                await answer.write(memoryview(text)[first : first + _PORTION_BYTES])
+            await answer.write_eof()
+        return answer
 
     async def page(self, request: web.Request) -> web.Response:
         return _found(self._assets, PAGE).answer(request)

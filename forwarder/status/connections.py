@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any, cast
@@ -28,6 +29,8 @@ ANSWER_SECONDS = 30.0
 MOST_CONNECTIONS = 256
 MOST_HEADERS = 64
 MOST_HEADER_BYTES = 8190
+# What the system keeps of an answer that is not taken; else that may be megabytes.
+_SYSTEM_BYTES = 64 << 10
 _LOOK_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
@@ -87,6 +90,7 @@ class Connection(web.RequestHandler):
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SYSTEM_BYTES)
         super().connection_made(transport)
         self._connections.admit(self)
 

@@ -91,11 +91,11 @@ class Snapshots:
             return self._last
 
     async def whole(self) -> bytes:
-        """The latest as ``/api/status`` has it, made once for all who ask."""
+        """The latest as ``/api/status`` has it, with a line break, made once for all who ask."""
         snapshot = await self.latest()
         if self._whole[0] < snapshot.number:
             tables = await self.tables(snapshot)
-            self._whole = snapshot.number, b'%b,"tables":%b}' % (snapshot.without_tables().removesuffix(b"}"), tables)
+            self._whole = snapshot.number, b'%b,"tables":%b}\n' % (snapshot.without_tables().removesuffix(b"}"), tables)
         return self._whole[1]
 
     async def tables(self, snapshot: Snapshot) -> bytes:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass
 
 import anyio
 
 # Who takes nothing for so long is cut off. What comes meanwhile is left out, and not kept for it.
 PATIENCE_SECONDS = 10.0
-# What the system keeps for it; else that may be megabytes.
-_SYSTEM_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,6 @@ class Viewer:
     """A client that is sent frames as far as it takes them. They are shared: what one that is slow has not taken yet is no copy of its own."""
 
     def __init__(self, transport: asyncio.Transport, *, is_chunked: bool) -> None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SYSTEM_BYTES)
         self._transport = transport
         self._is_chunked = is_chunked
         # Since when it has not taken what it was sent; None: it has taken everything.

@@ -198,8 +198,12 @@ async def test_a_thousand_viewers_are_served_and_one_more_is_told_to_come_later(
         assert len(open_to_us) >= 1000
 
 
-async def test_viewers_that_take_nothing_cost_no_memory_and_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", ["/api/events", "/api/status"])
+async def test_clients_that_take_nothing_cost_no_memory_and_are_cut_off(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("forwarder.status.viewer.PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr("forwarder.status.connections.ANSWER_SECONDS", 4.0)
     # Two megabytes of tables: far more than the system takes for a client that does not.
     status = ScriptedStatus(tables=5000)
     process = psutil.Process()
@@ -215,7 +219,7 @@ async def test_viewers_that_take_nothing_cost_no_memory_and_are_cut_off(monkeypa
             slow.connect_ex((host, int(port)))
             stack.callback(slow.close)
             await anyio.wait_writable(slow)
-            slow.send(REQUEST)
+            slow.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
 
         async def cut_off() -> bool:
             served = [its for its in process.net_connections("tcp") if its.laddr.port == int(port)]

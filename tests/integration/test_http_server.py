@@ -9,7 +9,7 @@ import pytest
 from forwarder.errors import Refused
 from forwarder.health import LoadProgress, OutboxState, Phase, ServiceState
 from forwarder.metrics import Metrics
-from tests.serving import free_address, get, serving
+from tests.serving import free_address, get, sent, serving
 from tests.waiting import eventually
 
 
@@ -162,3 +162,14 @@ async def test_a_client_that_reads_nothing_does_not_delay_the_end(bind: str, mon
             client = await clients.enter_async_context(await anyio.connect_tcp(host, int(port)))
             await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await client.receive(1)
+
+
+async def test_a_head_of_the_status_has_its_length_and_no_body() -> None:
+    async with serving() as bind:
+        whole = await sent(bind, b"GET /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head = await sent(bind, b"HEAD /api/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    told, _, body = whole.partition(b"\r\n\r\n")
+    assert body.endswith(b"}\n")
+    assert b"Content-Length: %d\r\n" % len(body) in told
+    assert head.endswith(b"\r\n\r\n")
+    assert b"Content-Length: %d\r\n" % len(body) in head
