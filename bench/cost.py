@@ -49,7 +49,7 @@ SHARD_RECORDS, SHARD_BYTES, HEADROOM = 1_000, MB, 2
 ZONES = 2
 
 # Of each change in PutRecords beside its data: the key and names of members, and its line in the answer.
-REQUEST_BYTES, ANSWER_BYTES = 100, 130
+REQUEST_BYTES, ANSWER_BYTES = 50, 110
 # Of each request: headers of both sides, with the session token of a task's role.
 HEADER_BYTES = 2_000
 # How much longer the data is: bytes in CBOR, base64 in JSON.

@@ -13,11 +13,15 @@ from forwarder.cli import command_line
 ROOT = Path(__file__).parents[1]
 
 
+def dockerfile_lines() -> list[str]:
+    """The Dockerfile's instructions in their order, each as one line."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    return [line for line in re.sub(r"\\\n\s*", "", text).splitlines() if line]
+
+
 def instructions(keyword: str) -> list[str]:
     """The Dockerfile's instructions of one kind, each as one line without its keyword."""
-    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
-    lines = re.sub(r"\\\n\s*", "", text).splitlines()
-    return [line.removeprefix(f"{keyword} ") for line in lines if line.startswith(f"{keyword} ")]
+    return [line.removeprefix(f"{keyword} ") for line in dockerfile_lines() if line.startswith(f"{keyword} ")]
 
 
 def health_check() -> list[str]:
