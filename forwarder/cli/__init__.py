@@ -10,6 +10,7 @@ A command is a function in a module of its name. To import all of these modules 
 """
 
 import ast
+import errno
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ INTERRUPTED = 130
 # Set by the shell that asks for completions. It has what is typed so far in the first of these that is set: bash, other shells.
 COMPLETION = "_FORWARDER_COMPLETE"
 TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+
+# What may be wrong with the file that standard output leads to. For files of their own commands have errors of their own.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 COMMANDS = (
     "demo",
@@ -138,9 +142,18 @@ def main() -> None:
         status = app(standalone_mode=False, prog_name="forwarder")
         if status == INTERRUPTED:
             _fail("interrupted", INTERRUPTED)
+        if unwritten := _unwritten():
+            _fail(unwritten, 1)
         sys.exit(status)
     except ForwarderError as error:
         _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        _unwritten()
+        sys.exit(0)
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            _fail(_cannot_write(error), 1)
+        raise
     except typer.TyperException as error:
         _fail(_with_remedy(error, sys.argv[1:]), error.exit_code)
     except typer.Abort:
@@ -183,6 +196,24 @@ def _occupy_standard_descriptors() -> None:
         sys.stderr = os.fdopen(2, "w")
 
 
+def _unwritten() -> str | None:
+    """Write out what was printed; if that is not possible, why. It is dropped then, since Python would fail on it once more at its end."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError as error:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        # That nobody reads on is no error: `forwarder status | head -1`.
+        return None if isinstance(error, BrokenPipeError) else _cannot_write(error)
+    return None
+
+
+def _cannot_write(error: OSError) -> str:
+    return f"cannot write to standard output: {error.strerror}"
+
+
 def _fail(message: str, exit_code: int) -> NoReturn:
+    _unwritten()
     sys.stderr.write(f"forwarder: {safe(' '.join(message.split()))}\n")
     sys.exit(exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -382,3 +383,14 @@ async def test_what_cannot_be_reached_is_waited_for_and_named(
         assert "Traceback" not in waiting.stderr
         assert PASSWORD not in waiting.stderr
         assert await waiting.stop() == 0
+
+
+async def test_what_a_full_disk_does_not_take_is_one_line(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        for arguments in (["config", "schema"], ["config", "show"], ["tail", "--help"]):
+            async with command(*arguments, env={}, directory=tmp_path / "-".join(arguments), stdout=full) as run:
+                assert await run.ends() == 1
+                assert run.stderr == "forwarder: cannot write to standard output: No space left on device\n"
+    finally:
+        os.close(full)

@@ -141,7 +141,7 @@ async def test_a_look_at_triggers_that_fails_spoils_nothing_else_and_says_who_is
     finally:
         await other.close()
 
-    unseen, large = state.warnings
+    large, unseen = state.warnings
     assert unseen.startswith(
         "it is not known whether all tables are captured: cannot look at the triggers of captured tables: forwarder.watched_trigger"
         f" is locked (ShareLock) by pid {other.get_server_pid()} (psql) since "

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +48,7 @@ def world_of(sizes: list[int]) -> World:
     numbered_to_seq=st.integers(0, 200),
     not_asked=st.sets(st.integers(0, 7), max_size=3),
 )
-def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change_found(
+async def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change_found(
     sizes: list[int], up_to_seq: int, numbered_to_seq: int, not_asked: set[int]
 ) -> None:
     world = world_of(sizes)
@@ -68,7 +67,7 @@ def test_every_transaction_of_more_than_one_change_is_counted_or_its_last_change
     async def take() -> Any:
         return await transaction_counts.count(fetch, list(seqs), up_to_seq=up_to_seq, numbered=numbered)
 
-    assert {count.txid: count for count in anyio.run(take)} == {
+    assert {count.txid: count for count in await take()} == {
         txid: Count(
             txid,
             len(mine) if len(mine) <= MAX_TOTAL else None,
