@@ -72,10 +72,7 @@ locals {
     environment = [for name, value in local.environment : { name = name, value = value } if value != ""]
     secrets     = [for name, arn in local.secrets : { name = name, valueFrom = arn } if arn != ""]
     healthCheck = {
-      command = [
-        "CMD", "python", "-c",
-        "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', ${var.http_port}, timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)",
-      ]
+      command     = ["CMD", "python", "-P", "-m", "forwarder.status.probe"]
       interval    = 15
       timeout     = 5
       retries     = 3

@@ -42,12 +42,6 @@ variable "http_bind" {
   description = "Where a task answers its health check."
 }
 
-variable "http_port" {
-  type        = number
-  default     = 8080
-  description = "The port of HttpBind."
-}
-
 variable "sink" {
   type        = string
   default     = ""

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import SecretStr
 
 from forwarder.config.http import HttpSettings
-from forwarder.config.http_addresses import Address
 from forwarder.config.reader import PREFIX
 from forwarder.config.section import Section
 from forwarder.config.settings import DEFAULT_SINK, MetricsSettings, Settings
@@ -35,20 +34,15 @@ def variables(settings: Settings, place: Place) -> Mapping[str, str]:
 
 
 def http_bind(settings: Settings) -> str:
-    """Where the HTTP server listens; by default, if the settings want none."""
-    return ",".join(map(str, settings.http.addresses or HttpSettings().addresses))
-
-
-def probed(settings: Settings) -> Address:
-    """Where the HTTP server can be asked from beside it.
+    """Where the HTTP server listens; by default, if the settings want none.
 
     Raises:
-        Misconfigured: nobody knows its port beforehand.
+        Misconfigured: nobody knows its port beforehand, so that the health check would ask nobody.
     """
-    first = (settings.http.addresses or HttpSettings().addresses)[0]
-    if not first.port:
+    addresses = settings.http.addresses or HttpSettings().addresses
+    if not any(address.port for address in addresses):
         raise Misconfigured("bind in [http] has port 0, which is any; ECS's health check has to know it: write :8080")
-    return first.from_beside
+    return ",".join(map(str, addresses))
 
 
 def service(settings: Settings, place: Place) -> str:

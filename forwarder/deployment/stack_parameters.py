@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from forwarder.config.reader import PREFIX
 from forwarder.config.settings import Settings
 from forwarder.deployment.database_login import database_login
-from forwarder.deployment.given_settings import http_bind, only_sink, probed, service
+from forwarder.deployment.given_settings import http_bind, only_sink, service
 from forwarder.deployment.place import Place
 from forwarder.deployment.policy import Statement
 from forwarder.deployment.secrets import DATABASE_URL, HTTP_TOKEN, Secrets
@@ -49,7 +49,6 @@ def stack_parameters(
         "Memory": str(size.memory_mib),
         "StopTimeout": str(stop_seconds(settings)),
         "HttpBind": http_bind(settings),
-        "HttpPort": str(probed(settings).port),
         "Sink": only_sink(settings) or "",
         "SinkName": settings.sink[0].name,
         "MetricsNamespace": settings.metrics.namespace,

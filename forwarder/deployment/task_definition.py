@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from forwarder.config.http_addresses import Address
 from forwarder.config.reader import PREFIX
 from forwarder.config.settings import Settings
 from forwarder.deployment.database_login import database_login
-from forwarder.deployment.given_settings import probed, variables
+from forwarder.deployment.given_settings import variables
 from forwarder.deployment.place import Place
 from forwarder.deployment.secrets import Secret
 from forwarder.deployment.task_size import TaskSize
@@ -18,6 +17,8 @@ from forwarder.errors import Misconfigured
 
 # The image's; ECS wants to know it as well.
 USER = "65532:65532"
+# The image's as well, which ECS does not heed. It finds the port where the listener does, in FORWARDER_HTTP_BIND.
+HEALTH_CHECK = ("python", "-P", "-m", "forwarder.status.probe")
 # The program needs a moment after stop_timeout_seconds, and ECS waits no longer than two minutes: then it kills.
 STOP_MARGIN_SECONDS = 5
 MOST_STOP_SECONDS = 120
@@ -41,7 +42,7 @@ def of_service(settings: Settings, place: Place, *, size: TaskSize, secrets: Seq
         "command": ["listen"],
         "stopTimeout": stop_seconds(settings),
         "healthCheck": {
-            "command": ["CMD", *health_check(probed(settings))],
+            "command": ["CMD", *HEALTH_CHECK],
             "interval": 15,
             "timeout": 5,
             "retries": 3,
@@ -62,15 +63,6 @@ def of_migration(settings: Settings, place: Place, *, secrets: Sequence[Secret])
 def migrate_command(settings: Settings) -> Sequence[str]:
     """What is captured: what the settings say, else all of schema public."""
     return ["migrate"] if settings.table or settings.table_mappings else ["migrate", "--table", "public.*"]
-
-
-def health_check(address: Address) -> Sequence[str]:
-    """A command that asks the program in the same container, past any proxy of the environment."""
-    asking = (
-        f"import http.client, sys; c = http.client.HTTPConnection({address.host!r}, {address.port}, timeout=3); "
-        "c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"
-    )
-    return ["python", "-c", asking]
 
 
 def stop_seconds(settings: Settings) -> int:

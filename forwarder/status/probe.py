@@ -28,7 +28,10 @@ def asked(environment: Mapping[str, str], folder: Path) -> Address | None:
         OSError: the settings file cannot be read.
         ValueError: what is in it is no TOML, or no address.
     """
-    found = addresses_of(_bind(environment, folder))
+    bind = _bind(environment, folder)
+    if not isinstance(bind, str | list):
+        raise ValueError("bind is neither a text nor a list")  # noqa: TRY004 - of settings, not of a caller
+    found = addresses_of(bind)
     return next((address.from_beside for address in found if address.port), None)
 
 
@@ -38,7 +41,8 @@ def _bind(environment: Mapping[str, str], folder: Path) -> Any:
     path = folder / environment.get("FORWARDER_CONFIG", "forwarder.toml")
     if "FORWARDER_CONFIG" not in environment and not path.exists():
         return DEFAULT_BIND
-    return tomllib.loads(path.read_text(encoding="utf-8")).get("http", {}).get("bind", DEFAULT_BIND)
+    section = tomllib.loads(path.read_text(encoding="utf-8")).get("http", {})
+    return section.get("bind", DEFAULT_BIND) if isinstance(section, dict) else section
 
 
 def is_alive(address: Address) -> bool:

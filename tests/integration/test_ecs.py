@@ -21,10 +21,8 @@ from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from forwarder.config import reader, settings
-from forwarder.config.http_addresses import Address
-from forwarder.deployment import calls, task_definition
-from tests.packaging import ROOT, instructions, parse_command_line
-from tests.packaging import health_check as packaged_check
+from forwarder.deployment import calls
+from tests.packaging import ROOT, health_check, instructions, parse_command_line
 from tests.serving import serving
 from tests.support.deployments import CONFIGURATIONS, PASSWORD, REGION, Configuration
 
@@ -159,25 +157,23 @@ def test_no_secret_is_in_any_file(configuration: Configuration) -> None:
 
 
 @EVERY
-def test_the_task_has_the_image_s_user_and_time_to_stop(configuration: Configuration) -> None:
+def test_the_task_has_the_image_s_user_and_health_check_and_time_to_stop(configuration: Configuration) -> None:
     container = container_of(configuration)
     (user,) = instructions("USER")
     assert container["user"] == user
     assert container["readonlyRootFilesystem"]
+    assert container["healthCheck"]["command"] == ["CMD", *health_check()]
     assert container["stopTimeout"] >= settings.ListenSettings().stop_timeout_seconds + 5
 
 
-async def test_the_health_checks_tell_a_living_listener_from_a_dead_one(tmp_path: Path) -> None:
-    """That of the task definition, which knows the port, and that of the image, which reads it from the variable or the file."""
+async def test_the_health_check_tells_a_living_listener_from_a_dead_one(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     bind = ["127.0.0.1:0", f"127.0.0.1:{port}"]
     (tmp_path / "forwarder.toml").write_text(f'[http]\nbind = {json.dumps(bind)}\ntoken = "{TOKEN}"\n')
     # A proxy that is not there: nobody asks it.
     plain = {"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:9"}
-    of_task = task_definition.health_check(Address(host="127.0.0.1", port=port))
-    checks = [(of_task, plain), (packaged_check(), plain)]
-    checks += [(packaged_check(), plain | {"FORWARDER_HTTP_BIND": f"*:{port}"})]
+    checks = [(health_check(), plain), (health_check(), plain | {"FORWARDER_HTTP_BIND": f"*:{port}"})]
 
     async def told() -> list[int]:
         runs = []
@@ -188,8 +184,8 @@ async def test_the_health_checks_tell_a_living_listener_from_a_dead_one(tmp_path
         return [run.returncode for run in runs]
 
     async with serving(bind=bind, token=TOKEN):
-        assert await told() == [0, 0, 0]
-    assert await told() == [1, 1, 1]
+        assert await told() == [0, 0]
+    assert await told() == [1, 1]
     # Without a server there is nothing to ask.
-    checks = [(packaged_check(), plain | {"FORWARDER_HTTP_BIND": ""})]
+    checks = [(health_check(), plain | {"FORWARDER_HTTP_BIND": ""})]
     assert await told() == [0]

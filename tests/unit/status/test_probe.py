@@ -51,5 +51,13 @@ def test_settings_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "forwarder.toml").write_text("[http\n")
     with pytest.raises(ValueError, match="line 1"):
         asked({}, tmp_path)
+    for text, problem in (
+        ("[http]\nbind = 8080\n", "neither"),
+        ("http = 1\n", "neither"),
+        ('[http]\nbind = "8080"\n', "no address"),
+    ):
+        (tmp_path / "forwarder.toml").write_text(text)
+        with pytest.raises(ValueError, match=problem):
+            asked({}, tmp_path)
     with pytest.raises(OSError, match="nowhere"):
         asked({"FORWARDER_CONFIG": "nowhere.toml"}, tmp_path)
