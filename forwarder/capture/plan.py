@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forwarder import __version__
-from forwarder.capture import migrations
+from forwarder.capture import known_columns, migrations
 from forwarder.capture.apply import transaction
 from forwarder.capture.catalog import read_registry, read_tables
 from forwarder.capture.encoding_warnings import encoding_warnings
@@ -17,6 +17,7 @@ from forwarder.capture.later_tables import later_tables
 from forwarder.capture.leaf_size import layout
 from forwarder.capture.migrations import Migration
 from forwarder.capture.replica_role import muted_warnings
+from forwarder.capture.rights import Rights
 from forwarder.capture.rights_due import DEFAULT_ROLES, Roles, protection
 from forwarder.capture.role import CaptureRole, read_capture_roles
 from forwarder.capture.selection import Pattern, Rule
@@ -59,6 +60,8 @@ class Difference:
     unfit: Mapping[str, str] = field(default_factory=dict)
     # Statements that an administrator has to run first, since our role may not.
     preparation: str = ""
+    # What a script does after these, and a run does not, which cannot be prepared in between.
+    prepared: Rights | None = None
 
     @property
     def changes(self) -> list[Change]:
@@ -70,15 +73,29 @@ class Difference:
         """Whether anything would change."""
         return bool(self.mending or self.pending or self.changes or self.drops_schema)
 
+    @property
+    def _scripted(self) -> list[Change]:
+        """The changes, with what is prepared where a run has it: what is the owner's comes first."""
+        if self.prepared is None:
+            return self.changes
+        of_others = [
+            change
+            for change in self.changes
+            if not (isinstance(change, Rights) and change.part in ("owner", "capture"))
+        ]
+        return [*(change for change in self.changes if change not in of_others), self.prepared, *of_others]
+
     def script(self) -> str:
         """Everything as a script for psql."""
         transactions = [
             *map(transaction, self.mending),
             *(migration.sql for migration in self.pending),
-            *map(transaction, self.changes),
+            *map(transaction, self._scripted),
         ]
         if self.drops_schema:
             transactions.append(DROP_SCHEMA)
+        elif transactions:
+            transactions.append(known_columns.statement())
         transactions.extend(role.drop for role in self.roles if role.can_go)
         preparation = f"-- An administrator has to run before: {self.preparation}"
         return "\n\n".join(
@@ -152,6 +169,7 @@ async def from_selection(
         options=found.options,
         idle_rules=found.idle_rules,
         preparation=rights.preparation,
+        prepared=rights.prepared,
     )
 
 

@@ -39,6 +39,8 @@ class Protection:
     warnings: tuple[str, ...]
     # Statements that an administrator has to run first; empty if there are none.
     preparation: str
+    # What a script does once these were run; None: there are none.
+    prepared: Rights | None = None
 
 
 async def protection(connection: Connection, roles: Roles, *, tables: Sequence[int], is_pending: bool) -> Protection:
@@ -60,6 +62,7 @@ async def protection(connection: Connection, roles: Roles, *, tables: Sequence[i
         changes=tuple(_changes(due, found, roles, tables=tables, is_pending=is_pending)),
         warnings=found.warnings(),
         preparation=found.preparation,
+        prepared=_prepared(roles, tables=tables) if found.preparation else None,
     )
 
 
@@ -99,6 +102,19 @@ def _is_due(part: Part, rows: Sequence[asyncpg.Record], found: CaptureRoles, *, 
         if is_pending or found.is_due:
             return True
     return bool(rows) if is_pending else any(row["statement"] for row in rows)
+
+
+def _prepared(roles: Roles, *, tables: Sequence[int]) -> Rights:
+    """What gives the functions to their roles if these are there when it is run, and only warns if they are not."""
+    steps = _around(search("capture", capture=roles.capture, runtime=roles.runtime, tables=tables), roles.capture)
+    return Rights(
+        part="capture",
+        roles=(roles.capture,),
+        sql=(
+            f"DO $prepared$\nBEGIN\n    EXECUTE {literal(steps)};\nEXCEPTION WHEN insufficient_privilege OR raise_exception THEN\n"
+            "    RAISE WARNING 'the trigger function keeps the rights of its owner: %', SQLERRM;\nEND\n$prepared$;"
+        ),
+    )
 
 
 def _around(grants: str, capture_role: str) -> str:
