@@ -31,6 +31,7 @@ class Proxy:
         self._flowing = anyio.Event()
         self._flowing.set()
         self._connections: set[anyio.CancelScope] = set()
+        self._stranded: set[anyio.CancelScope] = set()
 
     @property
     def url(self) -> str:
@@ -65,6 +66,10 @@ class Proxy:
         if self._flowing.is_set():
             self._flowing = anyio.Event()
 
+    def strand(self) -> None:
+        """Hold back for good what the open connections carry, and close none of them: their server's host is dead. New ones are served."""
+        self._stranded |= self._connections
+
     def resume(self) -> None:
         """Let the bytes flow again, those that were held back first."""
         self._flowing.set()
@@ -76,11 +81,11 @@ class Proxy:
             with anyio.CancelScope() as connection:
                 self._connections.add(connection)
                 try:
-                    await self._connect_through(client)
+                    await self._connect_through(client, connection)
                 finally:
                     self._connections.remove(connection)
 
-    async def _connect_through(self, client: SocketStream) -> None:
+    async def _connect_through(self, client: SocketStream, connection: anyio.CancelScope) -> None:
         assert self._target.hostname is not None
         assert self._target.port is not None
         try:
@@ -88,14 +93,16 @@ class Proxy:
         except OSError:
             return
         async with server, anyio.create_task_group() as pumps:
-            pumps.start_soon(self._pump, client, server, pumps.cancel_scope)
-            pumps.start_soon(self._pump, server, client, pumps.cancel_scope)
+            pumps.start_soon(self._pump, client, server, connection)
+            pumps.start_soon(self._pump, server, client, connection)
 
     async def _pump(self, source: SocketStream, destination: SocketStream, connection: anyio.CancelScope) -> None:
         """Forward one direction. When one side hangs up, the other is hung up on."""
         try:
             async for chunk in source:
                 await self._flowing.wait()
+                if connection in self._stranded:
+                    await anyio.sleep_forever()
                 await destination.send(chunk)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass

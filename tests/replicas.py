@@ -54,6 +54,11 @@ async def promote(standby: EmbeddedPostgres) -> None:
         assert await superuser.fetchval("SELECT pg_promote()")
 
 
+async def come_back_as_standby(server: EmbeddedPostgres) -> None:
+    """Start a server that was stopped as a standby: it can be read, and not be written to."""
+    await _recover(server, "standby")
+
+
 async def restore(copy: EmbeddedPostgres, *, server: EmbeddedPostgres, point: str) -> None:
     """Start a copy, let it replay what the server has written since, up to this restore point, and go on by itself."""
     await _recover(
