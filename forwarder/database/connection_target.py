@@ -127,6 +127,8 @@ class ConnectionTarget:
     sslmode: str | None
     passfile: str | None
     has_password: bool
+    # Host and port of each place that is tried by itself; None: as the DSN says.
+    turns: tuple[tuple[str | None, int | None], ...] = ((None, None),)
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -164,6 +166,7 @@ def target_of(parameters: Mapping[str, str]) -> ConnectionTarget:
         sslmode=given.get("sslmode"),
         passfile=given.get("passfile"),
         has_password="password" in given,
+        turns=_turns(given),
     )
 
 
@@ -204,6 +207,14 @@ def _places(given: Mapping[str, str]) -> dict[str, str]:
         "host": ",".join(map(_bracketed, (host for host, _ in pairs))),
         "port": ",".join(port or str(DEFAULT_PORT) for _, port in pairs),
     }
+
+
+def _turns(given: Mapping[str, str]) -> tuple[tuple[str | None, int | None], ...]:
+    pairs = _pairs(given)
+    # asyncpg has to see all of them, to prefer one.
+    if len(pairs) == 1 or given.get("target_session_attrs") == "prefer-standby":
+        return ((None, None),)
+    return tuple((host or "localhost", int(port or DEFAULT_PORT)) for host, port in pairs)
 
 
 def _bracketed(host: str) -> str:

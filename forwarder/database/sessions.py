@@ -76,6 +76,14 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
 )
 
+# Errors of one place after which the next one is tried: nobody is there, it hangs, it is starting or stopping, or it is not what is asked for.
+_NEXT_PLACE: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
 
 @contextmanager
 def database_errors(what: str) -> Iterator[None]:
@@ -212,17 +220,28 @@ async def _open(access: Access, *, purpose: str, timeout_seconds: float) -> Conn
 
 
 async def _logged_in(login: Login, *, purpose: str, timeout_seconds: float) -> Connection:
+    """Try the places one after the other. Each has the whole time-out: asyncpg would let one that hangs use up that of all."""
     target = login.target
-    connection: Connection = await asyncpg.connect(
-        target.dsn,
-        password=None if login.passwords is None else in_turn(login.passwords),
-        timeout=target.timeout_seconds or timeout_seconds,
-        command_timeout=60.0,
-        server_settings={"application_name": application_name(purpose)},
-        ssl=True if target.trusts_system else None,
-    )
-    _set_socket_options(connection, target)
-    return connection
+    password = None if login.passwords is None else in_turn(login.passwords)
+    for host, port in target.turns:
+        try:
+            connection: Connection = await asyncpg.connect(
+                target.dsn,
+                host=host,
+                port=port,
+                password=password,
+                timeout=target.timeout_seconds or timeout_seconds,
+                command_timeout=60.0,
+                server_settings={"application_name": application_name(purpose)},
+                ssl=True if target.trusts_system else None,
+            )
+        except _NEXT_PLACE:
+            if (host, port) == target.turns[-1]:
+                raise
+        else:
+            _set_socket_options(connection, target)
+            return connection
+    raise AssertionError("there is a last place")
 
 
 def _set_socket_options(connection: Any, target: ConnectionTarget) -> None:

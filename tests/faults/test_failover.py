@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from forwarder.database.sessions import describe
+from forwarder.database.sessions import describe, session
 from forwarder.health import Phase
 from forwarder.local.postgres import EmbeddedPostgres
 from tests.databases import MIGRATED_TEMPLATE, Database, database_on
@@ -60,3 +60,9 @@ async def test_a_primary_whose_host_dies_while_a_backlog_is_drained_is_left_for_
             await leads(service)
             await write(ledger, promoted.writer_url, transactions=20, first_writer=20)
             await all_delivered(ledger, served.data)
+
+        # As in the URL of a cluster that names each of its instances.
+        both = original.url.replace(f":{own_postgres.port}/", f":{own_postgres.port},127.0.0.1:{replica.port}/")
+        for wanted in ("primary", "read-write"):
+            async with session(f"{both}?target_session_attrs={wanted}", purpose="tests") as ours:
+                assert await ours.fetchval("SELECT inet_server_port()") == replica.port

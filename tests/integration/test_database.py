@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import anyio
 import asyncpg
 import pytest
+from anyio.abc import SocketAttribute
 
 from forwarder.database import sessions as database_module
 from forwarder.database.queries import query
@@ -205,6 +206,20 @@ async def test_one_of_several_hosts_leads_to_a_session(database: Database) -> No
     async with session(url, purpose="reader") as ours:
         assert await ours.fetchval("SELECT 1") == 1
     assert describe(url) == f"127.0.0.1:1,{address}/{database.name}"
+
+
+async def test_a_host_that_hangs_leaves_the_next_one_its_time(database: Database) -> None:
+    address = urlsplit(database.url).netloc.partition("@")[2]
+    # Nobody accepts what the system has accepted.
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as silent:
+        dead = f"127.0.0.1:{silent.extra(SocketAttribute.local_port)}"
+        ours = await connect(database.url.replace(address, f"{dead},{address}"), purpose="tests", timeout_seconds=2.0)
+        assert await ours.fetchval("SELECT 1") == 1
+        await ours.close()
+        with pytest.raises(Unavailable):
+            await connect(
+                database.url.replace(address, f"{address.split(':')[0]}:1,{dead}"), purpose="tests", timeout_seconds=0.2
+            )
 
 
 @pytest.mark.parametrize("options", ["-c%20no_such_setting%3D1", "-c%20work_mem%3Dx", "nonsense"])
