@@ -43,6 +43,9 @@ CONNECT_DIRECTLY = (
 
 CONNECT_TO_PRIMARY = "connect to the primary, not to a replica"
 
+# Aurora does not tell its position in the WAL otherwise.
+_SHOW_THE_WAL = "on Aurora set rds.logical_replication = 1 in the cluster's parameter group, and reboot"
+
 # Errors that waiting cannot mend, and the remedy of each.
 _REFUSALS: dict[type[Exception], str] = {
     asyncpg.InvalidCatalogNameError: "check the database name in FORWARDER_DATABASE_URL",
@@ -110,7 +113,8 @@ def database_errors(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {_one_line(error)}") from error
     except asyncpg.PostgresError as error:
         # An unforeseen error: it is tried again, since it may pass.
-        raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate})") from error
+        remedy = f"; {_SHOW_THE_WAL}" if "wal_level" in str(error) else ""
+        raise Unavailable(f"{what}: {_one_line(error)} (SQLSTATE {error.sqlstate}){remedy}") from error
 
 
 def blockage(error: asyncpg.PostgresError) -> str:
